@@ -1,0 +1,44 @@
+//! What every function is given.
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+
+use crate::config::{Config, Unset};
+use crate::objects::Objects;
+use crate::videos::Videos;
+use crate::{clients, telemetry};
+
+/// The stores and the settings. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The S3 buckets.
+    pub objects: Objects,
+    /// The `DynamoDB` table.
+    pub videos: Videos,
+    /// The settings.
+    pub config: Arc<Config>,
+}
+
+impl App {
+    /// For a function on Lambda: reads the environment and starts the log.
+    ///
+    /// # Errors
+    /// When a setting is missing or malformed.
+    pub async fn from_env() -> Result<Self, Unset> {
+        let config = Config::from_env()?;
+        telemetry::init(&config);
+        let sdk = clients::from_env().await;
+        Ok(Self::new(&sdk, &sdk, config))
+    }
+
+    /// With clients that may have endpoints of their own.
+    #[must_use]
+    pub fn new(s3: &SdkConfig, dynamodb: &SdkConfig, config: Config) -> Self {
+        Self {
+            objects: Objects::new(s3, &config),
+            videos: Videos::new(dynamodb, &config),
+            config: Arc::new(config),
+        }
+    }
+}

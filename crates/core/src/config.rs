@@ -1,0 +1,108 @@
+//! The settings of every function, read once from the environment.
+
+use std::env;
+use std::path::PathBuf;
+
+/// The body of one `POST /upload`: what is left of Lambda's 6 MiB request after base64 and headers.
+pub const MAX_API_BODY: u64 = 4_613_734;
+/// One PUT to S3.
+pub const MAX_PUT: u64 = 5 << 30;
+/// One S3 object.
+const MAX_OBJECT: u64 = 5 << 40;
+
+/// Everything that can be set from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `TABLE_NAME`: the `DynamoDB` table.
+    pub table: String,
+    /// `UPLOADS_BUCKET`.
+    pub uploads_bucket: String,
+    /// `THUMBNAILS_BUCKET`.
+    pub thumbnails_bucket: String,
+    /// `ALLOWED_ORIGINS`: the sites whose pages may call the API, separated by commas; `*` for all.
+    pub allowed_origins: Vec<String>,
+    /// `MAX_UPLOAD_BYTES`: larger videos are refused, however they come.
+    pub max_upload_bytes: u64,
+    /// `FFMPEG_PATH`: the ffmpeg program; the layer's by default.
+    pub ffmpeg: PathBuf,
+    /// `LOG_LEVEL`, in the syntax of `tracing`'s `EnvFilter`.
+    pub log_level: String,
+}
+
+/// A setting that is missing or cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment variable {name} {complaint}")]
+pub struct Unset {
+    name: &'static str,
+    complaint: &'static str,
+}
+
+impl Config {
+    /// Reads the settings from the environment.
+    ///
+    /// # Errors
+    /// When a setting without a default is missing, or one is malformed.
+    pub fn from_env() -> Result<Self, Unset> {
+        Self::from(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, Unset> {
+        let need = |name| get(name).ok_or(Unset { name, complaint: "is not set" });
+        let max_upload_bytes = match get("MAX_UPLOAD_BYTES") {
+            None => MAX_OBJECT,
+            Some(text) => text.parse().ok().filter(|max| (1..=MAX_OBJECT).contains(max)).ok_or(Unset {
+                name: "MAX_UPLOAD_BYTES",
+                complaint: "is not a number of bytes from 1 to 5497558138880 (5 TiB)",
+            })?,
+        };
+        let origins = get("ALLOWED_ORIGINS").unwrap_or_default();
+        Ok(Self {
+            table: need("TABLE_NAME")?,
+            uploads_bucket: need("UPLOADS_BUCKET")?,
+            thumbnails_bucket: need("THUMBNAILS_BUCKET")?,
+            allowed_origins: origins
+                .split(',')
+                .map(|origin| origin.trim().trim_end_matches('/').to_owned())
+                .filter(|origin| !origin.is_empty())
+                .collect(),
+            max_upload_bytes,
+            ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
+            log_level: get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(extra: &[(&str, &str)]) -> Result<Config, Unset> {
+        let base = [("TABLE_NAME", "t"), ("UPLOADS_BUCKET", "u"), ("THUMBNAILS_BUCKET", "b")];
+        let all: Vec<_> = extra.iter().chain(&base).copied().collect();
+        Config::from(|name| all.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn the_defaults_are_safe() {
+        let config = config(&[]).unwrap_or_else(|e| panic!("{e}"));
+        assert!(config.allowed_origins.is_empty(), "no other site may call the API");
+        assert_eq!(config.max_upload_bytes, 5 << 40);
+    }
+
+    #[test]
+    fn origins_are_a_list() {
+        let config = config(&[("ALLOWED_ORIGINS", "https://a.example/, http://b.example:8080,")]);
+        let origins = config.unwrap_or_else(|e| panic!("{e}")).allowed_origins;
+        assert_eq!(origins, ["https://a.example", "http://b.example:8080"]);
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        for bad in ["0", "-1", "1e9", "5497558138881", "x"] {
+            let error = config(&[("MAX_UPLOAD_BYTES", bad)]).err().map(|e| e.to_string());
+            assert!(error.is_some_and(|e| e.contains("MAX_UPLOAD_BYTES")), "{bad}");
+        }
+        let error = Config::from(|_| None).err().map(|e| e.to_string());
+        assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
+    }
+}

@@ -1,0 +1,261 @@
+//! The container formats that Upreel takes, told apart by their first bytes.
+
+use serde::{Deserialize, Serialize};
+
+/// A container format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Container {
+    /// MPEG-4 part 14, ISO base media (ISO/IEC 14496-12, 14496-14).
+    Mp4,
+    /// Apple `QuickTime` file format.
+    Mov,
+    /// 3GPP and 3GPP2 file format (TS 26.244).
+    #[serde(rename = "3gp")]
+    ThreeGp,
+    /// `WebM`, the subset of Matroska for the web.
+    Webm,
+    /// Matroska (RFC 9559).
+    Mkv,
+    /// Audio Video Interleave, RIFF.
+    Avi,
+    /// MPEG-2 transport stream (ISO/IEC 13818-1), of 188 or 192 bytes a packet.
+    MpegTs,
+    /// MPEG-1 and MPEG-2 program stream (ISO/IEC 11172-1, 13818-1).
+    MpegPs,
+    /// Flash video.
+    Flv,
+    /// Ogg (RFC 3533).
+    Ogg,
+    /// Advanced Systems Format, as Windows Media writes it.
+    Wmv,
+}
+
+/// How many bytes of a file [`Container::sniff`] wants to see: what an EBML header may take.
+pub const SNIFF_LEN: usize = 4096;
+
+impl Container {
+    /// Every container.
+    pub const ALL: [Self; 11] = [
+        Self::Mp4,
+        Self::Mov,
+        Self::ThreeGp,
+        Self::Webm,
+        Self::Mkv,
+        Self::Avi,
+        Self::MpegTs,
+        Self::MpegPs,
+        Self::Flv,
+        Self::Ogg,
+        Self::Wmv,
+    ];
+
+    /// The file name extension used in keys.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Mov => "mov",
+            Self::ThreeGp => "3gp",
+            Self::Webm => "webm",
+            Self::Mkv => "mkv",
+            Self::Avi => "avi",
+            Self::MpegTs => "ts",
+            Self::MpegPs => "mpg",
+            Self::Flv => "flv",
+            Self::Ogg => "ogv",
+            Self::Wmv => "wmv",
+        }
+    }
+
+    /// The media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Mp4 => "video/mp4",
+            Self::Mov => "video/quicktime",
+            Self::ThreeGp => "video/3gpp",
+            Self::Webm => "video/webm",
+            Self::Mkv => "video/x-matroska",
+            Self::Avi => "video/x-msvideo",
+            Self::MpegTs => "video/mp2t",
+            Self::MpegPs => "video/mpeg",
+            Self::Flv => "video/x-flv",
+            Self::Ogg => "video/ogg",
+            Self::Wmv => "video/x-ms-wmv",
+        }
+    }
+
+    /// The container that a file name's extension stands for.
+    #[must_use]
+    pub fn from_file_name(name: &str) -> Option<Self> {
+        let (_, extension) = name.rsplit_once('.')?;
+        Some(match extension.to_ascii_lowercase().as_str() {
+            "mp4" | "m4v" => Self::Mp4,
+            "mov" | "qt" => Self::Mov,
+            "3gp" | "3g2" | "3gpp" => Self::ThreeGp,
+            "webm" => Self::Webm,
+            "mkv" => Self::Mkv,
+            "avi" => Self::Avi,
+            "ts" | "mts" | "m2ts" => Self::MpegTs,
+            "mpg" | "mpeg" | "vob" | "m2p" => Self::MpegPs,
+            "flv" => Self::Flv,
+            "ogv" | "ogg" => Self::Ogg,
+            "wmv" | "asf" => Self::Wmv,
+            _ => return None,
+        })
+    }
+
+    /// The container that a media type stands for; parameters after `;` are ignored.
+    #[must_use]
+    pub fn from_media_type(media_type: &str) -> Option<Self> {
+        let essence = media_type.split(';').next().unwrap_or_default().trim();
+        Some(match essence.to_ascii_lowercase().as_str() {
+            "video/mp4" | "video/x-m4v" | "application/mp4" => Self::Mp4,
+            "video/quicktime" => Self::Mov,
+            "video/3gpp" | "video/3gpp2" => Self::ThreeGp,
+            "video/webm" => Self::Webm,
+            "video/x-matroska" | "video/matroska" => Self::Mkv,
+            "video/x-msvideo" | "video/avi" | "video/vnd.avi" | "video/msvideo" => Self::Avi,
+            "video/mp2t" => Self::MpegTs,
+            "video/mpeg" | "video/mp2p" => Self::MpegPs,
+            "video/x-flv" => Self::Flv,
+            "video/ogg" | "application/ogg" => Self::Ogg,
+            "video/x-ms-wmv" | "video/x-ms-asf" => Self::Wmv,
+            _ => return None,
+        })
+    }
+
+    /// Tells the container from a file's first bytes ([`SNIFF_LEN`] are enough).
+    #[must_use]
+    pub fn sniff(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1A, 0x45, 0xDF, 0xA3, ..] => ebml_doc_type(head),
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Some(Self::Avi),
+            [b'F', b'L', b'V', 1, ..] => Some(Self::Flv),
+            [b'O', b'g', b'g', b'S', 0, ..] => Some(Self::Ogg),
+            [0x30, 0x26, 0xB2, 0x75, 0x8E, 0x66, 0xCF, 0x11, ..] => Some(Self::Wmv),
+            [0, 0, 1, 0xBA, ..] => Some(Self::MpegPs),
+            _ if is_transport_stream(head) => Some(Self::MpegTs),
+            _ => iso_base_media(head),
+        }
+    }
+}
+
+/// ISO/IEC 14496-12, 4.3: the major brand; before brands, `QuickTime` began with any of a few atoms.
+fn iso_base_media(head: &[u8]) -> Option<Container> {
+    let size = u32::from_be_bytes(*head.first_chunk()?);
+    let brand = head.get(8..12)?;
+    match head.get(4..8)? {
+        b"ftyp" if size < 8 => None,
+        b"ftyp" => match brand {
+            b"qt  " => Some(Container::Mov),
+            [b'3', b'g', b'p' | b'g' | b'2' | b'r' | b's' | b'e', _] => Some(Container::ThreeGp),
+            // Still pictures (ISO/IEC 23008-12, AVIF, Canon raw) share the box structure.
+            b"heic" | b"heix" | b"heim" | b"heis" | b"mif1" | b"mif2" | b"avif" | b"crx " => None,
+            _ => Some(Container::Mp4),
+        },
+        b"moov" | b"mdat" | b"wide" | b"free" | b"skip" | b"pnot" if size == 1 || size >= 8 => {
+            Some(Container::Mov)
+        }
+        b"styp" | b"moof" | b"sidx" => Some(Container::Mp4),
+        _ => None,
+    }
+}
+
+/// ISO/IEC 13818-1, 2.4.3: each packet begins with 0x47; M2TS puts four bytes before it.
+fn is_transport_stream(head: &[u8]) -> bool {
+    [(188, 0), (192, 4)].into_iter().any(|(packet, first)| {
+        let syncs: Vec<bool> = head.iter().skip(first).step_by(packet).take(5).map(|b| *b == 0x47).collect();
+        syncs.len() >= 3 && syncs.iter().all(|sync| *sync)
+    })
+}
+
+/// RFC 8794: the EBML header is a list of elements, of which `DocType` (0x4282) names the format.
+fn ebml_doc_type(head: &[u8]) -> Option<Container> {
+    let (length, mut rest) = ebml_size(head.get(4..)?)?;
+    rest = rest.get(..usize::try_from(length).ok()?.min(rest.len()))?;
+    while !rest.is_empty() {
+        let id_len = rest.first()?.leading_zeros() as usize + 1;
+        let id = rest.get(..id_len)?;
+        let (length, body) = ebml_size(rest.get(id_len..)?)?;
+        let length = usize::try_from(length).ok()?;
+        if id == [0x42, 0x82] {
+            let text = body.get(..length)?;
+            return match text.strip_suffix(b"\0").unwrap_or(text) {
+                b"webm" => Some(Container::Webm),
+                b"matroska" => Some(Container::Mkv),
+                _ => None,
+            };
+        }
+        rest = body.get(length..)?;
+    }
+    None
+}
+
+/// A variable-size integer (RFC 8794, 4) and what follows it.
+fn ebml_size(data: &[u8]) -> Option<(u64, &[u8])> {
+    let first = *data.first()?;
+    let len = first.leading_zeros() as usize + 1;
+    let bytes = data.get(..len).filter(|_| len <= 8)?;
+    let value = bytes.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    Some((value & !(1 << (7 * len)), &data[len..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_types_lead_back() {
+        for container in Container::ALL {
+            let name = format!("a.b.{}", container.extension().to_uppercase());
+            assert_eq!(Container::from_file_name(&name), Some(container));
+            let media_type = format!("{}; codecs=\"avc1\"", container.media_type());
+            assert_eq!(Container::from_media_type(&media_type), Some(container));
+        }
+        assert_eq!(Container::from_file_name("mp4"), None);
+        assert_eq!(Container::from_media_type("text/html"), None);
+    }
+
+    #[test]
+    fn bytes_decide() {
+        let ts: Vec<u8> = (0..600).map(|i| if i % 188 == 0 { 0x47 } else { 0 }).collect();
+        let m2ts: Vec<u8> = (0..600).map(|i| if i % 192 == 4 { 0x47 } else { 0 }).collect();
+        let webm = b"\x1A\x45\xDF\xA3\x8B\x42\x86\x81\x01\x42\x82\x84webm";
+        let mkv = b"\x1A\x45\xDF\xA3\x01\0\0\0\0\0\0\x0B\x42\x82\x88matroska";
+        let cases: [(&[u8], Option<Container>); 20] = [
+            (b"\0\0\0\x18ftypisom\0\0\0\0", Some(Container::Mp4)),
+            (b"\0\0\0\x18ftypqt  \0\0\0\0", Some(Container::Mov)),
+            (b"\0\0\0\x18ftyp3gp5\0\0\0\0", Some(Container::ThreeGp)),
+            (b"\0\0\0\x18ftypheic\0\0\0\0", None),
+            (b"\0\0\0\x08wide\0\0\x10\0mdat", Some(Container::Mov)),
+            (b"\0\0\0\0moovabcd", None),
+            (webm, Some(Container::Webm)),
+            (mkv, Some(Container::Mkv)),
+            (b"\x1A\x45\xDF\xA3\xFF", None),
+            (b"RIFF\0\0\0\0AVI LIST", Some(Container::Avi)),
+            (b"RIFF\0\0\0\0WAVEfmt ", None),
+            (&ts, Some(Container::MpegTs)),
+            (&m2ts, Some(Container::MpegTs)),
+            (b"GIF89a", None),
+            (b"\0\0\x01\xBA\x44", Some(Container::MpegPs)),
+            (b"FLV\x01\x05", Some(Container::Flv)),
+            (b"OggS\0\x02", Some(Container::Ogg)),
+            (b"\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9", Some(Container::Wmv)),
+            (b"PK\x03\x04", None),
+            (b"", None),
+        ];
+        for (bytes, container) in cases {
+            assert_eq!(Container::sniff(bytes), container, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn any_cut_of_a_header_is_safe() {
+        let mkv = b"\x1A\x45\xDF\xA3\x01\0\0\0\0\0\0\x0B\x42\x82\x88matroska";
+        for end in 0..mkv.len() {
+            assert_eq!(Container::sniff(&mkv[..end]), None);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! A user's name for a file: kept as metadata, never part of a key or a command.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// As long as a name may be on the usual file systems.
+const MAX_BYTES: usize = 255;
+
+/// Makes a name safe to store and to show: NFC, the part after the last slash or backslash, no
+/// control or bidirectional characters, at most 255 bytes with the extension kept. `video` when
+/// nothing is left.
+#[must_use]
+pub fn sanitize(name: &str) -> String {
+    let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let clean: String = base.nfc().filter(|c| !c.is_control() && !is_format(*c)).collect();
+    let clean = clean.trim();
+    if clean.is_empty() || clean.bytes().all(|b| b == b'.') {
+        return "video".to_owned();
+    }
+    if clean.len() <= MAX_BYTES {
+        return clean.to_owned();
+    }
+    let extension = clean.rfind('.').map(|dot| &clean[dot..]).filter(|e| e.len() <= 10).unwrap_or("");
+    let mut end = MAX_BYTES - extension.len();
+    while !clean.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{extension}", &clean[..end])
+}
+
+/// Characters that reorder or hide text: bidirectional controls, zero-width spaces, the byte order
+/// mark, line and paragraph separators. The zero-width joiner stays: emoji are made with it.
+const fn is_format(c: char) -> bool {
+    matches!(c,
+        '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
+        | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_become_plain_ones() {
+        let cases = [
+            ("holiday.mp4", "holiday.mp4"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\fakepath\\clip.mov", "clip.mov"),
+            ("a\r\nSet-Cookie: x.mp4", "aSet-Cookie: x.mp4"),
+            ("exe.\u{202E}4pm", "exe.4pm"),
+            ("e\u{0301}.mp4", "\u{e9}.mp4"),
+            ("👨\u{200D}👩.mp4", "👨\u{200D}👩.mp4"),
+            ("$(rm -rf).mp4", "$(rm -rf).mp4"),
+            ("\"quoted\".mp4", "\"quoted\".mp4"),
+            ("", "video"),
+            ("..", "video"),
+            ("a/", "video"),
+            ("\0", "video"),
+        ];
+        for (name, safe) in cases {
+            assert_eq!(sanitize(name), safe);
+        }
+    }
+
+    #[test]
+    fn a_long_name_keeps_its_extension_and_its_characters_whole() {
+        let name = sanitize(&format!("{}.webm", "ü".repeat(300)));
+        assert!(name.len() <= MAX_BYTES && name.ends_with("ü.webm"), "{name}");
+        assert!(sanitize(&"é".repeat(300)).len() <= MAX_BYTES);
+    }
+}

@@ -1,0 +1,169 @@
+//! The identifiers that appear in keys, rows and URLs. Each is parsed once, at the edge.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A text that is not an identifier of the kind that was asked for.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a valid {0}")]
+pub struct Invalid(pub &'static str);
+
+/// A video's identifier: a `UUIDv7`, in lower case with hyphens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VideoId(Uuid);
+
+impl VideoId {
+    /// A new identifier, later than every earlier one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl Default for VideoId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for VideoId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for VideoId {
+    type Err = Invalid;
+
+    /// Accepts the one spelling that [`VideoId`] prints, so that a key parses to what made it.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let id = Uuid::try_parse(text).map_err(|_| Invalid("videoId"))?;
+        if id.hyphenated().to_string() == text { Ok(Self(id)) } else { Err(Invalid("videoId")) }
+    }
+}
+
+/// The caller's identifier: a Cognito `sub` or identity id.
+///
+/// It is a folder in a key, so it is limited to characters that no path, URL or header gives a
+/// meaning to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserId(String);
+
+impl UserId {
+    /// A Cognito identity id (`eu-central-1:` and a UUID) has up to 55 characters.
+    const MAX: usize = 64;
+
+    /// The identifier's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for UserId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let fits = (1..=Self::MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:@.".contains(&b))
+            && text.bytes().any(|b| b != b'.');
+        if fits { Ok(Self(text.to_owned())) } else { Err(Invalid("user")) }
+    }
+}
+
+impl TryFrom<String> for UserId {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<UserId> for String {
+    fn from(user: UserId) -> Self {
+        user.0
+    }
+}
+
+/// The order of the events of one S3 object: the later write has the greater sequencer.
+///
+/// S3 sends hexadecimal text of varying length, to be compared as if the shorter were padded with
+/// zeros on the right. It is kept padded, so that `DynamoDB` can compare it as a plain string.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequencer(String);
+
+impl Sequencer {
+    const WIDTH: usize = 40;
+
+    /// The text as it is stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Sequencer {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let fits = (1..=Self::WIDTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+        if fits {
+            let text = text.to_ascii_uppercase();
+            Ok(Self(format!("{text:0<width$}", width = Self::WIDTH)))
+        } else {
+            Err(Invalid("sequencer"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_video_id_has_one_spelling() {
+        let id = VideoId::new();
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for other in [
+            id.to_string().to_uppercase(),
+            id.to_string().replace('-', ""),
+            format!("{{{id}}}"),
+            format!("urn:uuid:{id}"),
+            String::new(),
+            "../x".into(),
+        ] {
+            assert!(other.parse::<VideoId>().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_user_cannot_leave_its_folder() {
+        for good in ["local", "eu-central-1:0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c", "a@b.c"] {
+            assert_eq!(good.parse::<UserId>().map(String::from), Ok(good.to_owned()));
+        }
+        for bad in ["", ".", "..", "a/b", "a b", "a\0", "ü", "a%2f", &"x".repeat(65)] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sequencers_compare_as_s3_says() {
+        let seq = |text: &str| text.parse::<Sequencer>();
+        assert!(seq("0055AED6DCD90281E5").unwrap() < seq("0055AED6DCD90281E6").unwrap());
+        assert!(seq("00A").unwrap() > seq("0055AED6DCD90281E5").unwrap());
+        assert_eq!(seq("0f"), seq("0F0"));
+        assert!(seq("").is_err() && seq("xyz").is_err() && seq(&"0".repeat(41)).is_err());
+    }
+}

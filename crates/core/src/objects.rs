@@ -1,0 +1,233 @@
+//! The two S3 buckets: uploads, and the thumbnails made of them.
+
+use std::ops::Range;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{ProvideCredentials, RequestChecksumCalculation, SharedCredentialsProvider};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
+use bytes::Bytes;
+
+use crate::Fault;
+use crate::config::Config;
+use crate::key::Key;
+
+/// How long a signed upload may be begun.
+const UPLOAD_URL_LIFE: Duration = Duration::from_mins(5);
+/// How long a signed download may be begun. It is signed at the last multiple of `DOWNLOAD_URL_STEP`,
+/// so that a page which polls gets the same URL again and its cache holds.
+const DOWNLOAD_URL_LIFE: Duration = Duration::from_mins(15);
+const DOWNLOAD_URL_STEP: u64 = 300;
+
+/// S3, as the functions use it.
+#[derive(Debug, Clone)]
+pub struct Objects {
+    client: Client,
+    /// Presigned requests carry no checksum: a plain `fetch` or `curl -T` would not send one.
+    signer: Client,
+    credentials: Option<SharedCredentialsProvider>,
+    uploads: String,
+    thumbnails: String,
+}
+
+/// What S3 knows of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes.
+    pub size: u64,
+    /// The entity tag: changes with the bytes.
+    pub etag: String,
+    /// The media type it was stored with.
+    pub content_type: Option<String>,
+}
+
+/// A signed URL and what the client has to send with it.
+#[derive(Debug, Clone)]
+pub struct SignedPut {
+    /// The URL to PUT to.
+    pub url: String,
+    /// For how long it may be used.
+    pub expires_in: Duration,
+}
+
+/// Which object a conditional write may replace.
+#[derive(Debug, Clone, Copy)]
+pub enum Replace<'a> {
+    /// None: there must be no object yet.
+    Nothing,
+    /// Only the one with this entity tag.
+    Exactly(&'a str),
+}
+
+/// What became of a conditional write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// The object is there.
+    Done,
+    /// The condition did not hold; nothing was changed.
+    Conflict,
+}
+
+/// Why a range could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The object is gone, or is no longer the one whose entity tag was asked for.
+    #[error("the object is gone or was replaced")]
+    Gone,
+    /// S3 failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Objects {
+    /// The buckets of `config`, reached through `sdk`.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
+        // An endpoint of its own (the local backend, an emulator) has no name per bucket.
+        let builder = aws_sdk_s3::config::Builder::from(sdk).force_path_style(sdk.endpoint_url().is_some());
+        let signer = builder.clone().request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+        Self {
+            client: Client::from_conf(builder.build()),
+            signer: Client::from_conf(signer.build()),
+            credentials: sdk.credentials_provider(),
+            uploads: config.uploads_bucket.clone(),
+            thumbnails: config.thumbnails_bucket.clone(),
+        }
+    }
+
+    fn bucket(&self, key: &Key) -> &str {
+        match key {
+            Key::Video { .. } => &self.uploads,
+            Key::Thumbnail(_) => &self.thumbnails,
+        }
+    }
+
+    /// Stores a body with a checksum (CRC-32, which S3 verifies), if `replace` allows it.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn put(
+        &self,
+        key: &Key,
+        content_type: &str,
+        body: Bytes,
+        replace: Replace<'_>,
+    ) -> Result<Written, Fault> {
+        let put = self
+            .client
+            .put_object()
+            .bucket(self.bucket(key))
+            .key(key.to_string())
+            .content_type(content_type)
+            .body(body.into());
+        let put = match replace {
+            Replace::Nothing => put.if_none_match("*"),
+            Replace::Exactly(etag) => put.if_match(etag),
+        };
+        match put.send().await {
+            Ok(_) => Ok(Written::Done),
+            // 409: another conditional write of the same key is under way; 404: what was to be
+            // replaced has been deleted.
+            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(Written::Conflict),
+            Err(error) => Err(Fault::new("s3:PutObject", &error)),
+        }
+    }
+
+    /// What S3 knows of an object; `None` when there is none.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn head(&self, key: &Key) -> Result<Option<Head>, Fault> {
+        let head = self.client.head_object().bucket(self.bucket(key)).key(key.to_string()).send().await;
+        match head {
+            Ok(head) => Ok(Some(Head {
+                size: head.content_length().and_then(|n| n.try_into().ok()).unwrap_or_default(),
+                etag: head.e_tag().unwrap_or_default().to_owned(),
+                content_type: head.content_type().map(str::to_owned),
+            })),
+            // A HEAD has no body to name the error in, so the status has to do.
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(Fault::new("s3:HeadObject", &error)),
+        }
+    }
+
+    /// Reads bytes of the object that has this entity tag.
+    ///
+    /// # Errors
+    /// [`ReadError::Gone`] when it was deleted or replaced.
+    pub async fn read(&self, key: &Key, etag: &str, range: Range<u64>) -> Result<Bytes, ReadError> {
+        let get = self
+            .client
+            .get_object()
+            .bucket(self.bucket(key))
+            .key(key.to_string())
+            .if_match(etag)
+            .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
+            .send()
+            .await;
+        let object = match get {
+            Ok(object) => object,
+            Err(error) if matches!(status(&error), Some(404 | 412)) => return Err(ReadError::Gone),
+            Err(error) => return Err(Fault::new("s3:GetObject", &error).into()),
+        };
+        let body = object.body.collect().await.map_err(|error| Fault::new("s3:GetObject", &error))?;
+        Ok(body.into_bytes())
+    }
+
+    /// Removes an object; it is no error if there is none.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn delete(&self, key: &Key) -> Result<(), Fault> {
+        let delete = self.client.delete_object().bucket(self.bucket(key)).key(key.to_string()).send().await;
+        delete.map(|_| ()).map_err(|error| Fault::new("s3:DeleteObject", &error))
+    }
+
+    /// Signs one PUT. The content type is part of the signature, and so is the length when given.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn sign_put(
+        &self,
+        key: &Key,
+        content_type: &str,
+        size: Option<u64>,
+    ) -> Result<SignedPut, Fault> {
+        let expires_in = self.life(UPLOAD_URL_LIFE).await?;
+        let put =
+            self.signer.put_object().bucket(self.bucket(key)).key(key.to_string()).content_type(content_type);
+        let put = put.set_content_length(size.and_then(|size| size.try_into().ok()));
+        let signing = PresigningConfig::expires_in(expires_in).map_err(|e| Fault::new("presign", &e))?;
+        let signed = put.presigned(signing).await.map_err(|e| Fault::new("presign s3:PutObject", &e))?;
+        Ok(SignedPut { url: signed.uri().to_owned(), expires_in })
+    }
+
+    /// A URL that a browser can show the object from, for some 10 to 15 minutes.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn sign_get(&self, key: &Key) -> Result<String, Fault> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let start = UNIX_EPOCH + Duration::from_secs(now - now % DOWNLOAD_URL_STEP);
+        let signing = PresigningConfig::builder().start_time(start).expires_in(DOWNLOAD_URL_LIFE).build();
+        let signing = signing.map_err(|e| Fault::new("presign", &e))?;
+        let get = self.signer.get_object().bucket(self.bucket(key)).key(key.to_string());
+        let signed: PresignedRequest =
+            get.presigned(signing).await.map_err(|e| Fault::new("presign s3:GetObject", &e))?;
+        Ok(signed.uri().to_owned())
+    }
+
+    /// A signature dies with the credentials that made it, so it must not promise more.
+    async fn life(&self, wanted: Duration) -> Result<Duration, Fault> {
+        let Some(provider) = &self.credentials else { return Ok(wanted) };
+        let credentials = provider.provide_credentials().await.map_err(|e| Fault::new("credentials", &e))?;
+        let left = credentials.expiry().and_then(|at| at.duration_since(SystemTime::now()).ok());
+        Ok(left.map_or(wanted, |left| wanted.min(left)))
+    }
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}

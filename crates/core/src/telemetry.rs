@@ -1,0 +1,106 @@
+//! Logs as JSON lines, and metrics in CloudWatch's embedded metric format.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Map, Value, json};
+use tracing_subscriber::EnvFilter;
+
+use crate::Config;
+
+/// Off until [`init`], so that a process with a log of its own (the local backend) has no such lines.
+static METRICS: AtomicBool = AtomicBool::new(false);
+
+/// Starts logging and metrics: one JSON object a line on standard output, as CloudWatch Logs reads it.
+pub fn init(config: &Config) {
+    METRICS.store(true, Ordering::Relaxed);
+    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_env_filter(filter)
+        .init();
+}
+
+/// A CloudWatch unit.
+#[derive(Debug, Clone, Copy)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    /// Bytes.
+    Bytes,
+    /// Milliseconds.
+    Milliseconds,
+}
+
+/// Writes one record of metrics (CloudWatch embedded metric format, namespace `Upreel`).
+///
+/// `properties` are searchable in the log and do not multiply the metrics.
+pub fn metrics(function: &str, values: &[(&str, Unit, f64)], properties: &[(&str, &str)]) {
+    if !METRICS.load(Ordering::Relaxed) {
+        return;
+    }
+    let line = embedded_metrics(function, values, properties, SystemTime::now());
+    // A metric that cannot be written is no reason to fail the work that it describes.
+    let _ = writeln!(io::stdout().lock(), "{line}");
+}
+
+fn embedded_metrics(
+    function: &str,
+    values: &[(&str, Unit, f64)],
+    properties: &[(&str, &str)],
+    now: SystemTime,
+) -> Value {
+    let millis = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let metrics: Vec<Value> =
+        values.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": format!("{unit:?}")})).collect();
+    let mut line = Map::new();
+    line.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": u64::try_from(millis).unwrap_or_default(),
+            "CloudWatchMetrics": [
+                {"Namespace": "Upreel", "Dimensions": [["Function"]], "Metrics": metrics}
+            ],
+        }),
+    );
+    line.insert("Function".to_owned(), json!(function));
+    for (name, text) in properties {
+        line.insert((*name).to_owned(), json!(text));
+    }
+    for (name, _, value) in values {
+        line.insert((*name).to_owned(), json!(value));
+    }
+    Value::Object(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_each_metric_and_carries_its_value() {
+        let values = [("BytesRead", Unit::Bytes, 42.0), ("Requests", Unit::Count, 2.0)];
+        if !METRICS.load(Ordering::Relaxed) {
+            return;
+        }
+        let line = embedded_metrics("thumbnail", &values, &[("videoId", "v")], UNIX_EPOCH);
+        assert_eq!(
+            line,
+            json!({
+                "_aws": {"Timestamp": 0, "CloudWatchMetrics": [{
+                    "Namespace": "Upreel",
+                    "Dimensions": [["Function"]],
+                    "Metrics": [
+                        {"Name": "BytesRead", "Unit": "Bytes"},
+                        {"Name": "Requests", "Unit": "Count"},
+                    ],
+                }]},
+                "Function": "thumbnail", "videoId": "v", "BytesRead": 42.0, "Requests": 2.0,
+            })
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! What is known about a video, and the status machine that it moves through.
+
+use serde::{Deserialize, Serialize};
+
+use crate::container::Container;
+use crate::id::{Sequencer, UserId, VideoId};
+
+/// Where a video stands. `docs/ARCHITECTURE.md` draws the moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// The record exists; the bytes are not there yet.
+    Pending,
+    /// The bytes are in S3; nothing has looked at them.
+    Uploaded,
+    /// The thumbnail function has claimed the object.
+    Processing,
+    /// Poster and facts are there.
+    Processed,
+    /// It cannot be processed; `error` says why.
+    Failed,
+    /// Gone for good: a tombstone against late events.
+    Deleted,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 6] =
+        [Self::Pending, Self::Uploaded, Self::Processing, Self::Processed, Self::Failed, Self::Deleted];
+
+    /// The text in the table and in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Uploaded => "UPLOADED",
+            Self::Processing => "PROCESSING",
+            Self::Processed => "PROCESSED",
+            Self::Failed => "FAILED",
+            Self::Deleted => "DELETED",
+        }
+    }
+
+    /// The statuses from which this one may be reached.
+    ///
+    /// A newer upload of the same object starts over, so `Processing` follows every living status;
+    /// the sequencer decides whether an event is newer.
+    #[must_use]
+    pub const fn sources(self) -> &'static [Self] {
+        use Status::{Deleted, Failed, Pending, Processed, Processing, Uploaded};
+        match self {
+            Pending => &[],
+            Uploaded => &[Pending],
+            Processing => &[Pending, Uploaded, Processing, Processed, Failed],
+            Processed | Failed => &[Processing],
+            Deleted => &[Pending, Uploaded, Processing, Processed, Failed, Deleted],
+        }
+    }
+}
+
+/// What was read out of the bytes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Facts {
+    /// Playing time in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// Pixels across, as shown: after rotation and with square pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Pixels down, as shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// Clockwise degrees that a player turns the stored picture: 0, 90, 180 or 270.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<u16>,
+    /// Frames per second, on average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame_rate: Option<f64>,
+    /// `FFmpeg`'s name of the video codec: `h264`, `hevc`, `av1`, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video_codec: Option<String>,
+    /// `FFmpeg`'s name of the audio codec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_codec: Option<String>,
+    /// What the bytes are, whatever the name says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+}
+
+/// Why a video cannot be processed. The code is stable; the message is for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable code, see the constants.
+    pub code: String,
+    /// A sentence for the user.
+    pub message: String,
+}
+
+impl Failure {
+    /// The bytes are not a video of a known container.
+    pub const UNSUPPORTED_MEDIA: &str = "UNSUPPORTED_MEDIA";
+    /// The object has no bytes.
+    pub const EMPTY_FILE: &str = "EMPTY_FILE";
+    /// The object is larger than `MaxUploadBytes`.
+    pub const TOO_LARGE: &str = "TOO_LARGE";
+    /// A known container without a picture in it.
+    pub const NO_VIDEO: &str = "NO_VIDEO";
+    /// The file is damaged, or in a codec that cannot be decoded.
+    pub const UNREADABLE: &str = "UNREADABLE";
+    /// Decoding one picture takes more than is allowed.
+    pub const TOO_COMPLEX: &str = "TOO_COMPLEX";
+    /// Every attempt failed on our side. The one failure from which the same event may start again.
+    pub const INTERNAL: &str = "INTERNAL";
+
+    /// A failure with one of the codes above.
+    #[must_use]
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// What users see of a video. URLs are added by the function that answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Video {
+    /// Its identifier.
+    pub video_id: VideoId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The user's name for it, made safe.
+    pub filename: String,
+    /// The media type: declared at first, then what the bytes are.
+    pub content_type: String,
+    /// Bytes, once known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was created, RFC 3339 with milliseconds. A tombstone has none, which takes it out of
+    /// the `byUser` index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload_time: Option<String>,
+    /// What was read out of the bytes.
+    #[serde(flatten)]
+    pub facts: Facts,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// A row of the `VideoMetadata` table: the video and what only the functions need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// What users see.
+    #[serde(flatten)]
+    pub video: Video,
+    /// The object's key in the uploads bucket.
+    pub key: String,
+    /// The event that the row follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequencer: Option<Sequencer>,
+    /// How often the current event was tried.
+    #[serde(default)]
+    pub attempts: u32,
+    /// The poster's key in the thumbnails bucket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbnail_key: Option<String>,
+    /// When `DynamoDB` may drop the row, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deleted_video_stays_deleted() {
+        for status in Status::ALL {
+            let from_deleted = status.sources().contains(&Status::Deleted);
+            assert_eq!(from_deleted, status == Status::Deleted, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn every_living_status_is_reached_and_can_be_deleted() {
+        for status in Status::ALL {
+            assert!(status == Status::Pending || !status.sources().is_empty());
+            assert!(Status::Deleted.sources().contains(&status));
+        }
+    }
+
+    #[test]
+    fn the_text_in_the_table_is_the_text_in_answers() {
+        for status in Status::ALL {
+            assert_eq!(serde_json::json!(status), status.as_str());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! DynamoDB: `dynoxide` on `SQLite`, served over HTTP so that the SDK is the one that is deployed.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+};
+use dynoxide::Database;
+use tokio::net::TcpListener;
+
+/// DynamoDB promises days; a page that is looked at wants a minute.
+const SWEEP: Duration = Duration::from_mins(1);
+
+pub(crate) fn open(file: Option<&Path>) -> Result<Database, String> {
+    let database = match file {
+        Some(file) => Database::new(&file.to_string_lossy()),
+        None => Database::memory(),
+    };
+    database.map_err(|error| error.to_string())
+}
+
+pub(crate) async fn serve(listener: TcpListener, database: Database) {
+    let sweeper = database.clone();
+    let sweep = async move {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let database = sweeper.clone();
+            match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+                Ok(Ok(0)) | Err(_) => {}
+                Ok(Ok(rows)) => tracing::info!(rows, "expired rows dropped"),
+                Ok(Err(error)) => tracing::warn!(%error, "expired rows cannot be dropped"),
+            }
+        }
+    };
+    tokio::select! {
+        ended = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()) => {
+            if let Err(error) = ended {
+                tracing::error!(error, "DynamoDB stopped");
+            }
+        }
+        () = sweep => {}
+    }
+}
+
+/// Makes the table as the template does, unless it is there.
+pub(crate) async fn create_table(sdk: &SdkConfig, table: &str) -> Result<(), String> {
+    let client = Client::new(sdk);
+    if client.describe_table().table_name(table).send().await.is_ok() {
+        return Ok(());
+    }
+    let attribute = |name: &str| {
+        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
+    };
+    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+    let built = (|| {
+        let index = GlobalSecondaryIndex::builder()
+            .index_name("byUser")
+            .key_schema(key("userId", KeyType::Hash)?)
+            .key_schema(key("uploadTime", KeyType::Range)?)
+            .projection(Projection::builder().projection_type(ProjectionType::All).build())
+            .build()?;
+        let create = client
+            .create_table()
+            .table_name(table)
+            .billing_mode(BillingMode::PayPerRequest)
+            .attribute_definitions(attribute("videoId")?)
+            .attribute_definitions(attribute("userId")?)
+            .attribute_definitions(attribute("uploadTime")?)
+            .key_schema(key("videoId", KeyType::Hash)?)
+            .global_secondary_indexes(index);
+        let ttl = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build()?;
+        Ok::<_, aws_sdk_dynamodb::error::BuildError>((create, ttl))
+    })();
+    let (create, ttl) = built.map_err(|error| error.to_string())?;
+    create.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
+    let ttl = client.update_time_to_live().table_name(table).time_to_live_specification(ttl);
+    ttl.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
+    Ok(())
+}

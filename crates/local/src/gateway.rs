@@ -1,0 +1,201 @@
+//! API Gateway in front of the functions, and the page.
+//!
+//! A request becomes the REST API event that Lambda would get, base64 and all, and goes to the same
+//! router through the same decoder. The limits are the real ones: 10 MB at the gateway, 6 MiB for the
+//! event.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures_util::StreamExt;
+use lambda_http::request::from_str;
+use serde_json::{Map, Value, json};
+use tower::ServiceExt;
+use upreel_core::{App, Code, Problem, http};
+use uuid::Uuid;
+
+use crate::queue::Queue;
+
+const MAX_REQUEST: usize = 10 * 1000 * 1000;
+const MAX_EVENT: usize = 6 * 1024 * 1024;
+/// A browser that is answered while it still sends shows a network error instead of the answer.
+const MAX_DRAIN: usize = 256 * 1024 * 1024;
+const DEFAULT_USER: &str = "local";
+
+/// What the page may do; the posters come from the S3 port.
+const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media-src http:; connect-src 'self' http:; \
+                           frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+pub(crate) fn router(app: &App, queue: Arc<Queue>) -> Router {
+    let functions = Router::new()
+        .merge(upreel_upload::router(app.clone()))
+        .merge(upreel_presign::router(app.clone()))
+        .merge(upreel_videos::router(app.clone()));
+    let functions = http::serve(functions, &app.config);
+    let proxy = Router::new().fallback(invoke).with_state(functions);
+    Router::new()
+        .route("/", get(|| async { page("text/html; charset=utf-8", include_str!("../page/index.html")) }))
+        .route(
+            "/style.css",
+            get(|| async { page("text/css; charset=utf-8", include_str!("../page/style.css")) }),
+        )
+        .route(
+            "/app.js",
+            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/app.js")) }),
+        )
+        .route("/_local/dlq", get(dead_letters))
+        .route("/_local/dlq/replay", post(replay))
+        .with_state(queue)
+        .fallback_service(proxy)
+}
+
+fn page(content_type: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, text).into_response()
+}
+
+async fn dead_letters(State(queue): State<Arc<Queue>>) -> Response {
+    match queue.dead_letters() {
+        Ok(letters) => Json(json!({"messages": letters})).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn replay(State(queue): State<Arc<Queue>>) -> Response {
+    match queue.replay() {
+        Ok(count) => Json(json!({"replayed": count})).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+async fn invoke(State(functions): State<Router>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    // A preflight is answered by the gateway's mock, which has no event and no function.
+    if parts.method == axum::http::Method::OPTIONS {
+        let request = Request::from_parts(parts, Body::empty());
+        return functions.oneshot(request).await.unwrap_or_else(|never| match never {});
+    }
+    let user = parts.headers.get("x-user").map_or(Ok(DEFAULT_USER), HeaderValue::to_str).unwrap_or_default();
+    let event = match read(&parts.headers, body).await {
+        Ok(body) => event(&parts, user, &body).to_string(),
+        Err(problem) => return refuse(functions, parts.headers, problem).await,
+    };
+    if event.len() > MAX_EVENT {
+        return refuse(functions, parts.headers, too_large()).await;
+    }
+    match from_str(&event) {
+        Ok(request) => functions.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    }
+}
+
+/// Answers in place of a function, with the CORS headers that a function's answer would have.
+async fn refuse(functions: Router, headers: HeaderMap, problem: Problem) -> Response {
+    let mut response = problem.into_response();
+    let mut request = Request::new(Body::empty());
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        request.headers_mut().insert(header::ORIGIN, origin.clone());
+    }
+    let like = functions.oneshot(request).await.unwrap_or_else(|never| match never {});
+    for (name, value) in
+        like.headers().iter().filter(|(name, _)| name.as_str().starts_with("access-control-"))
+    {
+        response.headers_mut().insert(name, value.clone());
+    }
+    response
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut stream = body.into_data_stream();
+    let (mut bytes, mut total) = (Vec::new(), 0);
+    // curl asks first (Expect: 100-continue) and is told before it sends; reading would let it begin.
+    let asks_first = headers.contains_key(header::EXPECT);
+    if asks_first && announced.is_some_and(|length: usize| length > MAX_REQUEST) {
+        return Err(too_large());
+    }
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Problem::new(Code::MalformedBody, "The body was cut off."))?;
+        total += chunk.len();
+        if total <= MAX_REQUEST {
+            bytes.extend_from_slice(&chunk);
+        } else if total > MAX_DRAIN {
+            break;
+        }
+    }
+    if total > MAX_REQUEST { Err(too_large()) } else { Ok(bytes) }
+}
+
+fn too_large() -> Problem {
+    Problem::new(
+        Code::TooLarge,
+        "The API takes at most 10 MB a request, and 4.4 MiB of video. Ask GET /presign for a URL and PUT a larger \
+         file there.",
+    )
+}
+
+/// The event of a REST API's Lambda proxy integration, with `*/*` as binary media types.
+fn event(parts: &axum::http::request::Parts, user: &str, body: &[u8]) -> Value {
+    let (mut single, mut multi) = (Map::new(), Map::new());
+    for name in parts.headers.keys() {
+        let values: Vec<String> = parts
+            .headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into())
+            .collect();
+        single.insert(name.to_string(), json!(values.last()));
+        multi.insert(name.to_string(), json!(values));
+    }
+    let (mut query, mut queries) = (Map::new(), Map::new());
+    for (name, value) in form_pairs(parts.uri.query().unwrap_or_default()) {
+        query.insert(name.clone(), json!(value));
+        if let Some(values) = queries.entry(name).or_insert_with(|| json!([])).as_array_mut() {
+            values.push(json!(value));
+        }
+    }
+    let path = parts.uri.path();
+    json!({
+        "resource": path,
+        "path": path,
+        "httpMethod": parts.method.as_str(),
+        "headers": single,
+        "multiValueHeaders": multi,
+        "queryStringParameters": query,
+        "multiValueQueryStringParameters": queries,
+        "pathParameters": null,
+        "stageVariables": null,
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "authorizer": {"claims": {"sub": user}},
+            "httpMethod": parts.method.as_str(),
+            "identity": {"sourceIp": "127.0.0.1"},
+            "path": path,
+            "protocol": "HTTP/1.1",
+            "requestId": Uuid::new_v4().to_string(),
+            "resourcePath": path,
+            // No stage in the path, as AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH has it when deployed.
+            "stage": "$default",
+        },
+        "body": if body.is_empty() { Value::Null } else { json!(base64_simd::STANDARD.encode_to_string(body)) },
+        "isBase64Encoded": true,
+    })
+}
+
+/// The gateway decodes a query string once; the function gets it decoded.
+fn form_pairs(query: &str) -> Vec<(String, String)> {
+    axum::extract::Query::try_from_uri(&format!("/?{query}").parse().unwrap_or_default())
+        .map(|axum::extract::Query(pairs)| pairs)
+        .unwrap_or_default()
+}

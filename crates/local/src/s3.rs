@@ -1,0 +1,191 @@
+//! S3 on the file system: `s3s-fs`, and what of S3 it leaves out and Upreel needs.
+//!
+//! That is: events after a write, `If-Match` on reads, conditional writes that exclude each other,
+//! empty bodies, and no `aws-chunked` stored as the object's encoding.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use s3s::dto::{self, ETagCondition};
+use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+use tokio::sync::Mutex;
+use upreel_core::Key;
+
+use crate::queue::{Queue, Written};
+
+pub(crate) struct Storage {
+    files: FileSystem,
+    queue: Arc<Queue>,
+    uploads: String,
+    /// Held by a conditional write from its check to its end.
+    conditional: Mutex<()>,
+}
+
+impl Storage {
+    /// Objects under `root`, with a folder for each bucket; writes to `uploads` are told to `queue`.
+    pub(crate) fn new(root: &Path, buckets: [&str; 2], queue: Arc<Queue>) -> io::Result<Self> {
+        for bucket in buckets {
+            std::fs::create_dir_all(root.join(bucket))?;
+        }
+        let files = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
+        Ok(Self { files, queue, uploads: buckets[0].to_owned(), conditional: Mutex::default() })
+    }
+
+    /// Does `write`, and has its event sent when it succeeds. The intent is on disk before the object
+    /// is, so that no event is lost with the process.
+    async fn write<T>(
+        &self,
+        bucket: &str,
+        key: &str,
+        name: &'static str,
+        write: impl Future<Output = S3Result<T>>,
+    ) -> S3Result<T> {
+        if bucket != self.uploads || !matches!(key.parse(), Ok(Key::Video { .. })) {
+            return write.await;
+        }
+        let intent = self.queue.intend(key).map_err(|error| s3_error!(error, InternalError))?;
+        let result = write.await?;
+        let head = self.head(bucket, key).await?;
+        self.queue
+            .written(intent, &Written { bucket, key, name, size: head.size, etag: &head.etag })
+            .map_err(|error| s3_error!(error, InternalError))?;
+        Ok(result)
+    }
+
+    async fn head(&self, bucket: &str, key: &str) -> S3Result<Head> {
+        let input =
+            dto::HeadObjectInput { bucket: bucket.to_owned(), key: key.to_owned(), ..Default::default() };
+        let head = self.files.head_object(request(input)).await?.output;
+        Ok(Head {
+            size: head.content_length.and_then(|size| size.try_into().ok()).unwrap_or_default(),
+            etag: head.e_tag.map(dto::ETag::into_value).unwrap_or_default(),
+        })
+    }
+}
+
+struct Head {
+    size: u64,
+    etag: String,
+}
+
+/// A request of our own to the files below.
+fn request<T>(input: T) -> S3Request<T> {
+    S3Request {
+        input,
+        method: axum::http::Method::HEAD,
+        uri: axum::http::Uri::default(),
+        headers: axum::http::HeaderMap::default(),
+        extensions: axum::http::Extensions::default(),
+        credentials: None,
+        region: None,
+        service: None,
+        trailing_headers: None,
+    }
+}
+
+/// `aws-chunked` is how a body travelled, not what it is.
+fn stored_encoding(encoding: Option<String>) -> Option<String> {
+    let rest: Vec<String> = encoding?
+        .split(',')
+        .map(|part| part.trim().to_owned())
+        .filter(|part| !part.is_empty() && part != "aws-chunked")
+        .collect();
+    (!rest.is_empty()).then(|| rest.join(", "))
+}
+
+/// The operations that are passed on as they are, and those that are not.
+macro_rules! s3 {
+    ($($name:ident: $input:ident => $output:ident;)* { $($own:tt)* }) => {
+        #[async_trait]
+        impl S3 for Storage {
+            $(async fn $name(&self, req: S3Request<dto::$input>) -> S3Result<S3Response<dto::$output>> {
+                self.files.$name(req).await
+            })*
+            $($own)*
+        }
+    };
+}
+
+s3! {
+    head_bucket: HeadBucketInput => HeadBucketOutput;
+    list_buckets: ListBucketsInput => ListBucketsOutput;
+    get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput;
+    head_object: HeadObjectInput => HeadObjectOutput;
+    delete_object: DeleteObjectInput => DeleteObjectOutput;
+    delete_objects: DeleteObjectsInput => DeleteObjectsOutput;
+    list_objects: ListObjectsInput => ListObjectsOutput;
+    list_objects_v2: ListObjectsV2Input => ListObjectsV2Output;
+    upload_part: UploadPartInput => UploadPartOutput;
+    list_parts: ListPartsInput => ListPartsOutput;
+    abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput;
+    {
+        async fn get_object(
+            &self,
+            req: S3Request<dto::GetObjectInput>,
+        ) -> S3Result<S3Response<dto::GetObjectOutput>> {
+            let expected = req.input.if_match.clone();
+            let response = self.files.get_object(req).await?;
+            if let Some(ETagCondition::ETag(expected)) = expected
+                && response.output.e_tag.as_ref().map(dto::ETag::value) != Some(expected.value())
+            {
+                return Err(s3_error!(PreconditionFailed));
+            }
+            Ok(response)
+        }
+
+        async fn put_object(
+            &self,
+            mut req: S3Request<dto::PutObjectInput>,
+        ) -> S3Result<S3Response<dto::PutObjectOutput>> {
+            let input = &mut req.input;
+            input.content_encoding = stored_encoding(input.content_encoding.take());
+            input.body.get_or_insert_with(|| dto::StreamingBlob::from(Body::empty()));
+            let (bucket, key) = (input.bucket.clone(), input.key.clone());
+            let conditional = input.if_match.is_some() || input.if_none_match.is_some();
+            let _alone = if conditional { Some(self.conditional.lock().await) } else { None };
+            self.write(&bucket, &key, "ObjectCreated:Put", self.files.put_object(req)).await
+        }
+
+        async fn copy_object(
+            &self,
+            req: S3Request<dto::CopyObjectInput>,
+        ) -> S3Result<S3Response<dto::CopyObjectOutput>> {
+            let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+            self.write(&bucket, &key, "ObjectCreated:Copy", self.files.copy_object(req)).await
+        }
+
+        async fn create_multipart_upload(
+            &self,
+            mut req: S3Request<dto::CreateMultipartUploadInput>,
+        ) -> S3Result<S3Response<dto::CreateMultipartUploadOutput>> {
+            req.input.content_encoding = stored_encoding(req.input.content_encoding.take());
+            self.files.create_multipart_upload(req).await
+        }
+
+        async fn complete_multipart_upload(
+            &self,
+            req: S3Request<dto::CompleteMultipartUploadInput>,
+        ) -> S3Result<S3Response<dto::CompleteMultipartUploadOutput>> {
+            let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+            let complete = self.files.complete_multipart_upload(req);
+            self.write(&bucket, &key, "ObjectCreated:CompleteMultipartUpload", complete).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stored_encoding;
+
+    #[test]
+    fn the_encoding_of_the_transfer_is_not_the_object_s() {
+        let stored = |text: &str| stored_encoding(Some(text.to_owned()));
+        assert_eq!(stored("aws-chunked"), None);
+        assert_eq!(stored("aws-chunked, gzip").as_deref(), Some("gzip"));
+        assert_eq!(stored("gzip").as_deref(), Some("gzip"));
+        assert_eq!(stored_encoding(None), None);
+    }
+}

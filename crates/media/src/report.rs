@@ -1,0 +1,194 @@
+//! What ffmpeg prints about its input, as facts.
+//!
+//! The report is text for people, but its lines and indentation have been the same from FFmpeg 4 to
+//! 8. A file's own metadata is printed in it too, deeper or with its key padded, so it cannot pass for
+//! one of the lines read here. Readers of a container's index will give the facts without it.
+
+use upreel_core::video::Facts;
+
+/// Reads the report of the first input.
+pub(crate) fn parse(report: &str) -> Facts {
+    let mut facts = Facts::default();
+    let mut sar = 1.0;
+    let mut in_video = false;
+    for line in report.lines().take_while(|line| !line.starts_with("Stream mapping:")) {
+        if let Some(rest) = line.strip_prefix("  Duration: ") {
+            facts.duration_ms = rest.split(',').next().and_then(milliseconds);
+        } else if let Some(stream) = line.strip_prefix("  Stream #0:") {
+            in_video = false;
+            if let Some((_, video)) = stream.split_once(": Video: ") {
+                // A cover picture is not the video; of several videos, the first is taken.
+                if facts.video_codec.is_none() && !video.contains("(attached pic)") {
+                    in_video = true;
+                    sar = video_stream(video, &mut facts);
+                }
+            } else if let Some((_, audio)) = stream.split_once(": Audio: ")
+                && facts.audio_codec.is_none()
+            {
+                facts.audio_codec = codec(audio);
+            }
+        } else if in_video && let Some(rest) = line.strip_prefix("      displaymatrix: rotation of ") {
+            facts.rotation = rest.split(' ').next().and_then(clockwise);
+        }
+    }
+    square_pixels(&mut facts, sar);
+    facts
+}
+
+/// Reads one line, gives the sample aspect ratio.
+fn video_stream(line: &str, facts: &mut Facts) -> f64 {
+    let mut sar = 1.0;
+    facts.video_codec = codec(line);
+    facts.rotation = Some(0);
+    for part in top_level(line) {
+        if let Some((width, height, rest)) = dimensions(part) {
+            (facts.width, facts.height) = (Some(width), Some(height));
+            sar = rest
+                .split_once("SAR ")
+                .and_then(|(_, rest)| ratio(rest.split([' ', ']']).next()?))
+                .unwrap_or(1.0);
+        } else if let Some(ratio_text) = part.strip_prefix("SAR ") {
+            // Printed on its own when the container and the codec disagree: the container's holds.
+            sar = ratio_text.split(' ').next().and_then(ratio).unwrap_or(sar);
+        } else if let Some(rate) = part.strip_suffix(" fps") {
+            facts.frame_rate = match rate.strip_suffix('k') {
+                Some(thousands) => thousands.parse::<f64>().ok().map(|rate| rate * 1000.0),
+                None => rate.parse().ok(),
+            };
+        }
+    }
+    sar
+}
+
+/// Turns stored dimensions into those of the picture as it is shown.
+fn square_pixels(facts: &mut Facts, sar: f64) {
+    let (Some(width), Some(height)) = (facts.width, facts.height) else { return };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both are pictures' sizes")]
+    let width = (f64::from(width) * sar).round() as u32;
+    let turned = matches!(facts.rotation, Some(90 | 270));
+    (facts.width, facts.height) =
+        if turned { (Some(height), Some(width)) } else { (Some(width), Some(height)) };
+}
+
+fn codec(stream: &str) -> Option<String> {
+    let name: String = stream.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    (!name.is_empty() && name != "none").then_some(name)
+}
+
+/// Splits at the commas outside of brackets.
+fn top_level(line: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0i32;
+    line.split(move |c| {
+        depth += i32::from(matches!(c, '(' | '[')) - i32::from(matches!(c, ')' | ']'));
+        c == ',' && depth == 0
+    })
+    .map(str::trim)
+}
+
+/// `320x180 [SAR 1:1 DAR 16:9]`
+fn dimensions(part: &str) -> Option<(u32, u32, &str)> {
+    let (size, rest) = part.split_once(' ').unwrap_or((part, ""));
+    let (width, height) = size.split_once('x')?;
+    Some((width.parse().ok()?, height.parse().ok()?, rest))
+}
+
+fn ratio(text: &str) -> Option<f64> {
+    let (num, den) = text.split_once(':')?;
+    let (num, den) = (num.parse::<f64>().ok()?, den.parse::<f64>().ok()?);
+    (num > 0.0 && den > 0.0).then(|| num / den)
+}
+
+/// `00:01:02.34`
+fn milliseconds(text: &str) -> Option<u64> {
+    let mut parts = text.trim().split(':');
+    let (hours, minutes) = (parts.next()?.parse::<u64>().ok()?, parts.next()?.parse::<u64>().ok()?);
+    let (seconds, hundredths) = parts.next()?.split_once('.')?;
+    let (seconds, hundredths) = (seconds.parse::<u64>().ok()?, hundredths.parse::<u64>().ok()?);
+    let seconds = hours.checked_mul(3600)?.checked_add(minutes * 60)?.checked_add(seconds)?;
+    seconds.checked_mul(1000)?.checked_add(hundredths * 10)
+}
+
+/// A display matrix turns counterclockwise; people and players count clockwise.
+fn clockwise(degrees: &str) -> Option<u16> {
+    let quarters = (-degrees.parse::<f64>().ok()? / 90.0).round();
+    [0.0, 1.0, 2.0, 3.0]
+        .iter()
+        .position(|q| (quarters - q).rem_euclid(4.0) < 0.5)
+        .and_then(|quarter| u16::try_from(quarter * 90).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PHONE: &str = "\
+Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'http://127.0.0.1:1/x':
+  Metadata:
+    major_brand     : qt  
+    title           : evil
+                    : Stream #0:9: Video: evil, 1x1
+  Duration: 00:01:02.34, start: 0.000000, bitrate: 111 kb/s
+  Stream #0:0(und): Audio: aac (LC) (mp4a / 0x6134706D), 44100 Hz, mono, fltp, 69 kb/s (default)
+  Stream #0:1[0x2](und): Video: hevc (Main 10) (hvc1 / 0x31637668), yuv420p10le(tv, bt2020nc/bt2020/smpte2084, \
+progressive), 1920x1080 [SAR 1:1 DAR 16:9], 100 kb/s, 29.97 fps, 30 tbr, 600 tbn (default)
+    Metadata:
+      handler_name    : Core Media Video
+    Side data:
+      displaymatrix: rotation of -90.00 degrees
+Stream mapping:
+  Stream #0:1 -> #0:0 (hevc (native) -> mjpeg (native))
+  Stream #0:0: Video: mjpeg, yuvj420p(pc), 640x1138, q=2-31, 200 kb/s, 29.97 fps, 600 tbn
+";
+
+    #[test]
+    fn a_phone_s_video() {
+        assert_eq!(
+            parse(PHONE),
+            Facts {
+                duration_ms: Some(62_340),
+                width: Some(1080),
+                height: Some(1920),
+                rotation: Some(90),
+                frame_rate: Some(29.97),
+                video_codec: Some("hevc".into()),
+                audio_codec: Some("aac".into()),
+                container: None,
+            }
+        );
+    }
+
+    #[test]
+    fn pixels_that_are_not_square() {
+        let line =
+            "  Stream #0:0: Video: mpeg2video (Main), yuv420p(tv), 720x576 [SAR 64:45 DAR 16:9], 25 fps";
+        let facts = parse(line);
+        assert_eq!((facts.width, facts.height, facts.rotation), (Some(1024), Some(576), Some(0)));
+        let line = "  Stream #0:0: Video: h264, yuv420p, 720x576, SAR 4:3 DAR 5:3, 1k fps";
+        let facts = parse(line);
+        assert_eq!((facts.width, facts.frame_rate), (Some(960), Some(1000.0)));
+    }
+
+    #[test]
+    fn a_cover_is_not_the_video() {
+        let report = "  Stream #0:0: Video: mjpeg, yuvj420p, 600x600, 90k tbr (attached pic)\n  \
+                      Stream #0:1: Video: h264, yuv420p, 320x180, 25 fps";
+        assert_eq!(parse(report).video_codec.as_deref(), Some("h264"));
+    }
+
+    #[test]
+    fn what_is_unknown_stays_out() {
+        let report = "  Duration: N/A, start: 0.0\n  Stream #0:0: Video: none, 0x0 [SAR 0:0 DAR 0:0]\n";
+        let facts = parse(report);
+        assert_eq!((facts.duration_ms, facts.video_codec), (None, None));
+        assert_eq!(parse(""), Facts::default());
+    }
+
+    #[test]
+    fn turns_are_clockwise() {
+        for (text, degrees) in
+            [("-90.00", 90), ("90.00", 270), ("180.00", 180), ("-180.00", 180), ("-0.00", 0)]
+        {
+            assert_eq!(clockwise(text), Some(degrees), "{text}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! `GET /videos`, `GET /videos/{videoId}`, `DELETE /videos/{videoId}`: the caller's own, nobody else's.
+//!
+//! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
+//! `s3:DeleteObject` on `thumbnails/*`, `s3:DeleteObject` on `videos/*`.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use upreel_core::video::Record;
+use upreel_core::videos::Cursor;
+use upreel_core::{App, Caller, Code, Fault, Key, Problem, Video, VideoId};
+
+const DEFAULT_LIMIT: usize = 20;
+const MAX_LIMIT: usize = 100;
+
+/// The routes of this function.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/videos", get(list))
+        .route("/videos/{videoId}", get(one).delete(delete))
+        .with_state(app)
+}
+
+/// A video with URLs that a browser can fetch.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct View {
+    #[serde(flatten)]
+    video: Video,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thumbnail_url: Option<String>,
+}
+
+impl View {
+    async fn new(app: &App, record: Record) -> Result<Self, Fault> {
+        let thumbnail_url = match record.thumbnail_key.as_deref().map(str::parse) {
+            Some(Ok(key)) => Some(app.objects.sign_get(&key).await?),
+            _ => None,
+        };
+        Ok(Self { video: record.video, thumbnail_url })
+    }
+}
+
+#[derive(Deserialize)]
+struct Window {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+struct List {
+    videos: Vec<View>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+}
+
+async fn list(
+    State(app): State<App>,
+    Caller(user): Caller,
+    window: Result<Query<Window>, QueryRejection>,
+) -> Result<Json<List>, Problem> {
+    let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
+    let Query(window) = window.map_err(|error| invalid(error.body_text()))?;
+    let limit = match window.limit.as_deref().map(str::parse) {
+        None => DEFAULT_LIMIT,
+        Some(Ok(limit @ 1..=MAX_LIMIT)) => limit,
+        Some(_) => return Err(invalid(format!("The limit is a number from 1 to {MAX_LIMIT}."))),
+    };
+    let from = match window.cursor.as_deref().map(decode_cursor) {
+        Some(None) => return Err(invalid("The cursor is not one that this route gave.".to_owned())),
+        Some(cursor) => cursor,
+        None => None,
+    };
+    let page = app.videos.list(&user, limit, from.as_ref()).await?;
+    let mut videos = Vec::with_capacity(page.records.len());
+    for record in page.records {
+        videos.push(View::new(&app, record).await?);
+    }
+    Ok(Json(List { videos, cursor: page.next.as_ref().map(encode_cursor) }))
+}
+
+async fn one(
+    State(app): State<App>,
+    Caller(user): Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let record = app.videos.get(parse(&id)?).await?;
+    // Another user's video does not exist, as far as this user may know.
+    let record = record.filter(|r| r.is_visible() && r.video.user_id == user).ok_or_else(not_found)?;
+    let view = View::new(&app, record).await?;
+    let body = serde_json::to_vec(&view).map_err(|e| Fault::new("encode a video", &e))?;
+    let etag = etag(&body);
+    let tag = [(header::ETAG, HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?)];
+    if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    }
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((tag, json, body).into_response())
+}
+
+async fn delete(
+    State(app): State<App>,
+    Caller(user): Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let id = parse(&id)?;
+    // The tombstone first: a thumbnail under way then finds it, and removes what it made. Should the
+    // next lines fail, a second call does them again.
+    let record = app.videos.delete(id, &user).await?.ok_or_else(not_found)?;
+    if let Ok(key) = record.key.parse() {
+        app.objects.delete(&key).await?;
+    }
+    app.objects.delete(&Key::Thumbnail(id)).await?;
+    tracing::info!(videoId = %id, "deleted");
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn parse(id: &str) -> Result<VideoId, Problem> {
+    id.parse().map_err(|_| not_found())
+}
+
+fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "There is no such video.")
+}
+
+/// From the whole answer, signed URLs included: they stay the same for some minutes, and a client
+/// must not keep one for longer.
+fn etag(body: &[u8]) -> String {
+    let digest = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(body));
+    format!("\"{digest}\"")
+}
+
+/// Whether an `If-None-Match` names the tag (RFC 9110, 13.1.2: compared weakly).
+fn names(value: &HeaderValue, etag: &str) -> bool {
+    let text = value.to_str().unwrap_or_default();
+    text.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+fn encode_cursor(cursor: &Cursor) -> String {
+    base64_simd::URL_SAFE_NO_PAD.encode_to_string(format!("{} {}", cursor.upload_time, cursor.id))
+}
+
+fn decode_cursor(text: &str) -> Option<Cursor> {
+    let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (upload_time, id) = text.split_once(' ')?;
+    Some(Cursor { upload_time: upload_time.to_owned(), id: id.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_round_trips() {
+        let cursor = Cursor { upload_time: "2026-11-23T07:41:47.123Z".into(), id: VideoId::new() };
+        assert_eq!(decode_cursor(&encode_cursor(&cursor)), Some(cursor));
+        for bad in ["", "x", "!!", "eA"] {
+            assert_eq!(decode_cursor(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_is_a_list() {
+        let names = |value: &'static str| names(&HeaderValue::from_static(value), "\"a\"");
+        assert!(names("\"a\"") && names("W/\"a\"") && names("\"b\", \"a\"") && names("*"));
+        assert!(!names("\"b\"") && !names("a") && !names(""));
+    }
+}

@@ -1,0 +1,10 @@
+//! The `videos` function on Lambda.
+
+use upreel_core::{App, http};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    let app = App::from_env().await?;
+    let config = app.config.clone();
+    lambda_http::run(http::serve(upreel_videos::router(app), &config)).await
+}

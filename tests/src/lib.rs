@@ -1,0 +1,1 @@
+//! Journeys across crates, and the rules of the tree: see `tests/`.

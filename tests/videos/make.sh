@@ -1,0 +1,230 @@
+#!/usr/bin/env bash
+# Makes the set of real test videos: make.sh OUT_DIR
+#
+# Writes small videos and OUT_DIR/manifest.tsv, which says what each one is.
+# Does nothing if OUT_DIR already holds the set this version of the script makes.
+# $FFMPEG may name the ffmpeg to use. See README.md for the picture and the columns.
+set -euo pipefail
+
+[ $# -eq 1 ] || { echo "usage: $0 OUT_DIR" >&2; exit 2; }
+ffmpeg=${FFMPEG:-ffmpeg}
+out=$1
+
+sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
+stamp=$(sha256 <"${BASH_SOURCE[0]}")
+[ "$(cat "$out/.complete" 2>/dev/null || true)" != "$stamp" ] || exit 0
+
+command -v "$ffmpeg" >/dev/null || { echo "$0: no ffmpeg ('$ffmpeg')" >&2; exit 1; }
+mkdir -p "$out"
+rm -f "$out/.complete"
+tmp=$(mktemp -d "$out/.tmp.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+export LC_ALL=C
+export SVT_LOG=1 # SVT-AV1 chatters on stderr unless told not to
+
+run() { "$ffmpeg" -nostdin -hide_banner -loglevel error -y "$@"; }
+encoders=" $("$ffmpeg" -hide_banner -encoders 2>/dev/null | awk '{ printf "%s ", $2 }')"
+has_encoder() { [[ $encoders == *" $1 "* ]]; }
+# Old ffmpegs take the rotation as metadata of the output, new ones (6+) only as an input option;
+# both mean counter-clockwise, whatever the older documentation says.
+# (Read in full before looking: under pipefail, grep -q would break the pipe.)
+help=$("$ffmpeg" -hide_banner -h long 2>/dev/null)
+case $help in *-display_rotation*) new_rotation=yes ;; *) new_rotation= ;; esac
+
+# The upright picture, as a lavfi graph: red, green / blue, yellow, and a white box that moves
+# about the centre. WIDTH HEIGHT RATE SECONDS
+picture() {
+  local box=$((($1 < $2 ? $1 : $2) / 8))
+  echo "color=c=0xe02020:s=$1x$2:r=$3:d=$4,format=rgb24," \
+    "drawbox=x=iw/2:y=0:w=iw:h=ih/2:color=0x20a020:t=fill," \
+    "drawbox=x=0:y=ih/2:w=iw/2:h=ih:color=0x2040e0:t=fill," \
+    "drawbox=x=iw/2:y=ih/2:w=iw:h=ih:color=0xe0e020:t=fill[p];" \
+    "color=c=white:s=${box}x$box:r=$3:d=$4[b];" \
+    "[p][b]overlay=format=gbrp:shortest=1:x='(W-w)/2+W/16*sin(2*PI*t)':y='(H-h)/2+H/16*cos(2*PI*t)'"
+}
+
+# How the picture is stored for a player which turns it CLOCKWISE degrees.
+stored() {
+  case $1 in
+    0) echo null ;;
+    90) echo transpose=cclock ;;
+    180) echo hflip,vflip ;;
+    270) echo transpose=clock ;;
+  esac
+}
+
+# Makes one video and its line of the manifest:
+#   video FILE MIME CONTAINER WIDTHxHEIGHT MS VIDEO_CODEC AUDIO_CODEC ROTATION RATE [FFMPEG ARGS...]
+# WIDTH and HEIGHT are as displayed, RATE may be -. The arguments come after the two inputs
+# (0 the picture, 1 the sound unless AUDIO_CODEC is -). Set in front of a call:
+#   PICTURE_MS  length of the picture, where it isn't that of the file (MS)
+#   INPUT=FILE  a further input
+#   LIVE=yes    write as a stream which cannot be sought in, as a browser's recorder does
+#   CUT=SECONDS then cut so much off the start without encoding again
+video() {
+  local file=$1 mime=$2 container=$3 size=$4 ms=$5 vcodec=$6 acodec=$7 rotation=$8 rate=$9
+  shift 9
+  local arg previous='' width=${size%x*} height=${size#*x} fps=$rate
+  [ "$rate" != - ] || fps=30
+  for arg in "$@"; do
+    case $previous in
+      -c:*)
+        if [ "$arg" != copy ] && ! has_encoder "$arg"; then
+          echo "$0: skipped $file: this ffmpeg has no encoder $arg" >&2
+          return
+        fi ;;
+    esac
+    previous=$arg
+  done
+
+  local graph input to="file:$tmp/made"
+  graph=$(picture "$width" "$height" "$fps" "$(seconds "${PICTURE_MS:-$ms}" "${CUT:-0}")")
+  input=(-f lavfi -i "$graph,$(stored "$rotation")")
+  [ "$acodec" = - ] || input+=(-f lavfi -i "sine=frequency=440:sample_rate=44100:duration=$(seconds "$ms" "${CUT:-0}")")
+  [ -z "${INPUT:-}" ] || input+=(-i "file:$INPUT")
+  [ -z "${LIVE:-}" ] || to=pipe:1
+  # Always the same muxer for a container, so that the name under which we write doesn't matter.
+  run "${input[@]}" -pix_fmt yuv420p -fflags +bitexact -f "$(muxer "$container")" "$@" "$to" >"$tmp/piped" ||
+    { echo "$0: could not make $file" >&2; exit 1; }
+  [ -z "${LIVE:-}" ] || mv "$tmp/piped" "$tmp/made"
+
+  if [ "$rotation" != 0 ]; then
+    if [ -n "$new_rotation" ]; then
+      remux "$container" -display_rotation:v:0 "-$rotation" -i "file:$tmp/made"
+    else
+      remux "$container" -i "file:$tmp/made" -metadata:s:v:0 "rotate=$((360 - rotation))"
+    fi
+    check_rotation "$file" "$rotation"
+  fi
+  [ -z "${CUT:-}" ] || remux "$container" -ss "$CUT" -i "file:$tmp/made"
+
+  mv "$tmp/made" "$out/$file"
+  printf '%s\t' "$file" "$mime" "$container" "$width" "$height" "$ms" "$vcodec" "$acodec" "$rotation" >>"$tmp/manifest.tsv"
+  printf '%s\n' "$rate" >>"$tmp/manifest.tsv"
+}
+
+seconds() { awk -v ms="$1" -v more="$2" 'BEGIN { print ms / 1000 + more }'; }
+
+muxer() {
+  case $1 in
+    mkv) echo matroska ;;
+    mpegps) echo vob ;;
+    wmv) echo asf ;;
+    *) echo "$1" ;;
+  esac
+}
+
+remux() { # CONTAINER ARGS...
+  local container=$1
+  shift
+  run "$@" -map 0 -c copy -fflags +bitexact -f "$(muxer "$container")" "file:$tmp/remuxed"
+  mv "$tmp/remuxed" "$tmp/made"
+}
+
+check_rotation() { # FILE DEGREES. What ffmpeg prints is counter-clockwise, from -180 to 180.
+  local shown
+  shown=$("$ffmpeg" -nostdin -hide_banner -i "file:$tmp/made" 2>&1 || true)
+  case $2 in
+    90) [[ $shown == *"rotation of -90.00"* ]] ;;
+    180) [[ $shown == *"rotation of -180.00"* || $shown == *"rotation of 180.00"* ]] ;;
+    270) [[ $shown == *"rotation of 90.00"* ]] ;;
+  esac || { echo "$0: $1 isn't rotated by $2 degrees" >&2; exit 1; }
+}
+
+x264=(-c:v libx264 -preset veryfast -crf 26)
+x265=(-c:v libx265 -preset ultrafast -crf 28 -x265-params log-level=error:pools=1:frame-threads=1)
+vp8=(-c:v libvpx -deadline realtime -cpu-used 8 -b:v 300k)
+vp9=(-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -b:v 300k)
+if has_encoder libsvtav1; then av1=(-c:v libsvtav1 -preset 10 -crf 40)
+elif has_encoder libaom-av1; then av1=(-c:v libaom-av1 -cpu-used 8 -crf 40 -b:v 0)
+else av1=(-c:v librav1e -speed 10 -qp 120)
+fi
+aac=(-c:a aac -b:a 64k)
+opus=(-c:a libopus -b:a 48k)
+cover=$tmp/cover.jpg # magenta, so that a poster made of it is plain to see
+run -f lavfi -i color=c=magenta:s=200x200:d=1 -frames:v 1 -c:v mjpeg -pix_fmt yuvj420p "file:$cover"
+
+printf '%s\t' file mime container display_width display_height duration_ms video_codec audio_codec rotation >"$tmp/manifest.tsv"
+printf '%s\n' frame_rate >>"$tmp/manifest.tsv"
+
+# MP4: where the index is
+video h264-faststart.mp4      video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -movflags +faststart
+video h264-moov-at-end.mp4    video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+video h264-fragmented.mp4     video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe+default_base_moof
+video h264-fragmented-sidx.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 25 -movflags +empty_moov+frag_keyframe+default_base_moof+dash+global_sidx
+LIVE=yes video h264-fragmented-live.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe
+video 'name with spaces – été 视频 🎬.mp4' video/mp4 mp4 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -movflags +faststart
+
+# Rotation and shape
+video h264-rotated-90.mp4     video/mp4 mp4 180x320 1000 h264 aac 90 30 "${x264[@]}" "${aac[@]}"
+video h264-rotated-180.mp4    video/mp4 mp4 320x180 1000 h264 aac 180 30 "${x264[@]}" "${aac[@]}"
+video h264-rotated-270.mp4    video/mp4 mp4 180x320 1000 h264 aac 270 30 "${x264[@]}" "${aac[@]}"
+video hevc-rotated-90.mov     video/quicktime mov 180x320 1000 hevc aac 90 30 "${x265[@]}" -tag:v hvc1 "${aac[@]}"
+video h264-rotated-90-anamorphic.mp4 video/mp4 mp4 180x320 1000 h264 - 90 25 "${x264[@]}" -vf scale=240:180,setsar=4/3
+video h264-portrait.mp4       video/mp4 mp4 180x320 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+video h264-anamorphic.mp4     video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -vf scale=240:180,setsar=4/3
+video h264-very-wide.mp4      video/mp4 mp4 640x40 1000 h264 - 0 25 "${x264[@]}"
+video h264-very-tall.mp4      video/mp4 mp4 40x640 1000 h264 - 0 25 "${x264[@]}"
+video vp9-odd-size.webm       video/webm webm 321x179 1000 vp9 - 0 25 "${vp9[@]}"
+video h264-odd-size-yuv444.mp4 video/mp4 mp4 321x179 1000 h264 - 0 25 "${x264[@]}" -pix_fmt yuv444p
+
+# Time
+video h264-short.mp4          video/mp4 mp4 320x180 300 h264 - 0 30 "${x264[@]}"
+video h264-single-frame.mp4   video/mp4 mp4 320x180 40 h264 - 0 25 "${x264[@]}"
+video h264-one-keyframe.mp4   video/mp4 mp4 320x180 4000 h264 aac 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 "${aac[@]}"
+video h264-b-frames.mp4       video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -bf 3 -b_strategy 0 "${aac[@]}"
+CUT=1 video h264-edit-list.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 -bf 3
+video h264-variable-rate.mp4  video/mp4 mp4 320x180 2000 h264 - 0 - "${x264[@]}" -vf "select='lt(n,15)+not(mod(n,7))+gt(n,58)'" -fps_mode vfr
+video h264-variable-rate.mkv  video/x-matroska mkv 320x180 2000 h264 - 0 - "${x264[@]}" -vf "select='lt(n,15)+not(mod(n,7))+gt(n,58)'" -fps_mode vfr
+PICTURE_MS=1000 video h264-audio-longer.mp4 video/mp4 mp4 320x180 3000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+
+# Colour and depth
+video h264-10-bit.mp4         video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -pix_fmt yuv420p10le
+video h264-yuv444.mp4         video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -pix_fmt yuv444p
+video h264-bt709.mp4          video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -vf scale=out_color_matrix=bt709:out_range=tv -colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv
+video h264-full-range.mp4     video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -vf scale=out_range=pc -color_range pc -pix_fmt yuvj420p
+video hevc-10-bit-hlg.mov     video/quicktime mov 320x180 1000 hevc aac 0 30 "${x265[@]}" -tag:v hvc1 -pix_fmt yuv420p10le -vf scale=out_color_matrix=bt2020:out_range=tv -colorspace bt2020nc -color_primaries bt2020 -color_trc arib-std-b67 -color_range tv "${aac[@]}"
+video vp9-alpha.webm          video/webm webm 320x180 1000 vp9 - 0 25 "${vp9[@]}" -pix_fmt yuva420p -auto-alt-ref 0
+video mpeg2-interlaced.ts     video/mp2t mpegts 320x180 1000 mpeg2video mp2 0 25 -vf fps=50,tinterlace=mode=interleave_top,setfield=tff -c:v mpeg2video -flags +ilme+ildct -b:v 1M -c:a mp2
+
+# Streams beside the picture and the sound
+video h264-no-audio.mp4       video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}"
+video h264-audio-first.mp4    video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 1:a -map 0:v "${x264[@]}" "${aac[@]}"
+INPUT=$cover video h264-cover-art.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 0:v -map 1:a -map 2:v -c:v:0 libx264 -c:v:1 copy -disposition:v:1 attached_pic "${aac[@]}"
+video h264-cover-art.mkv      video/x-matroska mkv 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -attach "$cover" -metadata:s:t mimetype=image/jpeg -metadata:s:t filename=cover.jpg
+video h264-timecode.mov       video/quicktime mov 320x180 1000 h264 pcm_s16le 0 25 "${x264[@]}" -timecode 01:00:00:00 -c:a pcm_s16le
+
+# Other codecs and containers
+video hevc-hvc1.mp4           video/mp4 mp4 320x180 1000 hevc aac 0 25 "${x265[@]}" -tag:v hvc1 "${aac[@]}" -movflags +faststart
+video hevc-hev1.mp4           video/mp4 mp4 320x180 1000 hevc - 0 25 "${x265[@]}" -tag:v hev1
+video hevc.mov                video/quicktime mov 320x180 1000 hevc aac 0 29.97 "${x265[@]}" -tag:v hvc1 "${aac[@]}"
+video av1.mp4                 video/mp4 mp4 320x180 1000 av1 opus 0 25 "${av1[@]}" "${opus[@]}" -movflags +faststart
+video vp9.mp4                 video/mp4 mp4 320x180 1000 vp9 - 0 25 "${vp9[@]}"
+video mpeg4.mp4               video/mp4 mp4 320x180 1000 mpeg4 aac 0 25 -c:v mpeg4 -b:v 500k "${aac[@]}"
+video prores.mov              video/quicktime mov 320x180 1000 prores pcm_s16le 0 24 -c:v prores_ks -profile:v 0 -pix_fmt yuv422p10le -c:a pcm_s16le
+video mjpeg.mov               video/quicktime mov 320x180 1000 mjpeg - 0 25 -c:v mjpeg -q:v 8 -pix_fmt yuvj420p
+video h263.3gp                video/3gpp 3gp 176x144 1000 h263 aac 0 29.97 -c:v h263 -b:v 200k "${aac[@]}"
+video h264.3gp                video/3gpp 3gp 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+video vp8.webm                video/webm webm 320x180 1000 vp8 vorbis 0 25 "${vp8[@]}" -c:a libvorbis
+video vp9.webm                video/webm webm 320x180 2000 vp9 opus 0 25 "${vp9[@]}" "${opus[@]}"
+video av1.webm                video/webm webm 320x180 1000 av1 opus 0 25 "${av1[@]}" "${opus[@]}"
+LIVE=yes video vp8-live.webm  video/webm webm 320x180 2000 vp8 opus 0 30 "${vp8[@]}" "${opus[@]}"
+video h264.mkv                video/x-matroska mkv 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+LIVE=yes video h264-no-cues.mkv video/x-matroska mkv 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+video mpeg4.avi               video/x-msvideo avi 320x180 1000 mpeg4 mp3 0 25 -c:v mpeg4 -vtag XVID -b:v 500k -c:a libmp3lame
+video mjpeg.avi               video/x-msvideo avi 320x180 1000 mjpeg pcm_u8 0 25 -c:v mjpeg -q:v 8 -pix_fmt yuvj420p -c:a pcm_u8 -ar 11025
+video h264.ts                 video/mp2t mpegts 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+video h264.m2ts               video/mp2t mpegts 320x180 1000 h264 ac3 0 50 "${x264[@]}" -c:a ac3 -mpegts_m2ts_mode 1
+video mpeg2.ts                video/mp2t mpegts 320x180 1000 mpeg2video mp2 0 25 -c:v mpeg2video -b:v 1M -c:a mp2
+video mpeg2-anamorphic.mpg    video/mpeg mpegps 512x288 1000 mpeg2video mp2 0 25 -vf scale=352:288,setdar=16/9 -c:v mpeg2video -b:v 1M -c:a mp2
+video mpeg1.mpg               video/mpeg mpegps 320x180 1000 mpeg1video mp2 0 25 -f mpeg -c:v mpeg1video -b:v 1M -c:a mp2
+video flv1.flv                video/x-flv flv 320x180 1000 flv1 mp3 0 25 -c:v flv -b:v 500k -c:a libmp3lame
+video h264.flv                video/x-flv flv 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+video theora.ogv              video/ogg ogg 320x180 1000 theora vorbis 0 25 -c:v libtheora -q:v 6 -c:a libvorbis
+video wmv2.wmv                video/x-ms-wmv wmv 320x180 1000 wmv2 wmav2 0 25 -c:v wmv2 -b:v 500k -c:a wmav2
+
+mv "$tmp/manifest.tsv" "$out/manifest.tsv"
+echo "$stamp" >"$tmp/complete"
+mv "$tmp/complete" "$out/.complete"
