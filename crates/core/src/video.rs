@@ -1,9 +1,15 @@
 //! What is known about a video, and the status machine that it moves through.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde::{Deserialize, Serialize};
 
 use crate::container::Container;
 use crate::id::{Sequencer, UserId, VideoId};
+use crate::key::Key;
+
+/// A row whose upload never came is dropped. Longer than a signed URL lives and an upload takes.
+const PENDING_LIFE: Duration = Duration::from_hours(24);
 
 /// Where a video stands. `docs/ARCHITECTURE.md` draws the moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +176,48 @@ pub struct Record {
     /// When `DynamoDB` may drop the row, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
+}
+
+impl Record {
+    /// A new row, without bytes yet; it expires unless they come.
+    #[must_use]
+    pub fn pending(key: &Key, id: VideoId, user: UserId, filename: String, content_type: String) -> Self {
+        Self {
+            video: Video {
+                video_id: id,
+                user_id: user,
+                filename,
+                content_type,
+                size: None,
+                status: Status::Pending,
+                upload_time: Some(humantime::format_rfc3339_millis(SystemTime::now()).to_string()),
+                facts: Facts::default(),
+                error: None,
+            },
+            key: key.to_string(),
+            sequencer: None,
+            attempts: 0,
+            thumbnail_key: None,
+            ttl: Some(expiry(PENDING_LIFE)),
+        }
+    }
+
+    /// Whether users may see it: no tombstone, and not expired (`DynamoDB` drops expired rows within
+    /// days, not at once).
+    #[must_use]
+    pub fn is_visible(&self) -> bool {
+        self.video.status != Status::Deleted && self.ttl.is_none_or(|ttl| ttl > now())
+    }
+}
+
+/// Seconds since 1970, as `DynamoDB` counts for its time to live.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// When something that may live so long from now is to be dropped.
+pub(crate) fn expiry(life: Duration) -> u64 {
+    now() + life.as_secs()
 }
 
 #[cfg(test)]

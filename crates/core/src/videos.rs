@@ -1,34 +1,24 @@
 //! The `VideoMetadata` table: key `videoId`, index `byUser` on `userId` and `uploadTime`.
-//!
-//! Every status move is one conditional write, so that duplicate, late and reordered events change
-//! nothing. The condition is built from [`Status::sources`], the one place that knows the moves.
+
+mod moves;
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use sha2::{Digest, Sha256};
 
 use crate::Fault;
 use crate::config::Config;
-use crate::id::{Sequencer, UserId, VideoId};
-use crate::key::Key;
-use crate::video::{Facts, Failure, Record, Status};
+use crate::id::{UserId, VideoId};
+use crate::video::{Record, expiry, now};
 
-/// A row whose upload never came is dropped. Longer than a signed URL lives and an upload takes.
-const PENDING_LIFE: Duration = Duration::from_hours(24);
-/// A tombstone outlives every event that may still be on its way (retries, dead-letter queue).
-const DELETED_LIFE: Duration = Duration::from_hours(30 * 24);
+pub use moves::{Claim, Finish};
+
 /// How long an `Idempotency-Key` is remembered.
 const IDEMPOTENCY_LIFE: Duration = Duration::from_hours(24);
 
@@ -41,33 +31,6 @@ type Item = HashMap<String, AttributeValue>;
 pub struct Videos {
     client: Client,
     table: String,
-}
-
-/// What became of an attempt to take an event on.
-#[derive(Debug)]
-pub enum Claim {
-    /// The row follows the event now; `attempt` counts from 1.
-    Granted {
-        /// How often this event was tried, this time included.
-        attempt: u32,
-    },
-    /// The row follows this event or a newer one already, and has nothing left to do for it.
-    Stale,
-    /// The video was deleted.
-    Deleted,
-    /// There is no row.
-    Missing,
-}
-
-/// What became of the record of a finished piece of work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
-    /// It is in the row.
-    Recorded,
-    /// A newer event owns the row.
-    Superseded,
-    /// The video was deleted meanwhile.
-    Deleted,
 }
 
 /// One page of a user's videos.
@@ -174,176 +137,6 @@ impl Videos {
         Ok(Page { records, next: start.as_ref().and_then(Cursor::from_index_key) })
     }
 
-    /// The bytes are in S3. A row that has moved on already stays where it is.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn uploaded(&self, id: VideoId) -> Result<(), Fault> {
-        let condition = may_become(Status::Uploaded);
-        let update = self
-            .update(id, Status::Uploaded)
-            .update_expression("SET #status = :status REMOVE #ttl")
-            .expression_attribute_names("#ttl", "ttl")
-            .condition_expression(condition);
-        self.apply(update).await.map(|_| ())
-    }
-
-    /// Takes an event on: the row follows it from now on.
-    ///
-    /// Granted for an event newer than the one that the row follows, and again for the same event
-    /// while its work is not done: Lambda's retries, and a replay from the dead-letter queue, come
-    /// with the same sequencer.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn claim(
-        &self,
-        id: VideoId,
-        user: &UserId,
-        sequencer: &Sequencer,
-        size: u64,
-    ) -> Result<Claim, Fault> {
-        let condition = format!(
-            "userId = :user AND {} AND (attribute_not_exists(sequencer) OR sequencer < :sequencer OR \
-             (sequencer = :sequencer AND (#status = :status OR #error.#code = :internal)))",
-            may_become(Status::Processing)
-        );
-        let update = self
-            .update(id, Status::Processing)
-            .update_expression(
-                "SET #status = :status, sequencer = :sequencer, #size = :size REMOVE #ttl, #error ADD attempts :one",
-            )
-            .expression_attribute_names("#size", "size")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_names("#error", "error")
-            .expression_attribute_names("#code", "code")
-            .expression_attribute_values(":user", text(user))
-            .expression_attribute_values(":sequencer", text(sequencer.as_str()))
-            .expression_attribute_values(":internal", text(Failure::INTERNAL))
-            .expression_attribute_values(":size", number(size))
-            .expression_attribute_values(":one", number(1))
-            .condition_expression(condition)
-            .return_values(ReturnValue::AllNew);
-        Ok(match self.apply(update).await? {
-            Applied::Yes(record) => Claim::Granted { attempt: record.map_or(1, |record| record.attempts) },
-            Applied::No(None) => Claim::Missing,
-            Applied::No(Some(record)) if record.video.status == Status::Deleted => Claim::Deleted,
-            Applied::No(Some(_)) => Claim::Stale,
-        })
-    }
-
-    /// Whether the row still follows this event.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn follows(&self, id: VideoId, sequencer: &Sequencer) -> Result<bool, Fault> {
-        let record = self.get(id).await?;
-        Ok(record
-            .is_some_and(|r| r.video.status == Status::Processing && r.sequencer.as_ref() == Some(sequencer)))
-    }
-
-    /// The work for an event is done.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn processed(
-        &self,
-        id: VideoId,
-        sequencer: &Sequencer,
-        size: u64,
-        facts: &Facts,
-        thumbnail: &Key,
-    ) -> Result<Finish, Fault> {
-        let mut item: Item = serde_dynamo::to_item(facts).map_err(|e| Fault::new("encode facts", &e))?;
-        item.insert("size".to_owned(), number(size));
-        item.insert("thumbnailKey".to_owned(), text(thumbnail));
-        if let Some(container) = facts.container {
-            item.insert("contentType".to_owned(), text(container.media_type()));
-        }
-        self.finish(id, sequencer, Status::Processed, item).await
-    }
-
-    /// The video cannot be processed.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn failed(
-        &self,
-        id: VideoId,
-        sequencer: &Sequencer,
-        failure: &Failure,
-    ) -> Result<Finish, Fault> {
-        let error =
-            serde_dynamo::to_attribute_value(failure).map_err(|e| Fault::new("encode a failure", &e))?;
-        self.finish(id, sequencer, Status::Failed, Item::from([("error".to_owned(), error)])).await
-    }
-
-    /// Writes the outcome of an event; what an earlier upload left and this one lacks is removed.
-    async fn finish(
-        &self,
-        id: VideoId,
-        sequencer: &Sequencer,
-        status: Status,
-        item: Item,
-    ) -> Result<Finish, Fault> {
-        const OUTCOME: [&str; 10] = [
-            "durationMs",
-            "width",
-            "height",
-            "rotation",
-            "frameRate",
-            "videoCodec",
-            "audioCodec",
-            "container",
-            "thumbnailKey",
-            "error",
-        ];
-        let removed: Vec<&str> = OUTCOME.into_iter().filter(|name| !item.contains_key(*name)).collect();
-        let mut update = self.update(id, status);
-        let mut set = "SET #status = :status".to_owned();
-        for (name, value) in item {
-            set = format!("{set}, #{name} = :{name}");
-            update = update
-                .expression_attribute_names(format!("#{name}"), &name)
-                .expression_attribute_values(format!(":{name}"), value);
-        }
-        let mut remove = "REMOVE attempts".to_owned();
-        for name in removed {
-            remove = format!("{remove}, #{name}");
-            update = update.expression_attribute_names(format!("#{name}"), name);
-        }
-        let update = update
-            .update_expression(format!("{set} {remove}"))
-            .expression_attribute_values(":sequencer", text(sequencer.as_str()))
-            .condition_expression(format!("{} AND sequencer = :sequencer", may_become(status)));
-        Ok(match self.apply(update).await? {
-            Applied::Yes(_) => Finish::Recorded,
-            Applied::No(Some(record)) if record.video.status != Status::Deleted => Finish::Superseded,
-            Applied::No(_) => Finish::Deleted,
-        })
-    }
-
-    /// Makes the row a tombstone, without the name that the user gave it, and tells what it was;
-    /// `None` when it is not the user's.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn delete(&self, id: VideoId, user: &UserId) -> Result<Option<Record>, Fault> {
-        let update = self
-            .update(id, Status::Deleted)
-            .update_expression("SET #status = :status, #ttl = :ttl, filename = :gone REMOVE uploadTime")
-            .expression_attribute_values(":gone", text(""))
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":ttl", number(expiry(DELETED_LIFE)))
-            .expression_attribute_values(":user", text(user))
-            .condition_expression(format!("userId = :user AND {}", may_become(Status::Deleted)))
-            .return_values(ReturnValue::AllOld);
-        Ok(match self.apply(update).await? {
-            Applied::Yes(record) => record,
-            Applied::No(_) => None,
-        })
-    }
-
     /// Ties an `Idempotency-Key` to a video; the first request with the key decides.
     ///
     /// # Errors
@@ -382,63 +175,6 @@ impl Videos {
             None => Err(Fault::new("dynamodb:PutItem", &error)),
         }
     }
-
-    fn update(&self, id: VideoId, status: Status) -> UpdateItemFluentBuilder {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("videoId", text(id))
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":status", text(status.as_str()))
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
-        status.sources().iter().fold(update, |update, source| {
-            let source = source.as_str();
-            update.expression_attribute_values(format!(":{source}"), text(source))
-        })
-    }
-
-    async fn apply(&self, update: UpdateItemFluentBuilder) -> Result<Applied, Fault> {
-        match update.send().await {
-            Ok(output) => Ok(Applied::Yes(output.attributes.map(decode).transpose()?)),
-            Err(error) => match failed_condition(&error) {
-                Some(failed) => Ok(Applied::No(failed.item().cloned().map(decode).transpose()?)),
-                None => Err(Fault::new("dynamodb:UpdateItem", &error)),
-            },
-        }
-    }
-}
-
-impl Record {
-    /// A new row, without bytes yet; it expires unless they come.
-    #[must_use]
-    pub fn pending(key: &Key, id: VideoId, user: UserId, filename: String, content_type: String) -> Self {
-        Self {
-            video: crate::Video {
-                video_id: id,
-                user_id: user,
-                filename,
-                content_type,
-                size: None,
-                status: Status::Pending,
-                upload_time: Some(humantime::format_rfc3339_millis(SystemTime::now()).to_string()),
-                facts: Facts::default(),
-                error: None,
-            },
-            key: key.to_string(),
-            sequencer: None,
-            attempts: 0,
-            thumbnail_key: None,
-            ttl: Some(expiry(PENDING_LIFE)),
-        }
-    }
-
-    /// Whether users may see it: no tombstone, and not expired (`DynamoDB` drops expired rows within
-    /// days, not at once).
-    #[must_use]
-    pub fn is_visible(&self) -> bool {
-        self.video.status != Status::Deleted && self.ttl.is_none_or(|ttl| ttl > now())
-    }
 }
 
 impl Cursor {
@@ -456,25 +192,6 @@ impl Cursor {
     }
 }
 
-enum Applied {
-    Yes(Option<Record>),
-    No(Option<Record>),
-}
-
-fn failed_condition(error: &SdkError<UpdateItemError>) -> Option<&ConditionalCheckFailedException> {
-    match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Some(failed),
-        _ => None,
-    }
-}
-
-/// The condition that the present status may be followed by `status`.
-fn may_become(status: Status) -> String {
-    let sources: Vec<String> =
-        status.sources().iter().map(|source| format!(":{}", source.as_str())).collect();
-    format!("#status IN ({})", sources.join(", "))
-}
-
 fn decode(item: Item) -> Result<Record, Fault> {
     serde_dynamo::from_item(item).map_err(|e| Fault::new("decode a record", &e))
 }
@@ -486,14 +203,6 @@ fn text(value: impl ToString) -> AttributeValue {
 
 fn number(value: u64) -> AttributeValue {
     AttributeValue::N(value.to_string())
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-fn expiry(life: Duration) -> u64 {
-    now() + life.as_secs()
 }
 
 fn hex(bytes: &[u8]) -> String {

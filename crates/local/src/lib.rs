@@ -126,7 +126,8 @@ impl Local {
     /// When a port is taken or the data cannot be used.
     pub async fn start_with(options: Options, wrap: impl FnOnce(Handler) -> Handler) -> Result<Self, Error> {
         let temporary = options.data.is_none().then(TempDir::new).transpose();
-        let temporary = temporary.map_err(|error| Error::Data(std::env::temp_dir(), error.to_string()))?;
+        let temporary =
+            temporary.map_err(|error| Error::Data("the temporary folder".into(), error.to_string()))?;
         let data = match (&options.data, &temporary) {
             (Some(data), _) => data.clone(),
             (None, Some(temporary)) => temporary.path().to_owned(),

@@ -84,6 +84,10 @@ pub async fn make(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Res
         other => other,
     }?;
     poster.facts.container = Some(container);
+    // ffmpeg was told not to walk through the fragments, so it knows the length of the first only.
+    if head.windows(4).any(|name| name == b"mvex") {
+        poster.facts.duration_ms = None;
+    }
     Ok(poster)
 }
 
@@ -114,6 +118,8 @@ async fn attempt(
 
 fn arguments<'a>(demuxer: &'a str, seek: Option<&'a str>, url: &'a str) -> Vec<&'a str> {
     let mut args = vec!["-hide_banner", "-nostdin", "-nostats", "-loglevel", "info"];
+    // Stop at the first samples instead of walking through every fragment of the file.
+    args.extend(["-fflags", "+ignidx"]);
     // The demuxer is chosen here, from the bytes: a manifest that names other files or hosts is never
     // opened, and the two lists hold should one be reached all the same.
     args.extend(["-f", demuxer, "-format_whitelist", demuxer, "-protocol_whitelist", "http,tcp"]);

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs what the machine lacks: tools.sh cc | ffmpeg. Says what it does; does nothing if it is there.
+set -euo pipefail
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# PACKAGE ON DEBIAN, FORMULA ON macOS
+install() {
+  if command -v apt-get >/dev/null; then
+    echo "Installing $1 with apt-get."
+    as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive as_root apt-get install -y -qq --no-install-recommends "$1" >/dev/null
+  elif command -v brew >/dev/null; then
+    echo "Installing $2 with Homebrew."
+    brew install --quiet "$2"
+  else
+    echo "Please install $1: neither apt-get nor brew is here." >&2
+    exit 1
+  fi
+}
+
+command -v cargo >/dev/null || {
+  echo "Rust is missing: install it from https://rustup.rs, then try again." >&2
+  exit 1
+}
+
+case ${1:-} in
+  cc) # ring and SQLite are compiled from C
+    command -v cc >/dev/null || install build-essential gcc
+    ;;
+  ffmpeg)
+    [ -n "${FFMPEG_PATH:-}" ] || command -v ffmpeg >/dev/null || install ffmpeg ffmpeg
+    ;;
+  *)
+    echo "usage: tools.sh cc|ffmpeg" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,299 @@
+//! Events that come twice, late, out of order or not at all, and attempts that fail.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use upreel_core::video::{Facts, Record};
+use upreel_core::videos::{Claim, Finish};
+use upreel_core::{App, Container, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
+use upreel_local::queue::Handler;
+
+use crate::harness::{Backend, mp4, webm};
+
+fn event(key: &str, bytes: &[u8], sequencer: &str) -> Value {
+    json!({"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"},
+        "object": {"key": key, "size": bytes.len(), "eTag": "of-another-write", "sequencer": sequencer}}})
+}
+
+async fn deliver(app: &App, records: &[Value]) -> Result<(), Fault> {
+    let deadline = Instant::now() + Duration::from_mins(1);
+    upreel_thumbnail::handle(app, &json!({"Records": records}), deadline).await
+}
+
+/// A backend whose own queue does nothing, so that the test decides what is delivered.
+async fn silent() -> Backend {
+    Backend::with(|_| {}, |_| Arc::new(|_| Box::pin(async { Ok(()) }))).await
+}
+
+async fn put(backend: &Backend, bytes: &[u8]) -> (String, String) {
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    assert_eq!(backend.put_to(&signed, bytes.to_vec()).send().await.unwrap().status(), 200);
+    (signed["videoId"].as_str().unwrap().to_owned(), signed["key"].as_str().unwrap().to_owned())
+}
+
+async fn record(app: &App, id: &str) -> Record {
+    app.videos.get(id.parse().unwrap()).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn duplicates_change_nothing() {
+    let backend = silent().await;
+    let app = &backend.local.app;
+    let ((a, a_key), (b, b_key)) = (put(&backend, &mp4()).await, put(&backend, &webm()).await);
+    let (first, second) = (event(&a_key, &mp4(), "0A"), event(&b_key, &webm(), "0B"));
+    deliver(app, std::slice::from_ref(&first)).await.unwrap();
+    let before = record(app, &a).await;
+    assert_eq!(before.video.status, Status::Processed);
+    // Five times each, shuffled, one after the other and in one event.
+    let (one, two) = (first.clone(), second.clone());
+    deliver(app, &[two.clone(), one.clone(), one.clone(), two.clone(), one.clone()]).await.unwrap();
+    let both = record(app, &b).await;
+    for records in [[&one, &two], [&two, &one], [&two, &two]] {
+        deliver(app, &records.map(Clone::clone)).await.unwrap();
+    }
+    assert_eq!((record(app, &a).await, record(app, &b).await), (before, both));
+}
+
+#[tokio::test]
+async fn duplicates_at_the_same_time_end_in_the_same() {
+    let backend = silent().await;
+    let app = &backend.local.app;
+    let (id, key) = put(&backend, &mp4()).await;
+    let record_event = event(&key, &mp4(), "0A");
+    let deliveries = (0..5).map(|_| deliver(app, std::slice::from_ref(&record_event)));
+    for delivery in futures_util::future::join_all(deliveries).await {
+        delivery.unwrap();
+    }
+    assert_eq!(record(app, &id).await.video.status, Status::Processed);
+    assert_eq!(backend.objects("thumbnails").len(), 1);
+}
+
+#[tokio::test]
+async fn a_late_event_changes_nothing() {
+    let backend = silent().await;
+    let app = &backend.local.app;
+    let (id, key) = put(&backend, &mp4()).await;
+    deliver(app, &[event(&key, &mp4(), "0B")]).await.unwrap();
+    let before = record(app, &id).await;
+    deliver(app, &[event(&key, &webm(), "0A")]).await.unwrap();
+    assert_eq!(record(app, &id).await, before);
+}
+
+#[tokio::test]
+async fn an_event_without_a_row_or_an_object_is_no_mishap() {
+    let backend = silent().await;
+    let app = &backend.local.app;
+    let key = format!("videos/local/{}.mp4", VideoId::new());
+    deliver(app, &[event(&key, &mp4(), "0A")]).await.unwrap();
+    assert_eq!(backend.listed().await, 0);
+    deliver(app, &[event("some/other+object", b"", "0A"), event("videos/x/y.mp4", b"", "0A")]).await.unwrap();
+    let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "uploads"});
+    upreel_thumbnail::handle(app, &test, Instant::now()).await.unwrap();
+
+    // The row expired before the upload came: the object is what counts.
+    let (id, key) = put(&backend, &mp4()).await;
+    app.videos.delete(id.parse().unwrap(), &"local".parse().unwrap()).await.unwrap();
+    deliver(app, &[event(&key, &mp4(), "0A")]).await.unwrap();
+    assert_eq!(backend.objects("uploads").len(), 0, "a tombstone is obeyed");
+}
+
+#[tokio::test]
+async fn a_row_that_was_lost_is_made_again() {
+    let backend = silent().await;
+    let app = &backend.local.app;
+    let user: UserId = "local".parse().unwrap();
+    let (id, container) = (VideoId::new(), Some(Container::Mp4));
+    let key = Key::Video { user, id, container };
+    let signed = app.objects.sign_put(&key, "video/mp4", None).await.unwrap();
+    let put = backend.http.put(signed.url).header("content-type", "video/mp4").body(mp4());
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    deliver(app, &[event(&key.to_string(), &mp4(), "0A")]).await.unwrap();
+    assert_eq!(backend.video(&id.to_string()).await["status"], "PROCESSED");
+}
+
+#[tokio::test]
+async fn an_object_that_vanished_is_said() {
+    let backend = silent().await;
+    let app = &backend.local.app;
+    let (id, key) = put(&backend, &mp4()).await;
+    app.objects.delete(&key.parse().unwrap()).await.unwrap();
+    deliver(app, &[event(&key, &mp4(), "0A")]).await.unwrap();
+    assert_eq!(backend.video(&id).await["error"]["code"], "UNREADABLE");
+}
+
+/// The function, failing as long as `fail` says so for an attempt.
+fn failing(fail: impl Fn(u32) -> bool + Send + Sync + 'static) -> impl FnOnce(Handler) -> Handler {
+    move |handler| {
+        let (fail, attempts) = (Arc::new(fail), Arc::new(AtomicU32::new(0)));
+        Arc::new(move |event| {
+            let (fail, attempts, handler) = (fail.clone(), attempts.clone(), handler.clone());
+            Box::pin(async move {
+                if fail(attempts.fetch_add(1, Ordering::SeqCst) + 1) {
+                    return Err(Fault::new("attempt", &std::io::Error::other("S3 is down")));
+                }
+                handler(event).await
+            })
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_fails_twice_and_then_works_is_processed() {
+    let backend = Backend::with(|_| {}, failing(|attempt| attempt <= 2)).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    backend.until(&id, "PROCESSED").await;
+    assert_eq!(backend.dead_letters().await.len(), 0);
+}
+
+#[tokio::test]
+async fn what_always_fails_lies_in_the_dead_letter_queue_until_it_is_replayed() {
+    // A real fault of ours: there is no ffmpeg, until somebody installs it.
+    let folder = tempfile::tempdir().unwrap();
+    let ffmpeg = folder.path().join("ffmpeg");
+    let missing = ffmpeg.clone();
+    let backend = Backend::with(move |options| options.ffmpeg = missing, |handler| handler).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    backend.until(&id, "FAILED").await;
+    backend.idle().await;
+    let video = backend.video(&id).await;
+    assert_eq!(video["error"]["code"], "INTERNAL", "users are told");
+    let letters = backend.dead_letters().await;
+    assert_eq!((letters.len(), &letters[0]["attempts"]), (1, &3.into()));
+    assert!(letters[0]["error"].as_str().unwrap().contains("run ffmpeg"), "{letters:?}");
+    assert!(letters[0]["key"].as_str().unwrap().contains(&id));
+
+    std::os::unix::fs::symlink(crate::harness::ffmpeg(), &ffmpeg).unwrap();
+    let replay: Value = backend.post("/_local/dlq/replay").send().await.unwrap().json().await.unwrap();
+    assert_eq!(replay["replayed"], 1);
+    assert_eq!(backend.until(&id, "PROCESSED").await["error"], Value::Null);
+    backend.idle().await;
+    assert_eq!(backend.dead_letters().await.len(), 0);
+}
+
+/// One thing that may happen to a video, in any order.
+#[derive(Debug, Clone)]
+enum Move {
+    Uploaded,
+    Claim(u8),
+    Processed(u8),
+    Failed(u8, bool),
+    Delete,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        Just(Move::Uploaded),
+        (0..4u8).prop_map(Move::Claim),
+        (0..4u8).prop_map(Move::Processed),
+        (0..4u8, any::<bool>()).prop_map(|(s, ours)| Move::Failed(s, ours)),
+        Just(Move::Delete),
+    ];
+    prop::collection::vec(one, 1..12)
+}
+
+/// What the table should hold, in plain words.
+#[derive(Debug, Clone, PartialEq)]
+struct Model {
+    status: Status,
+    sequencer: Option<u8>,
+    internal: bool,
+}
+
+impl Model {
+    fn claim(&mut self, event: u8) -> &'static str {
+        let again = self.sequencer == Some(event) && (self.status == Status::Processing || self.internal);
+        if self.status == Status::Deleted {
+            "deleted"
+        } else if again || self.sequencer.is_none_or(|last| last < event) {
+            *self = Self { status: Status::Processing, sequencer: Some(event), internal: false };
+            "granted"
+        } else {
+            "stale"
+        }
+    }
+
+    fn finish(&mut self, event: u8, status: Status, internal: bool) -> Finish {
+        if self.status == Status::Deleted {
+            Finish::Deleted
+        } else if self.status == Status::Processing && self.sequencer == Some(event) {
+            (self.status, self.internal) = (status, internal);
+            Finish::Recorded
+        } else {
+            Finish::Superseded
+        }
+    }
+}
+
+#[test]
+fn the_table_agrees_with_the_model_whatever_happens() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let backend = runtime.block_on(silent());
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 100, failure_persistence: None, ..Default::default() });
+    runner
+        .run(&moves(), |moves| {
+            runtime.block_on(async {
+                let app = &backend.local.app;
+                let user: UserId = "model".parse().unwrap();
+                let id = VideoId::new();
+                let key = Key::Video { user: user.clone(), id, container: None };
+                app.videos
+                    .create(&Record::pending(&key, id, user.clone(), "a".into(), "b".into()))
+                    .await
+                    .unwrap();
+                let mut model = Model { status: Status::Pending, sequencer: None, internal: false };
+                for step in moves {
+                    let sequencer = |event: u8| format!("{event:02X}").parse::<Sequencer>().unwrap();
+                    match step {
+                        Move::Uploaded => {
+                            app.videos.uploaded(id).await.unwrap();
+                            if model.status == Status::Pending {
+                                model.status = Status::Uploaded;
+                            }
+                        }
+                        Move::Claim(event) => {
+                            let found = match app.videos.claim(id, &user, &sequencer(event), 1).await.unwrap()
+                            {
+                                Claim::Granted { .. } => "granted",
+                                Claim::Stale => "stale",
+                                Claim::Deleted => "deleted",
+                                Claim::Missing => "missing",
+                            };
+                            assert_eq!(found, model.claim(event));
+                        }
+                        Move::Processed(event) => {
+                            let (facts, thumbnail) = (Facts::default(), Key::Thumbnail(id));
+                            let done = app
+                                .videos
+                                .processed(id, &sequencer(event), 1, &facts, &thumbnail)
+                                .await
+                                .unwrap();
+                            assert_eq!(done, model.finish(event, Status::Processed, false));
+                        }
+                        Move::Failed(event, ours) => {
+                            let code = if ours { Failure::INTERNAL } else { Failure::UNREADABLE };
+                            let failed = app
+                                .videos
+                                .failed(id, &sequencer(event), &Failure::new(code, "x"))
+                                .await
+                                .unwrap();
+                            assert_eq!(failed, model.finish(event, Status::Failed, ours));
+                        }
+                        Move::Delete => {
+                            assert!(app.videos.delete(id, &user).await.unwrap().is_some());
+                            model = Model { status: Status::Deleted, internal: false, ..model };
+                        }
+                    }
+                    let record = app.videos.get(id).await.unwrap().unwrap();
+                    assert_eq!(record.video.status, model.status);
+                }
+            });
+            Ok(())
+        })
+        .unwrap();
+}

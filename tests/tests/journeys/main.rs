@@ -1,0 +1,11 @@
+//! Whole journeys: a real client, the real functions, real S3 and DynamoDB protocols, real ffmpeg.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod events;
+mod harness;
+mod posters;
+mod presign;
+mod restart;
+mod upload;
+mod videos;

@@ -1,0 +1,133 @@
+//! The process is killed, and started again on the same data.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use futures_util::StreamExt;
+use serde_json::Value;
+use upreel_local::{Error, Local};
+
+use crate::harness::{Backend, mp4, options};
+
+/// The backend in a process of its own, which a test can kill.
+#[test]
+#[ignore = "started by the tests below"]
+fn process() {
+    let data = std::env::var_os("UPREEL_TEST_DATA").expect("started by another test");
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut options = options(data.as_ref());
+        if let Some(ffmpeg) = std::env::var_os("UPREEL_TEST_FFMPEG") {
+            options.ffmpeg = ffmpeg.into();
+        }
+        let local = Local::start(options).await.unwrap();
+        eprintln!("API {}", local.api);
+        std::future::pending::<()>().await;
+    });
+}
+
+fn spawn(data: &std::path::Path, ffmpeg: &std::path::Path) -> (Child, String) {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "restart::process", "--ignored", "--nocapture"])
+        .env("UPREEL_TEST_DATA", data)
+        .env("UPREEL_TEST_FFMPEG", ffmpeg)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let api =
+        lines.map_while(Result::ok).find_map(|line| line.strip_prefix("API ").map(str::to_owned)).unwrap();
+    (child, api)
+}
+
+#[tokio::test]
+async fn a_kill_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // It hangs, so that the kill comes in the middle of the work on the first video.
+    let hanging = folder.path().join("ffmpeg");
+    std::fs::write(&hanging, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    std::fs::set_permissions(&hanging, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (mut child, api) = spawn(&data, &hanging);
+    let http = reqwest::Client::new();
+    let presign = async || -> Value {
+        http.get(format!("{api}/presign?name=a.mp4")).send().await.unwrap().json().await.unwrap()
+    };
+
+    let working = presign().await;
+    let put =
+        http.put(working["uploadUrl"].as_str().unwrap()).header("Content-Type", "video/mp4").body(mp4());
+    assert_eq!(put.send().await.unwrap().status(), 200);
+    let id = working["videoId"].as_str().unwrap().to_owned();
+    loop {
+        let video: Value = http.get(format!("{api}/videos/{id}")).send().await.unwrap().json().await.unwrap();
+        if video["status"] == "PROCESSING" {
+            break;
+        }
+    }
+    // An upload that has begun and does not end.
+    let uploading = presign().await;
+    let (sent, mut received) = tokio::sync::mpsc::channel::<()>(1);
+    let body = futures_util::stream::iter([mp4()]).chain(futures_util::stream::once(async move {
+        sent.send(()).await.unwrap();
+        std::future::pending().await
+    }));
+    let put = http
+        .put(uploading["uploadUrl"].as_str().unwrap())
+        .header("Content-Type", "video/mp4")
+        .body(reqwest::Body::wrap_stream(body.map(Ok::<_, std::io::Error>)));
+    let put = tokio::spawn(put.send());
+    received.recv().await.unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(put.await.unwrap().is_err(), "the client is not told that it is there");
+
+    let backend = Backend::on(&data).await;
+    assert_eq!(backend.local.resumed, 1);
+    backend.until(&id, "PROCESSED").await;
+    backend.idle().await;
+    assert_eq!(backend.video(uploading["videoId"].as_str().unwrap()).await["status"], "PENDING");
+    assert_eq!(backend.objects("uploads").len(), 1, "no half object");
+}
+
+#[tokio::test]
+async fn an_event_that_was_not_sent_is_sent_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let id = {
+        // Killed after the object was written and before its event was: the intent is all there is.
+        let backend = Backend::with(
+            |o| o.data = Some(data.clone()),
+            |_| std::sync::Arc::new(|_| Box::pin(std::future::pending())),
+        )
+        .await;
+        let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+        for file in std::fs::read_dir(data.join("queue")).unwrap() {
+            let path = file.unwrap().path();
+            let mut job: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            job["event"] = Value::Null;
+            std::fs::write(&path, job.to_string()).unwrap();
+        }
+        id
+    };
+    let backend = Backend::on(&data).await;
+    assert_eq!(backend.local.resumed, 1);
+    backend.until(&id, "PROCESSED").await;
+}
+
+#[tokio::test]
+async fn two_on_the_same_data_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = Local::start(options(folder.path())).await.unwrap();
+    assert!(matches!(Local::start(options(folder.path())).await, Err(Error::Locked(_))));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let first = Backend::start().await;
+    let port = first.local.api.rsplit(':').next().unwrap().parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let second = Local::start(upreel_local::Options { port, ..options(folder.path()) }).await;
+    let error = second.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains(&port.to_string()) && error.contains("--port"), "{error}");
+}

@@ -1,0 +1,127 @@
+//! `GET /videos`, `GET` and `DELETE /videos/{videoId}`.
+
+use reqwest::Response;
+use serde_json::Value;
+
+use crate::harness::{Backend, mp4, problem};
+
+async fn delete(backend: &Backend, id: &str, user: &str) -> Response {
+    backend
+        .http
+        .delete(format!("{}/videos/{id}", backend.local.api))
+        .header("x-user", user)
+        .send()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_page_can_poll_cheaply() {
+    let backend = Backend::start().await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let path = format!("/videos/{}", signed["videoId"].as_str().unwrap());
+    let first = backend.get(&path).send().await.unwrap();
+    let etag = first.headers()["etag"].clone();
+    let same = backend.get(&path).header("If-None-Match", &etag).send().await.unwrap();
+    assert_eq!((same.status().as_u16(), &same.headers()["etag"]), (304, &etag));
+    assert_eq!(same.text().await.unwrap(), "");
+
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    backend.until(signed["videoId"].as_str().unwrap(), "PROCESSED").await;
+    let changed = backend.get(&path).header("If-None-Match", &etag).send().await.unwrap();
+    assert_eq!(changed.status(), 200);
+    let etag = changed.headers()["etag"].clone();
+    let same = backend.get(&path).header("If-None-Match", &etag).send().await.unwrap();
+    assert_eq!(same.status(), 304, "with a signed URL in it");
+}
+
+#[tokio::test]
+async fn each_user_sees_only_their_own() {
+    let backend = Backend::start().await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    backend.until(&id, "PROCESSED").await;
+    let eve = |path: String| backend.get(&path).header("x-user", "eve").send();
+    let list: Value = eve("/videos".into()).await.unwrap().json().await.unwrap();
+    assert_eq!(list["videos"], serde_json::json!([]));
+    assert_eq!(problem(eve(format!("/videos/{id}")).await.unwrap()).await, (404, "NOT_FOUND".into()));
+    assert_eq!(problem(delete(&backend, &id, "eve").await).await, (404, "NOT_FOUND".into()));
+    assert_eq!(backend.video(&id).await["status"], "PROCESSED");
+    let nobody = backend.get("/videos").header("x-user", "../x").send().await.unwrap();
+    assert_eq!(problem(nobody).await, (401, "UNAUTHORIZED".into()));
+}
+
+#[tokio::test]
+async fn the_list_is_newest_first_and_paged() {
+    let backend = Backend::start().await;
+    let mut ids = Vec::new();
+    for i in 0..7 {
+        let name = format!("{i}.mp4");
+        ids.push(backend.presign(&[("name", &name)]).await["videoId"].as_str().unwrap().to_owned());
+    }
+    ids.reverse();
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page: Value =
+            backend.get(&format!("/videos?limit=3{cursor}")).send().await.unwrap().json().await.unwrap();
+        let videos = page["videos"].as_array().unwrap();
+        assert!(videos.len() <= 3);
+        seen.extend(videos.iter().map(|video| video["videoId"].as_str().unwrap().to_owned()));
+        match page["cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ids);
+    for bad in ["limit=0", "limit=101", "limit=x", "cursor=x"] {
+        let answer = backend.get(&format!("/videos?{bad}")).send().await.unwrap();
+        assert_eq!(problem(answer).await, (400, "INVALID_REQUEST".into()), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn delete_leaves_nothing_and_may_be_repeated() {
+    let backend = Backend::start().await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    backend.until(id, "PROCESSED").await;
+    for _ in 0..2 {
+        assert_eq!(delete(&backend, id, "local").await.status(), 204);
+        assert_eq!(problem(backend.get(&format!("/videos/{id}")).send().await.unwrap()).await.0, 404);
+        assert_eq!(backend.listed().await, 0);
+        assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (0, 0));
+    }
+    // The URL lives on; what it brings does not.
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    backend.idle().await;
+    assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (0, 0));
+    assert_eq!(backend.listed().await, 0);
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said() {
+    let backend = Backend::start().await;
+    for path in ["/nothing", "/videos/x", "/videos/0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c", "/videos/a/b"] {
+        assert_eq!(
+            problem(backend.get(path).send().await.unwrap()).await,
+            (404, "NOT_FOUND".into()),
+            "{path}"
+        );
+    }
+    let wrong = backend.post("/videos").send().await.unwrap();
+    assert_eq!(wrong.headers()["allow"], "GET,HEAD");
+    assert_eq!(problem(wrong).await, (405, "METHOD_NOT_ALLOWED".into()));
+}
+
+#[tokio::test]
+async fn the_page_is_served() {
+    let backend = Backend::start().await;
+    for (path, content_type) in
+        [("/", "text/html"), ("/style.css", "text/css"), ("/app.js", "text/javascript")]
+    {
+        let answer = backend.get(path).send().await.unwrap();
+        assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(content_type));
+        assert!(answer.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'self'"));
+        assert!(!answer.text().await.unwrap().is_empty());
+    }
+}

@@ -1,0 +1,131 @@
+//! The lines that the tree is drawn along (`docs/ARCHITECTURE.md`), so that they cannot rot.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FUNCTIONS: [&str; 4] = ["upload", "presign", "videos", "thumbnail"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Every Rust file of the crates, with its path from the root and its text.
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![root().join("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+                found.push((name, fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 20, "{found:?}");
+    found
+}
+
+fn manifest(name: &str) -> String {
+    fs::read_to_string(root().join("crates").join(name).join("Cargo.toml")).unwrap()
+}
+
+/// The files that hold one of the words, beyond those that may.
+fn strays(words: &[&str], allowed: &[&str]) -> Vec<String> {
+    sources()
+        .into_iter()
+        .filter(|(name, text)| {
+            let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+            !allowed.contains(&name.as_str()) && words.iter().any(|word| text[..tests].contains(word))
+        })
+        .map(|(name, _)| name)
+        .collect()
+}
+
+#[test]
+fn dependencies_point_inwards() {
+    for crate_name in ["core", "media"].iter().chain(&FUNCTIONS) {
+        let allowed: &[&str] = match *crate_name {
+            "core" => &[],
+            "media" => &["core"],
+            _ => &["core", "media"],
+        };
+        for line in manifest(crate_name).lines().filter(|line| line.starts_with("upreel-")) {
+            let dependency = line.trim_start_matches("upreel-").split('.').next().unwrap();
+            assert!(allowed.contains(&dependency), "{crate_name} must not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn the_aws_sdk_stays_in_the_stores() {
+    let allowed = [
+        "crates/core/src/objects.rs",
+        "crates/core/src/videos.rs",
+        "crates/core/src/videos/moves.rs",
+        // These make a table and credentials for the local services.
+        "crates/local/src/dynamodb.rs",
+        "crates/local/src/lib.rs",
+    ];
+    assert_eq!(strays(&["aws_sdk_"], &allowed), [""; 0]);
+}
+
+#[test]
+fn the_environment_is_read_once() {
+    let allowed = ["crates/core/src/config.rs", "crates/local/src/main.rs"];
+    assert_eq!(strays(&["std::env", "env::var"], &allowed), [""; 0]);
+}
+
+#[test]
+fn the_text_of_a_key_is_in_one_place() {
+    let allowed = ["crates/core/src/key.rs", "crates/local/src/lib.rs"];
+    // Comments may speak of them.
+    let strays: Vec<_> = sources()
+        .into_iter()
+        .filter(|(name, _)| !allowed.contains(&name.as_str()))
+        .filter(|(_, text)| {
+            let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+            let mut code = text[..tests].lines().filter(|line| !line.trim_start().starts_with("//"));
+            code.any(|line| line.contains("\"videos/") || line.contains("\"thumbnails/"))
+        })
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(strays, [""; 0]);
+}
+
+#[test]
+fn every_crate_obeys_the_workspace_lints() {
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(manifest(&name).contains("[lints]\nworkspace = true"), "{name}");
+    }
+}
+
+#[test]
+fn main_is_a_wiring_list() {
+    for name in FUNCTIONS {
+        let text = fs::read_to_string(root().join("crates").join(name).join("src/main.rs")).unwrap();
+        assert!(text.lines().count() <= 30, "{name}");
+    }
+}
+
+#[test]
+fn modules_have_one_duty() {
+    for (name, text) in sources() {
+        let tests = text.find("#[cfg(test)]").unwrap_or(text.len());
+        let lines = text[..tests].lines().count();
+        assert!(lines <= 300, "{name} has {lines} lines without its tests: is it still one duty?");
+    }
+}
+
+#[test]
+fn each_function_lists_the_actions_that_it_needs() {
+    for name in FUNCTIONS {
+        let text = fs::read_to_string(root().join("crates").join(name).join("src/lib.rs")).unwrap();
+        assert!(text.contains("//! IAM: "), "{name}");
+    }
+}
