@@ -1,5 +1,6 @@
 //! Events that come twice, late, out of order or not at all, and attempts that fail.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -75,6 +76,72 @@ async fn duplicates_at_the_same_time_end_in_the_same() {
     }
     assert_eq!(record(app, &id).await.video.status, Status::Processed);
     assert_eq!(backend.objects("thumbnails").len(), 1);
+}
+
+/// An ffmpeg whose first run waits until `gate` is there; the file that says that it waits.
+fn gated(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
+    let (script, waiting, gate) = (folder.join("ffmpeg"), folder.join("waiting"), folder.join("gate"));
+    // It may not write files, but it may make a folder.
+    let text = format!(
+        "#!/bin/sh\nif mkdir '{}' 2>/dev/null; then while [ ! -e '{}' ]; do sleep 0.01; done; fi\nexec '{}' \"$@\"\n",
+        waiting.display(),
+        gate.display(),
+        crate::harness::ffmpeg().display()
+    );
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    (script, waiting, gate)
+}
+
+#[tokio::test]
+async fn a_slow_older_event_cannot_overwrite_the_newer_poster() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ffmpeg, waiting, gate) = gated(folder.path());
+    let idle: Handler = Arc::new(|_| Box::pin(async { Ok(()) }));
+    let backend = Backend::with(|options| options.ffmpeg = ffmpeg, |_| idle).await;
+    let app = &backend.local.app;
+    let portrait = std::fs::read(crate::harness::good().0.join("h264-portrait.mp4")).unwrap();
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let (id, key) = (signed["videoId"].as_str().unwrap(), signed["key"].as_str().unwrap());
+
+    // The older worker has read its object, and hangs in ffmpeg.
+    let etag = backend.put_to(&signed, portrait.clone()).send().await.unwrap().headers()["etag"].clone();
+    let mut older = event(key, &portrait, "0A");
+    older["s3"]["object"]["eTag"] = etag.to_str().unwrap().trim_matches('"').into();
+    let slow = tokio::spawn({
+        let (app, older) = (app.clone(), older.clone());
+        async move { deliver(&app, &[older]).await }
+    });
+    while !waiting.exists() {
+        tokio::task::yield_now().await;
+    }
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    deliver(app, &[event(key, &mp4(), "0B")]).await.unwrap();
+    let newer = record(app, id).await;
+    assert_eq!((newer.video.status, newer.video.facts.width), (Status::Processed, Some(320)));
+    let poster = std::fs::read(&backend.objects("thumbnails")[0]).unwrap();
+
+    std::fs::write(gate, "").unwrap();
+    slow.await.unwrap().unwrap();
+    assert_eq!(std::fs::read(&backend.objects("thumbnails")[0]).unwrap(), poster);
+    assert_eq!(record(app, id).await, newer);
+}
+
+#[tokio::test]
+async fn what_is_deleted_during_the_work_stays_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (ffmpeg, waiting, gate) = gated(folder.path());
+    let backend = Backend::with(|options| options.ffmpeg = ffmpeg, |handler| handler).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    while !waiting.exists() {
+        tokio::task::yield_now().await;
+    }
+    let delete = backend.http.delete(format!("{}/videos/{id}", backend.local.api)).send().await.unwrap();
+    assert_eq!(delete.status(), 204);
+    std::fs::write(gate, "").unwrap();
+    backend.idle().await;
+    assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (0, 0));
+    assert_eq!(backend.listed().await, 0);
 }
 
 #[tokio::test]

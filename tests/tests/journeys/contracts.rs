@@ -1,0 +1,72 @@
+//! The event files in `events/`, through the decoder and the router that a function has on Lambda.
+
+use std::path::Path;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use serde_json::Value;
+use tokio::time::Instant;
+use tower::ServiceExt;
+use upreel_core::http;
+
+use crate::harness::Backend;
+
+fn file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("events").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+async fn invoke(routes: Router, backend: &Backend, event: &str) -> (u16, Value) {
+    // A deployed function is told to leave the stage out of the path; here no stage stands for that.
+    let event = file(event).replace("\"stage\": \"v1\"", "\"stage\": \"$default\"");
+    let request = lambda_http::request::from_str(&event).unwrap();
+    let functions = http::serve(routes, &backend.local.app.config);
+    let response = functions.oneshot(request.map(Body::new)).await.unwrap();
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn every_api_event_is_understood() {
+    let backend = Backend::start().await;
+    let app = &backend.local.app;
+    let (status, uploaded) = invoke(upreel_upload::router(app.clone()), &backend, "upload.json").await;
+    assert_eq!((status, &uploaded["status"]), (200, &"UPLOADED".into()), "{uploaded}");
+    let (_, again) = invoke(upreel_upload::router(app.clone()), &backend, "upload.json").await;
+    assert_eq!(again["videoId"], uploaded["videoId"], "the event has an Idempotency-Key");
+
+    let (status, signed) = invoke(upreel_presign::router(app.clone()), &backend, "presign.json").await;
+    assert_eq!((status, &signed["method"]), (200, &"PUT".into()));
+    assert!(signed["key"].as_str().unwrap().starts_with("videos/0a4e6b7c-70f1-70c1-9a1b-2f7d3c5e8a90/"));
+
+    let (status, list) = invoke(upreel_videos::router(app.clone()), &backend, "list-videos.json").await;
+    assert_eq!((status, list["videos"].as_array().unwrap().len()), (200, 2), "those of the event's user");
+    for event in ["get-video.json", "delete-video.json"] {
+        let (status, problem) = invoke(upreel_videos::router(app.clone()), &backend, event).await;
+        assert_eq!((status, &problem["code"]), (404, &"NOT_FOUND".into()), "{event}");
+    }
+}
+
+#[tokio::test]
+async fn every_storage_event_is_understood() {
+    let backend = Backend::start().await;
+    let keys = |name: &str| {
+        let event = serde_json::from_str(&file(name)).unwrap();
+        let created = upreel_thumbnail::event::parse(&event).unwrap();
+        created.into_iter().map(|created| created.key).collect::<Vec<_>>()
+    };
+    let id = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e";
+    let user = "0a4e6b7c-70f1-70c1-9a1b-2f7d3c5e8a90";
+    for name in ["s3-put.json", "s3-copy.json", "dlq-message.json"] {
+        assert_eq!(keys(name), [format!("videos/{user}/{id}.mp4")], "{name}");
+    }
+    assert_eq!(keys("s3-multipart.json"), [format!("videos/eu-central-1:{user}/{id}.mov")]);
+    assert_eq!(keys("s3-test.json"), [""; 0]);
+    // Their objects are gone: each is acknowledged, and nothing is made up.
+    for name in ["s3-put.json", "s3-copy.json", "s3-multipart.json", "s3-test.json", "dlq-message.json"] {
+        let event = serde_json::from_str(&file(name)).unwrap();
+        upreel_thumbnail::handle(&backend.local.app, &event, Instant::now()).await.unwrap();
+    }
+    assert_eq!(backend.objects("thumbnails").len(), 0);
+}
