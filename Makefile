@@ -1,8 +1,10 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint ffmpeg
+.PHONY: help run test check lint tools ffmpeg template build emulator deploy logs dlq replay destroy
 
 CARGO := cargo
+# Of samconfig.toml: dev or prod.
+ENV ?= dev
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -11,8 +13,9 @@ run: tools ffmpeg ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--h
 	@echo "Building the backend; the first time takes some minutes."
 	$(CARGO) run --locked -- $(ARGS)
 
-test: tools ffmpeg lint ## Everything that CI runs: lints, unit tests, journeys
+test: tools ffmpeg lint template ## Everything that CI runs: lints, unit tests, journeys, the template, the emulator
 	$(CARGO) test --locked --workspace
+	$(MAKE) emulator
 
 check: ## The fast inner loop: lints and the unit tests
 	$(CARGO) fmt --all --check
@@ -25,9 +28,36 @@ lint: tools
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 # What a new machine may lack. Each says what it does, and does nothing the second time.
-.PHONY: tools
 tools:
 	@./scripts/tools.sh cc
 
 ffmpeg: ## Install ffmpeg unless it is there (FFMPEG_PATH names another)
 	@./scripts/tools.sh ffmpeg
+
+template: ## Check template.yaml as a deployment would, and that the checks notice what they should
+	./tests/template/gate.sh
+
+build: tools ## Build the functions and the FFmpeg layer as they are deployed (ENV=dev or prod, as all below)
+	./scripts/sam.sh build --config-env $(ENV)
+	./scripts/binaries.sh .aws-sam/build
+
+emulator: build ## Deploy the template with the real binaries into an emulator, and walk through it
+	"$$(./scripts/venv.sh tests/emulator/requirements.txt)"/python tests/emulator/journey.py \
+	  .aws-sam/build .aws-sam/build/FfmpegLayer/bin/ffmpeg
+
+deploy: build ## Build, and deploy to the AWS account of the profile
+	./scripts/sam.sh deploy --config-env $(ENV)
+
+OPS = "$$(./scripts/venv.sh tests/template/sam.txt)"/python scripts/ops.py $(ENV)
+
+logs: ## Follow the logs of the deployed functions
+	@$(OPS) logs
+
+dlq: ## List what failed for good: video, error, attempts
+	@$(OPS) dlq
+
+replay: ## Try what failed again, until the dead-letter queue is empty
+	@$(OPS) replay
+
+destroy: ## Delete the stack; DATA=delete deletes the videos too
+	@$(OPS) destroy

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the machine lacks: tools.sh cc | ffmpeg. Says what it does; does nothing if it is there.
+# Installs what the machine lacks: tools.sh cc | ffmpeg | python. Says what it does; does nothing if it is there.
 set -euo pipefail
 
 as_root() {
@@ -33,8 +33,11 @@ case ${1:-} in
   ffmpeg)
     [ -n "${FFMPEG_PATH:-}" ] || command -v ffmpeg >/dev/null || install ffmpeg ffmpeg
     ;;
+  python) # with venv, which Debian packs apart
+    python3 -c 'import venv, ensurepip' 2>/dev/null || install python3-venv python
+    ;;
   *)
-    echo "usage: tools.sh cc|ffmpeg" >&2
+    echo "usage: tools.sh cc|ffmpeg|python" >&2
     exit 2
     ;;
 esac

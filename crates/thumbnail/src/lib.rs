@@ -146,6 +146,8 @@ impl Job<'_> {
         let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         match error {
             None => tracing::info!(videoId = %self.id, size, bytes, requests, ms, "poster made"),
+            // Logged where the attempt ends.
+            Some(poster::Error::Fault(_)) => {}
             Some(error) => tracing::warn!(videoId = %self.id, size, bytes, requests, ms, %error, "no poster"),
         }
         telemetry::metrics(

@@ -1,0 +1,293 @@
+#!/usr/bin/env bash
+# Builds the FFmpeg of this project, or finds the one built before, and prints where it is: build.sh [DIR]
+#
+# With DIR it also puts bin/ and share/ there, as a Lambda layer has them. The result is kept under
+# ${UPREEL_CACHE:-~/.cache/upreel} by the hash of this file, which holds the whole recipe: versions, sums,
+# options. Everything but the path goes to standard error. See README.md.
+set -euo pipefail
+
+say() { echo "ffmpeg layer: $*" >&2; }
+die() { say "$*"; exit 1; }
+
+# ---- What is built ----
+
+# NAME VERSION, then for each place of the source: WHERE SHA-256. Debian's archive is asked first, as
+# apt reaches it on any network; Debian leaves unused folders out of some, so those sums differ.
+sources() {
+  cat <<'LIST'
+ffmpeg 7.1.5
+  debian:f/ffmpeg/ffmpeg_7.1.5.orig.tar.xz de668509caf9e35e3cd162473441fdb29538c6d96ed080292b3cf9e6fc5d558f
+  https://ffmpeg.org/releases/ffmpeg-7.1.5.tar.xz de668509caf9e35e3cd162473441fdb29538c6d96ed080292b3cf9e6fc5d558f
+dav1d 1.5.1
+  debian:d/dav1d/dav1d_1.5.1.orig.tar.xz 401813f1f89fa8fd4295805aa5284d9aed9bc7fc1fdbe554af4292f64cbabe21
+  https://downloads.videolan.org/pub/videolan/dav1d/1.5.1/dav1d-1.5.1.tar.xz 401813f1f89fa8fd4295805aa5284d9aed9bc7fc1fdbe554af4292f64cbabe21
+x264 0.164.3108
+  debian:x/x264/x264_0.164.3108+git31e19f9.orig.tar.gz 41606cb8e788a7f8c4514290646d4ba5c7bc68d9e1ccd1a73f446a90546913eb
+  https://code.videolan.org/videolan/x264/-/archive/31e19f92f00c7003fa115047ce50978bc98c3a0d/x264-31e19f92f00c7003fa115047ce50978bc98c3a0d.tar.bz2 01a4acb74eea1118c3aa96c3e18ee3384bc1f2bc670f31fb0f63be853e4d9d08
+zimg 3.0.4
+  debian:z/zimg/zimg_3.0.4+ds1.orig.tar.xz 19266d15ffb2f4b36835878ac776c746664725227ac3d10ec5e415a55765cf06
+  https://github.com/sekrit-twc/zimg/archive/refs/tags/release-3.0.4.tar.gz 219d1bc6b7fde1355d72c9b406ebd730a4aed9c21da779660f0a4c851243e32f
+zlib 1.3.1
+  debian:z/zlib/zlib_1.3.dfsg+really1.3.1.orig.tar.gz 60dd315c07f616887caa029408308a018ace66e3d142726a97db164b3b8f69fb
+  https://github.com/madler/zlib/releases/download/v1.3.1/zlib-1.3.1.tar.gz 9a93b2b7dfdac77ceba5a558a580e74667dd6fede4585b91eefb60f03b72df23
+LIST
+}
+
+list() { local IFS=,; echo "$*"; }
+
+# The containers that the product knows by their bytes; mjpeg and rawvideo for frames from a pipe. dv is
+# what AVI needs for DV inside it. None that names other files: no hls, dash, concat, sdp, image2.
+demuxers=(mov matroska avi dv mpegts mpegps flv ogg asf mjpeg rawvideo)
+decoders=(
+  h264 hevc vp8 vp9 libdav1d mpeg4 h263 mjpeg                            # phones, browsers, cameras
+  prores dnxhd cfhd dvvideo mpeg1video mpeg2video ffv1 v210              # editing, broadcast, camcorders
+  flv theora vc1 wmv1 wmv2 wmv3 msmpeg4v1 msmpeg4v2 msmpeg4v3            # the web and Windows of old
+  h263i h263p vp3 vp6 vp6a vp6f svq1 svq3 cinepak qtrle mjpegb
+  huffyuv ffvhuff utvideo png rawvideo                                   # screen recordings
+  aac aac_latm ac3 eac3 alac amrnb amrwb dca flac mlp truehd mp2float mp3float opus vorbis
+  wmav1 wmav2 wmapro nellymoser speex adpcm_ima_qt adpcm_ima_wav adpcm_ms adpcm_swf
+  pcm_alaw pcm_bluray pcm_dvd pcm_f32be pcm_f32le pcm_mulaw pcm_s16be pcm_s16le pcm_s24be pcm_s24le
+  pcm_s32be pcm_s32le pcm_s8 pcm_u8
+)
+parsers=(aac aac_latm ac3 amr av1 dca dnxhd flac h263 h264 hevc mjpeg mlp mpeg4video mpegaudio mpegvideo
+  opus png vc1 vorbis vp3 vp8 vp9)
+bsfs=(aac_adtstoasc extract_extradata h264_metadata h264_mp4toannexb hevc_mp4toannexb
+  mpeg4_unpack_bframes null setts vp9_superframe vp9_superframe_split)
+filters=(
+  scale zscale tonemap format setsar setdar setparams setpts fps trim select copy null # poster, ladder
+  hflip vflip transpose rotate crop pad yadif color overlay
+  thumbnail signalstats blackframe entropy metadata showinfo                           # choosing a frame
+  tile split hstack vstack                                                             # storyboard
+  aresample aformat anull atrim asetpts asplit apad pan
+)
+encoders=(mjpeg libx264 aac rawvideo wrapped_avframe pcm_s16le)
+muxers=(image2pipe mjpeg mp4 mov rawvideo pcm_s16le null framecrc framemd5)
+# fd in place of file: it reads and writes what the parent opened and handed over, and can open nothing.
+protocols=(http tcp pipe fd)
+
+configure_line() {
+  printf '%s\n' \
+    --prefix=/opt --disable-everything --disable-autodetect --disable-programs --enable-ffmpeg \
+    --disable-doc --disable-debug --disable-avdevice --disable-postproc --disable-iconv \
+    --enable-gpl --enable-pthreads --enable-zlib --enable-libdav1d --enable-libx264 --enable-libzimg \
+    --enable-static --disable-shared --enable-pic --pkg-config-flags=--static \
+    '--extra-cflags=-fstack-protector-strong -D_FORTIFY_SOURCE=2' --extra-ldexeflags=-static --extra-libs=-lm \
+    "--enable-demuxer=$(list "${demuxers[@]}")" "--enable-decoder=$(list "${decoders[@]}")" \
+    "--enable-parser=$(list "${parsers[@]}")" "--enable-bsf=$(list "${bsfs[@]}")" \
+    "--enable-filter=$(list "${filters[@]}")" "--enable-encoder=$(list "${encoders[@]}")" \
+    "--enable-muxer=$(list "${muxers[@]}")" "--enable-protocol=$(list "${protocols[@]}")"
+}
+
+MAX_BYTES=20000000
+
+# ---- Where it is kept ----
+
+self=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/$(basename "${BASH_SOURCE[0]}")
+into=${1:-}
+[ "$(uname -s)" = Linux ] || die "the layer is built on Linux, for Linux"
+mkdir -p "${UPREEL_CACHE:=$HOME/.cache/upreel}/ffmpeg"
+cache=$(cd "$UPREEL_CACHE/ffmpeg" && pwd)
+recipe=$(sha256sum <"$self" | cut -c1-16)
+built=$cache/$(uname -m)-$recipe
+
+finish() {
+  if [ -n "$into" ]; then
+    mkdir -p "$into"
+    cp -R "$built/bin" "$built/share" "$into/"
+  fi
+  echo "$built/bin/ffmpeg"
+}
+# It is moved here whole when all is done, so what is here is complete.
+[ ! -x "$built/bin/ffmpeg" ] || { finish; exit; }
+
+# ---- What building needs ----
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# COMMAND:PACKAGE of Debian and Ubuntu
+need() {
+  local pair missing=()
+  for pair; do
+    command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || die "please install: ${missing[*]} (names of Debian; apt-get is not here)"
+  say "installing ${missing[*]} with apt-get"
+  {
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+  } >/dev/null </dev/null
+}
+
+need flock:util-linux
+# Held by the children too: what a killed build left running ends before another one starts.
+exec 9>"$cache/lock"
+flock --nonblock 9 || { say "another build is running, waiting for it"; flock 9; }
+[ ! -x "$built/bin/ffmpeg" ] || { finish; exit; }
+rm -rf "$cache"/work.*
+
+tools=(cc:gcc cc:libc6-dev c++:g++ make:make pkg-config:pkg-config meson:meson ninja:ninja-build
+  autoreconf:autoconf automake:automake libtoolize:libtool xz:xz-utils bzip2:bzip2)
+[ "$(uname -m)" != x86_64 ] || tools+=(nasm:nasm)
+need "${tools[@]}"
+
+# ---- Sources ----
+
+matches() { echo "$2  $1" | sha256sum --check --status; }
+
+# The mirrors of Debian that this machine's apt is set up for; the sources are asked for by their place in
+# the pool and held against the sums above, so no list and no setting of apt is touched.
+mirrors() {
+  if command -v apt-get >/dev/null; then
+    apt-get indextargets --no-release-info --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+      sed -n 's,/debian/*$,/debian,p' | sort -u
+  fi
+}
+
+from_debian() { # PLACE FILE
+  local mirror
+  for mirror in $(mirrors); do
+    /usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=3 \
+      download-file "$mirror/pool/main/$1" "$2" >/dev/null 2>&1 && return
+  done
+  return 1
+}
+
+from_upstream() { # URL FILE
+  need curl:curl >&2
+  curl --fail --silent --location --proto '=https' --retry 2 --connect-timeout 10 --output "$2" "$1"
+}
+
+# Puts the source of NAME into $work/NAME.
+source_of() {
+  local place sum kept found=
+  while read -r place sum; do
+    kept=$cache/sources/$sum-$(basename "$place")
+    if [ -f "$kept" ] && matches "$kept" "$sum"; then found=$kept; break; fi
+  done < <(places "$1")
+  if [ -z "$found" ]; then
+    while read -r place sum; do
+      kept=$cache/sources/$sum-$(basename "$place")
+      rm -f "$kept.part"
+      case $place in
+        debian:*) from_debian "${place#debian:}" "$kept.part" ;;
+        *) from_upstream "$place" "$kept.part" ;;
+      esac || { say "$place: not to be had"; continue; }
+      matches "$kept.part" "$sum" || { say "$place: its SHA-256 is not $sum"; continue; }
+      mv "$kept.part" "$kept"
+      found=$kept
+      break
+    done < <(places "$1")
+  fi
+  [ -n "$found" ] || die "no source of $1; put one into $cache/sources, named SUM-FILE as there"
+  echo "$1 $(version_of "$1"): $place, SHA-256 $sum" >>"$work/sources.txt"
+  mkdir "$work/$1"
+  tar -xf "$found" -C "$work/$1" --strip-components=1
+}
+places() { sources | awk -v name="$1" '/^[^ ]/ { on = $1 == name; next } on { print $1, $2 }'; }
+version_of() { sources | awk -v name="$1" '$1 == name { print $2 }'; }
+
+mkdir -p "$cache/sources"
+work=$(mktemp -d "$cache/work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+for name in ffmpeg dav1d x264 zimg zlib; do source_of "$name"; done
+
+# ---- Build ----
+
+# Nothing of the caller's or the system's gets in.
+unset CFLAGS CXXFLAGS CPPFLAGS LDFLAGS MAKEFLAGS MFLAGS MAKELEVEL PKG_CONFIG_PATH
+export LC_ALL=C TZ=UTC CC=cc CXX=c++
+export PKG_CONFIG_LIBDIR=$work/prefix/lib/pkgconfig
+umask 022
+jobs=${JOBS:-$(nproc)}
+harden='-fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2'
+
+step() { # WHAT FUNCTION: in the folder of the source, with its words in a log
+  say "$(date +%H:%M:%S) $1 $(version_of "$1")"
+  (cd "$work/$1" && "build_$1") >"$cache/$1.log" 2>&1 </dev/null || {
+    tail -n 30 "$cache/$1.log" >&2
+    die "$1 failed; the whole log is $cache/$1.log"
+  }
+}
+
+# `set -e` does not hold inside `step ... ||`, hence the chains.
+build_zlib() {
+  CFLAGS="-O3 $harden" ./configure --static --prefix="$work/prefix" && make -j"$jobs" libz.a && make install
+}
+build_zimg() {
+  autoreconf --install --force &&
+    CFLAGS="-O2 $harden" CXXFLAGS="-O2 $harden" ./configure --prefix="$work/prefix" --disable-shared --enable-static &&
+    make -j"$jobs" && make install
+}
+build_dav1d() {
+  meson setup build --prefix="$work/prefix" --libdir=lib --buildtype=release --default-library=static \
+    -Denable_tools=false -Denable_tests=false -Dc_args="$harden" &&
+    ninja -C build -j"$jobs" install
+}
+# HLS is 8 bits and 4:2:0, and interlaced sources are made progressive first.
+build_x264() {
+  # What upstream's script would ask git for, and there is no git here.
+  printf '%s\n' '#!/bin/sh' "echo '#define X264_VERSION \" r3108 31e19f9\"'" \
+    "echo '#define X264_POINTVER \"0.164.3108 31e19f9\"'" >version.sh &&
+    ./configure --prefix="$work/prefix" --enable-static --enable-pic --disable-cli --disable-opencl \
+      --bit-depth=8 --chroma-format=420 --disable-interlaced --extra-cflags="$harden" &&
+    make -j"$jobs" && make install
+}
+build_ffmpeg() {
+  local options
+  mapfile -t options < <(configure_line)
+  ./configure "${options[@]}" || { tail -n 30 ffbuild/config.log; return 1; }
+  make -j"$jobs" ffmpeg
+}
+
+started=$SECONDS
+say "building it once; this takes about ten minutes on two cores"
+for name in zlib zimg dav1d x264 ffmpeg; do step "$name"; done
+
+# ---- Check and keep ----
+
+out=$work/out
+licences=$out/share/licenses/ffmpeg
+mkdir -p "$out/bin" "$licences"
+strip -o "$out/bin/ffmpeg" "$work/ffmpeg/ffmpeg"
+cp "$work/ffmpeg/COPYING.GPLv2" "$licences/FFmpeg.GPLv2"
+cp "$work/ffmpeg/LICENSE.md" "$licences/FFmpeg.md"
+cp "$work/x264/COPYING" "$licences/x264.GPLv2"
+cp "$work/dav1d/COPYING" "$licences/dav1d"
+cp "$work/zimg/COPYING" "$licences/zimg"
+cp "$work/zlib/LICENSE" "$licences/zlib"
+# The C and C++ libraries of the system are linked in too.
+for library in libc.a libstdc++.a; do
+  package=$(dpkg-query -S "$(realpath "$(cc -print-file-name="$library")")" 2>/dev/null | cut -d: -f1) || true
+  [ ! -f "/usr/share/doc/${package:-none}/copyright" ] ||
+    cp -L "/usr/share/doc/$package/copyright" "$licences/${library%.a}"
+done
+{
+  echo "Built from these sources, unchanged but for x264's version.sh, by build.sh of Upreel, recipe $recipe:"
+  sed 's/^/  /' "$work/sources.txt"
+  echo "FFmpeg configured with:"
+  configure_line | sed 's/^/  /'
+} >"$licences/SOURCES"
+
+check() {
+  local ffmpeg=$out/bin/ffmpeg bytes had start
+  bytes=$(stat -c %s "$ffmpeg")
+  [ "$bytes" -lt "$MAX_BYTES" ] || die "it has $bytes bytes"
+  [[ $(readelf --program-headers "$ffmpeg") != *INTERP* ]] || die "it is not static"
+  had=$("$ffmpeg" -hide_banner -demuxers 2>/dev/null | awk '$1 ~ /D/ && $2 ~ /^(hls|dash|concat|sdp|rtsp|image2)$/')
+  [ -z "$had" ] || die "it has a demuxer that it must not have: $had"
+  # A green frame through x264, a fragmented MP4, and back out as a JPEG.
+  start=$(head -c 1382400 /dev/zero |
+    "$ffmpeg" -nostdin -loglevel error -f rawvideo -video_size 1280x720 -pix_fmt yuv420p -i pipe:0 \
+      -c:v libx264 -movflags +frag_keyframe+empty_moov -f mp4 pipe:1 |
+    "$ffmpeg" -nostdin -loglevel error -f mov -i pipe:0 -frames:v 1 -vf scale=640:-2 -c:v mjpeg -f image2pipe pipe:1 |
+    od -An -tx1 -N3)
+  [ "$start" = ' ff d8 ff' ] || die "it makes no picture"
+}
+check
+
+mv -T "$out" "$built"
+say "$(date +%H:%M:%S) done in $((SECONDS - started)) s: $(stat -c %s "$built/bin/ffmpeg") bytes"
+finish

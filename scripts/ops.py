@@ -1,0 +1,178 @@
+"""What operators do with a deployed stack: ops.py ENV logs | dlq | replay | destroy (see the Makefile).
+
+ENV is a section of samconfig.toml. Runs in the environment of tests/template/sam.txt, which has boto3 and sam.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+import boto3
+
+ROOT = Path(__file__).parent.parent
+SAM = str(Path(sys.executable).with_name("sam"))
+LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "ApiLogs")
+# What outlives the stack, with what removes it (`make destroy DATA=delete`).
+KEPT = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::KMS::Key", "AWS::IAM::Role")
+# How long a replay may go on without the queue getting any shorter: longer than one letter takes.
+PATIENCE = 300
+
+
+class Stack:
+    def __init__(self, env):
+        config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+        self.name = config[env]["deploy"]["parameters"]["stack_name"]
+        self.session = boto3.session.Session()
+        if not self.session.region_name:
+            sys.exit("Which region? Set AWS_REGION, or AWS_PROFILE to a profile that names one.")
+
+    def client(self, service):
+        return self.session.client(service)
+
+    def resources(self):
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
+        return [resource for page in pages for resource in page["StackResourceSummaries"]]
+
+    def physical(self):
+        return {r["LogicalResourceId"]: r.get("PhysicalResourceId") for r in self.resources()}
+
+
+def logs(stack):
+    """Follows the logs of all functions and of the API."""
+    groups = [part for name in LOGS for part in ("--cw-log-group", stack.physical()[name])]
+    os.execv(SAM, [SAM, "logs", "--tail", *groups])
+
+
+def videos(event):
+    """The keys that a dead letter is about."""
+    for record in event.get("Records", []):
+        if record.get("eventSource") == "aws:s3":
+            yield unquote_plus(record["s3"]["object"]["key"])
+
+
+def dlq(stack):
+    """Lists the dead letters: when, which video, what Lambda says of the last attempt."""
+    names = stack.physical()
+    sqs, queue = stack.client("sqs"), names["VideoProcessingDLQ"]
+    function = {"FunctionName": names["ThumbnailFunction"], "Qualifier": "$LATEST"}
+    attempts = 1 + stack.client("lambda").get_function_event_invoke_config(**function)["MaximumRetryAttempts"]
+    letters = {}
+    while True:
+        # Hidden while they are listed, so that each comes once; visible again at the end.
+        answer = sqs.receive_message(
+            QueueUrl=queue,
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=60,
+            WaitTimeSeconds=2,
+            MessageAttributeNames=["All"],
+            AttributeNames=["SentTimestamp"],
+        )
+        new = {m["MessageId"]: m for m in answer.get("Messages", []) if m["MessageId"] not in letters}
+        if not new:
+            break
+        letters |= new
+    for letter in sorted(letters.values(), key=lambda m: int(m["Attributes"]["SentTimestamp"])):
+        sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"], VisibilityTimeout=0)
+        said = {name: value.get("StringValue", "") for name, value in letter.get("MessageAttributes", {}).items()}
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(int(letter["Attributes"]["SentTimestamp"]) / 1000))
+        try:
+            keys = list(videos(json.loads(letter["Body"])))
+        except (ValueError, KeyError, AttributeError):
+            keys = []
+        for key in keys or ["(an event of another shape)"]:
+            print(f"{when}Z  {key}")
+            print(f"    error     {said.get('ErrorCode', '?')}: {said.get('ErrorMessage', '?')}")
+            print(f"    attempts  {attempts} (request {said.get('RequestID', '?')})")
+    print(f"{len(letters)} dead letters" + (": `make replay` tries them again." if letters else "."))
+
+
+def replay(stack):
+    """Turns the mapping from the queue to the function on until the queue is empty, and off again."""
+    names = stack.physical()
+    sqs, functions = stack.client("sqs"), stack.client("lambda")
+    mapping, queue = names["ThumbnailFunctionReplay"], names["VideoProcessingDLQ"]
+
+    def left():
+        counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        answer = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=list(counts))["Attributes"]
+        return sum(int(answer[name]) for name in counts)
+
+    def switch(on):
+        # It is busy for some seconds after each change, and refuses the next one.
+        for _ in range(60):
+            state = functions.get_event_source_mapping(UUID=mapping)["State"]
+            if state in ("Enabled", "Disabled"):
+                break
+            time.sleep(2)
+        functions.update_event_source_mapping(UUID=mapping, Enabled=on)
+
+    count = least = left()
+    if not count:
+        print("The queue is empty.")
+        return
+    print(f"{count} dead letters. Ctrl-C stops the replay.")
+    since, empty = time.monotonic(), 0
+    try:
+        switch(True)
+        # The counts are approximate, so empty means twice empty.
+        while empty < 2 and time.monotonic() - since < PATIENCE:
+            time.sleep(5)
+            count = left()
+            empty = empty + 1 if count == 0 else 0
+            if count < least:
+                least, since = count, time.monotonic()
+                print(f"{count} left")
+    finally:
+        switch(False)
+    if count:
+        sys.exit(f"{count} are left that fail again: see `make dlq` and `make logs`. The replay is off.")
+    print("Done. The replay is off.")
+
+
+def destroy(stack):
+    """Deletes the stack; the data only if DATA=delete."""
+    data = os.environ.get("DATA") == "delete"
+    kept = [r for r in stack.resources() if r["ResourceType"] in KEPT and is_kept(r)]
+    print(f"This deletes the stack {stack.name} in {stack.session.region_name}" + (" AND ALL ITS VIDEOS." if data else "."))
+    if os.environ.get("CONFIRM") != stack.name and input("Type its name to go on: ") != stack.name:
+        sys.exit("Nothing was deleted.")
+    region = ["--region", stack.session.region_name]
+    subprocess.run([SAM, "delete", "--no-prompts", "--stack-name", stack.name, *region], check=True)
+    for resource in kept:
+        kind, name = resource["ResourceType"], resource["PhysicalResourceId"]
+        removed = data and remove(stack, kind, name)
+        print(f"{'deleted' if removed else 'kept   '}  {kind}  {name}")
+
+
+def is_kept(resource):
+    return resource["ResourceType"] != "AWS::IAM::Role" or resource["LogicalResourceId"] == "ApiLogRole"
+
+
+def remove(stack, kind, name):
+    match kind:
+        case "AWS::S3::Bucket":
+            bucket = stack.session.resource("s3").Bucket(name)
+            bucket.objects.all().delete()
+            for upload in bucket.multipart_uploads.all():
+                upload.abort()
+            bucket.delete()
+        case "AWS::DynamoDB::Table":
+            stack.client("dynamodb").delete_table(TableName=name)
+        case "AWS::Cognito::UserPool":
+            stack.client("cognito-idp").delete_user_pool(UserPoolId=name)
+        case _:
+            # The role may serve other APIs; a key that is gone cannot be had again.
+            return False
+    return True
+
+
+if __name__ == "__main__":
+    commands = {command.__name__: command for command in (logs, dlq, replay, destroy)}
+    if len(sys.argv) != 3 or sys.argv[2] not in commands:
+        sys.exit(__doc__)
+    commands[sys.argv[2]](Stack(sys.argv[1]))

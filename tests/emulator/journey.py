@@ -1,0 +1,376 @@
+"""The real template with the real functions, deployed into an emulator, walked over HTTP.
+
+usage: journey.py BUILD_DIR FFMPEG   (BUILD_DIR as `sam build` leaves it)
+
+The emulator (ministack) checks signatures and evaluates IAM policies, so a call that a function's role
+does not grant fails here. What it leaves out is put in its place, each where it is done, and is asserted
+on the transformed template by tests/template.
+"""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import boto3
+import urllib3
+from botocore.config import Config
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFunction": "videos",
+             "ThumbnailFunction": "thumbnail"}
+PATIENCE = 60
+HTTP = urllib3.PoolManager(retries=False)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def until(what, check):
+    """Waits until check() gives something true."""
+    deadline = time.time() + PATIENCE
+    while time.time() < deadline:
+        if result := check():
+            return result
+        time.sleep(0.05)
+    raise AssertionError(f"not within {PATIENCE} s: {what}")
+
+
+class Emulator:
+    """ministack on a free port of the loopback interface, with IAM enforced and calls recorded."""
+
+    def __init__(self, folder, ffmpeg):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = open(folder / "emulator.log", "w+")
+        self.process = subprocess.Popen(
+            [Path(sys.executable).parent / "ministack"], cwd=folder, stdout=self.log, stderr=subprocess.STDOUT,
+            env={
+                "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder),
+                "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port), "AWS_ENDPOINT_URL": self.url,
+                "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION,
+                "AUTH": "true", "CLOUDTRAIL_RECORDING": "1", "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
+                # Layers are not put at /opt, so the function is told where the layer's program is.
+                "FFMPEG_PATH": str(ffmpeg),
+            })
+        until("the emulator answers", self.answers)
+
+    def answers(self):
+        assert self.process.poll() is None, "the emulator ended: " + self.tail()
+        try:
+            return HTTP.request("GET", f"{self.url}/_ministack/health", timeout=1).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def tail(self):
+        self.log.seek(0)
+        return self.log.read()[-6000:]
+
+    def s3(self):
+        return self.client("s3", config=Config(s3={"addressing_style": "path"}))
+
+    def client(self, service, **more):
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="test",
+                            aws_secret_access_key="test", **more)
+
+
+def zipped(path, name):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = 0o755 << 16
+        archive.writestr(info, path.read_bytes())
+    return buffer.getvalue()
+
+
+def package(emulator, build, ffmpeg):
+    """What `sam package` does: code into a bucket, its address into the template."""
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    s3 = emulator.s3()
+    s3.create_bucket(Bucket="deploy")
+    for logical, name in FUNCTIONS.items():
+        s3.put_object(Bucket="deploy", Key=name, Body=zipped(build / logical / "bootstrap", "bootstrap"))
+        template["Resources"][logical]["Properties"]["CodeUri"] = {"Bucket": "deploy", "Key": name}
+    s3.put_object(Bucket="deploy", Key="layer", Body=zipped(ffmpeg, "bin/ffmpeg"))
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::LayerVersion":
+            resource["Properties"]["ContentUri"] = {"Bucket": "deploy", "Key": "layer"}
+        # The emulator speaks plain HTTP on the loopback interface, which buckets and queue rightly refuse.
+        if resource["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+            statements = resource["Properties"]["PolicyDocument"]["Statement"]
+            statements[:] = [s for s in statements if "SecureTransport" not in json.dumps(s, default=str)]
+    return template
+
+
+class Stack:
+    def __init__(self, emulator, template):
+        cloudformation = emulator.client("cloudformation")
+        # Too long to be sent inline, so it goes through a bucket, as `sam deploy` does it.
+        emulator.s3().put_object(Bucket="deploy", Key="template", Body=json.dumps(template, default=str))
+        cloudformation.create_stack(
+            StackName="upreel", TemplateURL=f"{emulator.url}/deploy/template",
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=[{"ParameterKey": "AllowedOrigins", "ParameterValue": "https://app.example.com"}])
+
+        def done():
+            stack = cloudformation.describe_stacks(StackName="upreel")["Stacks"][0]
+            if "FAILED" in stack["StackStatus"] or "ROLLBACK" in stack["StackStatus"]:
+                events = cloudformation.describe_stack_events(StackName="upreel")["StackEvents"]
+                raise AssertionError([e for e in events if "FAILED" in e.get("ResourceStatus", "")])
+            return stack if stack["StackStatus"] == "CREATE_COMPLETE" else None
+
+        stack = until("the stack is there", done)
+        self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
+        resources = cloudformation.describe_stack_resources(StackName="upreel")["StackResources"]
+        self.ids = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
+        self.types = {r["LogicalResourceId"]: r["ResourceType"] for r in resources}
+
+    def of_type(self, kind):
+        return [self.ids[name] for name, found in self.types.items() if found == kind]
+
+
+def sign_in(emulator, stack, name):
+    """A user of the stack's own pool, and an id token."""
+    cognito = emulator.client("cognito-idp")
+    pool, client = stack.of_type("AWS::Cognito::UserPool")[0], stack.of_type("AWS::Cognito::UserPoolClient")[0]
+    cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
+    cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password="Correct-horse-9!", Permanent=True)
+    # The app client is for browsers (SRP); an administrator may sign in for the test.
+    cognito.update_user_pool_client(UserPoolId=pool, ClientId=client,
+                                    ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"])
+    answer = cognito.admin_initiate_auth(
+        UserPoolId=pool, ClientId=client, AuthFlow="ADMIN_USER_PASSWORD_AUTH",
+        AuthParameters={"USERNAME": name, "PASSWORD": "Correct-horse-9!"})
+    return answer["AuthenticationResult"]["IdToken"]
+
+
+class Api:
+    def __init__(self, emulator, stack, token):
+        api = stack.of_type("AWS::ApiGateway::RestApi")[0]
+        stages = emulator.client("apigateway").get_stages(restApiId=api)["item"]
+        self.base = f"{emulator.url}/restapis/{api}/{stages[-1]['stageName']}/_user_request_"
+        self.token = token
+
+    def call(self, method, path, body=None, **headers):
+        if self.token:
+            headers["Authorization"] = self.token
+        headers.setdefault("Origin", "https://app.example.com")
+        return HTTP.request(method, self.base + path, body=body, headers=headers, timeout=30)
+
+    def video(self, video_id):
+        return self.call("GET", f"/videos/{video_id}").json()
+
+    def until(self, video_id, status):
+        def check():
+            video = self.video(video_id)
+            return video if video.get("status") == status else None
+        return until(f"{video_id} is {status}", check)
+
+    def presign_and_put(self, name, media_type, body):
+        signed = self.call("GET", f"/presign?name={name}&type={media_type}&size={len(body)}").json()
+        put = HTTP.request(signed["method"], signed["uploadUrl"], body=body, headers=signed["headers"])
+        assert put.status == 200, put.data
+        return signed["videoId"], signed
+
+
+def multipart(body):
+    form = b'--B\r\nContent-Disposition: form-data; name="file"; filename="clip.mp4"\r\n\r\n' + body + b"\r\n--B--\r\n"
+    return form, {"Content-Type": "multipart/form-data; boundary=B"}
+
+
+def walk(emulator, stack, video):
+    api = Api(emulator, stack, sign_in(emulator, stack, "ann@example.com"))
+    eve = Api(emulator, stack, sign_in(emulator, stack, "eve@example.com"))
+    nobody = Api(emulator, stack, None)
+
+    # Nobody gets in.
+    for method, path in [("POST", "/upload"), ("GET", "/presign?name=a.mp4"), ("GET", "/videos"),
+                         ("GET", "/videos/x"), ("DELETE", "/videos/x")]:
+        assert nobody.call(method, path).status == 401, (method, path)
+
+    # Through the API: base64, multipart, S3, event, ffmpeg, DynamoDB.
+    form, headers = multipart(video)
+    answer = api.call("POST", "/upload", form, **headers)
+    assert answer.status == 200, (answer.status, answer.data)
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.com", answer.headers
+    uploaded = answer.json()["videoId"]
+    record = api.until(uploaded, "PROCESSED")
+    assert (record["width"], record["videoCodec"], record["filename"]) == (64, "h264", "clip.mp4"), record
+    poster = HTTP.request("GET", record["thumbnailUrl"])
+    assert poster.status == 200 and poster.data[:3] == b"\xff\xd8\xff", poster.status
+    original = HTTP.request("GET", answer.json()["url"])
+    assert original.data == video
+
+    # Past the API.
+    put, signed = api.presign_and_put("clip.mp4", "video/mp4", video)
+    api.until(put, "PROCESSED")
+
+    # A second PUT is what counts: its poster replaces the first one's.
+    assert HTTP.request("PUT", signed["uploadUrl"], body=video + b"\0" * 8, headers=signed["headers"]).status == 403
+    unsized = api.call("GET", "/presign?name=clip.mp4&type=video/mp4").json()
+    for body in (video, video + bytes(8)):
+        assert HTTP.request("PUT", unsized["uploadUrl"], body=body, headers=unsized["headers"]).status == 200
+        until("the record follows", lambda: (v := api.video(unsized["videoId"])).get("size") == len(body)
+              and v["status"] == "PROCESSED")
+
+    # A row that is lost is made again from the object.
+    lost = api.call("GET", "/presign?name=clip.mp4&type=video/mp4").json()
+    emulator.client("dynamodb").delete_item(TableName=stack.ids["VideoMetadata"],
+                                            Key={"videoId": {"S": lost["videoId"]}})
+    assert HTTP.request("PUT", lost["uploadUrl"], body=video, headers=lost["headers"]).status == 200
+    api.until(lost["videoId"], "PROCESSED")
+
+    # A bad request is a problem, with CORS.
+    problem = api.call("POST", "/upload", b"{}", **{"Content-Type": "application/json"})
+    assert (problem.status, problem.json()["code"]) == (400, "MALFORMED_BODY"), problem.data
+    assert problem.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+
+    # A bad file fails with its code.
+    bad, _ = api.presign_and_put("text.mp4", "video/mp4", b"no video at all")
+    assert api.until(bad, "FAILED")["error"]["code"] == "UNSUPPORTED_MEDIA"
+
+    # The list, the ETag, other people's.
+    listed = api.call("GET", "/videos?limit=10").json()["videos"]
+    times = [v["uploadTime"] for v in listed]
+    assert times == sorted(times, reverse=True), listed
+    assert {v["videoId"] for v in listed} == {bad, put, uploaded, unsized["videoId"], lost["videoId"]}, listed
+    first = api.call("GET", f"/videos/{put}")
+    assert api.call("GET", f"/videos/{put}", **{"If-None-Match": first.headers["ETag"]}).status == 304
+    assert eve.call("GET", "/videos").json()["videos"] == []
+    for method in ("GET", "DELETE"):
+        assert eve.call(method, f"/videos/{put}").status == 404
+
+    # Twice the same request is one video.
+    again = [api.call("POST", "/upload", form, **headers, **{"Idempotency-Key": "k"}).json()["videoId"] for _ in "12"]
+    assert again[0] == again[1]
+    api.until(again[0], "PROCESSED")
+
+    # Gone for good, also what comes late.
+    for _ in "12":
+        assert api.call("DELETE", f"/videos/{put}").status == 204
+    assert api.call("GET", f"/videos/{put}").status == 404
+    s3 = emulator.s3()
+    bucket = signed["uploadUrl"].split("/")[3]
+    HTTP.request("PUT", signed["uploadUrl"], body=video, headers=signed["headers"])
+    until("what was uploaded late is removed", lambda: "Contents" not in s3.list_objects_v2(
+        Bucket=bucket, Prefix=signed["key"]))
+
+
+def dead_letters(emulator, stack, video):
+    """An event that always fails lies in the queue; replayed after the cause is gone, it is processed."""
+    functions, sqs = emulator.client("lambda"), emulator.client("sqs")
+    api = Api(emulator, stack, sign_in(emulator, stack, "dan@example.com"))
+    name = stack.ids["ThumbnailFunction"]
+    queue = next(url for url in stack.of_type("AWS::SQS::Queue"))
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    before = functions.get_function_configuration(FunctionName=name)
+    environment = before["Environment"]["Variables"]
+    # The emulator's CloudFormation drops DeadLetterConfig; its Lambda has it.
+    functions.update_function_configuration(
+        FunctionName=name, DeadLetterConfig={"TargetArn": arn},
+        Environment={"Variables": {**environment, "FFMPEG_PATH": "/nowhere/ffmpeg"}})
+    # Nor does it know of a mapping that is made disabled.
+    mapping = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"][0]
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    poison, _ = api.presign_and_put("clip.mp4", "video/mp4", video)
+    assert api.until(poison, "FAILED")["error"]["code"] == "INTERNAL"
+
+    def received():
+        return sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, VisibilityTimeout=1,
+                                   MessageAttributeNames=["All"]).get("Messages")
+    message = until("the event is in the dead-letter queue", received)[0]
+    event = json.loads(message["Body"])
+    event = event.get("requestPayload", event)
+    assert poison in event["Records"][0]["s3"]["object"]["key"], event
+
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": environment})
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    api.until(poison, "PROCESSED")
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+
+
+# Granted and not called by the functions' own code.
+NOT_CALLED = {
+    "s3:ListBucket",  # decides whether a missing object is a 404 or a 403
+    "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",  # Lambda
+    "sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",  # Lambda, for the DLQ
+    "kms:Decrypt", "kms:GenerateDataKey",  # S3, DynamoDB and SQS, with a customer managed key
+}
+IAM_ACTION = {"HeadObject": "GetObject"}
+
+
+def calls(trail, access_key):
+    """Every action that was called with these credentials, as IAM names it."""
+    called, end = set(), time.time() + 60
+    while True:
+        events = trail.lookup_events(EndTime=end, LookupAttributes=[
+            {"AttributeKey": "AccessKeyId", "AttributeValue": access_key}])["Events"]
+        for event in events:
+            name = event["EventName"]
+            called.add(f"{event['EventSource'].split('.')[0]}:{IAM_ACTION.get(name, name)}")
+        oldest = min((event["EventTime"].timestamp() for event in events), default=end)
+        if oldest >= end:
+            return called
+        end = oldest
+
+
+def compare_permissions(emulator, stack, template):
+    """The actions that were called, against those that are granted: none missing, none spare."""
+    trail, functions = emulator.client("cloudtrail"), emulator.client("lambda")
+    for logical in FUNCTIONS:
+        configuration = functions.get_function_configuration(FunctionName=stack.ids[logical])
+        # The emulator gives each function (or its version, behind an alias) a session of its role, under a
+        # key made like this.
+        arn = configuration["FunctionArn"]
+        digests = [hashlib.sha256(f"{name}:{configuration['Role']}".encode()).hexdigest() for name in (arn, f"{arn}:1")]
+        called = set().union(*(calls(trail, f"ASIA{digest[:16].upper()}") for digest in digests))
+        role = template["Resources"][template["Resources"][logical]["Properties"]["Role"]["Fn::GetAtt"][0]]
+        granted = set()
+        for policy in role["Properties"]["Policies"]:
+            policy = policy.get("Fn::If", [None, policy])[1]
+            for statement in policy["PolicyDocument"]["Statement"]:
+                statement = statement.get("Fn::If", [None, statement])[1]
+                actions = statement["Action"]
+                granted.update([actions] if isinstance(actions, str) else actions)
+        granted -= NOT_CALLED
+        assert called == granted, f"{logical} calls {sorted(called)}, is granted {sorted(granted)}"
+        print(f"{logical}: calls exactly what it is granted: {', '.join(sorted(called))}")
+
+
+def main():
+    build, ffmpeg = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    form = base64.b64decode(json.loads((ROOT / "events" / "upload.json").read_text())["body"])
+    video = form[form.index(b"\r\n\r\n") + 4:form.rindex(b"\r\n--")]
+    with tempfile.TemporaryDirectory(prefix="upreel-emulator-") as folder:
+        emulator = Emulator(Path(folder), ffmpeg)
+        try:
+            template = package(emulator, build, ffmpeg)
+            stack = Stack(emulator, template)
+            print(f"deployed {len(stack.ids)} resources")
+            walk(emulator, stack, video)
+            print("walked: upload, presign, poster, list, delete, other people's")
+            dead_letters(emulator, stack, video)
+            print("walked: dead-letter queue and replay")
+            compare_permissions(emulator, stack, template)
+        except BaseException:
+            print(emulator.tail(), file=sys.stderr)
+            raise
+        finally:
+            emulator.process.terminate()
+            emulator.process.wait(10)
+
+
+main()

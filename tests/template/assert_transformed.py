@@ -1,0 +1,612 @@
+"""What the template promises, asserted on what CloudFormation would see: after SAM's transform, with the
+parameters filled in, in several combinations. The linters cannot know these things."""
+
+import json
+import re
+import sys
+
+import airspeed
+from transform import Resolved, cycles, load, parameters, transform
+
+POOL = "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_Example"
+CASES = {
+    "defaults": {},
+    "one origin": {"AllowedOrigins": "https://a.example"},
+    "everything on": {
+        "AllowedOrigins": "https://a.example,http://localhost:*",
+        "AlarmEmail": "a@example.com",
+        "Architecture": "arm64",
+        "ReservedConcurrency": "5",
+        "ProvisionedConcurrency": "1",
+        "CustomerManagedKey": "true",
+        "Waf": "true",
+    },
+    "IAM callers": {"Callers": "IAM", "AllowedOrigins": "*"},
+    "given user pool": {"UserPoolArn": POOL, "SetApiLogRole": "false"},
+}
+
+# No page may call, nothing is billed, nothing is limited that a small account cannot have limited.
+DEFAULTS = {
+    "AllowedOrigins": "",
+    "Callers": "COGNITO",
+    "UserPoolArn": "",
+    "MaxUploadBytes": str(5 << 30),
+    "AlarmEmail": "",
+    "LogLevel": "info",
+    "LogRetentionDays": "30",
+    "SetApiLogRole": "true",
+    "Architecture": "x86_64",
+    "ReservedConcurrency": "0",
+    "ProvisionedConcurrency": "0",
+    "CustomerManagedKey": "false",
+    "Waf": "false",
+}
+
+ROUTES = {
+    ("post", "/upload"): "UploadFunction",
+    ("get", "/presign"): "PresignFunction",
+    ("get", "/videos"): "VideosFunction",
+    ("get", "/videos/{videoId}"): "VideosFunction",
+    ("delete", "/videos/{videoId}"): "VideosFunction",
+}
+API_FUNCTIONS = sorted(set(ROUTES.values()))
+FUNCTIONS = [*API_FUNCTIONS, "ThumbnailFunction"]
+
+# What the code of each function calls (crates/*/src/lib.rs, "IAM:"), and what Lambda does in its name.
+VIDEOS = "arn:aws:s3:::{uploads}/videos/*"
+TABLE = "${VideoMetadata.Arn}"
+QUEUE = "${VideoProcessingDLQ.Arn}"
+POSTERS = "${ThumbnailsBucket.Arn}/thumbnails/*"
+TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+GRANTS = {
+    "UploadFunction": {
+        ("s3:PutObject", VIDEOS),
+        ("s3:GetObject", VIDEOS),
+        ("dynamodb:PutItem", TABLE),
+        ("dynamodb:UpdateItem", TABLE),
+        ("dynamodb:GetItem", TABLE),
+    },
+    "PresignFunction": {
+        ("s3:PutObject", VIDEOS),
+        ("dynamodb:PutItem", TABLE),
+    },
+    "VideosFunction": {
+        ("s3:DeleteObject", VIDEOS),
+        ("s3:GetObject", POSTERS),
+        ("s3:DeleteObject", POSTERS),
+        ("dynamodb:GetItem", TABLE),
+        ("dynamodb:UpdateItem", TABLE),
+        ("dynamodb:Query", TABLE + "/index/byUser"),
+    },
+    "ThumbnailFunction": {
+        ("s3:GetObject", VIDEOS),
+        ("s3:DeleteObject", VIDEOS),
+        ("s3:GetObject", POSTERS),
+        ("s3:PutObject", POSTERS),
+        ("s3:DeleteObject", POSTERS),
+        ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
+        ("s3:ListBucket", "${ThumbnailsBucket.Arn}"),
+        ("dynamodb:GetItem", TABLE),
+        ("dynamodb:PutItem", TABLE),
+        ("dynamodb:UpdateItem", TABLE),
+        ("sqs:SendMessage", QUEUE),
+        ("sqs:ReceiveMessage", QUEUE),
+        ("sqs:DeleteMessage", QUEUE),
+        ("sqs:GetQueueAttributes", QUEUE),
+    },
+}
+OTHER_ROLES = {"ApiLogRole": ["arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"]}
+
+# Nothing of these is billed while nobody uploads, as this template sets them (see `free`).
+FREE_WHEN_IDLE = """
+    AWS::ApiGateway::Account AWS::ApiGateway::Deployment AWS::ApiGateway::RestApi AWS::ApiGateway::Stage
+    AWS::CloudWatch::Alarm AWS::CloudWatch::Dashboard AWS::Cognito::UserPool AWS::Cognito::UserPoolClient
+    AWS::DynamoDB::Table AWS::IAM::Role AWS::Lambda::Alias AWS::Lambda::EventInvokeConfig
+    AWS::Lambda::EventSourceMapping AWS::Lambda::Function AWS::Lambda::LayerVersion AWS::Lambda::Permission
+    AWS::Lambda::Version AWS::Logs::LogGroup AWS::S3::Bucket AWS::S3::BucketPolicy AWS::SNS::Topic
+    AWS::SQS::Queue AWS::SQS::QueuePolicy
+""".split()
+
+ALARMED = {
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
+    ("AWS/Lambda", "DeadLetterErrors"),
+    ("AWS/Lambda", "AsyncEventAge"),
+    ("AWS/Lambda", "AsyncEventsDropped"),
+    ("AWS/Lambda", "Errors"),
+    ("AWS/Lambda", "Throttles"),
+    ("AWS/ApiGateway", "5XXError"),
+    ("AWS/ApiGateway", "IntegrationLatency"),
+}
+INTEGRATION = "x-amazon-apigateway-integration"
+ALLOW_ORIGIN = "header.Access-Control-Allow-Origin"
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+class Checks:
+    """Everything that is wrong with one resolved template."""
+
+    def __init__(self, case, given, transformed):
+        self.case, self.wrong = case, []
+        self.template = Resolved(transformed, given)
+        self.given = parameters(transformed, given)
+        self.origins = self.given["AllowedOrigins"]
+        for check in (self.routes, self.preflights, self.callers, self.gateway_responses, self.stage, self.functions,
+                      self.versions, self.roles, self.queue, self.buckets, self.table, self.alarms, self.dashboard,
+                      self.logs, self.keeping, self.options, self.outputs):  # fmt: skip
+            try:
+                check()
+            except (KeyError, IndexError, TypeError, ValueError, AttributeError, airspeed.TemplateError) as error:
+                self.wrong.append(f"{check.__name__}: {type(error).__name__} {error}")
+
+    def equal(self, what, is_, should):
+        if is_ != should:
+            self.wrong.append(f"{what} is {is_!r}, not {should!r}")
+
+    def true(self, what, value):
+        if not value:
+            self.wrong.append(what)
+
+    def of_type(self, kind):
+        return {name: r.get("Properties", {}) for name, r in self.template.resources.items() if r["Type"] == kind}
+
+    def properties(self, name):
+        return self.template.resources[name]["Properties"]
+
+    @property
+    def body(self):
+        return self.properties("Api")["Body"]
+
+    def routes(self):
+        methods = {"get", "put", "post", "delete", "options", "head", "patch", "x-amazon-apigateway-any-method"}
+        paths = self.body["paths"]
+        found = {(method, path) for path, item in paths.items() for method in item if method in methods}
+        preflights = {("options", path) for _, path in ROUTES}
+        self.equal("the routes", sorted(found), sorted({*ROUTES, *preflights}))
+        permissions = self.of_type("AWS::Lambda::Permission").values()
+        allowed = {
+            (p["FunctionName"], p["SourceArn"].rsplit("${Api}/*/", 1)[-1])
+            for p in permissions
+            if p["Principal"] == "apigateway.amazonaws.com" and "${Api}/*/" in p["SourceArn"]
+        }
+        expected = set()
+        for (method, path), function in ROUTES.items():
+            operation = paths.get(path, {}).get(method)
+            if operation is None:
+                continue
+            name = f"{method} {path}"
+            self.equal(f"{name}: security", operation.get("security"), [{"Caller": []}])
+            integration = operation[INTEGRATION]
+            self.equal(f"{name}: type", integration["type"], "aws_proxy")
+            self.equal(f"{name}: httpMethod", integration["httpMethod"], "POST")
+            self.true(f"{name} does not go to {function}", f"${{{function}Aliaslive}}/invocations" in integration["uri"])
+            pattern = re.sub(r"\{[^}]*\}", "*", path)
+            expected.add((f"${{{function}Aliaslive}}", f"{method.upper()}{pattern}"))
+        self.equal("what the API may invoke", sorted(allowed), sorted(expected))
+        self.equal("binary types", self.body["x-amazon-apigateway-binary-media-types"], ["*/*"])
+        self.equal("the API's name is its title", self.body["info"]["title"], self.properties("Api")["Name"])
+
+    def preflights(self):
+        for path, item in self.body["paths"].items():
+            operation = item.get("options", {})
+            name = f"preflight of {path}"
+            self.true(f"{name} needs a caller", not operation.get("security"))
+            integration = operation[INTEGRATION]
+            answer = integration["responses"]["default"]
+            status = answer["statusCode"]
+            self.equal(f"{name}: type", integration["type"], "mock")
+            self.equal(f"{name}: contentHandling", integration.get("contentHandling"), "CONVERT_TO_TEXT")
+            self.equal(f"{name}: response contentHandling", answer.get("contentHandling"), "CONVERT_TO_TEXT")
+            request = json.loads(integration["requestTemplates"]["application/json"])
+            self.equal(f"{name}: status", str(request["statusCode"]), status)
+            headers = answer["responseParameters"]
+            declared = operation["responses"][status]["headers"]
+            self.equal(f"{name}: declared", {f"method.response.header.{h}" for h in declared}, set(headers))
+            self.equal(f"{name}: schemas", [h for h in declared.values() if h != {"schema": {"type": "string"}}], [])
+            methods = headers["method.response.header.Access-Control-Allow-Methods"].strip("'").split(",")
+            needed = {method.upper() for method, p in ROUTES if p == path}
+            self.true(f"{name} does not allow its methods", needed <= set(methods))
+            allowed = headers["method.response.header.Access-Control-Allow-Headers"].strip("'").lower().split(",")
+            for header in ("authorization", "content-type", "idempotency-key", "if-none-match"):
+                self.true(f"{name} does not allow {header}", header in allowed)
+            self.equal(f"{name}: Vary", headers["method.response.header.Vary"], "'Origin'")
+            fallback = headers["method.response." + ALLOW_ORIGIN].strip("'")
+            text = answer["responseTemplates"]["application/json"]
+            for origin, expected in self.askers().items():
+                for header in ("Origin", "origin"):
+                    got = allow_origin(text, {header: origin}) or fallback
+                    fits = got in {"*", origin}
+                    self.equal(f"{name}: {header} {origin} allowed", fits, expected)
+
+    def askers(self):
+        """Who asks, and whether they may."""
+        allowed = self.origins.split(",")
+        everybody = "*" in allowed
+        return {
+            "https://a.example": everybody or "https://a.example" in allowed,
+            "https://b.example": everybody,
+            "http://a.example": everybody,
+            "https://a.example.evil.org": everybody,
+            "https://a.example:8443": everybody,
+            "http://localhost:5173": everybody or "http://localhost:*" in allowed,
+            "http://localhost:80.evil.org": everybody,
+            "null": everybody,
+        }
+
+    def callers(self):
+        scheme = self.body["components"]["securitySchemes"]["Caller"]
+        self.equal("the token's place", (scheme["name"], scheme["in"]), ("Authorization", "header"))
+        if self.given["Callers"] == "IAM":
+            self.equal("the authorizer", scheme["x-amazon-apigateway-authtype"], "awsSigv4")
+            self.equal("user pools", self.of_type("AWS::Cognito::UserPool"), {})
+            return
+        self.equal("the authorizer", scheme["x-amazon-apigateway-authtype"], "cognito_user_pools")
+        pool = self.given["UserPoolArn"] or "${UserPool.Arn}"
+        expected = {"type": "cognito_user_pools", "providerARNs": [pool]}
+        self.equal("the user pool", scheme["x-amazon-apigateway-authorizer"], expected)
+        self.equal("user pools made", len(self.of_type("AWS::Cognito::UserPool")), int(not self.given["UserPoolArn"]))
+        if not self.given["UserPoolArn"]:
+            admin = self.properties("UserPool")["AdminCreateUserConfig"]
+            self.equal("sign-up by operators only", admin, {"AllowAdminCreateUserOnly": True})
+            self.equal("the client has a secret", self.properties("UserPoolClient")["GenerateSecret"], False)
+
+    def gateway_responses(self):
+        responses = self.body["x-amazon-apigateway-gateway-responses"]
+        needed = {"DEFAULT_4XX", "DEFAULT_5XX", "UNAUTHORIZED", "EXPIRED_TOKEN", "REQUEST_TOO_LARGE", "THROTTLED"}
+        self.true(f"gateway responses are missing: {needed - set(responses)}", needed <= set(responses))
+        one = not self.origins or re.fullmatch(r"[^,]*", self.origins) and not self.origins.endswith(":*")
+        origin = f"'{self.origins or 'https://none.invalid'}'" if one else "method.request.header.Origin"
+        for name, response in responses.items():
+            headers = response["responseParameters"]
+            self.equal(f"{name}: origin", headers.get("gatewayresponse." + ALLOW_ORIGIN), origin)
+            self.equal(f"{name}: Vary", headers.get("gatewayresponse.header.Vary"), "'Origin'")
+            kind = headers.get("gatewayresponse.header.Content-Type")
+            self.equal(f"{name}: type", kind, "'application/problem+json'")
+            text = response["responseTemplates"]["application/json"]
+            problem = json.loads(text.replace("$context.error.messageString", '"x"'))
+            fields = {"type", "title", "detail", "code", "error", "message"}
+            self.true(f"{name} is no problem+json: {problem}", fields <= set(problem))
+            if "statusCode" in response:
+                self.equal(f"{name}: status", problem["status"], response["statusCode"])
+        self.true("5xx tell internals", "$" not in json.dumps(responses["DEFAULT_5XX"]["responseTemplates"]))
+        large = responses["REQUEST_TOO_LARGE"]
+        self.equal("REQUEST_TOO_LARGE", large["statusCode"], 413)
+        self.true("413 does not name /presign", "/presign" in large["responseTemplates"]["application/json"])
+
+    def stage(self):
+        (stage,) = self.of_type("AWS::ApiGateway::Stage").values()
+        self.equal("X-Ray of the API", stage.get("TracingEnabled"), True)
+        self.equal("a cache, billed by the hour", stage.get("CacheClusterEnabled", False), False)
+        (settings,) = stage["MethodSettings"]
+        scope = (settings["ResourcePath"], settings["HttpMethod"])
+        self.equal("the settings' scope", scope, ("/*", "*"))
+        for name in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+            self.true(f"{name} is off", 0 < settings.get(name, 0) <= 1000)
+        self.equal("requests in the log", settings.get("DataTraceEnabled", False), False)
+        self.equal("execution log", settings.get("LoggingLevel", "OFF"), "OFF")
+        self.equal("detailed metrics, billed", settings.get("MetricsEnabled", False), False)
+        log = stage["AccessLogSetting"]
+        self.equal("the access log", log["DestinationArn"], "${ApiLogs.Arn}")
+        fields = set(json.loads(log["Format"]).values())
+        self.true("the access log lacks requestId or status", {"$context.requestId", "$context.status"} <= fields)
+        secret = re.compile(r"header|querystring|authorizer(?!\.claims\.sub)|apiKey|accessKey|\$context\.path|body", re.I)
+        self.equal("secrets in the access log", [f for f in fields if secret.search(f)], [])
+        if self.given["SetApiLogRole"] == "true":
+            tags = {tag["Key"]: tag["Value"] for tag in stage["Tags"]}
+            self.true("the stage does not wait for the account's log role", "${ApiAccount}" in tags.values())
+
+    def functions(self):
+        functions = self.of_type("AWS::Lambda::Function")
+        self.equal("the functions", sorted(functions), sorted(FUNCTIONS))
+        uploads, thumbnails = (self.properties(name)["BucketName"] for name in ("UploadsBucket", "ThumbnailsBucket"))
+        environment = {
+            "TABLE_NAME": "${VideoMetadata}",
+            "UPLOADS_BUCKET": uploads,
+            "THUMBNAILS_BUCKET": thumbnails,
+            "ALLOWED_ORIGINS": self.origins,
+            "MAX_UPLOAD_BYTES": self.given["MaxUploadBytes"],
+            "LOG_LEVEL": self.given["LogLevel"],
+            "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH": "true",
+        }
+        for name, f in functions.items():
+            self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
+            self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
+            self.equal(f"{name}: environment", f["Environment"]["Variables"], environment)
+            self.equal(f"{name}: X-Ray", f["TracingConfig"], {"Mode": "Active"})
+            self.true(f"{name} is in a VPC", "VpcConfig" not in f)
+            metadata = self.template.resources[name]["Metadata"]
+            binary = name.removesuffix("Function").lower()
+            self.equal(f"{name}: built by", metadata["BuildMethod"], "rust-cargolambda")
+            self.equal(f"{name}: binary", metadata["BuildProperties"], {"Binary": binary})
+        for name in API_FUNCTIONS:
+            self.true(f"{name} may take longer than API Gateway waits", functions[name]["Timeout"] < 29)
+            self.true(f"{name} has a layer", "Layers" not in functions[name])
+        thumbnail = functions["ThumbnailFunction"]
+        layers = list(self.of_type("AWS::Lambda::LayerVersion"))
+        self.equal("the layer", thumbnail.get("Layers"), [f"${{{layer}}}" for layer in layers])
+        self.true("no layer", layers and layers[0].startswith("FfmpegLayer"))
+        layer = self.of_type("AWS::Lambda::LayerVersion")[layers[0]]
+        self.equal("the layer's architecture", layer["CompatibleArchitectures"], [self.given["Architecture"]])
+        metadata = self.template.resources[layers[0]]["Metadata"]
+        built = (metadata["BuildMethod"], metadata["BuildArchitecture"])
+        self.equal("the layer is built", built, ("makefile", self.given["Architecture"]))
+        self.equal("memory of thumbnails", thumbnail["MemorySize"], 2048)
+
+    def versions(self):
+        """A version that is published when any setting changes, behind the alias that the API calls."""
+        versions = self.of_type("AWS::Lambda::Version").values()
+        aliases = self.of_type("AWS::Lambda::Alias")
+        self.equal("the aliases", sorted(aliases), sorted(f"{name}Aliaslive" for name in API_FUNCTIONS))
+        for version in versions:
+            for name in ("Architecture", "LogLevel", "MaxUploadBytes", "AllowedOrigins"):
+                text = version.get("Description", "")
+                self.true(f"a new {name} makes no new version", self.given[name] in text.split(" "))
+        provisioned = int(self.given["ProvisionedConcurrency"])
+        for name, alias in aliases.items():
+            config = alias.get("ProvisionedConcurrencyConfig")
+            expected = {"ProvisionedConcurrentExecutions": str(provisioned)} if provisioned else None
+            self.equal(f"{name}: provisioned", config, expected)
+
+    def roles(self):
+        roles = self.of_type("AWS::IAM::Role")
+        uploads = self.properties("UploadsBucket")["BucketName"]
+        for function, grants in GRANTS.items():
+            self.true(f"{function} has no role of its own",
+                      self.properties(function)["Role"] == f"${{{function.removesuffix('Function')}Role.Arn}}")  # fmt: skip
+            name = function.removesuffix("Function")
+            role = roles.pop(f"{name}Role")
+            self.equal(f"{name}: managed policies", role.get("ManagedPolicyArns", []), [])
+            self.equal(f"{name}: assumed by", principals(role), ["lambda.amazonaws.com"])
+            log = f"${{{name}Logs.Arn}}"
+            expected = {(action, place.format(uploads=uploads) if "{uploads}" in place else place) for action, place in grants}
+            expected |= TRACES | {("logs:CreateLogStream", log), ("logs:PutLogEvents", log)}
+            given = set()
+            for policy in role["Policies"]:
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    self.equal(f"{name}: statement", set(statement), {"Effect", "Action", "Resource"})
+                    self.equal(f"{name}: effect", statement["Effect"], "Allow")
+                    for action in as_list(statement["Action"]):
+                        for place in as_list(statement["Resource"]):
+                            given.add((action, place.replace("${UploadsBucket.Arn}", f"arn:aws:s3:::{uploads}")))
+                            self.true(f"{name}: {action} is a pattern", "*" not in action)
+                            self.true(f"{name}: {action} on everything", place != "*" or (action, place) in TRACES)
+            for grant in sorted(expected - given):
+                self.wrong.append(f"{name} may not {' on '.join(grant)}, which it needs")
+            for grant in sorted(given - expected):
+                self.wrong.append(f"{name} may {' on '.join(grant)}, which it does not need")
+        for name, role in roles.items():
+            self.equal(f"{name}: managed policies", role.get("ManagedPolicyArns"), OTHER_ROLES.get(name))
+            self.true(f"{name} has policies", "Policies" not in role)
+            self.equal(f"{name}: assumed by", principals(role), ["apigateway.amazonaws.com"])
+        stray = [n for n, r in self.template.resources.items() if r["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")]
+        self.equal("policies besides the roles'", stray, [])
+
+    def queue(self):
+        queue = self.properties("VideoProcessingDLQ")
+        thumbnail = self.properties("ThumbnailFunction")
+        self.equal("dead letters go to", thumbnail.get("DeadLetterConfig"), {"TargetArn": QUEUE})
+        self.true("the queue's name", queue["QueueName"].endswith("VideoProcessingDLQ"))
+        self.equal("dead letters are kept", queue["MessageRetentionPeriod"], 1209600)
+        self.true("the replay would overlap itself", queue["VisibilityTimeout"] >= 6 * thumbnail["Timeout"])
+        self.true("the queue is not encrypted", queue.get("SqsManagedSseEnabled") or queue.get("KmsMasterKeyId"))
+        (invoke,) = self.of_type("AWS::Lambda::EventInvokeConfig").values()
+        self.equal("retries", invoke["MaximumRetryAttempts"], 2)
+        self.equal("retries of", invoke["FunctionName"], "${ThumbnailFunction}")
+        self.equal("event age", invoke["MaximumEventAgeInSeconds"], 21600)
+        ((name, replay),) = self.of_type("AWS::Lambda::EventSourceMapping").items()
+        self.equal("the replay", (replay["EventSourceArn"], replay["FunctionName"]), (QUEUE, "${ThumbnailFunction}"))
+        self.equal("the replay is on", replay["Enabled"], False)
+        self.equal("letters in one replay", replay["BatchSize"], 1)
+        self.equal("the output ReplayMapping", self.template.outputs["ReplayMapping"], f"${{{name}}}")
+        policy = self.properties("VideoProcessingDLQPolicy")["PolicyDocument"]["Statement"]
+        self.true("the queue takes plain HTTP", any(denies_plain_http(s, "sqs:*") for s in policy))
+
+    def buckets(self):
+        buckets = self.of_type("AWS::S3::Bucket")
+        self.equal("the buckets", sorted(buckets), ["ThumbnailsBucket", "UploadsBucket"])
+        policies = {p["Bucket"]: p["PolicyDocument"]["Statement"] for p in self.of_type("AWS::S3::BucketPolicy").values()}
+        methods = {"UploadsBucket": ["PUT", "GET", "HEAD"], "ThumbnailsBucket": ["GET", "HEAD"]}
+        for name, bucket in buckets.items():
+            public = bucket["PublicAccessBlockConfiguration"]
+            closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+            self.equal(f"{name}: closed", public, dict.fromkeys(closed, True))
+            owner = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+            self.equal(f"{name}: owner", bucket["OwnershipControls"], owner)
+            (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+            algorithm = "aws:kms" if self.given["CustomerManagedKey"] == "true" else "AES256"
+            self.equal(f"{name}: encryption", rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"], algorithm)
+            self.true(f"{name} keeps versions, so DELETE leaves something", "VersioningConfiguration" not in bucket)
+            aborts = [rule.get("AbortIncompleteMultipartUpload") for rule in bucket["LifecycleConfiguration"]["Rules"]]
+            self.true(f"{name} keeps cut-off uploads", {"DaysAfterInitiation": 1} in aborts)
+            cors = bucket.get("CorsConfiguration", {}).get("CorsRules", [])
+            if self.origins:
+                (cors,) = cors
+                self.equal(f"{name}: origins", cors["AllowedOrigins"], self.origins.split(","))
+                self.equal(f"{name}: methods", cors["AllowedMethods"], methods[name])
+                self.equal(f"{name}: ETag", cors["ExposedHeaders"], ["ETag"])
+                if name == "UploadsBucket":
+                    self.true(f"{name} refuses the content type", "content-type" in cors["AllowedHeaders"])
+            else:
+                self.equal(f"{name}: CORS", cors, [])
+            statements = policies[f"${{{name}}}"]
+            both = {f"${{{name}.Arn}}", f"${{{name}.Arn}}/*"}
+            plain = [s for s in statements if denies_plain_http(s, "s3:*")]
+            self.true(f"{name} takes plain HTTP", any(set(s["Resource"]) == both for s in plain))
+            self.true(f"{name}: not only Deny", all(s["Effect"] == "Deny" for s in statements))
+            old = [s for s in statements if s["Condition"] == {"NumericGreaterThan": {"s3:signatureAge": "900000"}}]
+            self.equal(f"{name}: signed URLs of any age", [sorted(s["Action"]) for s in old], [["s3:GetObject", "s3:PutObject"]])
+        (notification,) = buckets["UploadsBucket"]["NotificationConfiguration"]["LambdaConfigurations"]
+        self.equal("events go to", notification["Function"], "${ThumbnailFunction.Arn}")
+        self.equal("events", notification["Event"], "s3:ObjectCreated:*")
+        prefix = {"S3Key": {"Rules": [{"Name": "prefix", "Value": "videos/"}]}}
+        self.equal("events of", notification["Filter"], prefix)
+        invokers = [p for p in self.of_type("AWS::Lambda::Permission").values() if p["Principal"] == "s3.amazonaws.com"]
+        scopes = [(p["FunctionName"], p.get("SourceAccount")) for p in invokers]
+        self.equal("S3 may invoke", scopes, [("${ThumbnailFunction}", "123456789012")])
+
+    def table(self):
+        table = self.properties("VideoMetadata")
+        self.equal("the table's key", table["KeySchema"], [{"AttributeName": "videoId", "KeyType": "HASH"}])
+        self.equal("billing", table["BillingMode"], "PAY_PER_REQUEST")
+        self.equal("TTL", table.get("TimeToLiveSpecification"), {"AttributeName": "ttl", "Enabled": True})
+        recovery = table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        self.equal("point-in-time recovery", recovery, True)
+        (index,) = table["GlobalSecondaryIndexes"]
+        self.equal("the index", index["IndexName"], "byUser")
+        keys = [(k["AttributeName"], k["KeyType"]) for k in index["KeySchema"]]
+        self.equal("the index's key", keys, [("userId", "HASH"), ("uploadTime", "RANGE")])
+        self.equal("the index holds", index["Projection"], {"ProjectionType": "ALL"})
+
+    def alarms(self):
+        alarms = self.of_type("AWS::CloudWatch::Alarm")
+        self.true(f"{len(alarms)} alarms, of which ten are free", len(alarms) <= 10)
+        metrics = {(a["Namespace"], a["MetricName"]) for a in alarms.values()}
+        self.equal("what has an alarm", sorted(metrics), sorted(ALARMED))
+        own = {
+            "AWS/SQS": [{"Name": "QueueName", "Value": "${VideoProcessingDLQ.QueueName}"}],
+            "AWS/Lambda": [{"Name": "FunctionName", "Value": "${ThumbnailFunction}"}],
+            "AWS/ApiGateway": [{"Name": "ApiName", "Value": self.body["info"]["title"]}, {"Name": "Stage", "Value": "${Apiv1Stage}"}],
+        }
+        for name, alarm in alarms.items():
+            self.equal(f"{name}: of", alarm["Dimensions"], own[alarm["Namespace"]])
+            self.equal(f"{name}: tells", alarm.get("AlarmActions"), ["${AlarmTopic}"])
+            self.equal(f"{name}: without data", alarm["TreatMissingData"], "notBreaching")
+            self.true(f"{name}: what to do", len(alarm["AlarmDescription"]) > 20)
+        subscriptions = [s["Endpoint"] for s in self.of_type("AWS::SNS::Subscription").values()]
+        self.equal("who is told", subscriptions, [self.given["AlarmEmail"]] if self.given["AlarmEmail"] else [])
+
+    def dashboard(self):
+        (dashboard,) = self.of_type("AWS::CloudWatch::Dashboard").values()
+        widgets = json.loads(dashboard["DashboardBody"])["widgets"]
+        shown, count = set(), 0
+        for widget in widgets:
+            last = []
+            for metric in widget["properties"].get("metrics", []):
+                names = [part for part in metric if isinstance(part, str)]
+                # "..." repeats the line before but for what follows it, "." one place of it.
+                if names[0] == "...":
+                    names = last[: len(last) - len(names) + 1] + names[1:]
+                names = [last[i] if part == "." else part for i, part in enumerate(names)]
+                last, count = names, count + 1
+                shown.add((names[0], names[1]))
+        self.true(f"{count} metrics, of which 50 are free", count <= 50)
+        for name in ("BytesRead", "RangeRequests", "PosterTime", "PosterFailed"):
+            self.true(f"the dashboard lacks {name}", ("Upreel", name) in shown)
+        listed = {alarm for w in widgets if w["type"] == "alarm" for alarm in w["properties"]["alarms"]}
+        alarms = {f"${{{name}.Arn}}" for name in self.of_type("AWS::CloudWatch::Alarm")}
+        self.equal("the dashboard's alarms", sorted(listed), sorted(alarms))
+
+    def logs(self):
+        groups = self.of_type("AWS::Logs::LogGroup")
+        for name in FUNCTIONS:
+            config = self.properties(name).get("LoggingConfig", {})
+            group = f"{name.removesuffix('Function')}Logs"
+            self.equal(f"{name}: log", config, {"LogFormat": "JSON", "LogGroup": f"${{{group}}}"})
+            self.true(f"{group} is missing", group in groups)
+        for name, group in groups.items():
+            self.equal(f"{name}: kept", str(group.get("RetentionInDays")), self.given["LogRetentionDays"])
+
+    def keeping(self):
+        kinds = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::KMS::Key")
+        for name, resource in self.template.resources.items():
+            if resource["Type"] in kinds:
+                policies = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+                self.equal(f"{name}: kept", policies, ("RetainExceptOnCreate", "Retain"))
+
+    def options(self):
+        kinds = {resource["Type"] for resource in self.template.resources.values()}
+        reserved = self.properties("ThumbnailFunction").get("ReservedConcurrentExecutions")
+        self.equal("reserved concurrency", reserved or "0", self.given["ReservedConcurrency"])
+        for name in API_FUNCTIONS:
+            self.true(f"{name} reserves concurrency", "ReservedConcurrentExecutions" not in self.properties(name))
+        if self.case == "defaults":
+            self.equal("billed while idle", sorted(kinds - set(FREE_WHEN_IDLE)), [])
+        self.equal("a KMS key", "AWS::KMS::Key" in kinds, self.given["CustomerManagedKey"] == "true")
+        self.equal("a web ACL", "AWS::WAFv2::WebACLAssociation" in kinds, self.given["Waf"] == "true")
+        text = json.dumps(self.template.resources)
+        self.true("the rules that block bodies over 8 KB", "AWSManagedRulesCommonRuleSet" not in text)
+        if self.given["CustomerManagedKey"] == "true":
+            self.equal("the queue's key", self.properties("VideoProcessingDLQ").get("KmsMasterKeyId"), "${Key.Arn}")
+            self.equal("the table's key", self.properties("VideoMetadata")["SSESpecification"]["KMSMasterKeyId"], "${Key.Arn}")
+            for name, group in self.of_type("AWS::Logs::LogGroup").items():
+                self.equal(f"{name}: key", group.get("KmsKeyId"), "${Key.Arn}")
+
+    def outputs(self):
+        needed = {"ApiUrl", "UploadsBucketName", "ThumbnailsBucketName", "TableName", "DlqUrl", "DashboardUrl", "ReplayMapping"}
+        if self.given["Callers"] != "IAM":
+            needed.add("UserPoolId")
+            pool = self.given["UserPoolArn"].rsplit("/")[-1] or "${UserPool}"
+            self.equal("the output UserPoolId", self.template.outputs.get("UserPoolId"), pool)
+            if not self.given["UserPoolArn"]:
+                needed.add("UserPoolClientId")
+        self.true(f"outputs are missing: {needed - set(self.template.outputs)}", needed <= set(self.template.outputs))
+
+
+def principals(role):
+    return [s["Principal"]["Service"] for s in role["AssumeRolePolicyDocument"]["Statement"]]
+
+
+def denies_plain_http(statement, action):
+    condition = {"Bool": {"aws:SecureTransport": "false"}}
+    everybody = (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", action)
+    return everybody and statement["Condition"] == condition
+
+
+def allow_origin(text, headers):
+    """What the preflight's mapping template puts into Access-Control-Allow-Origin; None when it leaves it."""
+    # The engine here has no hyphens in names; API Gateway's has.
+    text = text.replace("Access-Control-Allow-Origin", "AllowOrigin")
+
+    class Input:
+        @staticmethod
+        def params(name):
+            return headers.get(name, "")
+
+    override = {"header": {}}
+    left = airspeed.Template(text).merge({"input": Input, "context": {"responseOverride": override}})
+    if left.strip():
+        raise ValueError(f"the preflight has a body: {left.strip()}")
+    return override["header"].get("AllowOrigin")
+
+
+def of_source(template):
+    """What can only be seen before the transform."""
+    defaults = {name: str(parameter.get("Default")) for name, parameter in template["Parameters"].items()}
+    for name in sorted(defaults.keys() | DEFAULTS.keys()):
+        if defaults.get(name) != DEFAULTS.get(name):
+            yield f"the default of {name} is {defaults.get(name)!r}, not {DEFAULTS.get(name)!r}"
+    if template["Resources"]["Api"]["Properties"].get("AlwaysDeploy") is not True:
+        yield "a parameter in the API's body makes no new deployment"
+    for name, resource in template["Resources"].items():
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
+            if len(skip.get("comment", "")) < 20:
+                yield f"{name}: {skip.get('id')} is suppressed without a reason"
+
+
+def findings(template):
+    """Everything that is wrong with the template, as (case, sentence)."""
+    yield from (("source", wrong) for wrong in of_source(template))
+    transformed = transform(template)
+    yield from (("transform", "a cycle: " + " -> ".join(circle)) for circle in cycles(transformed))
+    for case, given in CASES.items():
+        yield from ((case, wrong) for wrong in Checks(case, given, transformed).wrong)
+
+
+def bare_suppressions(path):
+    """Suppressions of cfn-lint whose line does not say why."""
+    with open(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if "ignore_checks" in line and len(line.partition("#")[2].strip()) < 20:
+                yield f"line {number}: suppressed without a reason"
+
+
+if __name__ == "__main__":
+    path = sys.argv[1]
+    found = [*(("source", wrong) for wrong in bare_suppressions(path)), *findings(load(path))]
+    for case, wrong in found:
+        print(f"{case}: {wrong}")
+    print(f"{len(CASES)} combinations of parameters, {len(found)} findings")
+    sys.exit(bool(found))
