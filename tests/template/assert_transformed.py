@@ -19,6 +19,7 @@ CASES = {
         "ReservedConcurrency": "5",
         "ProvisionedConcurrency": "1",
         "CustomerManagedKey": "true",
+        "TransferAcceleration": "true",
         "Waf": "true",
     },
     "IAM callers": {"Callers": "IAM", "AllowedOrigins": "*"},
@@ -39,6 +40,7 @@ DEFAULTS = {
     "ReservedConcurrency": "0",
     "ProvisionedConcurrency": "0",
     "CustomerManagedKey": "false",
+    "TransferAcceleration": "false",
     "Waf": "false",
 }
 
@@ -309,6 +311,7 @@ class Checks:
             "ALLOWED_ORIGINS": self.origins,
             "MAX_UPLOAD_BYTES": self.given["MaxUploadBytes"],
             "LOG_LEVEL": self.given["LogLevel"],
+            "TRANSFER_ACCELERATION": self.given["TransferAcceleration"],
             "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH": "true",
         }
         for name, f in functions.items():
@@ -341,7 +344,7 @@ class Checks:
         aliases = self.of_type("AWS::Lambda::Alias")
         self.equal("the aliases", sorted(aliases), sorted(f"{name}Aliaslive" for name in API_FUNCTIONS))
         for version in versions:
-            for name in ("Architecture", "LogLevel", "MaxUploadBytes", "AllowedOrigins"):
+            for name in ("Architecture", "LogLevel", "MaxUploadBytes", "TransferAcceleration", "AllowedOrigins"):
                 text = version.get("Description", "")
                 self.true(f"a new {name} makes no new version", self.given[name] in text.split(" "))
         provisioned = int(self.given["ProvisionedConcurrency"])
@@ -416,6 +419,9 @@ class Checks:
             owner = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
             self.equal(f"{name}: owner", bucket["OwnershipControls"], owner)
             (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+            accelerated = name == "UploadsBucket" and self.given["TransferAcceleration"] == "true"
+            expected = {"AccelerationStatus": "Enabled"} if accelerated else None
+            self.equal(f"{name}: acceleration", bucket.get("AccelerateConfiguration"), expected)
             algorithm = "aws:kms" if self.given["CustomerManagedKey"] == "true" else "AES256"
             self.equal(f"{name}: encryption", rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"], algorithm)
             self.true(f"{name} keeps versions, so DELETE leaves something", "VersioningConfiguration" not in bucket)

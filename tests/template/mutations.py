@@ -260,6 +260,11 @@ def let_SAM_make_the_role(t):
 
 
 @mutation
+def accelerate_without_being_asked(t):
+    at(t, "UploadsBucket")["AccelerateConfiguration"] = {"AccelerationStatus": "Enabled"}
+
+
+@mutation
 def open_CORS_of_the_bucket(t):
     at(t, "UploadsBucket")["CorsConfiguration"]["Fn::If"][1]["CorsRules"][0]["AllowedOrigins"] = ["*"]
 

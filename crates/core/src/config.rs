@@ -23,6 +23,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// `MAX_UPLOAD_BYTES`: larger videos are refused, however they come.
     pub max_upload_bytes: u64,
+    /// `TRANSFER_ACCELERATION`: signed uploads go to the nearest edge location, for a price.
+    pub transfer_acceleration: bool,
     /// `FFMPEG_PATH`: the ffmpeg program; the layer's by default.
     pub ffmpeg: PathBuf,
     /// `LOG_LEVEL`, in the syntax of `tracing`'s `EnvFilter`.
@@ -66,6 +68,16 @@ impl Config {
                 .filter(|origin| !origin.is_empty())
                 .collect(),
             max_upload_bytes,
+            transfer_acceleration: match get("TRANSFER_ACCELERATION").as_deref() {
+                None | Some("false") => false,
+                Some("true") => true,
+                Some(_) => {
+                    return Err(Unset {
+                        name: "TRANSFER_ACCELERATION",
+                        complaint: "is neither true nor false",
+                    });
+                }
+            },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
             log_level: get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
         })
@@ -87,6 +99,7 @@ mod tests {
         let config = config(&[]).unwrap_or_else(|e| panic!("{e}"));
         assert!(config.allowed_origins.is_empty(), "no other site may call the API");
         assert_eq!(config.max_upload_bytes, 5 << 40);
+        assert!(!config.transfer_acceleration, "it is not free");
     }
 
     #[test]
@@ -102,6 +115,7 @@ mod tests {
             let error = config(&[("MAX_UPLOAD_BYTES", bad)]).err().map(|e| e.to_string());
             assert!(error.is_some_and(|e| e.contains("MAX_UPLOAD_BYTES")), "{bad}");
         }
+        assert!(config(&[("TRANSFER_ACCELERATION", "yes")]).is_err());
         let error = Config::from(|_| None).err().map(|e| e.to_string());
         assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
     }

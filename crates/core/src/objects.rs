@@ -27,6 +27,8 @@ pub struct Objects {
     client: Client,
     /// Presigned requests carry no checksum: a plain `fetch` or `curl -T` would not send one.
     signer: Client,
+    /// The same for uploads, which may go by way of transfer acceleration.
+    upload_signer: Client,
     credentials: Option<SharedCredentialsProvider>,
     uploads: String,
     thumbnails: String,
@@ -88,9 +90,11 @@ impl Objects {
         // An endpoint of its own (the local backend, an emulator) has no name per bucket.
         let builder = aws_sdk_s3::config::Builder::from(sdk).force_path_style(sdk.endpoint_url().is_some());
         let signer = builder.clone().request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
+        let upload_signer = signer.clone().accelerate(config.transfer_acceleration);
         Self {
             client: Client::from_conf(builder.build()),
             signer: Client::from_conf(signer.build()),
+            upload_signer: Client::from_conf(upload_signer.build()),
             credentials: sdk.credentials_provider(),
             uploads: config.uploads_bucket.clone(),
             thumbnails: config.thumbnails_bucket.clone(),
@@ -196,8 +200,12 @@ impl Objects {
         size: Option<u64>,
     ) -> Result<SignedPut, Fault> {
         let expires_in = self.life(UPLOAD_URL_LIFE).await?;
-        let put =
-            self.signer.put_object().bucket(self.bucket(key)).key(key.to_string()).content_type(content_type);
+        let put = self
+            .upload_signer
+            .put_object()
+            .bucket(self.bucket(key))
+            .key(key.to_string())
+            .content_type(content_type);
         let put = put.set_content_length(size.and_then(|size| size.try_into().ok()));
         let signing = PresigningConfig::expires_in(expires_in).map_err(|e| Fault::new("presign", &e))?;
         let signed = put.presigned(signing).await.map_err(|e| Fault::new("presign s3:PutObject", &e))?;
@@ -230,4 +238,56 @@ impl Objects {
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_s3::config::{Credentials, Region};
+
+    fn objects(transfer_acceleration: bool, life: Duration) -> Objects {
+        let credentials = Credentials::new("a", "b", None, Some(SystemTime::now() + life), "test");
+        let sdk = SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        let config = Config {
+            table: "t".into(),
+            uploads_bucket: "up".into(),
+            thumbnails_bucket: "th".into(),
+            allowed_origins: Vec::new(),
+            max_upload_bytes: 1,
+            transfer_acceleration,
+            ffmpeg: "ffmpeg".into(),
+            log_level: String::new(),
+        };
+        Objects::new(&sdk, &config)
+    }
+
+    fn key() -> Key {
+        Key::Video { user: "u".parse().unwrap(), id: crate::VideoId::new(), container: None }
+    }
+
+    #[tokio::test]
+    async fn only_uploads_are_accelerated() {
+        for (accelerated, host) in
+            [(false, "up.s3.eu-central-1.amazonaws.com"), (true, "up.s3-accelerate.amazonaws.com")]
+        {
+            let objects = objects(accelerated, Duration::from_hours(1));
+            let put = objects.sign_put(&key(), "video/mp4", None).await.unwrap();
+            assert!(put.url.starts_with(&format!("https://{host}/videos/u/")), "{}", put.url);
+            let get = objects.sign_get(&key()).await.unwrap();
+            assert!(get.starts_with("https://up.s3.eu-central-1.amazonaws.com/"), "{get}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_url_promises_no_more_than_its_credentials() {
+        let objects = objects(false, Duration::from_mins(2));
+        let put = objects.sign_put(&key(), "video/mp4", Some(7)).await.unwrap();
+        assert!(put.expires_in <= Duration::from_mins(2), "{:?}", put.expires_in);
+        assert!(put.url.contains(&format!("X-Amz-Expires={}&", put.expires_in.as_secs())), "{}", put.url);
+        assert!(put.url.contains("X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost&"), "{}", put.url);
+    }
 }

@@ -153,6 +153,7 @@ impl Local {
             // Whatever port the page that is being written runs on, and no page from elsewhere.
             allowed_origins: ["http://localhost:*", "http://127.0.0.1:*"].map(str::to_owned).to_vec(),
             max_upload_bytes: options.max_upload_bytes,
+            transfer_acceleration: false,
             ffmpeg: options.ffmpeg.clone(),
             log_level: String::new(),
         };
