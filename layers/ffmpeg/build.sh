@@ -37,7 +37,10 @@ list() { local IFS=,; echo "$*"; }
 
 # The containers that the product knows by their bytes; mjpeg and rawvideo for frames from a pipe. dv is
 # what AVI needs for DV inside it. None that names other files: no hls, dash, concat, sdp, image2.
-demuxers=(mov matroska avi dv mpegts mpegps flv ogg asf mjpeg rawvideo)
+# The second line is how MPEG-PS, TS and AVI tell a codec that the file doesn't name: without mpegvideo,
+# an ordinary .mpg has no video. They are raw streams, which refer to nothing.
+demuxers=(mov matroska avi dv mpegts mpegps flv ogg asf mjpeg rawvideo
+  aac ac3 dts eac3 h264 hevc loas m4v mp3 mpegvideo truehd)
 decoders=(
   h264 hevc vp8 vp9 libdav1d mpeg4 h263 mjpeg                            # phones, browsers, cameras
   prores dnxhd cfhd dvvideo mpeg1video mpeg2video ffv1 v210              # editing, broadcast, camcorders
@@ -148,7 +151,7 @@ from_debian() { # PLACE FILE
   local mirror
   for mirror in $(mirrors); do
     /usr/lib/apt/apt-helper -o APT::Sandbox::User=root -o Acquire::Retries=3 \
-      download-file "$mirror/pool/main/$1" "$2" >/dev/null 2>&1 && return
+      download-file "$mirror/pool/main/$1" "$2" </dev/null >/dev/null 2>&1 && return
   done
   return 1
 }

@@ -254,8 +254,8 @@ mod tests {
             .build();
         let config = Config {
             table: "t".into(),
-            uploads_bucket: "up".into(),
-            thumbnails_bucket: "th".into(),
+            uploads_bucket: "uploads".into(),
+            thumbnails_bucket: "thumbnails".into(),
             allowed_origins: Vec::new(),
             max_upload_bytes: 1,
             transfer_acceleration,
@@ -272,13 +272,13 @@ mod tests {
     #[tokio::test]
     async fn only_uploads_are_accelerated() {
         for (accelerated, host) in
-            [(false, "up.s3.eu-central-1.amazonaws.com"), (true, "up.s3-accelerate.amazonaws.com")]
+            [(false, "uploads.s3.eu-central-1.amazonaws.com"), (true, "uploads.s3-accelerate.amazonaws.com")]
         {
             let objects = objects(accelerated, Duration::from_hours(1));
             let put = objects.sign_put(&key(), "video/mp4", None).await.unwrap();
             assert!(put.url.starts_with(&format!("https://{host}/videos/u/")), "{}", put.url);
             let get = objects.sign_get(&key()).await.unwrap();
-            assert!(get.starts_with("https://up.s3.eu-central-1.amazonaws.com/"), "{get}");
+            assert!(get.starts_with("https://uploads.s3.eu-central-1.amazonaws.com/"), "{get}");
         }
     }
 
