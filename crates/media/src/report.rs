@@ -1,8 +1,9 @@
 //! What ffmpeg prints about its input, as facts.
 //!
-//! The report is text for people, but its lines and indentation have been the same from FFmpeg 4 to
-//! 8. A file's own metadata is printed in it too, deeper or with its key padded, so it cannot pass for
-//! one of the lines read here. Readers of a container's index will give the facts without it.
+//! The report is text for people, but these lines have been the same from FFmpeg 4 to 8, save for the
+//! indentation of the side data. A file's own metadata is printed in it too, deeper or with its key
+//! padded, so it cannot pass for one of the lines read here. Readers of a container's index will give
+//! the facts without it.
 
 use upreel_core::video::Facts;
 
@@ -27,7 +28,7 @@ pub(crate) fn parse(report: &str) -> Facts {
             {
                 facts.audio_codec = codec(audio);
             }
-        } else if in_video && let Some(rest) = line.strip_prefix("      displaymatrix: rotation of ") {
+        } else if in_video && let Some(rest) = line.trim_start().strip_prefix("displaymatrix: rotation of ") {
             facts.rotation = rest.split(' ').next().and_then(clockwise);
         }
     }
@@ -139,6 +140,14 @@ Stream mapping:
   Stream #0:1 -> #0:0 (hevc (native) -> mjpeg (native))
   Stream #0:0: Video: mjpeg, yuvj420p(pc), 640x1138, q=2-31, 200 kb/s, 29.97 fps, 600 tbn
 ";
+
+    #[test]
+    fn newer_versions_indent_side_data_deeper() {
+        let newer =
+            PHONE.replace("    Side data:\n      displaymatrix", "      Side data:\n        displaymatrix");
+        assert_ne!(newer, PHONE);
+        assert_eq!(parse(&newer), parse(PHONE));
+    }
 
     #[test]
     fn a_phone_s_video() {
