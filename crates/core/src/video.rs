@@ -86,6 +86,9 @@ pub struct Facts {
     /// `FFmpeg`'s name of the video codec: `h264`, `hevc`, `av1`, ...
     #[serde(skip_serializing_if = "Option::is_none")]
     pub video_codec: Option<String>,
+    /// `FFmpeg`'s name of the transfer characteristics: `bt709`, `smpte2084` (PQ), `arib-std-b67` (HLG), ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub color_transfer: Option<String>,
     /// `FFmpeg`'s name of the audio codec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,

@@ -1,14 +1,21 @@
 //! Reads a video by byte ranges and drives the ffmpeg child.
 //!
 //! [`poster::make`] is the way in: it takes a [`Source`] (an object of which any range can be read),
-//! and gives a JPEG and the facts. The whole object is never read: a loopback server hands ffmpeg the
-//! ranges that it seeks to, in blocks, and counts them.
+//! and gives pictures and facts; [`storyboard::make`] makes the pictures for scrubbing. The whole object is
+//! never read: an [`Index`] tells where a few keyframes are. For containers without a reader here, a
+//! loopback server hands ffmpeg the ranges that it seeks to.
 
 mod child;
+pub mod index;
+mod matroska;
+mod mp4;
 pub mod poster;
 mod report;
 mod server;
 pub mod source;
+pub mod storyboard;
 
+pub use index::Index;
 pub use poster::Poster;
 pub use source::Source;
+pub use storyboard::Storyboard;

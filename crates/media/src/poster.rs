@@ -15,9 +15,10 @@ use upreel_core::video::Facts;
 use upreel_core::{Container, Fault};
 
 use crate::child::{self, CPU_SECONDS, Output};
+use crate::index::{HEAD, Index};
 use crate::report;
 use crate::server::Server;
-use crate::source::{Source, Stop};
+use crate::source::{self, Source};
 
 /// Where to look first, in seconds: many videos begin black.
 const FIRST_CHOICE: &str = "1";
@@ -31,8 +32,14 @@ const FILTER: &str = "scale=w=640:h='clip(2*round(320*ih/(iw*sar)),2,4096)':flag
 pub struct Poster {
     /// The picture, 640 pixels wide, upright.
     pub jpeg: Bytes,
+    /// The same, 1280 pixels wide.
+    pub large: Bytes,
+    /// A `BlurHash` of it, to be shown while it loads.
+    pub blur_hash: String,
     /// What is known of the video.
     pub facts: Facts,
+    /// Where the keyframes are, if the container's index could be read.
+    pub index: Option<Index>,
 }
 
 /// Why there is no poster.
@@ -71,9 +78,7 @@ pub enum Error {
 /// # Errors
 /// See [`Error`]: all but `Fault` say something about the object, and would come again.
 pub async fn make(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
-    let Ok(head) = source.read(0, u64::MAX).await else {
-        return Err(stopped(source.stopped()).unwrap_or(Error::Gone));
-    };
+    let head = source.read(0..HEAD).await?;
     let container = Container::sniff(&head).ok_or(Error::Unsupported)?;
     let mut poster = match attempt(source, container, Some(FIRST_CHOICE), ffmpeg, deadline).await {
         // Too short for the first choice, or damaged there.
@@ -110,8 +115,8 @@ async fn attempt(
             }
         })
     })?;
-    if let Some(error) = stopped(source.stopped()) {
-        return Err(error);
+    if let Some(error) = server.failure() {
+        return Err(error.into());
     }
     judge(output)
 }
@@ -148,12 +153,13 @@ const fn demuxer(container: Container) -> &'static str {
     }
 }
 
-fn stopped(stop: Stop) -> Option<Error> {
-    match stop {
-        Stop::No => None,
-        Stop::Limit => Some(Error::TooComplex),
-        Stop::Read(ReadError::Gone) => Some(Error::Gone),
-        Stop::Read(ReadError::Fault(fault)) => Some(Error::Fault(fault)),
+impl From<source::Error> for Error {
+    fn from(error: source::Error) -> Self {
+        match error {
+            source::Error::Limit => Self::TooComplex,
+            source::Error::Read(ReadError::Gone) => Self::Gone,
+            source::Error::Read(ReadError::Fault(fault)) => Self::Fault(fault),
+        }
     }
 }
 
@@ -165,7 +171,13 @@ fn judge(output: Output) -> Result<Poster, Error> {
 
     let Output { status, stdout, stderr, took } = output;
     if stdout.starts_with(&[0xFF, 0xD8, 0xFF]) && stdout.ends_with(&[0xFF, 0xD9]) {
-        return Ok(Poster { jpeg: stdout.into(), facts: report::parse(&stderr) });
+        return Ok(Poster {
+            jpeg: stdout.clone().into(),
+            large: stdout.into(),
+            blur_hash: String::new(),
+            facts: report::parse(&stderr),
+            index: None,
+        });
     }
     if stderr.contains("matches no streams") {
         return Err(Error::NoVideo);

@@ -160,6 +160,7 @@ Stream mapping:
                 rotation: Some(90),
                 frame_rate: Some(29.97),
                 video_codec: Some("hevc".into()),
+                color_transfer: Some("smpte2084".into()),
                 audio_codec: Some("aac".into()),
                 container: None,
             }

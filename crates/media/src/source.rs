@@ -1,21 +1,19 @@
-//! An object of which any range can be read: cached in blocks, counted, and limited.
+//! An object of which any range can be read: cached, counted, and limited.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
-use tokio::sync::OnceCell;
 use upreel_core::objects::ReadError;
 
-/// What one request to S3 reads: large enough to cover an index or a keyframe in a few requests,
-/// small enough to waste little. Measured against others in the prototypes.
-pub const BLOCK: u64 = 512 * 1024;
-/// Blocks that are kept; ffmpeg goes back and forth between an index and the samples.
-const KEPT: usize = 32;
-/// A poster that needs more than this is refused: a hostile file must not cost a download.
-const MAX_READ: u64 = 256 * 1024 * 1024;
+/// A video that needs more than this is refused: a hostile file must not cost a download.
+const MAX_READ: u64 = 256 << 20;
+/// Likewise; a storyboard takes some 300.
+const MAX_REQUESTS: u64 = 2000;
+/// What the cache keeps: the tables of an index, or the blocks between which ffmpeg goes back and forth.
+const KEPT: usize = 16 << 20;
 
 /// Reads one range of the object.
 pub type Fetch = Box<dyn Fn(Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> + Send + Sync>;
@@ -36,30 +34,25 @@ pub struct Stats {
     pub bytes: u64,
 }
 
-/// Why no more can be read.
-#[derive(Debug, Default)]
-pub enum Stop {
-    /// Nothing stopped it.
-    #[default]
-    No,
+/// Why there are no bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
     /// The object could not be read.
-    Read(ReadError),
-    /// Reading on would pass the limit.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Reading on would pass a limit.
+    #[error("too much of the object was read")]
     Limit,
 }
 
 #[derive(Default)]
 struct State {
-    blocks: HashMap<u64, Arc<OnceCell<Bytes>>>,
+    /// What is kept, by its offset.
+    extents: BTreeMap<u64, Bytes>,
     age: VecDeque<u64>,
+    kept: usize,
     stats: Stats,
-    stop: Stop,
 }
-
-/// A block could not be read; [`Source::stopped`] tells why.
-#[derive(Debug, thiserror::Error)]
-#[error("the source has stopped")]
-pub struct Stopped;
 
 impl Source {
     /// An object of `size` bytes, read by `fetch`.
@@ -80,52 +73,65 @@ impl Source {
         self.state().stats
     }
 
-    /// Why reading stopped, if it did; asked once.
-    #[must_use]
-    pub fn stopped(&self) -> Stop {
-        std::mem::take(&mut self.state().stop)
-    }
-
-    /// The bytes from `offset` to the end of its block, at most up to `end`. Empty at the end.
+    /// The bytes of a range, as far as the object goes; kept, so that a second call costs nothing.
     ///
     /// # Errors
     /// When the object cannot be read, or too much of it was read already.
-    pub async fn read(&self, offset: u64, end: u64) -> Result<Bytes, Stopped> {
-        let end = end.min(self.size);
+    pub async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let len = range.end.saturating_sub(range.start);
+        self.read_ahead(range.start, len, len).await
+    }
+
+    /// `len` bytes from `offset`, like [`Source::read`]. If they have to be fetched, then `ahead` bytes
+    /// are, because what follows will be wanted next.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub async fn read_ahead(&self, offset: u64, len: u64, ahead: u64) -> Result<Bytes, Error> {
+        let end = offset.saturating_add(len).min(self.size);
         if offset >= end {
             return Ok(Bytes::new());
         }
-        let index = offset / BLOCK;
-        let cell = self.state().cell(index);
-        let block = cell.get_or_try_init(|| self.load(index)).await?;
-        let within = |position: u64| usize::try_from(position - index * BLOCK).unwrap_or(usize::MAX);
-        let stop = within(end).min(block.len());
+        let head = self.state().kept_at(offset);
+        let got = offset + head.len() as u64;
+        if got >= end {
+            return Ok(head.slice(..index(end - offset)));
+        }
+        let tail = self.fetch(got..end.max(offset.saturating_add(ahead).min(self.size))).await?;
+        let bytes = if head.is_empty() {
+            tail
+        } else {
+            let mut joined = BytesMut::with_capacity(head.len() + tail.len());
+            joined.extend_from_slice(&head);
+            joined.extend_from_slice(&tail);
+            joined.freeze()
+        };
+        self.state().keep(offset, bytes.clone());
         // A short answer ends the read as the end of the object would.
-        Ok(block.slice(within(offset).min(stop)..stop))
+        let len = bytes.len().min(index(end - offset));
+        Ok(bytes.slice(..len))
     }
 
-    async fn load(&self, index: u64) -> Result<Bytes, Stopped> {
-        let range = index * BLOCK..(index * BLOCK + BLOCK).min(self.size);
+    /// The bytes of a range, without keeping them: a frame is read once.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub async fn fetch(&self, range: Range<u64>) -> Result<Bytes, Error> {
+        let range = range.start..range.end.min(self.size);
+        let len = range.end.saturating_sub(range.start);
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
         {
             let mut state = self.state();
-            if state.stats.bytes + (range.end - range.start) > MAX_READ {
-                state.stop = Stop::Limit;
-                return Err(Stopped);
+            // Counted before the answer, so that parallel requests cannot pass the limit together.
+            if state.stats.bytes + len > MAX_READ || state.stats.requests >= MAX_REQUESTS {
+                return Err(Error::Limit);
             }
             state.stats.requests += 1;
+            state.stats.bytes += len;
         }
-        let result = (self.fetch)(range).await;
-        let mut state = self.state();
-        match result {
-            Ok(block) => {
-                state.stats.bytes += block.len() as u64;
-                Ok(block)
-            }
-            Err(error) => {
-                state.stop = Stop::Read(error);
-                Err(Stopped)
-            }
-        }
+        Ok((self.fetch)(range).await?)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -135,18 +141,32 @@ impl Source {
 }
 
 impl State {
-    fn cell(&mut self, index: u64) -> Arc<OnceCell<Bytes>> {
-        if let Some(cell) = self.blocks.get(&index) {
-            return cell.clone();
+    /// What is kept from `offset` on.
+    fn kept_at(&self, offset: u64) -> Bytes {
+        let before = self.extents.range(..=offset).next_back();
+        before.map_or_else(Bytes::new, |(start, bytes)| bytes.slice(bytes.len().min(index(offset - start))..))
+    }
+
+    fn keep(&mut self, offset: u64, bytes: Bytes) {
+        if bytes.len() > KEPT {
+            return;
         }
-        if self.age.len() == KEPT
+        self.kept += bytes.len();
+        match self.extents.insert(offset, bytes) {
+            Some(replaced) => self.kept -= replaced.len(),
+            None => self.age.push_back(offset),
+        }
+        while self.kept > KEPT
             && let Some(oldest) = self.age.pop_front()
         {
-            self.blocks.remove(&oldest);
+            self.kept -= self.extents.remove(&oldest).map_or(0, |bytes| bytes.len());
         }
-        self.age.push_back(index);
-        self.blocks.entry(index).or_default().clone()
     }
+}
+
+/// Ranges that are held in memory fit into memory.
+fn index(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -163,43 +183,62 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn any_range_is_the_object_s() {
-        let size = 2 * BLOCK + 1000;
+    async fn any_range_is_the_object_s_and_is_fetched_once() {
+        let size = 10_000;
         let source = source(size);
-        for (start, end) in
-            [(0, 1), (BLOCK - 1, BLOCK + 1), (2 * BLOCK, size + 99), (size - 1, size), (size, size)]
-        {
-            let (mut at, mut got) = (start, Vec::new());
-            loop {
-                let part = source.read(at, end).await.unwrap();
-                if part.is_empty() {
-                    break;
-                }
-                at += part.len() as u64;
-                got.extend_from_slice(&part);
-            }
-            assert_eq!(got, pattern(start..end.min(size)), "{start}..{end}");
+        for range in [0..100, 50..200, 9_990..20_000, 10_000..10_001, 20_000..30_000, 0..10_000] {
+            let expected = pattern(range.start.min(size)..range.end.min(size));
+            assert_eq!(source.read(range.clone()).await.unwrap(), expected, "{range:?}");
+            let before = source.stats();
+            assert_eq!(source.read(range.clone()).await.unwrap(), expected, "{range:?}");
+            assert_eq!(source.stats(), before, "{range:?}");
         }
-        assert_eq!(source.stats(), Stats { requests: 3, bytes: size }, "each block is fetched once");
+        assert_eq!(source.fetch(5..9).await.unwrap(), pattern(5..9));
+    }
+
+    #[tokio::test]
+    async fn reading_ahead_saves_requests() {
+        let source = source(10_000);
+        assert_eq!(source.read_ahead(100, 8, 500).await.unwrap(), pattern(100..108));
+        assert_eq!(source.read(200..600).await.unwrap(), pattern(200..600));
+        assert_eq!(source.stats(), Stats { requests: 1, bytes: 500 });
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded() {
+        let source = source(MAX_READ);
+        for i in 0..40 {
+            source.read(i << 20..(i + 1) << 20).await.unwrap();
+        }
+        assert_eq!(source.state().kept, KEPT);
+        assert_eq!(source.state().extents.len(), KEPT >> 20);
+        let before = source.stats().requests;
+        source.read(39 << 20..40 << 20).await.unwrap();
+        assert_eq!(source.stats().requests, before, "the newest is still there");
     }
 
     #[tokio::test]
     async fn a_source_that_asks_for_too_much_is_stopped() {
-        let source = source(10 * MAX_READ);
+        let large = source(u64::MAX);
         let mut at = 0;
-        while let Ok(part) = source.read(at, u64::MAX).await {
+        while let Ok(part) = large.fetch(at..at + (1 << 20)).await {
             at += part.len() as u64;
         }
         assert_eq!(at, MAX_READ);
-        assert!(matches!(source.stopped(), Stop::Limit));
+        let small = source(u64::MAX);
+        let mut count = 0;
+        while small.fetch(count..count + 1).await.is_ok() {
+            count += 1;
+        }
+        assert_eq!(count, MAX_REQUESTS);
+        assert!(matches!(small.read(0..1).await, Err(Error::Limit)));
     }
 
     #[tokio::test]
-    async fn a_failed_read_is_remembered_and_may_be_tried_again() {
+    async fn a_failed_read_is_an_error_and_may_be_tried_again() {
         let fail = || ReadError::Fault(Fault::new("s3:GetObject", &std::io::Error::other("down")));
         let source = Source::new(10, Box::new(move |_| Box::pin(async move { Err(fail()) })));
-        assert!(source.read(0, 1).await.is_err());
-        assert!(matches!(source.stopped(), Stop::Read(ReadError::Fault(_))));
-        assert!(matches!(source.stopped(), Stop::No));
+        assert!(matches!(source.read(0..1).await, Err(Error::Read(ReadError::Fault(_)))));
+        assert!(source.read(0..1).await.is_err());
     }
 }

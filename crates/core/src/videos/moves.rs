@@ -159,13 +159,14 @@ impl Videos {
         status: Status,
         item: Item,
     ) -> Result<Finish, Fault> {
-        const OUTCOME: [&str; 10] = [
+        const OUTCOME: [&str; 11] = [
             "durationMs",
             "width",
             "height",
             "rotation",
             "frameRate",
             "videoCodec",
+            "colorTransfer",
             "audioCodec",
             "container",
             "thumbnailKey",

@@ -1,0 +1,100 @@
+//! What a container's own index says, read by ranges: facts, and where the keyframes are.
+//!
+//! Two readers know the formats that people upload: [`mp4`](crate::mp4) and
+//! [`matroska`](crate::matroska). They read the few tables that a keyframe takes, however large the
+//! object, and wrap the keyframe as a file of its own for ffmpeg's standard input.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use upreel_core::Container;
+use upreel_core::video::Facts;
+
+use crate::source::{self, Source};
+use crate::{matroska, mp4};
+
+/// What the first read of an object takes: often the whole index.
+pub const HEAD: u64 = 64 * 1024;
+
+/// The index of one object.
+#[derive(Debug)]
+pub struct Index {
+    /// What it says of the video.
+    pub facts: Facts,
+    track: Track,
+}
+
+#[derive(Debug)]
+enum Track {
+    Mp4(mp4::Track),
+    Matroska(matroska::Track),
+}
+
+/// A picture that can be decoded without another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyframe {
+    /// When it is shown, in milliseconds from the start.
+    pub time_ms: u64,
+    /// Where its bytes are.
+    pub place: Range<u64>,
+}
+
+/// Why there is no index.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The object could not be read.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// There is no moving picture in it.
+    #[error("no video track")]
+    NoVideo,
+    /// It is damaged, of an unknown kind, or larger than any honest one: ffmpeg may know better.
+    #[error("{0}")]
+    Unknown(&'static str),
+}
+
+impl Index {
+    /// Reads the index of an object whose bytes say `container`; `None` if there is no reader for that.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn open(source: &Source, container: Container) -> Result<Option<Self>, Error> {
+        let (mut facts, track) = match container {
+            Container::Mp4 | Container::Mov | Container::ThreeGp => {
+                let (facts, track) = mp4::open(source).await?;
+                (facts, Track::Mp4(track))
+            }
+            Container::Webm | Container::Mkv => {
+                let (facts, track) = matroska::open(source).await?;
+                (facts, Track::Matroska(track))
+            }
+            _ => return Ok(None),
+        };
+        facts.container = Some(container);
+        Ok(Some(Self { facts, track }))
+    }
+
+    /// At most `n` keyframes, spread evenly over the video, in the order of time.
+    ///
+    /// The video is cut into `n` equal spans; each gives the keyframe nearest to its middle. Several spans
+    /// may have the same one, so there may be fewer.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn keyframes(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
+        match &self.track {
+            Track::Mp4(track) => track.keyframes(source, n).await,
+            Track::Matroska(track) => track.keyframes(source, n).await,
+        }
+    }
+
+    /// A file that holds only these keyframes, as it is to be fed to ffmpeg, piece by piece. Each is shown
+    /// for a second.
+    #[must_use]
+    pub fn wrap(&self, samples: Vec<Bytes>) -> Vec<Bytes> {
+        match &self.track {
+            Track::Mp4(track) => track.wrap(samples),
+            Track::Matroska(track) => track.wrap(samples),
+        }
+    }
+}
