@@ -26,7 +26,7 @@ pub struct Index {
 
 #[derive(Debug)]
 enum Track {
-    Mp4(mp4::Track),
+    Mp4(Box<mp4::Track>),
     Matroska(matroska::Track),
 }
 
@@ -53,6 +53,12 @@ pub enum Error {
     Unknown(&'static str),
 }
 
+/// The middles of `n` equal spans, as fractions of the whole.
+#[expect(clippy::cast_precision_loss, reason = "a few hundred at most")]
+pub(crate) fn span_middles(n: usize) -> impl Iterator<Item = f64> {
+    (0..n).map(move |i| (i as f64 + 0.5) / n as f64)
+}
+
 impl Index {
     /// Reads the index of an object whose bytes say `container`; `None` if there is no reader for that.
     ///
@@ -62,7 +68,7 @@ impl Index {
         let (mut facts, track) = match container {
             Container::Mp4 | Container::Mov | Container::ThreeGp => {
                 let (facts, track) = mp4::open(source).await?;
-                (facts, Track::Mp4(track))
+                (facts, Track::Mp4(Box::new(track)))
             }
             Container::Webm | Container::Mkv => {
                 let (facts, track) = matroska::open(source).await?;

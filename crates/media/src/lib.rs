@@ -6,6 +6,7 @@
 //! loopback server hands ffmpeg the ranges that it seeks to.
 
 mod child;
+mod colour;
 pub mod index;
 mod matroska;
 mod mp4;

@@ -1,25 +1,60 @@
-//! MP4, MOV and 3GP (ISO/IEC 14496-12, QuickTime File Format).
+//! MP4, MOV and 3GP: ISO/IEC 14496-12 (ISO base media file format), 14496-14 (MP4), the `QuickTime` File
+//! Format, 3GPP TS 26.244.
+//!
+//! [`movie`] finds the first video track in the `moov` box, wherever that is. Its keyframes are found by
+//! the sample [`tables`], or by the [`fragments`] that follow. [`wrap`](wrap()) makes a small file of them.
+
+#![expect(clippy::similar_names, reason = "the names of boxes are what they are")]
+
+mod boxes;
+mod codecs;
+mod fragments;
+mod headers;
+mod moof;
+mod movie;
+mod segments;
+mod tables;
+mod timing;
+mod wrap;
 
 use bytes::Bytes;
 use upreel_core::video::Facts;
 
+use self::fragments::Fragments;
+use self::tables::Tables;
+use self::timing::Timing;
 use crate::index::{Error, Keyframe};
 use crate::source::Source;
 
+pub(crate) use self::movie::open;
+
 /// The first video track, and what finds its keyframes.
 #[derive(Debug)]
-pub struct Track;
+pub(crate) struct Track {
+    timing: Timing,
+    boxes: wrap::Boxes,
+    samples: Samples,
+}
 
-pub(crate) async fn open(_source: &Source) -> Result<(Facts, Track), Error> {
-    Err(Error::Unknown("no reader yet"))
+/// Where the samples are listed.
+#[derive(Debug)]
+enum Samples {
+    Tables(Tables),
+    Fragments(Fragments),
 }
 
 impl Track {
-    pub(crate) async fn keyframes(&self, _source: &Source, _n: usize) -> Result<Vec<Keyframe>, Error> {
-        Err(Error::Unknown("no reader yet"))
+    pub(crate) async fn keyframes(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
+        match &self.samples {
+            Samples::Tables(tables) => tables.keyframes(source, &self.timing, n).await,
+            Samples::Fragments(fragments) => fragments.keyframes(source, &self.timing, n).await,
+        }
     }
 
     pub(crate) fn wrap(&self, samples: Vec<Bytes>) -> Vec<Bytes> {
-        samples
+        wrap::wrap(&self.boxes, self.timing.scale, samples)
     }
 }
+
+/// The facts and the track of an object.
+pub(crate) type Opened = (Facts, Track);

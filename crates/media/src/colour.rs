@@ -1,0 +1,19 @@
+//! Code points of colour (ITU-T H.273), as the containers write them.
+
+/// `FFmpeg`'s name of the transfer characteristics.
+pub(crate) fn transfer_name(code: u64) -> Option<&'static str> {
+    Some(match code {
+        1 => "bt709",
+        4 => "bt470m",
+        5 => "bt470bg",
+        6 => "smpte170m",
+        7 => "smpte240m",
+        8 => "linear",
+        13 => "iec61966-2-1",
+        14 => "bt2020-10",
+        15 => "bt2020-12",
+        16 => "smpte2084",
+        18 => "arib-std-b67",
+        _ => return None,
+    })
+}

@@ -1,0 +1,256 @@
+//! The `moov` box: the movie's length, its first video track, and what the sound is.
+
+use std::ops::Range;
+
+use upreel_core::video::Facts;
+
+use super::boxes::{Fields, Header, Reader, find};
+use super::codecs::{self, Picture};
+use super::fragments::Fragments;
+use super::headers::{Movie, edits, media_header, track_header};
+use super::moof::Defaults;
+use super::tables::Tables;
+use super::timing::{Timing, to_ms};
+use super::{Opened, Samples, Track, wrap};
+use crate::index::{Error, HEAD};
+use crate::source::Source;
+
+/// A `moov` up to this size is read whole.
+const WHOLE: u64 = 192 * 1024;
+/// What is read at a jump to the next box: at the top level, and within a large `moov`.
+const JUMP: u64 = 32 * 1024;
+const STEP: u64 = 6 * 1024;
+/// Boxes at the top level before `moov`, each of which may take a request.
+const MAX_JUMPS: usize = 64;
+const MAX_TRACKS: usize = 64;
+/// The boxes of which the body is read, but for tables; codec configurations are in one of them.
+const MAX_BODY: u64 = 1 << 20;
+
+/// Reads the index of an object.
+pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
+    let mut reader = Reader::new(source);
+    source.read(0..HEAD).await?;
+    let moov = find_moov(&mut reader).await?;
+    if moov.body.end - moov.body.start <= WHOLE {
+        reader.read(moov.place(), WHOLE + 16).await?;
+    }
+    let mut movie = Movie::default();
+    let boxes = reader.children(&moov.body, STEP).await?;
+    let mvhd = find(&boxes, *b"mvhd").ok_or(Error::Unknown("no movie header"))?;
+    movie.read(&mut reader.body(mvhd, MAX_BODY).await?).ok_or(Error::Unknown("a broken movie header"))?;
+
+    let mut video = None;
+    let mut audio = None;
+    for trak in boxes.iter().filter(|header| header.name == *b"trak").take(MAX_TRACKS) {
+        let Some(media) = Media::open(&mut reader, trak).await? else { continue };
+        match &media.handler {
+            b"vide" if video.is_none() => video = Some(media),
+            b"soun" if audio.is_none() => audio = media.audio_codec(&mut reader).await?,
+            _ => {}
+        }
+        if video.is_some() && audio.is_some() {
+            break;
+        }
+    }
+    let media = video.ok_or(Error::NoVideo)?;
+    let mvex = find(&boxes, *b"mvex");
+    let (mut facts, track) = media.track(&mut reader, &moov, mvhd, mvex, &mut movie).await?;
+    facts.audio_codec = audio.map(str::to_owned);
+    Ok((facts, track))
+}
+
+async fn find_moov(reader: &mut Reader<'_>) -> Result<Header, Error> {
+    let mut at = 0;
+    for _ in 0..MAX_JUMPS {
+        match reader.header(at, u64::MAX, JUMP).await? {
+            Some(header) if header.name == *b"moov" => return Ok(header),
+            Some(header) if header.name == *b"moof" => {
+                return Err(Error::Unknown("fragments without a movie"));
+            }
+            Some(header) => at = header.body.end,
+            None => return Err(Error::Unknown("no index")),
+        }
+    }
+    Err(Error::Unknown("no index among the first boxes"))
+}
+
+/// The parts of a `trak` box.
+struct Media {
+    handler: [u8; 4],
+    boxes: Vec<Header>,
+    mdia: Vec<Header>,
+    minf: Range<u64>,
+}
+
+impl Media {
+    async fn open(reader: &mut Reader<'_>, trak: &Header) -> Result<Option<Self>, Error> {
+        let boxes = reader.children(&trak.body, STEP).await?;
+        let Some(mdia) = find(&boxes, *b"mdia") else { return Ok(None) };
+        let mdia = reader.children(&mdia.body, STEP).await?;
+        let (Some(hdlr), Some(minf)) = (find(&mdia, *b"hdlr"), find(&mdia, *b"minf")) else {
+            return Ok(None);
+        };
+        let mut fields = reader.body(hdlr, MAX_BODY).await?;
+        let Some(handler) = fields.skip(8).and_then(|()| fields.name()) else { return Ok(None) };
+        let minf = minf.body.clone();
+        Ok(Some(Self { handler, boxes, mdia, minf }))
+    }
+
+    /// The sample table box and what is in it; only up to `stsd` for `first`.
+    async fn stbl(&self, reader: &mut Reader<'_>, first: bool) -> Result<Vec<Header>, Error> {
+        let minf = reader.children(&self.minf, STEP).await?;
+        let Some(stbl) = find(&minf, *b"stbl") else { return Ok(Vec::new()) };
+        if !first {
+            return reader.children(&stbl.body, STEP).await;
+        }
+        let mut at = stbl.body.start;
+        while let Some(header) = reader.header(at, stbl.body.end, STEP).await? {
+            if header.name == *b"stsd" {
+                return Ok(vec![header]);
+            }
+            at = header.body.end;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn audio_codec(&self, reader: &mut Reader<'_>) -> Result<Option<&'static str>, Error> {
+        let boxes = self.stbl(reader, true).await?;
+        let Some(stsd) = find(&boxes, *b"stsd") else { return Ok(None) };
+        let mut entries = reader.body(stsd, MAX_BODY).await?;
+        Ok(entries
+            .skip(8)
+            .and_then(|()| entries.boxes().next())
+            .and_then(|(name, entry)| codecs::audio_codec(name, entry)))
+    }
+
+    async fn track(
+        &self,
+        reader: &mut Reader<'_>,
+        moov: &Header,
+        mvhd: &Header,
+        mvex: Option<&Header>,
+        movie: &mut Movie,
+    ) -> Result<Opened, Error> {
+        let need = |header: Option<&Header>| header.cloned().ok_or(Error::Unknown("a track without a part"));
+        let stbl = self.stbl(reader, false).await?;
+        let (tkhd, mdhd) = (need(find(&self.boxes, *b"tkhd"))?, need(find(&self.mdia, *b"mdhd"))?);
+        let (hdlr, stsd) = (need(find(&self.mdia, *b"hdlr"))?, need(find(&stbl, *b"stsd"))?);
+
+        let (track_id, rotation) = track_header(&mut reader.body(&tkhd, MAX_BODY).await?)
+            .ok_or(Error::Unknown("a broken track header"))?;
+        let mut timing = media_header(&mut reader.body(&mdhd, MAX_BODY).await?)
+            .ok_or(Error::Unknown("a broken media header"))?;
+        if let Some(edts) = find(&self.boxes, *b"edts") {
+            let elst = reader.children(&edts.body, STEP).await?;
+            if let Some(elst) = find(&elst, *b"elst") {
+                let len = (elst.body.end - elst.body.start).min(256);
+                let fields = reader.read(elst.body.start..elst.body.start + len, len).await?;
+                edits(&mut Fields(fields), &mut timing, movie.scale);
+            }
+        }
+
+        let tables = Tables::open(reader, &stbl).await?;
+        let mut frames = tables.count;
+        let mut media_duration = timing.media_duration;
+        let description = tables.description;
+        let samples = match mvex {
+            Some(mvex) if tables.count == 0 => {
+                let (defaults, duration) = extends(reader, mvex, track_id).await?;
+                movie.duration = movie.duration.max(duration);
+                let fragments =
+                    Fragments::open(reader, moov.body.end, track_id, timing.scale, defaults).await?;
+                (frames, media_duration) = fragments.rate();
+                timing.media_duration = fragments.duration().unwrap_or(timing.media_duration);
+                timing.skipped = fragments.start();
+                timing.media_duration = timing.media_duration.saturating_add(timing.skipped);
+                Samples::Fragments(fragments)
+            }
+            _ if tables.count == 0 => return Err(Error::Unknown("a video track without samples")),
+            _ => Samples::Tables(tables),
+        };
+
+        let mut entries = reader.body(&stsd, MAX_BODY).await?;
+        let nth = usize::try_from(description).unwrap_or(usize::MAX).saturating_sub(1);
+        let picture = entries
+            .skip(8)
+            .and_then(|()| entries.boxes().nth(nth))
+            .and_then(|(name, entry)| codecs::picture(name, entry))
+            .ok_or(Error::Unknown("a broken sample description"))?;
+        if picture.encrypted {
+            return Err(Error::Unknown("encrypted"));
+        }
+        let mut facts = facts(&picture, rotation);
+        facts.frame_rate = frame_rate(frames, media_duration, timing.scale);
+        facts.duration_ms = match &samples {
+            _ if movie.duration > 0 => Some(to_ms(movie.duration, movie.scale)),
+            Samples::Fragments(fragments) => {
+                fragments.duration().map(|duration| to_ms(duration, timing.scale))
+            }
+            Samples::Tables(_) => Some(to_ms(timing.media_duration, timing.scale)),
+        };
+        let whole = |header: &Header| reader.read(header.place(), MAX_BODY + 16);
+        let boxes = wrap::Boxes {
+            mvhd: whole(mvhd).await?,
+            tkhd: whole(&tkhd).await?,
+            mdhd: whole(&mdhd).await?,
+            hdlr: whole(&hdlr).await?,
+            stsd: whole(&stsd).await?,
+            description,
+        };
+        Ok((facts, Track { timing, boxes, samples }))
+    }
+}
+
+fn facts(picture: &Picture, rotation: u16) -> Facts {
+    let (across, down) = picture.aspect.unwrap_or((1, 1));
+    // Rounded to the nearest pixel.
+    let width = (u64::from(picture.width) * u64::from(across) + u64::from(down) / 2) / u64::from(down);
+    let (width, height) = (u32::try_from(width).unwrap_or(u32::MAX), picture.height);
+    let turned = matches!(rotation, 90 | 270);
+    let (width, height) = if turned { (height, width) } else { (width, height) };
+    Facts {
+        width: Some(width).filter(|width| *width > 0),
+        height: Some(height).filter(|height| *height > 0),
+        rotation: Some(rotation),
+        video_codec: picture.codec.map(str::to_owned),
+        color_transfer: picture.transfer.map(str::to_owned),
+        ..Facts::default()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is rounded anyway")]
+fn frame_rate(frames: u64, duration: u64, scale: u32) -> Option<f64> {
+    let rate = frames as f64 * f64::from(scale) / duration as f64;
+    // To hundredths, as ffmpeg prints it.
+    rate.is_normal().then(|| (rate * 100.0).round() / 100.0)
+}
+
+/// `mvex`, 8.8.1: what the fragments leave out, and how long they are together.
+async fn extends(reader: &mut Reader<'_>, mvex: &Header, track: u32) -> Result<(Defaults, u64), Error> {
+    let body = reader.body(mvex, MAX_BODY).await?;
+    let duration = body.child(*b"mehd").and_then(|mut mehd| {
+        let (version, _) = mehd.version()?;
+        mehd.wide(version)
+    });
+    let mut found = Defaults::default();
+    for (_, mut trex) in body.boxes().filter(|(name, _)| name == b"trex") {
+        let _version = trex.version();
+        if trex.u32() == Some(track)
+            && let Some(defaults) = Defaults::read(&mut trex)
+        {
+            found = defaults;
+        }
+    }
+    Ok((found, duration.unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_rounded_or_unknown() {
+        assert_eq!(frame_rate(50, 0, 1), None);
+        assert_eq!(frame_rate(30_000, 1_001_000, 1000), Some(29.97));
+    }
+}
