@@ -17,3 +17,8 @@ pub(crate) fn transfer_name(code: u64) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// Whether `FFmpeg` calls some transfer characteristics so.
+pub(crate) fn is_transfer_name(name: &str) -> bool {
+    (0..=18).any(|code| transfer_name(code) == Some(name))
+}

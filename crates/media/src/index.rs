@@ -10,6 +10,7 @@ use bytes::Bytes;
 use upreel_core::Container;
 use upreel_core::video::Facts;
 
+use crate::look::Look;
 use crate::source::{self, Source};
 use crate::{matroska, mp4};
 
@@ -21,6 +22,8 @@ pub const HEAD: u64 = 64 * 1024;
 pub struct Index {
     /// What it says of the video.
     pub facts: Facts,
+    /// How its pictures are to be treated.
+    pub(crate) look: Look,
     track: Track,
 }
 
@@ -77,7 +80,8 @@ impl Index {
             _ => return Ok(None),
         };
         facts.container = Some(container);
-        Ok(Some(Self { facts, track }))
+        let look = Look::of(facts.color_transfer.as_deref(), false);
+        Ok(Some(Self { facts, look, track }))
     }
 
     /// At most `n` keyframes, spread evenly over the video, in the order of time.

@@ -7,11 +7,15 @@
 
 mod child;
 mod colour;
+mod ffmpeg;
+mod frame;
 pub mod index;
+mod look;
 mod matroska;
 mod mp4;
 pub mod poster;
 mod report;
+mod sandbox;
 mod server;
 pub mod source;
 pub mod storyboard;

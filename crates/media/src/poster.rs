@@ -1,31 +1,39 @@
-//! A poster and the facts, from one run of ffmpeg over ranges of the object.
+//! The poster and the facts of a video.
 //!
-//! ffmpeg reads from the loopback server here. A reader of the container's own index, which cuts one
-//! sample out and hands it over on standard input, fits in front of [`attempt`]: it needs the same
-//! [`Source`], and leaves to this path what it does not know.
+//! Where the container's index can be read, a few keyframes are cut out and decoded in one run of ffmpeg,
+//! and the best of them is the poster. For other containers, or when that fails, ffmpeg seeks in the object
+//! itself, through the range server.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 use upreel_core::objects::ReadError;
 use upreel_core::video::Facts;
 use upreel_core::{Container, Fault};
 
-use crate::child::{self, CPU_SECONDS, Output};
-use crate::index::{HEAD, Index};
-use crate::report;
-use crate::server::Server;
+use crate::ffmpeg::{self, Input};
+use crate::frame::{Frame, SMALL};
+use crate::index::{self, HEAD, Index, Keyframe};
+use crate::look::Look;
+use crate::report::{self, Report};
 use crate::source::{self, Source};
 
-/// Where to look first, in seconds: many videos begin black.
+/// Keyframes that are looked at.
+const CANDIDATES: usize = 8;
+/// Bytes of keyframes that are read at first: one of a large video, several of a small one.
+const FIRST_LOOK: u64 = 192 * 1024;
+/// Bytes of those that are read if all of the first are black or flat.
+const SECOND_LOOK: u64 = 24 << 20;
+/// Where to look in a video without an index: in seconds at first, many videos begin black; then at
+/// fractions of the whole.
 const FIRST_CHOICE: &str = "1";
-/// 8K (8192 x 4320) and nothing larger, so that a frame's memory is bounded.
-const MAX_PIXELS: &str = "35389440";
-/// 640 pixels wide with square pixels, an even height, and no height out of proportion.
-const FILTER: &str = "scale=w=640:h='clip(2*round(320*ih/(iw*sar)),2,4096)':flags=area:out_color_matrix=bt601,setsar=1,format=yuvj420p";
+const OTHER_CHOICES: [f64; 3] = [0.2, 0.5, 0.8];
+/// Ranges that are read at the same time.
+const PARALLEL: usize = 8;
 
 /// What a video gives.
 #[derive(Debug)]
@@ -73,86 +81,6 @@ pub enum Error {
     Fault(Fault),
 }
 
-/// Makes the poster of `source` with the `ffmpeg` program, by `deadline`.
-///
-/// # Errors
-/// See [`Error`]: all but `Fault` say something about the object, and would come again.
-pub async fn make(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
-    let head = source.read(0..HEAD).await?;
-    let container = Container::sniff(&head).ok_or(Error::Unsupported)?;
-    let mut poster = match attempt(source, container, Some(FIRST_CHOICE), ffmpeg, deadline).await {
-        // Too short for the first choice, or damaged there.
-        Err(Error::Unreadable(why)) => {
-            tracing::debug!(why, "no picture at the first choice, taking the first one");
-            attempt(source, container, None, ffmpeg, deadline).await
-        }
-        other => other,
-    }?;
-    poster.facts.container = Some(container);
-    // ffmpeg was told not to walk through the fragments, so it knows the length of the first only.
-    if head.windows(4).any(|name| name == b"mvex") {
-        poster.facts.duration_ms = None;
-    }
-    Ok(poster)
-}
-
-async fn attempt(
-    source: &Arc<Source>,
-    container: Container,
-    seek: Option<&str>,
-    ffmpeg: &Path,
-    deadline: Instant,
-) -> Result<Poster, Error> {
-    let server = Server::bind().map_err(|error| Error::Fault(Fault::new("bind the range server", &error)))?;
-    let url = server.url();
-    let args = arguments(demuxer(container), seek, &url);
-    let run = child::run(ffmpeg, &args, deadline, server.run(source)).await;
-    let output = run.map_err(|error| {
-        Error::Fault(match error {
-            child::Error::Io(error) => Fault::new("run ffmpeg", &error),
-            child::Error::Deadline => {
-                Fault::new("run ffmpeg", &std::io::Error::other("killed at the deadline"))
-            }
-        })
-    })?;
-    if let Some(error) = server.failure() {
-        return Err(error.into());
-    }
-    judge(output)
-}
-
-fn arguments<'a>(demuxer: &'a str, seek: Option<&'a str>, url: &'a str) -> Vec<&'a str> {
-    let mut args = vec!["-hide_banner", "-nostdin", "-nostats", "-loglevel", "info"];
-    // Stop at the first samples instead of walking through every fragment of the file.
-    args.extend(["-fflags", "+ignidx"]);
-    // The demuxer is chosen here, from the bytes: a manifest that names other files or hosts is never
-    // opened, and the two lists hold should one be reached all the same.
-    args.extend(["-f", demuxer, "-format_whitelist", demuxer, "-protocol_whitelist", "http,tcp"]);
-    args.extend(["-max_pixels", MAX_PIXELS, "-threads", "1", "-recv_buffer_size", "65536"]);
-    if let Some(seconds) = seek {
-        args.extend(["-noaccurate_seek", "-ss", seconds]);
-    }
-    // A capital V leaves cover pictures out.
-    args.extend(["-i", url, "-map", "0:V:0", "-an", "-sn", "-dn"]);
-    args.extend(["-frames:v", "1", "-fps_mode", "passthrough", "-vf", FILTER]);
-    args.extend(["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe", "pipe:1"]);
-    args
-}
-
-/// ffmpeg's name of the demuxer.
-const fn demuxer(container: Container) -> &'static str {
-    match container {
-        Container::Mp4 | Container::Mov | Container::ThreeGp => "mov,mp4,m4a,3gp,3g2,mj2",
-        Container::Webm | Container::Mkv => "matroska,webm",
-        Container::Avi => "avi",
-        Container::MpegTs => "mpegts",
-        Container::MpegPs => "mpeg",
-        Container::Flv => "flv",
-        Container::Ogg => "ogg",
-        Container::Wmv => "asf",
-    }
-}
-
 impl From<source::Error> for Error {
     fn from(error: source::Error) -> Self {
         match error {
@@ -163,41 +91,243 @@ impl From<source::Error> for Error {
     }
 }
 
-/// Tells a picture from the file's faults and ours.
-fn judge(output: Output) -> Result<Poster, Error> {
-    use std::os::unix::process::ExitStatusExt;
-    const SIGKILL: i32 = 9;
-    const SIGXCPU: i32 = 24;
-
-    let Output { status, stdout, stderr, took } = output;
-    if stdout.starts_with(&[0xFF, 0xD8, 0xFF]) && stdout.ends_with(&[0xFF, 0xD9]) {
-        return Ok(Poster {
-            jpeg: stdout.clone().into(),
-            large: stdout.into(),
-            blur_hash: String::new(),
-            facts: report::parse(&stderr),
-            index: None,
-        });
-    }
-    if stderr.contains("matches no streams") {
-        return Err(Error::NoVideo);
-    }
-    let out_of_time = took >= Duration::from_secs(CPU_SECONDS);
-    match status.signal() {
-        Some(SIGXCPU) => Err(Error::TooComplex),
-        Some(SIGKILL) if out_of_time => Err(Error::TooComplex),
-        // Nobody here kills it, so the system did: there may be more memory next time.
-        Some(SIGKILL) => {
-            Err(Error::Fault(Fault::new("run ffmpeg", &std::io::Error::other("killed by the system"))))
+impl From<index::Error> for Error {
+    fn from(error: index::Error) -> Self {
+        match error {
+            index::Error::Source(error) => error.into(),
+            index::Error::NoVideo => Self::NoVideo,
+            index::Error::Unknown(why) => Self::Unreadable(why.to_owned()),
         }
-        _ if stderr.contains("received signal 24") => Err(Error::TooComplex),
-        _ => Err(Error::Unreadable(last_words(&stderr, status))),
     }
 }
 
-/// The end of what ffmpeg said, for the log.
-fn last_words(stderr: &str, status: std::process::ExitStatus) -> String {
-    let lines: Vec<&str> = stderr.lines().rev().take(3).collect();
-    let text: String = lines.into_iter().rev().collect::<Vec<_>>().join(" | ").chars().take(500).collect();
-    format!("{status}: {text}")
+/// Makes the poster of `source` with the `ffmpeg` program, by `deadline`.
+///
+/// # Errors
+/// See [`Error`]: all but `Fault` say something about the object, and would come again.
+pub async fn make(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
+    let head = source.read(0..HEAD).await?;
+    let container = Container::sniff(&head).ok_or(Error::Unsupported)?;
+    let attempt = Attempt { source, container, ffmpeg, deadline };
+    match attempt.keyframes().await {
+        Ok(Some(poster)) => return Ok(poster),
+        Ok(None) => {}
+        Err(error @ (Error::Fault(_) | Error::Gone | Error::TooComplex)) => return Err(error),
+        // ffmpeg knows more kinds of files, and repairs more.
+        Err(error) => tracing::info!(%error, "no poster by the index, seeking in the object"),
+    }
+    let mut poster = attempt.seek().await?;
+    // ffmpeg was told not to walk through the fragments, so it knows the length of the first only.
+    if head.windows(4).any(|name| name == b"mvex") {
+        poster.facts.duration_ms = None;
+    }
+    Ok(poster)
+}
+
+struct Attempt<'a> {
+    source: &'a Arc<Source>,
+    container: Container,
+    ffmpeg: &'a Path,
+    deadline: Instant,
+}
+
+impl Attempt<'_> {
+    /// Cuts keyframes out and decodes them; `None` for containers without a reader.
+    async fn keyframes(&self) -> Result<Option<Poster>, Error> {
+        let Some(mut index) = Index::open(self.source, self.container).await? else { return Ok(None) };
+        let mut candidates = by_promise(index.keyframes(self.source, CANDIDATES).await?);
+        let mut found: Option<(Frame, Report)> = None;
+        let mut failure = Error::Unreadable("no keyframe".to_owned());
+        for budget in [FIRST_LOOK, SECOND_LOOK] {
+            let look: Vec<Keyframe> = within(&mut candidates, budget);
+            if look.is_empty() || found.as_ref().is_some_and(|(frame, _)| !frame.is_dull()) {
+                break;
+            }
+            let samples = fetch(self.source, &look).await?;
+            let input = Input::File(self.container, index.wrap(samples));
+            match self.decode(&input, index.look, &index.facts).await {
+                Ok((frames, report)) => {
+                    let frames = frames.into_iter().map(|frame| (frame, report.clone()));
+                    found = found
+                        .into_iter()
+                        .chain(frames)
+                        .max_by(|(a, _), (b, _)| a.score().total_cmp(&b.score()));
+                }
+                Err(error @ Error::Unreadable(_)) => failure = error,
+                Err(error) => return Err(error),
+            }
+        }
+        let Some((frame, report)) = found else { return Err(failure) };
+        index.look = report.look();
+        report.correct(&mut index.facts);
+        Ok(Some(poster(&frame, index.facts.clone(), Some(index))))
+    }
+
+    /// Lets ffmpeg seek in the object.
+    async fn seek(&self) -> Result<Poster, Error> {
+        let at = |seconds| Input::Object(self.container, self.source, seconds);
+        let (look, facts) = (Look::default(), Facts::default());
+        let first = match self.decode(&at(Some(FIRST_CHOICE.to_owned())), look, &facts).await {
+            // Too short for the first choice, or damaged there.
+            Err(Error::Unreadable(why)) => {
+                tracing::debug!(why, "no picture at the first choice, taking the first one");
+                self.decode(&at(None), look, &facts).await
+            }
+            other => other,
+        };
+        let (frames, report) = first?;
+        let mut best = frames.into_iter().next().ok_or(Error::Unreadable("no picture".to_owned()))?;
+        let length = report.facts.duration_ms.unwrap_or(0);
+        for fraction in OTHER_CHOICES.into_iter().filter(|_| length > 2000) {
+            if !best.is_dull() {
+                break;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "a place in a video need not be exact")]
+            let seconds = format!("{:.3}", length as f64 * fraction / 1000.0);
+            // It has a poster already; that another place is damaged is no matter.
+            if let Ok((frames, _)) = self.decode(&at(Some(seconds)), report.look(), &report.facts).await {
+                best = frames
+                    .into_iter()
+                    .chain([best])
+                    .max_by(|a, b| a.score().total_cmp(&b.score()))
+                    .ok_or(Error::Gone)?;
+            }
+        }
+        let mut facts = report.facts;
+        facts.container = Some(self.container);
+        Ok(poster(&best, facts, None))
+    }
+
+    /// Decodes what `input` gives, once more if the pictures turn out to need other filters.
+    async fn decode(
+        &self,
+        input: &Input<'_>,
+        look: Look,
+        facts: &Facts,
+    ) -> Result<(Vec<Frame>, Report), Error> {
+        let once = |look| pictures(self.ffmpeg, input, look, facts, self.deadline);
+        match once(look).await {
+            Ok((frames, report)) if report.look() == look => Ok((frames, report)),
+            // An ffmpeg without tone mapping still makes a pale picture.
+            Ok((frames, report)) => Ok(once(report.look()).await.unwrap_or((frames, report))),
+            Err(Error::Unreadable(_)) if look != Look::default() => once(Look::default()).await,
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn poster(frame: &Frame, facts: Facts, index: Option<Index>) -> Poster {
+    Poster {
+        jpeg: frame.jpeg.clone(),
+        large: frame.large.clone(),
+        blur_hash: frame.blur_hash(),
+        facts,
+        index,
+    }
+}
+
+/// The most promising first: how many bytes a keyframe has tells how much there is to see in it. The
+/// typical and the richer ones come before the poor ones, which may be black.
+fn by_promise(mut keyframes: Vec<Keyframe>) -> Vec<Keyframe> {
+    keyframes.sort_by_key(|keyframe| len(&keyframe.place));
+    let mut order = keyframes.split_off(keyframes.len() / 2);
+    keyframes.reverse();
+    order.extend(keyframes);
+    order
+}
+
+/// Takes those off the front that fit into the budget, and one in any case; in the order of time.
+fn within(keyframes: &mut Vec<Keyframe>, budget: u64) -> Vec<Keyframe> {
+    let mut bytes = 0;
+    let fit = keyframes.iter().take_while(|keyframe| {
+        bytes += len(&keyframe.place);
+        bytes <= budget
+    });
+    let count = fit.count().max(1).min(keyframes.len());
+    let mut taken: Vec<Keyframe> = keyframes.drain(..count).collect();
+    taken.sort_by_key(|keyframe| keyframe.time_ms);
+    taken
+}
+
+fn len(place: &Range<u64>) -> u64 {
+    place.end - place.start
+}
+
+/// Reads keyframes, in their order.
+pub(crate) async fn fetch(source: &Source, keyframes: &[Keyframe]) -> Result<Vec<Bytes>, source::Error> {
+    let ranges = keyframes.iter().map(|keyframe| source.fetch(keyframe.place.clone()));
+    stream::iter(ranges).buffered(PARALLEL).try_collect().await
+}
+
+/// Runs ffmpeg for the three pictures of each frame: the poster, the larger one, and one to judge it by.
+async fn pictures(
+    ffmpeg: &Path,
+    input: &Input<'_>,
+    look: Look,
+    facts: &Facts,
+    deadline: Instant,
+) -> Result<(Vec<Frame>, Report), Error> {
+    let frames = if matches!(input, Input::File(..)) { CANDIDATES.to_string() } else { "1".to_owned() };
+    let graph = graph(look, facts.width);
+    let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
+    let picture = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
+    let (small, large) = (picture("[small]"), picture("[large]"));
+    let pixels = ["-map", "[pixels]", "-frames:v", &frames, "-c:v", "rawvideo", "-f", "rawvideo"];
+    let (outputs, stderr) = ffmpeg::run(ffmpeg, input, &graph, &[&small, &large, &pixels], deadline).await?;
+    let Ok([small, large, pixels]) = <[Vec<u8>; 3]>::try_from(outputs) else {
+        return Err(Error::Unreadable("not three outputs".to_owned()));
+    };
+    let frames = Frame::split(small, large, pixels);
+    if frames.is_empty() {
+        return Err(Error::Unreadable("no whole picture".to_owned()));
+    }
+    Ok((frames, report::parse(&stderr)))
+}
+
+/// The filters for all three.
+fn graph(look: Look, width: Option<u32>) -> String {
+    let scaled = |across: u32| {
+        // An even height, and none out of proportion.
+        let half = across / 2;
+        let size = format!("w={across}:h='clip(2*round({half}*ih/(iw*sar)),2,{})'", across * 6);
+        look.scale(&size, width.is_none_or(|width| width < across))
+    };
+    format!(
+        "[0:V:0]{source},split[a][b];[a]{large}[large];[b]{small},split[small][c];\
+         [c]scale={SMALL}:{SMALL}:flags=area,format=rgb24[pixels]",
+        source = look.source(),
+        large = scaled(1280),
+        small = scaled(640),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyframes(sizes: &[u64]) -> Vec<Keyframe> {
+        (0..).zip(sizes).map(|(time_ms, size)| Keyframe { time_ms, place: 0..*size }).collect()
+    }
+
+    fn sizes(keyframes: &[Keyframe]) -> Vec<u64> {
+        keyframes.iter().map(|keyframe| len(&keyframe.place)).collect()
+    }
+
+    #[test]
+    fn the_typical_come_first_and_the_poor_last() {
+        let order = by_promise(keyframes(&[5, 900, 100, 120, 110, 2, 130, 90]));
+        assert_eq!(sizes(&order), [110, 120, 130, 900, 100, 90, 5, 2]);
+        assert_eq!(sizes(&by_promise(keyframes(&[7]))), [7]);
+        assert_eq!(by_promise(Vec::new()), []);
+    }
+
+    #[test]
+    fn a_budget_takes_one_at_least_and_all_at_most() {
+        let mut left = keyframes(&[50, 40, 30]);
+        assert_eq!(sizes(&within(&mut left, 10)), [50]);
+        assert_eq!(sizes(&within(&mut left, 70)), [40, 30]);
+        assert_eq!(within(&mut left, 70), []);
+        let mut order = by_promise(keyframes(&[30, 20, 10]));
+        assert_eq!(sizes(&within(&mut order, 60)), [30, 20, 10], "in the order of time");
+    }
 }

@@ -7,9 +7,37 @@
 
 use upreel_core::video::Facts;
 
+use crate::colour::is_transfer_name;
+use crate::look::Look;
+
+/// What the report says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Report {
+    pub(crate) facts: Facts,
+    /// The pictures have transparent parts.
+    alpha: bool,
+}
+
+impl Report {
+    pub(crate) fn look(&self) -> Look {
+        Look::of(self.facts.color_transfer.as_deref(), self.alpha)
+    }
+
+    /// Puts what the decoder knows better into what the container says.
+    pub(crate) fn correct(&self, facts: &mut Facts) {
+        let Facts { width, height, rotation, video_codec, color_transfer, .. } = &self.facts;
+        if width.is_some() && height.is_some() {
+            (facts.width, facts.height, facts.rotation) = (*width, *height, *rotation);
+        }
+        facts.video_codec = video_codec.clone().or(facts.video_codec.take());
+        facts.color_transfer = color_transfer.clone().or(facts.color_transfer.take());
+    }
+}
+
 /// Reads the report of the first input.
-pub(crate) fn parse(report: &str) -> Facts {
+pub(crate) fn parse(report: &str) -> Report {
     let mut facts = Facts::default();
+    let mut alpha = false;
     let mut sar = 1.0;
     let mut in_video = false;
     for line in report.lines().take_while(|line| !line.starts_with("Stream mapping:")) {
@@ -21,7 +49,7 @@ pub(crate) fn parse(report: &str) -> Facts {
                 // A cover picture is not the video; of several videos, the first is taken.
                 if facts.video_codec.is_none() && !video.contains("(attached pic)") {
                     in_video = true;
-                    sar = video_stream(video, &mut facts);
+                    (sar, alpha) = video_stream(video, &mut facts);
                 }
             } else if let Some((_, audio)) = stream.split_once(": Audio: ")
                 && facts.audio_codec.is_none()
@@ -33,11 +61,11 @@ pub(crate) fn parse(report: &str) -> Facts {
         }
     }
     square_pixels(&mut facts, sar);
-    facts
+    Report { facts, alpha }
 }
 
-/// Reads one line, gives the sample aspect ratio.
-fn video_stream(line: &str, facts: &mut Facts) -> f64 {
+/// Reads one line, gives the sample aspect ratio, and whether there is transparency.
+fn video_stream(line: &str, facts: &mut Facts) -> (f64, bool) {
     let mut sar = 1.0;
     facts.video_codec = codec(line);
     facts.rotation = Some(0);
@@ -58,7 +86,21 @@ fn video_stream(line: &str, facts: &mut Facts) -> f64 {
             };
         }
     }
-    sar
+    let format = top_level(line).nth(1).unwrap_or_default();
+    let (pixels, colour) = format.split_once('(').unwrap_or((format, ""));
+    facts.color_transfer = colour.trim_end_matches(')').split(", ").find_map(transfer).map(str::to_owned);
+    (
+        sar,
+        ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"]
+            .iter()
+            .any(|name| pixels.starts_with(name)),
+    )
+}
+
+/// Matrix, primaries and transfer, or one word where all are alike.
+fn transfer(colour: &str) -> Option<&str> {
+    let name = colour.rsplit('/').next().unwrap_or_default();
+    is_transfer_name(name).then_some(name)
 }
 
 /// Turns stored dimensions into those of the picture as it is shown.
@@ -152,7 +194,7 @@ Stream mapping:
     #[test]
     fn a_phone_s_video() {
         assert_eq!(
-            parse(PHONE),
+            parse(PHONE).facts,
             Facts {
                 duration_ms: Some(62_340),
                 width: Some(1080),
@@ -171,26 +213,49 @@ Stream mapping:
     fn pixels_that_are_not_square() {
         let line =
             "  Stream #0:0: Video: mpeg2video (Main), yuv420p(tv), 720x576 [SAR 64:45 DAR 16:9], 25 fps";
-        let facts = parse(line);
+        let facts = parse(line).facts;
         assert_eq!((facts.width, facts.height, facts.rotation), (Some(1024), Some(576), Some(0)));
         let line = "  Stream #0:0: Video: h264, yuv420p, 720x576, SAR 4:3 DAR 5:3, 1k fps";
-        let facts = parse(line);
+        let facts = parse(line).facts;
         assert_eq!((facts.width, facts.frame_rate), (Some(960), Some(1000.0)));
+    }
+
+    #[test]
+    fn colour_and_transparency() {
+        let look = |format: &str| {
+            let report = parse(&format!("  Stream #0:0: Video: h264 (High), {format}, 64x64, 25 fps"));
+            (report.facts.color_transfer.clone().unwrap_or_default(), report.look())
+        };
+        let plain = Look::default();
+        assert_eq!(look("yuv420p(tv, bt709)"), ("bt709".into(), plain));
+        assert_eq!(look("yuv420p(tv, bt470bg/unknown/unknown, progressive)"), (String::new(), plain));
+        assert_eq!(look("yuv420p(progressive)"), (String::new(), plain));
+        assert_eq!(look("yuv420p10le(bt2020nc/bt2020/arib-std-b67)").1, Look { hdr: true, alpha: false });
+        assert_eq!(look("yuva444p12le(bt709)").1, Look { hdr: false, alpha: true });
+        assert_eq!(look("argb").1, Look { hdr: false, alpha: true });
+    }
+
+    #[test]
+    fn the_decoder_corrects_the_container() {
+        let mut facts = Facts { width: Some(1), height: Some(2), frame_rate: Some(3.0), ..Facts::default() };
+        parse(PHONE).correct(&mut facts);
+        assert_eq!((facts.width, facts.height, facts.rotation), (Some(1080), Some(1920), Some(90)));
+        assert_eq!((facts.frame_rate, facts.duration_ms), (Some(3.0), None));
     }
 
     #[test]
     fn a_cover_is_not_the_video() {
         let report = "  Stream #0:0: Video: mjpeg, yuvj420p, 600x600, 90k tbr (attached pic)\n  \
                       Stream #0:1: Video: h264, yuv420p, 320x180, 25 fps";
-        assert_eq!(parse(report).video_codec.as_deref(), Some("h264"));
+        assert_eq!(parse(report).facts.video_codec.as_deref(), Some("h264"));
     }
 
     #[test]
     fn what_is_unknown_stays_out() {
         let report = "  Duration: N/A, start: 0.0\n  Stream #0:0: Video: none, 0x0 [SAR 0:0 DAR 0:0]\n";
-        let facts = parse(report);
+        let facts = parse(report).facts;
         assert_eq!((facts.duration_ms, facts.video_codec), (None, None));
-        assert_eq!(parse(""), Facts::default());
+        assert_eq!(parse(""), Report::default());
     }
 
     #[test]

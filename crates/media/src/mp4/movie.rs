@@ -10,7 +10,7 @@ use super::fragments::Fragments;
 use super::headers::{Movie, edits, media_header, track_header};
 use super::moof::Defaults;
 use super::tables::Tables;
-use super::timing::{Timing, to_ms};
+use super::timing::to_ms;
 use super::{Opened, Samples, Track, wrap};
 use crate::index::{Error, HEAD};
 use crate::source::Source;
