@@ -307,11 +307,16 @@ check() {
   [[ $(readelf --program-headers "$ffmpeg") != *INTERP* ]] || die "it is not static"
   had=$("$ffmpeg" -hide_banner -demuxers 2>/dev/null | awk '$1 ~ /D/ && $2 ~ /^(hls|dash|concat|sdp|rtsp|image2)$/')
   [ -z "$had" ] || die "it has a demuxer that it must not have: $had"
-  # A green frame through x264, a fragmented MP4, and back out as a JPEG.
+  # A green frame through x264, a fragmented MP4, and back out as a JPEG, as if it were interlaced, HDR and
+  # transparent.
+  local filters=setfield=tff,estdif=mode=frame:deint=interlaced,format=gbrap,premultiply=inplace=1,format=gbrp10
+  filters+=,scale=640:-2,setparams=color_primaries=bt2020:color_trc=arib-std-b67:colorspace=gbr
+  filters+=,zscale=t=linear:p=bt709:npl=203:agamma=0,format=gbrpf32le,tonemap=mobius:desat=0:peak=4.93
+  filters+=,zscale=t=iec61966-2-1:m=170m:r=full,format=yuvj420p
   start=$(head -c 1382400 /dev/zero |
     "$ffmpeg" -nostdin -loglevel error -f rawvideo -video_size 1280x720 -pix_fmt yuv420p -i pipe:0 \
       -c:v libx264 -movflags +frag_keyframe+empty_moov -f mp4 pipe:1 |
-    "$ffmpeg" -nostdin -loglevel error -f mov -i pipe:0 -frames:v 1 -vf scale=640:-2 -c:v mjpeg -f image2pipe pipe:1 |
+    "$ffmpeg" -nostdin -loglevel error -f mov -i pipe:0 -frames:v 1 -vf "$filters" -c:v mjpeg -f image2pipe pipe:1 |
     od -An -tx1 -N3)
   [ "$start" = ' ff d8 ff' ] || die "it makes no picture"
 }
