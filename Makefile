@@ -9,12 +9,15 @@ ENV ?= dev
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-run: tools ffmpeg ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" for its options)
+run: tools ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" for its options)
 	@echo "Building the backend; the first time takes some minutes."
-	$(CARGO) run --locked -- $(ARGS)
+	FFMPEG_PATH="$$(./scripts/ffmpeg.sh now)" && export FFMPEG_PATH && \
+	  $(CARGO) run --locked -- $(ARGS)
 
-test: tools ffmpeg lint template ## Everything that CI runs: lints, unit tests, journeys, the template, the emulator
-	$(CARGO) test --locked --workspace
+test: tools lint template ## Everything that CI runs: lints, unit tests, journeys, the template, the emulator
+	@./scripts/tools.sh ffmpeg
+	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
+	  $(CARGO) test --locked --workspace
 	$(MAKE) emulator
 
 check: ## The fast inner loop: lints and the unit tests
@@ -26,13 +29,14 @@ check: ## The fast inner loop: lints and the unit tests
 lint: tools
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@$(MAKE) --no-print-directory -C layers/ffmpeg check
 
 # What a new machine may lack. Each says what it does, and does nothing the second time.
 tools:
 	@./scripts/tools.sh cc
 
-ffmpeg: ## Install ffmpeg unless it is there (FFMPEG_PATH names another)
-	@./scripts/tools.sh ffmpeg
+ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its path
+	@./scripts/ffmpeg.sh layer
 
 template: ## Check template.yaml as a deployment would, and that the checks notice what they should
 	./tests/template/gate.sh

@@ -30,8 +30,8 @@ case ${1:-} in
   cc) # ring and SQLite are compiled from C
     command -v cc >/dev/null || install build-essential gcc
     ;;
-  ffmpeg)
-    [ -n "${FFMPEG_PATH:-}" ] || command -v ffmpeg >/dev/null || install ffmpeg ffmpeg
+  ffmpeg) # one with every encoder: it makes the videos of the tests; ffmpeg.sh tells which one Upreel uses
+    command -v ffmpeg >/dev/null || install ffmpeg ffmpeg
     ;;
   python) # with venv, which Debian packs apart
     python3 -c 'import venv, ensurepip' 2>/dev/null || install python3-venv python

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Builds the FFmpeg of this project, or finds the one built before, and prints where it is: build.sh [DIR]
+# Builds the FFmpeg of this project, or finds the one built before, and prints where it is.
 #
-# With DIR it also puts bin/ and share/ there, as a Lambda layer has them. The result is kept under
-# ${UPREEL_CACHE:-~/.cache/upreel} by the hash of this file, which holds the whole recipe: versions, sums,
-# options. Everything but the path goes to standard error. See README.md.
+#   build.sh [DIR]             with DIR it also puts bin/ and share/ there, as a Lambda layer has them
+#   build.sh --if-built        builds nothing: fails if there is none yet
+#   build.sh --configure-line  prints how FFmpeg is configured
+#
+# The result is kept under ${UPREEL_CACHE:-~/.cache/upreel} by the hash of the recipe, which is in two sections
+# of this file: what is built, and how. Everything but what was asked for goes to standard error. See README.md.
 set -euo pipefail
 
 say() { echo "ffmpeg layer: $*" >&2; }
@@ -58,7 +61,9 @@ bsfs=(aac_adtstoasc extract_extradata h264_metadata h264_mp4toannexb hevc_mp4toa
   mpeg4_unpack_bframes null setts vp9_superframe vp9_superframe_split)
 filters=(
   scale zscale tonemap format setsar setdar setparams setpts fps trim select copy null # poster, ladder
-  hflip vflip transpose rotate crop pad yadif color overlay
+  hflip vflip transpose rotate crop pad color overlay
+  estdif bwdif yadif setfield                                                          # interlaced sources
+  premultiply alphaextract sidedata                                                    # transparent ones
   thumbnail signalstats blackframe entropy metadata showinfo                           # choosing a frame
   tile split hstack vstack                                                             # storyboard
   aresample aformat anull atrim asetpts asplit apad pan
@@ -85,12 +90,25 @@ MAX_BYTES=20000000
 
 # ---- Where it is kept ----
 
+# Fit for pasting: one option a line, those with blanks quoted.
+configure_line_for_a_shell() {
+  echo './configure \'
+  configure_line | sed -e "/ /s/.*/'&'/" -e 's/^/  /' -e '$!s/$/ \\/'
+}
+
 self=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/$(basename "${BASH_SOURCE[0]}")
-into=${1:-}
+into='' only_if_built=''
+case ${1:-} in
+  --configure-line) configure_line_for_a_shell; exit ;;
+  --if-built) only_if_built=yes ;;
+  -*) die "what is $1?" ;;
+  *) into=${1:-} ;;
+esac
 [ "$(uname -s)" = Linux ] || die "the layer is built on Linux, for Linux"
 mkdir -p "${UPREEL_CACHE:=$HOME/.cache/upreel}/ffmpeg"
 cache=$(cd "$UPREEL_CACHE/ffmpeg" && pwd)
-recipe=$(sha256sum <"$self" | cut -c1-16)
+recipe=$(sed -n '/^# ---- What is built/,/^# ---- Where/p; /^# ---- Build/,/^# ---- Check/p' "$self" |
+  sha256sum | cut -c1-16)
 built=$cache/$(uname -m)-$recipe
 
 finish() {
@@ -102,6 +120,7 @@ finish() {
 }
 # It is moved here whole when all is done, so what is here is complete.
 [ ! -x "$built/bin/ffmpeg" ] || { finish; exit; }
+[ -z "$only_if_built" ] || exit 1
 
 # ---- What building needs ----
 
@@ -239,9 +258,16 @@ build_x264() {
     make -j"$jobs" && make install
 }
 build_ffmpeg() {
-  local options
+  local options kind name
   mapfile -t options < <(configure_line)
   ./configure "${options[@]}" || { tail -n 30 ffbuild/config.log; return 1; }
+  # It says nothing of a name that it doesn't know, nor of one whose needs are not met.
+  for kind in demuxer decoder parser bsf filter encoder muxer protocol; do
+    local -n names=${kind}s
+    for name in "${names[@]}"; do
+      grep -qi "^#define CONFIG_${name}_$kind 1" config_components.h || { echo "no $kind $name"; return 1; }
+    done
+  done
   make -j"$jobs" ffmpeg
 }
 
@@ -281,11 +307,16 @@ check() {
   [[ $(readelf --program-headers "$ffmpeg") != *INTERP* ]] || die "it is not static"
   had=$("$ffmpeg" -hide_banner -demuxers 2>/dev/null | awk '$1 ~ /D/ && $2 ~ /^(hls|dash|concat|sdp|rtsp|image2)$/')
   [ -z "$had" ] || die "it has a demuxer that it must not have: $had"
-  # A green frame through x264, a fragmented MP4, and back out as a JPEG.
+  # A green frame through x264, a fragmented MP4, and back out as a JPEG, as if it were interlaced, HDR and
+  # transparent.
+  local filters=setfield=tff,estdif=mode=frame:deint=interlaced,format=gbrap,premultiply=inplace=1,format=gbrp10
+  filters+=,scale=640:-2,setparams=color_primaries=bt2020:color_trc=arib-std-b67:colorspace=gbr
+  filters+=,zscale=t=linear:p=bt709:npl=203:agamma=0,format=gbrpf32le,tonemap=mobius:desat=0:peak=4.93
+  filters+=,zscale=t=iec61966-2-1:m=170m:r=full,format=yuvj420p
   start=$(head -c 1382400 /dev/zero |
     "$ffmpeg" -nostdin -loglevel error -f rawvideo -video_size 1280x720 -pix_fmt yuv420p -i pipe:0 \
       -c:v libx264 -movflags +frag_keyframe+empty_moov -f mp4 pipe:1 |
-    "$ffmpeg" -nostdin -loglevel error -f mov -i pipe:0 -frames:v 1 -vf scale=640:-2 -c:v mjpeg -f image2pipe pipe:1 |
+    "$ffmpeg" -nostdin -loglevel error -f mov -i pipe:0 -frames:v 1 -vf "$filters" -c:v mjpeg -f image2pipe pipe:1 |
     od -An -tx1 -N3)
   [ "$start" = ' ff d8 ff' ] || die "it makes no picture"
 }

@@ -35,11 +35,14 @@ pub(crate) fn options(data: &Path) -> Options {
     }
 }
 
-/// `$FFMPEG_PATH`, else the one on the PATH.
+/// The one under test: `$FFMPEG_PATH`, else the one on the PATH.
 pub(crate) fn ffmpeg() -> PathBuf {
-    if let Some(path) = std::env::var_os("FFMPEG_PATH") {
-        return path.into();
-    }
+    let named = std::env::var_os("FFMPEG_PATH").filter(|path| !path.is_empty());
+    named.map_or_else(maker, PathBuf::from)
+}
+
+/// The one on the PATH, which makes the videos: the layer's has few encoders.
+fn maker() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     std::env::split_paths(&path)
         .map(|folder| folder.join("ffmpeg"))
@@ -192,7 +195,7 @@ pub(crate) fn bad() -> &'static (PathBuf, Vec<Row>) {
 fn made(script: &str, folder: &str) -> (PathBuf, Vec<Row>) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("videos");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
-    let status = Command::new("bash").arg(scripts.join(script)).arg(&folder).env("FFMPEG", ffmpeg()).status();
+    let status = Command::new("bash").arg(scripts.join(script)).arg(&folder).env("FFMPEG", maker()).status();
     assert!(status.unwrap().success(), "{script} failed");
     let manifest = std::fs::read_to_string(folder.join("manifest.tsv")).unwrap();
     let mut lines = manifest.lines();
