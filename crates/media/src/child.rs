@@ -184,7 +184,6 @@ mod tests {
         run(script(&["-c", text], deadline), pending::<()>()).await
     }
 
-    /// What a filter and a shell leave of one line with a file of `/tmp` for `$0`.
     async fn fed(input: &[&'static [u8]], text: &str) -> Output {
         let args = ["-c", text];
         let mut run = script(&args, Duration::from_secs(20));

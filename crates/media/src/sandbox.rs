@@ -74,9 +74,9 @@ mod filter {
     use std::sync::OnceLock;
 
     use libc::{
-        AF_INET, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER,
-        CLONE_NEWUTS, ENOSYS, EPERM, F_DUPFD_CLOEXEC, F_SETFL, O_ACCMODE, O_CREAT, O_TRUNC, PR_SET_NAME,
-        PROT_EXEC, SOCK_STREAM,
+        AF_INET, AF_UNIX, CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID,
+        CLONE_NEWUSER, CLONE_NEWUTS, ENOSYS, EPERM, F_DUPFD_CLOEXEC, F_SETFL, O_ACCMODE, O_CREAT, O_TRUNC,
+        PR_SET_NAME, PROT_EXEC, SOCK_SEQPACKET, SOCK_STREAM,
     };
     use seccompiler::SeccompCmpArgLen::{Dword, Qword};
     use seccompiler::SeccompCmpOp::{Eq, Le, MaskedEq};
@@ -141,6 +141,7 @@ mod filter {
         libc::SYS_getegid,
         libc::SYS_geteuid,
         libc::SYS_getgid,
+        libc::SYS_getpgid,
         libc::SYS_getpid,
         libc::SYS_getppid,
         libc::SYS_gettid,
@@ -151,6 +152,7 @@ mod filter {
         libc::SYS_epoll_ctl,
         libc::SYS_execve,
         libc::SYS_pidfd_open,
+        libc::SYS_recvfrom,
         libc::SYS_setpgid,
         libc::SYS_wait4,
     ];
@@ -160,6 +162,7 @@ mod filter {
     const ALWAYS_HERE: &[libc::c_long] = &[
         libc::SYS_arch_prctl,
         libc::SYS_dup2,
+        libc::SYS_getpgrp,
         libc::SYS_pipe,
         libc::SYS_poll,
         libc::SYS_select,
@@ -169,7 +172,7 @@ mod filter {
     #[cfg(not(target_arch = "x86_64"))]
     const ALWAYS_HERE: &[libc::c_long] = &[];
 
-    /// To find and load libraries; opening is a rule of its own.
+    /// To find, load and set up libraries; opening is a rule of its own.
     const LIBRARIES: &[libc::c_long] = &[
         libc::SYS_faccessat,
         libc::SYS_faccessat2,
@@ -177,6 +180,7 @@ mod filter {
         libc::SYS_getcwd,
         libc::SYS_getdents64,
         libc::SYS_ioctl,
+        libc::SYS_mlock,
         libc::SYS_readlinkat,
         libc::SYS_statfs,
         libc::SYS_statx,
@@ -193,7 +197,6 @@ mod filter {
         libc::SYS_getpeername,
         libc::SYS_getsockname,
         libc::SYS_getsockopt,
-        libc::SYS_recvfrom,
         libc::SYS_sendto,
         libc::SYS_setsockopt,
         libc::SYS_shutdown,
@@ -248,6 +251,8 @@ mod filter {
         only(libc::SYS_fcntl, vec![SeccompCondition::new(1, Dword, Le, bits(F_SETFL))?])?;
         only(libc::SYS_fcntl, vec![equal(1, F_DUPFD_CLOEXEC)?])?;
         only(libc::SYS_prctl, vec![equal(0, PR_SET_NAME)?])?;
+        // A pair is connected to itself only. The standard library hears through one why exec failed.
+        only(libc::SYS_socketpair, vec![equal(0, AF_UNIX)?, masked(1, 0xF, SOCK_SEQPACKET)?])?;
         // Limits can be read and not set, this process's least of all.
         only(libc::SYS_prlimit64, vec![SeccompCondition::new(2, Qword, Eq, 0)?])?;
         // Code comes from the program's file, or from its libraries' files.
@@ -262,8 +267,7 @@ mod filter {
             only(libc::SYS_open, vec![none_of(1, writing)?])?;
         }
         if needs.network {
-            let kind = SeccompCondition::new(1, Dword, MaskedEq(0xF), bits(SOCK_STREAM))?;
-            only(libc::SYS_socket, vec![equal(0, AF_INET)?, kind])?;
+            only(libc::SYS_socket, vec![equal(0, AF_INET)?, masked(1, 0xF, SOCK_STREAM)?])?;
         }
         filter(rules, errno(EPERM), SeccompAction::Allow)
     }
@@ -285,7 +289,11 @@ mod filter {
     }
 
     fn none_of(argument: u8, flags: i32) -> Result<SeccompCondition, BackendError> {
-        SeccompCondition::new(argument, Dword, MaskedEq(bits(flags)), 0)
+        masked(argument, flags, 0)
+    }
+
+    fn masked(argument: u8, mask: i32, value: i32) -> Result<SeccompCondition, BackendError> {
+        SeccompCondition::new(argument, Dword, MaskedEq(bits(mask)), bits(value))
     }
 
     /// An argument of 32 bits as the filter sees it.
@@ -353,5 +361,30 @@ mod tests {
         let strict = Needs { network: false, libraries: false };
         let (ended, said) = run("/bin/cat", &["/proc/self/status"], strict).await;
         assert!(!ended && said.contains("error while loading shared libraries"), "{said}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn sockets_are_for_streams_and_only_with_network() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for (network, kind, possible) in
+            [(true, "tcp", true), (true, "udp", false), (false, "tcp", false), (false, "udp", false)]
+        {
+            let text = format!("exec 3<>/dev/{kind}/127.0.0.1/{port} && echo made");
+            let (_, said) = run("/bin/bash", &["-c", &text], Needs { network, libraries: true }).await;
+            assert_eq!(said.contains("made"), possible, "{network} {kind} {said}");
+            assert_eq!(said.contains("not permitted"), !possible, "{network} {kind} {said}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_parent_is_out_of_reach() {
+        let needs = Needs { network: true, libraries: true };
+        for text in ["kill -9 $PPID", "ulimit -n 8", "unshare -U true"] {
+            let (ended, said) = run("/bin/bash", &["-c", text], needs).await;
+            assert!(!ended && said.contains("not permitted"), "{text}: {said}");
+        }
     }
 }

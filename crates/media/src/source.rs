@@ -112,7 +112,7 @@ impl Source {
         Ok(bytes.slice(..len))
     }
 
-    /// The bytes of a range, without keeping them: a frame is read once.
+    /// The bytes of a range, without keeping them, because a frame is read once.
     ///
     /// # Errors
     /// As [`Source::read`].
@@ -124,6 +124,10 @@ impl Source {
         }
         {
             let mut state = self.state();
+            let kept = state.kept_at(range.start);
+            if kept.len() as u64 >= len {
+                return Ok(kept.slice(..index(len)));
+            }
             // Counted before the answer, so that parallel requests cannot pass the limit together.
             if state.stats.bytes + len > MAX_READ || state.stats.requests >= MAX_REQUESTS {
                 return Err(Error::Limit);
@@ -193,7 +197,9 @@ mod tests {
             assert_eq!(source.read(range.clone()).await.unwrap(), expected, "{range:?}");
             assert_eq!(source.stats(), before, "{range:?}");
         }
+        let before = source.stats();
         assert_eq!(source.fetch(5..9).await.unwrap(), pattern(5..9));
+        assert_eq!(source.stats(), before);
     }
 
     #[tokio::test]

@@ -100,7 +100,7 @@ fn parse_header(head: &[u8], at: u64, end: u64) -> Result<Header, Error> {
 }
 
 /// The first of this name.
-pub(super) fn find<'a>(boxes: &'a [Header], name: Name) -> Option<&'a Header> {
+pub(super) fn find(boxes: &[Header], name: Name) -> Option<&Header> {
     boxes.iter().find(|header| header.name == name)
 }
 
