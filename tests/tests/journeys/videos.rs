@@ -116,9 +116,12 @@ async fn what_is_not_there_is_said() {
 #[tokio::test]
 async fn the_page_is_served() {
     let backend = Backend::start().await;
-    for (path, content_type) in
-        [("/", "text/html"), ("/style.css", "text/css"), ("/app.js", "text/javascript")]
-    {
+    for (path, content_type) in [
+        ("/", "text/html"),
+        ("/style.css", "text/css"),
+        ("/app.js", "text/javascript"),
+        ("/storyboard.js", "text/javascript"),
+    ] {
         let answer = backend.get(path).send().await.unwrap();
         assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(content_type));
         assert!(answer.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'self'"));
