@@ -209,8 +209,13 @@ def walk(emulator, stack, video):
     uploaded = answer.json()["videoId"]
     record = api.until(uploaded, "PROCESSED")
     assert (record["width"], record["videoCodec"], record["filename"]) == (64, "h264", "clip.mp4"), record
-    poster = HTTP.request("GET", record["thumbnailUrl"])
-    assert poster.status == 200 and poster.data[:3] == b"\xff\xd8\xff", poster.status
+    for url in ("thumbnailUrl", "thumbnailLargeUrl", "storyboardImageUrl"):
+        picture = HTTP.request("GET", record[url])
+        assert picture.status == 200 and picture.data[:3] == b"\xff\xd8\xff", (url, picture.status)
+    track = HTTP.request("GET", record["storyboardUrl"])
+    assert track.status == 200 and track.headers["Content-Type"] == "text/vtt", (track.status, track.headers)
+    assert track.data.startswith(b"WEBVTT") and f"\n{uploaded}.jpg#xywh=" in track.data.decode(), track.data
+    assert record["blurHash"], record
     original = HTTP.request("GET", answer.json()["url"])
     assert original.data == video
 
@@ -218,7 +223,7 @@ def walk(emulator, stack, video):
     put, signed = api.presign_and_put("clip.mp4", "video/mp4", video)
     api.until(put, "PROCESSED")
 
-    # A second PUT is what counts: its poster replaces the first one's.
+    # A second PUT is what counts: its pictures replace the first one's.
     assert HTTP.request("PUT", signed["uploadUrl"], body=video + b"\0" * 8, headers=signed["headers"]).status == 403
     unsized = api.call("GET", "/presign?name=clip.mp4&type=video/mp4").json()
     for body in (video, video + bytes(8)):
@@ -263,7 +268,10 @@ def walk(emulator, stack, video):
         assert api.call("DELETE", f"/videos/{put}").status == 204
     assert api.call("GET", f"/videos/{put}").status == 404
     s3 = emulator.s3()
-    bucket = signed["uploadUrl"].split("/")[3]
+    bucket, thumbnails = signed["uploadUrl"].split("/")[3], stack.ids["ThumbnailsBucket"]
+    for prefix in ("thumbnails", "storyboards"):
+        left = s3.list_objects_v2(Bucket=thumbnails, Prefix=f"{prefix}/").get("Contents", [])
+        assert left and not [o for o in left if put in o["Key"]], (prefix, left)
     HTTP.request("PUT", signed["uploadUrl"], body=video, headers=signed["headers"])
     until("what was uploaded late is removed", lambda: "Contents" not in s3.list_objects_v2(
         Bucket=bucket, Prefix=signed["key"]))
@@ -361,7 +369,7 @@ def main():
             stack = Stack(emulator, template)
             print(f"deployed {len(stack.ids)} resources")
             walk(emulator, stack, video)
-            print("walked: upload, presign, poster, list, delete, other people's")
+            print("walked: upload, presign, poster, storyboard, list, delete, other people's")
             dead_letters(emulator, stack, video)
             print("walked: dead-letter queue and replay")
             compare_permissions(emulator, stack, template)

@@ -59,6 +59,7 @@ VIDEOS = "arn:aws:s3:::{uploads}/videos/*"
 TABLE = "${VideoMetadata.Arn}"
 QUEUE = "${VideoProcessingDLQ.Arn}"
 POSTERS = "${ThumbnailsBucket.Arn}/thumbnails/*"
+STORYBOARDS = "${ThumbnailsBucket.Arn}/storyboards/*"
 TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
 GRANTS = {
     "UploadFunction": {
@@ -76,6 +77,8 @@ GRANTS = {
         ("s3:DeleteObject", VIDEOS),
         ("s3:GetObject", POSTERS),
         ("s3:DeleteObject", POSTERS),
+        ("s3:GetObject", STORYBOARDS),
+        ("s3:DeleteObject", STORYBOARDS),
         ("dynamodb:GetItem", TABLE),
         ("dynamodb:UpdateItem", TABLE),
         ("dynamodb:Query", TABLE + "/index/byUser"),
@@ -86,6 +89,9 @@ GRANTS = {
         ("s3:GetObject", POSTERS),
         ("s3:PutObject", POSTERS),
         ("s3:DeleteObject", POSTERS),
+        ("s3:GetObject", STORYBOARDS),
+        ("s3:PutObject", STORYBOARDS),
+        ("s3:DeleteObject", STORYBOARDS),
         ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
         ("s3:ListBucket", "${ThumbnailsBucket.Arn}"),
         ("dynamodb:GetItem", TABLE),
@@ -499,7 +505,7 @@ class Checks:
                 last, count = names, count + 1
                 shown.add((names[0], names[1]))
         self.true(f"{count} metrics, of which 50 are free", count <= 50)
-        for name in ("BytesRead", "RangeRequests", "PosterTime", "PosterFailed"):
+        for name in ("BytesRead", "RangeRequests", "PosterTime", "PosterFailed", "StoryboardBytesRead", "StoryboardTime"):
             self.true(f"the dashboard lacks {name}", ("Upreel", name) in shown)
         listed = {alarm for w in widgets if w["type"] == "alarm" for alarm in w["properties"]["alarms"]}
         alarms = {f"${{{name}.Arn}}" for name in self.of_type("AWS::CloudWatch::Alarm")}

@@ -245,6 +245,21 @@ def allow_the_whole_bucket(t):
 
 
 @mutation
+def forget_the_storyboards(t):
+    statements(t, "ThumbnailRole")[1]["Resource"].pop()
+
+
+@mutation
+def delete_posters_and_leave_storyboards(t):
+    statements(t, "VideosRole")[1]["Resource"].pop()
+
+
+@mutation
+def let_users_requests_write_storyboards(t):
+    statements(t, "VideosRole")[1]["Action"].append("s3:PutObject")
+
+
+@mutation
 def forget_the_index(t):
     statements(t, "VideosRole")[3]["Resource"] = {"Fn::GetAtt": ["VideoMetadata", "Arn"]}
 
@@ -267,6 +282,11 @@ def accelerate_without_being_asked(t):
 @mutation
 def open_CORS_of_the_bucket(t):
     at(t, "UploadsBucket")["CorsConfiguration"]["Fn::If"][1]["CorsRules"][0]["AllowedOrigins"] = ["*"]
+
+
+@mutation
+def keep_pages_from_storyboards(t):
+    del at(t, "ThumbnailsBucket")["CorsConfiguration"]
 
 
 @mutation

@@ -1,4 +1,4 @@
-//! The two S3 buckets: uploads, and the thumbnails made of them.
+//! The two S3 buckets: uploads, and the pictures made of them.
 
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,6 +9,7 @@ use aws_sdk_s3::config::{ProvideCredentials, RequestChecksumCalculation, SharedC
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 
 use crate::Fault;
 use crate::config::Config;
@@ -104,7 +105,10 @@ impl Objects {
     fn bucket(&self, key: &Key) -> &str {
         match key {
             Key::Video { .. } => &self.uploads,
-            Key::Thumbnail(_) => &self.thumbnails,
+            Key::Thumbnail(_)
+            | Key::ThumbnailLarge(_)
+            | Key::StoryboardImage(_)
+            | Key::StoryboardTrack(_) => &self.thumbnails,
         }
     }
 
@@ -187,6 +191,14 @@ impl Objects {
     pub async fn delete(&self, key: &Key) -> Result<(), Fault> {
         let delete = self.client.delete_object().bucket(self.bucket(key)).key(key.to_string()).send().await;
         delete.map(|_| ()).map_err(|error| Fault::new("s3:DeleteObject", &error))
+    }
+
+    /// Removes several, side by side.
+    ///
+    /// # Errors
+    /// When S3 fails; some of the others may be left then too.
+    pub async fn delete_all(&self, keys: &[Key]) -> Result<(), Fault> {
+        try_join_all(keys.iter().map(|key| self.delete(key))).await.map(drop)
     }
 
     /// Signs one PUT. The content type is part of the signature, and so is the length when given.

@@ -21,7 +21,7 @@ pub enum Status {
     Uploaded,
     /// The thumbnail function has claimed the object.
     Processing,
-    /// Poster and facts are there.
+    /// Pictures and facts are there.
     Processed,
     /// It cannot be processed; `error` says why.
     Failed,
@@ -95,6 +95,38 @@ pub struct Facts {
     /// What the bytes are, whatever the name says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
+}
+
+/// What was made of the bytes. The keys are in the thumbnails bucket; what a row does not name is not
+/// shown, also if an earlier upload left it there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Pictures {
+    /// The poster, 640 pixels wide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbnail_key: Option<String>,
+    /// The poster, 1280 pixels wide; rows of an earlier release have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumbnail_large_key: Option<String>,
+    /// The storyboard's `WebVTT` file; its picture lies beside it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storyboard_key: Option<String>,
+    /// The poster in a few characters, to be shown until it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blur_hash: Option<String>,
+}
+
+impl Pictures {
+    /// A poster in both sizes, and perhaps a storyboard; an empty hash is none.
+    #[must_use]
+    pub fn of(id: VideoId, storyboard: bool, blur_hash: String) -> Self {
+        Self {
+            thumbnail_key: Some(Key::Thumbnail(id).to_string()),
+            thumbnail_large_key: Some(Key::ThumbnailLarge(id).to_string()),
+            storyboard_key: storyboard.then(|| Key::StoryboardTrack(id).to_string()),
+            blur_hash: Some(blur_hash).filter(|hash| !hash.is_empty()),
+        }
+    }
 }
 
 /// Why a video cannot be processed. The code is stable; the message is for people.
@@ -173,9 +205,9 @@ pub struct Record {
     /// How often the current event was tried.
     #[serde(default)]
     pub attempts: u32,
-    /// The poster's key in the thumbnails bucket.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub thumbnail_key: Option<String>,
+    /// What was made of the video.
+    #[serde(flatten)]
+    pub pictures: Pictures,
     /// When `DynamoDB` may drop the row, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
@@ -200,7 +232,7 @@ impl Record {
             key: key.to_string(),
             sequencer: None,
             attempts: 0,
-            thumbnail_key: None,
+            pictures: Pictures::default(),
             ttl: Some(expiry(PENDING_LIFE)),
         }
     }

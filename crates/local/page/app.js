@@ -1,3 +1,5 @@
+import { Storyboard } from './storyboard.js';
+
 // Files up to this size go through the API in one request; the rest go straight to storage.
 // The API takes 4.4 MiB, multipart framing included.
 const FORM_LIMIT = 4 * 1024 * 1024;
@@ -50,6 +52,13 @@ function clock(ms) {
   const two = (n) => String(n).padStart(2, '0');
   const rest = `${Math.floor(s / 60) % 60}:${two(s % 60)}`;
   return s < 3600 ? rest : `${Math.floor(s / 3600)}:${rest.padStart(5, '0')}`;
+}
+
+// A BlurHash begins with two digits of shape; the next four (base 83) are the average colour.
+function average(hash) {
+  const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~';
+  const colour = [...(hash ?? '').slice(2, 6)].reduce((sum, digit) => sum * 83 + digits.indexOf(digit), 0);
+  return hash ? `#${colour.toString(16).padStart(6, '0')}` : '';
 }
 
 function left(s) {
@@ -107,7 +116,9 @@ class Card {
     const title = $('h3', this.el);
     title.textContent = title.title = this.name;
     $('.bar', this.el).setAttribute('aria-label', `Upload of ${this.name}`);
-    $('img', this.el).alt = `Poster of ${this.name}`;
+    const img = $('img', this.el);
+    img.alt = `Poster of ${this.name}`;
+    this.storyboard = new Storyboard($('.scrub', this.el), this.name, clock, () => this.renew());
     for (const [button, act] of Object.entries({
       '.cancel': () => { this.abort.abort(); },
       '.retry': () => enqueue(this),
@@ -118,7 +129,8 @@ class Card {
       el.addEventListener('click', act);
       el.setAttribute('aria-label', `${el.textContent} ${this.name}`);
     }
-    $('img', this.el).addEventListener('error', () => this.renewPoster());
+    img.addEventListener('error', () => this.renewPoster());
+    img.addEventListener('load', () => { img.style.backgroundColor = ''; });
   }
 
   get busy() { return ['waiting', 'uploading', 'finishing'].includes(this.state); }
@@ -181,7 +193,8 @@ class Card {
     else if (status === 'FAILED') this.set('failed', 'Failed', known, video.error?.message || 'This video could not be processed.');
     else if (status === 'PENDING') this.set('pending', 'Not uploaded yet', known);
     else this.set('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', known);
-    this.poster(video.thumbnailUrl);
+    this.poster(video);
+    this.storyboard.show(video);
     if (before !== video.status && (before || this.file)) {
       const news = { UPLOADED: 'is uploaded.', PROCESSING: 'is being processed.', PROCESSED: 'is processed.', FAILED: 'failed.' };
       say(`${this.name} ${news[status]} ${$('.trouble', this.el).textContent}`);
@@ -190,11 +203,15 @@ class Card {
     if (status !== 'PENDING' || Date.now() - when < 3600e3) this.poll();
   }
 
-  poster(url) {
+  poster({ thumbnailUrl: url, thumbnailLargeUrl: large, blurHash }) {
     const img = $('img', this.el);
     if (!url) { img.hidden = true; return; }
     // Only the signature differs from one reading to the next: the picture need not load again.
-    if (img.hidden || img.src.split('?')[0] !== url.split('?')[0]) img.src = url;
+    if (img.hidden || img.src.split('?')[0] !== url.split('?')[0]) {
+      img.style.backgroundColor = average(blurHash);
+      img.srcset = large ? `${url} 640w, ${large} 1280w` : '';
+      img.src = url;
+    }
     img.hidden = false;
   }
 
@@ -205,9 +222,12 @@ class Card {
     if (this.renewed) return;
     this.renewed = true;
     try {
-      this.show(await (await call(path(this.videoId))).json());
+      this.show(await this.renew());
     } catch { /* the card already says what is missing */ }
   }
+
+  // The same video, with addresses signed anew.
+  async renew() { return (await call(path(this.videoId))).json(); }
 
   async poll() {
     if (this.polling) return;

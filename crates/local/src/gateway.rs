@@ -27,7 +27,7 @@ const MAX_EVENT: usize = 6 * 1024 * 1024;
 const MAX_DRAIN: usize = 256 * 1024 * 1024;
 const DEFAULT_USER: &str = "local";
 
-/// What the page may do; the posters come from the S3 port.
+/// What the page may do; the pictures and the storyboards' tracks come from the S3 port.
 const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media-src http:; connect-src 'self' http:; \
                            frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
@@ -47,6 +47,10 @@ pub(crate) fn router(app: &App, queue: Arc<Queue>) -> Router {
         .route(
             "/app.js",
             get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/app.js")) }),
+        )
+        .route(
+            "/storyboard.js",
+            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/storyboard.js")) }),
         )
         .route("/_local/dlq", get(dead_letters))
         .route("/_local/dlq/replay", post(replay))

@@ -1,32 +1,34 @@
-//! An object was written: poster, facts, status.
+//! An object was written: poster, storyboard, facts, status.
 //!
 //! What is wrong with a video is recorded (FAILED, with a code) and acknowledged: a retry would find
 //! the same. What is wrong on our side is an error: Lambda tries again twice, then the event waits in
 //! the dead-letter queue. Every move can be done twice without harm, so no event needs a lock.
 //!
 //! IAM: `dynamodb:UpdateItem`, `GetItem` and `PutItem`; `s3:GetObject` and `s3:DeleteObject` on
-//! `videos/*`; `s3:PutObject`, `s3:GetObject` and `s3:DeleteObject` on `thumbnails/*`; and
-//! `s3:ListBucket` on both buckets, without which a missing object is a 403.
+//! `videos/*`; `s3:PutObject`, `s3:GetObject` and `s3:DeleteObject` on `thumbnails/*` and
+//! `storyboards/*`; and `s3:ListBucket` on both buckets, without which a missing object is a 403.
 
 pub mod event;
+mod look;
 
-use std::sync::Arc;
-
+use bytes::Bytes;
+use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 use upreel_core::objects::{Head, Replace, Written};
-use upreel_core::telemetry::{self, Unit};
-use upreel_core::video::Record;
+use upreel_core::video::{Pictures, Record};
 use upreel_core::videos::{Claim, Finish};
-use upreel_core::{App, Failure, Fault, Key, Sequencer, UserId, VideoId};
-use upreel_media::{Poster, Source, poster};
+use upreel_core::{App, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
+use upreel_media::{Storyboard, poster};
 
 use crate::event::Created;
+use crate::look::{Look, look};
 
 /// How often Lambda tries an asynchronous event: once, and two retries.
 pub const ATTEMPTS: u32 = 3;
 /// How often an object that keeps changing is looked at again, in one attempt.
 const CHANGES: u32 = 3;
+const JPEG: &str = "image/jpeg";
 
 /// Handles one event; ffmpeg is killed at `deadline`.
 ///
@@ -59,21 +61,21 @@ async fn process(app: &App, created: &Created, deadline: Instant) -> Result<(), 
         return Ok(());
     };
     let Key::Video { ref user, id, .. } = key else { return Ok(()) };
-    let sequencer = &created.sequencer;
+    let job = Job { app, key: &key, id, sequencer: &created.sequencer, deadline };
     let attempt = match claim(app, &key, user, id, created).await? {
         Claim::Granted { attempt } => attempt,
         Claim::Stale => {
             tracing::info!(videoId = %id, "an event that the record has seen, nothing to do");
             return Ok(());
         }
-        // It was uploaded again, with a URL signed before it was deleted.
-        Claim::Deleted => return app.objects.delete(&key).await,
+        // It was uploaded again, with a URL signed before it was deleted; or it was deleted between two
+        // attempts, and the first had stored pictures.
+        Claim::Deleted => return job.clean_up().await,
         Claim::Missing => {
             tracing::info!(videoId = %id, "neither record nor object, nothing to do");
             return Ok(());
         }
     };
-    let job = Job { app, key: &key, id, sequencer, deadline };
     let result = job.run(created).await;
     if result.is_err() && attempt >= ATTEMPTS {
         // The last attempt: people see it now; a replay of the same event may start again.
@@ -93,9 +95,8 @@ async fn claim(app: &App, key: &Key, user: &UserId, id: VideoId, created: &Creat
         return Ok(claim);
     }
     let Some(head) = app.objects.head(key).await? else { return Ok(claim) };
-    let name = key.to_string().rsplit('/').next().unwrap_or_default().to_owned();
     let media_type = head.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
-    app.videos.create(&Record::pending(key, id, user.clone(), name, media_type)).await?;
+    app.videos.create(&Record::pending(key, id, user.clone(), key.file_name(), media_type)).await?;
     app.videos.claim(id, user, &created.sequencer, created.size).await
 }
 
@@ -103,8 +104,8 @@ impl Job<'_> {
     async fn run(&self, created: &Created) -> Result<(), Fault> {
         let mut head = Head { size: created.size, etag: format!("\"{}\"", created.etag), content_type: None };
         for _ in 0..CHANGES {
-            match self.look(&head).await {
-                Ok(poster) => return self.succeed(poster, head.size).await,
+            match look(self.app, (self.key, self.id), &head, self.deadline).await {
+                Ok(look) => return self.succeed(look, head.size).await,
                 Err(poster::Error::Fault(fault)) => return Err(fault),
                 Err(poster::Error::Gone) => {}
                 Err(error) => return self.fail(&failure(&error)).await,
@@ -119,72 +120,38 @@ impl Job<'_> {
         Err(Fault::new("read the object", &std::io::Error::other("it keeps changing")))
     }
 
-    async fn look(&self, head: &Head) -> Result<Poster, poster::Error> {
-        let max = self.app.config.max_upload_bytes;
-        if head.size == 0 || head.size > max {
-            return Err(poster::Error::Size { size: head.size, max });
+    async fn succeed(&self, look: Look, size: u64) -> Result<(), Fault> {
+        let (id, poster) = (self.id, look.poster);
+        let pictures = Pictures::of(id, look.storyboard.is_some(), poster.blur_hash);
+        let mut objects =
+            vec![(Key::Thumbnail(id), JPEG, poster.jpeg), (Key::ThumbnailLarge(id), JPEG, poster.large)];
+        if let Some(Storyboard { jpeg, vtt }) = look.storyboard {
+            objects.push((Key::StoryboardImage(id), JPEG, jpeg));
+            objects.push((Key::StoryboardTrack(id), "text/vtt", vtt.into()));
         }
-        let (objects, key, etag) = (self.app.objects.clone(), self.key.clone(), head.etag.clone());
-        let source = Arc::new(Source::new(
-            head.size,
-            Box::new(move |range| {
-                let (objects, key, etag) = (objects.clone(), key.clone(), etag.clone());
-                Box::pin(async move { objects.read(&key, &etag, range).await })
-            }),
-        ));
-        let start = Instant::now();
-        let poster = poster::make(&source, &self.app.config.ffmpeg, self.deadline).await;
-        self.measure(&source, start, poster.as_ref().err());
-        poster
-    }
-
-    /// Says what a poster cost, in the log and as metrics.
-    #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
-    fn measure(&self, source: &Source, start: Instant, error: Option<&poster::Error>) {
-        let stats = source.stats();
-        let (bytes, requests, size) = (stats.bytes, stats.requests, source.size());
-        let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match error {
-            None => tracing::info!(videoId = %self.id, size, bytes, requests, ms, "poster made"),
-            // Logged where the attempt ends.
-            Some(poster::Error::Fault(_)) => {}
-            Some(error) => tracing::warn!(videoId = %self.id, size, bytes, requests, ms, %error, "no poster"),
+        // All come to an end, also if one fails: no write is under way when a clean-up follows.
+        let stored = join_all(objects.iter().map(|(key, kind, body)| self.store(key, kind, body))).await;
+        if stored.into_iter().collect::<Result<Vec<bool>, Fault>>()?.contains(&false) {
+            return self.superseded().await;
         }
-        telemetry::metrics(
-            "thumbnail",
-            &[
-                ("BytesRead", Unit::Bytes, bytes as f64),
-                ("RangeRequests", Unit::Count, requests as f64),
-                ("PosterTime", Unit::Milliseconds, ms as f64),
-                ("PosterFailed", Unit::Count, if error.is_some() { 1.0 } else { 0.0 }),
-            ],
-            &[("videoId", &self.id.to_string())],
-        );
-    }
-
-    async fn succeed(&self, poster: Poster, size: u64) -> Result<(), Fault> {
-        let thumbnail = Key::Thumbnail(self.id);
-        if !self.store(&thumbnail, &poster).await? {
-            tracing::info!(videoId = %self.id, "superseded by a newer upload");
-            return Ok(());
-        }
-        match self.app.videos.processed(self.id, self.sequencer, size, &poster.facts, &thumbnail).await? {
+        match self.app.videos.processed(id, self.sequencer, size, &poster.facts, &pictures).await? {
             Finish::Deleted => self.clean_up().await,
             Finish::Recorded | Finish::Superseded => Ok(()),
         }
     }
 
-    /// Writes the poster unless a newer event owns the row; `false` if so.
+    /// Writes one object unless a newer event owns the row; `false` if so.
     ///
-    /// Two events may be at work on one video. The poster that is in the way is identified before the
+    /// Two events may be at work on one video. The object that is in the way is identified before the
     /// row is asked, and only that one is replaced: so the older event, which finds itself superseded
-    /// at the latest by the newer one's poster, can never overwrite it.
-    async fn store(&self, key: &Key, poster: &Poster) -> Result<bool, Fault> {
+    /// at the latest by the newer one's object, can never overwrite it. What the newer one does not make
+    /// (it may have no storyboard) may stay from the older one: no row names it, and DELETE removes it.
+    async fn store(&self, key: &Key, content_type: &str, body: &Bytes) -> Result<bool, Fault> {
         let objects = &self.app.objects;
         let mut seen: Option<Head> = None;
         for _ in 0..CHANGES {
             let replace = seen.as_ref().map_or(Replace::Nothing, |head| Replace::Exactly(&head.etag));
-            if objects.put(key, "image/jpeg", poster.jpeg.clone(), replace).await? == Written::Done {
+            if objects.put(key, content_type, body.clone(), replace).await? == Written::Done {
                 return Ok(true);
             }
             seen = objects.head(key).await?;
@@ -192,7 +159,18 @@ impl Job<'_> {
                 return Ok(false);
             }
         }
-        Err(Fault::new("store the poster", &std::io::Error::other("it keeps changing")))
+        Err(Fault::new("store the pictures", &std::io::Error::other("they keep changing")))
+    }
+
+    /// The row does not follow this event any more. If that is because the video was deleted, then
+    /// some object may have been written after the deletion.
+    async fn superseded(&self) -> Result<(), Fault> {
+        let record = self.app.videos.get(self.id).await?;
+        if record.is_some_and(|record| record.video.status == Status::Deleted) {
+            return self.clean_up().await;
+        }
+        tracing::info!(videoId = %self.id, "superseded by a newer upload");
+        Ok(())
     }
 
     async fn fail(&self, failure: &Failure) -> Result<(), Fault> {
@@ -204,8 +182,9 @@ impl Job<'_> {
 
     /// The video was deleted during the work: nothing of it may stay.
     async fn clean_up(&self) -> Result<(), Fault> {
-        self.app.objects.delete(self.key).await?;
-        self.app.objects.delete(&Key::Thumbnail(self.id)).await
+        let mut keys = Key::derived(self.id).to_vec();
+        keys.push(self.key.clone());
+        self.app.objects.delete_all(&keys).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! `GET /videos`, `GET /videos/{videoId}`, `DELETE /videos/{videoId}`: the caller's own, nobody else's.
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
-//! `s3:DeleteObject` on `thumbnails/*`, `s3:DeleteObject` on `videos/*`.
+//! `s3:DeleteObject` on `thumbnails/*` and `storyboards/*`, `s3:DeleteObject` on `videos/*`.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -34,15 +34,33 @@ struct View {
     video: Video,
     #[serde(skip_serializing_if = "Option::is_none")]
     thumbnail_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    thumbnail_large_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storyboard_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storyboard_image_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blur_hash: Option<String>,
 }
 
 impl View {
     async fn new(app: &App, record: Record) -> Result<Self, Fault> {
-        let thumbnail_url = match record.thumbnail_key.as_deref().map(str::parse) {
-            Some(Ok(key)) => Some(app.objects.sign_get(&key).await?),
-            _ => None,
+        let Record { video, pictures, .. } = record;
+        let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
+            Some(Ok(key)) => app.objects.sign_get(&key).await.map(Some),
+            _ => Ok(None),
         };
-        Ok(Self { video: record.video, thumbnail_url })
+        let image =
+            pictures.storyboard_key.as_ref().map(|_| Key::StoryboardImage(video.video_id).to_string());
+        Ok(Self {
+            thumbnail_url: sign(pictures.thumbnail_key).await?,
+            thumbnail_large_url: sign(pictures.thumbnail_large_key).await?,
+            storyboard_url: sign(pictures.storyboard_key).await?,
+            storyboard_image_url: sign(image).await?,
+            blur_hash: pictures.blur_hash,
+            video,
+        })
     }
 }
 
@@ -113,10 +131,9 @@ async fn delete(
     // The tombstone first: a thumbnail under way then finds it, and removes what it made. Should the
     // next lines fail, a second call does them again.
     let record = app.videos.delete(id, &user).await?.ok_or_else(not_found)?;
-    if let Ok(key) = record.key.parse() {
-        app.objects.delete(&key).await?;
-    }
-    app.objects.delete(&Key::Thumbnail(id)).await?;
+    let upload = record.key.parse().ok();
+    let keys: Vec<Key> = Key::derived(id).into_iter().chain(upload).collect();
+    app.objects.delete_all(&keys).await?;
     tracing::info!(videoId = %id, "deleted");
     Ok(StatusCode::NO_CONTENT)
 }

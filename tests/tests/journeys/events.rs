@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use upreel_core::video::{Facts, Record};
+use upreel_core::video::{Facts, Pictures, Record};
 use upreel_core::videos::{Claim, Finish};
 use upreel_core::{App, Container, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
 use upreel_local::queue::Handler;
@@ -50,10 +50,15 @@ async fn duplicates_change_nothing() {
     deliver(app, std::slice::from_ref(&first)).await.unwrap();
     let before = record(app, &a).await;
     assert_eq!(before.video.status, Status::Processed);
-    let written = || std::fs::metadata(&backend.objects("thumbnails")[0]).unwrap().modified().unwrap();
-    let poster = written();
+    let written = || {
+        let of = |path: &PathBuf| (path.clone(), std::fs::metadata(path).unwrap().modified().unwrap());
+        let mut written: Vec<_> = backend.objects("thumbnails").iter().map(of).collect();
+        written.sort();
+        written
+    };
+    let pictures = written();
     deliver(app, std::slice::from_ref(&first)).await.unwrap();
-    assert_eq!(written(), poster, "the work is not done again");
+    assert_eq!(written(), pictures, "the work is not done again");
     // Five times each, shuffled, one after the other and in one event.
     let (one, two) = (first.clone(), second.clone());
     deliver(app, &[two.clone(), one.clone(), one.clone(), two.clone(), one.clone()]).await.unwrap();
@@ -75,7 +80,7 @@ async fn duplicates_at_the_same_time_end_in_the_same() {
         delivery.unwrap();
     }
     assert_eq!(record(app, &id).await.video.status, Status::Processed);
-    assert_eq!(backend.objects("thumbnails").len(), 1);
+    assert_eq!(backend.objects("thumbnails").len(), 4);
 }
 
 /// An ffmpeg whose first run waits until `gate` is there; the file that says that it waits.
@@ -94,7 +99,7 @@ fn gated(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
 }
 
 #[tokio::test]
-async fn a_slow_older_event_cannot_overwrite_the_newer_poster() {
+async fn a_slow_older_event_cannot_overwrite_the_newer_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let (ffmpeg, waiting, gate) = gated(folder.path());
     let idle: Handler = Arc::new(|_| Box::pin(async { Ok(()) }));
@@ -119,12 +124,65 @@ async fn a_slow_older_event_cannot_overwrite_the_newer_poster() {
     deliver(app, &[event(key, &mp4(), "0B")]).await.unwrap();
     let newer = record(app, id).await;
     assert_eq!((newer.video.status, newer.video.facts.width), (Status::Processed, Some(320)));
-    let poster = std::fs::read(&backend.objects("thumbnails")[0]).unwrap();
+    let pictures = || {
+        let mut pictures: Vec<(PathBuf, Vec<u8>)> = backend
+            .objects("thumbnails")
+            .into_iter()
+            .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+            .collect();
+        pictures.sort();
+        pictures
+    };
+    let before = pictures();
 
     std::fs::write(gate, "").unwrap();
     slow.await.unwrap().unwrap();
-    assert_eq!(std::fs::read(&backend.objects("thumbnails")[0]).unwrap(), poster);
+    assert_eq!(pictures(), before);
     assert_eq!(record(app, id).await, newer);
+}
+
+#[tokio::test]
+async fn what_the_newer_upload_has_not_is_not_shown() {
+    let backend = silent().await;
+    let app = &backend.local.app;
+    let avi = std::fs::read(crate::harness::good().0.join("mpeg4.avi")).unwrap();
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let (id, key) = (signed["videoId"].as_str().unwrap(), signed["key"].as_str().unwrap());
+    let upload = async |bytes: Vec<u8>, sequencer: &str| {
+        backend.put_to(&signed, bytes.clone()).send().await.unwrap();
+        deliver(app, &[event(key, &bytes, sequencer)]).await.unwrap();
+        backend.video(id).await
+    };
+    let first = upload(mp4(), "0A").await;
+    let (poster, board) = (backend.picture(&first, "thumbnailUrl").await, &first["storyboardUrl"]);
+    assert!(board.is_string(), "{first}");
+    // No index is read of an AVI, so it has no storyboard.
+    let second = upload(avi, "0B").await;
+    assert_eq!((&second["container"], &second["storyboardUrl"]), (&"avi".into(), &Value::Null));
+    assert_eq!(second["storyboardImageUrl"], Value::Null);
+    assert_ne!(backend.picture(&second, "thumbnailUrl").await, poster);
+    let third = upload(webm(), "0C").await;
+    assert!(backend.picture(&third, "storyboardUrl").await.starts_with(b"WEBVTT"));
+}
+
+#[tokio::test]
+async fn a_storyboard_that_cannot_be_made_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let ffmpeg = folder.path().join("ffmpeg");
+    // Refuses to put tiles together, and nothing else.
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *tile*) exit 1 ;; esac\nexec '{}' \"$@\"\n",
+        crate::harness::ffmpeg().display()
+    );
+    std::fs::write(&ffmpeg, text).unwrap();
+    std::fs::set_permissions(&ffmpeg, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let backend = Backend::with(|options| options.ffmpeg = ffmpeg, |handler| handler).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    let video = backend.until(&id, "PROCESSED").await;
+    assert!(backend.picture(&video, "thumbnailUrl").await.starts_with(&[0xFF, 0xD8]));
+    assert_eq!(video["storyboardUrl"], Value::Null);
+    backend.idle().await;
+    assert_eq!(backend.dead_letters().await.len(), 0);
 }
 
 #[tokio::test]
@@ -339,10 +397,11 @@ fn the_table_agrees_with_the_model_whatever_happens() {
                             assert_eq!(found, model.claim(event));
                         }
                         Move::Processed(event) => {
-                            let (facts, thumbnail) = (Facts::default(), Key::Thumbnail(id));
+                            let (facts, pictures) =
+                                (Facts::default(), Pictures::of(id, false, String::new()));
                             let done = app
                                 .videos
-                                .processed(id, &sequencer(event), 1, &facts, &thumbnail)
+                                .processed(id, &sequencer(event), 1, &facts, &pictures)
                                 .await
                                 .unwrap();
                             assert_eq!(done, model.finish(event, Status::Processed, false));

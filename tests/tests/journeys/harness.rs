@@ -150,6 +150,14 @@ impl Backend {
         files(&self.data.join("s3").join(bucket))
     }
 
+    /// What was made of a video: what the answers of one and of the list call it, and its bytes.
+    pub(crate) async fn picture(&self, video: &Value, url: &str) -> Vec<u8> {
+        let url = video[url].as_str().unwrap_or_else(|| panic!("no {url} in {video}"));
+        let answer = self.http.get(url).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answer.bytes().await.unwrap().to_vec()
+    }
+
     pub(crate) async fn listed(&self) -> usize {
         let list: Value = self.get("/videos?limit=100").send().await.unwrap().json().await.unwrap();
         list["videos"].as_array().unwrap().len()

@@ -68,8 +68,15 @@ async fn check(backend: &Backend, row: &Row, video: &Value) -> Result<(), String
     if rate != "-" && found.is_none_or(|found| (found - parse_rate(rate)).abs() > 0.02) {
         return Err(format!("frameRate is {found:?}, not {rate}"));
     }
-    let poster = backend.http.get(video["thumbnailUrl"].as_str().unwrap()).send().await.unwrap();
-    upright(&poster.bytes().await.unwrap(), video)
+    for (url, width) in [("thumbnailUrl", 640), ("thumbnailLargeUrl", 1280)] {
+        upright(&backend.picture(video, url).await, video, width)
+            .map_err(|error| format!("{url}: {error}"))?;
+    }
+    match video["blurHash"].as_str() {
+        // Two digits of shape, four of the average, two for each of the other components.
+        Some(hash) if hash.len() >= 6 && hash.len().is_multiple_of(2) => Ok(()),
+        hash => Err(format!("blurHash is {hash:?}")),
+    }
 }
 
 fn parse_rate(text: &str) -> f64 {
@@ -77,16 +84,16 @@ fn parse_rate(text: &str) -> f64 {
     parts.next().unwrap() / parts.next().unwrap_or(1.0)
 }
 
-/// 640 wide, of the video's shape, with each quadrant's colour in its place.
-fn upright(jpeg: &[u8], video: &Value) -> Result<(), String> {
+/// So wide, of the video's shape, with each quadrant's colour in its place.
+fn upright(jpeg: &[u8], video: &Value, wide: u16) -> Result<(), String> {
     let mut decoder = Decoder::new(jpeg);
     let pixels = decoder.decode().map_err(|error| error.to_string())?;
     let info = decoder.info().unwrap();
     let (width, height) = (usize::from(info.width), usize::from(info.height));
     let shape = video["height"].as_f64().unwrap() / video["width"].as_f64().unwrap();
-    let expected = (640.0 * shape).min(4096.0);
-    if width != 640 || (f64::from(info.height) - expected).abs() > 2.0 {
-        return Err(format!("the poster is {width}x{height}, not 640x{expected}"));
+    let expected = (f64::from(wide) * shape).min(4096.0);
+    if info.width != wide || (f64::from(info.height) - expected).abs() > 2.0 {
+        return Err(format!("the poster is {width}x{height}, not {wide}x{expected}"));
     }
     for (i, colour) in QUADRANTS.iter().enumerate() {
         let (x, y) = (width * (1 + 2 * (i % 2)) / 4, height * (1 + 2 * (i / 2)) / 4);
@@ -97,6 +104,44 @@ fn upright(jpeg: &[u8], video: &Value) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn a_storyboard_covers_the_whole_video() {
+    let backend = Backend::start().await;
+    for (file, media_type) in [("h264-faststart.mp4", "video/mp4"), ("vp9.webm", "video/webm")] {
+        let id = backend.put(file, media_type, std::fs::read(good().0.join(file)).unwrap()).await;
+        let video = backend.until(&id, "PROCESSED").await;
+        let answer = backend.http.get(video["storyboardUrl"].as_str().unwrap());
+        // A page of another origin than S3's reads it.
+        let answer = answer.header("Origin", "http://localhost:5173").send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], "text/vtt");
+        assert_eq!(answer.headers()["access-control-allow-origin"], "http://localhost:5173");
+        let track = answer.text().await.unwrap();
+        assert!(track.starts_with("WEBVTT\n\n"), "{track}");
+
+        let image = backend.picture(&video, "storyboardImageUrl").await;
+        let mut decoder = Decoder::new(&image[..]);
+        decoder.decode().unwrap();
+        let info = decoder.info().unwrap();
+        let mut end = 0.0;
+        for cue in track.split("\n\n").skip(1).filter(|cue| !cue.is_empty()) {
+            let (times, tile) = cue.split_once('\n').unwrap();
+            let (from, to) = times.split_once(" --> ").unwrap();
+            assert!((seconds(from) - end).abs() < 0.001 && seconds(to) > end, "a gap in {track}");
+            end = seconds(to);
+            let (name, place) = tile.trim_end().split_once("#xywh=").unwrap();
+            assert_eq!(name, format!("{id}.jpg"), "the name beside it");
+            let place: Vec<u16> = place.split(',').map(|number| number.parse().unwrap()).collect();
+            assert!(place[0] + place[2] <= info.width && place[1] + place[3] <= info.height, "{place:?}");
+        }
+        let duration = video["durationMs"].as_f64().unwrap() / 1000.0;
+        assert!((end - duration).abs() <= 0.1, "{file}: {end} of {duration}");
+    }
+}
+
+fn seconds(stamp: &str) -> f64 {
+    stamp.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())
 }
 
 #[tokio::test]

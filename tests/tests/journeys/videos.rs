@@ -2,6 +2,8 @@
 
 use reqwest::Response;
 use serde_json::Value;
+use upreel_core::Key;
+use upreel_core::objects::Replace;
 
 use crate::harness::{Backend, mp4, problem};
 
@@ -51,6 +53,23 @@ async fn each_user_sees_only_their_own() {
 }
 
 #[tokio::test]
+async fn the_list_says_all_that_the_video_says() {
+    let backend = Backend::start().await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    let video = backend.until(&id, "PROCESSED").await;
+    let list: Value = backend.get("/videos").send().await.unwrap().json().await.unwrap();
+    for field in ["thumbnailUrl", "thumbnailLargeUrl", "storyboardUrl", "storyboardImageUrl", "blurHash"] {
+        assert!(video[field].is_string(), "{field} in {video}");
+        // Signed at the same multiple of five minutes, or one later.
+        let path = |video: &Value| video[field].as_str().unwrap().split('?').next().unwrap().to_owned();
+        assert_eq!(path(&list["videos"][0]), path(&video));
+    }
+    for field in ["thumbnailKey", "thumbnailLargeKey", "storyboardKey", "key", "sequencer"] {
+        assert_eq!(video[field], Value::Null, "what is only the functions' business");
+    }
+}
+
+#[tokio::test]
 async fn the_list_is_newest_first_and_paged() {
     let backend = Backend::start().await;
     let mut ids = Vec::new();
@@ -85,6 +104,11 @@ async fn delete_leaves_nothing_and_may_be_repeated() {
     let id = signed["videoId"].as_str().unwrap();
     backend.put_to(&signed, mp4()).send().await.unwrap();
     backend.until(id, "PROCESSED").await;
+    // Whatever this video has, and what an earlier upload of it may have left.
+    for key in Key::derived(id.parse().unwrap()) {
+        backend.local.app.objects.put(&key, "image/jpeg", "x".into(), Replace::Nothing).await.unwrap();
+    }
+    assert_eq!(backend.objects("thumbnails").len(), 4);
     for _ in 0..2 {
         assert_eq!(delete(&backend, id, "local").await.status(), 204);
         assert_eq!(problem(backend.get(&format!("/videos/{id}")).send().await.unwrap()).await.0, 404);
@@ -116,9 +140,12 @@ async fn what_is_not_there_is_said() {
 #[tokio::test]
 async fn the_page_is_served() {
     let backend = Backend::start().await;
-    for (path, content_type) in
-        [("/", "text/html"), ("/style.css", "text/css"), ("/app.js", "text/javascript")]
-    {
+    for (path, content_type) in [
+        ("/", "text/html"),
+        ("/style.css", "text/css"),
+        ("/app.js", "text/javascript"),
+        ("/storyboard.js", "text/javascript"),
+    ] {
         let answer = backend.get(path).send().await.unwrap();
         assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(content_type));
         assert!(answer.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'self'"));

@@ -13,8 +13,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure a
 use super::{Item, Videos, decode, number, text};
 use crate::Fault;
 use crate::id::{Sequencer, UserId, VideoId};
-use crate::key::Key;
-use crate::video::{Facts, Failure, Record, Status, expiry};
+use crate::video::{Facts, Failure, Pictures, Record, Status, expiry};
 
 /// A tombstone outlives every event that may still be on its way (retries, dead-letter queue).
 const DELETED_LIFE: Duration = Duration::from_hours(30 * 24);
@@ -125,11 +124,13 @@ impl Videos {
         sequencer: &Sequencer,
         size: u64,
         facts: &Facts,
-        thumbnail: &Key,
+        pictures: &Pictures,
     ) -> Result<Finish, Fault> {
         let mut item: Item = serde_dynamo::to_item(facts).map_err(|e| Fault::new("encode facts", &e))?;
+        let pictures: Item =
+            serde_dynamo::to_item(pictures).map_err(|e| Fault::new("encode the pictures", &e))?;
+        item.extend(pictures);
         item.insert("size".to_owned(), number(size));
-        item.insert("thumbnailKey".to_owned(), text(thumbnail));
         if let Some(container) = facts.container {
             item.insert("contentType".to_owned(), text(container.media_type()));
         }
@@ -159,7 +160,7 @@ impl Videos {
         status: Status,
         item: Item,
     ) -> Result<Finish, Fault> {
-        const OUTCOME: [&str; 11] = [
+        const OUTCOME: [&str; 14] = [
             "durationMs",
             "width",
             "height",
@@ -170,6 +171,9 @@ impl Videos {
             "audioCodec",
             "container",
             "thumbnailKey",
+            "thumbnailLargeKey",
+            "storyboardKey",
+            "blurHash",
             "error",
         ];
         let removed: Vec<&str> = OUTCOME.into_iter().filter(|name| !item.contains_key(*name)).collect();

@@ -1,0 +1,134 @@
+//! What one object looks like: its pictures and facts, and what they cost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+use upreel_core::objects::Head;
+use upreel_core::telemetry::{self, Unit};
+use upreel_core::{App, Fault, Key, VideoId};
+use upreel_media::source::Stats;
+use upreel_media::{Index, Poster, Source, Storyboard, poster, storyboard};
+
+/// A storyboard is worth no longer wait; it reads at most a hundred keyframes.
+const STORYBOARD: Duration = Duration::from_mins(1);
+/// What a storyboard leaves of the time, so that the poster is stored in any case.
+const STORE: Duration = Duration::from_secs(5);
+
+/// What was made of an object.
+pub(crate) struct Look {
+    pub(crate) poster: Poster,
+    /// Only if the container's index could be read, and nothing went wrong.
+    pub(crate) storyboard: Option<Storyboard>,
+}
+
+/// Makes the pictures of the object at `key`, as long as it is the one of `head`.
+pub(crate) async fn look(
+    app: &App,
+    (key, id): (&Key, VideoId),
+    head: &Head,
+    deadline: Instant,
+) -> Result<Look, poster::Error> {
+    let max = app.config.max_upload_bytes;
+    if head.size == 0 || head.size > max {
+        return Err(poster::Error::Size { size: head.size, max });
+    }
+    let source = source(app, key, head);
+    let start = Instant::now();
+    let poster = poster::make(&source, &app.config.ffmpeg, deadline).await;
+    measure_poster(id, &source, start, poster.as_ref().err());
+    let poster = poster?;
+    let storyboard = match &poster.index {
+        Some(index) => board(app, id, &source, index, deadline).await?,
+        None => None,
+    };
+    Ok(Look { poster, storyboard })
+}
+
+fn source(app: &App, key: &Key, head: &Head) -> Arc<Source> {
+    let (objects, key, etag) = (app.objects.clone(), key.clone(), head.etag.clone());
+    Arc::new(Source::new(
+        head.size,
+        Box::new(move |range| {
+            let (objects, key, etag) = (objects.clone(), key.clone(), etag.clone());
+            Box::pin(async move { objects.read(&key, &etag, range).await })
+        }),
+    ))
+}
+
+/// The storyboard, if there can be one. A video is as good without it, so that no error but
+/// [`poster::Error::Gone`] is one of the video: then there is another object to be looked at.
+async fn board(
+    app: &App,
+    id: VideoId,
+    source: &Source,
+    index: &Index,
+    deadline: Instant,
+) -> Result<Option<Storyboard>, poster::Error> {
+    let (start, before) = (Instant::now(), source.stats());
+    let deadline = deadline.checked_sub(STORE).unwrap_or(start).min(start + STORYBOARD);
+    let image = Key::StoryboardImage(id).file_name();
+    let making = storyboard::make(source, index, &image, &app.config.ffmpeg, deadline);
+    let made = timeout_at(deadline, making)
+        .await
+        .unwrap_or_else(|late| Err(poster::Error::Fault(Fault::new("make the storyboard", &late))));
+    measure_storyboard(id, source, before, start, made.as_ref().err());
+    match made {
+        Ok(storyboard) => Ok(Some(storyboard)),
+        Err(poster::Error::Gone) => Err(poster::Error::Gone),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Says what a poster cost, in the log and as metrics.
+#[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
+fn measure_poster(id: VideoId, source: &Source, start: Instant, error: Option<&poster::Error>) {
+    let Stats { bytes, requests } = source.stats();
+    let (size, ms) = (source.size(), millis(start));
+    match error {
+        None => tracing::info!(videoId = %id, size, bytes, requests, ms, "poster made"),
+        // Logged where the attempt ends.
+        Some(poster::Error::Fault(_)) => {}
+        Some(error) => tracing::warn!(videoId = %id, size, bytes, requests, ms, %error, "no poster"),
+    }
+    telemetry::metrics(
+        "thumbnail",
+        &[
+            ("BytesRead", Unit::Bytes, bytes as f64),
+            ("RangeRequests", Unit::Count, requests as f64),
+            ("PosterTime", Unit::Milliseconds, ms as f64),
+            ("PosterFailed", Unit::Count, if error.is_some() { 1.0 } else { 0.0 }),
+        ],
+        &[("videoId", &id.to_string())],
+    );
+}
+
+/// The same for a storyboard, beyond what the poster took.
+#[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
+fn measure_storyboard(
+    id: VideoId,
+    source: &Source,
+    before: Stats,
+    start: Instant,
+    error: Option<&poster::Error>,
+) {
+    let stats = source.stats();
+    let (bytes, requests) = (stats.bytes - before.bytes, stats.requests - before.requests);
+    let ms = millis(start);
+    match error {
+        None => tracing::info!(videoId = %id, bytes, requests, ms, "storyboard made"),
+        Some(error) => tracing::warn!(videoId = %id, bytes, requests, ms, %error, "no storyboard"),
+    }
+    telemetry::metrics(
+        "thumbnail",
+        &[
+            ("StoryboardBytesRead", Unit::Bytes, bytes as f64),
+            ("StoryboardTime", Unit::Milliseconds, ms as f64),
+        ],
+        &[("videoId", &id.to_string())],
+    );
+}
+
+fn millis(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
