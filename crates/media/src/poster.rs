@@ -9,8 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use upreel_core::objects::ReadError;
 use upreel_core::video::Facts;
 use upreel_core::{Container, Fault};
@@ -20,7 +19,7 @@ use crate::frame::{Frame, SMALL};
 use crate::index::{self, HEAD, Index, Keyframe};
 use crate::look::Look;
 use crate::report::{self, Report};
-use crate::source::{self, Source};
+use crate::source::{self, Source, in_parallel};
 
 /// Keyframes that are looked at.
 const CANDIDATES: usize = 8;
@@ -32,8 +31,6 @@ const SECOND_LOOK: u64 = 24 << 20;
 /// fractions of the whole.
 const FIRST_CHOICE: &str = "1";
 const OTHER_CHOICES: [f64; 3] = [0.2, 0.5, 0.8];
-/// Ranges that are read at the same time.
-const PARALLEL: usize = 8;
 
 /// What a video gives.
 #[derive(Debug)]
@@ -106,6 +103,12 @@ impl From<index::Error> for Error {
 /// # Errors
 /// See [`Error`]: all but `Fault` say something about the object, and would come again.
 pub async fn make(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
+    timeout_at(deadline, attempt(source, ffmpeg, deadline))
+        .await
+        .unwrap_or_else(|late| Err(Error::Fault(Fault::new("make the poster", &late))))
+}
+
+async fn attempt(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
     let head = source.read(0..HEAD).await?;
     let container = Container::sniff(&head).ok_or(Error::Unsupported)?;
     let attempt = Attempt { source, container, ffmpeg, deadline };
@@ -255,8 +258,7 @@ fn len(place: &Range<u64>) -> u64 {
 
 /// Reads keyframes, in their order.
 pub(crate) async fn fetch(source: &Source, keyframes: &[Keyframe]) -> Result<Vec<Bytes>, source::Error> {
-    let ranges = keyframes.iter().map(|keyframe| source.fetch(keyframe.place.clone()));
-    stream::iter(ranges).buffered(PARALLEL).try_collect().await
+    in_parallel(keyframes.iter().map(|keyframe| source.fetch(keyframe.place.clone())).collect()).await
 }
 
 /// Runs ffmpeg for the three pictures of each frame: the poster, the larger one, and one to judge it by.

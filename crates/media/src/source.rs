@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use upreel_core::objects::ReadError;
 
 /// A video that needs more than this is refused: a hostile file must not cost a download.
@@ -14,6 +15,9 @@ const MAX_READ: u64 = 256 << 20;
 const MAX_REQUESTS: u64 = 2000;
 /// What the cache keeps: the tables of an index, or the blocks between which ffmpeg goes back and forth.
 const KEPT: usize = 16 << 20;
+
+/// Ranges that are asked for at the same time.
+const PARALLEL: usize = 16;
 
 /// Reads one range of the object.
 pub type Fetch = Box<dyn Fn(Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> + Send + Sync>;
@@ -166,6 +170,11 @@ impl State {
             self.kept -= self.extents.remove(&oldest).map_or(0, |bytes| bytes.len());
         }
     }
+}
+
+/// Does what reads of a source at the same time, and gives the results in the same order.
+pub(crate) async fn in_parallel<T, E>(reads: Vec<impl Future<Output = Result<T, E>>>) -> Result<Vec<T>, E> {
+    stream::iter(reads).buffered(PARALLEL).try_collect().await
 }
 
 /// Ranges that are held in memory fit into memory.

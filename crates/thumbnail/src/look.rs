@@ -56,7 +56,7 @@ fn source(app: &App, key: &Key, head: &Head) -> Arc<Source> {
     ))
 }
 
-/// The storyboard, if there can be one. A video is as good without it, so that no error but
+/// The storyboard, if there is one. A video is as good without it, so that no error but
 /// [`poster::Error::Gone`] is one of the video: then there is another object to be looked at.
 async fn board(
     app: &App,
@@ -74,7 +74,7 @@ async fn board(
         .unwrap_or_else(|late| Err(poster::Error::Fault(Fault::new("make the storyboard", &late))));
     measure_storyboard(id, source, before, start, made.as_ref().err());
     match made {
-        Ok(storyboard) => Ok(Some(storyboard)),
+        Ok(storyboard) => Ok(storyboard),
         Err(poster::Error::Gone) => Err(poster::Error::Gone),
         Err(_) => Ok(None),
     }

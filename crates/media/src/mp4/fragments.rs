@@ -3,14 +3,12 @@
 //! Where those are is told by a segment index (`sidx`, 8.16.3) in front of them or by a random access box
 //! (`mfra`, 8.8.9) at the end. Without either, one leads to the next, and only so many are followed.
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-
 use super::boxes::{Header, Reader};
 use super::moof::{Defaults, Fragment};
 use super::segments::{Place, Segments, random_access};
 use super::timing::Timing;
 use crate::index::{Error, Keyframe, span_middles};
-use crate::source::Source;
+use crate::source::{Source, in_parallel};
 
 /// What is read at a `moof`.
 const STEP: u64 = 6 * 1024;
@@ -21,7 +19,6 @@ const FEW: usize = 8;
 const MANY: usize = 300;
 /// Boxes between the places that an index names and their `moof`: `styp`, `prft`, `emsg`, another `sidx`.
 const MAX_BEFORE: usize = 16;
-const PARALLEL: usize = 16;
 
 /// A fragmented track.
 #[derive(Debug)]
@@ -124,8 +121,7 @@ impl Fragments {
             let places = chosen(&self.places, wanted)
                 .into_iter()
                 .map(|place| async move { self.at(&mut Reader::new(source), place.offset).await });
-            let found: Vec<_> = stream::iter(places).buffered(PARALLEL).try_collect().await?;
-            found.into_iter().flatten().collect()
+            in_parallel(places.collect()).await?.into_iter().flatten().collect()
         };
         let keyframes = found.into_iter().filter_map(|fragment| fragment.keyframe);
         let inside = keyframes.filter(|(_, place)| place.end <= source.size());

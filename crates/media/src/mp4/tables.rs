@@ -5,12 +5,10 @@
 
 use std::ops::Range;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-
 use super::boxes::{Fields, Header, Reader, find};
 use super::timing::{Clock, Step, Timing};
 use crate::index::{Error, Keyframe, span_middles};
-use crate::source::Source;
+use crate::source::{Source, in_parallel};
 
 /// Tables up to this size are read whole for a few keyframes, and up to the other one for many.
 const LEAN: u64 = 48 * 1024;
@@ -19,8 +17,6 @@ const FULL: u64 = 8 << 20;
 const FEW: usize = 8;
 /// A picture that is larger is refused; uncompressed 8K has less.
 const MAX_SAMPLE: u64 = 128 << 20;
-/// Ranges that are asked for at the same time.
-const PARALLEL: usize = 16;
 
 /// Entries of the same width, somewhere in the object.
 #[derive(Debug, Clone)]
@@ -179,8 +175,7 @@ impl Tables {
             let place = self.place(source, located).await?;
             Ok::<_, Error>(place.map(|place| (located.sample, place)))
         });
-        let places: Vec<_> = stream::iter(places).buffered(PARALLEL).try_collect().await?;
-        let keyframes = places.into_iter().flatten().map(|(sample, place)| {
+        let keyframes = in_parallel(places.collect()).await?.into_iter().flatten().map(|(sample, place)| {
             let time = clock.time_of(sample).saturating_add(self.first_offset);
             Keyframe { time_ms: timing.shown_at(time), place }
         });
@@ -213,8 +208,8 @@ impl Tables {
             let entries = span_middles(n).map(|middle| (stss.len() as f64 * middle) as u64);
             let read = entries
                 .map(|entry| async move { Ok::<_, Error>(stss.read(source, entry..entry + 1).await?.u32()) });
-            let numbers: Vec<_> = stream::iter(read).buffered(PARALLEL).try_collect().await?;
-            return Ok(numbers
+            return Ok(in_parallel(read.collect())
+                .await?
                 .into_iter()
                 .flatten()
                 .map(|number| u64::from(number).saturating_sub(1))
