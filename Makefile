@@ -1,6 +1,6 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template build emulator deploy logs dlq replay destroy
+.PHONY: help run test check lint tools ffmpeg template bench build emulator deploy logs dlq replay destroy
 
 CARGO := cargo
 # Of samconfig.toml: dev or prod.
@@ -40,6 +40,10 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 
 template: ## Check template.yaml as a deployment would, and that the checks notice what they should
 	./tests/template/gate.sh
+
+bench: tools ## Compare the thumbnails with the usual ways, on videos of up to 5 GB (ARGS="--help")
+	FFMPEG_PATH="$$(./layers/ffmpeg/build.sh)" && export FFMPEG_PATH && \
+	  $(CARGO) run --locked --profile bench-run --package upreel-bench -- $(ARGS)
 
 build: tools ## Build the functions and the FFmpeg layer as they are deployed (ENV=dev or prod, as all below)
 	./scripts/sam.sh build --config-env $(ENV)
