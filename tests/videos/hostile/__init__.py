@@ -1,0 +1,71 @@
+"""The families of hostile files, and the words in which they are written."""
+
+import struct
+
+
+def u8(*numbers):
+    return bytes(numbers)
+
+
+def u16(*numbers):
+    return struct.pack(f">{len(numbers)}H", *numbers)
+
+
+def u32(*numbers):
+    return struct.pack(f">{len(numbers)}I", *numbers)
+
+
+def u64(*numbers):
+    return struct.pack(f">{len(numbers)}Q", *numbers)
+
+
+MAX32, MAX64 = 2**32 - 1, 2**64 - 1
+FTYP = b"\0\0\0\x18ftypisom\0\0\2\0isommp41"
+# Boxes that hold boxes.
+NESTED = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"udta", b"mvex", b"moof", b"traf", b"mfra"}
+
+
+def box(kind, *payload):
+    body = b"".join(payload)
+    return u32(8 + len(body)) + kind.encode("latin-1") + body
+
+
+def full(kind, *payload, version=0, flags=0):
+    return box(kind, u8(version), u32(flags)[1:], *payload)
+
+
+def nest(content, *kinds):
+    """Boxes in boxes, the innermost first."""
+    for kind in kinds:
+        content = box(kind, content)
+    return content
+
+
+def boxes(data):
+    """Each box's kind and payload."""
+    at = 0
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, data[at + 8 : at + size]
+        at += size
+
+
+def edit(data, **changes):
+    """The boxes of data at any depth, where for those named something else stands: bytes, or what a
+    function makes of the payload."""
+    out = []
+    for kind, payload in boxes(data):
+        name = kind.decode("latin-1")
+        if name in changes:
+            change = changes[name]
+            out.append(change(payload) if callable(change) else change)
+        elif kind in NESTED:
+            out.append(box(name, edit(payload, **changes)))
+        else:
+            out.append(box(name, payload))
+    return b"".join(out)
+
+
+def patched(data, at, new):
+    at = at if at >= 0 else len(data) + at
+    return data[:at] + new + data[at + len(new) :]
