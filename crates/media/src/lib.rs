@@ -11,6 +11,7 @@ mod matroska;
 mod mp4;
 pub mod poster;
 mod report;
+mod sandbox;
 mod server;
 pub mod source;
 pub mod storyboard;

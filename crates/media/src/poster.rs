@@ -14,7 +14,7 @@ use upreel_core::objects::ReadError;
 use upreel_core::video::Facts;
 use upreel_core::{Container, Fault};
 
-use crate::child::{self, CPU_SECONDS, Output};
+use crate::child::{self, CPU_SECONDS, Output, Run};
 use crate::index::{HEAD, Index};
 use crate::report;
 use crate::server::Server;
@@ -106,8 +106,8 @@ async fn attempt(
     let server = Server::bind().map_err(|error| Error::Fault(Fault::new("bind the range server", &error)))?;
     let url = server.url();
     let args = arguments(demuxer(container), seek, &url);
-    let run = child::run(ffmpeg, &args, deadline, server.run(source)).await;
-    let output = run.map_err(|error| {
+    let run = Run { program: ffmpeg, args: &args, input: None, outputs: 1, network: true, deadline };
+    let output = child::run(run, server.run(source)).await.map_err(|error| {
         Error::Fault(match error {
             child::Error::Io(error) => Fault::new("run ffmpeg", &error),
             child::Error::Deadline => {
@@ -169,7 +169,8 @@ fn judge(output: Output) -> Result<Poster, Error> {
     const SIGKILL: i32 = 9;
     const SIGXCPU: i32 = 24;
 
-    let Output { status, stdout, stderr, took } = output;
+    let Output { status, mut outputs, stderr, took } = output;
+    let stdout = outputs.swap_remove(0);
     if stdout.starts_with(&[0xFF, 0xD8, 0xFF]) && stdout.ends_with(&[0xFF, 0xD9]) {
         return Ok(Poster {
             jpeg: stdout.clone().into(),
