@@ -90,14 +90,14 @@ mod filter {
         if cfg!(target_arch = "x86_64") { TargetArch::x86_64 } else { TargetArch::aarch64 };
 
     /// For every child. Nothing here reaches beyond what it has been given: its memory, its threads, its
-    /// pipes. It could fork (a process must be started) and leave the group, which gains it nothing.
+    /// pipes. It could fork and leave its group, because starting it takes both; the filter goes along.
     const ALWAYS: &[libc::c_long] = &[
         // Its memory.
         libc::SYS_brk,
         libc::SYS_madvise,
         libc::SYS_mremap,
         libc::SYS_munmap,
-        // Its pipes.
+        // Its pipes. FFmpeg 7 duplicates each one that it is given.
         libc::SYS_close,
         libc::SYS_dup,
         libc::SYS_dup3,
@@ -113,7 +113,6 @@ mod filter {
         libc::SYS_write,
         libc::SYS_writev,
         // Its threads and time. See `legacy_clone` for clone3.
-        libc::SYS_clock_getres,
         libc::SYS_clock_gettime,
         libc::SYS_clock_nanosleep,
         libc::SYS_clone3,
@@ -136,7 +135,6 @@ mod filter {
         libc::SYS_set_robust_list,
         libc::SYS_set_tid_address,
         libc::SYS_sigaltstack,
-        libc::SYS_sysinfo,
         // Who it is. Callers expect no error from these.
         libc::SYS_getegid,
         libc::SYS_geteuid,
@@ -163,10 +161,8 @@ mod filter {
         libc::SYS_arch_prctl,
         libc::SYS_dup2,
         libc::SYS_getpgrp,
-        libc::SYS_pipe,
         libc::SYS_poll,
         libc::SYS_select,
-        libc::SYS_time,
         libc::SYS_vfork,
     ];
     #[cfg(not(target_arch = "x86_64"))]
@@ -203,11 +199,12 @@ mod filter {
     ];
 
     type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+    type Compiled = Result<BpfProgram, BackendError>;
 
     /// Binds the calling thread, for good.
     pub(super) fn hold(needs: Needs) -> Result<(), String> {
-        static LEGACY: OnceLock<Result<BpfProgram, BackendError>> = OnceLock::new();
-        static KINDS: [OnceLock<Result<BpfProgram, BackendError>>; 4] = [const { OnceLock::new() }; 4];
+        static LEGACY: OnceLock<Compiled> = OnceLock::new();
+        static KINDS: [OnceLock<Compiled>; 4] = [const { OnceLock::new() }; 4];
         let kind = &KINDS[usize::from(needs.network) * 2 + usize::from(needs.libraries)];
         // The second one lets no third one in.
         for filter in [LEGACY.get_or_init(legacy_clone), kind.get_or_init(|| allow(needs))] {
@@ -219,13 +216,13 @@ mod filter {
 
     /// The flags of clone3 are in memory, where no filter sees them, so it is said to be unknown and the
     /// C library takes clone instead. The error of the other filter would make it give up.
-    fn legacy_clone() -> Result<BpfProgram, BackendError> {
+    fn legacy_clone() -> Compiled {
         let rules = Rules::from([(libc::SYS_clone3, Vec::new())]);
         filter(rules, SeccompAction::Allow, errno(ENOSYS))
     }
 
     /// All else is refused and not deadly, so that the child can say what it could not do.
-    fn allow(needs: Needs) -> Result<BpfProgram, BackendError> {
+    fn allow(needs: Needs) -> Compiled {
         let lists = [
             (true, [ALWAYS, ALWAYS_HERE]),
             (needs.libraries, [LIBRARIES, LIBRARIES_HERE]),
@@ -272,11 +269,7 @@ mod filter {
         filter(rules, errno(EPERM), SeccompAction::Allow)
     }
 
-    fn filter(
-        rules: Rules,
-        otherwise: SeccompAction,
-        matched: SeccompAction,
-    ) -> Result<BpfProgram, BackendError> {
+    fn filter(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Compiled {
         SeccompFilter::new(rules, otherwise, matched, ARCH)?.try_into()
     }
 
