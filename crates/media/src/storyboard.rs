@@ -32,7 +32,7 @@ pub struct Storyboard {
 }
 
 /// Makes the storyboard of a video whose index is known. `image` is what the `WebVTT` file calls the
-/// picture. `None` when the video has only one keyframe that could be shown.
+/// picture. A short video may have only one tile.
 ///
 /// # Errors
 /// See [`Error`].
@@ -42,14 +42,14 @@ pub async fn make(
     image: &str,
     ffmpeg: &Path,
     deadline: Instant,
-) -> Result<Option<Storyboard>, Error> {
+) -> Result<Storyboard, Error> {
     let duration = index.facts.duration_ms;
     let wanted = duration.map_or(MAX_TILES, |ms| usize::try_from(ms / STEP_MS).unwrap_or(MAX_TILES));
-    let mut keyframes = index.keyframes(source, wanted.clamp(2, MAX_TILES)).await?;
+    let mut keyframes = index.keyframes(source, wanted.clamp(1, MAX_TILES)).await?;
     keyframes.dedup_by_key(|keyframe| keyframe.time_ms);
     thin_out(&mut keyframes, BUDGET);
-    if keyframes.len() < 2 {
-        return Ok(None);
+    if keyframes.is_empty() {
+        return Err(Error::Unreadable("no keyframe".to_owned()));
     }
     let grid = Grid::new(keyframes.len(), &index.facts);
     let samples = fetch(source, &keyframes).await?;
@@ -67,7 +67,7 @@ pub async fn make(
     let output = ["-map", "[tiles]", "-frames:v", "1", "-c:v", "mjpeg", "-q:v", "5", "-f", "image2pipe"];
     let (mut outputs, _) = ffmpeg::run(ffmpeg, &input, &graph, &[&output], deadline).await?;
     let jpeg = outputs.pop().unwrap_or_default().into();
-    Ok(Some(Storyboard { jpeg, vtt: track(&keyframes, duration, &grid, image) }))
+    Ok(Storyboard { jpeg, vtt: track(&keyframes, duration, &grid, image) })
 }
 
 /// Leaves every second one out until the rest fits into the budget.
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn the_grid_is_about_square_and_has_no_empty_row() {
         for (tiles, columns, rows) in
-            [(2, 2, 1), (4, 2, 2), (5, 3, 2), (99, 10, 10), (100, 10, 10), (90, 10, 9)]
+            [(1, 1, 1), (2, 2, 1), (4, 2, 2), (5, 3, 2), (99, 10, 10), (100, 10, 10), (90, 10, 9)]
         {
             let grid = grid(tiles, 16, 9);
             assert_eq!((grid.columns, grid.rows), (columns, rows), "{tiles}");

@@ -74,7 +74,7 @@ async fn board(
         .unwrap_or_else(|late| Err(poster::Error::Fault(Fault::new("make the storyboard", &late))));
     measure_storyboard(id, source, before, start, made.as_ref().err());
     match made {
-        Ok(storyboard) => Ok(storyboard),
+        Ok(storyboard) => Ok(Some(storyboard)),
         Err(poster::Error::Gone) => Err(poster::Error::Gone),
         Err(_) => Ok(None),
     }

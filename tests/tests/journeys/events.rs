@@ -83,27 +83,48 @@ async fn duplicates_at_the_same_time_end_in_the_same() {
     assert_eq!(backend.objects("thumbnails").len(), 4);
 }
 
-/// An ffmpeg whose first run waits until `gate` is there; the file that says that it waits.
-fn gated(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
-    let (script, waiting, gate) = (folder.join("ffmpeg"), folder.join("waiting"), folder.join("gate"));
-    // It may not write files, but it may make a folder.
-    let text = format!(
-        "#!/bin/sh\nif mkdir '{}' 2>/dev/null; then while [ ! -e '{}' ]; do sleep 0.01; done; fi\nexec '{}' \"$@\"\n",
-        waiting.display(),
-        gate.display(),
-        crate::harness::ffmpeg().display()
-    );
-    std::fs::write(&script, text).unwrap();
-    std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    (script, waiting, gate)
+/// An ffmpeg whose first run waits until it is let go.
+struct Gate {
+    ffmpeg: PathBuf,
+    first: PathBuf,
+    pipe: PathBuf,
+}
+
+impl Gate {
+    /// It may write no file, but it may open a pipe, which waits for the other end.
+    fn new(folder: &Path) -> Self {
+        let gate =
+            Self { ffmpeg: folder.join("ffmpeg"), first: folder.join("first"), pipe: folder.join("pipe") };
+        let Self { ffmpeg, first, pipe } = &gate;
+        let text = format!(
+            "#!/bin/sh\n[ ! -e '{}' ] || read -r go <'{}'\nexec '{}' \"$@\"\n",
+            first.display(),
+            pipe.display(),
+            crate::harness::ffmpeg().display()
+        );
+        std::fs::write(ffmpeg, text).unwrap();
+        std::fs::set_permissions(ffmpeg, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::write(first, "").unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+        gate
+    }
+
+    /// Until the first run is there; dropping what this gives lets it go on.
+    async fn waiting(&self) -> std::fs::File {
+        let pipe = self.pipe.clone();
+        let open = tokio::task::spawn_blocking(move || std::fs::File::options().write(true).open(pipe));
+        let held = open.await.unwrap().unwrap();
+        std::fs::remove_file(&self.first).unwrap();
+        held
+    }
 }
 
 #[tokio::test]
 async fn a_slow_older_event_cannot_overwrite_the_newer_pictures() {
     let folder = tempfile::tempdir().unwrap();
-    let (ffmpeg, waiting, gate) = gated(folder.path());
+    let gate = Gate::new(folder.path());
     let idle: Handler = Arc::new(|_| Box::pin(async { Ok(()) }));
-    let backend = Backend::with(|options| options.ffmpeg = ffmpeg, |_| idle).await;
+    let backend = Backend::with(|options| options.ffmpeg = gate.ffmpeg.clone(), |_| idle).await;
     let app = &backend.local.app;
     let portrait = std::fs::read(crate::harness::good().0.join("h264-portrait.mp4")).unwrap();
     let signed = backend.presign(&[("name", "a.mp4")]).await;
@@ -117,9 +138,7 @@ async fn a_slow_older_event_cannot_overwrite_the_newer_pictures() {
         let (app, older) = (app.clone(), older.clone());
         async move { deliver(&app, &[older]).await }
     });
-    while !waiting.exists() {
-        tokio::task::yield_now().await;
-    }
+    let held = gate.waiting().await;
     backend.put_to(&signed, mp4()).send().await.unwrap();
     deliver(app, &[event(key, &mp4(), "0B")]).await.unwrap();
     let newer = record(app, id).await;
@@ -135,7 +154,7 @@ async fn a_slow_older_event_cannot_overwrite_the_newer_pictures() {
     };
     let before = pictures();
 
-    std::fs::write(gate, "").unwrap();
+    drop(held);
     slow.await.unwrap().unwrap();
     assert_eq!(pictures(), before);
     assert_eq!(record(app, id).await, newer);
@@ -188,15 +207,13 @@ async fn a_storyboard_that_cannot_be_made_is_no_failure() {
 #[tokio::test]
 async fn what_is_deleted_during_the_work_stays_deleted() {
     let folder = tempfile::tempdir().unwrap();
-    let (ffmpeg, waiting, gate) = gated(folder.path());
-    let backend = Backend::with(|options| options.ffmpeg = ffmpeg, |handler| handler).await;
+    let gate = Gate::new(folder.path());
+    let backend = Backend::with(|options| options.ffmpeg = gate.ffmpeg.clone(), |handler| handler).await;
     let id = backend.put("a.mp4", "video/mp4", mp4()).await;
-    while !waiting.exists() {
-        tokio::task::yield_now().await;
-    }
+    let held = gate.waiting().await;
     let delete = backend.http.delete(format!("{}/videos/{id}", backend.local.api)).send().await.unwrap();
     assert_eq!(delete.status(), 204);
-    std::fs::write(gate, "").unwrap();
+    drop(held);
     backend.idle().await;
     assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (0, 0));
     assert_eq!(backend.listed().await, 0);
