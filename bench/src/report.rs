@@ -169,8 +169,11 @@ struct Demand {
 }
 
 fn at_least(what: String, demanded: u32, measured: f64) -> Demand {
-    let met = measured >= f64::from(demanded) && measured.is_finite();
-    Demand { what, demanded: times(f64::from(demanded)), measured: times(measured), met }
+    let demanded = f64::from(demanded);
+    // What failed has read an infinite number of bytes, or taken infinitely long.
+    let worked = measured.is_finite() && measured > 0.0;
+    let said = if worked { times(measured) } else { "failed".to_owned() };
+    Demand { what, demanded: times(demanded), measured: said, met: worked && measured >= demanded }
 }
 
 /// The demands on the videos that were measured.
@@ -207,6 +210,7 @@ fn demands(rows: &[Row]) -> Vec<Demand> {
                 what: format!("bytes read, {} / {}", large.video.title, small.video.title),
                 demanded: "at most 1.6".to_owned(),
                 measured: format!("{measured:.2}"),
+                // Not so for NaN, if both failed.
                 met: measured <= 1.6,
             });
         }
