@@ -286,12 +286,18 @@ async fn pictures(
     Ok((frames, report::parse(&stderr)))
 }
 
-/// The filters for all three.
+/// The filters between a video and its `[large]` and `[small]` poster, and the `[pixels]` that are judged:
+/// with them, ffmpeg makes the same picture of the same keyframe of the whole file.
+#[must_use]
+pub fn filters(index: &Index) -> String {
+    graph(index.look, index.facts.width)
+}
+
 fn graph(look: Look, width: Option<u32>) -> String {
     let scaled = |across: u32| {
         // An even height, and none out of proportion.
         let half = across / 2;
-        let size = format!("w={across}:h='clip(2*round({half}*ih/(iw*sar)),2,{})'", across * 6);
+        let size = format!("w={across}:h='clip(2*round({half}*ih/(iw*sar)),2,{})'", across * 32 / 5);
         look.scale(&size, width.is_none_or(|width| width < across))
     };
     format!(

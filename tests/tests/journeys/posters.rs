@@ -1,9 +1,20 @@
 //! Every container and codec of the set: facts and an upright poster; and every bad file its code.
 
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
 use jpeg_decoder::Decoder;
 use serde_json::Value;
+use tokio::time::Instant;
+use upreel_media::{Source, poster};
 
-use crate::harness::{Backend, Row, bad, cell, good};
+use crate::harness::{Backend, Row, bad, cell, ffmpeg, good};
 
 /// The quadrants of the picture in `tests/videos`, as a viewer sees them.
 const QUADRANTS: [[u8; 3]; 4] =
@@ -142,6 +153,103 @@ async fn a_storyboard_covers_the_whole_video() {
 
 fn seconds(stamp: &str) -> f64 {
     stamp.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())
+}
+
+/// Cutting a keyframe out must change nothing: the poster is, byte for byte, what ffmpeg makes of a keyframe
+/// of the whole file.
+#[tokio::test]
+async fn a_poster_is_ffmpeg_s_own_at_the_same_keyframe() {
+    let (folder, rows) = good();
+    let mut complaints = Vec::new();
+    let mut compared = 0;
+    for row in
+        rows.iter().filter(|row| ["mp4", "mov", "3gp", "mkv", "webm"].contains(&cell(row, "container")))
+    {
+        let path = folder.join(cell(row, "file"));
+        let source = Arc::new(source(&path));
+        let poster = poster::make(&source, &ffmpeg(), Instant::now() + Duration::from_mins(1)).await.unwrap();
+        let Some(index) = poster.index else {
+            complaints.push(format!("{}: not by its index", cell(row, "file")));
+            continue;
+        };
+        let keyframes = index.keyframes(&source, 8).await.unwrap();
+        let whole: Vec<Vec<u8>> = keyframes
+            .iter()
+            .map(|keyframe| whole_file(&path, keyframe.time_ms, &poster::filters(&index)))
+            .collect();
+        if !whole.iter().any(|jpeg| *jpeg == poster.jpeg) {
+            complaints.push(format!("{}: none of {} is the poster", cell(row, "file"), whole.len()));
+        }
+        compared += 1;
+    }
+    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert!(compared >= 40, "{compared} were compared");
+}
+
+/// What ffmpeg makes of the keyframe at a time, when it has the whole file.
+fn whole_file(path: &Path, time_ms: u64, filters: &str) -> Vec<u8> {
+    // The layer's ffmpeg can open no file; it reads what it is handed over.
+    let protocols = Command::new(ffmpeg()).args(["-hide_banner", "-protocols"]).output().unwrap().stdout;
+    let opens = String::from_utf8(protocols).unwrap().lines().any(|line| line.trim() == "file");
+    let input = if opens { format!("file:{}", path.display()) } else { "fd:".to_owned() };
+    // A moment later, because the container rounds times.
+    let seconds = format!("{:.3}", Duration::from_millis(time_ms + 10).as_secs_f64());
+    let output = Command::new(ffmpeg())
+        .args([
+            "-loglevel",
+            "error",
+            "-noaccurate_seek",
+            "-ss",
+            &seconds,
+            "-i",
+            &input,
+            "-filter_complex",
+            filters,
+        ])
+        .args([
+            "-map",
+            "[small]",
+            "-frames:v",
+            "1",
+            "-c:v",
+            "mjpeg",
+            "-q:v",
+            "3",
+            "-f",
+            "image2pipe",
+            "pipe:1",
+        ])
+        .args([
+            "-map",
+            "[large]",
+            "-frames:v",
+            "1",
+            "-f",
+            "null",
+            "-",
+            "-map",
+            "[pixels]",
+            "-frames:v",
+            "1",
+            "-f",
+            "null",
+            "-",
+        ])
+        .stdin(File::open(path).unwrap())
+        .output()
+        .unwrap();
+    output.stdout
+}
+
+fn source(path: &Path) -> Source {
+    let file = Arc::new(File::open(path).unwrap());
+    let size = file.metadata().unwrap().len();
+    let fetch = move |range: Range<u64>| {
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap()];
+        file.read_exact_at(&mut bytes, range.start).unwrap();
+        Box::pin(async move { Ok(Bytes::from(bytes)) }) as _
+    };
+    Source::new(size, Box::new(fetch))
 }
 
 #[tokio::test]
