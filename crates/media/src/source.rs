@@ -159,16 +159,26 @@ impl State {
         if bytes.len() > KEPT {
             return;
         }
+        // What lies within is no longer needed, and would hide what follows it.
+        let end = offset + bytes.len() as u64;
+        let within =
+            self.extents.range(offset..end).filter(|(start, bytes)| *start + bytes.len() as u64 <= end);
+        for start in within.map(|(start, _)| *start).collect::<Vec<_>>() {
+            self.forget(start);
+        }
         self.kept += bytes.len();
-        match self.extents.insert(offset, bytes) {
-            Some(replaced) => self.kept -= replaced.len(),
-            None => self.age.push_back(offset),
-        }
+        self.extents.insert(offset, bytes);
+        self.age.push_back(offset);
         while self.kept > KEPT
-            && let Some(oldest) = self.age.pop_front()
+            && let Some(oldest) = self.age.front().copied()
         {
-            self.kept -= self.extents.remove(&oldest).map_or(0, |bytes| bytes.len());
+            self.forget(oldest);
         }
+    }
+
+    fn forget(&mut self, start: u64) {
+        self.kept -= self.extents.remove(&start).map_or(0, |bytes| bytes.len());
+        self.age.retain(|kept| *kept != start);
     }
 }
 
@@ -217,6 +227,19 @@ mod tests {
         assert_eq!(source.read_ahead(100, 8, 500).await.unwrap(), pattern(100..108));
         assert_eq!(source.read(200..600).await.unwrap(), pattern(200..600));
         assert_eq!(source.stats(), Stats { requests: 1, bytes: 500 });
+    }
+
+    #[tokio::test]
+    async fn a_small_read_does_not_hide_a_larger_one() {
+        let source = source(10_000);
+        source.read(500..510).await.unwrap();
+        source.read(0..9000).await.unwrap();
+        source.read(8000..9500).await.unwrap();
+        let before = source.stats();
+        for start in [0, 499, 505, 7999, 9400] {
+            assert_eq!(source.read(start..start + 100).await.unwrap(), pattern(start..start + 100));
+        }
+        assert_eq!(source.stats(), before);
     }
 
     #[tokio::test]

@@ -15,6 +15,8 @@ const LEAN: u64 = 48 * 1024;
 const FULL: u64 = 8 << 20;
 /// More keyframes than this are many.
 const FEW: usize = 8;
+/// A request is worth so many bytes: with fewer for each keyframe, the tables of sizes and chunks are read whole.
+const REQUEST: u64 = 8 * 1024;
 /// A picture that is larger is refused; uncompressed 8K has less.
 const MAX_SAMPLE: u64 = 128 << 20;
 
@@ -169,6 +171,9 @@ impl Tables {
         samples.sort_unstable();
         samples.dedup();
         let runs = self.runs(source, limit).await?;
+        let worth = REQUEST * samples.len() as u64;
+        let tables = self.sizes.iter().chain(&self.chunks).filter(|table| table.bytes() <= worth);
+        in_parallel(tables.map(|table| table.read(source, 0..table.len())).collect()).await?;
         let located = samples.into_iter().filter_map(|sample| locate(&runs, sample));
         let located = located.filter(|(_, description)| *description == self.description);
         let places = located.map(|(located, _)| async move {
