@@ -1,7 +1,7 @@
 //! What `tests/videos/hostile.py` makes: every file ends in a poster or a typed error, in time, within the
 //! limits of memory and reading, and none of them reaches what it refers to.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "the figures are worth reading")]
 
 use std::collections::BTreeSet;
@@ -80,15 +80,15 @@ fn max_rss(who: UsageWho) -> i64 {
     getrusage(who).unwrap().max_rss() * unit
 }
 
-/// The layer's, which can little, and the one on the PATH, which can much more.
+/// The layer's, which can little, and the one on the PATH, which can much more, and makes the set.
 fn engines() -> Vec<PathBuf> {
     let on_path = std::env::var_os("PATH").unwrap();
     let on_path =
         std::env::split_paths(&on_path).map(|folder| folder.join("ffmpeg")).find(|path| path.is_file());
-    let layer = std::env::var_os("FFMPEG_PATH").map(PathBuf::from);
-    let engines: BTreeSet<PathBuf> = layer.into_iter().chain(on_path).collect();
-    assert!(!engines.is_empty(), "no ffmpeg");
-    engines.into_iter().collect()
+    let layer = std::env::var_os("FFMPEG_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let mut engines: Vec<PathBuf> = layer.into_iter().chain(on_path).collect();
+    engines.dedup();
+    engines
 }
 
 /// The folder of the set, and its files.
@@ -96,7 +96,7 @@ fn made() -> (PathBuf, Vec<String>) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("videos");
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (good, folder) = (temporary.join("good"), temporary.join("hostile"));
-    let ffmpeg = engines().pop().unwrap();
+    let ffmpeg = engines().pop().expect("no ffmpeg");
     let script = |program: &str, name: &str, folders: &[&Path]| {
         let mut command = Command::new(program);
         command.arg(scripts.join(name)).args(folders).env("FFMPEG", &ffmpeg);

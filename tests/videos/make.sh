@@ -34,14 +34,15 @@ help=$("$ffmpeg" -hide_banner -h long 2>/dev/null)
 case $help in *-display_rotation*) new_rotation=yes ;; *) new_rotation= ;; esac
 
 # The upright picture, as a lavfi graph: red, green / blue, yellow, and a white box that moves
-# about the centre. WIDTH HEIGHT RATE SECONDS
+# about the centre; in COLOURS. WIDTH HEIGHT RATE SECONDS
 picture() {
-  local box=$((($1 < $2 ? $1 : $2) / 8))
-  echo "color=c=0xe02020:s=$1x$2:r=$3:d=$4,format=rgb24," \
-    "drawbox=x=iw/2:y=0:w=iw:h=ih/2:color=0x20a020:t=fill," \
-    "drawbox=x=0:y=ih/2:w=iw/2:h=ih:color=0x2040e0:t=fill," \
-    "drawbox=x=iw/2:y=ih/2:w=iw:h=ih:color=0xe0e020:t=fill[p];" \
-    "color=c=white:s=${box}x$box:r=$3:d=$4[b];" \
+  local box=$((($1 < $2 ? $1 : $2) / 8)) colours
+  read -ra colours <<<"${COLOURS:-0xe02020 0x20a020 0x2040e0 0xe0e020 0xffffff}"
+  echo "color=c=${colours[0]}:s=$1x$2:r=$3:d=$4,format=rgb24," \
+    "drawbox=x=iw/2:y=0:w=iw:h=ih/2:color=${colours[1]}:t=fill," \
+    "drawbox=x=0:y=ih/2:w=iw/2:h=ih:color=${colours[2]}:t=fill," \
+    "drawbox=x=iw/2:y=ih/2:w=iw:h=ih:color=${colours[3]}:t=fill[p];" \
+    "color=c=${colours[4]}:s=${box}x$box:r=$3:d=$4[b];" \
     "[p][b]overlay=format=gbrp:shortest=1:x='(W-w)/2+W/16*sin(2*PI*t)':y='(H-h)/2+H/16*cos(2*PI*t)'"
 }
 
@@ -59,9 +60,12 @@ stored() {
 #   video FILE MIME CONTAINER WIDTHxHEIGHT MS VIDEO_CODEC AUDIO_CODEC ROTATION RATE [FFMPEG ARGS...]
 # WIDTH and HEIGHT are as displayed, RATE may be -. The arguments come after the two inputs
 # (0 the picture, 1 the sound unless AUDIO_CODEC is -). Set in front of a call:
+#   COLOURS     those of the picture as stored, for a transfer other than that of SDR
+#   SHOWN       what a poster shows, for the manifest: see README.md
 #   PICTURE_MS  length of the picture, where it isn't that of the file (MS)
 #   INPUT=FILE  a further input
 #   LIVE=yes    write as a stream which cannot be sought in, as a browser's recorder does
+#   LARGE=yes   then give the chunks of a MOV offsets of 64 bits
 #   CUT=SECONDS then cut so much off the start without encoding again
 video() {
   local file=$1 mime=$2 container=$3 size=$4 ms=$5 vcodec=$6 acodec=$7 rotation=$8 rate=$9
@@ -100,9 +104,11 @@ video() {
   fi
   [ -z "${CUT:-}" ] || remux "$container" -ss "$CUT" -i "file:$tmp/made"
 
+  [ -z "${LARGE:-}" ] || large_offsets
+
   mv "$tmp/made" "$out/$file"
-  printf '%s\t' "$file" "$mime" "$container" "$width" "$height" "$ms" "$vcodec" "$acodec" "$rotation" >>"$tmp/manifest.tsv"
-  printf '%s\n' "$rate" >>"$tmp/manifest.tsv"
+  printf '%s\t' "$file" "$mime" "$container" "$width" "$height" "$ms" "$vcodec" "$acodec" "$rotation" "$rate" >>"$tmp/manifest.tsv"
+  printf '%s\n' "${SHOWN:-picture}" >>"$tmp/manifest.tsv"
 }
 
 seconds() { awk -v ms="$1" -v more="$2" 'BEGIN { print ms / 1000 + more }'; }
@@ -114,6 +120,19 @@ muxer() {
     wmv) echo asf ;;
     *) echo "$1" ;;
   esac
+}
+
+# ffmpeg has them only beyond 4 GiB. The index is at the end, so that nothing moves when it grows.
+large_offsets() {
+  PYTHONPATH=$(dirname "${BASH_SOURCE[0]}") python3 -B - "$tmp/made" <<'PYTHON'
+import pathlib, sys
+from hostile import edit, full, u64
+def co64(stco):
+    offsets = [int.from_bytes(stco[at : at + 4], "big") for at in range(8, len(stco), 4)]
+    return full("co64", stco[4:8], u64(*offsets))
+file = pathlib.Path(sys.argv[1])
+file.write_bytes(edit(file.read_bytes(), stco=co64))
+PYTHON
 }
 
 remux() { # CONTAINER ARGS...
@@ -142,18 +161,26 @@ elif has_encoder libaom-av1; then av1=(-c:v libaom-av1 -cpu-used 8 -crf 40 -b:v 
 else av1=(-c:v librav1e -speed 10 -qp 120)
 fi
 aac=(-c:a aac -b:a 64k)
+bt2020=(-pix_fmt yuv420p10le -vf scale=out_color_matrix=bt2020:out_range=tv -colorspace bt2020nc -color_primaries bt2020 -color_range tv)
+# The picture's colours with its white at 203 nits (ITU-R BT.2408), by zscale, in each transfer.
+pq='0x815240 0x60774a 0x504f8a 0x8b8c59 0x949494'
+hlg='0xa8432b 0x5a8f35 0x4342bf 0xb1b347 0xbfbfbf'
 opus=(-c:a libopus -b:a 48k)
 cover=$tmp/cover.jpg # magenta, so that a poster made of it is plain to see
 run -f lavfi -i color=c=magenta:s=200x200:d=1 -frames:v 1 -c:v mjpeg -pix_fmt yuvj420p "file:$cover"
 
-printf '%s\t' file mime container display_width display_height duration_ms video_codec audio_codec rotation >"$tmp/manifest.tsv"
-printf '%s\n' frame_rate >>"$tmp/manifest.tsv"
+printf '%s\t' file mime container display_width display_height duration_ms video_codec audio_codec rotation frame_rate >"$tmp/manifest.tsv"
+printf '%s\n' shown >>"$tmp/manifest.tsv"
 
 # MP4: where the index is
 video h264-faststart.mp4      video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -movflags +faststart
 video h264-moov-at-end.mp4    video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
 video h264-fragmented.mp4     video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe+default_base_moof
 video h264-fragmented-sidx.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 25 -movflags +empty_moov+frag_keyframe+default_base_moof+dash+global_sidx
+video h264-fragmented-half.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +frag_keyframe
+video h264-fragmented-smooth.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -f ismv -movflags +frag_keyframe
+video h264-fragmented-separate.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe+separate_moof+omit_tfhd_offset
+video h264-fragmented-all.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 25 -movflags +empty_moov+frag_every_frame+dash
 LIVE=yes video h264-fragmented-live.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe
 video 'name with spaces – été 视频 🎬.mp4' video/mp4 mp4 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -movflags +faststart
 
@@ -179,13 +206,26 @@ CUT=1 video h264-edit-list.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]
 video h264-variable-rate.mp4  video/mp4 mp4 320x180 2000 h264 - 0 - "${x264[@]}" -vf "select='lt(n,15)+not(mod(n,7))+gt(n,58)'" -fps_mode vfr
 video h264-variable-rate.mkv  video/x-matroska mkv 320x180 2000 h264 - 0 - "${x264[@]}" -vf "select='lt(n,15)+not(mod(n,7))+gt(n,58)'" -fps_mode vfr
 PICTURE_MS=1000 video h264-audio-longer.mp4 video/mp4 mp4 320x180 3000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+video h264-late.mp4           video/mp4 mp4 320x180 12000 h264 - 0 25 "${x264[@]}" -g 50 -vf "drawbox=color=black:t=fill:enable='lt(t,3)'"
+video h264-late-one.mp4       video/mp4 mp4 320x180 12000 h264 - 0 25 "${x264[@]}" -g 50 -vf "drawbox=color=black:t=fill:enable='lt(t,9)'"
+video h264-white-first.mp4    video/mp4 mp4 320x180 8000 h264 - 0 25 "${x264[@]}" -g 50 -vf "drawbox=color=white:t=fill:enable='lt(t,3)'"
+video vp9-late.webm           video/webm webm 320x180 6000 vp9 - 0 25 "${vp9[@]}" -g 25 -vf "drawbox=color=black:t=fill:enable='lt(t,3)'"
+video mpeg4-late.avi          video/x-msvideo avi 320x180 6000 mpeg4 - 0 25 -c:v mpeg4 -vtag XVID -b:v 500k -g 25 -vf "drawbox=color=black:t=fill:enable='lt(t,3)'"
+SHOWN=black video h264-black.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 -vf drawbox=color=black:t=fill
 
 # Colour and depth
 video h264-10-bit.mp4         video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -pix_fmt yuv420p10le
 video h264-yuv444.mp4         video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -pix_fmt yuv444p
 video h264-bt709.mp4          video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -vf scale=out_color_matrix=bt709:out_range=tv -colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv
 video h264-full-range.mp4     video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -vf scale=out_range=pc -color_range pc -pix_fmt yuvj420p
-video hevc-10-bit-hlg.mov     video/quicktime mov 320x180 1000 hevc aac 0 30 "${x265[@]}" -tag:v hvc1 -pix_fmt yuv420p10le -vf scale=out_color_matrix=bt2020:out_range=tv -colorspace bt2020nc -color_primaries bt2020 -color_trc arib-std-b67 -color_range tv "${aac[@]}"
+COLOURS=$hlg SHOWN=toned video hevc-10-bit-hlg.mov video/quicktime mov 320x180 1000 hevc aac 0 30 "${x265[@]}" -tag:v hvc1 "${bt2020[@]}" -color_trc arib-std-b67 "${aac[@]}"
+COLOURS=$pq SHOWN=toned video hevc-10-bit-pq.mp4 video/mp4 mp4 320x180 1000 hevc - 0 25 "${x265[@]}" -tag:v hvc1 "${bt2020[@]}" -color_trc smpte2084
+COLOURS=$pq SHOWN=toned video hevc-10-bit-pq.mkv video/x-matroska mkv 320x180 1000 hevc - 0 25 "${x265[@]}" "${bt2020[@]}" -color_trc smpte2084
+COLOURS=$pq SHOWN=toned video hevc-10-bit-pq-in-bitstream.mp4 video/mp4 mp4 320x180 1000 hevc - 0 25 "${x265[@]}:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc:range=limited" -tag:v hvc1 -pix_fmt yuv420p10le -vf scale=out_color_matrix=bt2020:out_range=tv,setparams=colorspace=unknown
+SHOWN=hole video prores-4444-transparent.mov video/quicktime mov 320x180 1000 prores - 0 25 -c:v prores_ks -profile:v 4 -alpha_bits 16 -pix_fmt yuva444p10le -vf "format=yuva444p10le,geq=lum='lum(X,Y)':cb='cb(X,Y)':cr='cr(X,Y)':a='if(lt(X,W/2)*lt(Y,H/2),0,1023)'"
+video prores-4444.mov         video/quicktime mov 320x180 1000 prores - 0 25 -c:v prores_ks -profile:v 4 -alpha_bits 16 -pix_fmt yuva444p10le
+video h264-interlaced.mp4     video/mp4 mp4 320x180 1000 h264 - 0 25 -vf fps=50,tinterlace=mode=interleave_top,setfield=tff "${x264[@]}" -flags +ilme+ildct
+video h264-interlaced.mkv     video/x-matroska mkv 320x180 1000 h264 - 0 25 -vf fps=50,tinterlace=mode=interleave_bottom,setfield=bff "${x264[@]}" -flags +ilme+ildct
 video vp9-alpha.webm          video/webm webm 320x180 1000 vp9 - 0 25 "${vp9[@]}" -pix_fmt yuva420p -auto-alt-ref 0
 video mpeg2-interlaced.ts     video/mp2t mpegts 320x180 1000 mpeg2video mp2 0 25 -vf fps=50,tinterlace=mode=interleave_top,setfield=tff -c:v mpeg2video -flags +ilme+ildct -b:v 1M -c:a mp2
 
@@ -195,6 +235,9 @@ video h264-audio-first.mp4    video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 1:a 
 INPUT=$cover video h264-cover-art.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 0:v -map 1:a -map 2:v -c:v:0 libx264 -c:v:1 copy -disposition:v:1 attached_pic "${aac[@]}"
 video h264-cover-art.mkv      video/x-matroska mkv 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -attach "$cover" -metadata:s:t mimetype=image/jpeg -metadata:s:t filename=cover.jpg
 video h264-timecode.mov       video/quicktime mov 320x180 1000 h264 pcm_s16le 0 25 "${x264[@]}" -timecode 01:00:00:00 -c:a pcm_s16le
+video h264-two-videos.mp4     video/mp4 mp4 320x180 1000 h264 aac 0 25 -filter_complex '[0:v]negate[n]' -map 0:v -map 1:a -map '[n]' "${x264[@]}" "${aac[@]}"
+video h264-fragmented-two-videos.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 -filter_complex '[0:v]split[v][w];[w]negate[n]' -map '[v]' -map 1:a -map '[n]' "${x264[@]}" -g 5 "${aac[@]}" -movflags +empty_moov+frag_keyframe
+video h264-hints.mp4          video/mp4 mp4 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -movflags +rtphint
 
 # Other codecs and containers
 video hevc-hvc1.mp4           video/mp4 mp4 320x180 1000 hevc aac 0 25 "${x265[@]}" -tag:v hvc1 "${aac[@]}" -movflags +faststart
@@ -204,6 +247,7 @@ video av1.mp4                 video/mp4 mp4 320x180 1000 av1 opus 0 25 "${av1[@]
 video vp9.mp4                 video/mp4 mp4 320x180 1000 vp9 - 0 25 "${vp9[@]}"
 video mpeg4.mp4               video/mp4 mp4 320x180 1000 mpeg4 aac 0 25 -c:v mpeg4 -b:v 500k "${aac[@]}"
 video prores.mov              video/quicktime mov 320x180 1000 prores pcm_s16le 0 24 -c:v prores_ks -profile:v 0 -pix_fmt yuv422p10le -c:a pcm_s16le
+LARGE=yes video mjpeg-co64.mov video/quicktime mov 320x180 1000 mjpeg - 0 25 -c:v mjpeg -q:v 8 -pix_fmt yuvj420p
 video mjpeg.mov               video/quicktime mov 320x180 1000 mjpeg - 0 25 -c:v mjpeg -q:v 8 -pix_fmt yuvj420p
 video h263.3gp                video/3gpp 3gp 176x144 1000 h263 aac 0 29.97 -c:v h263 -b:v 200k "${aac[@]}"
 video h264.3gp                video/3gpp 3gp 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"

@@ -194,8 +194,8 @@ def cases(files):
     yield "mov", "raw-many", "ten raw pictures of 100 MB", picture_movie("raw ", 5900, 5900, bytes(5900 * 5900 * 3), samples=10)
     size = ["-f", "lavfi", "-i", "testsrc=s=8192x4320:r=10:d=0.3", "-pix_fmt", "yuv420p"]
     yield "mp4", "h264-8k", "H.264 keyframes of 8192x4320", files.encode(*size, "-c:v", "libx264", "-preset", "ultrafast", "-g", "1", "-threads", "1", "-f", "mp4")
-    size = ["-f", "lavfi", "-i", "color=c=red:s=16384x8640:r=1:d=1", "-pix_fmt", "yuvj420p"]
-    yield "mov", "mjpeg-16k", "a real MJPEG of 16384x8640", files.encode(*size, "-frames:v", "1", "-c:v", "mjpeg", "-threads", "1", "-f", "mov")
+    size = ["-f", "lavfi", "-i", "color=c=red:s=8192x8192:r=1:d=1", "-pix_fmt", "yuvj420p"]
+    yield "mov", "mjpeg-8192", "a real MJPEG of 8192x8192", files.encode(*size, "-frames:v", "1", "-c:v", "mjpeg", "-threads", "1", "-f", "mov")
 
 
 def make(files):
