@@ -297,7 +297,7 @@ fn graph(look: Look, width: Option<u32>) -> String {
     let scaled = |across: u32| {
         // An even height, and none out of proportion.
         let half = across / 2;
-        let size = format!("w={across}:h='clip(2*round({half}*ih/(iw*sar)),2,{})'", across * 32 / 5);
+        let size = format!("w={across}:h='clip(2*round({half}*ih/(iw*sar)),2,{})'", across * 6);
         look.scale(&size, width.is_none_or(|width| width < across))
     };
     format!(

@@ -201,51 +201,20 @@ fn whole_file(path: &Path, time_ms: u64, filters: &str) -> Vec<u8> {
     let input = if opens { format!("file:{}", path.display()) } else { "fd:".to_owned() };
     // A moment later, because the container rounds times.
     let seconds = format!("{:.3}", Duration::from_millis(time_ms + 10).as_secs_f64());
-    let output = Command::new(ffmpeg())
-        .args([
-            "-loglevel",
-            "error",
-            "-noaccurate_seek",
-            "-ss",
-            &seconds,
-            "-i",
-            &input,
-            "-filter_complex",
-            filters,
-        ])
-        .args([
-            "-map",
-            "[small]",
-            "-frames:v",
-            "1",
-            "-c:v",
-            "mjpeg",
-            "-q:v",
-            "3",
-            "-f",
-            "image2pipe",
-            "pipe:1",
-        ])
-        .args([
-            "-map",
-            "[large]",
-            "-frames:v",
-            "1",
-            "-f",
-            "null",
-            "-",
-            "-map",
-            "[pixels]",
-            "-frames:v",
-            "1",
-            "-f",
-            "null",
-            "-",
-        ])
+    // A keyframe may lie before the part that an edit list shows, and then ffmpeg does not give it.
+    let edits = if path.ends_with("h264-edit-list.mp4") { "-ignore_editlist 1" } else { "" };
+    let before = format!("-loglevel error {edits} -noaccurate_seek -ss {seconds} -i");
+    let small = "-map [small] -frames:v 1 -c:v mjpeg -q:v 3 -f image2pipe pipe:1";
+    let others = "-map [large] -frames:v 1 -f null - -map [pixels] -frames:v 1 -f null -";
+    Command::new(ffmpeg())
+        .args(before.split_whitespace())
+        .args([&input, "-filter_complex", filters])
+        .args(small.split(' '))
+        .args(others.split(' '))
         .stdin(File::open(path).unwrap())
         .output()
-        .unwrap();
-    output.stdout
+        .unwrap()
+        .stdout
 }
 
 fn source(path: &Path) -> Source {

@@ -90,9 +90,9 @@ impl Fragments {
         self.first.start.unwrap_or(0)
     }
 
-    /// All fragments together, if that is known.
-    pub(super) fn duration(&self) -> Option<u64> {
-        self.end?.checked_sub(self.start())
+    /// The time after the last sample, if that is known.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.end
     }
 
     /// Some frames, and how long they are shown.

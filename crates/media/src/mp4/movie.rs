@@ -10,7 +10,7 @@ use super::fragments::Fragments;
 use super::headers::{Movie, edits, media_header, track_header};
 use super::moof::Defaults;
 use super::tables::Tables;
-use super::timing::to_ms;
+use super::timing::{Timing, to_ms};
 use super::{Opened, Samples, Track, wrap};
 use crate::index::{Error, HEAD};
 use crate::source::Source;
@@ -54,7 +54,7 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     }
     let media = video.ok_or(Error::NoVideo)?;
     let mvex = find(&boxes, *b"mvex");
-    let (mut facts, track) = media.track(&mut reader, &moov, mvhd, mvex, &mut movie).await?;
+    let (mut facts, track) = media.track(&mut reader, &moov, mvhd, mvex, &movie).await?;
     facts.audio_codec = audio.map(str::to_owned);
     Ok((facts, track))
 }
@@ -129,7 +129,7 @@ impl Media {
         moov: &Header,
         mvhd: &Header,
         mvex: Option<&Header>,
-        movie: &mut Movie,
+        movie: &Movie,
     ) -> Result<Opened, Error> {
         let need = |header: Option<&Header>| header.cloned().ok_or(Error::Unknown("a track without a part"));
         let stbl = self.stbl(reader, false).await?;
@@ -150,24 +150,8 @@ impl Media {
         }
 
         let tables = Tables::open(reader, &stbl).await?;
-        let mut frames = tables.count;
-        let mut media_duration = timing.media_duration;
         let description = tables.description;
-        let samples = match mvex {
-            Some(mvex) if tables.count == 0 => {
-                let (defaults, duration) = extends(reader, mvex, track_id).await?;
-                movie.duration = movie.duration.max(duration);
-                let fragments =
-                    Fragments::open(reader, moov.body.end, track_id, timing.scale, defaults).await?;
-                (frames, media_duration) = fragments.rate();
-                timing.media_duration = fragments.duration().unwrap_or(timing.media_duration);
-                timing.skipped = fragments.start();
-                timing.media_duration = timing.media_duration.saturating_add(timing.skipped);
-                Samples::Fragments(fragments)
-            }
-            _ if tables.count == 0 => return Err(Error::Unknown("a video track without samples")),
-            _ => Samples::Tables(tables),
-        };
+        let (samples, length) = samples(reader, tables, &mut timing, track_id, moov, mvex, movie).await?;
 
         let mut entries = reader.body(&stsd, MAX_BODY).await?;
         let nth = usize::try_from(description).unwrap_or(usize::MAX).saturating_sub(1);
@@ -180,14 +164,8 @@ impl Media {
             return Err(Error::Unknown("encrypted"));
         }
         let mut facts = facts(&picture, rotation);
-        facts.frame_rate = frame_rate(frames, media_duration, timing.scale);
-        facts.duration_ms = match &samples {
-            _ if movie.duration > 0 => Some(to_ms(movie.duration, movie.scale)),
-            Samples::Fragments(fragments) => {
-                fragments.duration().map(|duration| to_ms(duration, timing.scale))
-            }
-            Samples::Tables(_) => Some(to_ms(timing.media_duration, timing.scale)),
-        };
+        facts.frame_rate = frame_rate(length.frames, length.shown, timing.scale);
+        facts.duration_ms = length.ms;
         let whole = |header: &Header| reader.read(header.place(), MAX_BODY + 16);
         let boxes = wrap::Boxes {
             mvhd: whole(mvhd).await?,
@@ -199,6 +177,59 @@ impl Media {
         };
         Ok((facts, Track { timing, boxes, samples }))
     }
+}
+
+/// How long the video is.
+struct Length {
+    ms: Option<u64>,
+    /// Some of the frames, and how long they are shown.
+    frames: u64,
+    shown: u64,
+}
+
+/// Decides where the samples are listed: by the tables in `moov`, or by fragments after it, or by both:
+/// then the tables have only the first moments.
+async fn samples(
+    reader: &mut Reader<'_>,
+    tables: Tables,
+    timing: &mut Timing,
+    track_id: u32,
+    moov: &Header,
+    mvex: Option<&Header>,
+    movie: &Movie,
+) -> Result<(Samples, Length), Error> {
+    let has_tables = tables.count > 0;
+    if let Some(mvex) = mvex {
+        let (defaults, declared) = extends(reader, mvex, track_id).await?;
+        match Fragments::open(reader, moov.body.end, track_id, timing.scale, defaults).await {
+            Ok(fragments) => {
+                let start = if has_tables { 0 } else { fragments.start() };
+                let declared = declared.max(if has_tables { 0 } else { movie.duration });
+                let end = fragments.end();
+                timing.skipped = start;
+                timing.media_duration = end.unwrap_or(timing.media_duration.saturating_add(start));
+                let ms = match end {
+                    _ if declared > 0 => Some(to_ms(declared, movie.scale)),
+                    Some(end) => Some(to_ms(end.saturating_sub(start), timing.scale)),
+                    None => None,
+                };
+                let (frames, shown) = fragments.rate();
+                return Ok((Samples::Fragments(fragments), Length { ms, frames, shown }));
+            }
+            Err(Error::Unknown(_)) if has_tables => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if !has_tables {
+        return Err(Error::Unknown("a video track without samples"));
+    }
+    let (duration, scale) = match movie.duration {
+        0 => (timing.media_duration, timing.scale),
+        duration => (duration, movie.scale),
+    };
+    let ms = Some(to_ms(duration, scale));
+    let length = Length { ms, frames: tables.count, shown: timing.media_duration };
+    Ok((Samples::Tables(tables), length))
 }
 
 fn facts(picture: &Picture, rotation: u16) -> Facts {
