@@ -1,6 +1,6 @@
 //! Code points of colour (ITU-T H.273), as the containers write them.
 
-/// `FFmpeg`'s name of the transfer characteristics.
+/// `FFmpeg`'s name of the transfer characteristics (H.273, table 3).
 pub(crate) fn transfer_name(code: u64) -> Option<&'static str> {
     Some(match code {
         1 => "bt709",
@@ -9,10 +9,15 @@ pub(crate) fn transfer_name(code: u64) -> Option<&'static str> {
         6 => "smpte170m",
         7 => "smpte240m",
         8 => "linear",
+        9 => "log100",
+        10 => "log316",
+        11 => "iec61966-2-4",
+        12 => "bt1361e",
         13 => "iec61966-2-1",
         14 => "bt2020-10",
         15 => "bt2020-12",
         16 => "smpte2084",
+        17 => "smpte428",
         18 => "arib-std-b67",
         _ => return None,
     })

@@ -104,7 +104,7 @@ fn transfer(colour: &str) -> Option<&str> {
 }
 
 /// Turns stored dimensions into those of the picture as it is shown.
-fn square_pixels(facts: &mut Facts, sar: f64) {
+pub(crate) fn square_pixels(facts: &mut Facts, sar: f64) {
     let (Some(width), Some(height)) = (facts.width, facts.height) else { return };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both are pictures' sizes")]
     let width = (f64::from(width) * sar).round() as u32;

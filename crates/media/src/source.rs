@@ -116,6 +116,11 @@ impl Source {
         Ok(bytes.slice(..len))
     }
 
+    /// What is kept from `offset` on, without a request.
+    pub(crate) fn kept(&self, offset: u64) -> Bytes {
+        self.state().kept_at(offset)
+    }
+
     /// The bytes of a range, without keeping them, because a frame is read once.
     ///
     /// # Errors
@@ -226,6 +231,8 @@ mod tests {
         let source = source(10_000);
         assert_eq!(source.read_ahead(100, 8, 500).await.unwrap(), pattern(100..108));
         assert_eq!(source.read(200..600).await.unwrap(), pattern(200..600));
+        assert_eq!(source.kept(590), pattern(590..600));
+        assert_eq!(source.kept(600), Bytes::new());
         assert_eq!(source.stats(), Stats { requests: 1, bytes: 500 });
     }
 

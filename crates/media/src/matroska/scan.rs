@@ -1,0 +1,147 @@
+//! Keyframes and the duration of a file without Cues or Duration, as a browser records it and a program
+//! that was stopped leaves it: Clusters are found by their identifier (RFC 9559, section 25.1).
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::try_join;
+
+use super::clusters::{self, Blocks};
+use super::cues::{middles, spread};
+use super::ebml::{self, id};
+use super::window::Window;
+use super::{Track, ticks_to_ms};
+use crate::index::{Error, Keyframe};
+use crate::source::{self, Source, in_parallel};
+
+/// Up to this size everything is read at once: places in a smaller file would take as much.
+const WHOLE: u64 = 8 << 20;
+/// What is read in search of a Cluster: this much, then up to as much.
+const WINDOWS: [u64; 2] = [256 << 10, 1 << 20];
+/// Clusters may be larger. If only a few places are searched, there is more to spend on each.
+const LARGE: u64 = 4 << 20;
+const FEW: usize = 16;
+/// More places could pass the limit of the source.
+const MANY: usize = 100;
+/// What the first read takes on the way from a Cluster to a keyframe. All together take half of what the search
+/// for the Cluster may.
+const STEP: u64 = 128 << 10;
+/// No recording is longer: such a timestamp is a picture's bytes.
+const TIME_MAX: u64 = 30 * 24 * 3600 * 1000;
+
+impl Track {
+    /// Keyframes, by walking a small file, or from places that are spread evenly over a large one.
+    pub(super) async fn scan(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
+        let clusters = self.clusters..self.segment.end;
+        let len = clusters.end.saturating_sub(clusters.start);
+        if len <= WHOLE {
+            return Ok(self.walk(source, clusters, n).await?);
+        }
+        let n = n.min(MANY);
+        let most = if n <= FEW { LARGE } else { WINDOWS[1] };
+        let probes: Vec<_> = middles(len, n)
+            .map(|offset| self.probe(source, clusters.start + offset..clusters.end, most))
+            .collect();
+        let (first, found) = try_join(self.first(source, clusters.start), in_parallel(probes)).await?;
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        // The first one stands for the probes that found nothing.
+        if found.len() < n {
+            found.extend(first);
+        }
+        found.sort_by_key(|keyframe| keyframe.time_ms);
+        found.dedup();
+        Ok(found)
+    }
+
+    async fn walk(
+        &self,
+        source: &Source,
+        range: Range<u64>,
+        n: usize,
+    ) -> Result<Vec<Keyframe>, source::Error> {
+        let bytes = source.read(range.clone()).await?;
+        let window = Window::new(source, 0, 0, 0).over(range.start, bytes);
+        let mut blocks = Blocks::new(self, window, range.start);
+        let mut all = Vec::new();
+        while let Some(block) = blocks.next_key().await? {
+            all.extend(self.keyframe(block));
+        }
+        all.sort_by_key(|keyframe| keyframe.time_ms);
+        let times: Vec<_> = all.iter().map(|keyframe| keyframe.time_ms).collect();
+        let duration = self.duration_ms.or(times.last().copied()).unwrap_or(0);
+        Ok(spread(&times, duration, n).into_iter().filter_map(|i| all.get(i).cloned()).collect())
+    }
+
+    /// The first keyframe behind the first Cluster that starts in a range.
+    async fn probe(
+        &self,
+        source: &Source,
+        range: Range<u64>,
+        most: u64,
+    ) -> Result<Option<Keyframe>, source::Error> {
+        let mut read = BytesMut::new();
+        for window in [WINDOWS[0], WINDOWS[1], most] {
+            let at = range.start + read.len() as u64;
+            let end = range.start.saturating_add(window).min(range.end);
+            // Not kept: it would displace the index.
+            read.extend_from_slice(&source.fetch(at..end).await?);
+            let found = self.clusters(&read).next();
+            if let Some(found) = found {
+                let start = range.start + found as u64;
+                let window = Window::new(source, STEP, most / 2, most / 2).over(range.start, read.freeze());
+                let block = Blocks::new(self, window, start).next_key().await?;
+                return Ok(block.and_then(|block| self.keyframe(block)));
+            }
+            if end == range.end {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where Clusters seem to start in some bytes.
+    fn clusters<'a>(&self, bytes: &'a [u8]) -> impl DoubleEndedIterator<Item = usize> + 'a {
+        let latest =
+            self.duration_ms.map_or(TIME_MAX, |duration| duration.saturating_add(duration / 8 + 60_000));
+        let scale = self.scale;
+        let id = id::CLUSTER.to_be_bytes();
+        let starts = (0..bytes.len()).filter(move |at| bytes[*at] == id[0] && bytes[*at..].starts_with(&id));
+        starts.filter(move |at| {
+            ebml::head(&bytes[*at..])
+                .and_then(|head| clusters::timestamp(&bytes[at + head.len..]))
+                .and_then(|time| ticks_to_ms(time, scale))
+                .is_some_and(|time| time <= latest)
+        })
+    }
+
+    /// The end of the last block in a file that does not say how long it is. A frame of the track takes
+    /// `frame` milliseconds.
+    pub(super) async fn end(&self, source: &Source, frame: u64) -> Result<Option<u64>, source::Error> {
+        for window in WINDOWS {
+            let start = self.segment.end.saturating_sub(window).max(self.clusters);
+            let bytes = source.read(start..self.segment.end).await?;
+            if let Some(found) = self.clusters(&bytes).next_back() {
+                return self.latest(source, start, bytes.clone(), found, frame).await;
+            }
+        }
+        Ok(None)
+    }
+
+    async fn latest(
+        &self,
+        source: &Source,
+        start: u64,
+        bytes: Bytes,
+        found: usize,
+        frame: u64,
+    ) -> Result<Option<u64>, source::Error> {
+        let window = Window::new(source, 0, 0, 0).over(start, bytes);
+        let mut blocks = Blocks::new(self, window, start + found as u64);
+        let mut last = None;
+        while let Some(block) = blocks.next().await? {
+            let shown = if block.track == self.number { frame } else { 0 };
+            last = last.max(ticks_to_ms(block.time, self.scale).map(|time| time.saturating_add(shown)));
+        }
+        Ok(last)
+    }
+}

@@ -1,0 +1,134 @@
+//! What the Tracks element says (RFC 9559, section 5.1.4).
+
+use bytes::Bytes;
+use upreel_core::video::Facts;
+
+use super::codecs;
+use super::ebml::{self, child, children, id};
+use crate::{colour, report};
+
+/// The tracks that matter.
+#[derive(Debug, Default)]
+pub(super) struct Tracks {
+    /// The first video track that may be played, else the first one.
+    pub(super) video: Option<Video>,
+    /// The first audio codec that is known.
+    pub(super) audio: Option<&'static str>,
+}
+
+/// A video track.
+#[derive(Debug)]
+pub(super) struct Video {
+    pub(super) number: u64,
+    /// The whole `TrackEntry` element, as it is in the file.
+    pub(super) entry: Bytes,
+    /// Nanoseconds of a frame.
+    pub(super) frame: Option<u64>,
+    /// All but the duration and the audio.
+    pub(super) facts: Facts,
+    enabled: bool,
+}
+
+/// Reads the data of a Tracks element.
+pub(super) fn parse(bytes: &Bytes) -> Tracks {
+    let mut tracks = Tracks::default();
+    for entry in children(bytes).filter(|child| child.id == id::TRACK_ENTRY) {
+        match uint(entry.data, id::TRACK_TYPE) {
+            Some(1) if tracks.video.as_ref().is_none_or(|video| !video.enabled) => {
+                let video = video(entry.data, bytes.slice_ref(entry.all));
+                if tracks.video.is_none() || video.as_ref().is_some_and(|video| video.enabled) {
+                    tracks.video = video;
+                }
+            }
+            Some(2) if tracks.audio.is_none() => {
+                let bits = child(entry.data, id::AUDIO).and_then(|audio| uint(audio, id::BIT_DEPTH));
+                tracks.audio = codec(entry.data).and_then(|codec| codecs::audio(codec, bits));
+            }
+            _ => {}
+        }
+    }
+    tracks
+}
+
+fn video(data: &[u8], entry: Bytes) -> Option<Video> {
+    let number = uint(data, id::TRACK_NUMBER).filter(|number| *number > 0)?;
+    let private = child(data, id::CODEC_PRIVATE).unwrap_or_default();
+    let frame = uint(data, id::DEFAULT_DURATION).filter(|frame| *frame > 0);
+    let mut facts = Facts {
+        frame_rate: frame.and_then(rate),
+        video_codec: codecs::video(codec(data)?, private).map(Into::into),
+        ..Facts::default()
+    };
+    let settings = child(data, id::VIDEO).unwrap_or_default();
+    let colour = child(settings, id::COLOUR).unwrap_or_default();
+    let transfer = uint(colour, id::TRANSFER_CHARACTERISTICS).and_then(colour::transfer_name);
+    facts.color_transfer = transfer.map(Into::into);
+    facts.rotation = Some(rotation(child(settings, id::PROJECTION).unwrap_or_default()));
+    picture(settings, &mut facts);
+    let enabled = uint(data, id::FLAG_ENABLED) != Some(0);
+    Some(Video { number, entry, frame, facts, enabled })
+}
+
+fn codec(data: &[u8]) -> Option<&str> {
+    child(data, id::CODEC_ID).and_then(ebml::text)
+}
+
+/// Frames per second; three decimals are what nanoseconds leave of 30000/1001.
+#[expect(clippy::cast_precision_loss, reason = "such a length is no frame's")]
+fn rate(frame: u64) -> Option<f64> {
+    let rate = (1e12 / frame as f64).round() / 1000.0;
+    (rate > 0.0 && rate <= 1000.0).then_some(rate)
+}
+
+/// Clockwise degrees. A flat picture may be rolled counterclockwise, and turned over by a yaw of half a turn
+/// before (section 5.1.4.1.28.41 and following); spheres are shown as they are stored.
+fn rotation(projection: &[u8]) -> u16 {
+    let pose = |id| child(projection, id).and_then(ebml::float).unwrap_or_default();
+    let (yaw, pitch) = (pose(id::PROJECTION_POSE_YAW), pose(id::PROJECTION_POSE_PITCH));
+    let over = (yaw.abs() - 180.0).abs() < 0.5;
+    if uint(projection, id::PROJECTION_TYPE).unwrap_or(0) != 0 || pitch != 0.0 || (yaw != 0.0 && !over) {
+        return 0;
+    }
+    let roll = pose(id::PROJECTION_POSE_ROLL);
+    let quarters = (if over { roll } else { -roll } / 90.0).round().rem_euclid(4.0);
+    [0, 90, 180, 270].into_iter().find(|angle| (quarters * 90.0 - f64::from(*angle)).abs() < 1.0).unwrap_or(0)
+}
+
+/// The size as shown: what is cropped is left out, and pixels are made square (section 5.1.4.1.28).
+fn picture(settings: &[u8], facts: &mut Facts) {
+    let size = |id| uint(settings, id).and_then(|size| u32::try_from(size).ok());
+    let cropped = |pixels, before, after| {
+        let (before, after) = (size(before).unwrap_or(0), size(after).unwrap_or(0));
+        size(pixels)?.checked_sub(before)?.checked_sub(after).filter(|left| *left > 0)
+    };
+    let width = cropped(id::PIXEL_WIDTH, id::PIXEL_CROP_LEFT, id::PIXEL_CROP_RIGHT);
+    let height = cropped(id::PIXEL_HEIGHT, id::PIXEL_CROP_TOP, id::PIXEL_CROP_BOTTOM);
+    let (Some(width), Some(height)) = (width, height) else { return };
+    (facts.width, facts.height) = (Some(width), Some(height));
+    let unit = uint(settings, id::DISPLAY_UNIT).unwrap_or(0);
+    let shown = |id, pixels| size(id).or((unit == 0).then_some(pixels)).filter(|shown| *shown > 0);
+    let mut sar = 1.0;
+    // Pixels, lengths or a ratio: only the shape matters. Unit 4 is unknown.
+    if unit < 4
+        && let Some(across) = shown(id::DISPLAY_WIDTH, width)
+        && let Some(down) = shown(id::DISPLAY_HEIGHT, height)
+    {
+        // That is the size of one of the two pictures of a stereo pair; the pixels are of both.
+        let (side_by_side, stacked) = match uint(settings, id::STEREO_MODE) {
+            Some(1 | 8 | 9 | 11) => (2.0, 1.0),
+            Some(2 | 3 | 6 | 7) => (1.0, 2.0),
+            _ => (1.0, 1.0),
+        };
+        let (across, down) = (f64::from(across) * side_by_side, f64::from(down) * stacked);
+        sar = across * f64::from(height) / (down * f64::from(width));
+    }
+    // No camera has such pixels.
+    if !(0.01..=100.0).contains(&sar) {
+        sar = 1.0;
+    }
+    report::square_pixels(facts, sar);
+}
+
+fn uint(bytes: &[u8], id: u32) -> Option<u64> {
+    child(bytes, id).and_then(ebml::uint)
+}

@@ -1,0 +1,113 @@
+//! A file that holds some keyframes of one track (RFC 9559, section 4).
+
+use bytes::Bytes;
+
+use super::Track;
+use super::clusters::Header;
+use super::ebml::{id, put, put_head, vint};
+use super::layout::DocType;
+
+/// How long each is shown, in milliseconds.
+const SHOWN: u64 = 1000;
+
+impl Track {
+    /// See [`Index::wrap`](crate::Index::wrap).
+    pub(crate) fn wrap(&self, samples: Vec<Bytes>) -> Vec<Bytes> {
+        let clusters = samples.into_iter().zip(0..).filter_map(|(block, i)| cluster(i * SHOWN, &block));
+        let clusters: Vec<_> = clusters.flatten().collect();
+        let mut pieces = vec![self.header(clusters.iter().map(Bytes::len).sum())];
+        pieces.extend(clusters);
+        pieces
+    }
+
+    /// What comes before `clusters` bytes of Clusters.
+    fn header(&self, clusters: usize) -> Bytes {
+        let doc_type: &[u8] = match self.doc_type {
+            DocType::Matroska => b"matroska",
+            DocType::Webm => b"webm",
+        };
+        let mut ebml = Vec::new();
+        put(&mut ebml, id::EBML_VERSION, &[1]);
+        put(&mut ebml, id::EBML_READ_VERSION, &[1]);
+        put(&mut ebml, id::DOC_TYPE, doc_type);
+        put(&mut ebml, id::DOC_TYPE_VERSION, &[4]);
+        put(&mut ebml, id::DOC_TYPE_READ_VERSION, &[2]);
+
+        let mut segment = Vec::new();
+        let mut info = Vec::new();
+        put(&mut info, id::TIMESTAMP_SCALE, &1_000_000u32.to_be_bytes());
+        put(&mut segment, id::INFO, &info);
+        // As it is: it has what the decoder needs, and the shape, the colours and the rotation.
+        put(&mut segment, id::TRACKS, &self.entry);
+
+        let mut out = Vec::new();
+        put(&mut out, id::EBML, &ebml);
+        put_head(&mut out, id::SEGMENT, segment.len() + clusters);
+        out.extend(segment);
+        out.into()
+    }
+}
+
+/// The start of a Cluster, and the frame of its only block; `None` if there is no frame.
+fn cluster(time: u64, block: &Bytes) -> Option<[Bytes; 2]> {
+    let header = Header::parse(block)?;
+    let frame = first_frame(block.slice(header.len..), header.flags)?;
+    let track = block.get(..header.len - 3)?;
+
+    let mut out = Vec::new();
+    let block_len = header.len + frame.len();
+    let mut group = Vec::new();
+    put(&mut group, id::BLOCK_DURATION, &SHOWN.to_be_bytes());
+    // A block in a group without a ReferenceBlock is a keyframe (section 10.1).
+    put_head(&mut group, id::BLOCK, block_len);
+    group.extend(track);
+    // No relative time, no flags.
+    group.extend([0, 0, 0]);
+    let group_len = group.len() + frame.len();
+
+    let mut start = Vec::new();
+    put(&mut start, id::TIMESTAMP, &time.to_be_bytes());
+    put_head(&mut start, id::BLOCK_GROUP, group_len);
+    put_head(&mut out, id::CLUSTER, start.len() + group_len);
+    out.extend(start);
+    out.extend(group);
+    Some([out.into(), frame])
+}
+
+/// The first frame of a block that may hold several (section 10.3): a keyframe is to give one picture.
+fn first_frame(data: Bytes, flags: u8) -> Option<Bytes> {
+    if flags & 0x06 == 0 {
+        return (!data.is_empty()).then_some(data);
+    }
+    let frames = usize::from(*data.first()?) + 1;
+    let mut at = 1;
+    let mut size = None;
+    match flags & 0x06 {
+        // Xiph: a size is a sum of bytes up to one that is not 255; the last frame takes what is left.
+        0x02 => {
+            for _ in 1..frames {
+                let mut sum = 0;
+                loop {
+                    let byte = *data.get(at)?;
+                    (at, sum) = (at + 1, sum + usize::from(byte));
+                    if byte != 255 {
+                        break;
+                    }
+                }
+                size = size.or(Some(sum));
+            }
+        }
+        // EBML: the first size, then differences; the last frame takes what is left.
+        0x06 => {
+            for _ in 1..frames {
+                let (value, len) = vint(data.get(at..)?)?;
+                at += len;
+                size = size.or(usize::try_from(value).ok());
+            }
+        }
+        // All of one size.
+        _ => size = Some((data.len() - 1) / frames),
+    }
+    let end = size.map_or(Some(data.len()), |size| at.checked_add(size))?;
+    (at < end && end <= data.len()).then(|| data.slice(at..end))
+}
