@@ -81,11 +81,12 @@ pub(crate) async fn run(
         (Some(server), Some(source)) => child::run(run, server.run(source)).await,
         _ => child::run(run, pending::<()>()).await,
     };
-    let output = output.map_err(|error| {
-        Error::Fault(match error {
-            child::Error::Io(error) => Fault::new("run ffmpeg", &error),
-            child::Error::Deadline => Fault::new("run ffmpeg", &io::Error::other("killed at the deadline")),
-        })
+    let output = output.map_err(|error| match error {
+        child::Error::Io(error) => Error::Fault(Fault::new("run ffmpeg", &error)),
+        child::Error::Deadline => {
+            Error::Fault(Fault::new("run ffmpeg", &io::Error::other("killed at the deadline")))
+        }
+        child::Error::Report => Error::TooComplex,
     })?;
     if let Some(error) = server.and_then(|server| server.failure()) {
         return Err(error.into());

@@ -48,31 +48,39 @@ impl Frame {
     }
 }
 
-/// Brightness over a picture, from 0 to 255.
+/// Brightness and colours over a picture, from 0 to 255.
 struct Light {
     mean: f64,
+    /// Of the colours, so that a picture of one brightness is not taken for a flat one.
     deviation: f64,
-    /// In bits, of 64 steps of brightness.
+    /// Of the brightness in 64 steps, in bits.
     entropy: f64,
 }
 
 impl Light {
     fn of(pixels: &[u8]) -> Self {
         let mut steps = [0u32; 64];
-        let (mut sum, mut squares, mut count) = (0.0, 0.0, 0.0);
-        for [red, green, blue] in pixels.as_chunks::<3>().0 {
+        let (mut sums, mut squares, mut total, mut count) = ([0.0; 3], [0.0; 3], 0.0, 0.0);
+        for pixel in pixels.as_chunks::<3>().0 {
+            let [red, green, blue] = pixel.map(u32::from);
             // Rec. 601, in 256ths.
-            let luma = (77 * u32::from(*red) + 150 * u32::from(*green) + 29 * u32::from(*blue)) >> 8;
+            let luma = (77 * red + 150 * green + 29 * blue) >> 8;
             steps[(luma >> 2) as usize & 63] += 1;
-            let luma = f64::from(luma);
-            sum += luma;
-            squares += luma * luma;
+            total += f64::from(luma);
             count += 1.0;
+            for (i, value) in pixel.iter().enumerate() {
+                sums[i] += f64::from(*value);
+                squares[i] += f64::from(*value) * f64::from(*value);
+            }
         }
-        let share = steps.iter().filter(|n| **n > 0).map(|n| f64::from(*n) / count);
-        let entropy = share.map(|share| -share * share.log2()).sum();
-        let mean = sum / count;
-        Self { mean, deviation: (squares / count - mean * mean).max(0.0).sqrt(), entropy }
+        let variances =
+            sums.iter().zip(squares).map(|(sum, squares)| squares / count - (sum / count).powi(2));
+        let shares = steps.iter().filter(|n| **n > 0).map(|n| f64::from(*n) / count);
+        Self {
+            mean: total / count,
+            deviation: (variances.sum::<f64>() / 3.0).max(0.0).sqrt(),
+            entropy: shares.map(|share| -share * share.log2()).sum(),
+        }
     }
 
     fn score(&self) -> f64 {
@@ -81,7 +89,7 @@ impl Light {
     }
 
     fn is_dull(&self) -> bool {
-        self.deviation < 10.0 || self.entropy < 1.0 || self.mean < 16.0 || self.mean > 245.0
+        self.deviation < 10.0 || self.entropy < 0.8 || self.mean < 16.0 || self.mean > 245.0
     }
 }
 

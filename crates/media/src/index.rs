@@ -17,6 +17,9 @@ use crate::{matroska, mp4};
 /// What the first read of an object takes: often the whole index.
 pub const HEAD: u64 = 64 * 1024;
 
+/// A larger picture is left to ffmpeg, which reads it piece by piece; an uncompressed one in 4K has less.
+const MAX_KEYFRAME: u64 = 36 << 20;
+
 /// The index of one object.
 #[derive(Debug)]
 pub struct Index {
@@ -92,10 +95,15 @@ impl Index {
     /// # Errors
     /// See [`Error`].
     pub async fn keyframes(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
-        match &self.track {
-            Track::Mp4(track) => track.keyframes(source, n).await,
-            Track::Matroska(track) => track.keyframes(source, n).await,
-        }
+        let mut keyframes = match &self.track {
+            Track::Mp4(track) => track.keyframes(source, n).await?,
+            Track::Matroska(track) => track.keyframes(source, n).await?,
+        };
+        let size = source.size();
+        keyframes.retain(|Keyframe { place, .. }| {
+            place.start < place.end && place.end <= size && place.end - place.start <= MAX_KEYFRAME
+        });
+        Ok(keyframes)
     }
 
     /// A file that holds only these keyframes, as it is to be fed to ffmpeg, piece by piece. Each is shown

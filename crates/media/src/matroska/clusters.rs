@@ -11,8 +11,6 @@ use super::{Track, ticks_to_ms};
 use crate::index::Keyframe;
 use crate::source::{Error, Source};
 
-/// A larger picture is left to ffmpeg: an uncompressed one in 4K fits.
-const SAMPLE_MAX: u64 = 32 << 20;
 /// The start of a Cluster, or of a block, with what may surround it.
 const NEAR: u64 = 4096;
 /// What one keyframe may take when there is only the Cluster to start from.
@@ -223,9 +221,6 @@ impl Track {
     }
 
     pub(super) fn keyframe(&self, block: Block) -> Option<Keyframe> {
-        if block.place.end - block.place.start > SAMPLE_MAX {
-            return None;
-        }
         Some(Keyframe { time_ms: ticks_to_ms(block.time, self.scale)?, place: block.place })
     }
 }

@@ -124,8 +124,7 @@ impl Fragments {
             in_parallel(places.collect()).await?.into_iter().flatten().collect()
         };
         let keyframes = found.into_iter().filter_map(|fragment| fragment.keyframe);
-        let inside = keyframes.filter(|(_, place)| place.end <= source.size());
-        Ok(inside.map(|(time, place)| Keyframe { time_ms: timing.shown_at(time), place }).collect())
+        Ok(keyframes.map(|(time, place)| Keyframe { time_ms: timing.shown_at(time), place }).collect())
     }
 
     /// The fragment that begins at `offset` or shortly after.

@@ -17,8 +17,6 @@ const FULL: u64 = 8 << 20;
 const FEW: usize = 8;
 /// A request is worth so many bytes: with fewer for each keyframe, the tables of sizes and chunks are read whole.
 const REQUEST: u64 = 8 * 1024;
-/// A picture that is larger is refused; uncompressed 8K has less.
-const MAX_SAMPLE: u64 = 128 << 20;
 
 /// Entries of the same width, somewhere in the object.
 #[derive(Debug, Clone)]
@@ -278,7 +276,7 @@ impl Tables {
         Ok(runs)
     }
 
-    /// The bytes of a sample; `None` when they are not in the object.
+    /// The bytes of a sample; `None` when the tables do not have it.
     async fn place(&self, source: &Source, located: Located) -> Result<Option<Range<u64>>, Error> {
         let Some(chunks) = &self.chunks else { return Ok(None) };
         let Located { sample, chunk, first_in_chunk } = located;
@@ -301,8 +299,7 @@ impl Tables {
             }
         };
         let start = offset.saturating_add(before);
-        let inside = size > 0 && size <= MAX_SAMPLE && start.saturating_add(size) <= source.size();
-        Ok(inside.then(|| start..start + size))
+        Ok(start.checked_add(size).map(|end| start..end))
     }
 }
 
