@@ -23,8 +23,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
-use upreel_media::poster::{self, Error};
 use upreel_media::source::{Source, Stats};
+use upreel_media::{Error, poster};
 
 const DEADLINE: Duration = Duration::from_mins(1);
 /// As `Source` has them; what is over is refused before it is read.

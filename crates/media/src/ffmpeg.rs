@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use upreel_core::{Container, Fault};
 
 use crate::child::{self, CPU_SECONDS, Output, Run};
-use crate::poster::Error;
+use crate::error::Error;
 use crate::server::Server;
 use crate::source::Source;
 

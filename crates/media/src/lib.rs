@@ -7,6 +7,7 @@
 
 mod child;
 mod colour;
+mod error;
 mod ffmpeg;
 mod frame;
 pub mod index;
@@ -20,6 +21,7 @@ mod server;
 pub mod source;
 pub mod storyboard;
 
+pub use error::Error;
 pub use index::Index;
 pub use poster::Poster;
 pub use source::Source;

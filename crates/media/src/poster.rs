@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
-use upreel_core::objects::ReadError;
 use upreel_core::video::Facts;
 use upreel_core::{Container, Fault};
 
+use crate::error::Error;
 use crate::ffmpeg::{self, Input};
 use crate::frame::{Frame, SMALL};
-use crate::index::{self, HEAD, Index, Keyframe};
+use crate::index::{HEAD, Index, Keyframe};
 use crate::look::Look;
 use crate::report::{self, Report};
 use crate::source::{self, Source, in_parallel};
@@ -45,57 +45,6 @@ pub struct Poster {
     pub facts: Facts,
     /// Where the keyframes are, if the container's index could be read.
     pub index: Option<Index>,
-}
-
-/// Why there is no poster.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It is empty, or larger than is allowed.
-    #[error("{size} bytes, of at most {max}")]
-    Size {
-        /// Bytes.
-        size: u64,
-        /// The limit.
-        max: u64,
-    },
-    /// The bytes are of no known container.
-    #[error("not a video")]
-    Unsupported,
-    /// There is no moving picture in it.
-    #[error("no video stream")]
-    NoVideo,
-    /// It is damaged, or its codec is unknown.
-    #[error("unreadable: {0}")]
-    Unreadable(String),
-    /// It needs more time or reading than is allowed.
-    #[error("too complex")]
-    TooComplex,
-    /// The object is gone, or is another one now.
-    #[error("the object is gone or was replaced")]
-    Gone,
-    /// A fault of ours or of S3.
-    #[error(transparent)]
-    Fault(Fault),
-}
-
-impl From<source::Error> for Error {
-    fn from(error: source::Error) -> Self {
-        match error {
-            source::Error::Limit => Self::TooComplex,
-            source::Error::Read(ReadError::Gone) => Self::Gone,
-            source::Error::Read(ReadError::Fault(fault)) => Self::Fault(fault),
-        }
-    }
-}
-
-impl From<index::Error> for Error {
-    fn from(error: index::Error) -> Self {
-        match error {
-            index::Error::Source(error) => error.into(),
-            index::Error::NoVideo => Self::NoVideo,
-            index::Error::Unknown(why) => Self::Unreadable(why.to_owned()),
-        }
-    }
 }
 
 /// Makes the poster of `source` with the `ffmpeg` program, by `deadline`.

@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use upreel_core::Container;
 use upreel_core::video::Facts;
 
+use crate::error::Error;
 use crate::ffmpeg::{self, Input};
 use crate::index::{Index, Keyframe};
-use crate::poster::{Error, fetch};
+use crate::poster::fetch;
 use crate::source::Source;
 
 /// Tiles at most, and how many in a row then.

@@ -19,7 +19,7 @@ use upreel_core::objects::{Head, Replace, Written};
 use upreel_core::video::{Pictures, Record};
 use upreel_core::videos::{Claim, Finish};
 use upreel_core::{App, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
-use upreel_media::{Storyboard, poster};
+use upreel_media::{Error, Storyboard};
 
 use crate::event::Created;
 use crate::look::{Look, look};
@@ -106,8 +106,8 @@ impl Job<'_> {
         for _ in 0..CHANGES {
             match look(self.app, (self.key, self.id), &head, self.deadline).await {
                 Ok(look) => return self.succeed(look, head.size).await,
-                Err(poster::Error::Fault(fault)) => return Err(fault),
-                Err(poster::Error::Gone) => {}
+                Err(Error::Fault(fault)) => return Err(fault),
+                Err(Error::Gone) => {}
                 Err(error) => return self.fail(&failure(&error)).await,
             }
             // Not the object of the event any more. Its own event may be late or lost, so what is
@@ -189,8 +189,8 @@ impl Job<'_> {
 }
 
 /// What users are told.
-fn failure(error: &poster::Error) -> Failure {
-    use poster::Error::{Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
+fn failure(error: &Error) -> Failure {
+    use Error::{Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
     match error {
         Size { size: 0, .. } => Failure::new(Failure::EMPTY_FILE, "The file is empty."),
         Size { max, .. } => {

@@ -8,7 +8,7 @@ use upreel_core::objects::Head;
 use upreel_core::telemetry::{self, Unit};
 use upreel_core::{App, Fault, Key, VideoId};
 use upreel_media::source::Stats;
-use upreel_media::{Index, Poster, Source, Storyboard, poster, storyboard};
+use upreel_media::{Error, Index, Poster, Source, Storyboard, poster, storyboard};
 
 /// A storyboard is worth no longer wait; it reads at most a hundred keyframes.
 const STORYBOARD: Duration = Duration::from_mins(1);
@@ -28,10 +28,10 @@ pub(crate) async fn look(
     (key, id): (&Key, VideoId),
     head: &Head,
     deadline: Instant,
-) -> Result<Look, poster::Error> {
+) -> Result<Look, Error> {
     let max = app.config.max_upload_bytes;
     if head.size == 0 || head.size > max {
-        return Err(poster::Error::Size { size: head.size, max });
+        return Err(Error::Size { size: head.size, max });
     }
     let source = source(app, key, head);
     let start = Instant::now();
@@ -57,38 +57,38 @@ fn source(app: &App, key: &Key, head: &Head) -> Arc<Source> {
 }
 
 /// The storyboard, if there is one. A video is as good without it, so that no error but
-/// [`poster::Error::Gone`] is one of the video: then there is another object to be looked at.
+/// [`Error::Gone`] is one of the video: then there is another object to be looked at.
 async fn board(
     app: &App,
     id: VideoId,
     source: &Source,
     index: &Index,
     deadline: Instant,
-) -> Result<Option<Storyboard>, poster::Error> {
+) -> Result<Option<Storyboard>, Error> {
     let (start, before) = (Instant::now(), source.stats());
     let deadline = deadline.checked_sub(STORE).unwrap_or(start).min(start + STORYBOARD);
     let image = Key::StoryboardImage(id).file_name();
     let making = storyboard::make(source, index, &image, &app.config.ffmpeg, deadline);
     let made = timeout_at(deadline, making)
         .await
-        .unwrap_or_else(|late| Err(poster::Error::Fault(Fault::new("make the storyboard", &late))));
+        .unwrap_or_else(|late| Err(Error::Fault(Fault::new("make the storyboard", &late))));
     measure_storyboard(id, source, before, start, made.as_ref().err());
     match made {
         Ok(storyboard) => Ok(Some(storyboard)),
-        Err(poster::Error::Gone) => Err(poster::Error::Gone),
+        Err(Error::Gone) => Err(Error::Gone),
         Err(_) => Ok(None),
     }
 }
 
 /// Says what a poster cost, in the log and as metrics.
 #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
-fn measure_poster(id: VideoId, source: &Source, start: Instant, error: Option<&poster::Error>) {
+fn measure_poster(id: VideoId, source: &Source, start: Instant, error: Option<&Error>) {
     let Stats { bytes, requests } = source.stats();
     let (size, ms) = (source.size(), millis(start));
     match error {
         None => tracing::info!(videoId = %id, size, bytes, requests, ms, "poster made"),
         // Logged where the attempt ends.
-        Some(poster::Error::Fault(_)) => {}
+        Some(Error::Fault(_)) => {}
         Some(error) => tracing::warn!(videoId = %id, size, bytes, requests, ms, %error, "no poster"),
     }
     telemetry::metrics(
@@ -105,13 +105,7 @@ fn measure_poster(id: VideoId, source: &Source, start: Instant, error: Option<&p
 
 /// The same for a storyboard, beyond what the poster took.
 #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
-fn measure_storyboard(
-    id: VideoId,
-    source: &Source,
-    before: Stats,
-    start: Instant,
-    error: Option<&poster::Error>,
-) {
+fn measure_storyboard(id: VideoId, source: &Source, before: Stats, start: Instant, error: Option<&Error>) {
     let stats = source.stats();
     let (bytes, requests) = (stats.bytes - before.bytes, stats.requests - before.requests);
     let ms = millis(start);

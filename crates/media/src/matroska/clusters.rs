@@ -157,10 +157,11 @@ impl Header {
     }
 }
 
-/// The timestamp at the start of a Cluster's data. It comes first, but for a checksum and the like.
+/// The timestamp at the start of a Cluster's data. It comes first, but for a checksum and the like; no more of
+/// them are passed over, because this is asked of each place that looks like a Cluster.
 pub(super) fn timestamp(data: &[u8]) -> Option<u64> {
     let early = [id::CRC_32, id::VOID, id::POSITION, id::PREV_SIZE];
-    let first = children(data).find(|child| !early.contains(&child.id))?;
+    let first = children(data).take(8).find(|child| !early.contains(&child.id))?;
     ebml::uint(first.data).filter(|_| first.id == id::TIMESTAMP)
 }
 

@@ -116,11 +116,6 @@ pub(super) fn file(parts: &[Vec<u8>]) -> Vec<u8> {
     [out, parts.concat()].concat()
 }
 
-/// Where the data of the Segment start in such a file.
-pub(super) fn segment_start() -> u64 {
-    file(&[]).len() as u64
-}
-
 /// What a muxer writes: four seconds, a keyframe of `frame` each second behind some audio, and the Cues
 /// behind all.
 pub(super) fn typical(frame: usize, with_positions: bool) -> Vec<u8> {

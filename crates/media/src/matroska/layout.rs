@@ -9,7 +9,7 @@ use super::window::Window;
 use crate::index::{Error, HEAD};
 use crate::source::Source;
 
-/// More than any honest Info, `SeekHead` or Tracks (a codec's private data are some kilobytes).
+/// More than any honest Info or Tracks (a codec's private data are some kilobytes).
 const MASTER_MAX: u64 = 4 << 20;
 /// What may be read in search of the first cluster: 64 elements, each beyond the last read.
 const WALK_MAX: u64 = 64 * HEAD;
@@ -58,7 +58,7 @@ impl Layout {
                 id::TRACKS => layout.tracks = layout.tracks.or(Some(at)),
                 id::CUES => layout.cues = layout.cues.or(Some(at)),
                 id::SEEK_HEAD => {
-                    if let Some(bytes) = layout.element(source, at, id::SEEK_HEAD, MASTER_MAX).await? {
+                    if let Some(bytes) = layout.element(source, at, id::SEEK_HEAD, HEAD).await? {
                         seek.add(&bytes, &layout.segment);
                     }
                 }

@@ -129,3 +129,151 @@ fn duration(ticks: f64, scale: u64) -> Option<u64> {
     // A year: more is nonsense.
     (ms > 0.0 && ms < 366.0 * 86_400_000.0).then_some(ms as u64)
 }
+
+#[cfg(test)]
+mod fixture;
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::*;
+    use super::*;
+
+    /// The times, and the frames without the start of their blocks.
+    async fn read(bytes: Vec<u8>, n: usize) -> (Facts, Vec<u64>, Vec<Bytes>) {
+        let source = source(bytes);
+        let (facts, track) = open(&source).await.unwrap();
+        let found = track.keyframes(&source, n).await.unwrap();
+        let mut frames = Vec::new();
+        for keyframe in &found {
+            frames.push(source.fetch(keyframe.place.clone()).await.unwrap().slice(4..));
+        }
+        (facts, found.iter().map(|keyframe| keyframe.time_ms).collect(), frames)
+    }
+
+    #[tokio::test]
+    async fn facts_and_keyframes_of_a_typical_file() {
+        for (frame, with_positions) in [(8, true), (8, false), (100_000, true), (100_000, false)] {
+            let (facts, times, frames) = read(typical(frame, with_positions), 4).await;
+            assert_eq!((facts.width, facts.height, facts.rotation), (Some(320), Some(180), Some(0)));
+            assert_eq!((facts.duration_ms, facts.frame_rate), (Some(4000), Some(25.0)));
+            assert_eq!(facts.video_codec.as_deref(), Some("vp8"));
+            assert_eq!(facts.audio_codec.as_deref(), Some("opus"));
+            assert_eq!(times, [10, 1010, 2010, 3010], "{frame} {with_positions}");
+            for (frame_no, bytes) in (0u8..).zip(&frames) {
+                assert_eq!(bytes, &vec![frame_no; frame], "{with_positions}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_keyframe_of_a_large_file_takes_few_requests() {
+        let source = source(typical(5 << 20, true));
+        let (_, track) = open(&source).await.unwrap();
+        assert_eq!((source.stats().requests, source.stats().bytes), (1, crate::index::HEAD));
+        assert_eq!(track.keyframes(&source, 4).await.unwrap().len(), 4);
+        // One for the Cues, three for the Clusters that are not at the start.
+        assert_eq!(source.stats().requests, 5);
+        assert!(source.stats().bytes < 80_000, "{:?}", source.stats());
+    }
+
+    #[tokio::test]
+    async fn useless_cues_are_passed_over() {
+        let clusters: Vec<_> = (0..3)
+            .map(|i| cluster(i * 1000, &[simple(2, 0, true, &[7; 20]), simple(1, 0, true, b"s")]))
+            .collect();
+        let front = [info(3000.0), tracks()].concat();
+        let second = (front.len() + clusters[0].len()) as u64;
+        let audio = (cluster(0, &[]).len() - 12 + simple(2, 0, true, &[7; 20]).len()) as u64;
+        for bad in [
+            cue(0, 2, 1, None),
+            cue(0, 2, u64::MAX, Some(u64::MAX)),
+            cue(0, 2, 1 << 40, Some(5)),
+            cue(0, 2, second, Some(3)),
+            // Audio only.
+            cue(0, 1, second, None),
+        ] {
+            let cues = master(id::CUES, std::slice::from_ref(&bad));
+            // Without a SeekHead, they are found in front of the first Cluster.
+            let front = [cues, front.clone()].concat();
+            let (_, times, _) = read(file(&[front, clusters.concat()]), 3).await;
+            assert!(!times.is_empty(), "{bad:?}");
+        }
+        // One that points at another track's block still names the Cluster.
+        let pointed = [cue(1000, 2, second, Some(audio)), cue(2000, 2, 3, None)];
+        let cues = second + (clusters[1].len() + clusters[2].len()) as u64;
+        let seek = |at| seek_head(&[(id::CUES, at), (id::CUES, 0), (id::SEGMENT, 9)]);
+        let shift = seek(0).len() as u64;
+        let pointed = [cue(1000, 2, second + shift, Some(audio)), pointed[1].clone()];
+        let bytes = file(&[seek(cues + shift), front, clusters.concat(), master(id::CUES, &pointed)]);
+        assert_eq!(read(bytes, 3).await.1, [1000]);
+    }
+
+    #[tokio::test]
+    async fn what_describes_the_file_may_come_last() {
+        let first = cluster(0, &[simple(2, 0, true, &[1; 9])]);
+        let attached = data(0x1941_A469, &vec![0; 200_000]);
+        let front = |at: u64| {
+            let info_at = at + tracks().len() as u64;
+            [seek_head(&[(id::TRACKS, at), (id::INFO, info_at), (id::CUES, 0)]), attached.clone()].concat()
+        };
+        let at = (front(0).len() + first.len()) as u64;
+        let (facts, times, _) = read(file(&[front(at), first, tracks(), info(500.0)]), 1).await;
+        assert_eq!((facts.duration_ms, times), (Some(500), vec![0]));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_video_is_refused() {
+        let no_video = file(&[info(9.0), master(id::TRACKS, &[entry(1, 2, "A_OPUS", &[])])]);
+        assert!(matches!(open(&source(no_video)).await, Err(Error::NoVideo)));
+        let large = entry(1, 1, "V_VP8", &[data(id::CODEC_PRIVATE, &vec![0; 5 << 20])]);
+        let lying = seek_head(&[(id::TRACKS, 0)]);
+        for bad in [
+            vec![],
+            b"\x1A\x45\xDF\xA3".to_vec(),
+            header("webm"),
+            [header("other"), file(&[])[header("webm").len()..].to_vec()].concat(),
+            file(&[]),
+            file(&[info(9.0), cluster(0, &[]), tracks()]),
+            file(&[lying, cluster(0, &[])]),
+            file(&[master(id::TRACKS, &[large])]),
+            file(&[unknown_size(tracks())]),
+        ] {
+            assert!(matches!(open(&source(bad)).await, Err(Error::Unknown(_))));
+        }
+    }
+
+    #[tokio::test]
+    async fn damage_never_panics_nor_hangs() {
+        let whole = typical(40, true);
+        let live = file(&[info(0.0), tracks(), unknown_size(cluster(5, &[group(2, 0, true, &[9; 50])]))]);
+        let mut seed = 1u64;
+        let mut random = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % below
+        };
+        let mut damaged: Vec<_> = (0..whole.len()).map(|len| whole[..len].to_vec()).collect();
+        damaged.extend((0..live.len()).map(|len| live[..len].to_vec()));
+        for i in 0..4000 {
+            let mut bytes = if i % 4 == 0 { live.clone() } else { whole.clone() };
+            for _ in 0..=random(4) {
+                let at = random(bytes.len());
+                bytes[at] = [0, 1, 0x1F, 0x7F, 0x80, 0xFF, bytes[at] ^ 1 << random(8)][random(7)];
+            }
+            damaged.push(bytes);
+        }
+        for bytes in damaged {
+            let source = source(bytes);
+            let Ok((_, track)) = open(&source).await else { continue };
+            for n in [0, 1, 8, usize::MAX] {
+                let found = track.keyframes(&source, n).await.unwrap();
+                let mut samples = Vec::new();
+                for keyframe in found {
+                    assert!(keyframe.place.end <= source.size());
+                    samples.push(source.fetch(keyframe.place).await.unwrap());
+                }
+                track.wrap(samples);
+            }
+            assert!(source.stats().requests < 200, "{:?}", source.stats());
+        }
+    }
+}

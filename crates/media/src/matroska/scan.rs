@@ -145,3 +145,80 @@ impl Track {
         Ok(last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{cluster, file, group, info, simple, source, tracks, unknown_size};
+    use super::super::open;
+
+    /// Clusters of a second without Cues, each with a keyframe behind something else.
+    fn live(clusters: u64, frame: usize, unknown: bool) -> Vec<u8> {
+        let clusters = (0..clusters).map(|second| {
+            let picture = vec![0x1F; frame];
+            let key = if second % 2 == 0 { simple } else { group };
+            let blocks = [simple(1, 0, true, b"sound"), group(2, 1, false, b"."), key(2, 40, true, &picture)];
+            let made = cluster(second * 1000, &blocks);
+            if unknown { unknown_size(made) } else { made }
+        });
+        let made = file(&[info(0.0), tracks(), clusters.collect::<Vec<_>>().concat()]);
+        if !unknown {
+            return made;
+        }
+        let start = made.windows(4).position(|id| id == [0x18, 0x53, 0x80, 0x67]).unwrap();
+        [&made[..start], &unknown_size(made[start..].to_vec())].concat()
+    }
+
+    #[tokio::test]
+    async fn a_small_file_is_walked() {
+        for unknown in [false, true] {
+            let source = source(live(10, 1000, unknown));
+            let (facts, track) = open(&source).await.unwrap();
+            // The last picture is shown for 40 ms.
+            assert_eq!(facts.duration_ms, Some(9080));
+            let found = track.keyframes(&source, 100).await.unwrap();
+            let times: Vec<_> = found.iter().map(|keyframe| keyframe.time_ms).collect();
+            assert_eq!(times, (0..10).map(|second| second * 1000 + 40).collect::<Vec<_>>());
+            assert_eq!(source.stats().requests, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_file_is_probed() {
+        for unknown in [false, true] {
+            let source = source(live(80, 200_000, unknown));
+            let (facts, track) = open(&source).await.unwrap();
+            assert_eq!(facts.duration_ms, Some(79_080));
+            let found = track.keyframes(&source, 4).await.unwrap();
+            let times: Vec<_> = found.iter().map(|keyframe| keyframe.time_ms).collect();
+            assert_eq!(times, [10_040, 30_040, 50_040, 70_040]);
+            for keyframe in found {
+                let bytes = source.fetch(keyframe.place).await.unwrap();
+                assert_eq!(bytes.len(), 200_004);
+            }
+            assert!(source.stats().bytes < 3 << 20, "{:?}", source.stats());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_only_looks_like_a_cluster_is_passed_over() {
+        let fake = [0x1F, 0x43, 0xB6, 0x75, 0x8A, 0xE7, 0x88, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+        let picture = fake.repeat(200_000);
+        let made: Vec<_> =
+            (0..4).map(|second| cluster(second * 1000, &[simple(2, 0, true, &picture)])).collect();
+        let source = source(file(&[info(4000.0), tracks(), made.concat()]));
+        let (_, track) = open(&source).await.unwrap();
+        let found = track.keyframes(&source, 8).await.unwrap();
+        let times: Vec<_> = found.iter().map(|keyframe| keyframe.time_ms).collect();
+        assert_eq!(times, [0, 1000, 2000, 3000]);
+    }
+
+    #[tokio::test]
+    async fn without_a_cluster_there_is_nothing() {
+        for len in [0, 20 << 20] {
+            let source = source(file(&[info(0.0), tracks(), vec![0; len]]));
+            let (facts, track) = open(&source).await.unwrap();
+            assert_eq!(facts.duration_ms, None);
+            assert_eq!(track.keyframes(&source, 8).await.unwrap(), []);
+        }
+    }
+}

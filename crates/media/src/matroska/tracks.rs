@@ -132,3 +132,82 @@ fn picture(settings: &[u8], facts: &mut Facts) {
 fn uint(bytes: &[u8], id: u32) -> Option<u64> {
     child(bytes, id).and_then(ebml::uint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{entry, float, master, size, uint};
+    use super::*;
+
+    fn facts(settings: &[Vec<u8>]) -> Facts {
+        let pixels = [uint(id::PIXEL_WIDTH, 720), uint(id::PIXEL_HEIGHT, 576)].concat();
+        let video = master(id::VIDEO, &[pixels, settings.concat()]);
+        parse(&entry(1, 1, "V_MPEG2", &[video]).into()).video.unwrap().facts
+    }
+
+    fn shown(settings: &[Vec<u8>]) -> (Option<u32>, Option<u32>, Option<u16>) {
+        let facts = facts(settings);
+        (facts.width, facts.height, facts.rotation)
+    }
+
+    #[test]
+    fn the_picture_as_it_is_shown() {
+        let display =
+            |width, height| [uint(id::DISPLAY_WIDTH, width), uint(id::DISPLAY_HEIGHT, height)].concat();
+        let unit = |unit| uint(id::DISPLAY_UNIT, unit);
+        assert_eq!(shown(&[]), (Some(720), Some(576), Some(0)));
+        assert_eq!(shown(&[display(1024, 576)]), (Some(1024), Some(576), Some(0)));
+        assert_eq!(shown(&[display(16, 9), unit(3)]), (Some(1024), Some(576), Some(0)));
+        assert_eq!(shown(&[display(16, 9), unit(4)]), (Some(720), Some(576), Some(0)));
+        assert_eq!(shown(&[uint(id::DISPLAY_WIDTH, 16), unit(3)]), (Some(720), Some(576), Some(0)));
+        assert_eq!(shown(&[display(0, u64::MAX)]), (Some(720), Some(576), Some(0)));
+        assert_eq!(shown(&[display(1, 60_000)]), (Some(720), Some(576), Some(0)));
+        let crop =
+            [uint(id::PIXEL_CROP_TOP, 70), uint(id::PIXEL_CROP_BOTTOM, 70), uint(id::PIXEL_CROP_LEFT, 20)];
+        assert_eq!(shown(&crop), (Some(700), Some(436), Some(0)));
+        assert_eq!(shown(&[uint(id::PIXEL_CROP_RIGHT, 720)]), (None, None, Some(0)));
+        assert_eq!(shown(&[uint(id::STEREO_MODE, 1), display(360, 576)]), (Some(720), Some(576), Some(0)));
+    }
+
+    #[test]
+    fn turns_are_clockwise() {
+        let pose = |yaw, roll| {
+            let yaw = float(id::PROJECTION_POSE_YAW, yaw);
+            master(id::PROJECTION, &[yaw, float(id::PROJECTION_POSE_ROLL, roll)])
+        };
+        assert_eq!(shown(&[pose(0.0, 90.0)]), (Some(576), Some(720), Some(270)));
+        assert_eq!(shown(&[pose(0.0, -90.0)]), (Some(576), Some(720), Some(90)));
+        assert_eq!(shown(&[pose(0.0, -180.0)]).2, Some(180));
+        assert_eq!(shown(&[pose(180.0, 90.0)]).2, Some(90));
+        assert_eq!(shown(&[pose(30.0, 90.0)]).2, Some(0));
+        assert_eq!(shown(&[pose(0.0, f64::MAX)]).1, Some(576));
+        let sphere = [uint(id::PROJECTION_TYPE, 1), float(id::PROJECTION_POSE_ROLL, 90.0)];
+        assert_eq!(shown(&[master(id::PROJECTION, &sphere)]).2, Some(0));
+    }
+
+    #[test]
+    fn high_dynamic_range_is_told() {
+        let pq = master(id::COLOUR, &[uint(id::TRANSFER_CHARACTERISTICS, 16)]);
+        assert_eq!(facts(&[pq]).color_transfer.as_deref(), Some("smpte2084"));
+        assert_eq!(facts(&[]).color_transfer, None);
+    }
+
+    #[test]
+    fn the_first_tracks_that_can_be_played_are_taken() {
+        let rate = |frame| uint(id::DEFAULT_DURATION, frame);
+        let entries = [
+            entry(1, 17, "S_TEXT/UTF8", &[]),
+            entry(0, 1, "V_VP8", &[]),
+            entry(2, 1, "V_VP8", &[uint(id::FLAG_ENABLED, 0)]),
+            entry(3, 2, "A_UNKNOWN", &[]),
+            entry(4, 1, "V_AV1", &[rate(33_366_700), size(64, 48)]),
+            entry(5, 1, "V_VP9", &[]),
+            entry(6, 2, "A_PCM/INT/LIT", &[master(id::AUDIO, &[uint(id::BIT_DEPTH, 16)])]),
+        ];
+        let tracks = parse(&entries.concat().into());
+        let video = tracks.video.unwrap();
+        assert_eq!((video.number, video.frame, &video.entry[..]), (4, Some(33_366_700), &entries[4][..]));
+        assert_eq!((video.facts.frame_rate, tracks.audio), (Some(29.97), Some("pcm_s16le")));
+        assert_eq!(parse(&entries[..3].concat().into()).video.unwrap().number, 2);
+        assert_eq!((super::rate(1), super::rate(u64::MAX)), (None, None));
+    }
+}

@@ -5,6 +5,9 @@ use bytes::Bytes;
 use super::ebml::{self, HEAD_MAX};
 use crate::source::{Error, Source};
 
+/// An hour of a film has as many.
+const ELEMENTS_MAX: u32 = 200_000;
+
 /// A part of the object that follows the reader, within a limit on what it may read.
 pub(super) struct Window<'a> {
     source: &'a Source,
@@ -13,8 +16,10 @@ pub(super) struct Window<'a> {
     /// What the next read takes, and what a read takes at most.
     ahead: u64,
     most: u64,
-    /// What may be read yet. With what the source keeps, it bounds the number of elements: each has 2 bytes.
+    /// What may be read yet.
     left: u64,
+    /// How many elements may be met yet: two bytes are enough for one.
+    elements: u32,
 }
 
 /// The start of an element in the object.
@@ -38,7 +43,7 @@ impl<'a> Window<'a> {
     /// The first read takes `first` bytes, each further one four times as many, `most` at most; together
     /// they take about `left`.
     pub(super) const fn new(source: &'a Source, first: u64, most: u64, left: u64) -> Self {
-        Self { source, start: 0, bytes: Bytes::new(), ahead: first, most, left }
+        Self { source, start: 0, bytes: Bytes::new(), ahead: first, most, left, elements: ELEMENTS_MAX }
     }
 
     /// The same with the `bytes` from `start` read already.
@@ -62,20 +67,24 @@ impl<'a> Window<'a> {
     /// `len` bytes from `at`; fewer at the end of the object, or when the limit is reached.
     pub(super) async fn read(&mut self, at: u64, len: u64) -> Result<&[u8], Error> {
         if self.part(at, len).is_none() {
-            (self.start, self.bytes) = (at, self.source.kept(at));
-        }
-        if self.part(at, len).is_none() {
             let ahead = self.ahead.max(len).min(self.left);
             self.left -= ahead;
             self.ahead = (self.ahead * 4).min(self.most);
-            self.bytes = self.source.read(at..at.saturating_add(ahead)).await?;
+            // Counted alike, but not read again if the source has enough.
+            (self.start, self.bytes) = (at, self.source.kept(at));
+            self.bytes.truncate(usize::try_from(ahead).unwrap_or(usize::MAX));
+            if self.part(at, len).is_none() {
+                self.bytes = self.source.read(at..at.saturating_add(ahead)).await?;
+            }
         }
         // The source gives less than it should if the object has shrunk.
         Ok(self.part(at, len).unwrap_or(&self.bytes))
     }
 
-    /// The start of the element at `at`; `None` if there is none, or the limit is reached.
+    /// The start of the element at `at`; `None` if there is none, or a limit is reached.
     pub(super) async fn element(&mut self, at: u64) -> Result<Option<Element>, Error> {
+        let Some(left) = self.elements.checked_sub(1) else { return Ok(None) };
+        self.elements = left;
         let head = ebml::head(self.read(at, HEAD_MAX).await?);
         Ok(head.and_then(|head| {
             Some(Element { id: head.id, data: at.checked_add(head.len as u64)?, size: head.size })

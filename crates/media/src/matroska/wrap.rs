@@ -111,3 +111,60 @@ fn first_frame(data: Bytes, flags: u8) -> Option<Bytes> {
     let end = size.map_or(Some(data.len()), |size| at.checked_add(size))?;
     (at < end && end <= data.len()).then(|| data.slice(at..end))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ebml::{Child, child, children, uint};
+    use super::super::fixture::{self, file, info, payload, tracks};
+    use super::super::open;
+    use super::*;
+
+    #[tokio::test]
+    async fn keyframes_become_a_file_of_their_own() {
+        let source = fixture::source(file(&[info(1.0), tracks()]));
+        let (facts, track) = open(&source).await.unwrap();
+        let large = vec![7; 1 << 20];
+        let samples = [payload(2, -9, 0x80, &large), vec![0x82], payload(2, 3, 0, b"second")];
+        let pieces = track.wrap(samples.map(Bytes::from).to_vec());
+        assert_eq!(pieces.len(), 5, "the header, then two pieces a keyframe; the broken one is left out");
+
+        let bytes = pieces.concat();
+        let parts: Vec<Child<'_>> = children(&bytes).collect();
+        assert_eq!(parts.iter().map(|part| part.all.len()).sum::<usize>(), bytes.len());
+        assert_eq!(child(parts[0].data, id::DOC_TYPE), Some(&b"webm"[..]));
+        let clusters: Vec<_> =
+            children(parts[1].data).filter(|part| part.id == id::CLUSTER).map(|part| part.data).collect();
+        let times: Vec<_> = clusters.iter().filter_map(|data| uint(child(data, id::TIMESTAMP)?)).collect();
+        assert_eq!(times, [0, 2000]);
+        let group = child(clusters[1], id::BLOCK_GROUP).unwrap();
+        assert_eq!(child(group, id::BLOCK), Some(&payload(2, 0, 0, b"second")[..]));
+
+        // And it is read as what it was made from.
+        let source = fixture::source(bytes);
+        let (again_facts, again_track) = open(&source).await.unwrap();
+        assert_eq!((again_track.number, &again_track.entry), (track.number, &track.entry));
+        assert_eq!(again_facts.video_codec, facts.video_codec);
+        assert_eq!(again_track.keyframes(&source, 2).await.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn of_several_frames_in_a_block_the_first_is_taken() {
+        let frame = |flags, data: &'static [u8]| first_frame(Bytes::from_static(data), flags);
+        assert_eq!(frame(0x80, b"whole").unwrap(), "whole");
+        // Xiph: three frames of 2, 1 and the rest.
+        assert_eq!(frame(0x02, b"\x02\x02\x01aabccc").unwrap(), "aa");
+        // EBML: three frames of 2, 2 - 1 and the rest.
+        assert_eq!(frame(0x86, b"\x02\x82\xBEaabccc").unwrap(), "aa");
+        // Fixed: three frames of 2.
+        assert_eq!(frame(0x04, b"\x02aabbcc").unwrap(), "aa");
+        // One frame that is laced nevertheless.
+        assert_eq!(frame(0x02, b"\x00aa").unwrap(), "aa");
+        for broken in [&b""[..], b"\x02", b"\x01\xFF", b"\x01\x09a", b"\x01\x00a", b"\xFF\x81"] {
+            for flags in [0x02, 0x06] {
+                assert_eq!(frame(flags, broken), None, "{broken:?}");
+            }
+        }
+        assert_eq!(frame(0x04, b"\x01"), None);
+        assert_eq!(frame(0x00, b""), None);
+    }
+}
