@@ -1,6 +1,6 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template bench build emulator deploy logs dlq replay destroy
+.PHONY: help run test check lint tools ffmpeg template fuzz bench build emulator deploy logs dlq replay destroy
 
 CARGO := cargo
 # Of samconfig.toml: dev or prod.
@@ -14,10 +14,11 @@ run: tools ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" fo
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh now)" && export FFMPEG_PATH && \
 	  $(CARGO) run --locked -- $(ARGS)
 
-test: tools lint template ## Everything that CI runs: lints, unit tests, journeys, the template, the emulator
+test: tools lint template ## Everything that CI runs: lints, unit tests, journeys, fuzzing, the template, the emulator
 	@./scripts/tools.sh ffmpeg
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) test --locked --workspace
+	$(MAKE) fuzz
 	$(MAKE) emulator
 
 check: ## The fast inner loop: lints and the unit tests
@@ -28,6 +29,7 @@ check: ## The fast inner loop: lints and the unit tests
 
 lint: tools
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory -C layers/ffmpeg check
 
@@ -40,6 +42,9 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 
 template: ## Check template.yaml as a deployment would, and that the checks notice what they should
 	./tests/template/gate.sh
+
+fuzz: ## Fuzz what reads untrusted bytes, 20 s a target (ARGS="mp4 600" for one of them, and longer)
+	@./scripts/fuzz.sh $(ARGS)
 
 bench: tools ## Compare the thumbnails with the usual ways, on videos of up to 5 GB (ARGS="--help")
 	FFMPEG_PATH="$$(./layers/ffmpeg/build.sh)" && export FFMPEG_PATH && \

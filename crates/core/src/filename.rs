@@ -11,20 +11,23 @@ const MAX_BYTES: usize = 255;
 #[must_use]
 pub fn sanitize(name: &str) -> String {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let clean: String = base.nfc().filter(|c| !c.is_control() && !is_format(*c)).collect();
-    let clean = clean.trim();
-    if clean.is_empty() || clean.bytes().all(|b| b == b'.') {
-        return "video".to_owned();
+    // Composed last: what was apart may be side by side now.
+    let clean: String = base.chars().filter(|c| !c.is_control() && !is_format(*c)).nfc().collect();
+    let mut clean = shorten(clean.trim());
+    clean.truncate(clean.trim_end().len());
+    if clean.bytes().all(|b| b == b'.') { "video".to_owned() } else { clean }
+}
+
+fn shorten(name: &str) -> String {
+    if name.len() <= MAX_BYTES {
+        return name.to_owned();
     }
-    if clean.len() <= MAX_BYTES {
-        return clean.to_owned();
-    }
-    let extension = clean.rfind('.').map(|dot| &clean[dot..]).filter(|e| e.len() <= 10).unwrap_or("");
+    let extension = name.rfind('.').map(|dot| &name[dot..]).filter(|e| e.len() <= 10).unwrap_or("");
     let mut end = MAX_BYTES - extension.len();
-    while !clean.is_char_boundary(end) {
+    while !name.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}{extension}", &clean[..end])
+    format!("{}{extension}", &name[..end])
 }
 
 /// Characters that reorder or hide text: bidirectional controls, zero-width spaces, the byte order
@@ -48,6 +51,7 @@ mod tests {
             ("a\r\nSet-Cookie: x.mp4", "aSet-Cookie: x.mp4"),
             ("exe.\u{202E}4pm", "exe.4pm"),
             ("e\u{0301}.mp4", "\u{e9}.mp4"),
+            ("e\u{200B}\u{0301}.mp4", "\u{e9}.mp4"),
             ("👨\u{200D}👩.mp4", "👨\u{200D}👩.mp4"),
             ("$(rm -rf).mp4", "$(rm -rf).mp4"),
             ("\"quoted\".mp4", "\"quoted\".mp4"),
@@ -66,5 +70,11 @@ mod tests {
         let name = sanitize(&format!("{}.webm", "ü".repeat(300)));
         assert!(name.len() <= MAX_BYTES && name.ends_with("ü.webm"), "{name}");
         assert!(sanitize(&"é".repeat(300)).len() <= MAX_BYTES);
+        assert_eq!(
+            sanitize(&format!("{} and more", "x".repeat(254))),
+            "x".repeat(254),
+            "no blank at the end"
+        );
+        assert_eq!(sanitize(&format!("{}and much more", ".".repeat(255))), "video");
     }
 }

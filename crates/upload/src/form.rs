@@ -12,14 +12,18 @@ const MAX_OVERHEAD: u64 = 64 * 1024;
 
 /// The field `file`.
 #[derive(Debug)]
-pub(crate) struct File {
+pub struct File {
     /// As the client wrote it.
-    pub(crate) name: String,
-    pub(crate) bytes: Bytes,
+    pub name: String,
+    /// From 1 to the limit.
+    pub bytes: Bytes,
 }
 
 /// Reads the form to its end, so that a body which was cut off is noticed.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, limit: u64) -> Result<File, Problem> {
+///
+/// # Errors
+/// When it is no such form, or the file is missing, empty, or has more bytes than `limit`.
+pub async fn read(headers: &HeaderMap, body: Body, limit: u64) -> Result<File, Problem> {
     let content_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let boundary = multer::parse_boundary(content_type).map_err(|_| {
@@ -124,7 +128,11 @@ mod tests {
         let whole = read(&headers, Body::from(body.to_owned()), limit).await;
         // A body in pieces means the same as one in one piece.
         let bytes: Vec<_> = body.bytes().map(|b| Ok::<_, std::io::Error>(vec![b])).collect();
-        let pieces = read(&headers, Body::from_stream(stream::iter(bytes)), limit).await;
+        let bytes = stream::iter(bytes).then(|piece| async {
+            tokio::task::yield_now().await;
+            piece
+        });
+        let pieces = read(&headers, Body::from_stream(bytes), limit).await;
         let (whole, pieces) = (whole.map_err(|p| p.code()), pieces.map_err(|p| p.code()));
         assert_eq!(whole.as_ref().map(|f| &f.bytes), pieces.as_ref().map(|f| &f.bytes));
         whole

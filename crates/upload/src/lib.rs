@@ -7,7 +7,7 @@
 //! IAM: `s3:PutObject` and `s3:GetObject` (for the URL in the answer) on `videos/*` of the uploads
 //! bucket; `dynamodb:PutItem`, `UpdateItem`, and `GetItem` (for a repeated `Idempotency-Key`).
 
-mod form;
+pub mod form;
 
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::routing::post;

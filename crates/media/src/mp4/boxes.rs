@@ -180,8 +180,15 @@ impl Fields {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A box that begins with numbers.
+    pub(in crate::mp4) fn atom(name: Name, words: &[u32], inner: &[u8]) -> Vec<u8> {
+        let words: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        let size = u32::try_from(8 + words.len() + inner.len()).unwrap();
+        [&size.to_be_bytes(), &name[..], &words, inner].concat()
+    }
 
     fn source(bytes: &'static [u8]) -> Source {
         Source::new(

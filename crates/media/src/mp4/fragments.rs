@@ -124,7 +124,11 @@ impl Fragments {
             in_parallel(places.collect()).await?.into_iter().flatten().collect()
         };
         let keyframes = found.into_iter().filter_map(|fragment| fragment.keyframe);
-        Ok(keyframes.map(|(time, place)| Keyframe { time_ms: timing.shown_at(time), place }).collect())
+        let mut keyframes: Vec<_> =
+            keyframes.map(|(time, place)| Keyframe { time_ms: timing.shown_at(time), place }).collect();
+        // Fragments may lie in any order, or claim to.
+        keyframes.sort_by_key(|keyframe| keyframe.time_ms);
+        Ok(keyframes)
     }
 
     /// The fragment that begins at `offset` or shortly after.
@@ -183,4 +187,50 @@ fn chosen<T: Clone>(list: &[T], wanted: impl Iterator<Item = usize>) -> Vec<T> {
     let mut wanted: Vec<usize> = wanted.collect();
     wanted.dedup();
     wanted.into_iter().filter_map(|i| list.get(i).cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::boxes::tests::atom;
+    use super::*;
+
+    /// A fragment of track 1 with one keyframe of four bytes.
+    fn fragment(time: u32) -> Vec<u8> {
+        let moof = |len| {
+            let traf = [
+                atom(*b"tfhd", &[0x02_0000, 1], &[]),
+                atom(*b"tfdt", &[0, time], &[]),
+                atom(*b"trun", &[0x0201, 1, len + 8, 4], &[]),
+            ];
+            atom(*b"moof", &[], &atom(*b"traf", &[], &traf.concat()))
+        };
+        let len = u32::try_from(moof(0).len()).unwrap();
+        [moof(len), atom(*b"mdat", &[time], &[])].concat()
+    }
+
+    #[tokio::test]
+    async fn keyframes_are_in_the_order_of_time() {
+        let object: Bytes = [fragment(500), fragment(2000), fragment(1000)].concat().into();
+        let size = object.len() as u64;
+        let source = Source::new(
+            size,
+            Box::new(move |range| {
+                let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+                let bytes = object.slice(range);
+                Box::pin(async move { Ok(bytes) })
+            }),
+        );
+        let mut reader = Reader::new(&source);
+        let fragments = Fragments::open(&mut reader, 0, 1, 1000, Defaults::default()).await.unwrap();
+        let timing = Timing { scale: 1000, media_duration: 3000, ..Timing::default() };
+        let mut times = Vec::new();
+        for keyframe in fragments.keyframes(&source, &timing, 3).await.unwrap() {
+            let bytes = source.fetch(keyframe.place).await.unwrap();
+            assert_eq!(bytes[..], u32::try_from(keyframe.time_ms).unwrap().to_be_bytes());
+            times.push(keyframe.time_ms);
+        }
+        assert_eq!(times, [500, 1000, 2000]);
+    }
 }

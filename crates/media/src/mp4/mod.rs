@@ -13,6 +13,7 @@ mod headers;
 mod moof;
 mod movie;
 mod segments;
+mod table;
 mod tables;
 mod timing;
 mod wrap;

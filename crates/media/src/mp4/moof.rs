@@ -4,9 +4,6 @@ use std::ops::Range;
 
 use super::boxes::Fields;
 
-/// Samples in a fragment.
-const MAX_SAMPLES: u64 = 1 << 20;
-
 /// What is known of one `moof`, as far as it is about the track.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Fragment {
@@ -97,17 +94,17 @@ impl Run {
     fn read(&mut self, mut trun: Fields, base: u64) -> Option<()> {
         /// `sample_is_non_sync_sample`, 8.8.3.1.
         const NON_SYNC: u32 = 0x0001_0000;
+        /// The flags of the fields that each sample has for itself.
+        const OWN_FIELDS: u32 = 0x0F00;
         let (_, flags) = trun.version()?;
         let count = u64::from(trun.u32()?);
         self.samples += count;
-        if self.samples > MAX_SAMPLES {
-            return None;
-        }
         if flags & 0x01 != 0 {
             self.at = base.checked_add_signed(trun.i32()?.into())?;
         }
         let first_flags = if flags & 0x04 == 0 { None } else { Some(trun.u32()?) };
-        for i in 0..count {
+        let mut i = 0;
+        while i < count {
             let mut field =
                 |bit: u32, default: u32| if flags & bit == 0 { Some(default) } else { trun.u32() };
             let duration = field(0x100, self.defaults.duration)?;
@@ -118,9 +115,35 @@ impl Run {
             if self.keyframe.is_none() && sample_flags & NON_SYNC == 0 && size > 0 {
                 self.keyframe = Some((self.time, self.at..self.at.checked_add(size)?));
             }
-            self.at = self.at.checked_add(size)?;
-            self.time = self.time.checked_add(duration.into())?;
+            // Without fields of their own all but the first are alike, and may be any number for no bytes at all.
+            let alike = if i > 0 && flags & OWN_FIELDS == 0 { count - i } else { 1 };
+            self.at = self.at.checked_add(size.checked_mul(alike)?)?;
+            self.time = self.time.checked_add(u64::from(duration).checked_mul(alike)?)?;
+            i += alike;
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::boxes::tests::atom;
+    use super::*;
+
+    #[test]
+    fn samples_that_are_alike_are_not_counted_one_by_one() {
+        const NON_SYNC: u32 = 0x1_0000;
+        let read = |sample_flags, trun: &[u32]| {
+            let tfhd = atom(*b"tfhd", &[0x02_0038, 1, 10, 3, sample_flags], &[]);
+            let traf = atom(*b"traf", &[], &[tfhd, atom(*b"trun", trun, &[])].concat());
+            Fragment::read(&Fields(traf.into()), 100, 1, Defaults::default()).unwrap()
+        };
+        let all = u64::from(u32::MAX);
+        let expected = |keyframe| Fragment { start: None, duration: 10 * all, samples: all, keyframe };
+        let first = Some((0, 100..103));
+        assert_eq!(read(0, &[0, u32::MAX]), expected(first.clone()));
+        assert_eq!(read(NON_SYNC, &[0x04, u32::MAX, 0]), expected(first));
+        assert_eq!(read(0, &[0x04, u32::MAX, NON_SYNC]), expected(Some((10, 103..106))));
+        assert_eq!(read(NON_SYNC, &[0, u32::MAX]), expected(None));
     }
 }

@@ -6,59 +6,17 @@
 use std::ops::Range;
 
 use super::boxes::{Fields, Header, Reader, find};
+use super::table::{FULL, Table};
 use super::timing::{Clock, Step, Timing};
 use crate::index::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
-/// Tables up to this size are read whole for a few keyframes, and up to the other one for many.
+/// Tables up to this size are read whole for a few keyframes, and up to `FULL` for many.
 const LEAN: u64 = 48 * 1024;
-const FULL: u64 = 8 << 20;
 /// More keyframes than this are many.
 const FEW: usize = 8;
 /// A request is worth so many bytes: with fewer for each keyframe, the tables of sizes and chunks are read whole.
 const REQUEST: u64 = 8 * 1024;
-
-/// Entries of the same width, somewhere in the object.
-#[derive(Debug, Clone)]
-struct Table {
-    place: Range<u64>,
-    width: u64,
-}
-
-impl Table {
-    /// A full box with a count and entries of `width` bytes; `skip` more bytes precede the count.
-    async fn open(reader: &Reader<'_>, header: &Header, skip: u64, width: u64) -> Result<Self, Error> {
-        let at = header.body.start + 4 + skip;
-        let mut head = Fields(reader.read(at.min(header.body.end)..(at + 4).min(header.body.end), 4).await?);
-        let declared = u64::from(head.u32().unwrap_or(0));
-        // A count that the box has no room for is cut, whatever it says.
-        let room = header.body.end.saturating_sub(at + 4) / width;
-        Ok(Self { place: at + 4..at + 4 + declared.min(room) * width, width })
-    }
-
-    fn len(&self) -> u64 {
-        self.bytes() / self.width
-    }
-
-    fn bytes(&self) -> u64 {
-        self.place.end - self.place.start
-    }
-
-    /// Some of the entries.
-    async fn read(&self, source: &Source, entries: Range<u64>) -> Result<Fields, Error> {
-        let at = |entry: u64| self.place.start + entry.min(self.len()) * self.width;
-        let (start, end) = (at(entries.start), at(entries.end));
-        if end.saturating_sub(start) > FULL {
-            return Err(Error::Unknown("a table that is larger than any honest one"));
-        }
-        Ok(Fields(source.read(start..end).await?))
-    }
-
-    /// All entries, or as many of the first ones as fit into `limit` bytes.
-    async fn head(&self, source: &Source, limit: u64) -> Result<Fields, Error> {
-        self.read(source, 0..limit / self.width).await
-    }
-}
 
 /// Where the samples of a track are.
 #[derive(Debug, Clone)]

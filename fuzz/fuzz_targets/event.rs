@@ -1,0 +1,21 @@
+//! The events of the thumbnail function, with the keys and file names that come in them.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use upreel_core::{Key, filename};
+use upreel_fuzz as _;
+use upreel_thumbnail::event;
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(event) = serde_json::from_slice(input) else { return };
+    for created in event::parse(&event).unwrap_or_default() {
+        assert_eq!(created.sequencer.as_str().len(), 40);
+        if let Ok(key) = created.key.parse::<Key>() {
+            assert_eq!(key.to_string(), created.key);
+        }
+        let name = filename::sanitize(&created.key);
+        assert!((1..=255).contains(&name.len()), "{name:?}");
+        assert!(!name.contains(|c: char| c.is_control() || "/\\".contains(c)), "{name:?}");
+        assert_eq!(filename::sanitize(&name), name);
+    }
+});

@@ -1,0 +1,149 @@
+//! What the targets share: an object made of an input, and what has to hold whatever an index says.
+
+use std::alloc::System;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use bytes::Bytes;
+use cap::Cap;
+use futures_executor::block_on;
+use upreel_core::Container;
+use upreel_media::index::{HEAD, Index, Keyframe};
+use upreel_media::source::{Error, Source};
+
+/// Memory that a target may have at a time. libFuzzer's own limit for allocations needs a sanitizer.
+#[global_allocator]
+static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
+
+/// As `Source` has them.
+const MAX_READ: u64 = 256 << 20;
+const MAX_REQUESTS: u64 = 2000;
+
+/// Bytes of keyframes that are read; there is nothing in them to be found.
+const SAMPLES: u64 = 1 << 20;
+
+/// What is asked for: one poster, its candidates, a storyboard.
+const KEYFRAMES: [usize; 3] = [1, 8, 100];
+
+/// Opens the input as an object of this container, and takes what a poster and a storyboard take.
+///
+/// The input's last byte says how often the rest is repeated: mostly once, so that a real file and a byte of
+/// zero are a seed; but up to 4096 times, so that small inputs make large objects.
+///
+/// # Panics
+/// When something does not hold.
+pub fn index(input: &[u8], container: Container) {
+    let Some((last, input)) = input.split_last() else { return };
+    let _ = Container::sniff(input);
+    let object = Object::new(input, last.saturating_sub(0xF3));
+    block_on(object.poster_and_storyboard(container));
+}
+
+struct Object {
+    source: Source,
+    read: Arc<Read>,
+}
+
+/// What was read, counted here.
+#[derive(Default)]
+struct Read {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Object {
+    fn new(input: &[u8], doublings: u8) -> Self {
+        let size = (input.len() as u64) << doublings;
+        let (input, read) = (Bytes::copy_from_slice(input), Arc::new(Read::default()));
+        let counts = Arc::clone(&read);
+        let fetch = move |range: Range<u64>| {
+            assert!(range.start < range.end && range.end <= size, "{range:?} of {size}");
+            counts.requests.fetch_add(1, Relaxed);
+            counts.bytes.fetch_add(range.end - range.start, Relaxed);
+            let bytes = repeated(&input, &range);
+            Box::pin(async move { Ok(bytes) }) as _
+        };
+        Self { source: Source::new(size, Box::new(fetch)), read }
+    }
+
+    async fn poster_and_storyboard(&self, container: Container) {
+        let opened = Index::open(&self.source, container).await;
+        self.check_read();
+        let Ok(index) = opened else { return };
+        let index = index.expect("there is a reader");
+        assert_eq!(index.facts.container, Some(container));
+        assert!(index.facts.frame_rate.is_none_or(|rate| rate.is_finite() && rate >= 0.0));
+        assert!(matches!(index.facts.rotation, None | Some(0 | 90 | 180 | 270)));
+        for n in KEYFRAMES {
+            let keyframes = index.keyframes(&self.source, n).await;
+            self.check_read();
+            let Ok(keyframes) = keyframes else { continue };
+            self.check_keyframes(&keyframes, n);
+            if let Some(samples) = self.fetch(&keyframes).await {
+                check_wrapped(&index.wrap(samples.clone()), &samples);
+            }
+        }
+    }
+
+    fn check_read(&self) {
+        let stats = self.source.stats();
+        let (requests, bytes) = (self.read.requests.load(Relaxed), self.read.bytes.load(Relaxed));
+        assert_eq!((stats.requests, stats.bytes), (requests, bytes));
+        assert!(requests <= MAX_REQUESTS && bytes <= MAX_READ, "{stats:?}");
+        let size = self.source.size();
+        if size <= HEAD {
+            assert!(requests <= 1 && bytes <= size, "{stats:?} of an object that the first read has whole");
+        }
+    }
+
+    fn check_keyframes(&self, keyframes: &[Keyframe], n: usize) {
+        assert!(keyframes.len() <= n, "{} of {n}", keyframes.len());
+        assert!(keyframes.is_sorted_by_key(|keyframe| keyframe.time_ms), "{keyframes:?}");
+        for Keyframe { place, .. } in keyframes {
+            assert!(place.start < place.end && place.end <= self.source.size(), "{place:?}");
+        }
+    }
+
+    /// The keyframes' bytes; `None` when that is too much to read.
+    async fn fetch(&self, keyframes: &[Keyframe]) -> Option<Vec<Bytes>> {
+        let mut samples = Vec::new();
+        let mut left = SAMPLES;
+        for Keyframe { place, .. } in keyframes {
+            left = left.checked_sub(place.end - place.start)?;
+            match self.source.fetch(place.clone()).await {
+                Ok(sample) => samples.push(sample),
+                Err(Error::Limit) => return None,
+                Err(Error::Read(error)) => panic!("{error}"),
+            }
+            let got = samples.last().map_or(0, |sample| sample.len() as u64);
+            assert_eq!(got, place.end - place.start);
+        }
+        self.check_read();
+        Some(samples)
+    }
+}
+
+/// Every sample is a piece, in the same order.
+fn check_wrapped(pieces: &[Bytes], samples: &[Bytes]) {
+    let mut pieces = pieces.iter();
+    for sample in samples {
+        assert!(pieces.any(|piece| piece == sample), "a sample is missing");
+    }
+}
+
+/// A range of what is repeated without end.
+fn repeated(input: &Bytes, range: &Range<u64>) -> Bytes {
+    let len = usize::try_from(range.end - range.start).expect("fits");
+    let begin = usize::try_from(range.start % input.len() as u64).expect("fits");
+    if begin + len <= input.len() {
+        return input.slice(begin..begin + len);
+    }
+    let mut bytes = Vec::with_capacity(len);
+    let mut rest = &input[begin..];
+    while bytes.len() < len {
+        bytes.extend_from_slice(&rest[..rest.len().min(len - bytes.len())]);
+        rest = input;
+    }
+    bytes.into()
+}

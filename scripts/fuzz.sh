@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Fuzzes what reads untrusted bytes: fuzz.sh [TARGET|all [SECONDS]]. See fuzz/README.md.
+#
+# Begins with the seeds in fuzz/corpus and what earlier runs found (fuzz/target/corpus), and fails on a finding.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+version=0.13.2
+unset CARGO_TARGET_DIR
+all=(mp4 matroska multipart event)
+
+target=${1:-all}
+seconds=${2:-20}
+if [ "$target" = all ]; then targets=("${all[@]}"); else targets=("$target"); fi
+if [ $# -gt 2 ] || [[ " ${all[*]} " != *" ${targets[0]} "* ]] || ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then
+  echo "usage: fuzz.sh [${all[*]}|all [SECONDS]]" >&2
+  exit 2
+fi
+
+./scripts/tools.sh cc
+tool=${UPREEL_CACHE:-$HOME/.cache/upreel}/cargo-fuzz-$version
+if [ ! -x "$tool/bin/cargo-fuzz" ]; then
+  echo "Installing cargo-fuzz $version into $tool; this takes a minute or two."
+  cargo install --quiet --locked --version "$version" --root "$tool" cargo-fuzz
+fi
+
+# No sanitizer: the crates are safe Rust (`unsafe_code = "forbid"`), so what there is to find panics, hangs or
+# eats memory, which shows without one. It would need a nightly toolchain, and halve the speed.
+fuzz() { # COMMAND ARGS...
+  local command=$1
+  shift
+  PATH=$tool/bin:$PATH cargo fuzz "$command" --fuzz-dir fuzz --sanitizer none "$@"
+}
+built=fuzz/target/.built
+mkdir -p fuzz/target
+[ -e "$built" ] || echo "Building the targets; the first time takes some minutes."
+# The lock file is that of the tree, or this fails instead of changing it.
+cargo tree --locked --depth 0 --manifest-path fuzz/Cargo.toml >/dev/null
+fuzz build 2>"$built.log" || { cat "$built.log" >&2; exit 1; }
+touch "$built"
+
+run() { # TARGET
+  local target=$1 log=fuzz/target/$1.log corpus=fuzz/target/corpus/$1 seeds=(fuzz/corpus/"$1")
+  [ "$target" != event ] || seeds+=(events)
+  mkdir -p "$corpus"
+  local limits=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024)
+  case $target in
+    mp4 | matroska) limits+=(-max_len=12288) ;;
+    multipart) limits+=(-max_len=2048) ;; # below what a form may have beside the file, see the target
+    event) limits+=(-max_len=4096) ;;
+  esac
+  echo "$target: $seconds s"
+  fuzz run "$target" "$corpus" "${seeds[@]}" -- "${limits[@]}" -dict=fuzz/dict/"$target" -print_final_stats=1 \
+    >"$log" 2>&1 || {
+    # The end tells what was found, and how to run it again; without the lines that have the whole input.
+    tail -n 60 "$log" | cut -c -200 >&2
+    echo "$target: FOUND something, see above and $log" >&2
+    return 1
+  }
+  awk -v target="$target" '
+    / cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") edges = $(i + 1) }
+    /^stat::number_of_executed_units:/ { runs = $2 }
+    /^stat::average_exec_per_sec:/ { rate = $2 }
+    /^stat::peak_rss_mb:/ { memory = $2 }
+    END {
+      if (!runs) { print target ": no executions, see the log" > "/dev/stderr"; exit 1 }
+      printf "%s: %d executions, %d/s, %d edges, %d MB, nothing found\n", target, runs, rate, edges, memory
+    }' "$log"
+}
+
+for target in "${targets[@]}"; do run "$target"; done
