@@ -166,13 +166,13 @@ impl Media {
         let mut facts = facts(&picture, rotation);
         facts.frame_rate = frame_rate(length.frames, length.shown, timing.scale);
         facts.duration_ms = length.ms;
-        let whole = |header: &Header| reader.read(header.place(), MAX_BODY + 16);
+        let body = |header: &Header| reader.read(header.body.clone(), MAX_BODY);
         let boxes = wrap::Boxes {
-            mvhd: whole(mvhd).await?,
-            tkhd: whole(&tkhd).await?,
-            mdhd: whole(&mdhd).await?,
-            hdlr: whole(&hdlr).await?,
-            stsd: whole(&stsd).await?,
+            mvhd: body(mvhd).await?,
+            tkhd: body(&tkhd).await?,
+            mdhd: body(&mdhd).await?,
+            hdlr: body(&hdlr).await?,
+            stsd: body(&stsd).await?,
             description,
         };
         Ok((facts, Track { timing, boxes, samples }))

@@ -4,8 +4,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::boxes::Name;
 
-/// The boxes that are taken over as they are, so that the pictures are decoded, turned and scaled as those
-/// of the original.
+/// The bodies of the boxes that are taken over as they are, so that the pictures are decoded, turned and
+/// scaled as those of the original.
 #[derive(Debug)]
 pub(super) struct Boxes {
     pub(super) mvhd: Bytes,
@@ -36,13 +36,16 @@ fn header(boxes: &Boxes, scale: u32, sizes: &[u32], offset: u64) -> Bytes {
     let stsc = atom(*b"stsc", &[&words(&[0, 1, 1, count, *description])]);
     let stsz = atom(*b"stsz", &[&words(&[0, 0, count]), &words(sizes)]);
     let co64 = atom(*b"co64", &[&words(&[0, 1]), &offset.to_be_bytes()]);
-    let stbl = atom(*b"stbl", &[stsd, &stts, &stsc, &stsz, &co64]);
+    // With sizes of their own: that of the original may have been wrong, and would swallow what follows.
+    let (mvhd, tkhd) = (atom(*b"mvhd", &[mvhd]), atom(*b"tkhd", &[tkhd]));
+    let (mdhd, hdlr, stsd) = (atom(*b"mdhd", &[mdhd]), atom(*b"hdlr", &[hdlr]), atom(*b"stsd", &[stsd]));
+    let stbl = atom(*b"stbl", &[&stsd, &stts, &stsc, &stsz, &co64]);
     // The samples are in this file, whatever the original said.
     let url = atom(*b"url ", &[&words(&[1])]);
     let dinf = atom(*b"dinf", &[&atom(*b"dref", &[&words(&[0, 1]), &url])]);
     let minf = atom(*b"minf", &[&atom(*b"vmhd", &[&words(&[1, 0, 0])]), &dinf, &stbl]);
-    let mdia = atom(*b"mdia", &[mdhd, hdlr, &minf]);
-    let moov = atom(*b"moov", &[mvhd, &atom(*b"trak", &[tkhd, &mdia])]);
+    let mdia = atom(*b"mdia", &[&mdhd, &hdlr, &minf]);
+    let moov = atom(*b"moov", &[&mvhd, &atom(*b"trak", &[&tkhd, &mdia])]);
     let ftyp = atom(*b"ftyp", &[b"isom", &words(&[0x200]), b"isomqt  "]);
     let mut file = BytesMut::new();
     file.put_slice(&ftyp);
@@ -72,13 +75,12 @@ mod tests {
 
     #[test]
     fn the_samples_are_where_the_index_says() {
-        let given = |name: &Name| atom(*name, &[b"verbatim"]).into();
         let boxes = Boxes {
-            mvhd: given(b"mvhd"),
-            tkhd: given(b"tkhd"),
-            mdhd: given(b"mdhd"),
-            hdlr: given(b"hdlr"),
-            stsd: given(b"stsd"),
+            mvhd: Bytes::from_static(b"of the movie"),
+            tkhd: Bytes::from_static(b"of the track"),
+            mdhd: Bytes::new(),
+            hdlr: Bytes::new(),
+            stsd: Bytes::from_static(b"verbatim"),
             description: 2,
         };
         let samples = vec![Bytes::from_static(b"first"), Bytes::from_static(b"2nd")];
