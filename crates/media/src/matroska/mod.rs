@@ -29,8 +29,8 @@ use crate::source::{Source, in_parallel};
 const CUES_MAX: u64 = 4 << 20;
 /// What is read with the start of the Cues: mostly all of them, and the end of the file.
 const CUES_AHEAD: u64 = 128 << 10;
-/// More keyframes would take more requests than a source allows.
-const KEYFRAMES_MAX: usize = 500;
+/// More keyframes could take more requests and walking than a file is worth.
+const KEYFRAMES_MAX: usize = 200;
 
 /// The first video track, and what finds its keyframes.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::ebml::{self, HEAD_MAX};
 use crate::source::{Error, Source};
 
-/// An hour of a film has as many.
-const ELEMENTS_MAX: u32 = 200_000;
+/// Elements may be of two bytes, but in a file with a picture they have more than this on average.
+const ELEMENT: u64 = 16;
 
 /// A part of the object that follows the reader, within a limit on what it may read.
 pub(super) struct Window<'a> {
@@ -18,8 +18,8 @@ pub(super) struct Window<'a> {
     most: u64,
     /// What may be read yet.
     left: u64,
-    /// How many elements may be met yet: two bytes are enough for one.
-    elements: u32,
+    /// How many elements may be met yet.
+    elements: u64,
 }
 
 /// The start of an element in the object.
@@ -43,12 +43,21 @@ impl<'a> Window<'a> {
     /// The first read takes `first` bytes, each further one four times as many, `most` at most; together
     /// they take about `left`.
     pub(super) const fn new(source: &'a Source, first: u64, most: u64, left: u64) -> Self {
-        Self { source, start: 0, bytes: Bytes::new(), ahead: first, most, left, elements: ELEMENTS_MAX }
+        Self {
+            source,
+            start: 0,
+            bytes: Bytes::new(),
+            ahead: first,
+            most,
+            left,
+            elements: left / (4 * ELEMENT) + 1000,
+        }
     }
 
     /// The same with the `bytes` from `start` read already.
     pub(super) fn over(self, start: u64, bytes: Bytes) -> Self {
-        Self { start, bytes, ..self }
+        let elements = self.elements + bytes.len() as u64 / ELEMENT;
+        Self { start, bytes, elements, ..self }
     }
 
     /// Whether the start of an element at `at` is there without a further read.
