@@ -47,7 +47,8 @@ fuzz: ## Fuzz what reads untrusted bytes, 20 s a target (ARGS="mp4 600" for one 
 	@./scripts/fuzz.sh $(ARGS)
 
 bench: tools ## Compare the thumbnails with the usual ways, on videos of up to 5 GB (ARGS="--help")
-	FFMPEG_PATH="$$(./layers/ffmpeg/build.sh)" && export FFMPEG_PATH && \
+	@./scripts/tools.sh ffmpeg
+	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) run --locked --profile bench-run --package upreel-bench -- $(ARGS)
 
 build: tools ## Build the functions and the FFmpeg layer as they are deployed (ENV=dev or prod, as all below)
