@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join;
+use memchr::memchr_iter;
 
 use super::clusters::{self, Blocks};
 use super::cues::{middles, spread};
@@ -105,7 +106,7 @@ impl Track {
             self.duration_ms.map_or(TIME_MAX, |duration| duration.saturating_add(duration / 8 + 60_000));
         let scale = self.scale;
         let id = id::CLUSTER.to_be_bytes();
-        let starts = (0..bytes.len()).filter(move |at| bytes[*at] == id[0] && bytes[*at..].starts_with(&id));
+        let starts = memchr_iter(id[0], bytes).filter(move |at| bytes[*at..].starts_with(&id));
         starts.filter(move |at| {
             ebml::head(&bytes[*at..])
                 .and_then(|head| clusters::timestamp(&bytes[at + head.len..]))
