@@ -43,7 +43,7 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 template: ## Check template.yaml as a deployment would, and that the checks notice what they should
 	./tests/template/gate.sh
 
-fuzz: ## Fuzz what reads untrusted bytes, 20 s a target (ARGS="mp4 600" for one of them, and longer)
+fuzz: ## Fuzz what reads untrusted bytes, the same way each time (ARGS="mp4 600" for one of them, and for longer)
 	@./scripts/fuzz.sh $(ARGS)
 
 bench: tools ## Compare the thumbnails with the usual ways, on videos of up to 5 GB (ARGS="--help")
