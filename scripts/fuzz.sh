@@ -63,7 +63,9 @@ run() { # TARGET
     >"$log" 2>&1 || {
     # The end tells what was found, and how to run it again; without the lines that have the whole input.
     tail -n 60 "$log" | cut -c -200 >&2
-    echo "$target: FOUND something, see above and $log" >&2
+    local what='stopped before its end'
+    ! grep -aq 'Test unit written to' "$log" || what='FOUND something'
+    echo "$target: $what, see above and $log" >&2
     return 1
   }
   awk -v target="$target" '
