@@ -62,6 +62,11 @@ pub struct SignedPut {
     pub expires_in: Duration,
 }
 
+/// Something that has to be there and is not.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no {0}")]
+struct Missing(&'static str);
+
 /// Which object a conditional write may replace.
 #[derive(Debug, Clone, Copy)]
 pub enum Replace<'a> {

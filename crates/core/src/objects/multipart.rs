@@ -4,7 +4,7 @@ use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use super::signed::PART_URL_LIFE;
-use super::{Objects, SignedPut, status};
+use super::{Missing, Objects, SignedPut, status};
 use crate::Fault;
 use crate::key::Key;
 
@@ -51,7 +51,7 @@ impl Objects {
         let create = self.signer.create_multipart_upload().bucket(self.bucket(key)).key(key.to_string());
         let created = create.content_type(content_type).send().await;
         let created = created.map_err(|error| Fault::new(OPERATION, &error))?;
-        created.upload_id.ok_or_else(|| Fault::new(OPERATION, &std::fmt::Error))
+        created.upload_id.ok_or_else(|| Fault::new(OPERATION, &Missing("upload id")))
     }
 
     /// The parts that are there, in order; `None` when there is no such upload.

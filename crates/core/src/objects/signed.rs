@@ -15,7 +15,7 @@ use aws_sigv4::sign::v4;
 use http::{Request, Uri};
 use serde_json::json;
 
-use super::{Objects, UPLOAD_URL_LIFE};
+use super::{Missing, Objects, UPLOAD_URL_LIFE};
 use crate::Fault;
 use crate::key::Key;
 
@@ -150,7 +150,7 @@ impl Objects {
 
     async fn provided(&self) -> Result<Credentials, Fault> {
         let provider = self.credentials.as_ref();
-        let provider = provider.ok_or_else(|| Fault::new("credentials", &std::fmt::Error))?;
+        let provider = provider.ok_or_else(|| Fault::new("credentials", &Missing("provider")))?;
         provider.provide_credentials().await.map_err(|e| Fault::new("credentials", &e))
     }
 }
