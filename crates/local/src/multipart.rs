@@ -99,3 +99,56 @@ pub(crate) fn check(named: &[CompletedPart], there: &[Part]) -> S3Result<()> {
     let gaps = named.iter().zip(1..).any(|(part, number)| part.part_number != Some(number));
     if named.is_empty() || gaps { Err(s3_error!(InvalidPart)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(number: i32, size: i64) -> Part {
+        let e_tag = Some(ETag::Strong(format!("e{number}")));
+        Part { part_number: Some(number), size: Some(size), e_tag, ..Default::default() }
+    }
+
+    #[test]
+    fn parts_come_in_pages() {
+        let parts = || (1..=5).map(|number| part(number, 1)).collect();
+        let numbers = |page: ListPartsOutput| {
+            let parts = page.parts.unwrap_or_default();
+            (
+                parts.iter().filter_map(|p| p.part_number).collect::<Vec<_>>(),
+                page.is_truncated,
+                page.next_part_number_marker,
+            )
+        };
+        assert_eq!(numbers(page(parts(), None, Some(2))), (vec![1, 2], Some(true), Some(2)));
+        assert_eq!(numbers(page(parts(), Some(2), Some(3))), (vec![3, 4, 5], Some(false), Some(5)));
+        assert_eq!(numbers(page(parts(), Some(5), None)), (vec![], Some(false), None));
+    }
+
+    #[test]
+    fn what_s3_would_refuse_is_refused() {
+        let there = [part(1, MIN_PART), part(2, 1), part(3, 1)];
+        let named = |parts: &[(i32, &str)]| {
+            let named: Vec<_> = parts
+                .iter()
+                .map(|&(number, etag)| CompletedPart {
+                    part_number: Some(number),
+                    e_tag: Some(ETag::Strong(etag.to_owned())),
+                    ..Default::default()
+                })
+                .collect();
+            check(&named, &there).is_ok()
+        };
+        assert!(named(&[(1, "e1")]) && named(&[(1, "e1"), (2, "e2")]));
+        for bad in [
+            &[][..],
+            &[(1, "e2")],
+            &[(4, "e4")],
+            &[(2, "e2")],
+            &[(1, "e1"), (1, "e1")],
+            &[(1, "e1"), (2, "e2"), (3, "e3")],
+        ] {
+            assert!(!named(bad), "{bad:?}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use s3s::dto::{self, ETagCondition};
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
@@ -86,13 +86,19 @@ fn request<T>(input: T) -> S3Request<T> {
         input,
         method: axum::http::Method::HEAD,
         uri: axum::http::Uri::default(),
-        headers: axum::http::HeaderMap::default(),
+        headers: HeaderMap::default(),
         extensions: axum::http::Extensions::default(),
         credentials: None,
         region: None,
         service: None,
         trailing_headers: None,
     }
+}
+
+/// The URL of an object, where the client has found this port.
+fn location(headers: &HeaderMap, bucket: &str, key: &str) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    format!("http://{host}/{bucket}/{key}")
 }
 
 /// `aws-chunked` is how a body travelled, not what it is.
@@ -168,8 +174,7 @@ s3! {
             req: S3Request<dto::PostObjectInput>,
         ) -> S3Result<S3Response<dto::PostObjectOutput>> {
             let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
-            let host = req.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-            let location = format!("http://{host}/{bucket}/{key}");
+            let location = location(&req.headers, &bucket, &key);
             let post = self.files.post_object(req);
             let mut response = self.write(&bucket, &key, "ObjectCreated:Post", post).await?;
             let etag = response.output.e_tag.as_ref().map(dto::ETag::value).unwrap_or_default();
@@ -233,8 +238,18 @@ s3! {
             let there = multipart::all(&folder, there);
             let named = req.input.multipart_upload.as_ref().and_then(|named| named.parts.as_deref());
             multipart::check(named.unwrap_or_default(), &there)?;
-            let complete = self.files.complete_multipart_upload(req);
-            let response = self.write(&bucket, &key, "ObjectCreated:CompleteMultipartUpload", complete).await?;
+            let location = location(&req.headers, &bucket, &key);
+            let complete = async {
+                let mut response = self.files.complete_multipart_upload(req).await?;
+                // What is answered while the object is made; here it is made by now.
+                if let Some(done) = response.output.future.take() {
+                    response.output = done.await?;
+                }
+                Ok(response)
+            };
+            let mut response =
+                self.write(&bucket, &key, "ObjectCreated:CompleteMultipartUpload", complete).await?;
+            response.output.location = Some(location);
             multipart::end(&folder);
             Ok(response)
         }
