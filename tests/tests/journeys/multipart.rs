@@ -137,6 +137,25 @@ async fn a_batch_of_urls_is_as_good() {
 }
 
 #[tokio::test]
+async fn all_pages_of_the_parts_are_listed() {
+    let backend = Backend::start().await;
+    let upload = Upload::begin(&backend).await;
+    let numbers: Vec<_> = (1..=1001).map(|number: u16| number.to_string()).collect();
+    let batch = upload.at(&backend, Method::GET, "/batch").query(&[("partNumbers", numbers.join(","))]);
+    let urls = ok(batch).await;
+    let puts = urls["presignedUrls"].as_object().unwrap().values();
+    let puts = puts.map(|url| backend.http.put(text(url)).body("x").send());
+    // S3 lists a thousand at a time.
+    for put in futures_util::future::join_all(puts).await {
+        assert_eq!(put.unwrap().status(), StatusCode::OK);
+    }
+    let listed = ok(upload.at(&backend, Method::GET, "")).await;
+    let listed: Vec<_> =
+        listed.as_array().unwrap().iter().map(|part| part["PartNumber"].to_string()).collect();
+    assert_eq!(listed, numbers);
+}
+
+#[tokio::test]
 async fn an_abort_leaves_no_parts() {
     let backend = Backend::start().await;
     let upload = Upload::begin(&backend).await;
@@ -386,7 +405,12 @@ async fn uppy_6_signs_one_request_after_the_other() {
     let url = text(&sign(about("POST")).await["url"]);
     let done =
         backend.http.post(url).header("Content-Type", "application/xml").body(xml).send().await.unwrap();
-    assert_eq!(done.status(), StatusCode::OK, "{:?}", done.text().await);
+    assert_eq!(done.status(), StatusCode::OK);
+    let xml = done.text().await.unwrap();
+    assert!(
+        xml.contains(&format!("<Location>{}/uploads/{}<", backend.local.s3, upload.key)),
+        "Uppy needs it: {xml}"
+    );
     backend.until(upload.video(), "PROCESSED").await;
 
     let upload = Upload::begin(&backend).await;
