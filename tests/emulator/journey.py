@@ -19,6 +19,7 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from urllib.parse import quote
 
 import boto3
 import urllib3
@@ -191,6 +192,20 @@ def multipart(body):
     return form, {"Content-Type": "multipart/form-data; boundary=B"}
 
 
+def in_parts(api, body):
+    """A multipart upload of one part that is not complete yet: the video's id, and its route with an ending."""
+    wish = json.dumps({"filename": "clip.mp4", "type": "video/mp4"})
+    made = api.call("POST", "/s3/multipart", wish, **{"Content-Type": "application/json"}).json()
+    upload, key = quote(made["uploadId"], safe=""), quote(made["key"], safe="")
+
+    def route(end):
+        return f"/s3/multipart/{upload}{end}?key={key}"
+    signed = api.call("GET", route("/1")).json()
+    put = HTTP.request("PUT", signed["url"], body=body)
+    assert put.status == 200 and put.headers["ETag"], (put.status, put.data)
+    return made["key"].split("/")[-1].split(".")[0], route
+
+
 def walk(emulator, stack, video):
     api = Api(emulator, stack, sign_in(emulator, stack, "ann@example.com"))
     eve = Api(emulator, stack, sign_in(emulator, stack, "eve@example.com"))
@@ -258,6 +273,22 @@ def walk(emulator, stack, video):
     for method in ("GET", "DELETE"):
         assert eve.call(method, f"/videos/{put}").status == 404
 
+    # In parts, by Companion's routes; nobody else's.
+    video_id, parts = in_parts(api, video)
+    listed = api.call("GET", parts("")).json()
+    assert [(p["PartNumber"], p["Size"]) for p in listed] == [(1, len(video))], listed
+    for other, status in ((eve, 404), (nobody, 401)):
+        for method, end in (("GET", ""), ("GET", "/1"), ("POST", "/complete"), ("DELETE", "")):
+            answer = other.call(method, parts(end), b'{"parts": []}' if method == "POST" else None)
+            assert answer.status == status, (method, end, answer.status, answer.data)
+    body = json.dumps({"parts": [{"PartNumber": p["PartNumber"], "ETag": p["ETag"]} for p in listed]})
+    done = api.call("POST", parts("/complete"), body, **{"Content-Type": "application/json"})
+    assert done.status == 200 and done.json()["location"], (done.status, done.data)
+    api.until(video_id, "PROCESSED")
+    _, parts = in_parts(api, video)
+    assert api.call("DELETE", parts("")).status == 200
+    assert api.call("GET", parts("")).status == 404
+
     # Twice the same request is one video.
     again = [api.call("POST", "/upload", form, **headers, **{"Idempotency-Key": "k"}).json()["videoId"] for _ in "12"]
     assert again[0] == again[1]
@@ -317,7 +348,8 @@ NOT_CALLED = {
     "sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",  # Lambda, for the DLQ
     "kms:Decrypt", "kms:GenerateDataKey",  # S3, DynamoDB and SQS, with a customer managed key
 }
-IAM_ACTION = {"HeadObject": "GetObject"}
+IAM_ACTION = {"HeadObject": "GetObject", "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject",
+              "CompleteMultipartUpload": "PutObject", "ListParts": "ListMultipartUploadParts"}
 
 
 def calls(trail, access_key):
@@ -369,7 +401,7 @@ def main():
             stack = Stack(emulator, template)
             print(f"deployed {len(stack.ids)} resources")
             walk(emulator, stack, video)
-            print("walked: upload, presign, poster, storyboard, list, delete, other people's")
+            print("walked: upload, presign, multipart, poster, storyboard, list, delete, other people's")
             dead_letters(emulator, stack, video)
             print("walked: dead-letter queue and replay")
             compare_permissions(emulator, stack, template)

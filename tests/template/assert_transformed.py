@@ -47,6 +47,14 @@ DEFAULTS = {
 ROUTES = {
     ("post", "/upload"): "UploadFunction",
     ("get", "/presign"): "PresignFunction",
+    ("post", "/presign"): "PresignFunction",
+    ("get", "/s3/params"): "PresignFunction",
+    ("post", "/s3/multipart"): "PresignFunction",
+    ("get", "/s3/multipart/{uploadId}"): "PresignFunction",
+    ("delete", "/s3/multipart/{uploadId}"): "PresignFunction",
+    ("get", "/s3/multipart/{uploadId}/{partNumber}"): "PresignFunction",
+    ("get", "/s3/multipart/{uploadId}/batch"): "PresignFunction",
+    ("post", "/s3/multipart/{uploadId}/complete"): "PresignFunction",
     ("get", "/videos"): "VideosFunction",
     ("get", "/videos/{videoId}"): "VideosFunction",
     ("delete", "/videos/{videoId}"): "VideosFunction",
@@ -71,6 +79,8 @@ GRANTS = {
     },
     "PresignFunction": {
         ("s3:PutObject", VIDEOS),
+        ("s3:AbortMultipartUpload", VIDEOS),
+        ("s3:ListMultipartUploadParts", VIDEOS),
         ("dynamodb:PutItem", TABLE),
     },
     "VideosFunction": {
@@ -417,7 +427,8 @@ class Checks:
         buckets = self.of_type("AWS::S3::Bucket")
         self.equal("the buckets", sorted(buckets), ["ThumbnailsBucket", "UploadsBucket"])
         policies = {p["Bucket"]: p["PolicyDocument"]["Statement"] for p in self.of_type("AWS::S3::BucketPolicy").values()}
-        methods = {"UploadsBucket": ["PUT", "GET", "HEAD"], "ThumbnailsBucket": ["GET", "HEAD"]}
+        methods = {"UploadsBucket": ["PUT", "POST", "GET", "HEAD", "DELETE"], "ThumbnailsBucket": ["GET", "HEAD"]}
+        exposed = {"UploadsBucket": ["ETag", "Location"], "ThumbnailsBucket": ["ETag"]}
         for name, bucket in buckets.items():
             public = bucket["PublicAccessBlockConfiguration"]
             closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
@@ -438,7 +449,7 @@ class Checks:
                 (cors,) = cors
                 self.equal(f"{name}: origins", cors["AllowedOrigins"], self.origins.split(","))
                 self.equal(f"{name}: methods", cors["AllowedMethods"], methods[name])
-                self.equal(f"{name}: ETag", cors["ExposedHeaders"], ["ETag"])
+                self.equal(f"{name}: headers that pages see", cors["ExposedHeaders"], exposed[name])
                 if name == "UploadsBucket":
                     self.true(f"{name} refuses the content type", "content-type" in cors["AllowedHeaders"])
             else:

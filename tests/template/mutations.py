@@ -144,6 +144,16 @@ def wrong_function_behind_a_route(t):
 
 
 @mutation
+def drop_the_completion(t):
+    del body(t)["paths"]["/s3/multipart/{uploadId}/complete"]["post"]
+
+
+@mutation
+def drop_the_permission_of_the_parts(t):
+    del at(t, "PresignFunction//Events")["Part"]
+
+
+@mutation
 def drop_a_permission(t):
     del at(t, "VideosFunction//Events")["Delete"]
 
@@ -225,6 +235,11 @@ def add_an_action(t):
 
 
 @mutation
+def forget_to_abort(t):
+    statements(t, "PresignRole")[0]["Action"].remove("s3:AbortMultipartUpload")
+
+
+@mutation
 def drop_ListBucket(t):
     del statements(t, "ThumbnailRole")[2]
 
@@ -297,6 +312,16 @@ def allow_every_origin_by_default(t):
 @mutation
 def hide_the_ETag(t):
     del at(t, "UploadsBucket")["CorsConfiguration"]["Fn::If"][1]["CorsRules"][0]["ExposedHeaders"]
+
+
+@mutation
+def hide_the_Location(t):
+    at(t, "UploadsBucket")["CorsConfiguration"]["Fn::If"][1]["CorsRules"][0]["ExposedHeaders"].remove("Location")
+
+
+@mutation
+def refuse_forms(t):
+    at(t, "UploadsBucket")["CorsConfiguration"]["Fn::If"][1]["CorsRules"][0]["AllowedMethods"].remove("POST")
 
 
 @mutation

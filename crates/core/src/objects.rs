@@ -1,5 +1,8 @@
 //! The two S3 buckets: uploads, and the pictures made of them.
 
+mod multipart;
+mod signed;
+
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +17,9 @@ use futures_util::future::try_join_all;
 use crate::Fault;
 use crate::config::Config;
 use crate::key::Key;
+
+pub use multipart::{Completion, NamedPart, StoredPart};
+pub use signed::{Form, MultipartRequest};
 
 /// How long a signed upload may be begun.
 const UPLOAD_URL_LIFE: Duration = Duration::from_mins(5);
@@ -31,6 +37,7 @@ pub struct Objects {
     /// The same for uploads, which may go by way of transfer acceleration.
     upload_signer: Client,
     credentials: Option<SharedCredentialsProvider>,
+    region: String,
     uploads: String,
     thumbnails: String,
 }
@@ -46,7 +53,7 @@ pub struct Head {
     pub content_type: Option<String>,
 }
 
-/// A signed URL and what the client has to send with it.
+/// A signed URL.
 #[derive(Debug, Clone)]
 pub struct SignedPut {
     /// The URL to PUT to.
@@ -54,6 +61,11 @@ pub struct SignedPut {
     /// For how long it may be used.
     pub expires_in: Duration,
 }
+
+/// Something that has to be there and is not.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no {0}")]
+struct Missing(&'static str);
 
 /// Which object a conditional write may replace.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +109,7 @@ impl Objects {
             signer: Client::from_conf(signer.build()),
             upload_signer: Client::from_conf(upload_signer.build()),
             credentials: sdk.credentials_provider(),
+            region: sdk.region().map(ToString::to_string).unwrap_or_default(),
             uploads: config.uploads_bucket.clone(),
             thumbnails: config.thumbnails_bucket.clone(),
         }
@@ -301,5 +314,30 @@ mod tests {
         assert!(put.expires_in <= Duration::from_mins(2), "{:?}", put.expires_in);
         assert!(put.url.contains(&format!("X-Amz-Expires={}&", put.expires_in.as_secs())), "{}", put.url);
         assert!(put.url.contains("X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost&"), "{}", put.url);
+        let part = objects.sign_part(&key(), "u", 1).await.unwrap();
+        assert!(part.expires_in <= Duration::from_mins(2), "{:?}", part.expires_in);
+        let form = objects.sign_post(&key(), "video/mp4", 7).await.unwrap();
+        assert!(form.expires_in <= Duration::from_mins(2), "{:?}", form.expires_in);
+    }
+
+    #[tokio::test]
+    async fn a_form_goes_to_the_bucket_and_parts_to_the_object() {
+        for (accelerated, host) in
+            [(false, "uploads.s3.eu-central-1.amazonaws.com"), (true, "uploads.s3-accelerate.amazonaws.com")]
+        {
+            let objects = objects(accelerated, Duration::from_hours(1));
+            let form = objects.sign_post(&key(), "video/mp4", 7).await.unwrap();
+            assert_eq!((form.url, form.expires_in), (format!("https://{host}/"), UPLOAD_URL_LIFE));
+            let part = objects.sign_part(&key(), "u", 3).await.unwrap().url;
+            assert!(part.starts_with(&format!("https://{host}/videos/u/")), "{part}");
+            assert!(part.contains("partNumber=3") && part.contains("X-Amz-SignedHeaders=host&"), "{part}");
+            assert!(part.contains("X-Amz-Expires=900&") && !part.contains("checksum"), "{part}");
+            let list = objects.sign_multipart(&key(), MultipartRequest::List("u")).await.unwrap();
+            assert!(list.starts_with(&format!("https://{host}/videos/u/")), "{list}");
+            assert!(list.contains("?uploadId=u&") && list.contains("X-Amz-Expires=900&"), "{list}");
+            let create = MultipartRequest::Create { content_type: "video/mp4" };
+            let create = objects.sign_multipart(&key(), create).await.unwrap();
+            assert!(create.contains("?uploads=&") && create.contains("=content-type%3Bhost&"), "{create}");
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 mod dynamodb;
 mod gateway;
+mod multipart;
 pub mod queue;
 mod s3;
 
@@ -167,7 +168,7 @@ impl Local {
         dynamodb::create_table(&dynamodb_sdk, TABLE).await.map_err(|e| unusable(&e))?;
 
         let queue = Arc::new(Queue::open(&data).map_err(|e| unusable(&e))?);
-        let storage = Storage::new(&data.join("s3"), [UPLOADS, THUMBNAILS], queue.clone());
+        let storage = Storage::new(&data, [UPLOADS, THUMBNAILS], queue.clone());
         let service = {
             let mut builder = S3ServiceBuilder::new(storage.map_err(|e| unusable(&e))?);
             builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));

@@ -1,37 +1,46 @@
 //! S3 on the file system: `s3s-fs`, and what of S3 it leaves out and Upreel needs.
 //!
 //! That is: events after a write, `If-Match` on reads, conditional writes that exclude each other,
-//! empty bodies, and no `aws-chunked` stored as the object's encoding.
+//! empty bodies, no `aws-chunked` stored as the object's encoding, the headers of a form's answer, and
+//! multipart uploads that are checked (`multipart.rs`).
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::http::{HeaderMap, header};
 use s3s::dto::{self, ETagCondition};
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::sync::Mutex;
 use upreel_core::Key;
 
+use crate::multipart::{self, Multipart};
 use crate::queue::{Queue, Written};
 
 pub(crate) struct Storage {
     files: FileSystem,
     queue: Arc<Queue>,
     uploads: String,
+    multipart: Multipart,
+    /// Held while an upload is completed or aborted: it is one or the other, and once.
+    ending: Mutex<()>,
     /// Held by a conditional write from its check to its end.
     conditional: Mutex<()>,
 }
 
 impl Storage {
-    /// Objects under `root`, with a folder for each bucket; writes to `uploads` are told to `queue`.
-    pub(crate) fn new(root: &Path, buckets: [&str; 2], queue: Arc<Queue>) -> io::Result<Self> {
+    /// Objects in `s3` of the data, with a folder for each bucket; writes to the first are told to `queue`.
+    pub(crate) fn new(data: &Path, buckets: [&str; 2], queue: Arc<Queue>) -> io::Result<Self> {
+        let root = &data.join("s3");
         for bucket in buckets {
             std::fs::create_dir_all(root.join(bucket))?;
         }
         let files = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
-        Ok(Self { files, queue, uploads: buckets[0].to_owned(), conditional: Mutex::default() })
+        let multipart = Multipart::open(&data.join("multipart"))?;
+        let uploads = buckets[0].to_owned();
+        Ok(Self { files, queue, uploads, multipart, ending: Mutex::default(), conditional: Mutex::default() })
     }
 
     /// Does `write`, and has its event sent when it succeeds. The intent is on disk before the object
@@ -77,13 +86,19 @@ fn request<T>(input: T) -> S3Request<T> {
         input,
         method: axum::http::Method::HEAD,
         uri: axum::http::Uri::default(),
-        headers: axum::http::HeaderMap::default(),
+        headers: HeaderMap::default(),
         extensions: axum::http::Extensions::default(),
         credentials: None,
         region: None,
         service: None,
         trailing_headers: None,
     }
+}
+
+/// The URL of an object, where the client has found this port.
+fn location(headers: &HeaderMap, bucket: &str, key: &str) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    format!("http://{host}/{bucket}/{key}")
 }
 
 /// `aws-chunked` is how a body travelled, not what it is.
@@ -118,9 +133,6 @@ s3! {
     delete_objects: DeleteObjectsInput => DeleteObjectsOutput;
     list_objects: ListObjectsInput => ListObjectsOutput;
     list_objects_v2: ListObjectsV2Input => ListObjectsV2Output;
-    upload_part: UploadPartInput => UploadPartOutput;
-    list_parts: ListPartsInput => ListPartsOutput;
-    abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput;
     {
         async fn get_object(
             &self,
@@ -157,12 +169,59 @@ s3! {
             self.write(&bucket, &key, "ObjectCreated:Copy", self.files.copy_object(req)).await
         }
 
+        async fn post_object(
+            &self,
+            req: S3Request<dto::PostObjectInput>,
+        ) -> S3Result<S3Response<dto::PostObjectOutput>> {
+            let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+            let location = location(&req.headers, &bucket, &key);
+            let post = self.files.post_object(req);
+            let mut response = self.write(&bucket, &key, "ObjectCreated:Post", post).await?;
+            let etag = response.output.e_tag.as_ref().map(dto::ETag::value).unwrap_or_default();
+            for (name, value) in [(header::LOCATION, location), (header::ETAG, format!("\"{etag}\""))] {
+                let value = value.parse().map_err(|error| s3_error!(error, InternalError))?;
+                response.headers.insert(name, value);
+            }
+            Ok(response)
+        }
+
         async fn create_multipart_upload(
             &self,
             mut req: S3Request<dto::CreateMultipartUploadInput>,
         ) -> S3Result<S3Response<dto::CreateMultipartUploadOutput>> {
             req.input.content_encoding = stored_encoding(req.input.content_encoding.take());
-            self.files.create_multipart_upload(req).await
+            let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
+            let response = self.files.create_multipart_upload(req).await?;
+            self.multipart.begin(response.output.upload_id.as_deref().unwrap_or_default(), &bucket, &key)?;
+            Ok(response)
+        }
+
+        async fn upload_part(
+            &self,
+            req: S3Request<dto::UploadPartInput>,
+        ) -> S3Result<S3Response<dto::UploadPartOutput>> {
+            let (input, number) = (&req.input, req.input.part_number);
+            let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
+            let response = self.files.upload_part(req).await?;
+            multipart::stored(&folder, number, response.output.e_tag.as_ref())?;
+            Ok(response)
+        }
+
+        async fn list_parts(
+            &self,
+            req: S3Request<dto::ListPartsInput>,
+        ) -> S3Result<S3Response<dto::ListPartsOutput>> {
+            let input = &req.input;
+            let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
+            let (bucket, key, upload_id) = (input.bucket.clone(), input.key.clone(), input.upload_id.clone());
+            let (marker, max) = (input.part_number_marker, input.max_parts);
+            let list = self.files.list_parts(req).await?;
+            Ok(list.map_output(|list| dto::ListPartsOutput {
+                bucket: Some(bucket),
+                key: Some(key),
+                upload_id: Some(upload_id),
+                ..multipart::page(multipart::all(&folder, list), marker, max)
+            }))
         }
 
         async fn complete_multipart_upload(
@@ -170,8 +229,41 @@ s3! {
             req: S3Request<dto::CompleteMultipartUploadInput>,
         ) -> S3Result<S3Response<dto::CompleteMultipartUploadOutput>> {
             let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
-            let complete = self.files.complete_multipart_upload(req);
-            self.write(&bucket, &key, "ObjectCreated:CompleteMultipartUpload", complete).await
+            let upload_id = req.input.upload_id.clone();
+            let _alone = self.ending.lock().await;
+            let folder = self.multipart.find(&upload_id, &bucket, &key)?;
+            let input =
+                dto::ListPartsInput { bucket: bucket.clone(), key: key.clone(), upload_id, ..Default::default() };
+            let there = self.files.list_parts(request(input)).await?.output;
+            let there = multipart::all(&folder, there);
+            let named = req.input.multipart_upload.as_ref().and_then(|named| named.parts.as_deref());
+            multipart::check(named.unwrap_or_default(), &there)?;
+            let location = location(&req.headers, &bucket, &key);
+            let complete = async {
+                let mut response = self.files.complete_multipart_upload(req).await?;
+                // What is answered while the object is made; here it is made by now.
+                if let Some(done) = response.output.future.take() {
+                    response.output = done.await?;
+                }
+                Ok(response)
+            };
+            let mut response =
+                self.write(&bucket, &key, "ObjectCreated:CompleteMultipartUpload", complete).await?;
+            response.output.location = Some(location);
+            multipart::end(&folder);
+            Ok(response)
+        }
+
+        async fn abort_multipart_upload(
+            &self,
+            req: S3Request<dto::AbortMultipartUploadInput>,
+        ) -> S3Result<S3Response<dto::AbortMultipartUploadOutput>> {
+            let input = &req.input;
+            let _alone = self.ending.lock().await;
+            let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
+            let response = self.files.abort_multipart_upload(req).await?;
+            multipart::end(&folder);
+            Ok(response)
         }
     }
 }

@@ -150,6 +150,14 @@ impl Backend {
         files(&self.data.join("s3").join(bucket))
     }
 
+    /// What is kept of multipart uploads under way.
+    pub(crate) fn parts(&self) -> Vec<PathBuf> {
+        let is_part =
+            |path: &PathBuf| [".upload-", ".upload_id-"].iter().any(|of| path.to_string_lossy().contains(of));
+        let s3 = std::fs::read_dir(self.data.join("s3")).unwrap().map(|entry| entry.unwrap().path());
+        s3.filter(is_part).chain(files(&self.data.join("multipart"))).collect()
+    }
+
     /// What was made of a video: what the answers of one and of the list call it, and its bytes.
     pub(crate) async fn picture(&self, video: &Value, url: &str) -> Vec<u8> {
         let url = video[url].as_str().unwrap_or_else(|| panic!("no {url} in {video}"));

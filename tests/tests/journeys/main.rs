@@ -5,6 +5,7 @@
 mod contracts;
 mod events;
 mod harness;
+mod multipart;
 mod posters;
 mod presign;
 mod restart;

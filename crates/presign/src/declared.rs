@@ -1,0 +1,130 @@
+//! What a client says of the file that it is going to send, and the row that is made of it.
+
+use upreel_core::config::MAX_PUT;
+use upreel_core::video::Record;
+use upreel_core::{App, Code, Container, Key, Problem, UserId, VideoId, filename};
+
+/// What the client says that the file is. The bytes are looked at when they are there.
+pub(crate) struct Declared {
+    pub(crate) media_type: String,
+    container: Option<Container>,
+}
+
+impl Declared {
+    pub(crate) fn new(name: &str, media_type: Option<&str>) -> Result<Self, Problem> {
+        let by_name = Container::from_file_name(name);
+        let Some(text) = media_type.map(str::trim).filter(|text| !text.is_empty()) else {
+            let media_type = by_name.map_or("application/octet-stream", Container::media_type);
+            return Ok(Self { media_type: media_type.to_owned(), container: by_name });
+        };
+        let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let container = Container::from_media_type(&essence);
+        let is_video =
+            container.is_some() || essence.starts_with("video/") || (essence == "application/octet-stream");
+        let is_text = text.len() <= 255 && text.bytes().all(|b| (0x20..0x7f).contains(&b));
+        if !is_video || !is_text {
+            return Err(Problem::new(
+                Code::UnsupportedMedia,
+                "This type is no video. Leave it out, or send the file's own, such as video/mp4.",
+            ));
+        }
+        // As the client wrote it, because it will send it like that.
+        Ok(Self { media_type: text.to_owned(), container: container.or(by_name) })
+    }
+}
+
+/// A new video of the caller's: its key, and a row that expires unless the bytes come.
+pub(crate) struct NewVideo {
+    pub(crate) id: VideoId,
+    pub(crate) key: Key,
+    record: Record,
+}
+
+impl NewVideo {
+    pub(crate) fn new(user: UserId, name: &str, declared: &Declared, size: Option<u64>) -> Self {
+        let id = VideoId::new();
+        let key = Key::Video { user: user.clone(), id, container: declared.container };
+        let name = filename::sanitize(name);
+        let mut record = Record::pending(&key, id, user, name, declared.media_type.clone());
+        record.video.size = size;
+        Self { id, key, record }
+    }
+
+    /// Adds the row. Comes after the signature: what is refused leaves no row.
+    pub(crate) async fn create(&self, app: &App) -> Result<(), Problem> {
+        app.videos.create(&self.record).await?;
+        tracing::info!(videoId = %self.id, "presigned");
+        Ok(())
+    }
+}
+
+/// Checks a length against what is allowed here.
+pub(crate) fn check_size(size: u64, max: u64) -> Result<u64, Problem> {
+    match size {
+        0 => Err(Problem::new(Code::EmptyFile, "The file is empty.")),
+        size if size > max => Err(too_large(max)),
+        size => Ok(size),
+    }
+}
+
+/// Also against what one PUT takes.
+pub(crate) fn check_put_size(size: u64, max: u64) -> Result<u64, Problem> {
+    match check_size(size, max)? {
+        size if size > MAX_PUT => Err(Problem::new(
+            Code::TooLarge,
+            format!("One PUT takes at most {MAX_PUT} bytes (5 GiB); a larger file needs a multipart upload."),
+        )),
+        size => Ok(size),
+    }
+}
+
+pub(crate) fn parse_put_size(text: &str, max: u64) -> Result<u64, Problem> {
+    check_put_size(text.parse().map_err(|_| invalid("The size is a number of bytes."))?, max)
+}
+
+pub(crate) fn too_large(max: u64) -> Problem {
+    Problem::new(Code::TooLarge, format!("A video has at most {max} bytes here."))
+}
+
+pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::new(Code::InvalidRequest, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(name: &str, media_type: Option<&str>) -> Result<(String, Option<Container>), Code> {
+        Declared::new(name, media_type).map(|d| (d.media_type, d.container)).map_err(|p| p.code())
+    }
+
+    #[test]
+    fn the_type_comes_from_the_client_else_from_the_name() {
+        let mp4 = Some(Container::Mp4);
+        assert_eq!(declared("a.mp4", None), Ok(("video/mp4".into(), mp4)));
+        assert_eq!(declared("a.mp4", Some("")), Ok(("video/mp4".into(), mp4)));
+        assert_eq!(declared("a", None), Ok(("application/octet-stream".into(), None)));
+        assert_eq!(declared("a.mp4", Some("video/webm")), Ok(("video/webm".into(), Some(Container::Webm))));
+        assert_eq!(declared("a.mp4", Some("application/octet-stream")).unwrap().1, mp4);
+        assert_eq!(declared("a", Some("Video/MP4; codecs=avc1")), Ok(("Video/MP4; codecs=avc1".into(), mp4)));
+    }
+
+    #[test]
+    fn what_is_no_video_is_refused() {
+        for bad in ["text/html", "image/svg+xml", "application/pdf", "video/mp4\r\nX: y", "vidéo/mp4"] {
+            assert_eq!(declared("a.mp4", Some(bad)), Err(Code::UnsupportedMedia), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_limits() {
+        let size = |text: &str, max| parse_put_size(text, max).map_err(|p| p.code());
+        assert_eq!(size("1", 10), Ok(1));
+        assert_eq!(size("0", 10), Err(Code::EmptyFile));
+        assert_eq!(size("11", 10), Err(Code::TooLarge));
+        assert_eq!(size("5368709121", u64::MAX), Err(Code::TooLarge));
+        for bad in ["", "-1", "1.5", "1e3", "99999999999999999999"] {
+            assert_eq!(size(bad, 10), Err(Code::InvalidRequest), "{bad}");
+        }
+    }
+}

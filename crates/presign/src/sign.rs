@@ -1,0 +1,211 @@
+//! `POST /presign`: what Uppy 6 hands its `signRequest`, and what it wants back.
+//!
+//! The key of a new video is made here; the one that comes with the request gives its name only. Uppy takes
+//! the answer's `key` from then on.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use upreel_core::config::MAX_PUT;
+use upreel_core::objects::MultipartRequest;
+use upreel_core::{App, Caller, Problem, UserId};
+use uuid::Uuid;
+
+use crate::companion::from_json;
+use crate::declared::{Declared, NewVideo, check_put_size, check_size, invalid};
+use crate::upload::{Upload, in_range};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Wish {
+    method: String,
+    key: Option<String>,
+    upload_id: Option<String>,
+    part_number: Option<u16>,
+    content_type: Option<String>,
+    name: Option<String>,
+    size: Option<u64>,
+    /// Whether a POST policy is wanted, with which S3 itself refuses what is too large.
+    #[serde(default)]
+    fields: bool,
+}
+
+#[derive(Serialize)]
+pub(crate) struct Signed {
+    url: String,
+    key: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    headers: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    fields: BTreeMap<&'static str, String>,
+}
+
+impl Signed {
+    fn new(url: String, key: &impl ToString) -> Self {
+        Self { url, key: key.to_string(), headers: BTreeMap::new(), fields: BTreeMap::new() }
+    }
+}
+
+/// The request that is to be signed.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Put,
+    Form,
+    Create,
+    Part(String, u16),
+    List(String),
+    Complete(String),
+    Abort(String),
+}
+
+impl Wish {
+    fn kind(&self) -> Result<Kind, Problem> {
+        let upload = self.upload_id.clone();
+        match (self.method.as_str(), upload, self.part_number) {
+            ("PUT", None, None) => Ok(if self.fields { Kind::Form } else { Kind::Put }),
+            ("PUT", Some(upload), Some(number)) => Ok(Kind::Part(upload, in_range(number)?)),
+            ("POST", None, None) => Ok(Kind::Create),
+            ("POST", Some(upload), None) => Ok(Kind::Complete(upload)),
+            ("GET", Some(upload), None) => Ok(Kind::List(upload)),
+            ("DELETE", Some(upload), None) => Ok(Kind::Abort(upload)),
+            ("DELETE", None, None) => Err(invalid("DELETE /videos/{videoId} removes a video.")),
+            _ => Err(invalid(
+                "Signed are PUT and POST of a new video, and PUT with `uploadId` and `partNumber`, \
+                              GET, POST and DELETE with `uploadId`.",
+            )),
+        }
+    }
+
+    fn name(&self) -> Result<&str, Problem> {
+        let given = self.name.as_deref().or_else(|| self.key.as_deref().map(without_prefix));
+        given
+            .filter(|name| !name.is_empty())
+            .ok_or_else(|| invalid("Say the file's name, as `name` or `key`."))
+    }
+
+    fn upload(&self, user: &UserId, id: &str) -> Result<Upload, Problem> {
+        Upload::new(user, self.key.as_deref(), id)
+    }
+}
+
+/// The file's name of a key as Uppy makes it: a random UUID, a hyphen, the name.
+fn without_prefix(key: &str) -> &str {
+    match key.split_at_checked(36) {
+        Some((id, rest)) if Uuid::try_parse(id).is_ok() => rest.strip_prefix('-').unwrap_or(key),
+        _ => key,
+    }
+}
+
+pub(crate) async fn sign(
+    State(app): State<App>,
+    Caller(user): Caller,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Signed>, Problem> {
+    let wish: Wish = from_json(body)?;
+    let signed = match wish.kind()? {
+        kind @ (Kind::Put | Kind::Form | Kind::Create) => begin(&app, user, &wish, &kind).await?,
+        Kind::Part(id, number) => {
+            let upload = wish.upload(&user, &id)?;
+            let url = app.objects.sign_part(&upload.key, &id, number).await?.url;
+            Signed::new(url, &upload.key)
+        }
+        Kind::List(id) => about(&app, wish.upload(&user, &id)?, MultipartRequest::List(&id)).await?,
+        Kind::Abort(id) => about(&app, wish.upload(&user, &id)?, MultipartRequest::Abort(&id)).await?,
+        Kind::Complete(id) => {
+            let upload = wish.upload(&user, &id)?;
+            // S3 will not ask again, so this is the last look; the event of the object has another.
+            let size =
+                upload.parts(&app).await?.iter().fold(0_u64, |sum, part| sum.saturating_add(part.size));
+            if size > app.config.max_upload_bytes {
+                return Err(upload.refuse(&app).await?);
+            }
+            about(&app, upload, MultipartRequest::Complete(&id)).await?
+        }
+    };
+    Ok(Json(signed))
+}
+
+async fn about(app: &App, upload: Upload, request: MultipartRequest<'_>) -> Result<Signed, Problem> {
+    Ok(Signed::new(app.objects.sign_multipart(&upload.key, request).await?, &upload.key))
+}
+
+/// Of a new video.
+async fn begin(app: &App, user: UserId, wish: &Wish, kind: &Kind) -> Result<Signed, Problem> {
+    let max = app.config.max_upload_bytes;
+    let name = wish.name()?;
+    let declared = Declared::new(name, wish.content_type.as_deref())?;
+    let check = if *kind == Kind::Create { check_size } else { check_put_size };
+    let size = wish.size.map(|size| check(size, max)).transpose()?;
+    let new = NewVideo::new(user, name, &declared, size);
+    let content_type = &declared.media_type;
+    let headers = BTreeMap::from([("Content-Type", content_type.clone())]);
+    let signed = match kind {
+        Kind::Form => {
+            let form = app.objects.sign_post(&new.key, content_type, max.min(MAX_PUT)).await?;
+            Signed { fields: form.fields, ..Signed::new(form.url, &new.key) }
+        }
+        Kind::Create => {
+            let create = MultipartRequest::Create { content_type };
+            let url = app.objects.sign_multipart(&new.key, create).await?;
+            Signed { headers, ..Signed::new(url, &new.key) }
+        }
+        _ => {
+            let url = app.objects.sign_put(&new.key, content_type, size).await?.url;
+            Signed { headers, ..Signed::new(url, &new.key) }
+        }
+    };
+    new.create(app).await?;
+    Ok(signed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use upreel_core::Code;
+
+    fn kind(wish: Value) -> Result<Kind, Code> {
+        serde_json::from_value::<Wish>(wish).unwrap().kind().map_err(|problem| problem.code())
+    }
+
+    #[test]
+    fn what_uppy_asks_is_understood() {
+        assert_eq!(kind(json!({"method": "PUT", "key": "k", "contentType": "video/mp4"})), Ok(Kind::Put));
+        assert_eq!(kind(json!({"method": "PUT", "key": "k", "fields": true})), Ok(Kind::Form));
+        assert_eq!(kind(json!({"method": "POST", "key": "k"})), Ok(Kind::Create));
+        let about = |method: &str| json!({"method": method, "key": "k", "uploadId": "u"});
+        assert_eq!(kind(about("POST")), Ok(Kind::Complete("u".into())));
+        assert_eq!(kind(about("GET")), Ok(Kind::List("u".into())));
+        assert_eq!(kind(about("DELETE")), Ok(Kind::Abort("u".into())));
+        let part = json!({"method": "PUT", "key": "k", "uploadId": "u", "partNumber": 7});
+        assert_eq!(kind(part), Ok(Kind::Part("u".into(), 7)));
+    }
+
+    #[test]
+    fn nothing_else_is_signed() {
+        for bad in [
+            json!({"method": "GET", "key": "k"}),
+            json!({"method": "HEAD", "key": "k"}),
+            json!({"method": "put", "key": "k"}),
+            json!({"method": "DELETE", "key": "k"}),
+            json!({"method": "PUT", "key": "k", "uploadId": "u"}),
+            json!({"method": "PUT", "key": "k", "partNumber": 1}),
+            json!({"method": "PUT", "key": "k", "uploadId": "u", "partNumber": 0}),
+            json!({"method": "POST", "key": "k", "uploadId": "u", "partNumber": 1}),
+        ] {
+            assert_eq!(kind(bad.clone()), Err(Code::InvalidRequest), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_name_is_in_uppy_s_key() {
+        assert_eq!(without_prefix("0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c-my clip.mp4"), "my clip.mp4");
+        for other in ["clip.mp4", "0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c.mp4", "ä".repeat(20).as_str()] {
+            assert_eq!(without_prefix(other), other);
+        }
+    }
+}
