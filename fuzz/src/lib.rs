@@ -30,7 +30,7 @@ const KEYFRAMES: [usize; 3] = [1, 8, 100];
 ///
 /// The input's last byte says how often the rest is repeated: mostly once, so that a real file and a byte of
 /// zero are a seed; but up to 4096 times, so that small inputs make large objects. Those take long, so only
-/// one in 64 of them is as large as it says.
+/// one in 1024 of them is as large as it says.
 ///
 /// # Panics
 /// When something does not hold.
@@ -38,7 +38,7 @@ pub fn index(input: &[u8], container: Container) {
     let Some((last, input)) = input.split_last() else { return };
     let _ = Container::sniff(input);
     let mut doublings = last.saturating_sub(0xF3);
-    if doublings > 6 && input.iter().fold(0, |sum, byte| byte.wrapping_add(sum)) % 64 != 0 {
+    if doublings > 6 && input.iter().map(|byte| u32::from(*byte)).sum::<u32>() % 1024 != 0 {
         doublings -= 6;
     }
     let object = Object::new(input, doublings);
