@@ -57,9 +57,10 @@ pub async fn make(
     let container = index.facts.container.unwrap_or(Container::Mp4);
     let input = Input::File(container, index.wrap(samples));
     let size = format!("{}:{}", grid.width, grid.height);
-    // A keyframe is shown for a second: where one can't be decoded, the tile before it is repeated.
+    // A keyframe is shown for a second: where one can't be decoded, the tile before it is repeated. The last one
+    // counts also if the video is shorter than that.
     let graph = format!(
-        "[0:V:0]{},{},fps=1:start_time=0,tile={}x{}[tiles]",
+        "[0:V:0]{},{},fps=1:start_time=0:eof_action=pass,tile={}x{}[tiles]",
         index.look.source(),
         index.look.scale(&size, false),
         grid.columns,

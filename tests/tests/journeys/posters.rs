@@ -83,6 +83,10 @@ async fn check(backend: &Backend, row: &Row, video: &Value) -> Result<(), String
         upright(&backend.picture(video, url).await, video, width, cell(row, "shown"))
             .map_err(|error| format!("{url}: {error}"))?;
     }
+    let has_reader = ["mp4", "mov", "3gp", "mkv", "webm"].contains(&cell(row, "container"));
+    if video["storyboardUrl"].is_string() != has_reader {
+        return Err(format!("storyboardUrl is {}", video["storyboardUrl"]));
+    }
     match video["blurHash"].as_str() {
         // Two digits of shape, four of the average, two for each of the other components.
         Some(hash) if hash.len() >= 6 && hash.len().is_multiple_of(2) => Ok(()),

@@ -107,22 +107,23 @@ impl Fragments {
         timing: &Timing,
         n: usize,
     ) -> Result<Vec<Keyframe>, Error> {
-        let found: Vec<Fragment> = if self.places.is_empty() {
+        let wanted = span_middles(n).map(|middle| {
+            let time = timing.at(middle);
+            let next = self.places.partition_point(|place| place.time <= time);
+            next.saturating_sub(1)
+        });
+        let places = chosen(&self.places, wanted)
+            .into_iter()
+            .map(|place| async move { self.at(&mut Reader::new(source), place.offset).await });
+        let mut found: Vec<Fragment> = in_parallel(places.collect()).await?.into_iter().flatten().collect();
+        found.retain(|fragment| fragment.keyframe.is_some());
+        // No index, or one of fragments that do not begin with a keyframe.
+        if found.is_empty() {
             let limit = if n <= FEW { FEW } else { MANY };
             let mut all = self.follow(&mut Reader::new(source), limit).await?.fragments;
             all.retain(|fragment| fragment.keyframe.is_some());
-            chosen(&all, span_middles(n).map(|middle| at_fraction(all.len(), middle)))
-        } else {
-            let wanted = span_middles(n).map(|middle| {
-                let time = timing.at(middle);
-                let next = self.places.partition_point(|place| place.time <= time);
-                next.saturating_sub(1)
-            });
-            let places = chosen(&self.places, wanted)
-                .into_iter()
-                .map(|place| async move { self.at(&mut Reader::new(source), place.offset).await });
-            in_parallel(places.collect()).await?.into_iter().flatten().collect()
-        };
+            found = chosen(&all, span_middles(n).map(|middle| at_fraction(all.len(), middle)));
+        }
         let keyframes = found.into_iter().filter_map(|fragment| fragment.keyframe);
         let mut keyframes: Vec<_> =
             keyframes.map(|(time, place)| Keyframe { time_ms: timing.shown_at(time), place }).collect();
