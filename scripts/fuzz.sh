@@ -72,10 +72,9 @@ run() { # TARGET
     / cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") edges = $(i + 1) }
     /^stat::number_of_executed_units:/ { runs = $2 }
     /^stat::average_exec_per_sec:/ { rate = $2 }
-    /^stat::peak_rss_mb:/ { memory = $2 }
     END {
       if (!runs) { print target ": no executions, see the log" > "/dev/stderr"; exit 1 }
-      printf "%s: %d executions, %d/s, %d edges, %d MB, nothing found\n", target, runs, rate, edges, memory
+      printf "%s: %d executions, %d/s, %d edges, nothing found\n", target, runs, rate, edges
     }' "$log"
 }
 
