@@ -49,7 +49,8 @@ run() { # TARGET
   if [ -n "$seconds" ]; then
     limits+=(-max_total_time="$seconds")
   else
-    corpus=$(mktemp -d) # what is found goes there, and is not kept
+    corpus=fuzz/target/once/$target
+    rm -rf "$corpus"
     limits+=(-seed=1 -runs="$RUNS" -max_total_time=120)
   fi
   mkdir -p "$corpus"
