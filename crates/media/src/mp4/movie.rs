@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use futures_util::future::join;
 use upreel_core::video::Facts;
 
 use super::boxes::{Fields, Header, Reader, find};
@@ -35,7 +36,9 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
         reader.read(moov.place(), WHOLE + 16).await?;
     }
     let mut movie = Movie::default();
-    let boxes = reader.children(&moov.body, STEP).await?;
+    // Each step of a walk waits for S3, so both are done at the same time.
+    let (boxes, ()) = join(reader.children(&moov.body, STEP), walk_ahead(source, &moov)).await;
+    let boxes = boxes?;
     let mvhd = find(&boxes, *b"mvhd").ok_or(Error::Unknown("no movie header"))?;
     movie.read(&mut reader.body(mvhd, MAX_BODY).await?).ok_or(Error::Unknown("a broken movie header"))?;
 
@@ -57,6 +60,24 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     let (mut facts, track) = media.track(&mut reader, &moov, mvhd, mvex, &movie).await?;
     facts.audio_codec = audio.map(str::to_owned);
     Ok((facts, track))
+}
+
+/// Walks to the tables of the first track if that is the video, as it mostly is: they are kept then. What goes
+/// wrong here goes wrong again where it is asked for.
+async fn walk_ahead(source: &Source, moov: &Header) {
+    let mut reader = Reader::new(source);
+    let mut at = moov.body.start;
+    while let Ok(Some(header)) = reader.header(at, moov.body.end, STEP).await {
+        if header.name == *b"trak" {
+            if let Ok(Some(media)) = Media::open(&mut reader, &header).await
+                && media.handler == *b"vide"
+            {
+                let _ = media.stbl(&mut reader, false).await;
+            }
+            break;
+        }
+        at = header.body.end;
+    }
 }
 
 async fn find_moov(reader: &mut Reader<'_>) -> Result<Header, Error> {
