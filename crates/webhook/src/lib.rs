@@ -90,17 +90,11 @@ impl Webhook {
     /// One attempt at one message; gives the message if it must come again.
     async fn attempt(&self, message: &Value) -> Option<String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let record: Value = serde_json::from_str(&text(&message["body"])).unwrap_or_default();
+        deliver(&self.endpoint, &record).await.err()?;
         let attempt = message["attributes"]["ApproximateReceiveCount"].as_str();
-        let attempt = attempt.and_then(|count| count.parse().ok()).unwrap_or(1);
-        let record = serde_json::from_str(message["body"].as_str().unwrap_or_default());
-        let delivered = match record {
-            Ok(record) => deliver(&self.endpoint, &record).await,
-            Err(error) => Err(Fault::new("understand the message", &error)),
-        };
-        let fault = delivered.err()?;
-        let wait = back_off(attempt);
-        tracing::warn!(%fault, attempt, wait = wait.as_secs(), message = text(&message["messageId"]), "not delivered");
-        // Else it comes when the queue's own timeout is over, which is sooner.
+        let wait = back_off(attempt.and_then(|count| count.parse().ok()).unwrap_or(1));
+        // If it cannot be set, the message comes when the queue's own timeout is over.
         if let Err(fault) = self.queue.hide(&text(&message["receiptHandle"]), wait).await {
             tracing::warn!(%fault, "the wait could not be set");
         }
@@ -108,15 +102,27 @@ impl Webhook {
     }
 }
 
-/// Delivers what a record of the table's stream tells.
+/// Delivers what a record of the table's stream tells, and logs what became of it.
 ///
 /// # Errors
 /// When the record tells nothing, or the receiver did not take it.
 pub async fn deliver(endpoint: &Endpoint, record: &Value) -> Result<(), Fault> {
-    let event = Event::of(record)?;
-    endpoint.post(&event.to_string()).await?;
-    tracing::info!(videoId = %event.object.id, event = %event.id, kind = ?event.kind, "delivered");
-    Ok(())
+    let delivered = async {
+        let event = Event::of(record)?;
+        endpoint.post(&event.to_string()).await?;
+        Ok(event)
+    };
+    match delivered.await {
+        Ok(event) => {
+            tracing::info!(videoId = %event.object.id, event = %event.id, kind = ?event.kind, "delivered");
+            Ok(())
+        }
+        Err(fault) => {
+            let id = &record["dynamodb"]["Keys"]["videoId"]["S"];
+            tracing::warn!(videoId = id.as_str(), %fault, "not delivered");
+            Err(fault)
+        }
+    }
 }
 
 /// How long to wait after this attempt, counted from 1.
