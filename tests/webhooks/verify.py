@@ -22,5 +22,6 @@ def verify(secret, signature, body):
     return "ok" if abs(time.time() - int(parts["t"])) <= TOLERANCE else "too old"
 
 
-for line in sys.stdin:
-    print(verify(**json.loads(line)))
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(verify(**json.loads(line)))
