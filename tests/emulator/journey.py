@@ -402,6 +402,7 @@ def webhooks(emulator, stack, video, receiver):
     os.environ.update(AWS_ENDPOINT_URL=emulator.url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION=REGION)
     operators = ops.Stack("dev")
     operators.name = "upreel"
+    ops.dlq(operators)
     ops.replay_webhooks(operators, operators.physical())
     until("all come again", lambda: len(receiver.events(lost)) == 6)
     assert sorted(e["id"] for e in receiver.events(lost)[3:]) == sorted(e["id"] for e in before)

@@ -58,12 +58,16 @@ impl Webhook {
     /// # Errors
     /// When one is missing.
     pub fn from_env() -> Result<Self, Unset> {
-        let need = |name| variable(name).ok_or(Unset { name, complaint: "is not set" });
+        Self::from(variable)
+    }
+
+    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, Unset> {
+        let need = |name| get(name).ok_or(Unset { name, complaint: "is not set" });
         Ok(Self {
             url: need("WEBHOOK_URL")?,
             secret: need("WEBHOOK_SECRET")?,
             queue_url: need("WEBHOOK_QUEUE_URL")?,
-            log_level: log_level(variable),
+            log_level: log_level(get),
         })
     }
 }
@@ -156,5 +160,9 @@ mod tests {
         assert!(config(&[("TRANSFER_ACCELERATION", "yes")]).is_err());
         let error = Config::from(|_| None).err().map(|e| e.to_string());
         assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
+        let unsigned =
+            Webhook::from(|name| (name != "WEBHOOK_SECRET").then(|| "https://a.example".to_owned()));
+        let error = unsigned.err().map(|e| e.to_string());
+        assert_eq!(error.as_deref(), Some("the environment variable WEBHOOK_SECRET is not set"));
     }
 }
