@@ -68,6 +68,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
          or name it with --ffmpeg",
     )?;
     let data = (!arguments.ephemeral).then(|| arguments.data.clone());
+    let told = arguments.webhook_url.clone().unwrap_or_else(|| "nobody (--webhook-url)".to_owned());
     let endpoint = arguments.webhook_url.zip(arguments.webhook_secret);
     let endpoint = endpoint.map(|(url, secret)| Endpoint::local(&url, &secret)).transpose()?;
     let local = Local::start(Options {
@@ -81,13 +82,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         webhook: endpoint.map(|endpoint| Webhook { endpoint, back_off: webhook::BACK_OFF.to_vec() }),
     })
     .await?;
-    greet(&local, &ffmpeg, data)?;
+    greet(&local, &ffmpeg, data, &told)?;
     stop_signal().await?;
     writeln!(io::stdout(), "\nStopped. What was under way goes on at the next start.")?;
     Ok(())
 }
 
-fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>) -> io::Result<()> {
+fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>, told: &str) -> io::Result<()> {
     let Local { api, s3, dynamodb, resumed, .. } = local;
     let data = data.map_or("nowhere (--ephemeral)".to_owned(), |data| data.display().to_string());
     let mut out = io::stdout().lock();
@@ -99,6 +100,7 @@ fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>) -> io::
   Page and API   {api}
   S3             {s3}  (access key {ACCESS_KEY}, secret {SECRET_KEY}, region {REGION})
   DynamoDB       {dynamodb}
+  Webhooks       {told}
   Data           {data}
   ffmpeg         {}
 
