@@ -373,6 +373,27 @@ async fn a_change_that_nobody_had_looked_at_is_told_at_the_next_start() {
 }
 
 #[tokio::test]
+async fn what_is_told_twice_is_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start().await;
+    let id = {
+        let backend = telling_on(folder.path(), &receiver.url).await;
+        let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+        receiver.until(&id, LIFE[2]).await;
+        settled(&backend, &receiver, 3).await;
+        id
+    };
+    // As if it had been killed before it wrote down how far it had read.
+    std::fs::remove_file(folder.path().join("webhooks/sequence")).unwrap();
+    let backend = telling_on(folder.path(), &receiver.url).await;
+    settled(&backend, &receiver, 6).await;
+    assert_eq!(receiver.told(&id), LIFE[..3]);
+    let bodies: BTreeSet<String> =
+        receiver.inbox.came.lock().unwrap().iter().map(|(_, body)| body.clone()).collect();
+    assert_eq!(bodies.len(), 3);
+}
+
+#[tokio::test]
 async fn an_answer_is_waited_for_and_not_read() {
     // One that accepts and says nothing.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
