@@ -45,8 +45,11 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
+            // What signs a page's request for IAM callers, with Amplify or the SDK.
+            HeaderName::from_static("x-amz-content-sha256"),
             HeaderName::from_static("x-amz-date"),
             HeaderName::from_static("x-amz-security-token"),
+            HeaderName::from_static("x-amz-user-agent"),
             HeaderName::from_static("x-user"),
         ])
         .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER])
