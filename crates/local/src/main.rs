@@ -85,7 +85,7 @@ fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>) -> io::
         "
   Upreel is running.
 
-  Page and API   {api}
+  Page and API   {api}  (described at {api}/docs)
   S3             {s3}  (access key {ACCESS_KEY}, secret {SECRET_KEY}, region {REGION})
   DynamoDB       {dynamodb}
   Data           {data}
