@@ -40,6 +40,7 @@ pub fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origin)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        // Uppy sends the first two.
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,

@@ -45,9 +45,10 @@ function limits(schema) {
 function kind(schema) {
   if ('const' in schema) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');
-  const either = (schema.anyOf ?? []).map((one) => kind(resolve(one)));
+  // Null is as good as absent, so it is not worth a word.
+  const either = (schema.anyOf ?? []).map(resolve).filter((one) => one.type !== 'null').map(kind);
   if (either.length) return [...new Set(either)].join(' | ');
-  const type = [schema.type ?? 'any'].flat().join(' | ');
+  const type = [schema.type ?? 'any'].flat().filter((one) => one !== 'null').join(' | ');
   if (schema.type === 'array') return `${kind(resolve(schema.items))}[]`;
   return schema.format ? `${type} (${schema.format})` : type;
 }
@@ -66,15 +67,15 @@ function field(name, node, required) {
     fields(inner));
 }
 
+const present = (properties) => Object.fromEntries(Object.entries(properties).filter(([, value]) => value.type !== 'null'));
+
 function fields(schema) {
   const named = Object.entries(schema.properties ?? {});
   const ways = (schema.oneOf ?? []).map((one) => {
     const way = resolve(one);
     const names = (way.allOf ?? []).flatMap((part) => resolve(part).anyOf ?? []).map((part) => part.properties);
-    // Null is as good as absent, so such a field says nothing.
-    const properties = { ...Object.assign({}, ...names.reverse()), ...way.properties };
-    const said = Object.fromEntries(Object.entries(properties).filter(([, value]) => value.type !== 'null'));
-    return el('li', {}, el('div', { class: 'field' }, el('strong', {}, way.title)), fields({ ...way, properties: said }));
+    const properties = { method: undefined, ...Object.assign({}, ...names.map(present)), ...way.properties };
+    return el('li', {}, el('div', { class: 'field' }, el('strong', {}, way.title)), fields({ ...way, properties: present(properties) }));
   });
   if (!named.length && !ways.length) return '';
   const rows = named.map(([name, value]) => field(name, value, schema.required?.includes(name)));
@@ -102,7 +103,8 @@ function command(path, method, parameters, body) {
   if (media === 'multipart/form-data') lines.push("-F 'file=@clip.mp4'");
   else if (media) lines.push(`--json '${JSON.stringify(exampleOf(content))}'`);
   lines.push(`'${api}${url}${query.length ? `?${query.join('&')}` : ''}'`);
-  return el('pre', { tabindex: 0 }, el('code', {}, lines.join(' \\\n  ')));
+  const line = lines.join(' ');
+  return el('pre', { tabindex: 0 }, el('code', {}, line.length < 90 ? line : lines.join(' \\\n  ')));
 }
 
 function answer(status, node) {

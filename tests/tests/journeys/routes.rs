@@ -183,6 +183,23 @@ async fn the_table_and_the_routers_have_what_the_document_has() {
 }
 
 #[tokio::test]
+async fn the_document_is_served_and_shown() {
+    let backend = Backend::start().await;
+    for (path, content_type) in [
+        ("/openapi.json", "application/json"),
+        ("/docs", "text/html"),
+        ("/docs.js", "text/javascript"),
+        ("/docs.css", "text/css"),
+    ] {
+        let answer = backend.get(path).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(content_type), "{path}");
+    }
+    let text = backend.get("/openapi.json").send().await.unwrap().text().await.unwrap();
+    assert!(text.find("\"/upload\"") < text.find("\"/presign\""), "in the order in which it was written");
+}
+
+#[tokio::test]
 async fn a_path_has_the_methods_of_the_document_and_says_so() {
     let backend = Backend::start().await;
     let document = document(&backend).await;
