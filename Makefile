@@ -57,7 +57,7 @@ clients: tools ## Upload with curl, Python, boto3 and the AWS CLI
 	@./scripts/tools.sh ffmpeg
 	@$(LOCAL) "$$(./scripts/venv.sh tests/clients/requirements.txt)"/python tests/clients/run.py $${CARGO_TARGET_DIR:-target}/debug/upreel
 
-large: tools ## Upload a video of 6 GB in parts, and watch the memory (needs 20 GB of disk)
+large: tools ## Upload a video of 6 GB in parts, and watch the memory (needs 7 GB of disk)
 	@./scripts/tools.sh ffmpeg
 	@$(LOCAL) "$$(./scripts/venv.sh tests/clients/requirements.txt)"/python tests/clients/large.py $${CARGO_TARGET_DIR:-target}/debug/upreel
 

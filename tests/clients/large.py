@@ -20,8 +20,8 @@ from backend import Backend, make_video, padded  # noqa: E402
 
 HTTP = urllib3.PoolManager(retries=False, maxsize=4)
 PART = 16 << 20
-# Its parts and, until they are gone, what is made of them.
-COPIES = 2
+# Beside the video, which is stored once: each part goes when it has become a piece of it.
+ROOM = 10**9
 # It does not grow with the file.
 MEMORY = 400 << 20
 
@@ -66,8 +66,8 @@ def main(program, gigabytes="6"):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         free = shutil.disk_usage(folder).free
-        if free < COPIES * size + 10**9:
-            raise SystemExit(f"large: {COPIES * size + 10**9:,} bytes of disk are needed in {folder}, {free:,} are free")
+        if free < size + ROOM:
+            raise SystemExit(f"large: {size + ROOM:,} bytes of disk are needed in {folder}, {free:,} are free")
         path = sparse(folder, size)
         backend = Backend(program, folder)
         try:

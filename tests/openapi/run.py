@@ -15,6 +15,7 @@ from pathlib import Path
 
 import requests
 import schemathesis
+from openapi_spec_validator import validate
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
@@ -62,6 +63,7 @@ def generated(backend, video):
 def main(program):
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, Backend(program, folder) as backend:
+        validate(backend.json("GET", "/openapi.json"))
         path = Path(folder) / "video.mp4"
         finished_videos(backend, make_video(path))
         cases = generated(backend, path)
