@@ -23,7 +23,7 @@ PART = 16 << 20
 # Beside the video, which is stored once: each part goes when it has become a piece of it.
 ROOM = 10**9
 # It does not grow with the file.
-MEMORY = 400 << 20
+MEMORY = 200 << 20
 
 
 def sparse(folder, size):
