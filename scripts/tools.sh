@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the machine lacks: tools.sh cc | ffmpeg | python. Says what it does; does nothing if it is there.
+# Installs what the machine lacks: tools.sh cc | curl | ffmpeg | python. Says what it does; does nothing if it is there.
 set -euo pipefail
 
 as_root() {
@@ -30,6 +30,9 @@ case ${1:-} in
   cc) # ring and SQLite are compiled from C
     command -v cc >/dev/null || install build-essential gcc
     ;;
+  curl)
+    command -v curl >/dev/null || install curl curl
+    ;;
   ffmpeg) # one with every encoder: it makes the videos of the tests; ffmpeg.sh tells which one Upreel uses
     command -v ffmpeg >/dev/null || install ffmpeg ffmpeg
     ;;
@@ -37,7 +40,7 @@ case ${1:-} in
     python3 -c 'import venv, ensurepip' 2>/dev/null || install python3-venv python
     ;;
   *)
-    echo "usage: tools.sh cc|ffmpeg|python" >&2
+    echo "usage: tools.sh cc|curl|ffmpeg|python" >&2
     exit 2
     ;;
 esac

@@ -20,6 +20,7 @@ use tower::ServiceExt;
 use upreel_core::{App, Code, Problem, http};
 use uuid::Uuid;
 
+use crate::openapi;
 use crate::queue::Queue;
 
 const MAX_REQUEST: usize = 10 * 1000 * 1000;
@@ -53,13 +54,14 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
             "/storyboard.js",
             get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/storyboard.js")) }),
         )
+        .merge(openapi::router())
         .route("/_local/dlq", get(dead_letters))
         .route("/_local/dlq/replay", post(replay))
         .with_state(queues)
         .fallback_service(proxy)
 }
 
-fn page(content_type: &'static str, text: &'static str) -> Response {
+pub(crate) fn page(content_type: &'static str, text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "no-cache"),
@@ -101,7 +103,10 @@ async fn invoke(State(functions): State<Router>, request: Request) -> Response {
     }
     match from_str(&event) {
         Ok(request) => functions.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
-        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+        Err(error) => {
+            let problem = Problem::new(Code::InvalidRequest, format!("This is no request: {error}."));
+            refuse(functions, parts.headers, problem).await
+        }
     }
 }
 
@@ -113,9 +118,9 @@ async fn refuse(functions: Router, headers: HeaderMap, problem: Problem) -> Resp
         request.headers_mut().insert(header::ORIGIN, origin.clone());
     }
     let like = functions.oneshot(request).await.unwrap_or_else(|never| match never {});
-    for (name, value) in
-        like.headers().iter().filter(|(name, _)| name.as_str().starts_with("access-control-"))
-    {
+    let cors =
+        |name: &header::HeaderName| name == header::VARY || name.as_str().starts_with("access-control-");
+    for (name, value) in like.headers().iter().filter(|(name, _)| cors(name)) {
         response.headers_mut().insert(name, value.clone());
     }
     response

@@ -7,6 +7,7 @@
 mod dynamodb;
 mod gateway;
 mod multipart;
+mod openapi;
 pub mod queue;
 mod s3;
 pub mod webhook;

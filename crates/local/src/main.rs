@@ -97,7 +97,7 @@ fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>, told: &
         "
   Upreel is running.
 
-  Page and API   {api}
+  Page and API   {api}  (described at {api}/docs)
   S3             {s3}  (access key {ACCESS_KEY}, secret {SECRET_KEY}, region {REGION})
   DynamoDB       {dynamodb}
   Webhooks       {told}
