@@ -122,6 +122,14 @@ class Backend {
     return this.#owner.fetch(`${this.s3}/uploads/${key}`);
   }
 
+  /** The same URL as S3 takes it no more: signed by the owner long ago. */
+  async expired(method, url) {
+    const bare = new URL(url);
+    for (const name of [...bare.searchParams.keys()]) if (name.startsWith('X-Amz-')) bare.searchParams.delete(name);
+    const signed = await this.#owner.sign(bare, {method, aws: {signQuery: true, datetime: '20200101T000000Z'}});
+    return signed.url;
+  }
+
   /** What S3 has of an upload in parts; nothing when there is no such upload. */
   async parts(key, uploadId) {
     const answer = await fetch(`${this.api}/s3/multipart/${uploadId}?${new URLSearchParams({key})}`);
@@ -184,7 +192,8 @@ after(async () => (await browser)?.close());
 
 /**
  * Opens a URL in a browser profile of its own (`options`: playwright's newContext).
- * `page.errors` are the uncaught exceptions and console errors, `page.requests` what it has asked for.
+ * `page.errors` are the uncaught exceptions and console errors, `page.requests` what it has asked for, and
+ * `page.pending` what of that is under way.
  */
 export async function openPage(t, url, options = {}) {
   const context = await (await theBrowser()).newContext(options);
@@ -197,7 +206,10 @@ export async function openPage(t, url, options = {}) {
   page.on('console', (message) => {
     if (message.type() === 'error') page.errors.push(`${message.text()} (${message.location().url})`);
   });
-  page.on('request', (request) => page.requests.push(request));
+  page.pending = new Set();
+  page.on('request', (request) => (page.requests.push(request), page.pending.add(request)));
+  page.on('requestfinished', (request) => page.pending.delete(request));
+  page.on('requestfailed', (request) => page.pending.delete(request));
   await page.goto(url);
   return page;
 }
