@@ -8,7 +8,7 @@ import {execFile, spawn} from 'node:child_process';
 import {createCipheriv, createHash} from 'node:crypto';
 import {accessSync, constants} from 'node:fs';
 import {mkdtemp, open, readFile, rm, stat} from 'node:fs/promises';
-import {createServer} from 'node:http';
+import {createServer, request as forward} from 'node:http';
 import {tmpdir} from 'node:os';
 import {delimiter, extname, join, normalize} from 'node:path';
 import {createInterface} from 'node:readline';
@@ -212,6 +212,30 @@ export async function openPage(t, url, options = {}) {
   page.on('requestfailed', (request) => page.pending.delete(request));
   await page.goto(url);
   return page;
+}
+
+/**
+ * A line that can be `cut`, and `mend`ed: a proxy for a page (`openPage(t, url, {proxy})`). Offline alone lets what
+ * is under way finish, in Chromium.
+ */
+export async function startLine(t) {
+  const server = createServer((request, response) => {
+    const {method, headers, url} = request;
+    const onward = forward(url, {method, headers}, (answer) => {
+      response.writeHead(answer.statusCode, answer.rawHeaders);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.on('error', () => onward.destroy()).pipe(onward);
+    response.on('close', () => onward.destroy());
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  let whole = true;
+  server.on('connection', (socket) => whole || socket.destroy());
+  const cut = () => ((whole = false), server.closeAllConnections());
+  const mend = () => (whole = true);
+  t.after(() => (cut(), new Promise((closed) => server.close(closed))));
+  return {proxy: {server: `http://127.0.0.1:${server.address().port}`}, cut, mend};
 }
 
 /** Chromium's own network conditions: `{offline}`, or bytes a second `up` and `down`, and ms of `latency`. */

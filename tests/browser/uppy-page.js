@@ -15,7 +15,7 @@ export function offer({Uppy, AwsS3, GoldenRetriever, XHRUpload}) {
       'companion 6': () => uppy.use(AwsS3, {companionEndpoint: api, ...options}),
       // As examples/uppy has it, where an Uppy with a face is tested.
       signRequest: () => uppy.use(AwsS3, {signRequest, generateObjectKey: (file) => file.id, ...options}),
-      xhr: () => uppy.use(XHRUpload, {endpoint: `${api}/upload`, onAfterResponse, ...options}),
+      xhr: () => uppy.use(XHRUpload, {endpoint: `${api}/upload`, onAfterResponse, shouldRetry, ...options}),
     };
     ways[way]();
 
@@ -28,6 +28,10 @@ export function offer({Uppy, AwsS3, GoldenRetriever, XHRUpload}) {
     }
     function onAfterResponse(xhr) {
       if (xhr.status >= 400) throw new Error(JSON.parse(xhr.responseText).message);
+    }
+
+    function shouldRetry({status}) {
+      return status === 0 || status >= 500;
     }
 
     // What the tests look at.
