@@ -287,6 +287,13 @@ for (const way of Object.keys(VERSIONS)) {
   });
 }
 
+test('Uppy, companion 5, sends the headers that it is given', async (t) => {
+  const {page, choose} = await setUp(t, 'companion 5', {headers: {'x-user': 'ann'}});
+  await choose(videos.small);
+  const {successful} = await outcome(page);
+  assert.match(successful[0].key, /^videos\/ann\//);
+});
+
 for (const version of [5, 6]) {
   describe(`Uppy, xhr-upload ${version}`, () => {
     test('a small file through the API', async (t) => {
