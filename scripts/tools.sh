@@ -39,6 +39,10 @@ case ${1:-} in
   node) # with npm, which Debian packs apart
     command -v node >/dev/null || install nodejs node
     command -v npm >/dev/null || install npm node
+    node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || {
+      echo "Node 20 or newer is needed, and $(command -v node) is $(node --version): see https://nodejs.org." >&2
+      exit 1
+    }
     ;;
   chromium) # or the Chrome that somebody has
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
