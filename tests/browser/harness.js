@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import {execFile, spawn} from 'node:child_process';
 import {createCipheriv, createHash} from 'node:crypto';
 import {accessSync, constants} from 'node:fs';
-import {mkdtemp, open, readFile, rm, stat} from 'node:fs/promises';
+import {appendFile, mkdtemp, readFile, rm, stat} from 'node:fs/promises';
 import {createServer, request as forward} from 'node:http';
 import {tmpdir} from 'node:os';
 import {delimiter, extname, join, normalize} from 'node:path';
@@ -49,10 +49,7 @@ export async function startBackend(t, ...args) {
     const [, name, url] = line.match(/^ +(Page and API|S3) +(http:\S+)/) ?? [];
     if (name === 'S3') backend.s3 = url;
     if (name === 'Page and API') backend.api = url;
-    if (line.includes('Ctrl-C')) {
-      child.stdout.resume();
-      return backend;
-    }
+    if (line.includes('Ctrl-C')) return backend;
   }
   throw new Error(`upreel did not start:\n${log.join('\n')}`);
 }
@@ -270,9 +267,7 @@ export async function makeVideo(path, {size} = {}) {
     const header = Buffer.from([0, 0, 0, 0, ...Buffer.from('free')]);
     header.writeUInt32BE(length);
     const filling = createCipheriv('aes-128-ctr', Buffer.alloc(16, 1), Buffer.alloc(16)).update(Buffer.alloc(length - 8));
-    const file = await open(path, 'a');
-    await file.writev([header, filling]);
-    await file.close();
+    await appendFile(path, Buffer.concat([header, filling]));
   }
   const bytes = await readFile(path);
   return {path, size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex')};

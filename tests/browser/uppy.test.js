@@ -21,6 +21,7 @@ let text;
 before(async (t) => {
   const made = await folder(t);
   videos.small = await makeVideo(join(made, 'small clip.mp4'));
+  videos.overApi = await makeVideo(join(made, 'over.mp4'), {size: 4_650_000});
   videos.middle = await makeVideo(join(made, 'middle.mp4'), {size: 30 * MB - 3});
   videos.large = await makeVideo(join(made, 'large.mp4'), {size: 104 * MB + 5});
   text = join(made, 'notes.txt');
@@ -65,23 +66,21 @@ function afterOnePart(page, what) {
   return page.evaluate((what) => void uppy.once('s3-multipart:part-uploaded', () => uppy[what]()), what);
 }
 
-/** In the page: whether Golden Retriever has stored the upload, wherever its version does. */
-function remembered(uploadId) {
-  if (localStorage['uppyState:uppy']?.includes(uploadId)) return true;
-  return new Promise((resolve) => {
-    const open = indexedDB.open('uppy-blobs');
-    open.onsuccess = () => {
-      const database = open.result;
-      if (!database.objectStoreNames.contains('metadata')) return resolve(false);
-      const get = database.transaction('metadata').objectStore('metadata').getAll();
-      get.onsuccess = () => resolve(JSON.stringify(get.result).includes(uploadId));
-    };
-  });
+/** In the page: whether Golden Retriever has stored the upload, wherever its version does, and the file. */
+async function remembered([uploadId, file]) {
+  const answer = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const database = await answer(indexedDB.open('uppy-blobs'));
+  const all = (store) =>
+    database.objectStoreNames.contains(store) ? answer(database.transaction(store).objectStore(store).getAll()) : [];
+  const state = localStorage['uppyState:uppy'] ?? JSON.stringify(await all('metadata'));
+  const files = await all('files');
+  database.close();
+  return state.includes(uploadId) && (!file || files.length === 1);
 }
 
 /** Presses Retry. */
 function retry(page) {
-  return page.evaluate(() => void uppy.retryAll());
+  return page.evaluate(() => ((window.outcome = undefined), void uppy.retryAll()));
 }
 
 /** Checks that none of these parts has been sent since the page's requests were forgotten. */
@@ -170,7 +169,7 @@ for (const way of Object.keys(VERSIONS)) {
         await idle(page);
         const before = (await backend.parts(key, uploadId)).map((part) => part.PartNumber);
         assert.ok(before.length >= 1 && before.length < PARTS.length, `${before}`);
-        await until('Golden Retriever has it', () => page.evaluate(remembered, uploadId));
+        await until('Golden Retriever has it', () => page.evaluate(remembered, [uploadId, Boolean(retriever.indexedDB)]));
         page.requests.length = 0;
 
         await page.reload();
@@ -251,21 +250,17 @@ for (const way of Object.keys(VERSIONS)) {
     test('what is no video is refused', async (t) => {
       const {backend, page, choose} = await setUp(t, way);
       await choose(text);
-      await assertRefused(page, {
-        words: "This type is no video. Leave it out, or send the file's own, such as video/mp4.",
-        // It shows the status only (CompanionS3.ts, `_fetch`).
-        'companion 6': 'Companion request failed: Unsupported Media Type',
-      }[way === 'companion 6' ? way : 'words']);
+      const ours = "This type is no video. Leave it out, or send the file's own, such as video/mp4.";
+      // It shows the status only (CompanionS3.ts, `_fetch`).
+      await assertRefused(page, way === 'companion 6' ? 'Companion request failed: Unsupported Media Type' : ours);
       assert.deepEqual(await backend.videos(), []);
     });
 
     test('parts that are too large together are refused', async (t) => {
       const {backend, page, choose} = await setUp(t, way, {...IN_PARTS, args: ['--max-upload-bytes', `${12 * MB}`]});
       await choose(videos.middle);
-      await assertRefused(page, {
-        words: 'A video has at most 12582912 bytes here.',
-        'companion 6': 'Companion request failed: Payload Too Large',
-      }[way === 'companion 6' ? way : 'words']);
+      const ours = 'A video has at most 12582912 bytes here.';
+      await assertRefused(page, way === 'companion 6' ? 'Companion request failed: Payload Too Large' : ours);
       const upload = await page.evaluate(() => window.upload);
       // signRequest is told the size, so not a byte of it is sent.
       assert.equal(upload === undefined, way === 'signRequest');
@@ -275,14 +270,16 @@ for (const way of Object.keys(VERSIONS)) {
     test('a file in one piece that is too large is refused', async (t) => {
       const {page, choose} = await setUp(t, way, {args: ['--max-upload-bytes', '1000']});
       await choose(videos.small);
-      // Of Companion's form S3 knows the limit and Uppy shows none of its words.
-      if (way === 'signRequest') await assertRefused(page, 'A video has at most 1000 bytes here.');
-      else assert.equal((await outcome(page)).failed.length, 1);
-      const sent = page.requests.filter((request) => new URL(request.url()).pathname.startsWith('/uploads/'));
-      assert.deepEqual(
-        await Promise.all(sent.map(async (request) => (await request.response()).status())),
-        way === 'signRequest' ? [] : [400],
-      );
+      const toS3 = (request) => new URL(request.url()).pathname.startsWith('/uploads/');
+      if (way === 'signRequest') {
+        await assertRefused(page, 'A video has at most 1000 bytes here.');
+        assert.deepEqual(page.requests.filter(toS3), []);
+      } else {
+        // The form holds the limit, and S3 refuses; Uppy shows none of its words.
+        assert.equal((await outcome(page)).failed.length, 1);
+        const [sent] = page.requests.filter(toS3);
+        assert.equal((await sent.response()).status(), 400);
+      }
     });
   });
 }
@@ -323,6 +320,13 @@ for (const version of [5, 6]) {
         await page.evaluate(() => ((window.outcome = undefined), uppy.cancelAll()));
       }
       assert.deepEqual(await backend.videos(), []);
+    });
+
+    test('a file that is too large for the API is sent elsewhere', async (t) => {
+      const {page, choose} = await setUp(t, 'xhr', {version});
+      await choose(videos.overApi);
+      const where = 'Ask GET /presign for a URL and PUT a larger one there.';
+      await assertRefused(page, `A video sent to /upload has at most 4613734 bytes. ${where}`);
     });
   });
 }
