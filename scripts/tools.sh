@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the machine lacks: tools.sh cc | curl | ffmpeg | python. Says what it does; does nothing if it is there.
+# Installs what the machine lacks: tools.sh cc | chromium | curl | ffmpeg | node | python. Says what it does; does
+# nothing if it is there.
 set -euo pipefail
 
 as_root() {
@@ -39,8 +40,20 @@ case ${1:-} in
   python) # with venv, which Debian packs apart
     python3 -c 'import venv, ensurepip' 2>/dev/null || install python3-venv python
     ;;
+  node) # with npm, which Debian packs apart
+    command -v node >/dev/null || install nodejs node
+    command -v npm >/dev/null || install npm node
+    node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || {
+      echo "Node 20 or newer is needed, and $(command -v node) is $(node --version): see https://nodejs.org." >&2
+      exit 1
+    }
+    ;;
+  chromium) # or the Chrome that somebody has
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
+      [ -d "/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ] || install chromium google-chrome
+    ;;
   *)
-    echo "usage: tools.sh cc|curl|ffmpeg|python" >&2
+    echo "usage: tools.sh cc|chromium|curl|ffmpeg|node|python" >&2
     exit 2
     ;;
 esac
