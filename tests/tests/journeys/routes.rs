@@ -419,7 +419,7 @@ async fn a_page_reads_a_fault_and_learns_nothing() {
     let requests: Vec<_> = rows.iter().map(|row| (row.name(), row.request(&backend, &own))).collect();
     // Nobody answers at this port.
     let credentials = Credentials::new("key", "secret", None, None, "test");
-    let nowhere = clients::defaults()
+    let nowhere = clients::defaults(&clients::Roots::Known)
         .region(Region::new("us-east-1"))
         .credentials_provider(credentials)
         .endpoint_url("http://127.0.0.1:1")
