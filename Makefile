@@ -1,6 +1,6 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template openapi clients large fuzz bench build emulator deploy logs dlq replay destroy
+.PHONY: help run test check lint tools ffmpeg template fuzz bench build emulator deploy logs dlq replay destroy
 
 CARGO := cargo
 # Of samconfig.toml: dev or prod.
@@ -45,6 +45,7 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 template: ## Check template.yaml as a deployment would, and that the checks notice what they should
 	./tests/template/gate.sh
 
+.PHONY: openapi clients large
 # Builds what `make run` starts, and says which ffmpeg it takes.
 LOCAL = $(CARGO) build --locked && FFMPEG_PATH="$$(./scripts/ffmpeg.sh now)" && export FFMPEG_PATH &&
 

@@ -605,13 +605,6 @@ def allow_origin(text, headers):
     return override["header"].get("AllowOrigin")
 
 
-def of_document(path="openapi.yaml"):
-    """Where the routes and the document that describes them differ."""
-    described = {(method, route) for route, item in load(path)["paths"].items() for method in item if method in METHODS}
-    for method, route in sorted(described ^ ROUTES.keys()):
-        yield f"{method} {route} is missing here or in the template"
-
-
 def of_source(template):
     """What can only be seen before the transform."""
     defaults = {name: str(parameter.get("Default")) for name, parameter in template["Parameters"].items()}
@@ -641,6 +634,13 @@ def bare_suppressions(path):
         for number, line in enumerate(lines, 1):
             if "ignore_checks" in line and len(line.partition("#")[2].strip()) < 20:
                 yield f"line {number}: suppressed without a reason"
+
+
+def of_document(path="openapi.yaml"):
+    """Where the routes and the document that describes them differ."""
+    described = {(method, route) for route, item in load(path)["paths"].items() for method in item if method in METHODS}
+    for method, route in sorted(described ^ ROUTES.keys()):
+        yield f"{method} {route} is missing here or in the template"
 
 
 if __name__ == "__main__":
