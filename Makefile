@@ -1,6 +1,6 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template fuzz bench build emulator deploy logs dlq replay destroy
+.PHONY: help run test check lint tools ffmpeg template fuzz browser bench build emulator deploy logs dlq replay destroy
 
 CARGO := cargo
 # Of samconfig.toml: dev or prod.
@@ -14,11 +14,12 @@ run: tools ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" fo
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh now)" && export FFMPEG_PATH && \
 	  $(CARGO) run --locked -- $(ARGS)
 
-test: tools lint template ## Everything that CI runs: lints, unit tests, journeys, fuzzing, the template, the emulator
+test: tools lint template ## Everything that CI runs: lints, unit tests, journeys, fuzzing, the browser, the template, the emulator
 	@./scripts/tools.sh ffmpeg
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) test --locked --workspace
 	$(MAKE) fuzz
+	$(MAKE) browser
 	$(MAKE) emulator
 
 check: ## The fast inner loop: lints and the unit tests
@@ -45,6 +46,9 @@ template: ## Check template.yaml as a deployment would, and that the checks noti
 
 fuzz: ## Fuzz what reads untrusted bytes, the same way each time (ARGS="mp4 600" for one of them, and for longer)
 	@./scripts/fuzz.sh $(ARGS)
+
+browser: tools ## Test Uppy and the pages in a real Chromium against the real backend (ARGS="uppy" for files of that name)
+	@./scripts/browser.sh $(ARGS)
 
 bench: tools ## Compare the thumbnails with the usual ways, on videos of up to 5 GB (ARGS="--help")
 	@./scripts/tools.sh ffmpeg

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the machine lacks: tools.sh cc | ffmpeg | python. Says what it does; does nothing if it is there.
+# Installs what the machine lacks: tools.sh cc | ffmpeg | python | node | chromium. Says what it does; does nothing if it is there.
 set -euo pipefail
 
 as_root() {
@@ -36,8 +36,16 @@ case ${1:-} in
   python) # with venv, which Debian packs apart
     python3 -c 'import venv, ensurepip' 2>/dev/null || install python3-venv python
     ;;
+  node) # with npm, which Debian packs apart
+    command -v node >/dev/null || install nodejs node
+    command -v npm >/dev/null || install npm node
+    ;;
+  chromium) # or the Chrome that somebody has
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
+      [ -d "/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ] || install chromium google-chrome
+    ;;
   *)
-    echo "usage: tools.sh cc|ffmpeg|python" >&2
+    echo "usage: tools.sh cc|ffmpeg|python|node|chromium" >&2
     exit 2
     ;;
 esac
