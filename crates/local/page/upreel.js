@@ -307,7 +307,7 @@ export class Upload {
     this.state = state;
     const first = this.#samples[0];
     const seconds = first && state === 'sending' ? (performance.now() - first.now) / 1000 : 0;
-    const speed = seconds > 0.5 && this.sent > first.sent ? (this.sent - first.sent) / seconds : undefined;
+    const speed = seconds > 0.3 && this.sent > first.sent ? (this.sent - first.sent) / seconds : undefined;
     const total = this.file.size;
     this.#onProgress?.({ state, sent: this.sent, total, speed, secondsLeft: speed && (total - this.sent) / speed, error });
   }
