@@ -386,6 +386,16 @@ function place(video) {
   return card;
 }
 
+// What another tab or curl has deleted: it would be in this page of the list.
+function sweep({ videos, cursor: further }) {
+  const there = new Set(videos.map(({ videoId }) => videoId));
+  const oldest = further ? videos.at(-1).uploadTime : '';
+  for (const card of [...cards.values()]) {
+    const settled = ['done', 'failed', 'pending'].includes(card.state);
+    if (settled && !there.has(card.videoId) && card.video.uploadTime > oldest) card.remove();
+  }
+}
+
 let offered = false;
 
 async function load(from) {
@@ -400,6 +410,7 @@ async function load(from) {
     }
     const page = await list({ limit: PAGE, cursor: from });
     const placed = page.videos.map(place);
+    if (!from) sweep(page);
     // A fresh look at the newest must not forget how far down the list has been read.
     if (from || grid.ariaBusy === 'true') cursor = page.cursor;
     notice.hidden = true;

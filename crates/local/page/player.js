@@ -10,7 +10,10 @@ export class Player {
     this.strip = find('.strip');
     this.peek = find('.peek');
     this.unplayable = find('.unplayable');
-    dialog.addEventListener('close', () => this.close());
+    dialog.addEventListener('close', () => {
+      this.unload();
+      this.unplayable.hidden = this.strip.hidden = this.peek.hidden = true;
+    });
     // A click beside the dialog lands on the dialog itself.
     dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); });
     this.video.addEventListener('error', () => this.failed());
@@ -41,8 +44,7 @@ export class Player {
     this.dialog.querySelector('h2').textContent = name;
     this.dialog.querySelector('.facts').textContent = facts.join(' · ');
     this.dialog.querySelector('.download').href = video.downloadUrl;
-    this.unplayable.hidden = this.strip.hidden = true;
-    this.peek.hidden = true;
+    this.video.controls = true;
     this.video.poster = video.thumbnailLargeUrl ?? video.thumbnailUrl ?? '';
     this.video.style.aspectRatio = video.width && video.height ? `${video.width} / ${video.height}` : '';
     this.dialog.showModal();
@@ -61,7 +63,7 @@ export class Player {
     this.video.play().catch(() => {});
   }
 
-  close() {
+  unload() {
     this.video.removeAttribute('src');
     this.video.load();
   }
@@ -83,7 +85,8 @@ export class Player {
   }
 
   refuse(why = `This browser cannot play ${this.format(this.about)}. It can be downloaded, and played with another program.`) {
-    this.close();
+    this.unload();
+    this.video.controls = false;
     this.unplayable.firstElementChild.textContent = why;
     this.unplayable.hidden = false;
   }
