@@ -5,7 +5,9 @@ import { Upload, discard, fingerprint, get, interrupted, list, remove, watch } f
 const PARALLEL = 3;
 const PAGE = 24;
 const CODECS = { h264: 'H.264', avc1: 'H.264', h265: 'HEVC', hvc1: 'HEVC', vorbis: 'Vorbis', opus: 'Opus' };
-const CONTAINERS = { mov: 'QuickTime', mkv: 'Matroska', webm: 'WebM', mpegts: 'MPEG-TS', mpegps: 'MPEG-PS', ogg: 'Ogg' };
+const CONTAINERS = {
+  mov: 'QuickTime', mkv: 'Matroska', mpegps: 'MPEG-PS', mpegts: 'MPEG-TS', ogg: 'Ogg', webm: 'WebM',
+};
 // A file that has not come within the hour was given up elsewhere.
 const GIVEN_UP = 3600e3;
 
@@ -92,8 +94,9 @@ class Card {
     const img = $('img', this.el);
     img.alt = `Poster of ${this.name}`;
     this.storyboard = new Storyboard($('.scrub', this.el), this.name, clock, () => this.renew());
-    $('.scrub', this.el).addEventListener('click', () => this.play(this.storyboard.at));
-    $('.scrub', this.el).addEventListener('keydown', ({ key }) => { if (key === 'Enter') this.play(this.storyboard.at); });
+    const scrub = $('.scrub', this.el);
+    scrub.addEventListener('click', () => this.play(this.storyboard.at));
+    scrub.addEventListener('keydown', ({ key }) => { if (key === 'Enter') this.play(this.storyboard.at); });
     for (const [button, act] of Object.entries({
       '.play': () => this.play(),
       '.pause': () => this.upload.pause(),
@@ -166,7 +169,8 @@ class Card {
     else if (state === 'paused') this.set('paused', 'Paused', [...facts, percent]);
     else if (state === 'waiting') {
       const offline = error.code === 'OFFLINE';
-      this.set('uploading', percent, [...facts, offline ? 'offline' : 'trying again'], offline ? '' : `${words(error)} Trying again…`);
+      const trouble = offline ? '' : `${words(error)} Trying again…`;
+      this.set('uploading', percent, [...facts, offline ? 'offline' : 'trying again'], trouble);
     }
     if (state !== this.told && ['paused', 'waiting'].includes(state)) {
       say(`${this.name} ${state === 'paused' ? 'is paused.' : 'waits for the connection.'}`);
@@ -179,7 +183,8 @@ class Card {
     this.entry = entry;
     this.adopt(entry.videoId);
     this.bar(entry.sent, entry.size);
-    this.set('interrupted', 'Interrupted', [`${bytes(entry.sent)} of ${bytes(entry.size)} are there`, 'choose the same file again to go on']);
+    const there = `${bytes(entry.sent)} of ${bytes(entry.size)} are there`;
+    this.set('interrupted', 'Interrupted', [there, 'choose the same file again to go on']);
   }
 
   // Whether the file is the one that was interrupted.
@@ -205,7 +210,8 @@ class Card {
   async play(at = 0) {
     try {
       const video = await this.renew();
-      player.open({ video, name: this.name, facts: facts(video), at, storyboard: this.storyboard, renew: () => this.renew() });
+      const { name, storyboard } = this;
+      player.open({ video, name, facts: facts(video), at, storyboard, renew: () => this.renew() });
     } catch (error) {
       this.trouble(words(error));
     }
@@ -220,19 +226,24 @@ class Card {
       time.dateTime = video.uploadTime;
       time.title = when.toLocaleString();
       const year = when.getFullYear() === new Date().getFullYear() ? {} : { year: 'numeric' };
-      time.textContent = when.toLocaleString(undefined, { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', ...year });
+      time.textContent = when.toLocaleString(undefined, {
+        month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', ...year,
+      });
     }
     // Until storage has told the API of a file this page has sent, its record still says PENDING.
     const status = video.status === 'PENDING' && this.file ? 'UPLOADED' : video.status;
     const known = facts(video);
     if (status === 'PROCESSED') this.set('done', video.thumbnailUrl ? '' : 'No poster', known);
-    else if (status === 'FAILED') this.set('failed', 'Failed', known, video.error?.message || 'This video could not be processed.');
-    else if (status === 'PENDING') this.set('pending', 'Not uploaded yet', known);
+    else if (status === 'FAILED') {
+      this.set('failed', 'Failed', known, video.error?.message || 'This video could not be processed.');
+    } else if (status === 'PENDING') this.set('pending', 'Not uploaded yet', known);
     else this.set('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', known);
     this.poster(video);
     this.storyboard.show(video);
     if (before !== video.status && (before || this.file)) {
-      const news = { UPLOADED: 'is uploaded.', PROCESSING: 'is being processed.', PROCESSED: 'is processed.', FAILED: 'failed.' };
+      const news = {
+        UPLOADED: 'is uploaded.', PROCESSING: 'is being processed.', PROCESSED: 'is processed.', FAILED: 'failed.',
+      };
       say(`${this.name} ${news[status]} ${$('.trouble', this.el).textContent}`);
     }
     if (status !== 'PENDING' || Date.now() - when < GIVEN_UP) this.follow();
@@ -271,7 +282,10 @@ class Card {
       await watch(this.videoId, {
         signal: this.following.signal,
         onChange: (video) => this.show(video),
-        onRetry: (error) => this.set(this.state, 'Waiting for the server…', facts(this.video), error.code === 'OFFLINE' ? '' : `${words(error)} Still asking.`),
+        onRetry: (error) => {
+          const trouble = error.code === 'OFFLINE' ? '' : `${words(error)} Still asking.`;
+          this.set(this.state, 'Waiting for the server…', facts(this.video), trouble);
+        },
       });
     } catch (error) {
       if (error.status === 404) this.remove();
@@ -353,17 +367,18 @@ async function send(card) {
     if (upload.state === 'cancelled') return;
     byId.delete(card.videoId);
     card.videoId = undefined;
-    const tooLarge = error.code === 'TOO_LARGE' ? ` This one has ${bytes(file.size)}.` : '';
+    const why = words(error) + (error.code === 'TOO_LARGE' ? ` This one has ${bytes(file.size)}.` : '');
     // What is refused would be refused again.
-    card.set([400, 413, 415, 422].includes(error.status) ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], words(error) + tooLarge);
-    say(`${card.name} was not uploaded. ${words(error)}${tooLarge}`);
+    card.set(error.refused ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], why);
+    say(`${card.name} was not uploaded. ${why}`);
   }
 }
 
 function title() {
   const sending = [...cards.values()].filter(({ state }) => state === 'uploading' || state === 'finishing');
   const sum = (of) => sending.reduce((total, { upload }) => total + of(upload), 0);
-  document.title = sending.length ? `${Math.floor((100 * sum(({ sent }) => sent)) / Math.max(1, sum(({ file }) => file.size)))}% · Upreel` : 'Upreel';
+  const part = sum(({ sent }) => sent) / sum(({ file }) => file.size);
+  document.title = part >= 0 ? `${Math.floor(100 * part)}% · Upreel` : 'Upreel';
 }
 
 /* The list */
@@ -456,7 +471,10 @@ again.addEventListener('change', () => {
   again.value = '';
   if (!file || !card) return;
   if (card.isOf(file)) add([file]);
-  else card.trouble(`“${plain(file.name)}” is another file, or has been changed. Choose “${card.name}” with ${bytes(card.entry.size)}.`);
+  else {
+    const wanted = `Choose “${card.name}” with ${bytes(card.entry.size)}.`;
+    card.trouble(`“${plain(file.name)}” is another file, or has been changed. ${wanted}`);
+  }
 });
 
 const carriesFiles = (event) => event.dataTransfer?.types.includes('Files');

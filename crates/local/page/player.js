@@ -31,7 +31,8 @@ export class Player {
     this.strip.addEventListener('pointerleave', () => { this.peek.hidden = true; });
     this.strip.addEventListener('keydown', (event) => {
       const { currentTime } = this.video;
-      const to = { ArrowRight: currentTime + STEP, ArrowUp: currentTime + STEP, ArrowLeft: currentTime - STEP, ArrowDown: currentTime - STEP, Home: 0, End: this.length }[event.key];
+      const [back, on] = [currentTime - STEP, currentTime + STEP];
+      const to = { ArrowRight: on, ArrowUp: on, ArrowLeft: back, ArrowDown: back, Home: 0, End: this.length }[event.key];
       if (to === undefined) return;
       event.preventDefault();
       this.seek(to);
@@ -49,7 +50,9 @@ export class Player {
     this.video.style.aspectRatio = video.width && video.height ? `${video.width} / ${video.height}` : '';
     this.dialog.showModal();
     this.play(video.url, at);
-    if (!video.storyboardUrl || !await storyboard.ready() || this.storyboard !== storyboard || !this.dialog.open) return;
+    const tiles = video.storyboardUrl && await storyboard.ready();
+    // Closed meanwhile, or another one opened.
+    if (!tiles || this.storyboard !== storyboard || !this.dialog.open) return;
     this.strip.hidden = false;
     this.draw();
   }
@@ -84,7 +87,7 @@ export class Player {
     }
   }
 
-  refuse(why = `This browser cannot play ${this.format(this.about)}. It can be downloaded, and played with another program.`) {
+  refuse(why = `This browser cannot play ${this.format(this.about)}. Download it, and play it with another program.`) {
     this.unload();
     this.video.controls = false;
     this.unplayable.firstElementChild.textContent = why;
@@ -121,11 +124,12 @@ export class Player {
     const scale = window.devicePixelRatio;
     const [width, height] = [canvas.clientWidth * scale, canvas.clientHeight * scale];
     Object.assign(canvas, { width, height });
-    const [, , w, h] = this.storyboard.tiles[0].box;
+    const { tiles, image } = this.storyboard;
+    const [, , w, h] = tiles[0].box;
     const count = Math.max(1, Math.round(width / (height * (w / h))));
     for (let i = 0; i < count; i += 1) {
-      const [x, y] = this.storyboard.tiles[this.storyboard.tileAt(((i + 0.5) / count) * this.length)].box;
-      canvas.getContext('2d').drawImage(this.storyboard.image, x, y, w, h, (i * width) / count, 0, width / count, height);
+      const [x, y] = tiles[this.storyboard.tileAt(((i + 0.5) / count) * this.length)].box;
+      canvas.getContext('2d').drawImage(image, x, y, w, h, (i * width) / count, 0, width / count, height);
     }
     this.mark();
   }

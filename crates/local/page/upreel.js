@@ -10,7 +10,7 @@
 const MiB = 2 ** 20;
 /** Up to here a file goes through the API: it takes 4.4 MiB, the form around the file included. */
 const MAX_FORM = 4.4 * MiB - 4096;
-/** Up to here one PUT. It begins again when it is interrupted, which costs a minute at 10 Mbit/s; parts cost requests. */
+/** Up to here one PUT: parts cost requests, and to begin again costs a minute at most, at 10 Mbit/s. */
 const MAX_PUT = 64 * MiB;
 /** What a pause or a lost connection costs of each part under way. S3 takes 5 MiB at least, and 10,000 parts. */
 const PART = 8 * MiB;
@@ -25,8 +25,6 @@ const STALLED = 60_000;
 const OLD = 24 * 3600_000;
 /** Browsers tell a type by the name, and some are wrong about these, which the server knows: `.ts`, `.mkv`. */
 const KNOWN = /\.(3g2|3gpp?|asf|avi|flv|m2p|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|og[gv]|qt|ts|vob|webm|wmv)$/i;
-/** The file is refused, and would be again. */
-const REFUSED = [400, 413, 415, 422];
 const PAUSED = Symbol('paused');
 
 /**
@@ -50,13 +48,16 @@ export class UpreelError extends Error {
   constructor({ status = 0, code, message, retryAfter = 0, cause }) {
     super(message, { cause });
     Object.assign(this, { name: 'UpreelError', status, code, retryAfter });
+    /** Whether it is about the file, which would be refused again. */
+    this.refused = [400, 413, 415, 422].includes(status);
     /** Whether trying again may help. */
     this.temporary = code === 'NETWORK' || [408, 425, 429].includes(status) || status >= 500;
   }
 }
 
 /** Uploads a file, and says which video it became. @param {File} file
- * @param {Server & {onProgress?: (progress: Progress) => void, signal?: AbortSignal}} [options] @returns {Promise<{videoId: string}>} */
+ * @param {Server & {onProgress?: (progress: Progress) => void, signal?: AbortSignal}} [options]
+ * @returns {Promise<{videoId: string}>} */
 export async function upload(file, { signal, ...options } = {}) {
   signal?.throwIfAborted();
   const it = new Upload(file, options);
@@ -144,7 +145,7 @@ export class Upload {
           continue;
         }
         this.#stop.abort(error);
-        if (this.#cancelled || REFUSED.includes(error.status)) await this.#discard().catch(() => {});
+        if (this.#cancelled || error.refused) await this.#discard().catch(() => {});
         this.#tell(this.#cancelled ? 'cancelled' : 'failed', error);
         throw this.#cancelled ?? error;
       }
@@ -172,7 +173,8 @@ export class Upload {
   async #sendWhole(signal) {
     await this.#persist(signal, async () => {
       // Requests that leave something on the server are not cut off: the answer says what to clean up.
-      this.#trace ??= await json(this.#server, 'GET', `/presign?${new URLSearchParams({ ...this.#about, name: this.file.name })}`);
+      const wish = new URLSearchParams({ ...this.#about, name: this.file.name });
+      this.#trace ??= await json(this.#server, 'GET', `/presign?${wish}`);
       const { method, uploadUrl: url, headers } = this.#trace;
       try {
         await this.#transfer(signal, { method, url, headers, body: this.file });
@@ -201,35 +203,32 @@ export class Upload {
     const work = async () => {
       for (let part = missing.shift(); part; part = missing.shift()) {
         const { number, start, end } = part;
-        const xhr = await this.#persist(signal, async () => {
+        const sent = await this.#persist(signal, async () => {
           // Signed when it is used, each time: a URL is good for fifteen minutes.
           const { url } = await json(this.#server, 'GET', at(`/${number}`), { signal });
           return this.#transfer(signal, { method: 'PUT', url, body: file.slice(start, end) });
         });
-        parts.push({ PartNumber: number, ETag: xhr.getResponseHeader('ETag') });
+        const ETag = sent.getResponseHeader('ETag');
+        if (!ETag) throw new UpreelError({ code: 'NO_ETAG', message: 'The CORS rules of the bucket do not expose ETag.' });
+        parts.push({ PartNumber: number, ETag });
       }
     };
     // One that fails for good stops the others.
-    const ended = await Promise.allSettled(Array.from({ length: TRANSFERS }, () => work().catch((error) => {
-      stop.abort(error);
-      throw error;
-    })));
-    for (const { reason } of ended) if (reason) throw reason;
+    const workers = Array.from({ length: TRANSFERS }, () => work().catch((error) => stop.abort(error)));
+    await Promise.all(workers);
+    signal.throwIfAborted();
     this.#tell('finishing');
     parts.sort((a, b) => a.PartNumber - b.PartNumber);
-    let asked = false;
+    let asked = 0;
     await this.#persist(signal, async () => {
-      const again = asked;
-      asked = true;
+      asked += 1;
       try {
         await call(this.#server, 'POST', at('/complete'), { body: { parts } });
       } catch (error) {
-        if (again && error.status === 404) {
-          // The first answer was lost.
-          if (await this.#isStored()) return;
-          error.temporary = true;
-        }
-        throw error;
+        if (asked === 1 || error.status !== 404) throw error;
+        // The answer to an earlier one was lost; the record may take a moment to follow.
+        error.temporary = true;
+        if (!await this.#isStored()) throw error;
       }
     });
   }
@@ -254,7 +253,8 @@ export class Upload {
     const { uploadId, key } = await this.#persist(signal, () => json(this.#server, 'POST', '/s3/multipart', { body }));
     const { name, size, type, lastModified } = this.file;
     const videoId = key.split('/').pop().split('.')[0];
-    const trace = { videoId, uploadId, key, partSize: partSizeOf(size), name, size, type, lastModified, at: Date.now() };
+    const about = { name, size, type, lastModified, at: Date.now() };
+    const trace = { videoId, uploadId, key, partSize: partSizeOf(size), ...about };
     if (this.#id) remember(this.#id, trace);
     return trace;
   }
@@ -284,13 +284,14 @@ export class Upload {
     const count = (loaded) => { this.#count(loaded - counted); counted = loaded; };
     const total = request.body.size ?? this.file.size;
     try {
-      const xhr = await inTurn(() => transfer({ ...request, signal, onSent: (loaded) => count(Math.min(loaded, total)) }));
+      const onSent = (loaded) => count(Math.min(loaded, total));
+      const xhr = await inTurn(() => transfer({ ...request, signal, onSent }));
       count(total);
       return xhr;
     } catch (error) {
       count(0);
-      // The URL has expired, most likely.
-      if (error.status === 403) error.temporary = true;
+      // Its URL has expired, most likely.
+      if (error.status === 403 && request.method === 'PUT') error.temporary = true;
       throw error;
     }
   }
@@ -308,13 +309,14 @@ export class Upload {
     const first = this.#samples[0];
     const seconds = first && state === 'sending' ? (performance.now() - first.now) / 1000 : 0;
     const speed = seconds > 0.3 && this.sent > first.sent ? (this.sent - first.sent) / seconds : undefined;
-    const total = this.file.size;
-    this.#onProgress?.({ state, sent: this.sent, total, speed, secondsLeft: speed && (total - this.sent) / speed, error });
+    const { sent, file: { size: total } } = this;
+    this.#onProgress?.({ state, sent, total, speed, secondsLeft: speed && (total - sent) / speed, error });
   }
 }
 
 /** Uploads that a reload has interrupted: give `upload()` the same file, and it goes on. `sent` is how much is there.
- * @param {Server} [server] @returns {Promise<{id: string, videoId: string, name: string, size: number, type: string, lastModified: number, sent: number}[]>} */
+ * @typedef {{id: string, videoId: string, name: string, size: number, type: string, lastModified: number, sent: number}} Entry
+ * @param {Server} [server] @returns {Promise<Entry[]>} */
 export async function interrupted(server = {}) {
   const { held = [] } = await globalThis.navigator?.locks?.query() ?? {};
   const found = [];
@@ -332,7 +334,7 @@ export async function interrupted(server = {}) {
   return found;
 }
 
-/** Has the server forget an interrupted upload. @param {Awaited<ReturnType<typeof interrupted>>[0]} entry @param {Server} [server] */
+/** Has the server forget an interrupted upload. @param {Entry} entry @param {Server} [server] */
 export async function discard({ id, videoId, uploadId, key }, server = {}) {
   const gone = (error) => { if (error.status !== 404) throw error; };
   if (uploadId) await call(server, 'DELETE', `/s3/multipart/${uploadId}?${new URLSearchParams({ key })}`).catch(gone);
@@ -342,7 +344,8 @@ export async function discard({ id, videoId, uploadId, key }, server = {}) {
 
 /** Follows a video until it is PROCESSED or FAILED, and gives it; not while the page is hidden.
  * @param {string} videoId
- * @param {Server & {onChange?: (video: object) => void, onRetry?: (error: Error) => void, signal?: AbortSignal}} [options] */
+ * @param {Server & {onChange?: (video: object) => void, onRetry?: (error: Error) => void, signal?: AbortSignal}} [options]
+ * @returns {Promise<object>} */
 export async function watch(videoId, { onChange, onRetry, signal, ...server } = {}) {
   let etag;
   let video;
@@ -392,7 +395,7 @@ export function planParts(size, partSize = partSizeOf(size)) {
 /** Milliseconds to wait: twice as long each time, half of it by chance, so that clients do not come all at once. */
 export const backOff = (attempt, random = Math.random()) => Math.min(30_000, 500 * 2 ** attempt) * (0.5 + random / 2);
 
-/** Tells files apart without reading them. @param {{name: string, size: number, lastModified: number, type: string}} file */
+/** Tells files apart without reading them. @param {Pick<File, 'name' | 'size' | 'lastModified' | 'type'>} file */
 export const fingerprint = ({ name, size, lastModified, type }) => JSON.stringify([name, size, lastModified, type]);
 
 const path = (videoId) => `/videos/${encodeURIComponent(videoId)}`;
@@ -461,9 +464,12 @@ function transfer({ method, url, headers = {}, body, signal, onSent }) {
     xhr.onload = () => (xhr.status < 300 ? done(xhr) : fail(refusal(xhr.status, xhr.responseText)));
     xhr.onabort = () => fail(signal.aborted ? signal.reason : lost());
     // One error for a lost connection and for a file that cannot be read: a read tells them apart.
-    xhr.onerror = () => (body instanceof Blob ? body : body.get('file')).slice(0, 1).arrayBuffer().then(() => fail(lost()), (cause) => fail(new UpreelError({
-      code: 'UNREADABLE_FILE', message: 'This file cannot be read. It may have been moved or changed, or be a folder.', cause,
-    })));
+    xhr.onerror = () => (body instanceof Blob ? body : body.get('file')).slice(0, 1).arrayBuffer().then(
+      () => fail(lost()),
+      (cause) => fail(new UpreelError({
+        code: 'UNREADABLE_FILE', message: 'This file cannot be read. It was moved or changed, or is a folder.', cause,
+      })),
+    );
     xhr.onloadend = () => {
       clearTimeout(timer);
       signal.removeEventListener('abort', stop);
