@@ -103,6 +103,20 @@ test('what the browser cannot play it says in words', async (t) => {
   assert.ok(await page.getByRole('link', {name: 'Download the original'}).isVisible());
 });
 
+test('an address of the original that has expired is renewed', async (t) => {
+  const {page} = await start(t);
+  await choose(page, videos.small);
+  await is(page, 'small.mp4', 'done');
+  let asked = 0;
+  await page.route((url) => url.pathname.startsWith('/uploads/'), (route) => {
+    asked += 1;
+    return asked === 1 ? route.fulfill({status: 403}) : route.continue();
+  });
+  await press(page, 'small.mp4', 'Play');
+  await until('it plays', () => page.locator('video').evaluate((video) => video.currentTime > 0));
+  assert.ok(asked > 1);
+});
+
 test('a large file goes up in parts; it pauses and goes on', async (t) => {
   const {backend, page} = await start(t);
   await network(page, {up: 40 * MiB});
