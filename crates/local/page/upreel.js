@@ -336,8 +336,8 @@ export async function interrupted(server = {}) {
 
 /** Has the server forget an interrupted upload. @param {Entry} entry @param {Server} [server] */
 export async function discard({ id, videoId, uploadId, key }, server = {}) {
-  const gone = (error) => { if (error.status !== 404) throw error; };
-  if (uploadId) await call(server, 'DELETE', `/s3/multipart/${uploadId}?${new URLSearchParams({ key })}`).catch(gone);
+  const upload = `/s3/multipart/${uploadId}?${new URLSearchParams({ key })}`;
+  if (uploadId) await call(server, 'DELETE', upload).catch(unlessGone);
   await remove(videoId, server);
   if (id) forget(id);
 }
@@ -355,11 +355,9 @@ export async function watch(videoId, { onChange, onRetry, signal, ...server } = 
     const reply = await persist(() => call(server, 'GET', path(videoId), { headers, signal }), {
       signal, attempts: Infinity, onRetry: (error) => { retried = true; onRetry?.(error); },
     });
-    if (reply.status !== 304) {
-      etag = reply.headers.get('ETag');
-      video = await reply.json();
-    }
-    if (reply.status !== 304 || retried) onChange?.(video);
+    const news = reply.status !== 304;
+    if (news) [etag, video] = [reply.headers.get('ETag'), JSON.parse(reply.text)];
+    if (news || retried) onChange?.(video);
     if (['PROCESSED', 'FAILED'].includes(video.status)) return video;
     await event(globalThis, 'online', { ms: retryAfter(reply) || Math.min(3000, 500 * 1.5 ** asked), signal });
     while (document.hidden) await event(document, 'visibilitychange', { signal });
@@ -378,7 +376,7 @@ export function list({ limit, cursor, signal, ...server } = {}) {
 
 /** Deletes a video; it is no error if there is none. @param {string} videoId @param {Server} [server] */
 export async function remove(videoId, server = {}) {
-  await call(server, 'DELETE', path(videoId)).catch((error) => { if (error.status !== 404) throw error; });
+  await call(server, 'DELETE', path(videoId)).catch(unlessGone);
 }
 
 /* Parts, waits and names: all that needs no browser */
@@ -404,7 +402,7 @@ const offline = () => globalThis.navigator?.onLine === false;
 
 /* What is remembered: which upload a file belongs to */
 
-const memory = ({ api = '' }) => `upreel ${new URL(api, globalThis.location?.href)} `;
+const memory = ({ api }) => `upreel ${new URL(api || '/', location.href)} `;
 const memoryOf = (server, file) => memory(server) + fingerprint(file);
 
 // Where nothing can be remembered (private windows, full storage), a reload begins again.
@@ -425,7 +423,8 @@ function hold(name, work) {
 /* Requests */
 
 const headersOf = ({ headers }) => (typeof headers === 'function' ? headers() : headers);
-const json = async (...request) => (await call(...request)).json();
+const json = async (...request) => JSON.parse((await call(...request)).text);
+const unlessGone = (error) => { if (error.status !== 404) throw error; };
 const storedParts = ({ uploadId, key }, server, signal) => (
   json(server, 'GET', `/s3/multipart/${uploadId}?${new URLSearchParams({ key })}`, { signal }));
 const retryAfter = (reply) => {
@@ -436,15 +435,18 @@ const retryAfter = (reply) => {
 async function call(server, method, where, { headers, body, signal } = {}) {
   const given = await headersOf(server);
   let reply;
+  let text;
   try {
     reply = await fetch((server.api ?? '') + where, {
-      method, signal, cache: 'no-store', headers: { ...given, ...headers }, body: body && JSON.stringify(body),
+      method, cache: 'no-store', headers: { ...given, ...headers }, body: body && JSON.stringify(body),
+      signal: AbortSignal.any([AbortSignal.timeout(STALLED), ...(signal ? [signal] : [])]),
     });
+    text = await reply.text();
   } catch (cause) {
     throw signal?.aborted ? signal.reason : lost(cause);
   }
-  if (reply.ok || reply.status === 304) return reply;
-  throw refusal(reply.status, await reply.text(), retryAfter(reply));
+  if (reply.ok || reply.status === 304) return { status: reply.status, headers: reply.headers, text };
+  throw refusal(reply.status, text, retryAfter(reply));
 }
 
 /** Sends a body and tells how much of it is sent, which fetch cannot. */
