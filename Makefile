@@ -46,7 +46,6 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 template: ## Check template.yaml as a deployment would, and that the checks notice what they should
 	./tests/template/gate.sh
 
-.PHONY: openapi clients large
 # Builds what `make run` starts, and says which ffmpeg it takes.
 LOCAL = $(CARGO) build --locked && FFMPEG_PATH="$$(./scripts/ffmpeg.sh now)" && export FFMPEG_PATH &&
 

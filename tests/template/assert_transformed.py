@@ -98,6 +98,7 @@ GRANTS = {
         ("dynamodb:PutItem", TABLE),
     },
     "VideosFunction": {
+        ("s3:GetObject", VIDEOS),
         ("s3:DeleteObject", VIDEOS),
         ("s3:GetObject", POSTERS),
         ("s3:DeleteObject", POSTERS),

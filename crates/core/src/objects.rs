@@ -248,11 +248,23 @@ impl Objects {
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_get(&self, key: &Key) -> Result<String, Fault> {
+        self.sign_get_as(key, None).await
+    }
+
+    /// The same, with the type and the disposition that S3 is to answer with: an object keeps the type that was
+    /// declared, and knows no file name.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn sign_get_as(&self, key: &Key, answer: Option<(&str, &str)>) -> Result<String, Fault> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let start = UNIX_EPOCH + Duration::from_secs(now - now % DOWNLOAD_URL_STEP);
         let signing = PresigningConfig::builder().start_time(start).expires_in(DOWNLOAD_URL_LIFE).build();
         let signing = signing.map_err(|e| Fault::new("presign", &e))?;
-        let get = self.signer.get_object().bucket(self.bucket(key)).key(key.to_string());
+        let mut get = self.signer.get_object().bucket(self.bucket(key)).key(key.to_string());
+        if let Some((content_type, disposition)) = answer {
+            get = get.response_content_type(content_type).response_content_disposition(disposition);
+        }
         let signed: PresignedRequest =
             get.presigned(signing).await.map_err(|e| Fault::new("presign s3:GetObject", &e))?;
         Ok(signed.uri().to_owned())

@@ -51,6 +51,14 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
             get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/app.js")) }),
         )
         .route(
+            "/player.js",
+            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/player.js")) }),
+        )
+        .route(
+            "/upreel.js",
+            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/upreel.js")) }),
+        )
+        .route(
             "/storyboard.js",
             get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/storyboard.js")) }),
         )

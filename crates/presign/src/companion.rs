@@ -17,7 +17,7 @@ use upreel_core::config::MAX_PUT;
 use upreel_core::objects::{Completion, NamedPart};
 use upreel_core::{App, Caller, Code, Problem, UserId};
 
-use crate::declared::{Declared, NewVideo, invalid};
+use crate::declared::{Declared, NewVideo, check_size, invalid};
 use crate::upload::{MAX_PARTS, Upload, in_range, no_such_upload, part_number, total};
 
 #[derive(Deserialize)]
@@ -25,14 +25,17 @@ pub(crate) struct File {
     filename: Option<String>,
     #[serde(rename = "type")]
     media_type: Option<String>,
+    /// Companion has none; with it, what is too large is refused before it is sent.
+    size: Option<u64>,
 }
 
 impl File {
-    fn new_video(self, user: UserId) -> Result<(NewVideo, Declared), Problem> {
+    fn new_video(self, user: UserId, max: u64) -> Result<(NewVideo, Declared), Problem> {
+        let size = self.size.map(|size| check_size(size, max)).transpose()?;
         let name = self.filename.filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| invalid("Say the file's name, as `filename`."))?;
         let declared = Declared::new(&name, self.media_type.as_deref())?;
-        Ok((NewVideo::new(user, &name, &declared, None), declared))
+        Ok((NewVideo::new(user, &name, &declared, size), declared))
     }
 }
 
@@ -59,8 +62,8 @@ pub(crate) async fn params(
     Caller(user): Caller,
     file: Queried<File>,
 ) -> Result<Json<Params>, Problem> {
-    let (new, declared) = queried(file)?.new_video(user)?;
     let max = app.config.max_upload_bytes.min(MAX_PUT);
+    let (new, declared) = queried(file)?.new_video(user, max)?;
     let form = app.objects.sign_post(&new.key, &declared.media_type, max).await?;
     new.create(&app).await?;
     Ok(Json(Params {
@@ -76,7 +79,7 @@ pub(crate) async fn create(
     Caller(user): Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let (new, declared) = from_json::<File>(body)?.new_video(user)?;
+    let (new, declared) = from_json::<File>(body)?.new_video(user, app.config.max_upload_bytes)?;
     let upload = app.objects.create_multipart(&new.key, &declared.media_type).await?;
     new.create(&app).await?;
     let bucket = app.objects.bucket_of(&new.key);

@@ -218,6 +218,12 @@ async fn more_than_the_limit_is_not_completed() {
     assert_eq!(problem(upload.complete(&backend, &parts).await).await, (413, "TOO_LARGE".into()));
     assert_eq!((backend.parts().len(), backend.objects("uploads").len()), (0, 0), "it is aborted");
 
+    let rows = backend.listed().await;
+    let said = json!({"filename": "a.mp4", "type": "video/mp4", "size": limit + 1});
+    let early = backend.post("/s3/multipart").json(&said).send().await.unwrap();
+    assert_eq!(problem(early).await, (413, "TOO_LARGE".into()), "who says the size is not let in");
+    assert_eq!(backend.listed().await, rows);
+
     let upload = Upload::begin(&backend).await;
     let parts = upload.put_all(&backend, &padded(PART + 1000)).await;
     assert_eq!(upload.complete(&backend, &parts).await.status(), StatusCode::OK, "just fits");
