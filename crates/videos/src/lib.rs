@@ -149,7 +149,7 @@ async fn one(
     let etag = etag(&body);
     let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
     let mut answer = HeaderMap::from_iter([(header::ETAG, tag)]);
-    if !view.video.status.is_final() {
+    if !one.view.video.status.is_final() {
         answer.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &etag)) {
