@@ -5,7 +5,6 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{HeaderMap, header};
 use multer::{Field, Multipart};
-use upreel_core::config::MAX_API_BODY;
 use upreel_core::{Code, Problem};
 
 /// Boundaries, part headers, and other small fields.
@@ -108,7 +107,7 @@ fn malformed(detail: &str) -> Problem {
 }
 
 fn too_large(limit: u64) -> Problem {
-    let detail = if limit < MAX_API_BODY {
+    let detail = if limit < upreel_core::config::MAX_API_BODY {
         // No other way takes more.
         format!("A video has at most {limit} bytes here.")
     } else {
