@@ -15,6 +15,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Request, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use upreel_core::gateway::Event;
 use upreel_core::{App, VideoId, clients, http};
 
 use crate::harness::{Backend, mp4};
@@ -299,8 +300,8 @@ async fn direct(
     if let Some(origin) = origin {
         request.headers_mut().insert("origin", origin.parse().unwrap());
     }
-    let request = lambda_http::request::from_str(&event(&request, user).to_string()).unwrap();
-    functions.oneshot(request.map(Body::new)).await.unwrap()
+    let Event(request) = serde_json::from_value(event(&request, user)).unwrap();
+    functions.oneshot(request).await.unwrap()
 }
 
 fn event(request: &Request, user: Option<&str>) -> Value {

@@ -169,7 +169,8 @@ async fn every_step_of_a_video_is_told() {
 
     // What the API says, but for the URLs.
     let mut video = backend.video(&id).await;
-    let urls = ["thumbnailUrl", "thumbnailLargeUrl", "storyboardUrl", "storyboardImageUrl"];
+    let urls =
+        ["thumbnailUrl", "thumbnailLargeUrl", "storyboardUrl", "storyboardImageUrl", "url", "downloadUrl"];
     for url in urls {
         assert!(video.as_object_mut().unwrap().remove(url).is_some(), "{url}");
     }
