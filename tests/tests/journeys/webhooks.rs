@@ -328,6 +328,8 @@ async fn it_can_be_turned_on_and_off() {
         assert!(stream_is_on(&backend).await);
         let (_, id) = presigned(&backend).await;
         receiver.until(&id, LIFE[0]).await;
+        // Stopped before that is written down, it would be told again.
+        settled(&backend, &receiver, 1).await;
         id
     };
     let silent = {
