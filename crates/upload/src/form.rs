@@ -60,7 +60,7 @@ fn malformed(why: Malformed) -> Problem {
 }
 
 fn too_large(limit: u64) -> Problem {
-    let detail = if limit < upreel_core::config::MAX_API_BODY {
+    let detail = if limit < MAX_API_BODY {
         // No other way takes more.
         format!("A video has at most {limit} bytes here.")
     } else {
