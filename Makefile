@@ -1,6 +1,6 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template fuzz browser bench build emulator deploy logs dlq replay destroy
+.PHONY: help run test check lint tools ffmpeg template openapi clients large fuzz browser bench build emulator deploy logs dlq replay destroy
 
 CARGO := cargo
 # Of samconfig.toml: dev or prod.
@@ -18,6 +18,8 @@ test: tools lint template ## Everything that CI runs: lints, unit tests, journey
 	@./scripts/tools.sh ffmpeg
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) test --locked --workspace
+	$(MAKE) openapi
+	$(MAKE) clients
 	$(MAKE) fuzz
 	$(MAKE) browser
 	$(MAKE) emulator
@@ -43,6 +45,22 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 
 template: ## Check template.yaml as a deployment would, and that the checks notice what they should
 	./tests/template/gate.sh
+
+# Builds what `make run` starts, and says which ffmpeg it takes.
+LOCAL = $(CARGO) build --locked && FFMPEG_PATH="$$(./scripts/ffmpeg.sh now)" && export FFMPEG_PATH &&
+
+openapi: tools ## Hold openapi.yaml against the backend with thousands of requests (schemathesis)
+	@./scripts/tools.sh ffmpeg
+	@$(LOCAL) "$$(./scripts/venv.sh tests/openapi/requirements.txt)"/python tests/openapi/run.py $${CARGO_TARGET_DIR:-target}/debug/upreel
+
+clients: tools ## Upload with curl, Python, boto3 and the AWS CLI
+	@./scripts/tools.sh curl
+	@./scripts/tools.sh ffmpeg
+	@$(LOCAL) "$$(./scripts/venv.sh tests/clients/requirements.txt)"/python tests/clients/run.py $${CARGO_TARGET_DIR:-target}/debug/upreel
+
+large: tools ## Upload a video of 6 GB in parts, and watch the memory (needs 7 GB of disk)
+	@./scripts/tools.sh ffmpeg
+	@$(LOCAL) "$$(./scripts/venv.sh tests/clients/requirements.txt)"/python tests/clients/large.py $${CARGO_TARGET_DIR:-target}/debug/upreel
 
 fuzz: ## Fuzz what reads untrusted bytes, the same way each time (ARGS="mp4 600" for one of them, and for longer)
 	@./scripts/fuzz.sh $(ARGS)

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for tool in ffmpeg node chromium; do ./scripts/tools.sh $tool; done
-./scripts/npm.sh tests/browser
+for packages in tests/browser examples/uppy; do ./scripts/npm.sh $packages; done
 FFMPEG_PATH=$(./scripts/ffmpeg.sh now)
 export FFMPEG_PATH
 cargo build --quiet --locked --package upreel-local

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the machine lacks: tools.sh cc | ffmpeg | python | node | chromium. Says what it does; does nothing if it is there.
+# Installs what the machine lacks: tools.sh cc | chromium | curl | ffmpeg | node | python. Says what it does; does
+# nothing if it is there.
 set -euo pipefail
 
 as_root() {
@@ -30,6 +31,9 @@ case ${1:-} in
   cc) # ring and SQLite are compiled from C
     command -v cc >/dev/null || install build-essential gcc
     ;;
+  curl)
+    command -v curl >/dev/null || install curl curl
+    ;;
   ffmpeg) # one with every encoder: it makes the videos of the tests; ffmpeg.sh tells which one Upreel uses
     command -v ffmpeg >/dev/null || install ffmpeg ffmpeg
     ;;
@@ -39,13 +43,17 @@ case ${1:-} in
   node) # with npm, which Debian packs apart
     command -v node >/dev/null || install nodejs node
     command -v npm >/dev/null || install npm node
+    node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || {
+      echo "Node 20 or newer is needed, and $(command -v node) is $(node --version): see https://nodejs.org." >&2
+      exit 1
+    }
     ;;
   chromium) # or the Chrome that somebody has
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
       [ -d "/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ] || install chromium google-chrome
     ;;
   *)
-    echo "usage: tools.sh cc|ffmpeg|python|node|chromium" >&2
+    echo "usage: tools.sh cc|chromium|curl|ffmpeg|node|python" >&2
     exit 2
     ;;
 esac

@@ -7,8 +7,8 @@ import assert from 'node:assert/strict';
 import {execFile, spawn} from 'node:child_process';
 import {createCipheriv, createHash} from 'node:crypto';
 import {accessSync, constants} from 'node:fs';
-import {mkdtemp, open, readFile, rm, stat} from 'node:fs/promises';
-import {createServer} from 'node:http';
+import {appendFile, mkdtemp, readFile, rm, stat} from 'node:fs/promises';
+import {createServer, request as forward} from 'node:http';
 import {tmpdir} from 'node:os';
 import {delimiter, extname, join, normalize} from 'node:path';
 import {createInterface} from 'node:readline';
@@ -49,10 +49,7 @@ export async function startBackend(t, ...args) {
     const [, name, url] = line.match(/^ +(Page and API|S3) +(http:\S+)/) ?? [];
     if (name === 'S3') backend.s3 = url;
     if (name === 'Page and API') backend.api = url;
-    if (line.includes('Ctrl-C')) {
-      child.stdout.resume();
-      return backend;
-    }
+    if (line.includes('Ctrl-C')) return backend;
   }
   throw new Error(`upreel did not start:\n${log.join('\n')}`);
 }
@@ -122,6 +119,14 @@ class Backend {
     return this.#owner.fetch(`${this.s3}/uploads/${key}`);
   }
 
+  /** The same URL as S3 takes it no more: signed by the owner long ago. */
+  async expired(method, url) {
+    const bare = new URL(url);
+    for (const name of [...bare.searchParams.keys()]) if (name.startsWith('X-Amz-')) bare.searchParams.delete(name);
+    const signed = await this.#owner.sign(bare, {method, aws: {signQuery: true, datetime: '20200101T000000Z'}});
+    return signed.url;
+  }
+
   /** What S3 has of an upload in parts; nothing when there is no such upload. */
   async parts(key, uploadId) {
     const answer = await fetch(`${this.api}/s3/multipart/${uploadId}?${new URLSearchParams({key})}`);
@@ -184,7 +189,8 @@ after(async () => (await browser)?.close());
 
 /**
  * Opens a URL in a browser profile of its own (`options`: playwright's newContext).
- * `page.errors` are the uncaught exceptions and console errors, `page.requests` what it has asked for.
+ * `page.errors` are the uncaught exceptions and console errors, `page.requests` what it has asked for, and
+ * `page.pending` what of that is under way.
  */
 export async function openPage(t, url, options = {}) {
   const context = await (await theBrowser()).newContext(options);
@@ -197,9 +203,36 @@ export async function openPage(t, url, options = {}) {
   page.on('console', (message) => {
     if (message.type() === 'error') page.errors.push(`${message.text()} (${message.location().url})`);
   });
-  page.on('request', (request) => page.requests.push(request));
+  page.pending = new Set();
+  page.on('request', (request) => (page.requests.push(request), page.pending.add(request)));
+  page.on('requestfinished', (request) => page.pending.delete(request));
+  page.on('requestfailed', (request) => page.pending.delete(request));
   await page.goto(url);
   return page;
+}
+
+/**
+ * A line that can be `cut`, and `mend`ed: a proxy for a page (`openPage(t, url, {proxy})`). Offline alone lets what
+ * is under way finish, in Chromium.
+ */
+export async function startLine(t) {
+  const server = createServer((request, response) => {
+    const {method, headers, url} = request;
+    const onward = forward(url, {method, headers}, (answer) => {
+      response.writeHead(answer.statusCode, answer.rawHeaders);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.on('error', () => onward.destroy()).pipe(onward);
+    response.on('close', () => onward.destroy());
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  let whole = true;
+  server.on('connection', (socket) => whole || socket.destroy());
+  const cut = () => ((whole = false), server.closeAllConnections());
+  const mend = () => (whole = true);
+  t.after(() => (cut(), new Promise((closed) => server.close(closed))));
+  return {proxy: {server: `http://127.0.0.1:${server.address().port}`}, cut, mend};
 }
 
 /** Chromium's own network conditions: `{offline}`, or bytes a second `up` and `down`, and ms of `latency`. */
@@ -234,9 +267,7 @@ export async function makeVideo(path, {size} = {}) {
     const header = Buffer.from([0, 0, 0, 0, ...Buffer.from('free')]);
     header.writeUInt32BE(length);
     const filling = createCipheriv('aes-128-ctr', Buffer.alloc(16, 1), Buffer.alloc(16)).update(Buffer.alloc(length - 8));
-    const file = await open(path, 'a');
-    await file.writev([header, filling]);
-    await file.close();
+    await appendFile(path, Buffer.concat([header, filling]));
   }
   const bytes = await readFile(path);
   return {path, size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex')};

@@ -40,13 +40,17 @@ pub fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origin)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        // Uppy sends the first two.
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
+            // What signs a page's request for IAM callers, with Amplify or the SDK.
+            HeaderName::from_static("x-amz-content-sha256"),
             HeaderName::from_static("x-amz-date"),
             HeaderName::from_static("x-amz-security-token"),
+            HeaderName::from_static("x-amz-user-agent"),
             HeaderName::from_static("x-user"),
         ])
         .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER])

@@ -4,6 +4,7 @@
 //! router through the same decoder. The limits are the real ones: 10 MB at the gateway, 6 MiB for the
 //! event.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -19,6 +20,7 @@ use tower::ServiceExt;
 use upreel_core::{App, Code, Problem, http};
 use uuid::Uuid;
 
+use crate::openapi;
 use crate::queue::Queue;
 
 const MAX_REQUEST: usize = 10 * 1000 * 1000;
@@ -31,7 +33,7 @@ const DEFAULT_USER: &str = "local";
 const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media-src http:; connect-src 'self' http:; \
                            frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-pub(crate) fn router(app: &App, queue: Arc<Queue>) -> Router {
+pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
     let functions = Router::new()
         .merge(upreel_upload::router(app.clone()))
         .merge(upreel_presign::router(app.clone()))
@@ -60,13 +62,14 @@ pub(crate) fn router(app: &App, queue: Arc<Queue>) -> Router {
             "/storyboard.js",
             get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/storyboard.js")) }),
         )
+        .merge(openapi::router())
         .route("/_local/dlq", get(dead_letters))
         .route("/_local/dlq/replay", post(replay))
-        .with_state(queue)
+        .with_state(queues)
         .fallback_service(proxy)
 }
 
-fn page(content_type: &'static str, text: &'static str) -> Response {
+pub(crate) fn page(content_type: &'static str, text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "no-cache"),
@@ -76,15 +79,16 @@ fn page(content_type: &'static str, text: &'static str) -> Response {
     (headers, text).into_response()
 }
 
-async fn dead_letters(State(queue): State<Arc<Queue>>) -> Response {
-    match queue.dead_letters() {
-        Ok(letters) => Json(json!({"messages": letters})).into_response(),
+async fn dead_letters(State(queues): State<Vec<Arc<Queue>>>) -> Response {
+    let letters = queues.iter().map(|queue| queue.dead_letters()).collect::<io::Result<Vec<_>>>();
+    match letters {
+        Ok(letters) => Json(json!({"messages": letters.concat()})).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-async fn replay(State(queue): State<Arc<Queue>>) -> Response {
-    match queue.replay() {
+async fn replay(State(queues): State<Vec<Arc<Queue>>>) -> Response {
+    match queues.iter().map(|queue| queue.replay()).sum::<io::Result<usize>>() {
         Ok(count) => Json(json!({"replayed": count})).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
@@ -107,7 +111,10 @@ async fn invoke(State(functions): State<Router>, request: Request) -> Response {
     }
     match from_str(&event) {
         Ok(request) => functions.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
-        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+        Err(error) => {
+            let problem = Problem::new(Code::InvalidRequest, format!("This is no request: {error}."));
+            refuse(functions, parts.headers, problem).await
+        }
     }
 }
 
@@ -119,9 +126,9 @@ async fn refuse(functions: Router, headers: HeaderMap, problem: Problem) -> Resp
         request.headers_mut().insert(header::ORIGIN, origin.clone());
     }
     let like = functions.oneshot(request).await.unwrap_or_else(|never| match never {});
-    for (name, value) in
-        like.headers().iter().filter(|(name, _)| name.as_str().starts_with("access-control-"))
-    {
+    let cors =
+        |name: &header::HeaderName| name == header::VARY || name.as_str().starts_with("access-control-");
+    for (name, value) in like.headers().iter().filter(|(name, _)| cors(name)) {
         response.headers_mut().insert(name, value.clone());
     }
     response

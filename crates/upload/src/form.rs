@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::{HeaderMap, header};
 use multer::{Field, Multipart};
+use upreel_core::config::MAX_API_BODY;
 use upreel_core::{Code, Problem};
 
 /// Boundaries, part headers, and other small fields.
@@ -107,12 +108,15 @@ fn malformed(detail: &str) -> Problem {
 }
 
 fn too_large(limit: u64) -> Problem {
-    Problem::new(
-        Code::TooLarge,
+    let detail = if limit < MAX_API_BODY {
+        // No other way takes more.
+        format!("A video has at most {limit} bytes here.")
+    } else {
         format!(
             "A video sent to /upload has at most {limit} bytes. Ask GET /presign for a URL and PUT a larger one there."
-        ),
-    )
+        )
+    };
+    Problem::new(Code::TooLarge, detail)
 }
 
 #[cfg(test)]

@@ -9,5 +9,7 @@ mod multipart;
 mod posters;
 mod presign;
 mod restart;
+mod routes;
 mod upload;
 mod videos;
+mod webhooks;

@@ -116,6 +116,37 @@ async fn three_parts_become_a_video() {
     assert_eq!(backend.video(upload.video()).await["status"], "PROCESSED");
 }
 
+#[tokio::test]
+async fn a_completion_goes_on_without_the_client() {
+    let backend = Backend::start().await;
+    let video = padded(8 * PART);
+    let upload = Upload::begin(&backend).await;
+    let parts = upload.put_all(&backend, &video).await;
+    let wish = json!({"method": "POST", "key": upload.key, "uploadId": upload.id});
+    let url = text(&ok(backend.post("/presign").json(&wish)).await["url"]);
+    let listed = parts.iter().map(|part| {
+        format!(
+            "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>",
+            part["PartNumber"],
+            text(&part["ETag"])
+        )
+    });
+    let xml = format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", listed.collect::<String>());
+    // S3 begins to answer; the client does not wait for the rest.
+    let begun =
+        backend.http.post(url).header("Content-Type", "application/xml").body(xml).send().await.unwrap();
+    assert_eq!(begun.status(), StatusCode::OK);
+    drop(begun);
+    assert_eq!(
+        problem(upload.complete(&backend, &parts).await).await,
+        (404, "NOT_FOUND".into()),
+        "it was done"
+    );
+    backend.until(upload.video(), "PROCESSED").await;
+    assert_eq!(std::fs::read(&backend.objects("uploads")[0]).unwrap(), video);
+    assert_eq!(backend.parts().len(), 0, "nothing of the upload is left");
+}
+
 async fn abort(backend: &Backend, upload: &Upload) -> Response {
     upload.at(backend, Method::DELETE, "").send().await.unwrap()
 }
