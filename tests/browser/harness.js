@@ -180,9 +180,7 @@ let browser;
 
 /** One browser for all tests of a file. */
 function theBrowser() {
-  // A container's root has no other sandbox to offer.
-  const chromiumSandbox = process.platform !== 'linux' || process.getuid() !== 0;
-  browser ??= chromium.launch({executablePath: findBrowser(), chromiumSandbox});
+  browser ??= chromium.launch({executablePath: findBrowser()});
   return browser;
 }
 after(async () => (await browser)?.close());

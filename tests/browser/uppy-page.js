@@ -6,7 +6,7 @@ export function offer({Uppy, AwsS3, GoldenRetriever, XHRUpload}) {
   input.type = 'file';
   document.body.append(input);
 
-  window.start = ({way, api, retriever, ...options}) => {
+  window.start = ({way, api, retriever, fields, ...options}) => {
     // What was restored waits for the user's word, `restore-confirmed`.
     const uppy = new Uppy({autoProceed: !retriever});
     if (retriever) uppy.use(GoldenRetriever, retriever);
@@ -21,7 +21,8 @@ export function offer({Uppy, AwsS3, GoldenRetriever, XHRUpload}) {
 
     async function signRequest(request) {
       const {name, size} = uppy.getFile(request.key) ?? {};
-      const answer = await fetch(`${api}/presign`, {method: 'POST', body: JSON.stringify({...request, name, size})});
+      const wish = {...request, name, size, fields};
+      const answer = await fetch(`${api}/presign`, {method: 'POST', body: JSON.stringify(wish)});
       const body = await answer.json();
       if (!answer.ok) throw new Error(body.message);
       return body;

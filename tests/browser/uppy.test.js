@@ -291,6 +291,14 @@ test('Uppy, companion 5, sends the headers that it is given', async (t) => {
   assert.match(successful[0].key, /^videos\/ann\//);
 });
 
+test('Uppy, signRequest, sends a file as a form where `fields` asks for one', async (t) => {
+  const upload = await setUp(t, 'signRequest', {fields: true});
+  await upload.choose(videos.small);
+  await assertDone(upload, videos.small);
+  const sent = upload.page.requests.filter((request) => new URL(request.url()).pathname.startsWith('/uploads'));
+  assert.deepEqual(sent.map((request) => request.method()), ['POST']);
+});
+
 for (const version of [5, 6]) {
   describe(`Uppy, xhr-upload ${version}`, () => {
     test('a small file through the API', async (t) => {

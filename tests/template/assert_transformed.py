@@ -363,7 +363,8 @@ class Checks:
             "MAX_UPLOAD_BYTES": self.given["MaxUploadBytes"],
             "LOG_LEVEL": self.given["LogLevel"],
             "TRANSFER_ACCELERATION": self.given["TransferAcceleration"],
-            "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH": "true",
+            "MALLOC_TRIM_THRESHOLD_": "67108864",
+            "MALLOC_MMAP_THRESHOLD_": "33554432",
         }
         for name, f in functions.items():
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
@@ -712,13 +713,6 @@ def signed(rules):
     )
 
 
-def of_document(path="openapi.yaml"):
-    """Where the routes and the document that describes them differ."""
-    described = {(method, route) for route, item in load(path)["paths"].items() for method in item if method in METHODS}
-    for method, route in sorted(described ^ ROUTES.keys()):
-        yield f"{method} {route} is missing here or in the template"
-
-
 def of_source(template):
     """What can only be seen before the transform."""
     parameters = template["Parameters"]
@@ -759,6 +753,13 @@ def bare_suppressions(path):
         for number, line in enumerate(lines, 1):
             if "ignore_checks" in line and len(line.partition("#")[2].strip()) < 20:
                 yield f"line {number}: suppressed without a reason"
+
+
+def of_document(path="openapi.yaml"):
+    """Where the routes and the document that describes them differ."""
+    described = {(method, route) for route, item in load(path)["paths"].items() for method in item if method in METHODS}
+    for method, route in sorted(described ^ ROUTES.keys()):
+        yield f"{method} {route} is missing here or in the template"
 
 
 if __name__ == "__main__":

@@ -27,8 +27,10 @@ pub struct Config {
     pub transfer_acceleration: bool,
     /// `FFMPEG_PATH`: the ffmpeg program; the layer's by default.
     pub ffmpeg: PathBuf,
-    /// `LOG_LEVEL`, in the syntax of `tracing`'s `EnvFilter`.
+    /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`.
     pub log_level: String,
+    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`: a file of the only roots that AWS's endpoints may have.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// A setting that is missing or cannot be understood.
@@ -50,6 +52,8 @@ pub struct Webhook {
     pub queue_url: String,
     /// `LOG_LEVEL`, as above.
     pub log_level: String,
+    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`, as above.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 impl Webhook {
@@ -67,6 +71,7 @@ impl Webhook {
             url: need("WEBHOOK_URL")?,
             secret: need("WEBHOOK_SECRET")?,
             queue_url: need("WEBHOOK_QUEUE_URL")?,
+            ca_bundle: ca_bundle(&get),
             log_level: log_level(get),
         })
     }
@@ -75,6 +80,10 @@ impl Webhook {
 /// An empty one is none.
 fn variable(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn ca_bundle(get: impl Fn(&'static str) -> Option<String>) -> Option<PathBuf> {
+    get("AWS_CA_BUNDLE").or_else(|| get("SSL_CERT_FILE")).map(PathBuf::from)
 }
 
 fn log_level(get: impl Fn(&'static str) -> Option<String>) -> String {
@@ -121,6 +130,7 @@ impl Config {
                 }
             },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
+            ca_bundle: ca_bundle(&get),
             log_level: log_level(get),
         })
     }
@@ -149,6 +159,14 @@ mod tests {
         let config = config(&[("ALLOWED_ORIGINS", "https://a.example/, http://b.example:8080,")]);
         let origins = config.unwrap_or_else(|e| panic!("{e}")).allowed_origins;
         assert_eq!(origins, ["https://a.example", "http://b.example:8080"]);
+    }
+
+    #[test]
+    fn aws_s_own_bundle_comes_before_openssl_s() {
+        let bundle = |extra: &[(&str, &str)]| config(extra).unwrap_or_else(|e| panic!("{e}")).ca_bundle;
+        assert_eq!(bundle(&[]), None);
+        assert_eq!(bundle(&[("SSL_CERT_FILE", "/b")]), Some("/b".into()));
+        assert_eq!(bundle(&[("SSL_CERT_FILE", "/b"), ("AWS_CA_BUNDLE", "/a")]), Some("/a".into()));
     }
 
     #[test]

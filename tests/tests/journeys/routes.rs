@@ -15,6 +15,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Request, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
+use upreel_core::gateway::Event;
 use upreel_core::{App, VideoId, clients, http};
 
 use crate::harness::{Backend, mp4};
@@ -299,8 +300,8 @@ async fn direct(
     if let Some(origin) = origin {
         request.headers_mut().insert("origin", origin.parse().unwrap());
     }
-    let request = lambda_http::request::from_str(&event(&request, user).to_string()).unwrap();
-    functions.oneshot(request.map(Body::new)).await.unwrap()
+    let Event(request) = serde_json::from_value(event(&request, user)).unwrap();
+    functions.oneshot(request).await.unwrap()
 }
 
 fn event(request: &Request, user: Option<&str>) -> Value {
@@ -419,7 +420,7 @@ async fn a_page_reads_a_fault_and_learns_nothing() {
     let requests: Vec<_> = rows.iter().map(|row| (row.name(), row.request(&backend, &own))).collect();
     // Nobody answers at this port.
     let credentials = Credentials::new("key", "secret", None, None, "test");
-    let nowhere = clients::defaults()
+    let nowhere = clients::defaults(&clients::Roots::Known)
         .region(Region::new("us-east-1"))
         .credentials_provider(credentials)
         .endpoint_url("http://127.0.0.1:1")
