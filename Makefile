@@ -1,13 +1,13 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template fuzz bench build emulator deploy logs dlq replay destroy
+.PHONY: help run test check lint tools ffmpeg template fuzz bench bench-functions build emulator deploy logs dlq replay destroy
 
 CARGO := cargo
 # Of samconfig.toml: dev or prod.
 ENV ?= dev
 
 help: ## List these commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: tools ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" for its options)
 	@echo "Building the backend; the first time takes some minutes."
@@ -50,6 +50,9 @@ bench: tools ## Compare the thumbnails with the usual ways, on videos of up to 5
 	@./scripts/tools.sh ffmpeg
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) run --locked --profile bench-run --package upreel-bench -- $(ARGS)
+
+bench-functions: tools ## Compare the functions with the usual ones in Node.js, Python and Rust (ARGS="--help")
+	@./bench/functions/run.sh $(ARGS)
 
 build: tools ## Build the functions and the FFmpeg layer as they are deployed (ENV=dev or prod, as all below)
 	./scripts/sam.sh build --config-env $(ENV)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the machine lacks: tools.sh cc | ffmpeg | python. Says what it does; does nothing if it is there.
+# Installs what the machine lacks: tools.sh cc | ffmpeg | python | node | valgrind. Says what it does; does nothing if it is there.
 set -euo pipefail
 
 as_root() {
@@ -36,8 +36,15 @@ case ${1:-} in
   python) # with venv, which Debian packs apart
     python3 -c 'import venv, ensurepip' 2>/dev/null || install python3-venv python
     ;;
+  node) # with npm, which Debian packs apart
+    command -v node >/dev/null || install nodejs node
+    command -v npm >/dev/null || install npm node
+    ;;
+  valgrind) # Linux only
+    command -v valgrind >/dev/null || install valgrind valgrind
+    ;;
   *)
-    echo "usage: tools.sh cc|ffmpeg|python" >&2
+    echo "usage: tools.sh cc|ffmpeg|python|node|valgrind" >&2
     exit 2
     ;;
 esac
