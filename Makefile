@@ -1,6 +1,6 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template fuzz bench bench-functions build emulator deploy logs dlq replay destroy
+.PHONY: help run test check lint tools ffmpeg template fuzz bench bench-functions build emulator limits deploy logs dlq replay destroy
 
 CARGO := cargo
 # Of samconfig.toml: dev or prod.
@@ -19,7 +19,7 @@ test: tools lint template ## Everything that CI runs: lints, unit tests, journey
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) test --locked --workspace
 	$(MAKE) fuzz
-	$(MAKE) emulator
+	$(MAKE) emulator limits
 
 check: ## The fast inner loop: lints and the unit tests
 	$(CARGO) fmt --all --check
@@ -61,6 +61,9 @@ build: tools ## Build the functions and the FFmpeg layer as they are deployed (E
 emulator: build ## Deploy the template with the real binaries into an emulator, and walk through it
 	"$$(./scripts/venv.sh tests/emulator/requirements.txt)"/python tests/emulator/journey.py \
 	  .aws-sam/build .aws-sam/build/FfmpegLayer/bin/ffmpeg
+
+limits: build ## Hold the built functions to their limits: size, instructions, page faults, calls to AWS (Linux)
+	@./scripts/limits.sh .aws-sam/build
 
 deploy: build ## Build, and deploy to the AWS account of the profile
 	./scripts/sam.sh deploy --config-env $(ENV)
