@@ -27,8 +27,10 @@ pub struct Config {
     pub transfer_acceleration: bool,
     /// `FFMPEG_PATH`: the ffmpeg program; the layer's by default.
     pub ffmpeg: PathBuf,
-    /// `LOG_LEVEL`, in the syntax of `tracing`'s `EnvFilter`.
+    /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`.
     pub log_level: String,
+    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`: a file of the only roots that AWS's endpoints may have.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// A setting that is missing or cannot be understood.
@@ -80,6 +82,7 @@ impl Config {
             },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
             log_level: get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
+            ca_bundle: get("AWS_CA_BUNDLE").or_else(|| get("SSL_CERT_FILE")).map(PathBuf::from),
         })
     }
 }

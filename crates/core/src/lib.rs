@@ -9,6 +9,7 @@ pub mod clients;
 pub mod config;
 pub mod container;
 pub mod filename;
+pub mod gateway;
 pub mod http;
 pub mod id;
 pub mod key;

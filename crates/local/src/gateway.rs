@@ -13,9 +13,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt;
-use lambda_http::request::from_str;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
+use upreel_core::gateway::Event;
 use upreel_core::{App, Code, Problem, http};
 use uuid::Uuid;
 
@@ -97,8 +97,8 @@ async fn invoke(State(functions): State<Router>, request: Request) -> Response {
     if event.len() > MAX_EVENT {
         return refuse(functions, parts.headers, too_large()).await;
     }
-    match from_str(&event) {
-        Ok(request) => functions.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+    match serde_json::from_str(&event) {
+        Ok(Event(request)) => functions.oneshot(request).await.unwrap_or_else(|never| match never {}),
         Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
     }
 }
@@ -189,7 +189,6 @@ fn event(parts: &axum::http::request::Parts, user: &str, body: &[u8]) -> Value {
             "protocol": "HTTP/1.1",
             "requestId": Uuid::new_v4().to_string(),
             "resourcePath": path,
-            // No stage in the path, as AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH has it when deployed.
             "stage": "$default",
         },
         "body": if body.is_empty() { Value::Null } else { json!(base64_simd::STANDARD.encode_to_string(body)) },

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use serde::de::DeserializeOwned;
@@ -196,7 +197,10 @@ fn named<T>(path: Named<T>) -> Result<T, Problem> {
 
 /// Whatever the header says that it is: without one for JSON a page needs no preflight.
 pub(crate) fn from_json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
-    let body = body.map_err(|_| Problem::new(Code::TooLarge, "The body is too long for this route."))?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge, "The body is too long for this route."),
+        _ => Problem::new(Code::MalformedBody, "The body could not be read: send it again."),
+    })?;
     serde_json::from_slice(&body)
         .map_err(|error| invalid(format!("The body is not what it should be: {error}.")))
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::to_bytes;
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt;
+use upreel_core::gateway::Event;
 use upreel_core::http;
 
 use crate::harness::Backend;
@@ -17,11 +18,9 @@ fn file(name: &str) -> String {
 }
 
 async fn invoke(routes: Router, backend: &Backend, event: &str) -> (u16, Value) {
-    // A deployed function is told to leave the stage out of the path; here no stage stands for that.
-    let event = file(event).replace("\"stage\": \"v1\"", "\"stage\": \"$default\"");
-    let request = lambda_http::request::from_str(&event).unwrap();
+    let Event(request) = serde_json::from_str(&file(event)).unwrap();
     let functions = http::serve(routes, &backend.local.app.config);
-    let response = functions.oneshot(request.map(Body::new)).await.unwrap();
+    let response = functions.oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
     (status, serde_json::from_slice(&body).unwrap_or_default())
