@@ -127,7 +127,7 @@ impl Candidate {
         match self.kind {
             // In place of the five roots in the binary.
             Kind::Upreel => {
-                vec![("AWS_CA_BUNDLE", trust.amazon.clone()), ("SSL_CERT_FILE", trust.amazon.clone())]
+                vec![("AWS_CA_BUNDLE", trust.amazon.clone())]
             }
             Kind::NodeV3 => vec![node],
             Kind::NodeV2 => vec![
