@@ -328,7 +328,8 @@ class Checks:
             "MAX_UPLOAD_BYTES": self.given["MaxUploadBytes"],
             "LOG_LEVEL": self.given["LogLevel"],
             "TRANSFER_ACCELERATION": self.given["TransferAcceleration"],
-            "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH": "true",
+            "MALLOC_TRIM_THRESHOLD_": "67108864",
+            "MALLOC_MMAP_THRESHOLD_": "33554432",
         }
         for name, f in functions.items():
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))

@@ -197,8 +197,8 @@ def drop_an_environment_variable(t):
 
 
 @mutation
-def keep_the_stage_in_the_path(t):
-    t["Globals"]["Function"]["Environment"]["Variables"]["AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"] = "false"
+def give_memory_back_after_each_request(t):
+    t["Globals"]["Function"]["Environment"]["Variables"]["MALLOC_TRIM_THRESHOLD_"] = "131072"
 
 
 @mutation

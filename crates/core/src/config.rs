@@ -113,6 +113,14 @@ mod tests {
     }
 
     #[test]
+    fn aws_s_own_bundle_comes_before_openssl_s() {
+        let bundle = |extra: &[(&str, &str)]| config(extra).unwrap_or_else(|e| panic!("{e}")).ca_bundle;
+        assert_eq!(bundle(&[]), None);
+        assert_eq!(bundle(&[("SSL_CERT_FILE", "/b")]), Some("/b".into()));
+        assert_eq!(bundle(&[("SSL_CERT_FILE", "/b"), ("AWS_CA_BUNDLE", "/a")]), Some("/a".into()));
+    }
+
+    #[test]
     fn a_bad_setting_is_named() {
         for bad in ["0", "-1", "1e9", "5497558138881", "x"] {
             let error = config(&[("MAX_UPLOAD_BYTES", bad)]).err().map(|e| e.to_string());

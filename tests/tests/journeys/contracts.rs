@@ -47,6 +47,43 @@ async fn every_api_event_is_understood() {
     }
 }
 
+/// The library for this, which copies a body four times and panics where it cannot go on, reads the same.
+#[tokio::test]
+async fn an_event_is_the_request_that_aws_s_library_makes_of_it() {
+    for name in ["upload.json", "presign.json", "list-videos.json", "get-video.json", "delete-video.json"] {
+        // That one puts the stage into the path, unless it is told not to or there is none.
+        let event = file(name).replace("\"stage\": \"v1\"", "\"stage\": \"$default\"");
+        let theirs = lambda_http::request::from_str(&event).unwrap();
+        let Event(ours) = serde_json::from_str(&event).unwrap();
+        assert_eq!(ours.method(), theirs.method(), "{name}");
+        assert_eq!(ours.uri().path_and_query(), theirs.uri().path_and_query(), "{name}");
+        assert_eq!(ours.headers(), theirs.headers(), "{name}");
+        let body = to_bytes(ours.into_body(), usize::MAX).await.unwrap();
+        assert_eq!(body, theirs.body()[..], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_base64_is_the_client_s_fault() {
+    let backend = Backend::start().await;
+    let app = &backend.local.app;
+    for (name, routes) in
+        [("upload.json", upreel_upload::router(app.clone())), ("presign.json", upreel_presign::router(app.clone()))]
+    {
+        let mut event: Value = serde_json::from_str(&file(name)).unwrap();
+        event["httpMethod"] = "POST".into();
+        event["body"] = "not base64!".into();
+        event["isBase64Encoded"] = true.into();
+        event["multiValueHeaders"]["Origin"] = serde_json::json!(["http://localhost:5173"]);
+        let Event(request) = serde_json::from_value(event).unwrap();
+        let answer = http::serve(routes, &app.config).oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), 400, "{name}");
+        assert_eq!(answer.headers()["access-control-allow-origin"], "http://localhost:5173", "{name}");
+        let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["code"], "MALFORMED_BODY", "{name}");
+    }
+}
+
 #[tokio::test]
 async fn every_storage_event_is_understood() {
     let backend = Backend::start().await;
