@@ -80,7 +80,8 @@ fn the_aws_sdk_stays_in_the_stores() {
 
 #[test]
 fn the_environment_is_read_once() {
-    let allowed = ["crates/core/src/config.rs", "crates/local/src/main.rs"];
+    // Cargo tells a build script its folder that way.
+    let allowed = ["crates/core/src/config.rs", "crates/core/build.rs", "crates/local/src/main.rs"];
     assert_eq!(strays(&["std::env", "env::var"], &allowed), [""; 0]);
 }
 

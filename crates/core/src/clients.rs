@@ -13,9 +13,9 @@ pub use trust::Roots;
 
 /// Within a region a connection takes milliseconds; the kernel repeats a lost first packet after a second.
 const CONNECT: Duration = Duration::from_secs(2);
-/// Until an answer begins. S3 says that it works on the completion of many parts long before it is done.
-const ANSWER: Duration = Duration::from_secs(10);
-/// With all attempts. API Gateway waits 29 seconds, and its own answer would have no CORS headers.
+/// Until an answer begins: S3 may think about an object of many parts.
+const ANSWER: Duration = Duration::from_secs(20);
+/// With all attempts: API Gateway gives up after 29 seconds, and its own answer would say nothing.
 const OPERATION: Duration = Duration::from_secs(25);
 /// Twice again: throttling, a 503, a connection that was closed while the sandbox was frozen.
 const ATTEMPTS: u32 = 3;

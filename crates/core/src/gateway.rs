@@ -26,6 +26,9 @@ use tower::ServiceExt;
 const NOT_IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'{').add(b'}');
 
+/// Of a query, all but what never means anything there.
+const NOT_IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// Serves the routes on Lambda, one event after the other.
 ///
 /// # Errors
@@ -107,9 +110,9 @@ fn address(path: &str, query: &[(String, String)]) -> String {
     let mut address = utf8_percent_encode(path, NOT_IN_PATH).to_string();
     for (i, (name, value)) in query.iter().enumerate() {
         address.push(if i == 0 { '?' } else { '&' });
-        address.extend(utf8_percent_encode(name, NON_ALPHANUMERIC));
+        address.extend(utf8_percent_encode(name, NOT_IN_QUERY));
         address.push('=');
-        address.extend(utf8_percent_encode(value, NON_ALPHANUMERIC));
+        address.extend(utf8_percent_encode(value, NOT_IN_QUERY));
     }
     address
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use axum::Router;
 use axum::body::to_bytes;
+use axum::extract::Query;
+use axum::http::Uri;
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -56,20 +58,28 @@ async fn an_event_is_the_request_that_aws_s_library_makes_of_it() {
         let theirs = lambda_http::request::from_str(&event).unwrap();
         let Event(ours) = serde_json::from_str(&event).unwrap();
         assert_eq!(ours.method(), theirs.method(), "{name}");
-        assert_eq!(ours.uri().path_and_query(), theirs.uri().path_and_query(), "{name}");
+        assert_eq!(ours.uri().path(), theirs.uri().path(), "{name}");
+        assert_eq!(query(ours.uri()), query(theirs.uri()), "{name}");
         assert_eq!(ours.headers(), theirs.headers(), "{name}");
         let body = to_bytes(ours.into_body(), usize::MAX).await.unwrap();
         assert_eq!(body, theirs.body()[..], "{name}");
     }
 }
 
+fn query(address: &Uri) -> Vec<(String, String)> {
+    let Query(mut pairs) = Query::<Vec<(String, String)>>::try_from_uri(address).unwrap();
+    pairs.sort();
+    pairs
+}
+
 #[tokio::test]
 async fn a_body_that_is_no_base64_is_the_client_s_fault() {
     let backend = Backend::start().await;
     let app = &backend.local.app;
-    for (name, routes) in
-        [("upload.json", upreel_upload::router(app.clone())), ("presign.json", upreel_presign::router(app.clone()))]
-    {
+    for (name, routes) in [
+        ("upload.json", upreel_upload::router(app.clone())),
+        ("presign.json", upreel_presign::router(app.clone())),
+    ] {
         let mut event: Value = serde_json::from_str(&file(name)).unwrap();
         event["httpMethod"] = "POST".into();
         event["body"] = "not base64!".into();
