@@ -81,7 +81,7 @@ impl Candidate {
     }
 
     pub(crate) fn functions(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let thumbnail = self.kind == Kind::Upreel && self.file("thumbnail").exists();
+        let thumbnail = self.kind == Kind::Upreel;
         ["upload", "presign", "videos"].into_iter().chain(thumbnail.then_some("thumbnail"))
     }
 
@@ -138,8 +138,12 @@ impl Candidate {
             ],
             // In place of the list that comes with botocore.
             Kind::Python => vec![("AWS_CA_BUNDLE", trust.mozilla.clone())],
-            // In place of the system's.
-            Kind::Rust => vec![("SSL_CERT_FILE", trust.mozilla.clone())],
+            Kind::Rust => vec![
+                // In place of the system's.
+                ("SSL_CERT_FILE", trust.mozilla.clone()),
+                // Without it lambda_http sees the stage in every path.
+                ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".into()),
+            ],
         }
     }
 }
