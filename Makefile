@@ -1,13 +1,14 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template openapi clients large fuzz browser bench build emulator deploy logs dlq replay destroy
+.PHONY: help run test check lint tools ffmpeg template openapi clients large fuzz browser bench bench-functions build emulator
+.PHONY: limits deploy logs dlq replay destroy
 
 CARGO := cargo
 # Of samconfig.toml: dev or prod.
 ENV ?= dev
 
 help: ## List these commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: tools ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" for its options)
 	@echo "Building the backend; the first time takes some minutes."
@@ -22,7 +23,7 @@ test: tools lint template ## Everything that CI runs: lints, unit tests, journey
 	$(MAKE) clients
 	$(MAKE) fuzz
 	$(MAKE) browser
-	$(MAKE) emulator
+	$(MAKE) emulator limits
 
 check: ## The fast inner loop: lints and the unit tests
 	$(CARGO) fmt --all --check
@@ -33,6 +34,7 @@ check: ## The fast inner loop: lints and the unit tests
 lint: tools
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) fmt --manifest-path bench/functions/rust/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory -C layers/ffmpeg check
 
@@ -73,6 +75,9 @@ bench: tools ## Compare the thumbnails with the usual ways, on videos of up to 5
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) run --locked --profile bench-run --package upreel-bench -- $(ARGS)
 
+bench-functions: tools ## Compare the functions with the usual ones in Node.js, Python and Rust (ARGS="--help")
+	@./bench/functions/run.sh $(ARGS)
+
 build: tools ## Build the functions and the FFmpeg layer as they are deployed (ENV=dev or prod, as all below)
 	./scripts/sam.sh build --config-env $(ENV)
 	./scripts/binaries.sh .aws-sam/build
@@ -80,6 +85,9 @@ build: tools ## Build the functions and the FFmpeg layer as they are deployed (E
 emulator: build ## Deploy the template with the real binaries into an emulator, and walk through it
 	"$$(./scripts/venv.sh tests/emulator/requirements.txt)"/python tests/emulator/journey.py \
 	  .aws-sam/build .aws-sam/build/FfmpegLayer/bin/ffmpeg
+
+limits: build ## Hold the built functions to their limits: size, instructions, page faults, calls to AWS (Linux)
+	@./scripts/limits.sh .aws-sam/build
 
 deploy: build ## Build, and deploy to the AWS account of the profile
 	./scripts/sam.sh deploy --config-env $(ENV)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the machine lacks: tools.sh cc | chromium | curl | ffmpeg | node | python. Says what it does; does
-# nothing if it is there.
+# Installs what the machine lacks: tools.sh cc | chromium | curl | ffmpeg | node | python | valgrind. Says what it does;
+# does nothing if it is there.
 set -euo pipefail
 
 as_root() {
@@ -52,8 +52,11 @@ case ${1:-} in
     command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
       [ -d "/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ] || install chromium google-chrome
     ;;
+  valgrind) # Linux only
+    command -v valgrind >/dev/null || install valgrind valgrind
+    ;;
   *)
-    echo "usage: tools.sh cc|chromium|curl|ffmpeg|node|python" >&2
+    echo "usage: tools.sh cc|chromium|curl|ffmpeg|node|python|valgrind" >&2
     exit 2
     ;;
 esac
