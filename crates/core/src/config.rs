@@ -29,7 +29,20 @@ pub struct Config {
     pub ffmpeg: PathBuf,
     /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`.
     pub log_level: String,
-    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`: a file of the only roots that AWS's endpoints may have.
+    /// How AWS is reached.
+    pub aws: Aws,
+}
+
+/// What the environment says about AWS's endpoints, in the words of its command line interface and SDKs.
+#[derive(Debug, Clone, Default)]
+pub struct Aws {
+    /// `AWS_ENDPOINT_URL`: one for all services, such as an emulator.
+    pub endpoint_url: Option<String>,
+    /// `AWS_USE_FIPS_ENDPOINT`.
+    pub use_fips: bool,
+    /// `AWS_USE_DUALSTACK_ENDPOINT`.
+    pub use_dual_stack: bool,
+    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`: a file of the only roots that an endpoint may have.
     pub ca_bundle: Option<PathBuf>,
 }
 
@@ -82,7 +95,14 @@ impl Config {
             },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
             log_level: get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
-            ca_bundle: get("AWS_CA_BUNDLE").or_else(|| get("SSL_CERT_FILE")).map(PathBuf::from),
+            aws: Aws {
+                endpoint_url: get("AWS_ENDPOINT_URL"),
+                use_fips: get("AWS_USE_FIPS_ENDPOINT")
+                    .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+                use_dual_stack: get("AWS_USE_DUALSTACK_ENDPOINT")
+                    .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+                ca_bundle: get("AWS_CA_BUNDLE").or_else(|| get("SSL_CERT_FILE")).map(PathBuf::from),
+            },
         })
     }
 }
@@ -114,7 +134,7 @@ mod tests {
 
     #[test]
     fn aws_s_own_bundle_comes_before_openssl_s() {
-        let bundle = |extra: &[(&str, &str)]| config(extra).unwrap_or_else(|e| panic!("{e}")).ca_bundle;
+        let bundle = |extra: &[(&str, &str)]| config(extra).unwrap_or_else(|e| panic!("{e}")).aws.ca_bundle;
         assert_eq!(bundle(&[]), None);
         assert_eq!(bundle(&[("SSL_CERT_FILE", "/b")]), Some("/b".into()));
         assert_eq!(bundle(&[("SSL_CERT_FILE", "/b"), ("AWS_CA_BUNDLE", "/a")]), Some("/a".into()));
