@@ -286,6 +286,7 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Aws;
     use aws_sdk_s3::config::{Credentials, Region};
 
     fn objects(transfer_acceleration: bool, life: Duration) -> Objects {
@@ -304,7 +305,7 @@ mod tests {
             transfer_acceleration,
             ffmpeg: "ffmpeg".into(),
             log_level: String::new(),
-            ca_bundle: None,
+            aws: Aws::default(),
         };
         Objects::new(&sdk, &config)
     }
