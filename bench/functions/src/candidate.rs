@@ -10,6 +10,9 @@ use crate::deployed::Template;
 use crate::tls::Trust;
 use crate::{Bench, Failed, root};
 
+/// Those of the API.
+pub(crate) const FUNCTIONS: [&str; 3] = ["upload", "presign", "videos"];
+
 /// How the functions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Kind {
@@ -66,7 +69,7 @@ impl Candidate {
         };
         // A function is not started where this is.
         let candidate = Self { kind, interpreter, folder: root().join(folder) };
-        for function in candidate.functions() {
+        for function in FUNCTIONS {
             let file = candidate.file(function);
             if !file.is_file() {
                 return Err(format!("{} is not built: `make bench-functions` does it", file.display()).into());
@@ -78,11 +81,6 @@ impl Candidate {
     /// Those that a `sam build` made.
     pub(crate) fn built(folder: &Path) -> Self {
         Self { kind: Kind::Upreel, interpreter: PathBuf::new(), folder: root().join(folder) }
-    }
-
-    pub(crate) fn functions(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let thumbnail = self.kind == Kind::Upreel;
-        ["upload", "presign", "videos"].into_iter().chain(thumbnail.then_some("thumbnail"))
     }
 
     /// The file that is deployed, or the largest of them.

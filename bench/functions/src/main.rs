@@ -31,7 +31,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::aws::Aws;
-use crate::candidate::{Candidate, Kind};
+use crate::candidate::{Candidate, FUNCTIONS, Kind};
 use crate::deployed::Template;
 use crate::report::{Cell, Results};
 use crate::run::Length;
@@ -137,7 +137,7 @@ async fn bench(options: &Bench) -> Result<(), Failed> {
 
     let mut starts = BTreeMap::new();
     for candidate in candidates.iter().filter(|candidate| candidate.kind.is_binary()) {
-        for function in candidate.functions() {
+        for function in FUNCTIONS {
             let instructions = valgrind::instructions(candidate, function, &template, &aws).await?;
             starts.insert((candidate.kind, function), instructions);
         }

@@ -192,8 +192,7 @@ the calls to AWS are counted. Events, environment and memory size are those of [
                 at_most(what, float(*instructions) / 1e6, float(INSTRUCTIONS) / 1e6, " M");
             }
         }
-        for size in self.sizes.iter().filter(|size| size.kind == Kind::Upreel && size.function != "thumbnail")
-        {
+        for size in self.sizes.iter().filter(|size| size.kind == Kind::Upreel) {
             at_most(
                 format!("program, {}", size.function),
                 float(size.bytes) / 1e6,

@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
 use crate::Failed;
-use crate::candidate::{Candidate, Kind};
+use crate::candidate::{Candidate, FUNCTIONS, Kind};
 
 /// Of one function.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Size {
 pub(crate) fn all(candidates: &[Candidate]) -> Result<Vec<Size>, Failed> {
     let mut sizes = Vec::new();
     for candidate in candidates {
-        for function in candidate.functions() {
+        for function in FUNCTIONS {
             sizes.push(of(candidate, function)?);
         }
     }

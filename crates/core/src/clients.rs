@@ -29,8 +29,8 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// Settings for Lambda, where region and credentials are in the environment.
 ///
-/// Not by way of `aws_config::defaults`: with all the sources that it can ask, and the services behind these, a
-/// function is half as large again.
+/// Not by way of `aws_config::defaults`: the other sources that it may ask (profiles, STS, ECS, EC2) would all be in
+/// the binary.
 pub async fn from_env(aws: &Aws, roots: &Roots) -> SdkConfig {
     let mut sdk = defaults(roots)
         .region(EnvironmentVariableRegionProvider::new().region().await)
