@@ -175,7 +175,7 @@ fn graph(part: &Part<'_>, rungs: &[Rung<'_>]) -> String {
         // What is missing is silence, also at the end, unless that is the end of everything.
         let end = end.map_or_else(String::new, |end| format!(",apad,atrim=end_pts={}", end * AAC_FRAME));
         graph = format!(
-            "{graph};[0:a:0]aresample={SAMPLE_RATE}:async=1:first_pts={start}{end},\
+            "{graph};[0:a:0]aresample={SAMPLE_RATE},aresample=async=1:first_pts={start}{end},\
              aformat=sample_fmts=fltp:channel_layouts=stereo[audio]"
         );
     }

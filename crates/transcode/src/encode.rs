@@ -118,9 +118,14 @@ pub async fn encode(
     if let Some(bytes) = encoded.audio {
         let file = File::read(bytes).map_err(|e| bad(&e))?;
         let (first, end) = part.audio;
-        let wanted = end.map_or(usize::MAX, |end| usize::try_from(end - first).unwrap_or(0));
-        let heard = file.samples.get(Encoded::WARM_UP..).unwrap_or_default();
-        let heard = &heard[..heard.len().min(wanted)];
+        let all = &file.samples;
+        // Counted from the end, which is the same also where there was nothing but silence; without an end from
+        // the start, where there may be nothing.
+        let skipped = match end.map(|end| usize::try_from(end - first).unwrap_or(0)) {
+            Some(wanted) => all.len().checked_sub(wanted).ok_or_else(|| bad(&Short(all.len())))?,
+            None => Encoded::WARM_UP.min(all.len()),
+        };
+        let heard = &all[skipped..];
         let segments = made.tracks.first().map_or(1, |track| track.segments.len());
         let segments =
             cmaf::audio(&file, heard, first * AAC_FRAME - plan.origin_in_samples(), segments, made.number());
@@ -132,6 +137,10 @@ pub async fn encode(
 #[derive(Debug, thiserror::Error)]
 #[error("the plan has no part {0}")]
 struct NoPart(usize);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0} frames of sound are too few")]
+struct Short(usize);
 
 impl Plan {
     /// [`Plan::origin`] on the clock of the sound.

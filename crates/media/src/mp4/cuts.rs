@@ -1,13 +1,18 @@
 //! When the keyframes are shown, all of them, to the tick.
 
+use super::boxes::{Fields, Reader};
+use super::fragments::Fragments;
+use super::moof::Fragment;
 use super::table::{FULL, Table};
 use super::tables::Tables;
 use super::timing::Timing;
 use crate::index::{Cuts, Error};
-use crate::source::Source;
+use crate::source::{Source, in_parallel};
 
 /// Samples of twelve hours at 120 frames a second.
 const MAX_SAMPLES: u64 = 12 * 3600 * 120;
+/// Fragments that are looked at, each with a request.
+const MAX_FRAGMENTS: usize = 5000;
 
 impl Tables {
     /// `None` for a montage, and where the tables are larger than any honest ones.
@@ -33,8 +38,7 @@ impl Tables {
             // Of 32 bits in version 0, too, whatever the specification says: some writers mean it.
             let offset = offsets.as_mut().map_or(0, |runs| runs.next().unwrap_or(0).cast_signed());
             if wanted == Some(sample) {
-                let shift = timing.delayed.cast_signed().saturating_sub(timing.skipped.cast_signed());
-                times.push(time.saturating_add(i64::from(offset)).saturating_add(shift));
+                times.push(time.saturating_add(i64::from(offset)).saturating_add(timing.shift));
                 wanted = next(&mut sync, sample + 1);
             }
             time = time.saturating_add(i64::from(delta));
@@ -45,8 +49,25 @@ impl Tables {
     }
 }
 
+impl Fragments {
+    /// Of the fragments that an index names; `None` without one.
+    pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<Cuts>, Error> {
+        if timing.montage || self.places.is_empty() || self.places.len() > MAX_FRAGMENTS {
+            return Ok(None);
+        }
+        let places = self.places.iter();
+        let places = places.map(|place| async move { self.at(&mut Reader::new(source), place.offset).await });
+        let fragments = in_parallel(places.collect()).await?.into_iter().flatten();
+        let times = fragments.filter_map(|Fragment { keyframe, offset, .. }| {
+            let (time, _) = keyframe?;
+            Some(time.cast_signed().saturating_add(offset.into()).saturating_add(timing.shift))
+        });
+        Ok(Some(Cuts { scale: timing.scale, step: 1, times: times.collect() }))
+    }
+}
+
 /// The number, counted from 0, of the next sync sample; without a table each sample is one.
-fn next(sync: &mut Option<super::boxes::Fields>, sample: u64) -> Option<u64> {
+fn next(sync: &mut Option<Fields>, sample: u64) -> Option<u64> {
     let Some(sync) = sync else { return Some(sample) };
     std::iter::from_fn(|| sync.u32())
         .map(|number| u64::from(number).saturating_sub(1))
@@ -55,7 +76,7 @@ fn next(sync: &mut Option<super::boxes::Fields>, sample: u64) -> Option<u64> {
 
 /// A table of runs: how many samples, and what holds for each of them.
 struct Runs {
-    fields: super::boxes::Fields,
+    fields: Fields,
     left: u32,
     value: u32,
 }

@@ -75,6 +75,7 @@ pub(super) fn edits(fields: &mut Fields, timing: &mut Timing, movie_scale: u32) 
             timing.delayed = timing.delayed.saturating_add(u64::try_from(delay).unwrap_or(0));
         }
     }
+    timing.shift = timing.delayed.cast_signed().saturating_sub(timing.skipped.cast_signed());
     Some(())
 }
 
@@ -101,7 +102,10 @@ mod tests {
         let elst: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
         let mut timing = Timing { scale: 2000, media_duration: 9, ..Timing::default() };
         assert_eq!(edits(&mut Fields(elst.into()), &mut timing, 1000), Some(()));
-        assert_eq!((timing.delayed, timing.skipped, timing.montage), (1000, 2048, false));
+        assert_eq!(
+            (timing.delayed, timing.skipped, timing.shift, timing.montage),
+            (1000, 2048, -1048, false)
+        );
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Track {
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<Cuts>, Error> {
         match &self.samples {
             Samples::Tables(tables) => tables.cuts(source, &self.timing).await,
-            Samples::Fragments(_) => Ok(None),
+            Samples::Fragments(fragments) => fragments.cuts(source, &self.timing).await,
         }
     }
 

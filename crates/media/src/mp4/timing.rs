@@ -10,6 +10,8 @@ pub(super) struct Timing {
     /// Where the first edit begins in the media, and how long after the start of the movie it is shown.
     pub(super) skipped: u64,
     pub(super) delayed: u64,
+    /// How much later than in the media a moment is in the movie, by the edits.
+    pub(super) shift: i64,
     /// There are edits beyond that, so that media and movie do not go side by side.
     pub(super) montage: bool,
 }
