@@ -1,6 +1,7 @@
-//! The two S3 buckets: uploads, and the pictures made of them.
+//! The S3 buckets: uploads, the pictures made of them, and their renditions.
 
 mod multipart;
+mod renditions;
 mod signed;
 
 use std::ops::Range;
@@ -40,6 +41,7 @@ pub struct Objects {
     region: String,
     uploads: String,
     thumbnails: String,
+    processed: String,
 }
 
 /// What S3 knows of an object.
@@ -112,6 +114,7 @@ impl Objects {
             region: sdk.region().map(ToString::to_string).unwrap_or_default(),
             uploads: config.uploads_bucket.clone(),
             thumbnails: config.thumbnails_bucket.clone(),
+            processed: config.processed_bucket.clone().unwrap_or_default(),
         }
     }
 
@@ -122,6 +125,7 @@ impl Objects {
             | Key::ThumbnailLarge(_)
             | Key::StoryboardImage(_)
             | Key::StoryboardTrack(_) => &self.thumbnails,
+            Key::Rendition { .. } | Key::Work { .. } => &self.processed,
         }
     }
 
@@ -281,6 +285,7 @@ mod tests {
             table: "t".into(),
             uploads_bucket: "uploads".into(),
             thumbnails_bucket: "thumbnails".into(),
+            processed_bucket: None,
             allowed_origins: Vec::new(),
             max_upload_bytes: 1,
             transfer_acceleration,

@@ -6,6 +6,8 @@ pub mod ladder;
 mod mp4;
 pub mod plan;
 pub mod playlist;
+pub mod task;
 
 pub use encode::{Manifest, Object, encode};
 pub use plan::Plan;
+pub use task::{Task, handle};
