@@ -13,10 +13,11 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 import boto3
+from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).parent.parent
 SAM = str(Path(sys.executable).with_name("sam"))
-LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "ApiLogs")
+LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "WebhookLogs", "ApiLogs")
 # What outlives the stack, with what removes it (`make destroy DATA=delete`).
 KEPT = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::KMS::Key", "AWS::IAM::Role")
 # How long a replay may go on without the queue getting any shorter: longer than one letter takes.
@@ -44,7 +45,8 @@ class Stack:
 
 def logs(stack):
     """Follows the logs of all functions and of the API."""
-    groups = [part for name in LOGS for part in ("--cw-log-group", stack.physical()[name])]
+    names = stack.physical()
+    groups = [part for name in LOGS if name in names for part in ("--cw-log-group", names[name])]
     os.execv(SAM, [SAM, "logs", "--tail", *groups])
 
 
@@ -55,15 +57,10 @@ def videos(event):
             yield unquote_plus(record["s3"]["object"]["key"])
 
 
-def dlq(stack):
-    """Lists the dead letters: when, which video, what Lambda says of the last attempt."""
-    names = stack.physical()
-    sqs, queue = stack.client("sqs"), names["VideoProcessingDLQ"]
-    function = {"FunctionName": names["ThumbnailFunction"], "Qualifier": "$LATEST"}
-    attempts = 1 + stack.client("lambda").get_function_event_invoke_config(**function)["MaximumRetryAttempts"]
-    letters = {}
+def letters(sqs, queue):
+    """The messages of a dead-letter queue, oldest first, hidden while they are listed so that each comes once."""
+    found = {}
     while True:
-        # Hidden while they are listed, so that each comes once; visible again at the end.
         answer = sqs.receive_message(
             QueueUrl=queue,
             MaxNumberOfMessages=10,
@@ -72,28 +69,121 @@ def dlq(stack):
             MessageAttributeNames=["All"],
             AttributeNames=["SentTimestamp"],
         )
-        new = {m["MessageId"]: m for m in answer.get("Messages", []) if m["MessageId"] not in letters}
+        new = {m["MessageId"]: m for m in answer.get("Messages", []) if m["MessageId"] not in found}
         if not new:
-            break
-        letters |= new
-    for letter in sorted(letters.values(), key=lambda m: int(m["Attributes"]["SentTimestamp"])):
-        sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"], VisibilityTimeout=0)
+            return sorted(found.values(), key=lambda m: int(m["Attributes"]["SentTimestamp"]))
+        found |= new
+
+
+def show(sqs, queue, letter):
+    """Makes a message visible again."""
+    sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"], VisibilityTimeout=0)
+
+
+def parsed(letter):
+    try:
+        return json.loads(letter["Body"])
+    except ValueError:
+        return {}
+
+
+def sent(letter):
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(int(letter["Attributes"]["SentTimestamp"]) / 1000))
+
+
+def dlq(stack):
+    """Lists the dead letters: when, which video, what Lambda says of the last attempt."""
+    names = stack.physical()
+    sqs, queue = stack.client("sqs"), names["VideoProcessingDLQ"]
+    function = {"FunctionName": names["ThumbnailFunction"], "Qualifier": "$LATEST"}
+    attempts = 1 + stack.client("lambda").get_function_event_invoke_config(**function)["MaximumRetryAttempts"]
+    found = letters(sqs, queue)
+    for letter in found:
+        show(sqs, queue, letter)
         said = {name: value.get("StringValue", "") for name, value in letter.get("MessageAttributes", {}).items()}
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(int(letter["Attributes"]["SentTimestamp"]) / 1000))
         try:
-            keys = list(videos(json.loads(letter["Body"])))
-        except (ValueError, KeyError, AttributeError):
+            keys = list(videos(parsed(letter)))
+        except (KeyError, AttributeError):
             keys = []
         for key in keys or ["(an event of another shape)"]:
-            print(f"{when}Z  {key}")
+            print(f"{sent(letter)}  {key}")
             print(f"    error     {said.get('ErrorCode', '?')}: {said.get('ErrorMessage', '?')}")
             print(f"    attempts  {attempts} (request {said.get('RequestID', '?')})")
-    print(f"{len(letters)} dead letters" + (": `make replay` tries them again." if letters else "."))
+    count = len(found)
+    if "WebhookDLQ" in names:
+        found = letters(sqs, names["WebhookDLQ"])
+        for letter in found:
+            show(sqs, names["WebhookDLQ"], letter)
+            print(f"{sent(letter)}  {told(parsed(letter))}")
+        count += len(found)
+    print(f"{count} dead letters" + (": `make replay` tries them again." if count else "."))
+
+
+def told(body):
+    """What a webhook that was given up on is about."""
+    if lost := body.get("DDBStreamBatchInfo"):
+        return f"{lost['batchSize']} changes of the table that could not be queued, since {lost['approximateArrivalOfFirstRecord']}"
+    row = body.get("dynamodb", {}).get("NewImage", {})
+    return " ".join(["webhook:", *(row.get(name, {}).get("S", "?") for name in ("status", "key"))])
+
+
+def changes(stack, lost):
+    """The records that Lambda gave up on, read again in batches; a stream keeps them for a day."""
+    streams = stack.client("dynamodbstreams")
+    place = streams.get_shard_iterator(
+        StreamArn=lost["streamArn"],
+        ShardId=lost["shardId"],
+        ShardIteratorType="AT_SEQUENCE_NUMBER",
+        SequenceNumber=lost["startSequenceNumber"],
+    )["ShardIterator"]
+    while place:
+        answer = streams.get_records(ShardIterator=place, Limit=100)
+        batch = [r for r in answer["Records"] if int(r["dynamodb"]["SequenceNumber"]) <= int(lost["endSequenceNumber"])]
+        for record in batch:
+            # As Lambda has it.
+            record["dynamodb"]["ApproximateCreationDateTime"] = record["dynamodb"]["ApproximateCreationDateTime"].timestamp()
+        if batch:
+            yield batch
+        if len(batch) < len(answer["Records"]) or not answer["Records"]:
+            return
+        place = answer.get("NextShardIterator")
+
+
+def again(stack, names, letter):
+    """Hands one dead letter on as it was handed on before."""
+    lost = parsed(letter).get("DDBStreamBatchInfo")
+    if not lost:
+        stack.client("sqs").send_message(QueueUrl=names["WebhookQueue"], MessageBody=letter["Body"])
+        return
+    for batch in changes(stack, lost):
+        answer = stack.client("lambda").invoke(FunctionName=names["WebhookFunction"], Payload=json.dumps({"Records": batch}))
+        said = json.load(answer["Payload"])
+        if said != {"batchItemFailures": []}:
+            raise RuntimeError(f"the function says {said}")
+
+
+def replay_webhooks(stack, names):
+    """Puts the webhooks that were given up on back to where they wait."""
+    sqs, dead = stack.client("sqs"), names["WebhookDLQ"]
+    found, kept = letters(sqs, dead), 0
+    for letter in found:
+        try:
+            again(stack, names, letter)
+            sqs.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
+        except (ClientError, RuntimeError) as error:
+            kept += 1
+            show(sqs, dead, letter)
+            print(f"{told(parsed(letter))}: {error}", file=sys.stderr)
+    if found:
+        print(f"{len(found) - kept} of {len(found)} webhooks are tried again.")
 
 
 def replay(stack):
-    """Turns the mapping from the queue to the function on until the queue is empty, and off again."""
+    """Webhooks go back into their queue. For videos the mapping from the dead-letter queue to the function is turned
+    on until the queue is empty, and off again."""
     names = stack.physical()
+    if "WebhookDLQ" in names:
+        replay_webhooks(stack, names)
     sqs, functions = stack.client("sqs"), stack.client("lambda")
     mapping, queue = names["ThumbnailFunctionReplay"], names["VideoProcessingDLQ"]
 
@@ -113,7 +203,7 @@ def replay(stack):
 
     count = least = left()
     if not count:
-        print("The queue is empty.")
+        print("The queue of videos is empty.")
         return
     print(f"{count} dead letters. Ctrl-C stops the replay.")
     since, empty = time.monotonic(), 0

@@ -8,6 +8,7 @@ import sys
 import airspeed
 from transform import Resolved, cycles, load, parameters, transform
 
+HOOK = {"WebhookUrl": "https://app.example.com/hooks/video?from=upreel", "WebhookSecret": "0123456789abcdef"}
 POOL = "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_Example"
 CASES = {
     "defaults": {},
@@ -21,7 +22,9 @@ CASES = {
         "CustomerManagedKey": "true",
         "TransferAcceleration": "true",
         "Waf": "true",
+        **HOOK,
     },
+    "webhooks": HOOK,
     "IAM callers": {"Callers": "IAM", "AllowedOrigins": "*"},
     "given user pool": {"UserPoolArn": POOL, "SetApiLogRole": "false"},
 }
@@ -36,6 +39,8 @@ DEFAULTS = {
     "LogLevel": "info",
     "LogRetentionDays": "30",
     "SetApiLogRole": "true",
+    "WebhookUrl": "",
+    "WebhookSecret": "",
     "Architecture": "x86_64",
     "ReservedConcurrency": "0",
     "ProvisionedConcurrency": "0",
@@ -61,6 +66,9 @@ ROUTES = {
 }
 API_FUNCTIONS = sorted(set(ROUTES.values()))
 FUNCTIONS = [*API_FUNCTIONS, "ThumbnailFunction"]
+# Made only if somebody is to be told.
+WEBHOOK = ["WebhookFunction", "WebhookRole", "WebhookQueue", "WebhookDLQ", "WebhookQueuePolicy", "WebhookLogs",
+           "WebhookDeadLettersAlarm", "WebhookFunctionChanged", "WebhookFunctionWaiting"]  # fmt: skip
 
 # What the code of each function calls (crates/*/src/lib.rs, "IAM:"), and what Lambda does in its name.
 VIDEOS = "arn:aws:s3:::{uploads}/videos/*"
@@ -113,6 +121,20 @@ GRANTS = {
         ("sqs:GetQueueAttributes", QUEUE),
     },
 }
+STREAM = "${VideoMetadata.Arn}/stream/*"
+WEBHOOKS = "${WebhookQueue.Arn}"
+WEBHOOK_GRANTS = {
+    ("dynamodb:DescribeStream", STREAM),
+    ("dynamodb:GetRecords", STREAM),
+    ("dynamodb:GetShardIterator", STREAM),
+    ("dynamodb:ListStreams", STREAM),
+    ("sqs:SendMessage", WEBHOOKS),
+    ("sqs:ReceiveMessage", WEBHOOKS),
+    ("sqs:DeleteMessage", WEBHOOKS),
+    ("sqs:ChangeMessageVisibility", WEBHOOKS),
+    ("sqs:GetQueueAttributes", WEBHOOKS),
+    ("sqs:SendMessage", "${WebhookDLQ.Arn}"),
+}
 OTHER_ROLES = {"ApiLogRole": ["arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"]}
 
 # Nothing of these is billed while nobody uploads, as this template sets them (see `free`).
@@ -152,8 +174,10 @@ class Checks:
         self.template = Resolved(transformed, given)
         self.given = parameters(transformed, given)
         self.origins = self.given["AllowedOrigins"]
+        self.told = bool(self.given["WebhookUrl"])
+        self.expected_functions = [*FUNCTIONS, *(["WebhookFunction"] if self.told else [])]
         for check in (self.routes, self.preflights, self.callers, self.gateway_responses, self.stage, self.functions,
-                      self.versions, self.roles, self.queue, self.buckets, self.table, self.alarms, self.dashboard,
+                      self.versions, self.roles, self.queue, self.webhooks, self.buckets, self.table, self.alarms, self.dashboard,
                       self.logs, self.keeping, self.options, self.outputs):  # fmt: skip
             try:
                 check()
@@ -318,7 +342,7 @@ class Checks:
 
     def functions(self):
         functions = self.of_type("AWS::Lambda::Function")
-        self.equal("the functions", sorted(functions), sorted(FUNCTIONS))
+        self.equal("the functions", sorted(functions), sorted(self.expected_functions))
         uploads, thumbnails = (self.properties(name)["BucketName"] for name in ("UploadsBucket", "ThumbnailsBucket"))
         environment = {
             "TABLE_NAME": "${VideoMetadata}",
@@ -333,7 +357,13 @@ class Checks:
         for name, f in functions.items():
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
             self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
-            self.equal(f"{name}: environment", f["Environment"]["Variables"], environment)
+            own = {
+                "WEBHOOK_URL": self.given["WebhookUrl"],
+                "WEBHOOK_SECRET": self.given["WebhookSecret"],
+                "WEBHOOK_QUEUE_URL": "${WebhookQueue}",
+            }
+            expected = {**environment, **(own if name == "WebhookFunction" else {})}
+            self.equal(f"{name}: environment", f["Environment"]["Variables"], expected)
             self.equal(f"{name}: X-Ray", f["TracingConfig"], {"Mode": "Active"})
             self.true(f"{name} is in a VPC", "VpcConfig" not in f)
             metadata = self.template.resources[name]["Metadata"]
@@ -372,7 +402,7 @@ class Checks:
     def roles(self):
         roles = self.of_type("AWS::IAM::Role")
         uploads = self.properties("UploadsBucket")["BucketName"]
-        for function, grants in GRANTS.items():
+        for function, grants in {**GRANTS, **({"WebhookFunction": WEBHOOK_GRANTS} if self.told else {})}.items():
             self.true(f"{function} has no role of its own",
                       self.properties(function)["Role"] == f"${{{function.removesuffix('Function')}Role.Arn}}")  # fmt: skip
             name = function.removesuffix("Function")
@@ -415,13 +445,63 @@ class Checks:
         self.equal("retries", invoke["MaximumRetryAttempts"], 2)
         self.equal("retries of", invoke["FunctionName"], "${ThumbnailFunction}")
         self.equal("event age", invoke["MaximumEventAgeInSeconds"], 21600)
-        ((name, replay),) = self.of_type("AWS::Lambda::EventSourceMapping").items()
+        mappings = self.of_type("AWS::Lambda::EventSourceMapping").items()
+        ((name, replay),) = [(name, mapping) for name, mapping in mappings if name not in WEBHOOK]
         self.equal("the replay", (replay["EventSourceArn"], replay["FunctionName"]), (QUEUE, "${ThumbnailFunction}"))
         self.equal("the replay is on", replay["Enabled"], False)
         self.equal("letters in one replay", replay["BatchSize"], 1)
         self.equal("the output ReplayMapping", self.template.outputs["ReplayMapping"], f"${{{name}}}")
         policy = self.properties("VideoProcessingDLQPolicy")["PolicyDocument"]["Statement"]
         self.true("the queue takes plain HTTP", any(denies_plain_http(s, "sqs:*") for s in policy))
+
+    def webhooks(self):
+        """A record of the stream becomes a message; a message is delivered, on its own, and lost by nobody."""
+        table = self.properties("VideoMetadata")
+        if not self.told:
+            made = [name for name in self.template.resources if name.startswith("Webhook")]
+            self.equal("what webhooks need, without any", made, [])
+            self.true("the table has a stream for nobody", "StreamSpecification" not in table)
+            self.true("an output of nothing", "WebhookDlqUrl" not in self.template.outputs)
+            return
+        made = sorted(name for name in self.template.resources if name.startswith("Webhook"))
+        self.equal("what webhooks need", made, sorted(WEBHOOK))
+        self.equal("the stream", table.get("StreamSpecification"), {"StreamViewType": "NEW_AND_OLD_IMAGES"})
+        function, queue, dead = (self.properties(name) for name in ("WebhookFunction", "WebhookQueue", "WebhookDLQ"))
+        changed, waiting = (self.properties(f"WebhookFunction{name}") for name in ("Changed", "Waiting"))
+        self.true("the function has a layer", "Layers" not in function)
+        for mapping in (changed, waiting):
+            self.equal("a mapping of", mapping["FunctionName"], "${WebhookFunction}")
+            self.true("a mapping is off", mapping.get("Enabled", True) is True)
+            self.equal("one failure is a batch's", mapping["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+        self.equal("changes of", changed["EventSourceArn"], "${VideoMetadata.StreamArn}")
+        self.equal("changes from", changed["StartingPosition"], "TRIM_HORIZON")
+        self.equal("a bad change is found", changed["BisectBatchOnFunctionError"], True)
+        lost = changed["DestinationConfig"]
+        self.equal("changes that could not be queued go to", lost, {"OnFailure": {"Destination": "${WebhookDLQ.Arn}"}})
+        # A stream keeps a day, and some hours of it are left to those who have to read it again.
+        age = changed["MaximumRecordAgeInSeconds"]
+        self.true(f"changes are tried for {age} s", 3600 <= age <= 43200 and changed["MaximumRetryAttempts"] >= 1000)
+        (pattern,) = [json.loads(f["Pattern"]) for f in changed["FilterCriteria"]["Filters"]]
+        self.equal("changes that count", pattern, {"dynamodb": {"NewImage": {"status": {"S": [{"exists": True}]}}}})
+        self.equal("what waits", waiting["EventSourceArn"], WEBHOOKS)
+        self.equal("deliveries at a time", waiting["ScalingConfig"], {"MaximumConcurrency": 2})
+        self.true("more than SQS gives at once", waiting["BatchSize"] <= 10)
+        # One attempt is given up after 10 s.
+        self.true("deliveries are cut off", function["Timeout"] >= 20)
+        self.true("deliveries overlap", queue["VisibilityTimeout"] >= 6 * function["Timeout"])
+        redrive = {"deadLetterTargetArn": "${WebhookDLQ.Arn}", "maxReceiveCount": 12}
+        self.equal("given up after", queue.get("RedrivePolicy"), redrive)
+        # The waits between twelve attempts, of which the last may begin late.
+        attempts = sum(30 * 2**n for n in range(11))
+        self.true("dropped before it is given up on", queue["MessageRetentionPeriod"] > 2 * attempts)
+        self.equal("dead letters are kept", dead["MessageRetentionPeriod"], 1209600)
+        for name in (queue, dead):
+            self.true("a queue is not encrypted", name.get("SqsManagedSseEnabled") or name.get("KmsMasterKeyId"))
+        policy = self.properties("WebhookQueuePolicy")
+        self.equal("the policy is of", policy["Queues"], ["${WebhookQueue}", "${WebhookDLQ}"])
+        statements = policy["PolicyDocument"]["Statement"]
+        self.true("the queues take plain HTTP", any(denies_plain_http(s, "sqs:*") for s in statements))
+        self.equal("the output WebhookDlqUrl", self.template.outputs["WebhookDlqUrl"], "${WebhookDLQ}")
 
     def buckets(self):
         buckets = self.of_type("AWS::S3::Bucket")
@@ -488,13 +568,16 @@ class Checks:
         self.true(f"{len(alarms)} alarms, of which ten are free", len(alarms) <= 10)
         metrics = {(a["Namespace"], a["MetricName"]) for a in alarms.values()}
         self.equal("what has an alarm", sorted(metrics), sorted(ALARMED))
+        counted = {"Name": "QueueName", "Value": "${WebhookDLQ.QueueName}"}
+        self.equal("alarms of webhooks", [a["Dimensions"] for a in alarms.values()].count([counted]), int(self.told))
         own = {
             "AWS/SQS": [{"Name": "QueueName", "Value": "${VideoProcessingDLQ.QueueName}"}],
             "AWS/Lambda": [{"Name": "FunctionName", "Value": "${ThumbnailFunction}"}],
             "AWS/ApiGateway": [{"Name": "ApiName", "Value": self.body["info"]["title"]}, {"Name": "Stage", "Value": "${Apiv1Stage}"}],
         }
         for name, alarm in alarms.items():
-            self.equal(f"{name}: of", alarm["Dimensions"], own[alarm["Namespace"]])
+            webhooks = name == "WebhookDeadLettersAlarm"
+            self.equal(f"{name}: of", alarm["Dimensions"], [counted] if webhooks else own[alarm["Namespace"]])
             self.equal(f"{name}: tells", alarm.get("AlarmActions"), ["${AlarmTopic}"])
             self.equal(f"{name}: without data", alarm["TreatMissingData"], "notBreaching")
             self.true(f"{name}: what to do", len(alarm["AlarmDescription"]) > 20)
@@ -524,7 +607,7 @@ class Checks:
 
     def logs(self):
         groups = self.of_type("AWS::Logs::LogGroup")
-        for name in FUNCTIONS:
+        for name in self.expected_functions:
             config = self.properties(name).get("LoggingConfig", {})
             group = f"{name.removesuffix('Function')}Logs"
             self.equal(f"{name}: log", config, {"LogFormat": "JSON", "LogGroup": f"${{{group}}}"})
@@ -553,6 +636,8 @@ class Checks:
         self.true("the rules that block bodies over 8 KB", "AWSManagedRulesCommonRuleSet" not in text)
         if self.given["CustomerManagedKey"] == "true":
             self.equal("the queue's key", self.properties("VideoProcessingDLQ").get("KmsMasterKeyId"), "${Key.Arn}")
+            for name in ("WebhookQueue", "WebhookDLQ"):
+                self.equal(f"{name}: key", self.properties(name).get("KmsMasterKeyId"), "${Key.Arn}")
             self.equal("the table's key", self.properties("VideoMetadata")["SSESpecification"]["KMSMasterKeyId"], "${Key.Arn}")
             for name, group in self.of_type("AWS::Logs::LogGroup").items():
                 self.equal(f"{name}: key", group.get("KmsKeyId"), "${Key.Arn}")
@@ -595,8 +680,40 @@ def allow_origin(text, headers):
     return override["header"].get("AllowOrigin")
 
 
+WEBHOOK_URLS = {
+    "": True,
+    "https://app.example.com": True,
+    "https://app.example.com:8443/hooks/video?a=b": True,
+    "http://app.example.com": False,
+    "https://user:password@app.example.com": False,
+    "https://app.example.com/a b": False,
+    "app.example.com": False,
+}
+
+
+def signed(rules):
+    """Whether CloudFormation refuses a URL without a secret."""
+    nothing = {"Fn::Equals": [{"Ref": "WebhookUrl"}, ""]}, {"Fn::Equals": [{"Ref": "WebhookSecret"}, ""]}
+    url, secret = ({"Fn::Not": [empty]} for empty in nothing)
+    return any(
+        rule.get("RuleCondition") == url and [a["Assert"] for a in rule["Assertions"]] == [secret]
+        for rule in rules.values()
+    )
+
+
 def of_source(template):
     """What can only be seen before the transform."""
+    parameters = template["Parameters"]
+    if not parameters["WebhookSecret"].get("NoEcho"):
+        yield "the secret is shown to whoever may see the stack"
+    for url, fits in WEBHOOK_URLS.items():
+        if bool(re.search(parameters["WebhookUrl"].get("AllowedPattern", ""), url)) != fits:
+            yield f"WebhookUrl {'refuses' if fits else 'takes'} {url}"
+    for secret, fits in (("", True), ("x" * 15, False), ("x" * 16, True), ("x" * 15 + " ", False)):
+        if bool(re.search(parameters["WebhookSecret"].get("AllowedPattern", ""), secret)) != fits:
+            yield f"WebhookSecret {'refuses' if fits else 'takes'} {len(secret)} characters"
+    if not signed(template.get("Rules", {})):
+        yield "webhooks may go unsigned"
     defaults = {name: str(parameter.get("Default")) for name, parameter in template["Parameters"].items()}
     for name in sorted(defaults.keys() | DEFAULTS.keys()):
         if defaults.get(name) != DEFAULTS.get(name):

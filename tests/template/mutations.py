@@ -226,6 +226,100 @@ def wrong_runtime_property(t):
     at(t, "Dashboard")["DashboardTitle"] = "x"
 
 
+# ----------------------------------------------------------------------------------------------- webhooks
+
+
+@mutation
+def webhooks_by_default(t):
+    t["Parameters"]["WebhookUrl"]["Default"] = "https://app.example.com"
+
+
+@mutation
+def webhooks_over_plain_HTTP(t):
+    t["Parameters"]["WebhookUrl"]["AllowedPattern"] = "^(https?://[^@ ]+)?$"
+
+
+@mutation
+def webhooks_without_a_secret(t):
+    del t["Rules"]["WebhooksAreSigned"]
+
+
+@mutation
+def show_the_secret(t):
+    del t["Parameters"]["WebhookSecret"]["NoEcho"]
+
+
+@mutation
+def a_short_secret(t):
+    del t["Parameters"]["WebhookSecret"]["AllowedPattern"]
+
+
+@mutation
+def a_queue_for_nobody(t):
+    del t["Resources"]["WebhookDLQ"]["Condition"]
+
+
+@mutation
+def a_stream_for_nobody(t):
+    stream = at(t, "VideoMetadata")["StreamSpecification"]
+    at(t, "VideoMetadata")["StreamSpecification"] = stream["Fn::If"][1]
+
+
+@mutation
+def a_stream_without_what_was(t):
+    at(t, "VideoMetadata")["StreamSpecification"]["Fn::If"][1]["StreamViewType"] = "NEW_IMAGE"
+
+
+@mutation
+def one_failure_fails_the_batch(t):
+    del at(t, "WebhookFunction//Events//Waiting//Properties")["FunctionResponseTypes"]
+
+
+@mutation
+def lose_changes_that_could_not_be_queued(t):
+    del at(t, "WebhookFunction//Events//Changed//Properties")["DestinationConfig"]
+
+
+@mutation
+def hold_up_the_shard_for_a_day(t):
+    del at(t, "WebhookFunction//Events//Changed//Properties")["MaximumRecordAgeInSeconds"]
+
+
+@mutation
+def miss_what_happens_meanwhile(t):
+    at(t, "WebhookFunction//Events//Changed//Properties")["StartingPosition"] = "LATEST"
+
+
+@mutation
+def flood_the_endpoint(t):
+    del at(t, "WebhookFunction//Events//Waiting//Properties")["ScalingConfig"]
+
+
+@mutation
+def never_give_up(t):
+    del at(t, "WebhookQueue")["RedrivePolicy"]
+
+
+@mutation
+def deliver_twice_at_a_time(t):
+    at(t, "WebhookFunction")["Timeout"] = 60
+
+
+@mutation
+def forget_the_wait(t):
+    statements(t, "WebhookRole")[1]["Action"].remove("sqs:ChangeMessageVisibility")
+
+
+@mutation
+def let_webhooks_read_videos(t):
+    statements(t, "WebhookRole").append({"Effect": "Allow", "Action": "s3:GetObject", "Resource": {"Fn::Sub": "${UploadsBucket.Arn}/*"}})
+
+
+@mutation
+def no_alarm_for_webhooks(t):
+    del t["Resources"]["WebhookDeadLettersAlarm"]
+
+
 # -------------------------------------------------------------------------------------------------- roles
 
 

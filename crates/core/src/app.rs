@@ -27,7 +27,7 @@ impl App {
     /// When a setting is missing or malformed.
     pub async fn from_env() -> Result<Self, Unset> {
         let config = Config::from_env()?;
-        telemetry::init(&config);
+        telemetry::init(&config.log_level);
         let sdk = clients::from_env().await;
         Ok(Self::new(&sdk, &sdk, config))
     }

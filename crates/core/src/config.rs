@@ -41,13 +41,51 @@ pub struct Unset {
     complaint: &'static str,
 }
 
+/// What the webhook function needs, and nothing else does.
+#[derive(Clone)]
+pub struct Webhook {
+    /// `WEBHOOK_URL`: who is told.
+    pub url: String,
+    /// `WEBHOOK_SECRET`: with what it is signed.
+    pub secret: String,
+    /// `WEBHOOK_QUEUE_URL`: where events wait.
+    pub queue_url: String,
+    /// `LOG_LEVEL`, as above.
+    pub log_level: String,
+}
+
+impl Webhook {
+    /// Reads the settings from the environment.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn from_env() -> Result<Self, Unset> {
+        let need = |name| variable(name).ok_or(Unset { name, complaint: "is not set" });
+        Ok(Self {
+            url: need("WEBHOOK_URL")?,
+            secret: need("WEBHOOK_SECRET")?,
+            queue_url: need("WEBHOOK_QUEUE_URL")?,
+            log_level: log_level(variable),
+        })
+    }
+}
+
+/// An empty one is none.
+fn variable(name: &'static str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn log_level(get: impl Fn(&'static str) -> Option<String>) -> String {
+    get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned())
+}
+
 impl Config {
     /// Reads the settings from the environment.
     ///
     /// # Errors
     /// When a setting without a default is missing, or one is malformed.
     pub fn from_env() -> Result<Self, Unset> {
-        Self::from(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+        Self::from(variable)
     }
 
     fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, Unset> {
@@ -82,7 +120,7 @@ impl Config {
                 }
             },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
-            log_level: get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned()),
+            log_level: log_level(get),
         })
     }
 }

@@ -7,15 +7,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 use tracing_subscriber::EnvFilter;
 
-use crate::Config;
-
 /// Off until [`init`], so that a process with a log of its own (the local backend) has no such lines.
 static METRICS: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging and metrics: one JSON object a line on standard output, as CloudWatch Logs reads it.
-pub fn init(config: &Config) {
+pub fn init(log_level: &str) {
     METRICS.store(true, Ordering::Relaxed);
-    let filter = EnvFilter::try_new(&config.log_level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(log_level).unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

@@ -47,6 +47,12 @@ impl Status {
         }
     }
 
+    /// Whether work has come to an end: nothing changes until somebody uploads, replays or deletes.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Processed | Self::Failed | Self::Deleted)
+    }
+
     /// The statuses from which this one may be reached.
     ///
     /// A newer upload of the same object starts over, so `Processing` follows every living status;

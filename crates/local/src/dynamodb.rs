@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::DisplayErrorContext;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 use dynoxide::Database;
 use tokio::net::TcpListener;
@@ -81,4 +81,22 @@ pub(crate) async fn create_table(sdk: &SdkConfig, table: &str) -> Result<(), Str
     let ttl = client.update_time_to_live().table_name(table).time_to_live_specification(ttl);
     ttl.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
     Ok(())
+}
+
+/// Turns the table's stream on or off, unless it is so.
+pub(crate) async fn set_stream(sdk: &SdkConfig, table: &str, on: bool) -> Result<(), String> {
+    let client = Client::new(sdk);
+    let described = client.describe_table().table_name(table).send().await;
+    let described = described.map_err(|error| DisplayErrorContext(error).to_string())?;
+    let stream = described.table.and_then(|table| table.stream_specification);
+    if stream.is_some_and(|stream| stream.stream_enabled) == on {
+        return Ok(());
+    }
+    let stream = StreamSpecification::builder()
+        .stream_enabled(on)
+        .set_stream_view_type(on.then_some(StreamViewType::NewAndOldImages))
+        .build()
+        .map_err(|error| error.to_string())?;
+    let update = client.update_table().table_name(table).stream_specification(stream);
+    update.send().await.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
 }

@@ -4,6 +4,7 @@
 //! router through the same decoder. The limits are the real ones: 10 MB at the gateway, 6 MiB for the
 //! event.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -31,7 +32,7 @@ const DEFAULT_USER: &str = "local";
 const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media-src http:; connect-src 'self' http:; \
                            frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-pub(crate) fn router(app: &App, queue: Arc<Queue>) -> Router {
+pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
     let functions = Router::new()
         .merge(upreel_upload::router(app.clone()))
         .merge(upreel_presign::router(app.clone()))
@@ -54,7 +55,7 @@ pub(crate) fn router(app: &App, queue: Arc<Queue>) -> Router {
         )
         .route("/_local/dlq", get(dead_letters))
         .route("/_local/dlq/replay", post(replay))
-        .with_state(queue)
+        .with_state(queues)
         .fallback_service(proxy)
 }
 
@@ -68,15 +69,16 @@ fn page(content_type: &'static str, text: &'static str) -> Response {
     (headers, text).into_response()
 }
 
-async fn dead_letters(State(queue): State<Arc<Queue>>) -> Response {
-    match queue.dead_letters() {
-        Ok(letters) => Json(json!({"messages": letters})).into_response(),
+async fn dead_letters(State(queues): State<Vec<Arc<Queue>>>) -> Response {
+    let letters = queues.iter().map(|queue| queue.dead_letters()).collect::<io::Result<Vec<_>>>();
+    match letters {
+        Ok(letters) => Json(json!({"messages": letters.concat()})).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-async fn replay(State(queue): State<Arc<Queue>>) -> Response {
-    match queue.replay() {
+async fn replay(State(queues): State<Vec<Arc<Queue>>>) -> Response {
+    match queues.iter().map(|queue| queue.replay()).sum::<io::Result<usize>>() {
         Ok(count) => Json(json!({"replayed": count})).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

@@ -9,6 +9,7 @@ mod gateway;
 mod multipart;
 pub mod queue;
 mod s3;
+pub mod webhook;
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -34,6 +35,7 @@ use upreel_core::{App, Config, clients, http};
 
 use crate::queue::{Handler, Queue};
 use crate::s3::Storage;
+use crate::webhook::Webhook;
 
 /// The credentials of the local S3, for the AWS CLI and the SDKs.
 pub const ACCESS_KEY: &str = "upreel";
@@ -66,6 +68,8 @@ pub struct Options {
     pub max_upload_bytes: u64,
     /// The waits between the attempts at an event.
     pub back_off: [Duration; 2],
+    /// Who is told of changes; nobody by default.
+    pub webhook: Option<Webhook>,
 }
 
 /// Why it does not start.
@@ -164,8 +168,11 @@ impl Local {
 
         let mut servers = JoinSet::new();
         let database = dynamodb::open(options.data.as_ref().map(|_| data.join("dynamodb.sqlite")).as_deref());
-        servers.spawn(dynamodb::serve(dynamodb, database.map_err(|e| unusable(&e))?));
+        let database = database.map_err(|e| unusable(&e))?;
+        servers.spawn(dynamodb::serve(dynamodb, database.clone()));
         dynamodb::create_table(&dynamodb_sdk, TABLE).await.map_err(|e| unusable(&e))?;
+        let told = options.webhook.is_some();
+        dynamodb::set_stream(&dynamodb_sdk, TABLE, told).await.map_err(|e| unusable(&e))?;
 
         let queue = Arc::new(Queue::open(&data).map_err(|e| unusable(&e))?);
         let storage = Storage::new(&data, [UPLOADS, THUMBNAILS], queue.clone());
@@ -190,10 +197,21 @@ impl Local {
             .layer(cors);
         servers.spawn(axum::serve(s3, storage).into_future().map(drop));
 
-        let resumed = queue.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
+        let mut resumed = queue.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
         let handler = wrap(thumbnail(app.clone()));
-        servers.spawn(queue.clone().run(handler, options.back_off));
-        servers.spawn(axum::serve(api, gateway::router(&app, queue.clone())).into_future().map(drop));
+        servers.spawn(queue.clone().run(handler, options.back_off.to_vec()));
+        let mut queues = vec![queue.clone()];
+        if let Some(Webhook { endpoint, back_off }) = options.webhook {
+            let folder = data.join("webhooks");
+            let events = Arc::new(Queue::open(&folder).map_err(|e| unusable(&e))?);
+            resumed += events.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
+            servers.spawn(events.clone().run(webhook::handler(endpoint), back_off));
+            queues.push(events.clone());
+            servers.spawn(async move {
+                webhook::follow(database, TABLE, events, &folder.join("sequence")).await;
+            });
+        }
+        servers.spawn(axum::serve(api, gateway::router(&app, queues)).into_future().map(drop));
         Ok(Self {
             api: api_url,
             s3: s3_url,

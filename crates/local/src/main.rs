@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use upreel_local::queue::BACK_OFF;
+use upreel_local::webhook::{self, Webhook};
 use upreel_local::{ACCESS_KEY, Local, Options, REGION, SECRET_KEY};
+use upreel_webhook::Endpoint;
 
 /// The whole Upreel backend on this machine: API and page, S3, DynamoDB, thumbnails.
 #[derive(Parser)]
@@ -35,6 +37,12 @@ struct Arguments {
     /// Refuse videos with more bytes than this
     #[arg(long, default_value_t = 5 << 40, value_parser = clap::value_parser!(u64).range(1..))]
     max_upload_bytes: u64,
+    /// Tell this URL what happens to videos (see "Webhooks" in the README)
+    #[arg(long, requires = "webhook_secret")]
+    webhook_url: Option<String>,
+    /// With what the webhooks are signed
+    #[arg(long, requires = "webhook_url")]
+    webhook_secret: Option<String>,
 }
 
 #[tokio::main]
@@ -60,6 +68,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
          or name it with --ffmpeg",
     )?;
     let data = (!arguments.ephemeral).then(|| arguments.data.clone());
+    let endpoint = arguments.webhook_url.zip(arguments.webhook_secret);
+    let endpoint = endpoint.map(|(url, secret)| Endpoint::local(&url, &secret)).transpose()?;
     let local = Local::start(Options {
         port: arguments.port,
         s3_port: arguments.s3_port,
@@ -68,6 +78,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         ffmpeg: ffmpeg.clone(),
         max_upload_bytes: arguments.max_upload_bytes,
         back_off: BACK_OFF,
+        webhook: endpoint.map(|endpoint| Webhook { endpoint, back_off: webhook::BACK_OFF.to_vec() }),
     })
     .await?;
     greet(&local, &ffmpeg, data)?;

@@ -115,6 +115,14 @@ impl Queue {
         Ok(())
     }
 
+    /// Puts an event in that is there already; one with the same identifier is replaced.
+    pub(crate) fn send(&self, id: Uuid, key: String, event: Value) -> io::Result<()> {
+        let job = Job { id, key, event: Some(event) };
+        save(&self.waiting, id, &job)?;
+        let _ = self.sender.send(job);
+        Ok(())
+    }
+
     /// The event, in the words of S3.
     fn event(&self, written: &Written<'_>) -> Value {
         json!({"Records": [{
@@ -170,23 +178,24 @@ impl Queue {
     }
 
     /// Works on the events until it is dropped; may be called once.
-    pub async fn run(self: Arc<Self>, handler: Handler, back_off: [Duration; 2]) {
+    pub async fn run(self: Arc<Self>, handler: Handler, back_off: Vec<Duration>) {
         let slots = Arc::new(Semaphore::new(CONCURRENCY));
         let receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut receiver) = receiver else { return };
         let mut work = JoinSet::<()>::new();
         while let Some(job) = receiver.recv().await {
             let (queue, handler, slots) = (self.clone(), handler.clone(), slots.clone());
+            let back_off = back_off.clone();
             work.spawn(async move {
-                queue.work(job, &handler, &slots, back_off).await;
+                queue.work(job, &handler, &slots, &back_off).await;
             });
             while work.try_join_next().is_some() {}
         }
     }
 
-    async fn work(&self, job: Job, handler: &Handler, slots: &Semaphore, back_off: [Duration; 2]) {
+    async fn work(&self, job: Job, handler: &Handler, slots: &Semaphore, back_off: &[Duration]) {
         let Some(event) = job.event.clone() else { return };
-        let mut waits = back_off.into_iter();
+        let mut waits = back_off.iter();
         loop {
             let result = {
                 let _slot = slots.acquire().await;
@@ -213,7 +222,7 @@ impl Queue {
                 }
                 break;
             };
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(*wait).await;
         }
         if let Err(error) = fs::remove_file(path(&self.waiting, job.id)) {
             tracing::warn!(%error, "an event that is done stays in the queue");

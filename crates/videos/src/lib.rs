@@ -17,6 +17,8 @@ use upreel_core::{App, Caller, Code, Fault, Key, Problem, Video, VideoId};
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
+/// After how many seconds it is worth asking again for a video that is under way: a poster takes one or two.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
 /// The routes of this function.
 pub fn router(app: App) -> Router {
@@ -114,12 +116,16 @@ async fn one(
     let view = View::new(&app, record).await?;
     let body = serde_json::to_vec(&view).map_err(|e| Fault::new("encode a video", &e))?;
     let etag = etag(&body);
-    let tag = [(header::ETAG, HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?)];
-    if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &etag)) {
-        return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+    let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
+    let mut answer = HeaderMap::from_iter([(header::ETAG, tag)]);
+    if !view.video.status.is_final() {
+        answer.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
-    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-    Ok((tag, json, body).into_response())
+    if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, answer).into_response());
+    }
+    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok((answer, body).into_response())
 }
 
 async fn delete(

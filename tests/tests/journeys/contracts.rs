@@ -70,3 +70,33 @@ async fn every_storage_event_is_understood() {
     }
     assert_eq!(backend.objects("thumbnails").len(), 0);
 }
+
+#[tokio::test]
+async fn every_webhook_event_is_understood() {
+    let event = |name: &str| serde_json::from_str::<Value>(&file(name)).unwrap();
+    let stream = event("dynamodb-stream.json");
+    let message = event("webhook-message.json");
+    // The message is the last record of the stream.
+    let record: Value = serde_json::from_str(message["Records"][0]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(record, stream["Records"][2]);
+
+    // There is no SQS here, and nobody at the endpoint: whatever cannot be handed on must come again.
+    let config = upreel_core::config::Webhook {
+        url: "https://127.0.0.1:1/".to_owned(),
+        secret: "secret".to_owned(),
+        queue_url: "http://127.0.0.1:1/queue".to_owned(),
+        log_level: String::new(),
+    };
+    let sdk = upreel_core::clients::defaults().no_credentials().load().await;
+    let webhook = upreel_webhook::Webhook::new(&sdk, &config).unwrap();
+    let failed = |item: &str| serde_json::json!({"batchItemFailures": [{"itemIdentifier": item}]});
+    assert_eq!(webhook.handle(&stream).await.unwrap(), failed("4421584500000000017449"));
+    assert_eq!(webhook.handle(&message).await.unwrap(), failed("059f36b4-87a3-44ab-83d2-661975830a7d"));
+    // Nothing in it is told: nothing to hand on.
+    let mut quiet = stream.clone();
+    quiet["Records"].as_array_mut().unwrap().truncate(1);
+    assert_eq!(webhook.handle(&quiet).await.unwrap(), serde_json::json!({"batchItemFailures": []}));
+    for other in ["s3-put.json", "presign.json"] {
+        assert!(webhook.handle(&event(other)).await.is_err(), "{other}");
+    }
+}

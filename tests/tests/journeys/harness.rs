@@ -32,6 +32,7 @@ pub(crate) fn options(data: &Path) -> Options {
         ffmpeg: ffmpeg(),
         max_upload_bytes: 5 << 40,
         back_off: [Duration::from_millis(10); 2],
+        webhook: None,
     }
 }
 
@@ -66,8 +67,13 @@ impl Backend {
 
     /// On data that is there already.
     pub(crate) async fn on(data: &Path) -> Self {
-        let local = Local::start(options(data)).await.unwrap();
-        Self { local, http: Client::new(), data: data.to_owned(), _temporary: None }
+        Self::from(options(data)).await
+    }
+
+    pub(crate) async fn from(options: Options) -> Self {
+        let data = options.data.clone().unwrap();
+        let local = Local::start(options).await.unwrap();
+        Self { local, http: Client::new(), data, _temporary: None }
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -143,6 +149,15 @@ impl Backend {
             assert!(start.elapsed() < PATIENCE, "still busy");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The webhooks that wait for their delivery.
+    pub(crate) fn webhooks(&self) -> Vec<PathBuf> {
+        files(&self.data.join("webhooks/queue"))
     }
 
     /// The objects in a bucket.

@@ -11,3 +11,4 @@ mod presign;
 mod restart;
 mod upload;
 mod videos;
+mod webhooks;

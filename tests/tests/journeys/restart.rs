@@ -19,17 +19,25 @@ fn process() {
         if let Some(ffmpeg) = std::env::var_os("UPREEL_TEST_FFMPEG") {
             options.ffmpeg = ffmpeg.into();
         }
+        if let Ok(url) = std::env::var("UPREEL_TEST_WEBHOOK") {
+            options = crate::webhooks::options(data.as_ref(), &url);
+        }
         let local = Local::start(options).await.unwrap();
         eprintln!("API {}", local.api);
         std::future::pending::<()>().await;
     });
 }
 
-fn spawn(data: &std::path::Path, ffmpeg: &std::path::Path) -> (Child, String) {
+pub(crate) fn spawn(
+    data: &std::path::Path,
+    ffmpeg: &std::path::Path,
+    more: &[(&str, &str)],
+) -> (Child, String) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "restart::process", "--ignored", "--nocapture"])
         .env("UPREEL_TEST_DATA", data)
         .env("UPREEL_TEST_FFMPEG", ffmpeg)
+        .envs(more.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -48,7 +56,7 @@ async fn a_kill_loses_nothing() {
     let hanging = folder.path().join("ffmpeg");
     std::fs::write(&hanging, "#!/bin/sh\nexec sleep 600\n").unwrap();
     std::fs::set_permissions(&hanging, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let (mut child, api) = spawn(&data, &hanging);
+    let (mut child, api) = spawn(&data, &hanging, &[]);
     let http = reqwest::Client::new();
     let presign = async || -> Value {
         http.get(format!("{api}/presign?name=a.mp4")).send().await.unwrap().json().await.unwrap()

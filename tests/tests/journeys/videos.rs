@@ -38,6 +38,51 @@ async fn a_page_can_poll_cheaply() {
 }
 
 #[tokio::test]
+async fn a_page_is_told_when_to_ask_again() {
+    let backend = Backend::start().await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    let path = format!("/videos/{id}");
+    let ask = async |etag: &str| {
+        let request =
+            backend.get(&path).header("If-None-Match", etag).header("Origin", "http://localhost:5173");
+        request.send().await.unwrap()
+    };
+    let seconds = |answer: &Response| -> Option<u64> {
+        Some(answer.headers().get("retry-after")?.to_str().unwrap().parse().unwrap())
+    };
+    let pending = ask("").await;
+    let etag = pending.headers()["etag"].to_str().unwrap().to_owned();
+    assert!(pending.status() == 200 && seconds(&pending).is_some_and(|wait| wait > 0));
+    let exposed = pending.headers()["access-control-expose-headers"].to_str().unwrap().to_lowercase();
+    assert!(exposed.split(',').any(|name| name.trim() == "retry-after"), "{exposed}");
+    let same = ask(&etag).await;
+    assert_eq!((same.status().as_u16(), seconds(&same)), (304, seconds(&pending)));
+
+    let (videos, video) = (&backend.local.app.videos, id.parse().unwrap());
+    videos.uploaded(video).await.unwrap();
+    let uploaded = ask("").await;
+    assert_eq!(seconds(&uploaded), seconds(&pending));
+    assert_eq!(uploaded.json::<Value>().await.unwrap()["status"], "UPLOADED");
+    videos.claim(video, &"local".parse().unwrap(), &"0".parse().unwrap(), 1).await.unwrap();
+    let processing = ask("").await;
+    assert_eq!(seconds(&processing), seconds(&pending));
+    assert_eq!(processing.json::<Value>().await.unwrap()["status"], "PROCESSING");
+
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    backend.until(id, "PROCESSED").await;
+    let done = ask(&etag).await;
+    assert_eq!((done.status().as_u16(), seconds(&done)), (200, None));
+    let same = ask(done.headers()["etag"].to_str().unwrap()).await;
+    assert_eq!((same.status().as_u16(), seconds(&same)), (304, None));
+
+    let failed = backend.put("a.mp4", "video/mp4", b"no video at all".to_vec()).await;
+    backend.until(&failed, "FAILED").await;
+    let failed = backend.get(&format!("/videos/{failed}")).send().await.unwrap();
+    assert_eq!((failed.status().as_u16(), seconds(&failed)), (200, None));
+}
+
+#[tokio::test]
 async fn each_user_sees_only_their_own() {
     let backend = Backend::start().await;
     let id = backend.put("a.mp4", "video/mp4", mp4()).await;

@@ -1,0 +1,245 @@
+//! What is told: an event, made of one change of the table.
+//!
+//! The same change makes the same event, byte for byte, however often it is delivered.
+
+use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use upreel_core::video::Record;
+use upreel_core::{Fault, Status, Video, VideoId};
+use uuid::{Builder, Uuid};
+
+/// What has happened. The names are Mux's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Kind {
+    /// Somebody may upload now; the bytes are not there.
+    #[serde(rename = "video.upload.created")]
+    UploadCreated,
+    /// The bytes are there.
+    #[serde(rename = "video.asset.created")]
+    Created,
+    /// Pictures and facts are there.
+    #[serde(rename = "video.asset.ready")]
+    Ready,
+    /// It cannot be processed; `error` says why.
+    #[serde(rename = "video.asset.errored")]
+    Errored,
+    /// It is gone.
+    #[serde(rename = "video.asset.deleted")]
+    Deleted,
+}
+
+impl Kind {
+    /// What a record of the table's stream tells, if anything: most changes are nobody's business.
+    #[must_use]
+    pub fn of(record: &Value) -> Option<Self> {
+        let change = &record["dynamodb"];
+        Self::between(status(&change["OldImage"]), status(&change["NewImage"])?)
+    }
+
+    fn between(old: Option<Status>, new: Status) -> Option<Self> {
+        use Status::{Deleted, Failed, Pending, Processed, Processing, Uploaded};
+        match (old, new) {
+            (None, Pending) => Some(Self::UploadCreated),
+            (Some(Pending), Uploaded | Processing) => Some(Self::Created),
+            (Some(old), Processed) if old != new => Some(Self::Ready),
+            (Some(old), Failed) if old != new => Some(Self::Errored),
+            (Some(old), Deleted) if old != new => Some(Self::Deleted),
+            // A newer upload of the same video, or a replay, is told when there is an outcome.
+            _ => None,
+        }
+    }
+}
+
+/// `None` for rows that are no videos, too.
+fn status(image: &Value) -> Option<Status> {
+    Status::deserialize(&image["status"]["S"]).ok()
+}
+
+/// What is sent, in the shape of Mux's events.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Event {
+    /// What has happened.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// The same at each delivery. A `UUIDv7`, so events sort by time.
+    pub id: Uuid,
+    /// When it happened, RFC 3339, to the second.
+    pub created_at: String,
+    /// The order of the events of one video, which may arrive in another: digits, to be compared as text.
+    pub sequence: String,
+    /// Which upload or asset it is about.
+    pub object: Object,
+    /// The video as it was then.
+    pub data: Data,
+}
+
+/// Which upload or asset an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Object {
+    /// `upload` or `asset`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The video's identifier.
+    pub id: VideoId,
+}
+
+/// What the API says of a video, but for the URLs: they are signed for some minutes, an event may be
+/// delivered after hours, and who reads a receiver's log should not see the video.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Data {
+    #[serde(flatten)]
+    video: Video,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blur_hash: Option<String>,
+}
+
+impl Event {
+    /// The event that a record of the table's stream tells of.
+    ///
+    /// # Errors
+    /// When the record is of another shape, or tells nothing (see [`Kind::of`]).
+    pub fn of(record: &Value) -> Result<Self, Fault> {
+        let kind = Kind::of(record).ok_or_else(|| unknown("no change that is told"))?;
+        let change = &record["dynamodb"];
+        let row = serde_dynamo::Item::deserialize(&change["NewImage"])
+            .map_err(|error| Fault::new("understand the change", &error))?;
+        let row: Record = serde_dynamo::from_item(row).map_err(|e| Fault::new("understand the row", &e))?;
+        let change_id = record["eventID"].as_str().ok_or_else(|| unknown("no eventID"))?;
+        let sequence = change["SequenceNumber"].as_str().ok_or_else(|| unknown("no SequenceNumber"))?;
+        let time = change["ApproximateCreationDateTime"].as_f64().map(Duration::try_from_secs_f64);
+        let Some(Ok(time)) = time else { return Err(unknown("no ApproximateCreationDateTime")) };
+        Ok(Self {
+            kind,
+            id: id(time, change_id),
+            created_at: humantime::format_rfc3339_seconds(UNIX_EPOCH + time).to_string(),
+            sequence: format!("{sequence:0>40}"),
+            object: Object {
+                kind: if kind == Kind::UploadCreated { "upload" } else { "asset" },
+                id: row.video.video_id,
+            },
+            data: Data { video: row.video, blur_hash: row.pictures.blur_hash },
+        })
+    }
+}
+
+impl fmt::Display for Event {
+    /// The body, which is signed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// From the time of the change and what names it.
+fn id(time: Duration, change: &str) -> Uuid {
+    let digest = Sha256::digest(change);
+    let mut random = [0; 10];
+    random.copy_from_slice(&digest[..10]);
+    Builder::from_unix_timestamp_millis(time.as_secs() * 1000, &random).into_uuid()
+}
+
+fn unknown(what: &str) -> Fault {
+    Fault::new("understand the change", &std::io::Error::other(what.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// The records of `events/dynamodb-stream.json`: a row that is no video, one move, one outcome.
+    fn records() -> Vec<Value> {
+        let file: Value = serde_json::from_str(include_str!("../../../events/dynamodb-stream.json")).unwrap();
+        file["Records"].as_array().unwrap().clone()
+    }
+
+    #[test]
+    fn each_move_is_told_once() {
+        let name = |status: Option<Status>| status.map_or("none", Status::as_str);
+        let mut told = Vec::new();
+        for old in Status::ALL.map(Some).into_iter().chain([None]) {
+            for new in Status::ALL {
+                if let Some(kind) = Kind::between(old, new) {
+                    // What the status machine does not do may be told as anything.
+                    if old.is_none_or(|old| new.sources().contains(&old)) {
+                        told.push((name(old), name(Some(new)), kind));
+                    }
+                }
+            }
+        }
+        let expected = [
+            ("PENDING", "UPLOADED", Kind::Created),
+            ("PENDING", "PROCESSING", Kind::Created),
+            ("PENDING", "DELETED", Kind::Deleted),
+            ("UPLOADED", "DELETED", Kind::Deleted),
+            ("PROCESSING", "PROCESSED", Kind::Ready),
+            ("PROCESSING", "FAILED", Kind::Errored),
+            ("PROCESSING", "DELETED", Kind::Deleted),
+            ("PROCESSED", "DELETED", Kind::Deleted),
+            ("FAILED", "DELETED", Kind::Deleted),
+            ("none", "PENDING", Kind::UploadCreated),
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn other_changes_are_nobodys_business() {
+        let kinds: Vec<Option<Kind>> = records().iter().map(Kind::of).collect();
+        assert_eq!(kinds, [None, Some(Kind::Created), Some(Kind::Ready)]);
+        let mut expired = records().remove(2);
+        expired["eventName"] = json!("REMOVE");
+        expired["dynamodb"]["OldImage"] = expired["dynamodb"]["NewImage"].take();
+        assert_eq!(Kind::of(&expired), None);
+        let mut newer = records().remove(2);
+        newer["dynamodb"]["NewImage"]["status"]["S"] = json!("ARCHIVED");
+        assert_eq!(Kind::of(&newer), None, "a status of a later release");
+        assert!(Event::of(&newer).is_err() && Event::of(&json!({})).is_err());
+    }
+
+    #[test]
+    fn an_event_is_what_mux_sends_around_what_the_api_says() {
+        let record = records().remove(2);
+        let event = Event::of(&record).unwrap();
+        assert_eq!(event.to_string(), Event::of(&record).unwrap().to_string());
+        let sent: Value = serde_json::from_str(&event.to_string()).unwrap();
+        assert_eq!(
+            sent,
+            json!({
+                "type": "video.asset.ready",
+                "id": event.id,
+                "created_at": "2026-11-23T07:41:52Z",
+                "sequence": "0000000000000000004421584500000000017450",
+                "object": {"type": "asset", "id": "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e"},
+                "data": {
+                    "videoId": "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e",
+                    "userId": "0a4e6b7c-70f1-70c1-9a1b-2f7d3c5e8a90",
+                    "filename": "clip.mp4",
+                    "contentType": "video/mp4",
+                    "size": 1_048_576,
+                    "status": "PROCESSED",
+                    "uploadTime": "2026-11-23T07:41:47.123Z",
+                    "durationMs": 10000,
+                    "width": 1280,
+                    "height": 720,
+                    "frameRate": 29.97,
+                    "videoCodec": "h264",
+                    "container": "mp4",
+                    "blurHash": "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn an_identifier_is_that_of_the_change() {
+        let [one, other] = [1, 2].map(|at| Event::of(&records().remove(at)).unwrap());
+        assert_eq!(one.id, Event::of(&records().remove(1)).unwrap().id);
+        assert!(one.id < other.id, "{} {}", one.id, other.id);
+        assert!(one.sequence < other.sequence);
+        assert_eq!(one.id.get_version_num(), 7);
+    }
+}
