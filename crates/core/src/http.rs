@@ -1,12 +1,16 @@
 //! What surrounds every HTTP function: CORS, the answers to unknown routes, a log line a request.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderName, Method, header};
+use lambda_http::request::RequestContext;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -60,6 +64,33 @@ fn matches(allowed: &str, origin: &str) -> bool {
             .strip_prefix(host)
             .and_then(|port| port.strip_prefix(':'))
             .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit())),
+    }
+}
+
+/// Where the routes begin, as the caller found them: `https://host/stage`.
+#[derive(Debug, Clone)]
+pub struct Base(String);
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Base {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let host = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
+        let scheme = parts.uri.scheme_str().unwrap_or("https");
+        // A stage, or the base path of a custom domain.
+        let context = parts.extensions.get::<RequestContext>();
+        let path = match context {
+            Some(RequestContext::ApiGatewayV1(context)) => context.path.as_deref().unwrap_or_default(),
+            _ => "",
+        };
+        let prefix = path.strip_suffix(parts.uri.path()).unwrap_or_default();
+        Ok(Self(format!("{scheme}://{host}{prefix}")))
     }
 }
 

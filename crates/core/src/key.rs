@@ -120,7 +120,11 @@ impl FromStr for Key {
             let mut parts = rest.splitn(3, '/');
             let mut part = || parts.next().ok_or(Invalid("key"));
             let (id, run, name) = (part()?.parse()?, Sequencer::stored(part()?)?, part()?.parse()?);
-            return Ok(if folder == "hls" { Self::Rendition { id, run, name } } else { Self::Work { id, run, name } });
+            return Ok(if folder == "hls" {
+                Self::Rendition { id, run, name }
+            } else {
+                Self::Work { id, run, name }
+            });
         }
         let (folder, name) = text.rsplit_once('/').ok_or(invalid)?;
         let (name, extension) = name.split_once('.').ok_or(Invalid("key"))?;
@@ -164,7 +168,10 @@ mod tests {
             Key::Work { id, run, name: name("plan.json") },
         ];
         for key in &made {
-            assert!(Key::rendition_folders(id).iter().any(|folder| key.to_string().starts_with(folder)), "{key}");
+            assert!(
+                Key::rendition_folders(id).iter().any(|folder| key.to_string().starts_with(folder)),
+                "{key}"
+            );
         }
         for key in videos.chain(Key::derived(id)).chain(made) {
             assert!(key.to_string().ends_with(&format!("/{}", key.file_name())), "{key}");

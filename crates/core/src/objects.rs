@@ -28,6 +28,7 @@ const UPLOAD_URL_LIFE: Duration = Duration::from_mins(5);
 /// so that a page which polls gets the same URL again and its cache holds.
 const DOWNLOAD_URL_LIFE: Duration = Duration::from_mins(15);
 const DOWNLOAD_URL_STEP: u64 = 300;
+const RENDITION_URL_LIFE: Duration = Duration::from_hours(6);
 
 /// S3, as the functions use it.
 #[derive(Debug, Clone)]
@@ -246,9 +247,21 @@ impl Objects {
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_get(&self, key: &Key) -> Result<String, Fault> {
+        self.sign_get_for(key, DOWNLOAD_URL_LIFE).await
+    }
+
+    /// The same for a segment of a rendition: as long as a film, or as the credentials live.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn sign_rendition(&self, key: &Key) -> Result<String, Fault> {
+        self.sign_get_for(key, self.life(RENDITION_URL_LIFE).await?).await
+    }
+
+    async fn sign_get_for(&self, key: &Key, life: Duration) -> Result<String, Fault> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let start = UNIX_EPOCH + Duration::from_secs(now - now % DOWNLOAD_URL_STEP);
-        let signing = PresigningConfig::builder().start_time(start).expires_in(DOWNLOAD_URL_LIFE).build();
+        let signing = PresigningConfig::builder().start_time(start).expires_in(life).build();
         let signing = signing.map_err(|e| Fault::new("presign", &e))?;
         let get = self.signer.get_object().bucket(self.bucket(key)).key(key.to_string());
         let signed: PresignedRequest =

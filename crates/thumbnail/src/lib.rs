@@ -139,11 +139,7 @@ impl Job<'_> {
                 && record.sequencer.as_ref() == Some(self.sequencer)
                 && record.transcode.is_none()
         });
-        Ok(record.map(|record| Run {
-            video_id: self.id,
-            key: record.key,
-            sequencer: self.sequencer.clone(),
-        }))
+        Ok(record.map(|record| Run { video_id: self.id, key: record.key, sequencer: self.sequencer.clone() }))
     }
 
     async fn succeed(&self, look: Look, size: u64) -> Result<(), Fault> {

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use upreel_core::objects::Head;
 use upreel_core::video::Run;
 use upreel_core::videos::Finish;
-use upreel_core::{App, Failure, Fault, Key, Sequencer, Status, VideoId};
+use upreel_core::{App, Failure, Fault, Key, Sequencer, Status};
 use upreel_media::{Index, Source};
 
 use crate::encode::{Manifest, Object, encode};
@@ -145,11 +145,11 @@ impl Work<'_> {
     async fn package(&self) -> Result<(), Error> {
         let Run { video_id, sequencer, .. } = self.run;
         let Planned { plan, .. } = self.planned().await?;
-        let manifests = (0..plan.parts.len()).map(|index| async move {
-            self.load_json::<Manifest>(&manifest_name(index)).await
-        });
+        let manifests = (0..plan.parts.len())
+            .map(|index| async move { self.load_json::<Manifest>(&manifest_name(index)).await });
         let manifests = try_join_all(manifests).await?.into_iter().flatten().collect();
-        let objects = playlists(&plan, manifests).map_err(|error| Fault::new("write the playlists", &error))?;
+        let objects =
+            playlists(&plan, manifests).map_err(|error| Fault::new("write the playlists", &error))?;
         self.store_all(objects).await?;
         self.settle(self.app.videos.transcoded(*video_id, sequencer).await?).await?;
         tracing::info!(videoId = %video_id, "transcoded");
@@ -158,7 +158,10 @@ impl Work<'_> {
 
     async fn fail(&self) -> Result<(), Error> {
         let Run { video_id, sequencer, .. } = self.run;
-        let failure = Failure::new(Failure::INTERNAL, "Transcoding failed on our side; the operators can start it again.");
+        let failure = Failure::new(
+            Failure::INTERNAL,
+            "Transcoding failed on our side; the operators can start it again.",
+        );
         self.settle(self.app.videos.transcode_failed(*video_id, sequencer, &failure).await?).await
     }
 
@@ -203,7 +206,8 @@ impl Work<'_> {
             let key = Key::Rendition { id: *id, run: run.clone(), name };
             self.app.objects.store(&key, kind, bytes).await
         });
-        stream::iter(store).buffer_unordered(PARALLEL).try_collect().await
+        stream::iter(store).buffer_unordered(PARALLEL).try_collect::<()>().await?;
+        Ok(())
     }
 
     fn work_key(&self, name: &str) -> Result<Key, Fault> {
@@ -232,7 +236,10 @@ fn manifest_name(index: usize) -> String {
 }
 
 fn gone() -> Error {
-    Error::Video(Failure::new(Failure::UNREADABLE, "The file was removed or replaced while it was transcoded."))
+    Error::Video(Failure::new(
+        Failure::UNREADABLE,
+        "The file was removed or replaced while it was transcoded.",
+    ))
 }
 
 /// Without an index a video can be done as a whole, unless it cannot be read at all.
@@ -255,7 +262,9 @@ fn failure(error: upreel_media::Error) -> Error {
             tracing::warn!(why, "a chunk cannot be encoded");
             (Failure::UNREADABLE, "The file is damaged, or in a codec that is not supported.")
         }
-        Size { .. } | Unsupported => (Failure::UNSUPPORTED_MEDIA, "The file is not a video of a supported format."),
+        Size { .. } | Unsupported => {
+            (Failure::UNSUPPORTED_MEDIA, "The file is not a video of a supported format.")
+        }
     };
     Error::Video(Failure::new(code, message))
 }
@@ -263,6 +272,7 @@ fn failure(error: upreel_media::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use upreel_core::VideoId;
 
     #[test]
     fn tasks_are_as_the_state_machine_writes_them() {

@@ -24,7 +24,8 @@ impl Objects {
     /// # Errors
     /// When S3 fails.
     pub async fn load(&self, key: &Key) -> Result<Option<Bytes>, Fault> {
-        let object = match self.client.get_object().bucket(self.bucket(key)).key(key.to_string()).send().await {
+        let object = match self.client.get_object().bucket(self.bucket(key)).key(key.to_string()).send().await
+        {
             Ok(object) => object,
             Err(error) if status(&error) == Some(404) => return Ok(None),
             Err(error) => return Err(Fault::new("s3:GetObject", &error)),
@@ -44,13 +45,15 @@ impl Objects {
                 let list = list.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
                 let keys = list.contents().iter().filter_map(|object| object.key());
                 let keys = keys.map(|key| ObjectIdentifier::builder().key(key).build());
-                let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|e| Fault::new("s3:DeleteObjects", &e))?;
+                let keys =
+                    keys.collect::<Result<Vec<_>, _>>().map_err(|e| Fault::new("s3:DeleteObjects", &e))?;
                 if keys.is_empty() {
                     break;
                 }
                 let delete = Delete::builder().set_objects(Some(keys)).quiet(true).build();
                 let delete = delete.map_err(|error| Fault::new("s3:DeleteObjects", &error))?;
-                let deleted = self.client.delete_objects().bucket(&self.processed).delete(delete).send().await;
+                let deleted =
+                    self.client.delete_objects().bucket(&self.processed).delete(delete).send().await;
                 let deleted = deleted.map_err(|error| Fault::new("s3:DeleteObjects", &error))?;
                 if let Some(error) = deleted.errors().first() {
                     let why = error.message().unwrap_or("an object could not be deleted").to_owned();

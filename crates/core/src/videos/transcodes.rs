@@ -18,9 +18,13 @@ impl Videos {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn transcode_begins(&self, id: VideoId, run: &Sequencer, chunks: usize) -> Result<Finish, Fault> {
-        let transcode =
-            Transcode { run: run.clone(), status: TranscodeStatus::Running, chunks, error: None };
+    pub async fn transcode_begins(
+        &self,
+        id: VideoId,
+        run: &Sequencer,
+        chunks: usize,
+    ) -> Result<Finish, Fault> {
+        let transcode = Transcode { run: run.clone(), status: TranscodeStatus::Running, chunks, error: None };
         let transcode =
             serde_dynamo::to_attribute_value(transcode).map_err(|e| Fault::new("encode a transcode", &e))?;
         let update = self
@@ -58,7 +62,12 @@ impl Videos {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn transcode_failed(&self, id: VideoId, run: &Sequencer, failure: &Failure) -> Result<Finish, Fault> {
+    pub async fn transcode_failed(
+        &self,
+        id: VideoId,
+        run: &Sequencer,
+        failure: &Failure,
+    ) -> Result<Finish, Fault> {
         let transcode = Transcode {
             run: run.clone(),
             status: TranscodeStatus::Failed,
