@@ -8,6 +8,7 @@ pub mod caller;
 pub mod clients;
 pub mod config;
 pub mod container;
+pub mod executions;
 pub mod filename;
 pub mod http;
 pub mod id;

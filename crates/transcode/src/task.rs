@@ -56,6 +56,21 @@ pub enum Error {
     Fault(#[from] Fault),
 }
 
+impl Task {
+    /// A task as the state machine gives it, or what `EventBridge` tells of an execution that ended before its time
+    /// (timed out, or stopped by hand): that one has failed.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn of_event(event: Value) -> Result<Self, Fault> {
+        let unreadable = |error| Fault::new("read the event", &error);
+        match event["detail"]["input"].as_str() {
+            None => serde_json::from_value(event).map_err(unreadable),
+            Some(input) => serde_json::from_str(input).map(Self::Fail).map_err(unreadable),
+        }
+    }
+}
+
 /// What the tasks after the first go by.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -289,11 +304,14 @@ mod tests {
             if let (Some(text), Some(more)) = (text.as_object_mut(), more.as_object()) {
                 text.extend(more.clone());
             }
-            serde_json::from_value::<Task>(text).unwrap_or_else(|e| panic!("{e}"))
+            Task::of_event(text).unwrap_or_else(|e| panic!("{e}"))
         };
         assert_eq!(with("plan", json!({})), Task::Plan(run.clone()));
         assert_eq!(with("encode", json!({"index": 3})), Task::Encode { run: run.clone(), index: 3 });
         assert_eq!(with("package", json!({})), Task::Package(run.clone()));
-        assert_eq!(with("fail", json!({"cause": "x"})), Task::Fail(run));
+        assert_eq!(with("fail", json!({"cause": "x"})), Task::Fail(run.clone()));
+        let event = json!({"source": "aws.states", "detail": {"status": "ABORTED", "input": text.to_string()}});
+        assert_eq!(Task::of_event(event).unwrap_or_else(|e| panic!("{e}")), Task::Fail(run));
+        assert!(Task::of_event(json!({"detail": {"input": "x"}})).is_err());
     }
 }
