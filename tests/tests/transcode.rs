@@ -203,6 +203,7 @@ async fn check(name: &str, args: &str, parts: usize) {
         let (worst, mean) = likeness(&whole, &path);
         assert!(worst > 28.0 && mean > 34.0, "{name} {}: {worst} dB at worst, {mean} dB", rung.name);
     }
+    valid(&rendered, name);
     let sound = packets(&path, "a:0");
     assert_eq!(rendered.plan.audio, !sound.pts.is_empty(), "{name}");
     if let (Some(first), Some(last)) = (sound.pts.first(), sound.pts.last()) {
@@ -219,6 +220,59 @@ async fn check(name: &str, args: &str, parts: usize) {
         let even = made.pts.windows(2).all(|pair| (pair[1] - pair[0] - 1024.0 / 48_000.0).abs() < 0.000_002);
         assert!(even, "{name}: the sound has gaps");
     }
+}
+
+/// The rules of draft-pantos-hls-rfc8216bis that players rely on, and a parser that somebody else wrote.
+fn valid(rendered: &Rendered, name: &str) {
+    let read = |file: &str| std::fs::read_to_string(rendered.folder.path().join(file)).unwrap();
+    let text = read("master.m3u8");
+    let master = hls_m3u8::MasterPlaylist::try_from(text.as_str()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(master.variant_streams.len(), 2 * rendered.plan.rungs.len(), "{name}: {text}");
+    let mut shapes = Vec::new();
+    for rung in &rendered.plan.rungs {
+        let text = read(&format!("{}/index.m3u8", rung.name));
+        let media =
+            hls_m3u8::MediaPlaylist::try_from(text.as_str()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(media.has_end_list && media.has_independent_segments, "{name}");
+        let mut peak = 0.0;
+        for (_, segment) in &media.segments {
+            let seconds = segment.duration.duration();
+            // 4.4.3.1: rounded to the nearest second it is no longer than the target.
+            assert!(seconds.as_secs_f64().round() <= media.target_duration.as_secs_f64(), "{name}: {text}");
+            assert!(seconds > Duration::ZERO, "{name}: {text}");
+            let uri = segment.uri().as_ref();
+            let bytes = rendered.folder.path().join(&rung.name).join(uri).metadata().unwrap().len();
+            #[expect(clippy::cast_precision_loss, reason = "bytes of a segment")]
+            let rate = bytes as f64 * 8.0 / seconds.as_secs_f64();
+            peak = f64::max(peak, rate);
+        }
+        // 4.4.6.2: BANDWIDTH is no less than the peak.
+        let line = master_line(&read("master.m3u8"), &format!("{}/index.m3u8", rung.name));
+        let bandwidth: f64 = attribute(&line, ":BANDWIDTH").parse().unwrap();
+        assert!(bandwidth * 1.001 >= peak, "{name}: {bandwidth} of {peak}");
+        assert_eq!(attribute(&line, "RESOLUTION"), format!("{}x{}", rung.width, rung.height));
+        let shape: Vec<Duration> = media.segments.iter().map(|(_, s)| s.duration.duration()).collect();
+        shapes.push(shape);
+        let frames = read(&format!("{}/iframes.m3u8", rung.name));
+        assert_eq!(frames.matches("#EXT-X-BYTERANGE:").count(), media.segments.iter().count(), "{name}");
+        assert!(frames.contains("#EXT-X-I-FRAMES-ONLY\n"), "{name}");
+    }
+    // All sizes are cut at the same places, so that a player can change between them.
+    assert!(shapes.windows(2).all(|pair| pair[0] == pair[1]), "{name}: {shapes:?}");
+    if rendered.plan.audio {
+        let text = read("audio/index.m3u8");
+        hls_m3u8::MediaPlaylist::try_from(text.as_str()).unwrap_or_else(|e| panic!("{name}: {e}"));
+    }
+}
+
+fn master_line(master: &str, uri: &str) -> String {
+    let lines: Vec<&str> = master.lines().collect();
+    lines.windows(2).find(|pair| pair[1] == uri).map(|pair| pair[0].to_owned()).unwrap()
+}
+
+fn attribute(line: &str, name: &str) -> String {
+    let rest = line.split(&format!("{name}=")).nth(1).unwrap();
+    rest.split(',').next().unwrap().to_owned()
 }
 
 const H264: &str = "-c:v libx264 -preset veryfast -g 48 -bf 3 -pix_fmt yuv420p -c:a aac";
@@ -259,5 +313,8 @@ sources! {
         "{} {SOUND} {H264} -movflags +frag_keyframe+empty_moov+global_sidx+default_base_moof", picture("25"));
     fragmented: "fragmented.mp4", 5, format!(
         "{} {SOUND} {H264} -movflags +frag_keyframe+empty_moov+default_base_moof", picture("25"));
+    // As a phone films: stored lying, shown upright.
+    rotated: "rotated.mov", 4, format!(
+        "{} {SOUND} {H264} -metadata:s:v:0 rotate=90", picture("30").replace("320x180", "640x360"));
     no_index: "stream.ts", 1, format!("{} {SOUND} {H264} -bsf:v h264_mp4toannexb", picture("25"));
 }

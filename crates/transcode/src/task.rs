@@ -310,7 +310,8 @@ mod tests {
         assert_eq!(with("encode", json!({"index": 3})), Task::Encode { run: run.clone(), index: 3 });
         assert_eq!(with("package", json!({})), Task::Package(run.clone()));
         assert_eq!(with("fail", json!({"cause": "x"})), Task::Fail(run.clone()));
-        let event = json!({"source": "aws.states", "detail": {"status": "ABORTED", "input": text.to_string()}});
+        let event =
+            json!({"source": "aws.states", "detail": {"status": "ABORTED", "input": text.to_string()}});
         assert_eq!(Task::of_event(event).unwrap_or_else(|e| panic!("{e}")), Task::Fail(run));
         assert!(Task::of_event(json!({"detail": {"input": "x"}})).is_err());
     }
