@@ -1,25 +1,29 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template fuzz bench build emulator deploy logs dlq replay destroy
+.PHONY: help run test check lint tools ffmpeg template openapi clients large fuzz browser bench bench-functions build emulator
+.PHONY: limits deploy logs dlq replay destroy
 
 CARGO := cargo
 # Of samconfig.toml: dev or prod.
 ENV ?= dev
 
 help: ## List these commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 run: tools ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" for its options)
 	@echo "Building the backend; the first time takes some minutes."
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh now)" && export FFMPEG_PATH && \
 	  $(CARGO) run --locked -- $(ARGS)
 
-test: tools lint template ## Everything that CI runs: lints, unit tests, journeys, fuzzing, the template, the emulator
+test: tools lint template ## Everything that CI runs: lints, unit tests, journeys, fuzzing, the browser, the template, the emulator
 	@./scripts/tools.sh ffmpeg
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) test --locked --workspace
+	$(MAKE) openapi
+	$(MAKE) clients
 	$(MAKE) fuzz
-	$(MAKE) emulator
+	$(MAKE) browser
+	$(MAKE) emulator limits
 
 check: ## The fast inner loop: lints and the unit tests
 	$(CARGO) fmt --all --check
@@ -30,6 +34,7 @@ check: ## The fast inner loop: lints and the unit tests
 lint: tools
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
+	$(CARGO) fmt --manifest-path bench/functions/rust/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory -C layers/ffmpeg check
 
@@ -43,13 +48,35 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 template: ## Check template.yaml as a deployment would, and that the checks notice what they should
 	./tests/template/gate.sh
 
+# Builds what `make run` starts, and says which ffmpeg it takes.
+LOCAL = $(CARGO) build --locked && FFMPEG_PATH="$$(./scripts/ffmpeg.sh now)" && export FFMPEG_PATH &&
+
+openapi: tools ## Hold openapi.yaml against the backend with thousands of requests (schemathesis)
+	@./scripts/tools.sh ffmpeg
+	@$(LOCAL) "$$(./scripts/venv.sh tests/openapi/requirements.txt)"/python tests/openapi/run.py $${CARGO_TARGET_DIR:-target}/debug/upreel
+
+clients: tools ## Upload with curl, Python, boto3 and the AWS CLI
+	@./scripts/tools.sh curl
+	@./scripts/tools.sh ffmpeg
+	@$(LOCAL) "$$(./scripts/venv.sh tests/clients/requirements.txt)"/python tests/clients/run.py $${CARGO_TARGET_DIR:-target}/debug/upreel
+
+large: tools ## Upload a video of 6 GB in parts, and watch the memory (needs 7 GB of disk)
+	@./scripts/tools.sh ffmpeg
+	@$(LOCAL) "$$(./scripts/venv.sh tests/clients/requirements.txt)"/python tests/clients/large.py $${CARGO_TARGET_DIR:-target}/debug/upreel
+
 fuzz: ## Fuzz what reads untrusted bytes, the same way each time (ARGS="mp4 600" for one of them, and for longer)
 	@./scripts/fuzz.sh $(ARGS)
+
+browser: tools ## Test Uppy and the pages in a real Chromium against the real backend (ARGS="uppy" for files of that name)
+	@./scripts/browser.sh $(ARGS)
 
 bench: tools ## Compare the thumbnails with the usual ways, on videos of up to 5 GB (ARGS="--help")
 	@./scripts/tools.sh ffmpeg
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) run --locked --profile bench-run --package upreel-bench -- $(ARGS)
+
+bench-functions: tools ## Compare the functions with the usual ones in Node.js, Python and Rust (ARGS="--help")
+	@./bench/functions/run.sh $(ARGS)
 
 build: tools ## Build the functions and the FFmpeg layer as they are deployed (ENV=dev or prod, as all below)
 	./scripts/sam.sh build --config-env $(ENV)
@@ -58,6 +85,9 @@ build: tools ## Build the functions and the FFmpeg layer as they are deployed (E
 emulator: build ## Deploy the template with the real binaries into an emulator, and walk through it
 	"$$(./scripts/venv.sh tests/emulator/requirements.txt)"/python tests/emulator/journey.py \
 	  .aws-sam/build .aws-sam/build/FfmpegLayer/bin/ffmpeg
+
+limits: build ## Hold the built functions to their limits: size, instructions, page faults, calls to AWS (Linux)
+	@./scripts/limits.sh .aws-sam/build
 
 deploy: build ## Build, and deploy to the AWS account of the profile
 	./scripts/sam.sh deploy --config-env $(ENV)

@@ -28,7 +28,8 @@ class Stack:
     def __init__(self, env):
         config = tomllib.loads((ROOT / "samconfig.toml").read_text())
         self.name = config[env]["deploy"]["parameters"]["stack_name"]
-        self.session = boto3.session.Session()
+        # The AWS CLI reads AWS_REGION, boto3 does not.
+        self.session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
         if not self.session.region_name:
             sys.exit("Which region? Set AWS_REGION, or AWS_PROFILE to a profile that names one.")
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the machine lacks: tools.sh cc | ffmpeg | python. Says what it does; does nothing if it is there.
+# Installs what the machine lacks: tools.sh cc | chromium | curl | ffmpeg | node | python | valgrind. Says what it does;
+# does nothing if it is there.
 set -euo pipefail
 
 as_root() {
@@ -30,14 +31,32 @@ case ${1:-} in
   cc) # ring and SQLite are compiled from C
     command -v cc >/dev/null || install build-essential gcc
     ;;
+  curl)
+    command -v curl >/dev/null || install curl curl
+    ;;
   ffmpeg) # one with every encoder: it makes the videos of the tests; ffmpeg.sh tells which one Upreel uses
     command -v ffmpeg >/dev/null || install ffmpeg ffmpeg
     ;;
   python) # with venv, which Debian packs apart
     python3 -c 'import venv, ensurepip' 2>/dev/null || install python3-venv python
     ;;
+  node) # with npm, which Debian packs apart
+    command -v node >/dev/null || install nodejs node
+    command -v npm >/dev/null || install npm node
+    node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || {
+      echo "Node 20 or newer is needed, and $(command -v node) is $(node --version): see https://nodejs.org." >&2
+      exit 1
+    }
+    ;;
+  chromium) # or the Chrome that somebody has
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ||
+      [ -d "/Applications/Google Chrome.app" ] || [ -d /Applications/Chromium.app ] || install chromium google-chrome
+    ;;
+  valgrind) # Linux only
+    command -v valgrind >/dev/null || install valgrind valgrind
+    ;;
   *)
-    echo "usage: tools.sh cc|ffmpeg|python" >&2
+    echo "usage: tools.sh cc|chromium|curl|ffmpeg|node|python|valgrind" >&2
     exit 2
     ;;
 esac

@@ -6,6 +6,7 @@
 mod drive;
 mod files;
 mod link;
+mod machine;
 mod report;
 mod s3;
 mod worker;

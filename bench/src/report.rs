@@ -1,15 +1,14 @@
 //! The tables.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::SystemTime;
 
 use crate::Failed;
 use crate::drive::Run;
 use crate::files::Video;
 use crate::link::{BYTES_PER_SECOND, LATENCY};
+use crate::machine::{self, said};
 use crate::worker::Method;
 
 /// What one method took on one video.
@@ -80,25 +79,12 @@ pub(crate) fn write(rows: &[Row], ffmpeg: &Path) -> Result<String, Failed> {
 
 /// What was measured, where, and how.
 fn surroundings(out: &mut String, ffmpeg: &Path) -> Result<(), Failed> {
-    let date = humantime::format_rfc3339_seconds(SystemTime::now());
-    let cores = std::thread::available_parallelism()?;
-    let processor = fs::read_to_string("/proc/cpuinfo")?;
-    let processor = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let processor = processor.map_or("unknown", |(_, name)| name.trim());
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let load = fs::read_to_string("/proc/loadavg")?;
-    let load = load.split(' ').next().unwrap_or_default();
-    let commit = said(Command::new("git").args(["rev-parse", "--short", "HEAD"]));
-    let unchanged =
-        Command::new("git").args(["diff", "--quiet", "HEAD", "--", ":/", ":!/bench/results.md"]).status();
-    let changed = if unchanged.is_ok_and(|status| status.success()) { "" } else { ", with changes" };
-    let rustc = said(Command::new("rustc").arg("--version"));
+    let here = machine::here("make bench", "bench/results.md")?;
     let (ours, theirs) =
         (said(Command::new(ffmpeg).arg("-version")), said(Command::new("ffmpeg").arg("-version")));
     writeln!(
         out,
-        "{date}, commit {commit}{changed}, by `make bench`. {cores} cores of {processor}, Linux {kernel}, load {load}; \
-         {rustc}; Upreel's {ours}; {theirs} for the usual ways.
+        "{here}; Upreel's {ours}; {theirs} for the usual ways.
 
 S3 is local. Each request waits {} ms for the first byte, all answers share a link of {} MB/s; requests and bytes
 are counted there. Each run is a process of its own, measured from the event to the picture, with a connection yet to
@@ -111,17 +97,8 @@ A storyboard is measured after the poster, as it is made in the same invocation;
 - Upreel: `poster::make` and `storyboard::make`, reading through the AWS SDK as the thumbnail function does",
         LATENCY.as_millis(),
         BYTES_PER_SECOND / 1_000_000,
-        kernel = kernel.trim(),
     )?;
     Ok(())
-}
-
-/// The first line that a program prints, without the names of its authors.
-fn said(command: &mut Command) -> String {
-    let output = command.output().map(|output| output.stdout).unwrap_or_default();
-    let text = String::from_utf8_lossy(&output);
-    let line = text.lines().next().unwrap_or("unknown");
-    line.split(" Copyright").next().unwrap_or_default().trim().to_owned()
 }
 
 fn table(out: &mut String, rows: &[Row]) -> Result<(), Failed> {

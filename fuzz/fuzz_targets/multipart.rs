@@ -1,17 +1,13 @@
 //! The form of `POST /upload`: a line with the content type, then the body.
 #![no_main]
 
-use std::io;
-use std::task::Poll;
-
-use axum::body::Body;
 use bytes::Bytes;
-use futures_executor::block_on;
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use http::{HeaderMap, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
 use upreel_fuzz as _;
 use upreel_upload::form;
+use upreel_upload::multipart::{Malformed, Multipart, Part};
 
 /// Inputs are shorter than this and what a form may have beside the file.
 const LIMIT: u64 = 1000;
@@ -20,34 +16,56 @@ fuzz_target!(|input: &[u8]| {
     let end = input.iter().position(|b| *b == b'\n').unwrap_or(input.len());
     let (content_type, body) = input.split_at(end);
     let Ok(content_type) = HeaderValue::from_bytes(content_type) else { return };
-    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type)]);
+    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, content_type.clone())]);
     let body = Bytes::copy_from_slice(body.get(1..).unwrap_or_default());
-    let whole = block_on(form::read(&headers, Body::from(body.clone()), LIMIT));
 
-    // A body in pieces means the same as one in one piece.
-    let pieces = block_on(form::read(&headers, in_pieces(body.clone()), LIMIT));
-    let (whole, pieces) = match (whole, pieces) {
-        (Ok(whole), Ok(pieces)) => (whole, pieces),
-        (whole, pieces) => {
-            return assert_eq!(whole.err().map(|p| p.code()), pieces.err().map(|p| p.code()));
-        }
-    };
-    assert_eq!((&whole.name, &whole.bytes), (&pieces.name, &pieces.bytes));
-    assert!((1..=LIMIT).contains(&(whole.bytes.len() as u64)));
-    assert!(body.windows(whole.bytes.len()).any(|part| part == whole.bytes), "not a part of the body");
+    let parts = Multipart::new(content_type.as_bytes(), body.clone())
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let file = form::read(&headers, body.clone(), LIMIT);
+    match &parts {
+        Err(_) => assert!(file.is_err()),
+        Ok(parts) => in_order(parts, &body),
+    }
+    if let Ok(file) = file {
+        assert!((1..=LIMIT).contains(&(file.bytes.len() as u64)));
+        assert!(body.windows(file.bytes.len()).any(|part| part == file.bytes), "not a part of the body");
+    }
+    like_multer(&content_type, &body, parts);
 });
 
-/// A body that comes in pieces, between which there is nothing to be read.
-fn in_pieces(mut body: Bytes) -> Body {
-    let size = 1 + body.len() % 61;
-    let mut ready = true;
-    Body::from_stream(stream::poll_fn(move |context| {
-        ready = !ready;
-        if !ready {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let piece = body.split_to(size.min(body.len()));
-        Poll::Ready((!piece.is_empty()).then_some(Ok::<_, io::Error>(piece)))
-    }))
+/// The values are slices of the body, one behind the other.
+fn in_order(parts: &[Part], body: &Bytes) {
+    let mut from = body.as_ptr();
+    for value in parts.iter().map(|part| &part.value).filter(|value| !value.is_empty()) {
+        let slice = value.as_ptr_range();
+        assert!(from <= slice.start && slice.end <= body.as_ptr_range().end, "not behind the one before");
+        from = slice.end;
+    }
+}
+
+/// Where multer reads to the end and nothing in the body can be doubted, it has read the same.
+fn like_multer(content_type: &HeaderValue, body: &Bytes, ours: Result<Vec<Part>, Malformed>) {
+    let Ok(ours) = ours else { return };
+    let Ok(text) = content_type.to_str() else { return };
+    let Some(boundary) = text.strip_prefix("multipart/form-data; boundary=") else { return };
+    let delimiters = memchr::memmem::find_iter(body, format!("--{boundary}").as_bytes()).count();
+    // It does not know parts without headers, and takes the delimiter behind an empty line for the value.
+    let is_plain = |part: &Part| part.name.is_some() && !part.value.is_empty();
+    if delimiters != ours.len() + 1
+        || !ours.iter().all(is_plain)
+        || !boundary.bytes().all(|b| b.is_ascii_alphanumeric())
+    {
+        return;
+    }
+    let stream = stream::iter([Ok::<_, std::convert::Infallible>(body.clone())]);
+    let mut form = multer::Multipart::new(stream, boundary);
+    let mut theirs = Vec::new();
+    // The whole body is there, so it never waits.
+    while let Some(Ok(field)) = form.next_field().now_or_never() {
+        let Some(field) = field else {
+            return assert_eq!(ours.into_iter().map(|part| part.value).collect::<Vec<_>>(), theirs);
+        };
+        let Some(Ok(value)) = field.bytes().now_or_never() else { return };
+        theirs.push(value);
+    }
 }

@@ -64,6 +64,12 @@ ROUTES = {
     ("get", "/videos/{videoId}"): "VideosFunction",
     ("delete", "/videos/{videoId}"): "VideosFunction",
 }
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+# What pages send: of our own, and with requests that are signed for IAM callers.
+PREFLIGHT = """
+    authorization content-type idempotency-key if-none-match
+    x-amz-content-sha256 x-amz-date x-amz-security-token x-amz-user-agent
+""".split()
 API_FUNCTIONS = sorted(set(ROUTES.values()))
 FUNCTIONS = [*API_FUNCTIONS, "ThumbnailFunction"]
 # Made only if somebody is to be told.
@@ -92,6 +98,7 @@ GRANTS = {
         ("dynamodb:PutItem", TABLE),
     },
     "VideosFunction": {
+        ("s3:GetObject", VIDEOS),
         ("s3:DeleteObject", VIDEOS),
         ("s3:GetObject", POSTERS),
         ("s3:DeleteObject", POSTERS),
@@ -252,7 +259,7 @@ class Checks:
             needed = {method.upper() for method, p in ROUTES if p == path}
             self.true(f"{name} does not allow its methods", needed <= set(methods))
             allowed = headers["method.response.header.Access-Control-Allow-Headers"].strip("'").lower().split(",")
-            for header in ("authorization", "content-type", "idempotency-key", "if-none-match"):
+            for header in PREFLIGHT:
                 self.true(f"{name} does not allow {header}", header in allowed)
             self.equal(f"{name}: Vary", headers["method.response.header.Vary"], "'Origin'")
             fallback = headers["method.response." + ALLOW_ORIGIN].strip("'")
@@ -305,6 +312,8 @@ class Checks:
             headers = response["responseParameters"]
             self.equal(f"{name}: origin", headers.get("gatewayresponse." + ALLOW_ORIGIN), origin)
             self.equal(f"{name}: Vary", headers.get("gatewayresponse.header.Vary"), "'Origin'")
+            exposed = headers.get("gatewayresponse.header.Access-Control-Expose-Headers")
+            self.equal(f"{name}: headers that pages see", exposed, "'ETag,Location,Retry-After'")
             kind = headers.get("gatewayresponse.header.Content-Type")
             self.equal(f"{name}: type", kind, "'application/problem+json'")
             text = response["responseTemplates"]["application/json"]
@@ -314,6 +323,8 @@ class Checks:
             if "statusCode" in response:
                 self.equal(f"{name}: status", problem["status"], response["statusCode"])
         self.true("5xx tell internals", "$" not in json.dumps(responses["DEFAULT_5XX"]["responseTemplates"]))
+        after = responses["THROTTLED"]["responseParameters"].get("gatewayresponse.header.Retry-After")
+        self.equal("THROTTLED: when to ask again", after, "'1'")
         large = responses["REQUEST_TOO_LARGE"]
         self.equal("REQUEST_TOO_LARGE", large["statusCode"], 413)
         self.true("413 does not name /presign", "/presign" in large["responseTemplates"]["application/json"])
@@ -352,7 +363,8 @@ class Checks:
             "MAX_UPLOAD_BYTES": self.given["MaxUploadBytes"],
             "LOG_LEVEL": self.given["LogLevel"],
             "TRANSFER_ACCELERATION": self.given["TransferAcceleration"],
-            "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH": "true",
+            "MALLOC_TRIM_THRESHOLD_": "67108864",
+            "MALLOC_MMAP_THRESHOLD_": "33554432",
         }
         for name, f in functions.items():
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
@@ -743,9 +755,17 @@ def bare_suppressions(path):
                 yield f"line {number}: suppressed without a reason"
 
 
+def of_document(path="openapi.yaml"):
+    """Where the routes and the document that describes them differ."""
+    described = {(method, route) for route, item in load(path)["paths"].items() for method in item if method in METHODS}
+    for method, route in sorted(described ^ ROUTES.keys()):
+        yield f"{method} {route} is missing here or in the template"
+
+
 if __name__ == "__main__":
     path = sys.argv[1]
-    found = [*(("source", wrong) for wrong in bare_suppressions(path)), *findings(load(path))]
+    found = [*(("source", wrong) for wrong in bare_suppressions(path)), *(("openapi.yaml", wrong) for wrong in of_document())]
+    found += findings(load(path))
     for case, wrong in found:
         print(f"{case}: {wrong}")
     print(f"{len(CASES)} combinations of parameters, {len(found)} findings")

@@ -117,6 +117,25 @@ def drop_CORS_from_an_error(t):
 
 
 @mutation
+def hide_headers_of_an_error(t):
+    response = body(t)["x-amazon-apigateway-gateway-responses"]["DEFAULT_5XX"]
+    del response["responseParameters"]["gatewayresponse.header.Access-Control-Expose-Headers"]
+
+
+@mutation
+def throttle_without_an_end(t):
+    response = body(t)["x-amazon-apigateway-gateway-responses"]["THROTTLED"]
+    del response["responseParameters"]["gatewayresponse.header.Retry-After"]
+
+
+@mutation
+def let_no_page_sign_for_IAM(t):
+    headers = integration(t, "/presign", "options")["responses"]["default"]["responseParameters"]
+    name = "method.response.header.Access-Control-Allow-Headers"
+    headers[name] = headers[name].replace("x-amz-content-sha256,", "")
+
+
+@mutation
 def break_the_JSON_of_an_error(t):
     templates = body(t)["x-amazon-apigateway-gateway-responses"]["REQUEST_TOO_LARGE"]["responseTemplates"]
     templates["application/json"] = templates["application/json"].replace('"status":413', '"status":"413')
@@ -197,8 +216,8 @@ def drop_an_environment_variable(t):
 
 
 @mutation
-def keep_the_stage_in_the_path(t):
-    t["Globals"]["Function"]["Environment"]["Variables"]["AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"] = "false"
+def give_memory_back_after_each_request(t):
+    t["Globals"]["Function"]["Environment"]["Variables"]["MALLOC_TRIM_THRESHOLD_"] = "131072"
 
 
 @mutation

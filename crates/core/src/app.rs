@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
+use lambda_runtime::Error;
 
-use crate::config::{Config, Unset};
+use crate::clients::Roots;
+use crate::config::Config;
 use crate::objects::Objects;
 use crate::videos::Videos;
-use crate::{clients, telemetry};
+use crate::{Fault, clients, telemetry};
 
 /// The stores and the settings. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,11 +26,12 @@ impl App {
     /// For a function on Lambda: reads the environment and starts the log.
     ///
     /// # Errors
-    /// When a setting is missing or malformed.
-    pub async fn from_env() -> Result<Self, Unset> {
+    /// When a setting is missing or malformed, or the roots to trust cannot be read.
+    pub async fn from_env() -> Result<Self, Error> {
         let config = Config::from_env()?;
         telemetry::init(&config.log_level);
-        let sdk = clients::from_env().await;
+        let roots = Roots::new(config.ca_bundle.as_deref());
+        let sdk = clients::from_env(&roots.map_err(|e| Fault::new("read the roots to trust", &e))?).await;
         Ok(Self::new(&sdk, &sdk, config))
     }
 

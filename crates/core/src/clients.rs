@@ -1,16 +1,30 @@
 //! The AWS SDK, set up once for all clients of a process.
 
+mod trust;
+
 use std::time::Duration;
 
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+
+pub use trust::Roots;
+
+/// Within a region a connection takes milliseconds; the kernel repeats a lost first packet after a second.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Until an answer begins: S3 may think about an object of many parts.
+const ANSWER: Duration = Duration::from_secs(20);
+/// With all attempts: API Gateway gives up after 29 seconds, and its own answer would say nothing.
+const OPERATION: Duration = Duration::from_secs(25);
+/// Twice again: throttling, a 503, a connection that was closed while the sandbox was frozen.
+const ATTEMPTS: u32 = 3;
+/// Drawn between nothing and this, then twice this. The SDK's one second is long for somebody who waits.
+const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// Settings for Lambda: region and credentials are in the environment, so no other source is asked.
-pub async fn from_env() -> SdkConfig {
-    defaults()
+pub async fn from_env(roots: &Roots) -> SdkConfig {
+    defaults(roots)
         .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
         .load()
@@ -19,16 +33,15 @@ pub async fn from_env() -> SdkConfig {
 
 /// What every configuration shares: one connector, and limits on how long a call may take.
 #[must_use]
-pub fn defaults() -> aws_config::ConfigLoader {
-    let https =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+pub fn defaults(roots: &Roots) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
-        .http_client(https)
-        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .http_client(trust::client(roots))
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACK_OFF))
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(3))
-                .read_timeout(Duration::from_secs(20))
+                .connect_timeout(CONNECT)
+                .read_timeout(ANSWER)
+                .operation_timeout(OPERATION)
                 .build(),
         )
 }

@@ -29,8 +29,10 @@ pub struct Config {
     pub transfer_acceleration: bool,
     /// `FFMPEG_PATH`: the ffmpeg program; the layer's by default.
     pub ffmpeg: PathBuf,
-    /// `LOG_LEVEL`, in the syntax of `tracing`'s `EnvFilter`.
+    /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`.
     pub log_level: String,
+    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`: a file of the only roots that AWS's endpoints may have.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 /// A setting that is missing or cannot be understood.
@@ -52,6 +54,8 @@ pub struct Webhook {
     pub queue_url: String,
     /// `LOG_LEVEL`, as above.
     pub log_level: String,
+    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`, as above.
+    pub ca_bundle: Option<PathBuf>,
 }
 
 impl Webhook {
@@ -60,12 +64,17 @@ impl Webhook {
     /// # Errors
     /// When one is missing.
     pub fn from_env() -> Result<Self, Unset> {
-        let need = |name| variable(name).ok_or(Unset { name, complaint: "is not set" });
+        Self::from(variable)
+    }
+
+    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, Unset> {
+        let need = |name| get(name).ok_or(Unset { name, complaint: "is not set" });
         Ok(Self {
             url: need("WEBHOOK_URL")?,
             secret: need("WEBHOOK_SECRET")?,
             queue_url: need("WEBHOOK_QUEUE_URL")?,
-            log_level: log_level(variable),
+            ca_bundle: ca_bundle(&get),
+            log_level: log_level(get),
         })
     }
 }
@@ -73,6 +82,10 @@ impl Webhook {
 /// An empty one is none.
 fn variable(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn ca_bundle(get: impl Fn(&'static str) -> Option<String>) -> Option<PathBuf> {
+    get("AWS_CA_BUNDLE").or_else(|| get("SSL_CERT_FILE")).map(PathBuf::from)
 }
 
 fn log_level(get: impl Fn(&'static str) -> Option<String>) -> String {
@@ -120,6 +133,7 @@ impl Config {
                 }
             },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
+            ca_bundle: ca_bundle(&get),
             log_level: log_level(get),
         })
     }
@@ -151,6 +165,14 @@ mod tests {
     }
 
     #[test]
+    fn aws_s_own_bundle_comes_before_openssl_s() {
+        let bundle = |extra: &[(&str, &str)]| config(extra).unwrap_or_else(|e| panic!("{e}")).ca_bundle;
+        assert_eq!(bundle(&[]), None);
+        assert_eq!(bundle(&[("SSL_CERT_FILE", "/b")]), Some("/b".into()));
+        assert_eq!(bundle(&[("SSL_CERT_FILE", "/b"), ("AWS_CA_BUNDLE", "/a")]), Some("/a".into()));
+    }
+
+    #[test]
     fn a_bad_setting_is_named() {
         for bad in ["0", "-1", "1e9", "5497558138881", "x"] {
             let error = config(&[("MAX_UPLOAD_BYTES", bad)]).err().map(|e| e.to_string());
@@ -159,5 +181,9 @@ mod tests {
         assert!(config(&[("TRANSFER_ACCELERATION", "yes")]).is_err());
         let error = Config::from(|_| None).err().map(|e| e.to_string());
         assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
+        let unsigned =
+            Webhook::from(|name| (name != "WEBHOOK_SECRET").then(|| "https://a.example".to_owned()));
+        let error = unsigned.err().map(|e| e.to_string());
+        assert_eq!(error.as_deref(), Some("the environment variable WEBHOOK_SECRET is not set"));
     }
 }

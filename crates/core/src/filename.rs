@@ -1,5 +1,7 @@
 //! A user's name for a file: kept as metadata, never part of a key or a command.
 
+use std::fmt::Write;
+
 use unicode_normalization::UnicodeNormalization;
 
 /// As long as a name may be on the usual file systems.
@@ -28,6 +30,21 @@ fn shorten(name: &str) -> String {
         end -= 1;
     }
     format!("{}{extension}", &name[..end])
+}
+
+/// The `Content-Disposition` (RFC 6266) that gives a browser this name: `inline` to show, `attachment` to save.
+#[must_use]
+pub fn disposition(kind: &str, name: &str) -> String {
+    let mut text = format!("{kind}; filename*=UTF-8''");
+    for byte in name.bytes() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => text.push(byte.into()),
+            _ => {
+                let _ = write!(text, "%{byte:02X}");
+            }
+        }
+    }
+    text
 }
 
 /// Characters that reorder or hide text: bidirectional controls, zero-width spaces, the byte order
@@ -63,6 +80,13 @@ mod tests {
         for (name, safe) in cases {
             assert_eq!(sanitize(name), safe);
         }
+    }
+
+    #[test]
+    fn a_name_is_encoded_in_a_header() {
+        assert_eq!(disposition("inline", "clip.mp4"), "inline; filename*=UTF-8''clip.mp4");
+        let hostile = disposition("attachment", "é \"; x='1'%.mp4");
+        assert_eq!(hostile, "attachment; filename*=UTF-8''%C3%A9%20%22%3B%20x%3D%271%27%25.mp4");
     }
 
     #[test]

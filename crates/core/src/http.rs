@@ -10,11 +10,11 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderName, Method, header};
-use lambda_http::request::RequestContext;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::Config;
+use crate::gateway::RequestContext;
 use crate::problem::{Code, Problem};
 
 /// Makes a function's routes complete. Applied once, by `main` or by the local gateway.
@@ -44,13 +44,17 @@ pub fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origin)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        // Uppy sends the first two.
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
+            // What signs a page's request for IAM callers, with Amplify or the SDK.
+            HeaderName::from_static("x-amz-content-sha256"),
             HeaderName::from_static("x-amz-date"),
             HeaderName::from_static("x-amz-security-token"),
+            HeaderName::from_static("x-amz-user-agent"),
             HeaderName::from_static("x-user"),
         ])
         .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER])
@@ -81,15 +85,11 @@ impl<S: Sync> FromRequestParts<S> for Base {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let host = parts.uri.authority().map(ToString::to_string).unwrap_or_default();
-        let scheme = parts.uri.scheme_str().unwrap_or("https");
-        // A stage, or the base path of a custom domain.
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let host = header("host").unwrap_or_default();
+        let scheme = header("x-forwarded-proto").unwrap_or("https");
         let context = parts.extensions.get::<RequestContext>();
-        let path = match context {
-            Some(RequestContext::ApiGatewayV1(context)) => context.path.as_deref().unwrap_or_default(),
-            _ => "",
-        };
-        let prefix = path.strip_suffix(parts.uri.path()).unwrap_or_default();
+        let prefix = context.map_or("", |context| context.prefix(parts.uri.path()));
         Ok(Self(format!("{scheme}://{host}{prefix}")))
     }
 }

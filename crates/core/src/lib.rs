@@ -1,7 +1,8 @@
 //! What every function shares: keys, the video record and its status machine, the stores, the
 //! caller, problems, configuration and telemetry.
 //!
-//! The AWS SDK appears here and nowhere else, and `std::env` is read only in [`Config::from_env`].
+//! The AWS SDK appears here and nowhere else, but for the webhook function's own queue, and `std::env` is
+//! read only in [`config`].
 
 mod app;
 pub mod caller;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod container;
 pub mod executions;
 pub mod filename;
+pub mod gateway;
 pub mod http;
 pub mod id;
 pub mod key;

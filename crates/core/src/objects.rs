@@ -40,6 +40,9 @@ pub struct Objects {
     upload_signer: Client,
     credentials: Option<SharedCredentialsProvider>,
     region: String,
+    /// TLS protects what is sent, so its SHA-256 need not be in the signature as well: that is most of what an
+    /// upload costs. An endpoint of its own may have no TLS.
+    is_https: bool,
     uploads: String,
     thumbnails: String,
     processed: String,
@@ -113,6 +116,7 @@ impl Objects {
             upload_signer: Client::from_conf(upload_signer.build()),
             credentials: sdk.credentials_provider(),
             region: sdk.region().map(ToString::to_string).unwrap_or_default(),
+            is_https: sdk.endpoint_url().is_none_or(|endpoint| endpoint.starts_with("https://")),
             uploads: config.uploads_bucket.clone(),
             thumbnails: config.thumbnails_bucket.clone(),
             processed: config.processed_bucket.clone().unwrap_or_default(),
@@ -152,6 +156,8 @@ impl Objects {
             Replace::Nothing => put.if_none_match("*"),
             Replace::Exactly(etag) => put.if_match(etag),
         };
+        let put = put.customize();
+        let put = if self.is_https { put.disable_payload_signing() } else { put };
         match put.send().await {
             Ok(_) => Ok(Written::Done),
             // 409: another conditional write of the same key is under way; 404: what was to be
@@ -247,7 +253,7 @@ impl Objects {
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_get(&self, key: &Key) -> Result<String, Fault> {
-        self.sign_get_for(key, DOWNLOAD_URL_LIFE).await
+        self.sign_get_for(key, DOWNLOAD_URL_LIFE, None).await
     }
 
     /// The same for a segment of a rendition: as long as a film, or as the credentials live.
@@ -255,15 +261,37 @@ impl Objects {
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_rendition(&self, key: &Key) -> Result<String, Fault> {
-        self.sign_get_for(key, self.life(RENDITION_URL_LIFE).await?).await
+        self.sign_get_for(key, self.life(RENDITION_URL_LIFE).await?, None).await
     }
 
-    async fn sign_get_for(&self, key: &Key, life: Duration) -> Result<String, Fault> {
+    /// As [`Objects::sign_get`], with the type and the disposition that S3 is to answer with: an object keeps the
+    /// type that was declared, and knows no file name.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn sign_get_as(
+        &self,
+        key: &Key,
+        content_type: &str,
+        disposition: &str,
+    ) -> Result<String, Fault> {
+        self.sign_get_for(key, DOWNLOAD_URL_LIFE, Some((content_type, disposition))).await
+    }
+
+    async fn sign_get_for(
+        &self,
+        key: &Key,
+        life: Duration,
+        answer: Option<(&str, &str)>,
+    ) -> Result<String, Fault> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let start = UNIX_EPOCH + Duration::from_secs(now - now % DOWNLOAD_URL_STEP);
         let signing = PresigningConfig::builder().start_time(start).expires_in(life).build();
         let signing = signing.map_err(|e| Fault::new("presign", &e))?;
-        let get = self.signer.get_object().bucket(self.bucket(key)).key(key.to_string());
+        let mut get = self.signer.get_object().bucket(self.bucket(key)).key(key.to_string());
+        if let Some((content_type, disposition)) = answer {
+            get = get.response_content_type(content_type).response_content_disposition(disposition);
+        }
         let signed: PresignedRequest =
             get.presigned(signing).await.map_err(|e| Fault::new("presign s3:GetObject", &e))?;
         Ok(signed.uri().to_owned())
@@ -304,6 +332,7 @@ mod tests {
             transfer_acceleration,
             ffmpeg: "ffmpeg".into(),
             log_level: String::new(),
+            ca_bundle: None,
         };
         Objects::new(&sdk, &config)
     }

@@ -1,39 +1,30 @@
+import { Player } from './player.js';
 import { Storyboard } from './storyboard.js';
+import { Upload, discard, fingerprint, get, interrupted, list, remove, watch } from './upreel.js';
 
-// Files up to this size go through the API in one request; the rest go straight to storage.
-// The API takes 4.4 MiB, multipart framing included.
-const FORM_LIMIT = 4 * 1024 * 1024;
 const PARALLEL = 3;
 const PAGE = 24;
-const POLL_FIRST = 500;
-const POLL_SLOWEST = 3000;
-// Browsers differ in the type they give some containers, or give none.
-const TYPES = {
-  avi: 'video/x-msvideo', m4v: 'video/mp4', mkv: 'video/x-matroska', mov: 'video/quicktime',
-  mp4: 'video/mp4', mpg: 'video/mpeg', ogv: 'video/ogg', ts: 'video/mp2t', webm: 'video/webm',
-};
 const CODECS = { h264: 'H.264', avc1: 'H.264', h265: 'HEVC', hvc1: 'HEVC', vorbis: 'Vorbis', opus: 'Opus' };
+const CONTAINERS = {
+  mov: 'QuickTime', mkv: 'Matroska', mpegps: 'MPEG-PS', mpegts: 'MPEG-TS', ogg: 'Ogg', webm: 'WebM',
+};
+// A file that has not come within the hour was given up elsewhere.
+const GIVEN_UP = 3600e3;
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const grid = $('#grid');
 const notice = $('#notice');
 const more = $('#more');
 const live = $('#live');
+const again = $('#again');
+const player = new Player($('#player'), { clock, format });
 const cards = new Map(); // by element
 const byId = new Map(); // by videoId
 const queue = [];
-let running = 0;
 let cursor;
 
 const path = (videoId) => `/videos/${encodeURIComponent(videoId)}`;
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const say = (text) => { live.textContent = text; };
-const settled = (video) => video?.status === 'PROCESSED' || video?.status === 'FAILED';
-
-function visible() {
-  if (!document.hidden) return Promise.resolve();
-  return new Promise((done) => document.addEventListener('visibilitychange', done, { once: true })).then(visible);
-}
 
 /* Words for people */
 
@@ -80,31 +71,15 @@ function facts(video) {
   ].filter(Boolean);
 }
 
-function reason(status, body) {
-  try {
-    const { detail } = JSON.parse(body);
-    if (detail) return detail;
-  } catch { /* storage answers in XML, a proxy in HTML: the status has to do */ }
-  return {
-    0: 'The server cannot be reached. Check that it is still running.',
-    403: 'The upload link was refused. It may have expired: try again.',
-    404: 'This video no longer exists.',
-    413: 'The file is larger than the server accepts.',
-    415: 'This is not a kind of video the server accepts.',
-    429: 'Too many requests at once. Wait a moment and try again.',
-  }[status] ?? `The server answered with error ${status}. Try again in a moment.`;
+// What cannot be played, in words.
+function format({ videoCodec, container }) {
+  const what = videoCodec && codec(videoCodec);
+  const where = container && (CONTAINERS[container] ?? container.toUpperCase());
+  return [what, where].filter(Boolean).join(' in ') || 'this kind of video';
 }
 
-async function call(url, options) {
-  let reply;
-  try {
-    reply = await fetch(url, { cache: 'no-store', ...options });
-  } catch (cause) {
-    throw cause.name === 'AbortError' ? cause : Object.assign(new Error(reason(0)), { status: 0 });
-  }
-  if (reply.ok || reply.status === 304) return reply;
-  throw Object.assign(new Error(reason(reply.status, await reply.text())), { status: reply.status });
-}
+// The server counts bytes; people do not.
+const words = (error) => error.message.replace(/\b(\d{5,}) bytes/g, (_, n) => bytes(Number(n)));
 
 /* One card: a file on its way up, then the video it became */
 
@@ -119,21 +94,29 @@ class Card {
     const img = $('img', this.el);
     img.alt = `Poster of ${this.name}`;
     this.storyboard = new Storyboard($('.scrub', this.el), this.name, clock, () => this.renew());
+    const scrub = $('.scrub', this.el);
+    scrub.addEventListener('click', () => this.play(this.storyboard.at));
+    scrub.addEventListener('keydown', ({ key }) => { if (key === 'Enter') this.play(this.storyboard.at); });
     for (const [button, act] of Object.entries({
-      '.cancel': () => { this.abort.abort(); },
+      '.play': () => this.play(),
+      '.pause': () => this.upload.pause(),
+      '.resume': () => this.upload.resume(),
+      '.cancel': () => this.cancel(),
+      '.again': () => { again.card = this; again.click(); },
+      '.discard': () => this.discard(),
       '.retry': () => enqueue(this),
-      '.dismiss': () => this.remove(),
+      '.dismiss': () => { this.upload.cancel(); this.remove(); },
       '.delete': () => this.delete(),
     })) {
       const el = $(button, this.el);
       el.addEventListener('click', act);
-      el.setAttribute('aria-label', `${el.textContent} ${this.name}`);
+      el.setAttribute('aria-label', `${el.dataset.verb ?? el.textContent} ${this.name}`);
     }
     img.addEventListener('error', () => this.renewPoster());
     img.addEventListener('load', () => { img.style.backgroundColor = ''; });
   }
 
-  get busy() { return ['waiting', 'uploading', 'finishing'].includes(this.state); }
+  get busy() { return ['waiting', 'uploading', 'paused', 'finishing'].includes(this.state); }
 
   set(state, stage, factList, trouble = '') {
     // A button about to vanish would drop the keyboard user back at the top of the page.
@@ -147,11 +130,13 @@ class Card {
     }));
     this.trouble(trouble);
     if (held && !held.checkVisibility()) $('h3', this.el).focus();
+    queueMicrotask(work);
+    title();
   }
 
-  trouble(words) {
-    $('.trouble', this.el).textContent = words;
-    $('.trouble', this.el).hidden = !words;
+  trouble(text) {
+    $('.trouble', this.el).textContent = text;
+    $('.trouble', this.el).hidden = !text;
   }
 
   adopt(videoId) {
@@ -164,15 +149,72 @@ class Card {
     $('.json', this.el).setAttribute('aria-label', `JSON of ${this.name}`);
   }
 
-  progress(loaded, total, rate) {
-    const percent = total ? Math.floor((loaded / total) * 100) : 100;
+  bar(sent, total) {
+    const percent = total ? Math.floor((sent / total) * 100) : 100;
     const bar = $('.bar', this.el);
-    const words = [`${bytes(loaded)} of ${bytes(total)}`];
-    if (rate > 0) words.push(`${bytes(rate)}/s`, left((total - loaded) / rate));
     bar.setAttribute('aria-valuenow', percent);
-    bar.setAttribute('aria-valuetext', `${percent}%, ${words.join(', ')}`);
     bar.firstElementChild.style.width = `${percent}%`;
-    this.set(loaded < total ? 'uploading' : 'finishing', loaded < total ? `${percent}%` : 'Finishing…', words);
+    this.percent = percent;
+    return `${percent}%`;
+  }
+
+  progress({ state, sent, total, speed, secondsLeft, error }) {
+    if (this.upload.videoId && !this.videoId) this.adopt(this.upload.videoId);
+    const percent = this.bar(sent, total);
+    const facts = [`${bytes(sent)} of ${bytes(total)}`];
+    if (speed) facts.push(`${bytes(speed)}/s`, left(secondsLeft));
+    $('.bar', this.el).setAttribute('aria-valuetext', `${percent}, ${facts.join(', ')}`);
+    if (state === 'sending') this.set('uploading', percent, facts);
+    else if (state === 'finishing') this.set('finishing', 'Finishing…', facts);
+    else if (state === 'paused') this.set('paused', 'Paused', [...facts, percent]);
+    else if (state === 'waiting') {
+      const offline = error.code === 'OFFLINE';
+      const trouble = offline ? '' : `${words(error)} Trying again…`;
+      this.set('uploading', percent, [...facts, offline ? 'offline' : 'trying again'], trouble);
+    }
+    if (state !== this.told && ['paused', 'waiting'].includes(state)) {
+      say(`${this.name} ${state === 'paused' ? 'is paused.' : 'waits for the connection.'}`);
+    }
+    this.told = state;
+  }
+
+  // A reload came in between; the server still has the parts.
+  interrupted(entry) {
+    this.entry = entry;
+    this.adopt(entry.videoId);
+    this.bar(entry.sent, entry.size);
+    const there = `${bytes(entry.sent)} of ${bytes(entry.size)} are there`;
+    this.set('interrupted', 'Interrupted', [there, 'choose the same file again to go on']);
+  }
+
+  // Whether the file is the one that was interrupted.
+  isOf(file) { return this.state === 'interrupted' && fingerprint(this.entry) === fingerprint(file); }
+
+  async discard() {
+    try {
+      await discard(this.entry);
+      this.remove();
+      say(`${this.name} is discarded.`);
+    } catch (error) {
+      this.trouble(`Not discarded. ${words(error)}`);
+    }
+  }
+
+  cancel() {
+    this.upload.cancel();
+    this.remove();
+    say(`${this.name} is cancelled.`);
+  }
+
+  // The original, in the player; its address is signed anew each time.
+  async play(at = 0) {
+    try {
+      const video = await this.renew();
+      const { name, storyboard } = this;
+      player.open({ video, name, facts: facts(video), at, storyboard, renew: () => this.renew() });
+    } catch (error) {
+      this.trouble(words(error));
+    }
   }
 
   show(video) {
@@ -184,23 +226,27 @@ class Card {
       time.dateTime = video.uploadTime;
       time.title = when.toLocaleString();
       const year = when.getFullYear() === new Date().getFullYear() ? {} : { year: 'numeric' };
-      time.textContent = when.toLocaleString(undefined, { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', ...year });
+      time.textContent = when.toLocaleString(undefined, {
+        month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', ...year,
+      });
     }
     // Until storage has told the API of a file this page has sent, its record still says PENDING.
     const status = video.status === 'PENDING' && this.file ? 'UPLOADED' : video.status;
     const known = facts(video);
     if (status === 'PROCESSED') this.set('done', video.thumbnailUrl ? '' : 'No poster', known);
-    else if (status === 'FAILED') this.set('failed', 'Failed', known, video.error?.message || 'This video could not be processed.');
-    else if (status === 'PENDING') this.set('pending', 'Not uploaded yet', known);
+    else if (status === 'FAILED') {
+      this.set('failed', 'Failed', known, video.error?.message || 'This video could not be processed.');
+    } else if (status === 'PENDING') this.set('pending', 'Not uploaded yet', known);
     else this.set('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', known);
     this.poster(video);
     this.storyboard.show(video);
     if (before !== video.status && (before || this.file)) {
-      const news = { UPLOADED: 'is uploaded.', PROCESSING: 'is being processed.', PROCESSED: 'is processed.', FAILED: 'failed.' };
+      const news = {
+        UPLOADED: 'is uploaded.', PROCESSING: 'is being processed.', PROCESSED: 'is processed.', FAILED: 'failed.',
+      };
       say(`${this.name} ${news[status]} ${$('.trouble', this.el).textContent}`);
     }
-    // A file that has not come within the hour was given up elsewhere.
-    if (status !== 'PENDING' || Date.now() - when < 3600e3) this.poll();
+    if (status !== 'PENDING' || Date.now() - when < GIVEN_UP) this.follow();
   }
 
   poster({ thumbnailUrl: url, thumbnailLargeUrl: large, blurHash }) {
@@ -227,33 +273,25 @@ class Card {
   }
 
   // The same video, with addresses signed anew.
-  async renew() { return (await call(path(this.videoId))).json(); }
+  renew() { return get(this.videoId); }
 
-  async poll() {
-    if (this.polling) return;
-    this.polling = true;
-    let wait = POLL_FIRST;
-    let etag;
-    while (this.el.isConnected && !settled(this.video)) {
-      await sleep(wait);
-      await visible();
-      if (!this.el.isConnected) break;
-      wait = Math.min(wait * 1.5, POLL_SLOWEST);
-      try {
-        const headers = etag ? { 'If-None-Match': etag } : {};
-        const reply = await call(path(this.videoId), { headers });
-        if (reply.status === 304) {
-          if (!$('.trouble', this.el).hidden) this.show(this.video);
-          continue;
-        }
-        etag = reply.headers.get('ETag');
-        this.show(await reply.json());
-      } catch (error) {
-        if (error.status === 404) { this.remove(); break; }
-        this.set(this.state, 'Waiting for the server…', facts(this.video), `${error.message} Still asking.`);
-      }
+  async follow() {
+    if (this.following || ['PROCESSED', 'FAILED'].includes(this.video.status)) return;
+    this.following = new AbortController();
+    try {
+      await watch(this.videoId, {
+        signal: this.following.signal,
+        onChange: (video) => this.show(video),
+        onRetry: (error) => {
+          const trouble = error.code === 'OFFLINE' ? '' : `${words(error)} Still asking.`;
+          this.set(this.state, 'Waiting for the server…', facts(this.video), trouble);
+        },
+      });
+    } catch (error) {
+      if (error.status === 404) this.remove();
+      else if (this.el.isConnected) this.trouble(words(error));
     }
-    this.polling = false;
+    this.following = undefined;
   }
 
   async delete() {
@@ -264,13 +302,11 @@ class Card {
     await new Promise((done) => dialog.addEventListener('close', done, { once: true }));
     if (dialog.returnValue !== 'delete') return;
     try {
-      await call(path(this.videoId), { method: 'DELETE' });
+      await remove(this.videoId);
     } catch (error) {
-      if (error.status !== 404) {
-        this.trouble(`Not deleted. ${error.message}`);
-        say(`${this.name} was not deleted. ${error.message}`);
-        return;
-      }
+      this.trouble(`Not deleted. ${words(error)}`);
+      say(`${this.name} was not deleted. ${words(error)}`);
+      return;
     }
     this.remove();
     say(`${this.name} is deleted.`);
@@ -279,8 +315,11 @@ class Card {
   remove() {
     const near = this.el.nextElementSibling ?? this.el.previousElementSibling;
     const held = this.el.contains(document.activeElement);
+    this.following?.abort();
     this.el.remove();
     cards.delete(this.el);
+    queueMicrotask(work);
+    title();
     if (byId.get(this.videoId) === this) byId.delete(this.videoId);
     if (held) (near ? $('h3', near) : $('#videos-title')).focus();
   }
@@ -290,95 +329,56 @@ class Card {
 
 function add(files) {
   for (const file of [...files].reverse()) {
-    const card = new Card(file.name);
-    const type = TYPES[file.name.split('.').pop().toLowerCase()] || file.type || 'application/octet-stream';
-    card.file = file.type === type ? file : new File([file], file.name, { type });
-    grid.prepend(card.el);
+    let card = [...cards.values()].find((one) => one.isOf(file));
+    if (!card) {
+      card = new Card(file.name);
+      grid.prepend(card.el);
+    }
+    card.file = file;
+    card.upload = new Upload(file, { onProgress: (progress) => card.progress(progress) });
     // Prepended last to first, so the one chosen first is both on top and first in the queue.
     enqueue(card, true);
   }
 }
 
 function enqueue(card, first = false) {
-  card.abort = new AbortController();
-  card.abort.signal.addEventListener('abort', () => {
-    say(`${card.name} is cancelled.`);
-    card.remove();
-  });
-  card.set('waiting', 'Waiting', [bytes(card.file.size)]);
   if (first) queue.unshift(card); else queue.push(card);
-  // Once the whole choice is queued, not in the middle of it.
-  queueMicrotask(work);
+  card.set('waiting', 'Waiting', [bytes(card.file.size)]);
 }
 
+// So many are sent at a time; one that is paused gives its place to the next.
 function work() {
-  while (running < PARALLEL && queue.length) {
+  const running = () => [...cards.values()].filter(({ state }) => ['uploading', 'finishing'].includes(state)).length;
+  while (queue.length && running() < PARALLEL) {
     const card = queue.shift();
-    if (card.abort.signal.aborted) continue;
-    running += 1;
-    upload(card).finally(() => { running -= 1; work(); });
+    if (card.el.isConnected) send(card);
   }
 }
 
-async function upload(card) {
-  const { file, abort: { signal } } = card;
-  let slot;
+async function send(card) {
+  const { file, upload } = card;
+  card.set('uploading', '0%', [bytes(file.size)]);
   say(`${card.name} is uploading.`);
-  card.progress(0, file.size);
   try {
-    if (file.size <= FORM_LIMIT) {
-      const form = new FormData();
-      form.append('file', file);
-      card.adopt(JSON.parse(await send(card, 'POST', '/upload', {}, form)).videoId);
-    } else {
-      const query = new URLSearchParams({ name: file.name, type: file.type, size: file.size });
-      slot = await (await call(`/presign?${query}`, { signal })).json();
-      card.adopt(slot.videoId);
-      await send(card, slot.method, slot.uploadUrl, slot.headers, file);
-    }
+    const { videoId } = await upload.start();
+    card.adopt(videoId);
     card.show({ size: file.size, status: 'UPLOADED', uploadTime: new Date().toISOString() });
   } catch (error) {
-    // The record made for an upload that never came would sit in the list for ever.
-    if (slot) {
-      byId.delete(slot.videoId);
-      call(path(slot.videoId), { method: 'DELETE' }).catch(() => {});
-    }
-    if (signal.aborted) return;
-    card.set('broken', 'Not uploaded', [bytes(file.size)], error.message);
-    say(`${card.name} was not uploaded. ${error.message}`);
+    if (upload.state === 'cancelled') return;
+    byId.delete(card.videoId);
+    card.videoId = undefined;
+    const why = words(error) + (error.code === 'TOO_LARGE' ? ` This one has ${bytes(file.size)}.` : '');
+    // What is refused would be refused again.
+    card.set(error.refused ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], why);
+    say(`${card.name} was not uploaded. ${why}`);
   }
 }
 
-// XHR, because fetch cannot tell how much of a body has been sent.
-function send(card, method, url, headers, body) {
-  return new Promise((done, fail) => {
-    const xhr = new XMLHttpRequest();
-    const size = card.file.size;
-    const samples = [];
-    xhr.open(method, url);
-    for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
-    xhr.upload.onprogress = (event) => {
-      // A form is a little larger than the file in it; people know the size of the file.
-      const loaded = Math.round(size * (event.total ? event.loaded / event.total : 0));
-      samples.push({ at: event.timeStamp, loaded });
-      // The speed of the last few seconds says more about what is left than the average does.
-      while (samples.length > 2 && event.timeStamp - samples[0].at > 4000) samples.shift();
-      const span = (event.timeStamp - samples[0].at) / 1000;
-      card.progress(loaded, size, span > 0.4 ? (loaded - samples[0].loaded) / span : 0);
-    };
-    xhr.onload = () => {
-      if (xhr.status >= 200 && xhr.status < 300) done(xhr.responseText);
-      else fail(new Error(reason(xhr.status, xhr.responseText)));
-    };
-    // XHR gives one error for a lost connection and for a file that cannot be read; a read tells them apart.
-    xhr.onerror = () => card.file.slice(0, 1).arrayBuffer().then(
-      () => fail(new Error(reason(0))),
-      () => fail(new Error('This file cannot be read. It may have been moved, or be a folder.')),
-    );
-    xhr.onabort = () => fail(new Error('Cancelled'));
-    card.abort.signal.addEventListener('abort', () => xhr.abort());
-    xhr.send(body);
-  });
+function title() {
+  const sending = [...cards.values()].filter(({ state }) => state === 'uploading' || state === 'finishing');
+  const sum = (of) => sending.reduce((total, { upload }) => total + of(upload), 0);
+  const part = sum(({ sent }) => sent) / sum(({ file }) => file.size);
+  document.title = part >= 0 ? `${Math.floor(100 * part)}% · Upreel` : 'Upreel';
 }
 
 /* The list */
@@ -387,7 +387,7 @@ function send(card, method, url, headers, body) {
 function place(video) {
   const known = byId.get(video.videoId);
   if (known) {
-    if (!known.busy) known.show(video);
+    if (!known.busy && !(known.state === 'interrupted' && video.status === 'PENDING')) known.show(video);
     return known;
   }
   const card = new Card(video.filename);
@@ -401,12 +401,31 @@ function place(video) {
   return card;
 }
 
-async function list(from) {
-  const query = new URLSearchParams({ limit: PAGE });
-  if (from) query.set('cursor', from);
+// What another tab or curl has deleted: it would be in this page of the list.
+function sweep({ videos, cursor: further }) {
+  const there = new Set(videos.map(({ videoId }) => videoId));
+  const oldest = further ? videos.at(-1).uploadTime : '';
+  for (const card of [...cards.values()]) {
+    const settled = ['done', 'failed', 'pending'].includes(card.state);
+    if (settled && !there.has(card.videoId) && card.video.uploadTime > oldest) card.remove();
+  }
+}
+
+let offered = false;
+
+async function load(from) {
   try {
-    const page = await (await call(`/videos?${query}`)).json();
+    if (!offered) {
+      for (const entry of await interrupted()) {
+        const card = new Card(entry.name);
+        grid.prepend(card.el);
+        card.interrupted(entry);
+      }
+      offered = true;
+    }
+    const page = await list({ limit: PAGE, cursor: from });
     const placed = page.videos.map(place);
+    if (!from) sweep(page);
     // A fresh look at the newest must not forget how far down the list has been read.
     if (from || grid.ariaBusy === 'true') cursor = page.cursor;
     notice.hidden = true;
@@ -416,7 +435,8 @@ async function list(from) {
     if (from) say(`${placed.length} more videos.`);
     if (held && more.hidden && placed.length) $('h3', placed[0].el).focus();
   } catch (error) {
-    $('p', notice).textContent = `The list could not be read. ${error.message}`;
+    if (!navigator.onLine) return; // said by a notice of its own
+    $('p', notice).textContent = `The list could not be read. ${words(error)}`;
     notice.hidden = false;
   }
 }
@@ -424,12 +444,19 @@ async function list(from) {
 more.addEventListener('click', async () => {
   if (more.ariaDisabled === 'true') return;
   more.ariaDisabled = 'true';
-  await list(cursor);
+  await load(cursor);
   more.ariaDisabled = 'false';
 });
-$('button', notice).addEventListener('click', () => list());
+$('button', notice).addEventListener('click', () => load());
 // Someone who has just uploaded with curl comes back to this window to see it.
-window.addEventListener('focus', () => list());
+window.addEventListener('focus', () => load());
+
+function connection() {
+  $('#offline').hidden = navigator.onLine;
+  if (navigator.onLine) load();
+}
+window.addEventListener('online', connection);
+window.addEventListener('offline', connection);
 
 /* Choosing and dropping */
 
@@ -437,6 +464,17 @@ $('#file').addEventListener('change', (event) => {
   add(event.target.files);
   // Choosing the same file again has to count as a change.
   event.target.value = '';
+});
+
+again.addEventListener('change', () => {
+  const { card, files: [file] } = again;
+  again.value = '';
+  if (!file || !card) return;
+  if (card.isOf(file)) add([file]);
+  else {
+    const wanted = `Choose “${card.name}” with ${bytes(card.entry.size)}.`;
+    card.trouble(`“${plain(file.name)}” is another file, or has been changed. ${wanted}`);
+  }
 });
 
 const carriesFiles = (event) => event.dataTransfer?.types.includes('Files');
@@ -459,7 +497,7 @@ window.addEventListener('beforeunload', (event) => {
   if ([...cards.values()].some((card) => card.busy)) event.preventDefault();
 });
 
-/* curl */
+/* Commands to copy */
 
 for (const figure of document.querySelectorAll('figure')) {
   const code = $('code', figure);
@@ -480,4 +518,4 @@ for (const figure of document.querySelectorAll('figure')) {
   });
 }
 
-list();
+connection();

@@ -50,13 +50,28 @@ export class Storyboard {
 
   get end() { return this.tiles.at(-1).end; }
 
-  get tile() { return Math.max(0, this.tiles.findLastIndex(({ start }) => start <= this.at)); }
+  get tile() { return this.tileAt(this.at); }
 
-  // Loaded at the first touch. `where` is asked once there is something to be somewhere in.
-  async move(where) {
-    this.wanted = where;
+  tileAt(at) { return Math.max(0, this.tiles.findLastIndex(({ start }) => start <= at)); }
+
+  // Draws the tile of a moment.
+  paint(canvas, at) {
+    const [x, y, w, h] = this.tiles[this.tileAt(at)].box;
+    if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
+    canvas.getContext('2d').drawImage(this.image, x, y, w, h, 0, 0, w, h);
+  }
+
+  // Loaded at the first touch.
+  async ready() {
     this.loading ??= this.fetch();
     await this.loading;
+    return this.tiles;
+  }
+
+  // `where` is asked once there is something to be somewhere in.
+  async move(where) {
+    this.wanted = where;
+    await this.ready();
     // Left meanwhile, or gone on.
     if (this.tiles && this.wanted === where) this.draw(Math.min(this.end, Math.max(0, where())));
   }
@@ -73,9 +88,7 @@ export class Storyboard {
 
   draw(at) {
     this.at = at;
-    const [x, y, w, h] = this.tiles[this.tile].box;
-    if (this.canvas.width !== w || this.canvas.height !== h) Object.assign(this.canvas, { width: w, height: h });
-    this.canvas.getContext('2d').drawImage(this.image, x, y, w, h, 0, 0, w, h);
+    this.paint(this.canvas, at);
     this.label.textContent = this.clock(at * 1000);
     this.el.ariaValueNow = Math.round(at);
     this.el.ariaValueText = this.label.textContent;

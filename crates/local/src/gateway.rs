@@ -14,12 +14,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt;
-use lambda_http::request::from_str;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
+use upreel_core::gateway::Event;
 use upreel_core::{App, Code, Problem, http};
 use uuid::Uuid;
 
+use crate::openapi;
 use crate::queue::Queue;
 
 const MAX_REQUEST: usize = 10 * 1000 * 1000;
@@ -50,16 +51,25 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
             get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/app.js")) }),
         )
         .route(
+            "/player.js",
+            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/player.js")) }),
+        )
+        .route(
+            "/upreel.js",
+            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/upreel.js")) }),
+        )
+        .route(
             "/storyboard.js",
             get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/storyboard.js")) }),
         )
+        .merge(openapi::router())
         .route("/_local/dlq", get(dead_letters))
         .route("/_local/dlq/replay", post(replay))
         .with_state(queues)
         .fallback_service(proxy)
 }
 
-fn page(content_type: &'static str, text: &'static str) -> Response {
+pub(crate) fn page(content_type: &'static str, text: &'static str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CACHE_CONTROL, "no-cache"),
@@ -99,9 +109,12 @@ async fn invoke(State(functions): State<Router>, request: Request) -> Response {
     if event.len() > MAX_EVENT {
         return refuse(functions, parts.headers, too_large()).await;
     }
-    match from_str(&event) {
-        Ok(request) => functions.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
-        Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
+    match serde_json::from_str(&event) {
+        Ok(Event(request)) => functions.oneshot(request).await.unwrap_or_else(|never| match never {}),
+        Err(error) => {
+            let problem = Problem::new(Code::InvalidRequest, format!("This is no request: {error}."));
+            refuse(functions, parts.headers, problem).await
+        }
     }
 }
 
@@ -113,9 +126,9 @@ async fn refuse(functions: Router, headers: HeaderMap, problem: Problem) -> Resp
         request.headers_mut().insert(header::ORIGIN, origin.clone());
     }
     let like = functions.oneshot(request).await.unwrap_or_else(|never| match never {});
-    for (name, value) in
-        like.headers().iter().filter(|(name, _)| name.as_str().starts_with("access-control-"))
-    {
+    let cors =
+        |name: &header::HeaderName| name == header::VARY || name.as_str().starts_with("access-control-");
+    for (name, value) in like.headers().iter().filter(|(name, _)| cors(name)) {
         response.headers_mut().insert(name, value.clone());
     }
     response
@@ -193,7 +206,6 @@ fn event(parts: &axum::http::request::Parts, user: &str, body: &[u8]) -> Value {
             "protocol": "HTTP/1.1",
             "requestId": Uuid::new_v4().to_string(),
             "resourcePath": path,
-            // No stage in the path, as AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH has it when deployed.
             "stage": "$default",
         },
         "body": if body.is_empty() { Value::Null } else { json!(base64_simd::STANDARD.encode_to_string(body)) },

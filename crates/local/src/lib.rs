@@ -7,6 +7,7 @@
 mod dynamodb;
 mod gateway;
 mod multipart;
+mod openapi;
 pub mod queue;
 mod s3;
 pub mod transcode;
@@ -32,7 +33,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower::ServiceExt;
-use upreel_core::{App, Config, clients, http};
+use upreel_core::clients::{self, Roots};
+use upreel_core::{App, Config, http};
 
 use crate::queue::{Handler, Queue};
 use crate::s3::Storage;
@@ -167,6 +169,7 @@ impl Local {
             transfer_acceleration: false,
             ffmpeg: options.ffmpeg.clone(),
             log_level: String::new(),
+            ca_bundle: None,
         };
         let cors = http::cors(&config.allowed_origins);
         let (s3_sdk, dynamodb_sdk) = (sdk(&s3_url).await, sdk(&dynamodb_url).await);
@@ -266,7 +269,7 @@ async fn bind(port: u16, service: &'static str, flag: &'static str) -> Result<(T
 
 async fn sdk(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "local");
-    clients::defaults()
+    clients::defaults(&Roots::Known)
         .region(Region::new(REGION))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)

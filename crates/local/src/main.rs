@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 use upreel_local::queue::BACK_OFF;
 use upreel_local::transcode;
 use upreel_local::webhook::{self, Webhook};
@@ -52,12 +53,9 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let filter = env::var("RUST_LOG").unwrap_or_else(|_| "warn,upreel=info,dynoxide=error".to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_writer(io::stderr)
-        .with_target(false)
-        .init();
+    let levels = env::var("RUST_LOG").unwrap_or_else(|_| "warn,upreel=info,dynoxide=error".to_owned());
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
+    tracing_subscriber::registry().with(lines.with_filter(levels.parse::<Targets>()?)).init();
     if let Err(error) = run(arguments).await {
         // Not as main's result: that would be printed in Rust's notation.
         tracing::error!("{error}");
@@ -72,6 +70,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
          or name it with --ffmpeg",
     )?;
     let data = (!arguments.ephemeral).then(|| arguments.data.clone());
+    let told = arguments.webhook_url.clone().unwrap_or_else(|| "nobody (--webhook-url)".to_owned());
     let endpoint = arguments.webhook_url.zip(arguments.webhook_secret);
     let endpoint = endpoint.map(|(url, secret)| Endpoint::local(&url, &secret)).transpose()?;
     let local = Local::start(Options {
@@ -86,13 +85,13 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         webhook: endpoint.map(|endpoint| Webhook { endpoint, back_off: webhook::BACK_OFF.to_vec() }),
     })
     .await?;
-    greet(&local, &ffmpeg, data)?;
+    greet(&local, &ffmpeg, data, &told)?;
     stop_signal().await?;
     writeln!(io::stdout(), "\nStopped. What was under way goes on at the next start.")?;
     Ok(())
 }
 
-fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>) -> io::Result<()> {
+fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>, told: &str) -> io::Result<()> {
     let Local { api, s3, dynamodb, resumed, .. } = local;
     let data = data.map_or("nowhere (--ephemeral)".to_owned(), |data| data.display().to_string());
     let mut out = io::stdout().lock();
@@ -101,9 +100,10 @@ fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>) -> io::
         "
   Upreel is running.
 
-  Page and API   {api}
+  Page and API   {api}  (described at {api}/docs)
   S3             {s3}  (access key {ACCESS_KEY}, secret {SECRET_KEY}, region {REGION})
   DynamoDB       {dynamodb}
+  Webhooks       {told}
   Data           {data}
   ffmpeg         {}
 

@@ -16,6 +16,7 @@ const MIN_PART: i64 = 5 << 20;
 const PAGE: usize = 1000;
 
 /// A folder for each upload, with a file for its key and one for each part's entity tag.
+#[derive(Clone)]
 pub(crate) struct Multipart {
     root: PathBuf,
 }

@@ -19,15 +19,16 @@ use upreel_core::Key;
 use crate::multipart::{self, Multipart};
 use crate::queue::{Queue, Written};
 
+#[derive(Clone)]
 pub(crate) struct Storage {
-    files: FileSystem,
+    files: Arc<FileSystem>,
     queue: Arc<Queue>,
     uploads: String,
     multipart: Multipart,
     /// Held while an upload is completed or aborted: it is one or the other, and once.
-    ending: Mutex<()>,
+    ending: Arc<Mutex<()>>,
     /// Held by a conditional write from its check to its end.
-    conditional: Mutex<()>,
+    conditional: Arc<Mutex<()>>,
 }
 
 impl Storage {
@@ -39,8 +40,8 @@ impl Storage {
         }
         let files = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
         let multipart = Multipart::open(&data.join("multipart"))?;
-        let uploads = buckets[0].to_owned();
-        Ok(Self { files, queue, uploads, multipart, ending: Mutex::default(), conditional: Mutex::default() })
+        let (files, uploads) = (Arc::new(files), buckets[0].to_owned());
+        Ok(Self { files, queue, uploads, multipart, ending: Arc::default(), conditional: Arc::default() })
     }
 
     /// Does `write`, and has its event sent when it succeeds. The intent is on disk before the object
@@ -230,7 +231,7 @@ s3! {
         ) -> S3Result<S3Response<dto::CompleteMultipartUploadOutput>> {
             let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
             let upload_id = req.input.upload_id.clone();
-            let _alone = self.ending.lock().await;
+            let alone = self.ending.clone().lock_owned().await;
             let folder = self.multipart.find(&upload_id, &bucket, &key)?;
             let input =
                 dto::ListPartsInput { bucket: bucket.clone(), key: key.clone(), upload_id, ..Default::default() };
@@ -239,19 +240,27 @@ s3! {
             let named = req.input.multipart_upload.as_ref().and_then(|named| named.parts.as_deref());
             multipart::check(named.unwrap_or_default(), &there)?;
             let location = location(&req.headers, &bucket, &key);
-            let complete = async {
-                let mut response = self.files.complete_multipart_upload(req).await?;
-                // What is answered while the object is made; here it is made by now.
-                if let Some(done) = response.output.future.take() {
-                    response.output = done.await?;
-                }
-                Ok(response)
-            };
-            let mut response =
-                self.write(&bucket, &key, "ObjectCreated:CompleteMultipartUpload", complete).await?;
-            response.output.location = Some(location);
-            multipart::end(&folder);
-            Ok(response)
+            // To join large parts takes longer than a client waits for the first byte, so that is sent at once, as
+            // S3 does it. And it goes on without the client, or the parts would be lost half way.
+            let storage = self.clone();
+            let done = tokio::spawn(async move {
+                let _alone = alone;
+                let complete = async {
+                    let mut output = storage.files.complete_multipart_upload(req).await?.output;
+                    if let Some(done) = output.future.take() {
+                        output = done.await?;
+                    }
+                    Ok(output)
+                };
+                let name = "ObjectCreated:CompleteMultipartUpload";
+                let mut output = storage.write(&bucket, &key, name, complete).await?;
+                output.location = Some(location);
+                multipart::end(&folder);
+                Ok(output)
+            });
+            let future = async { done.await.unwrap_or_else(|error| Err(s3_error!(error, InternalError))) };
+            let output = dto::CompleteMultipartUploadOutput { future: Some(Box::pin(future)), ..Default::default() };
+            Ok(S3Response::new(output))
         }
 
         async fn abort_multipart_upload(

@@ -23,7 +23,7 @@ pub const SAMPLE_RATE: u32 = 48_000;
 /// Samples in an AAC frame.
 pub const AAC_FRAME: i64 = 1024;
 /// AAC frames that are encoded before the first one that counts: an encoder starts from silence.
-const WARM_UP: i64 = 4;
+const WARM_UP: usize = 4;
 /// Ticks in a second where the index does not tell: those of MPEG.
 pub const DEFAULT_SCALE: u32 = 90_000;
 
@@ -76,8 +76,7 @@ pub struct Encoded {
 
 impl Encoded {
     /// Frames of `audio` before the first that counts; one of them is the encoder's own delay.
-    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "five")]
-    pub const WARM_UP: usize = WARM_UP as usize + 1;
+    pub const WARM_UP: usize = WARM_UP + 1;
 }
 
 /// Encodes a part with the `ffmpeg` program, by `deadline`.
@@ -171,7 +170,7 @@ fn graph(part: &Part<'_>, rungs: &[Rung<'_>]) -> String {
         graph = format!("{graph};{from}{filter}{to}");
     }
     if let Some((first, end)) = part.audio {
-        let start = (first - WARM_UP) * AAC_FRAME;
+        let start = (first - i64::try_from(WARM_UP).unwrap_or(0)) * AAC_FRAME;
         // What is missing is silence, also at the end, unless that is the end of everything.
         let end = end.map_or_else(String::new, |end| format!(",apad,atrim=end_pts={}", end * AAC_FRAME));
         graph = format!(

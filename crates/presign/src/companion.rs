@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use serde::de::DeserializeOwned;
@@ -16,7 +17,7 @@ use upreel_core::config::MAX_PUT;
 use upreel_core::objects::{Completion, NamedPart};
 use upreel_core::{App, Caller, Code, Problem, UserId};
 
-use crate::declared::{Declared, NewVideo, invalid};
+use crate::declared::{Declared, NewVideo, check_size, invalid};
 use crate::upload::{MAX_PARTS, Upload, in_range, no_such_upload, part_number, total};
 
 #[derive(Deserialize)]
@@ -24,14 +25,17 @@ pub(crate) struct File {
     filename: Option<String>,
     #[serde(rename = "type")]
     media_type: Option<String>,
+    /// Companion has none; with it, what is too large is refused before it is sent.
+    size: Option<u64>,
 }
 
 impl File {
-    fn new_video(self, user: UserId) -> Result<(NewVideo, Declared), Problem> {
+    fn new_video(self, user: UserId, max: u64) -> Result<(NewVideo, Declared), Problem> {
+        let size = self.size.map(|size| check_size(size, max)).transpose()?;
         let name = self.filename.filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| invalid("Say the file's name, as `filename`."))?;
         let declared = Declared::new(&name, self.media_type.as_deref())?;
-        Ok((NewVideo::new(user, &name, &declared, None), declared))
+        Ok((NewVideo::new(user, &name, &declared, size), declared))
     }
 }
 
@@ -58,8 +62,8 @@ pub(crate) async fn params(
     Caller(user): Caller,
     file: Queried<File>,
 ) -> Result<Json<Params>, Problem> {
-    let (new, declared) = queried(file)?.new_video(user)?;
     let max = app.config.max_upload_bytes.min(MAX_PUT);
+    let (new, declared) = queried(file)?.new_video(user, max)?;
     let form = app.objects.sign_post(&new.key, &declared.media_type, max).await?;
     new.create(&app).await?;
     Ok(Json(Params {
@@ -75,7 +79,7 @@ pub(crate) async fn create(
     Caller(user): Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let (new, declared) = from_json::<File>(body)?.new_video(user)?;
+    let (new, declared) = from_json::<File>(body)?.new_video(user, app.config.max_upload_bytes)?;
     let upload = app.objects.create_multipart(&new.key, &declared.media_type).await?;
     new.create(&app).await?;
     let bucket = app.objects.bucket_of(&new.key);
@@ -196,7 +200,10 @@ fn named<T>(path: Named<T>) -> Result<T, Problem> {
 
 /// Whatever the header says that it is: without one for JSON a page needs no preflight.
 pub(crate) fn from_json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
-    let body = body.map_err(|_| Problem::new(Code::TooLarge, "The body is too long for this route."))?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge, "The body is too long for this route."),
+        _ => Problem::new(Code::MalformedBody, "The body could not be read: send it again."),
+    })?;
     serde_json::from_slice(&body)
         .map_err(|error| invalid(format!("The body is not what it should be: {error}.")))
 }

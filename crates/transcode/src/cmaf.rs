@@ -71,16 +71,16 @@ pub(crate) fn video(
         Some(before) => times.get(before).copied().unwrap_or(end),
         None => early(*begin, i),
     };
-    let mut timed = Vec::with_capacity(samples.len());
+    let mut pictures = Vec::with_capacity(samples.len());
     for (i, sample) in samples.iter().enumerate() {
         let next = if i + 1 < samples.len() { decoded(i + 1) } else { early(end, 0) };
         let decoded = decoded(i);
         if shown[i] < decoded {
             return Err(Mismatch::Order);
         }
-        timed.push(Timed { sample, decoded, shown: shown[i], duration: (next - decoded).max(1) });
+        pictures.push(Timed { sample, decoded, shown: shown[i], duration: (next - decoded).max(1) });
     }
-    let groups: Vec<&[Timed<'_>]> = timed.chunk_by(|_, next| !next.sample.is_sync).collect();
+    let groups: Vec<&[Timed<'_>]> = pictures.chunk_by(|_, next| !next.sample.is_sync).collect();
     let begins = groups.iter().map(|group| group.first().map_or(end, |first| first.shown)).chain([end]);
     let begins: Vec<i64> = begins.collect();
     let lengths = begins.windows(2).map(|pair| u64::try_from(pair[1] - pair[0]).unwrap_or(0));

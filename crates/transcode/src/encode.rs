@@ -165,7 +165,7 @@ impl Made {
 
     fn add(&mut self, name: &str, file: &File, segments: Vec<Segment>) -> Result<(), crate::mp4::Unexpected> {
         let init = cmaf::init(file);
-        let hash = Sha256::digest(&init)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(&init));
         if self.index == 0 {
             self.objects.push(Object { name: format!("{name}/init.mp4"), bytes: init.into() });
         }

@@ -38,7 +38,8 @@ impl File {
             match &name {
                 b"moov" => moov = Some(without_edits(&bytes, place)),
                 b"moof" => {
-                    fragment(&bytes, place, &mut time, &mut samples).ok_or(Unexpected("a broken moof box"))?
+                    fragment(&bytes, place, &mut time, &mut samples)
+                        .ok_or(Unexpected("a broken moof box"))?;
                 }
                 _ => {}
             }

@@ -8,10 +8,14 @@
 //! bucket; `dynamodb:PutItem`, `UpdateItem`, and `GetItem` (for a repeated `Idempotency-Key`).
 
 pub mod form;
+mod header;
+pub mod multipart;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router};
+use bytes::Bytes;
 use http::HeaderMap;
 use serde::Serialize;
 use upreel_core::config::MAX_API_BODY;
@@ -40,10 +44,11 @@ async fn upload(
     State(app): State<App>,
     Caller(user): Caller,
     headers: HeaderMap,
-    request: Request,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Uploaded>, Problem> {
     let limit = MAX_API_BODY.min(app.config.max_upload_bytes);
-    let file = form::read(&headers, request.into_body(), limit).await?;
+    let body = body.map_err(|_| Problem::new(Code::MalformedBody, "The body was cut off: send it again."))?;
+    let file = form::read(&headers, body, limit)?;
     let container = Container::sniff(&file.bytes).ok_or_else(|| {
         Problem::new(
             Code::UnsupportedMedia,

@@ -75,7 +75,8 @@ async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) 
         let name = named(line).filter(|name| !is_playlist(name));
         match name.and_then(|name| Some((name, place.key(name)?))) {
             Some((name, key)) => {
-                signed.push_str(&line.replacen(name, &app.objects.sign_rendition(&key).await?, 1))
+                let url = app.objects.sign_rendition(&key).await?;
+                signed.push_str(&line.replacen(name, &url, 1));
             }
             None => signed.push_str(line),
         }
@@ -102,7 +103,7 @@ impl Place<'_> {
 }
 
 fn is_playlist(file: &str) -> bool {
-    file.ends_with(".m3u8")
+    file.rsplit_once('.').is_some_and(|(_, extension)| extension == "m3u8")
 }
 
 /// The file that a line of our own playlists names: the line itself, or its `URI` attribute.

@@ -1,7 +1,7 @@
 //! `GET /videos`, `GET /videos/{videoId}`, `DELETE /videos/{videoId}`: the caller's own, nobody else's.
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
-//! `s3:DeleteObject` on `thumbnails/*` and `storyboards/*`, `s3:DeleteObject` on `videos/*`.
+//! `s3:DeleteObject` on `videos/*`, `thumbnails/*` and `storyboards/*`.
 
 mod hls;
 
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use upreel_core::http::Base;
 use upreel_core::video::Record;
 use upreel_core::videos::Cursor;
-use upreel_core::{App, Caller, Code, Fault, Key, Problem, UserId, Video, VideoId};
+use upreel_core::{App, Caller, Code, Fault, Key, Problem, Status, UserId, Video, VideoId, filename};
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
@@ -78,6 +78,37 @@ impl View {
     }
 }
 
+/// One video, with the way to its original. A list leaves that out: nobody plays a list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct One {
+    #[serde(flatten)]
+    view: View,
+    /// To be shown or played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// To be saved, under the user's name for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    download_url: Option<String>,
+}
+
+impl One {
+    async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
+        let video = &record.video;
+        // Until something was uploaded there is no object.
+        let key = record.key.parse().ok().filter(|_| video.status != Status::Pending);
+        let sign = async |kind| match &key {
+            Some(key) => {
+                let disposition = filename::disposition(kind, &video.filename);
+                app.objects.sign_get_as(key, &video.content_type, &disposition).await.map(Some)
+            }
+            None => Ok(None),
+        };
+        let (url, download_url) = (sign("inline").await?, sign("attachment").await?);
+        Ok(Self { view: View::new(app, base, record).await?, url, download_url })
+    }
+}
+
 #[derive(Deserialize)]
 struct Window {
     limit: Option<String>,
@@ -125,11 +156,12 @@ async fn one(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let record = own(&app, &user, &id).await?;
-    let view = View::new(&app, &base, record).await?;
-    let body = serde_json::to_vec(&view).map_err(|e| Fault::new("encode a video", &e))?;
+    let one = One::new(&app, &base, record).await?;
+    let body = serde_json::to_vec(&one).map_err(|e| Fault::new("encode a video", &e))?;
     let etag = etag(&body);
     let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
     let mut answer = HeaderMap::from_iter([(header::ETAG, tag)]);
+    let view = &one.view;
     if !view.video.status.is_final() || view.transcode.as_ref().is_some_and(hls::Progress::is_running) {
         answer.insert(header::RETRY_AFTER, RETRY_AFTER);
     }

@@ -1,10 +1,10 @@
 //! The `videos` function on Lambda.
 
-use upreel_core::{App, http};
+use upreel_core::{App, gateway, http};
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_http::Error> {
+async fn main() -> Result<(), lambda_runtime::Error> {
     let app = App::from_env().await?;
     let config = app.config.clone();
-    lambda_http::run(http::serve(upreel_videos::router(app), &config)).await
+    gateway::run(http::serve(upreel_videos::router(app), &config)).await
 }

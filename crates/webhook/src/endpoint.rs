@@ -75,6 +75,8 @@ impl Endpoint {
         // The SDK's own client and TLS. It follows no redirect, so an event goes where the operator said.
         let connector = Connector::builder()
             .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT).build())
+            // A function that was frozen would wake up with dead connections.
+            .pool_max_idle_per_host(0)
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build();
         Ok(Self { url, secret: secret.to_owned(), connector: SharedHttpConnector::new(connector) })

@@ -9,6 +9,7 @@ mod multipart;
 mod posters;
 mod presign;
 mod restart;
+mod routes;
 mod transcodes;
 mod upload;
 mod videos;

@@ -116,6 +116,37 @@ async fn three_parts_become_a_video() {
     assert_eq!(backend.video(upload.video()).await["status"], "PROCESSED");
 }
 
+#[tokio::test]
+async fn a_completion_goes_on_without_the_client() {
+    let backend = Backend::start().await;
+    let video = padded(8 * PART);
+    let upload = Upload::begin(&backend).await;
+    let parts = upload.put_all(&backend, &video).await;
+    let wish = json!({"method": "POST", "key": upload.key, "uploadId": upload.id});
+    let url = text(&ok(backend.post("/presign").json(&wish)).await["url"]);
+    let listed = parts.iter().map(|part| {
+        format!(
+            "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>",
+            part["PartNumber"],
+            text(&part["ETag"])
+        )
+    });
+    let xml = format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", listed.collect::<String>());
+    // S3 begins to answer; the client does not wait for the rest.
+    let begun =
+        backend.http.post(url).header("Content-Type", "application/xml").body(xml).send().await.unwrap();
+    assert_eq!(begun.status(), StatusCode::OK);
+    drop(begun);
+    assert_eq!(
+        problem(upload.complete(&backend, &parts).await).await,
+        (404, "NOT_FOUND".into()),
+        "it was done"
+    );
+    backend.until(upload.video(), "PROCESSED").await;
+    assert_eq!(std::fs::read(&backend.objects("uploads")[0]).unwrap(), video);
+    assert_eq!(backend.parts().len(), 0, "nothing of the upload is left");
+}
+
 async fn abort(backend: &Backend, upload: &Upload) -> Response {
     upload.at(backend, Method::DELETE, "").send().await.unwrap()
 }
@@ -186,6 +217,12 @@ async fn more_than_the_limit_is_not_completed() {
     let parts = upload.put_all(&backend, &padded(PART + 1001)).await;
     assert_eq!(problem(upload.complete(&backend, &parts).await).await, (413, "TOO_LARGE".into()));
     assert_eq!((backend.parts().len(), backend.objects("uploads").len()), (0, 0), "it is aborted");
+
+    let rows = backend.listed().await;
+    let said = json!({"filename": "a.mp4", "type": "video/mp4", "size": limit + 1});
+    let early = backend.post("/s3/multipart").json(&said).send().await.unwrap();
+    assert_eq!(problem(early).await, (413, "TOO_LARGE".into()), "who says the size is not let in");
+    assert_eq!(backend.listed().await, rows);
 
     let upload = Upload::begin(&backend).await;
     let parts = upload.put_all(&backend, &padded(PART + 1000)).await;

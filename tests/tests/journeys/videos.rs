@@ -115,6 +115,28 @@ async fn the_list_says_all_that_the_video_says() {
 }
 
 #[tokio::test]
+async fn the_original_can_be_played_and_saved() {
+    let backend = Backend::start().await;
+    // S3 keeps the type that was declared; the bytes say another.
+    let signed = backend.presign(&[("name", "é \"1\".mp4"), ("type", "video/webm")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    assert_eq!(backend.video(id).await["url"], Value::Null, "there is nothing yet");
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    let video = backend.until(id, "PROCESSED").await;
+    for (field, kind) in [("url", "inline"), ("downloadUrl", "attachment")] {
+        let get = backend.http.get(video[field].as_str().unwrap()).header("range", "bytes=4-7");
+        let part = get.send().await.unwrap();
+        assert_eq!(part.status(), 206);
+        assert_eq!(part.headers()["content-type"], "video/mp4");
+        let disposition = format!("{kind}; filename*=UTF-8''%C3%A9%20%221%22.mp4");
+        assert_eq!(part.headers()["content-disposition"], disposition);
+        assert_eq!(part.bytes().await.unwrap(), "ftyp");
+    }
+    let list: Value = backend.get("/videos").send().await.unwrap().json().await.unwrap();
+    assert_eq!(list["videos"][0]["url"], Value::Null, "nobody plays a list");
+}
+
+#[tokio::test]
 async fn the_list_is_newest_first_and_paged() {
     let backend = Backend::start().await;
     let mut ids = Vec::new();

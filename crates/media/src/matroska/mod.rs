@@ -115,7 +115,7 @@ impl Track {
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<Cuts>, Error> {
         const SECOND: u64 = 1_000_000_000;
         let Some(scale) =
-            (SECOND % self.scale == 0).then(|| u32::try_from(SECOND / self.scale).ok()).flatten()
+            (SECOND.is_multiple_of(self.scale)).then(|| u32::try_from(SECOND / self.scale).ok()).flatten()
         else {
             return Ok(None);
         };

@@ -1,0 +1,274 @@
+//! The tables.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::process::Command;
+
+use crate::candidate::{Candidate, Kind};
+use crate::deployed::Template;
+use crate::limits::{BINARY, FAULTS, INSTRUCTIONS, Less, PRESIGN, UPLOAD, ZIP};
+use crate::machine::{self, said};
+use crate::run::{Length, Run, float, median};
+use crate::sizes::Size;
+use crate::work::Work;
+use crate::{Failed, root};
+
+/// Dollars, see [`PRICES`].
+const PER_MILLION_REQUESTS: f64 = 0.20;
+const PER_GB_SECOND_X86: f64 = 0.000_016_666_7;
+const PER_GB_SECOND_ARM: f64 = 0.000_013_333_4;
+const PRICES: &str = "<https://aws.amazon.com/lambda/pricing/>, us-east-1, first tier, as of November 2026: 0.20 USD a million \
+                      requests, 0.0000166667 (x86) and 0.0000133334 (Arm) USD a GB-second";
+/// With so many megabytes a function has one processor; with less, that share of one.
+const ONE_PROCESSOR: f64 = 1769.0;
+
+/// The runs of one function for one kind of request.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) work: Work,
+    pub(crate) kind: Kind,
+    pub(crate) runs: Vec<Run>,
+}
+
+impl Cell {
+    pub(crate) fn new(work: Work, kind: Kind) -> Self {
+        Self { work, kind, runs: Vec::new() }
+    }
+
+    fn median(&self, number: impl Fn(&Run) -> f64) -> f64 {
+        median(&mut self.runs.iter().map(number).collect::<Vec<_>>())
+    }
+
+    /// The most, as it is no matter of luck.
+    fn calls(&self) -> usize {
+        self.runs.iter().map(|run| run.calls).max().unwrap_or_default()
+    }
+}
+
+/// All that was measured.
+#[derive(Debug)]
+pub(crate) struct Results {
+    pub(crate) template: Template,
+    pub(crate) cells: Vec<Cell>,
+    /// Instructions until the first event.
+    pub(crate) starts: BTreeMap<(Kind, &'static str), u64>,
+    pub(crate) sizes: Vec<Size>,
+    pub(crate) length: Length,
+    pub(crate) rounds: u16,
+}
+
+impl Results {
+    pub(crate) fn write(&self, candidates: &[Candidate]) -> Result<String, Failed> {
+        let mut out = String::from("# Upreel's functions beside the usual ones\n\n");
+        self.surroundings(&mut out, candidates)?;
+        for work in Work::ALL {
+            self.requests(&mut out, work)?;
+        }
+        self.programs(&mut out)?;
+        out.push_str("\n## What was demanded\n\n| | demanded | measured | |\n|---|---:|---:|---|\n");
+        for Demand { what, demanded, measured, met } in self.demands() {
+            writeln!(out, "| {what} | {demanded} | {measured} | {} |", if met { "ok" } else { "MISSED" })?;
+        }
+        Ok(out)
+    }
+
+    /// What was measured, where, and how.
+    fn surroundings(&self, out: &mut String, candidates: &[Candidate]) -> Result<(), Failed> {
+        let here = machine::here("make bench-functions", "bench/functions.md")?;
+        let Length { settle, measured } = self.length;
+        let rounds = self.rounds;
+        let versions = versions(candidates)?;
+        writeln!(
+            out,
+            "{here}{versions}.
+
+Each function is a process that talks to the same emulator of Lambda's Runtime API, and to the same S3 and DynamoDB,
+over TLS on the loopback interface. Signatures, bodies, checksums, conditions and every URL in an answer are checked, and
+the calls to AWS are counted. Events, environment and memory size are those of [events](../events) and
+[template.yaml](../template.yaml). All take turns, in {rounds} rounds; the figures are medians of the rounds.
+
+- init: from the start of the process until it asks for the first event; cold: until the first answer is there
+- warm: the median of {measured} requests after the first and {settle} more; CPU: their processor time (user and system);
+  faults: their minor page faults; memory: the most at once (`VmHWM`). What answers them is another process
+- USD: a million warm requests at the list price ({PRICES}). The billed time is the CPU time, at the share of a processor
+  that the memory size gives (1,769 MB is one), in whole milliseconds. The time that AWS's own services take is the
+  same for all, and not in it
+- Node.js, SDK v3 and v2: [node](functions/node), bundled and minified by esbuild, clients outside of the handler, connections
+  kept; a shorter loop than that of Lambda's own runtime, and V8's memory limits as Lambda sets them
+- Python: [python](functions/python), with Lambda's own runtime client; boto3 is in Lambda's runtime and not in its zip
+- Rust, defaults: [rust](functions/rust), lambda_http, multer and the AWS SDK with their default features, Cargo's own release
+  profile
+- Upreel: the release build, as it is deployed. It trusts the roots that are in the binary, here with the test's authority
+  beside them, from a file that it reads first; the others read what they read on Lambda"
+        )?;
+        Ok(())
+    }
+
+    fn cell(&self, work: Work, kind: Kind) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.work == work && cell.kind == kind)
+    }
+
+    fn requests(&self, out: &mut String, work: Work) -> Result<(), Failed> {
+        let cells: Vec<_> = self.cells.iter().filter(|cell| cell.work == work).collect();
+        if cells.is_empty() {
+            return Ok(());
+        }
+        let memory = self.template.memory(work.function());
+        write!(
+            out,
+            "\n## {}\n\n{}; {memory} MB.\n\n| | init ms | cold ms | warm ms | CPU ms | faults | memory MB | AWS calls \
+             | USD x86 | USD Arm |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+            capital(work.title()),
+            work.route(),
+        )?;
+        for cell in cells {
+            let cpu = cell.median(|run| run.cpu);
+            writeln!(
+                out,
+                "| {} | {:.1} | {:.1} | {:.2} | {cpu:.2} | {:.0} | {:.1} | {} | {:.2} | {:.2} |",
+                cell.kind,
+                cell.median(|run| run.init),
+                cell.median(|run| run.cold),
+                cell.median(|run| run.warm),
+                cell.median(|run| run.faults),
+                cell.median(|run| run.memory),
+                cell.calls(),
+                dollars(cpu, memory, PER_GB_SECOND_X86),
+                dollars(cpu, memory, PER_GB_SECOND_ARM),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn programs(&self, out: &mut String) -> Result<(), Failed> {
+        out.push_str(
+            "\n## Programs\n\n`valgrind --tool=callgrind` counts the instructions, of all threads.\n\n\
+             | function | | MB | MB in a zip | instructions to the first event |\n|---|---|---:|---:|---:|\n",
+        );
+        for Size { kind, function, bytes, zip } in &self.sizes {
+            let start = self.starts.get(&(*kind, *function));
+            let start = start.map(|start| format!("{:.2} M", float(*start) / 1e6)).unwrap_or_default();
+            let (bytes, zip) = (float(*bytes) / 1e6, float(*zip) / 1e6);
+            writeln!(out, "| {function} | {kind} | {bytes:.2} | {zip:.2} | {start} |")?;
+        }
+        Ok(())
+    }
+
+    /// The demands on what was measured.
+    fn demands(&self) -> Vec<Demand> {
+        let mut demands = Vec::new();
+        for (work, Less { cold, warm, memory }) in [(Work::Upload4m, UPLOAD), (Work::Presign, PRESIGN)] {
+            let (Some(ours), Some(node)) = (self.cell(work, Kind::Upreel), self.cell(work, Kind::NodeV3))
+            else {
+                continue;
+            };
+            let mut less = |what: &str, demanded: f64, number: fn(&Run) -> f64| {
+                let measured = node.median(number) / ours.median(number);
+                demands.push(Demand {
+                    what: format!("{what}, {}: Node.js, SDK v3 / Upreel", work.title()),
+                    demanded: format!("{demanded:.0}"),
+                    measured: format!("{measured:.1}"),
+                    met: measured >= demanded,
+                });
+            };
+            less("cold", cold, |run| run.cold);
+            less("warm", warm, |run| run.warm);
+            less("memory", memory, |run| run.memory);
+        }
+        let mut at_most = |what: String, measured: f64, limit: f64, unit: &str| {
+            let places = if unit.is_empty() { 0 } else { 2 };
+            demands.push(Demand {
+                what,
+                demanded: format!("at most {limit}{unit}"),
+                measured: format!("{measured:.places$}{unit}"),
+                met: measured <= limit,
+            });
+        };
+        for ((kind, function), instructions) in &self.starts {
+            if *kind == Kind::Upreel {
+                let what = format!("instructions to the first event, {function}");
+                at_most(what, float(*instructions) / 1e6, float(INSTRUCTIONS) / 1e6, " M");
+            }
+        }
+        for size in self.sizes.iter().filter(|size| size.kind == Kind::Upreel && size.function != "thumbnail")
+        {
+            at_most(
+                format!("program, {}", size.function),
+                float(size.bytes) / 1e6,
+                float(BINARY) / 1e6,
+                " MB",
+            );
+            at_most(format!("zip, {}", size.function), float(size.zip) / 1e6, float(ZIP) / 1e6, " MB");
+        }
+        if let Some(cell) = self.cell(Work::Upload4m, Kind::Upreel) {
+            at_most("page faults, warm upload, 4 MiB".to_owned(), cell.median(|run| run.faults), FAULTS, "");
+        }
+        for cell in self.cells.iter().filter(|cell| cell.kind == Kind::Upreel) {
+            let (calls, demanded) = (cell.calls(), cell.work.calls());
+            demands.push(Demand {
+                what: format!("AWS calls, {}", cell.work.title()),
+                demanded: demanded.to_string(),
+                measured: calls.to_string(),
+                met: calls == demanded,
+            });
+        }
+        demands
+    }
+}
+
+struct Demand {
+    what: String,
+    demanded: String,
+    measured: String,
+    met: bool,
+}
+
+/// For a million requests of so many milliseconds of processor time.
+fn dollars(cpu: f64, memory: u64, per_gb_second: f64) -> f64 {
+    let share = (float(memory) / ONE_PROCESSOR).min(1.0);
+    let billed = (cpu / share).ceil() / 1000.0;
+    PER_MILLION_REQUESTS + 1e6 * billed * float(memory) / 1024.0 * per_gb_second
+}
+
+fn capital(text: &str) -> String {
+    let (first, rest) = text.split_at(1);
+    first.to_uppercase() + rest
+}
+
+/// Of what the others run on, and with.
+fn versions(candidates: &[Candidate]) -> Result<String, Failed> {
+    let package = std::fs::read_to_string(root().join("bench/functions/node/package.json"))?;
+    let package: serde_json::Value = serde_json::from_str(&package)?;
+    let of = |name: &str| package["dependencies"][name].as_str().unwrap_or("unknown").to_owned();
+    let mut text = String::new();
+    for candidate in candidates {
+        let said = |arguments: &[&str]| said(Command::new(&candidate.interpreter).args(arguments));
+        match candidate.kind {
+            Kind::NodeV3 => {
+                write!(text, "; Node.js {}, SDK {}", said(&["--version"]), of("@aws-sdk/client-s3"))?;
+            }
+            Kind::NodeV2 => write!(text, " and {}", of("aws-sdk"))?,
+            Kind::Python => {
+                let boto3 = said(&["-c", "import boto3; print(boto3.__version__)"]);
+                write!(text, "; {}, boto3 {boto3}", said(&["--version"]))?;
+            }
+            Kind::Upreel | Kind::Rust => {}
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_million_requests_have_a_price() {
+        // 10 ms of a whole processor, at 1769 MB; at half of that the same work is billed for twice the time.
+        let whole = dollars(10.0, 1769, PER_GB_SECOND_X86);
+        assert!((whole - (0.20 + 10_000.0 * 1.727_539 * PER_GB_SECOND_X86)).abs() < 1e-4, "{whole}");
+        assert!(
+            (dollars(1.0, 512, PER_GB_SECOND_ARM) - (0.20 + 4_000.0 * 0.5 * PER_GB_SECOND_ARM)).abs() < 1e-9
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! What is deployed: bytes, and bytes in a zip.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use crate::Failed;
+use crate::candidate::{Candidate, Kind};
+
+/// Of one function.
+#[derive(Debug)]
+pub(crate) struct Size {
+    pub(crate) kind: Kind,
+    pub(crate) function: &'static str,
+    pub(crate) bytes: u64,
+    pub(crate) zip: u64,
+}
+
+pub(crate) fn all(candidates: &[Candidate]) -> Result<Vec<Size>, Failed> {
+    let mut sizes = Vec::new();
+    for candidate in candidates {
+        for function in candidate.functions() {
+            sizes.push(of(candidate, function)?);
+        }
+    }
+    Ok(sizes)
+}
+
+pub(crate) fn of(candidate: &Candidate, function: &'static str) -> Result<Size, Failed> {
+    let file = candidate.file(function);
+    let mut zip = zipped(&file)?;
+    let mut bytes = fs::metadata(&file)?.len();
+    if candidate.kind == Kind::Python {
+        let common = candidate.folder.join("common.py");
+        zip += zipped(&common)?;
+        bytes += fs::metadata(&common)?.len();
+    }
+    Ok(Size { kind: candidate.kind, function, bytes, zip })
+}
+
+/// As `sam package` does it; the zip's own entry is some hundred bytes more.
+fn zipped(file: &Path) -> Result<u64, Failed> {
+    let mut encoder = DeflateEncoder::new(Count(0), Compression::default());
+    io::copy(&mut File::open(file)?, &mut encoder)?;
+    Ok(encoder.finish()?.0)
+}
+
+struct Count(u64);
+
+impl Write for Count {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

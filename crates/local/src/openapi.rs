@@ -1,0 +1,43 @@
+//! `openapi.yaml` as JSON, and the page that shows it.
+
+use std::sync::LazyLock;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::de::Error as _;
+
+use crate::gateway::page;
+
+/// Straight from one to the other, so that the order stays as it was written.
+static DOCUMENT: LazyLock<Result<String, String>> = LazyLock::new(|| {
+    let mut json = Vec::new();
+    serde_saphyr::with_deserializer_from_str(include_str!("../../../openapi.yaml"), |yaml| {
+        let mut json = serde_json::Serializer::new(&mut json);
+        serde_transcode::transcode(yaml, &mut json).map_err(serde_saphyr::Error::custom)
+    })
+    .map_err(|error| error.to_string())?;
+    String::from_utf8(json).map_err(|error| error.to_string())
+});
+
+pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new()
+        .route("/openapi.json", get(document))
+        .route("/docs", get(|| async { page("text/html; charset=utf-8", include_str!("../page/docs.html")) }))
+        .route(
+            "/docs.js",
+            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/docs.js")) }),
+        )
+        .route(
+            "/docs.css",
+            get(|| async { page("text/css; charset=utf-8", include_str!("../page/docs.css")) }),
+        )
+}
+
+async fn document() -> Response {
+    match &*DOCUMENT {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json.as_str()).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.as_str()).into_response(),
+    }
+}

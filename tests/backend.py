@@ -1,0 +1,78 @@
+"""The whole backend as a process of its own, for what is not written in Rust. Standard library only."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+PATIENCE = 60
+# Taken for an MP4 by its first bytes, and FAILED once it is looked at.
+BROKEN = b"\0\0\0\x18ftypisom\0\0\0\0isomavc1"
+
+
+class Backend:
+    """`upreel` on free ports; it keeps nothing."""
+
+    def __init__(self, program, folder):
+        self.folder = Path(folder)
+        log = self.folder / "upreel.log"
+        self.process = subprocess.Popen(
+            [program, "--ephemeral", "--port", "0", "--s3-port", "0", "--dynamodb-port", "0"],
+            stdout=subprocess.PIPE, stderr=log.open("w"), text=True, env=os.environ | {"TMPDIR": str(self.folder)})
+        greeting = ""
+        while "Ctrl-C" not in greeting:
+            line = self.process.stdout.readline()
+            if not line:
+                raise SystemExit("upreel did not start: " + log.read_text())
+            greeting += line
+        self.api, self.s3 = (re.search(rf"{name} +(\S+)", greeting)[1] for name in ("Page and API", "S3"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Ends it; gives the most memory that it had, in bytes."""
+        if self.process.returncode is not None:
+            return None
+        self.process.terminate()
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        return usage.ru_maxrss * (1 if os.uname().sysname == "Darwin" else 1024)
+
+    def json(self, method, path, body=None, user="local"):
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(self.api + path, data=data, method=method, headers={"x-user": user})
+        with urlopen(request, timeout=PATIENCE) as answer:
+            return json.load(answer)
+
+    def settled(self, video_id, user="local"):
+        """Waits until a video is PROCESSED or FAILED."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            video = self.json("GET", f"/videos/{video_id}", user=user)
+            if video["status"] in ("PROCESSED", "FAILED"):
+                return video
+            time.sleep(0.02)
+        raise SystemExit(f"not within {PATIENCE} s: {video}")
+
+
+def make_video(path):
+    """A second of sound and pictures; its index comes last."""
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=duration=1:size=160x90:rate=10", "-f", "lavfi", "-i",
+         "sine=duration=1", "-pix_fmt", "yuv420p", str(path)], check=True)
+    return path.read_bytes()
+
+
+def padded(video, size):
+    """The video made longer by what a player skips; it stays playable, with its index last."""
+    at = video.rindex(b"moov") - 4
+    free = size - len(video)
+    head = free.to_bytes(4) + b"free" if free < 1 << 32 else b"\0\0\0\1free" + free.to_bytes(8)
+    return video[:at], head, free - len(head), video[at:]

@@ -1,0 +1,167 @@
+"""Every way to upload, with the clients that people use: curl, plain HTTP, boto3, the AWS CLI.
+
+usage: run.py UPREEL   (the program)
+
+To pin other versions: change requirements.in, then see tests/template/gate.sh.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
+
+import boto3
+import urllib3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from backend import Backend, make_video, padded  # noqa: E402
+
+HTTP = urllib3.PoolManager(retries=False)
+PART = 5 << 20
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "upreel", "AWS_SECRET_ACCESS_KEY": "upreel-local", "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+WAYS = []
+
+
+def way(function):
+    WAYS.append(function)
+    return function
+
+def run(*command):
+    done = subprocess.run([str(part) for part in command], check=True, capture_output=True, env=os.environ | CREDENTIALS)
+    return done.stdout
+
+def curl(*arguments):
+    return run("curl", "-sS", "--fail-with-body", *arguments)
+
+def id_of(key):
+    return key.rsplit("/", 1)[1].split(".")[0]
+
+class Clients:
+    """Of one backend, with one video of a few kilobytes and one of two parts."""
+
+    def __init__(self, backend, folder):
+        self.backend = backend
+        self.small = folder / "small.mp4"
+        make_video(self.small)
+        head, free, length, index = padded(self.small.read_bytes(), PART + 1_000_000)
+        self.large = folder / "large.mp4"
+        self.large.write_bytes(head + free + bytes(length) + index)
+        self.s3 = boto3.client(
+            "s3", endpoint_url=backend.s3, region_name="us-east-1", aws_access_key_id="upreel",
+            aws_secret_access_key="upreel-local", config=Config(s3={"addressing_style": "path"}))
+
+    def aws(self, *arguments):
+        return run(Path(sys.executable).parent / "aws", "--endpoint-url", self.backend.s3, "s3", *arguments)
+
+    def presigned(self, path):
+        """The answer of GET /presign for this file."""
+        query = f"/presign?name={path.name}&type=video/mp4&size={path.stat().st_size}"
+        return self.backend.json("GET", query)
+
+    @way
+    def upload_by_curl(self):
+        answer = json.loads(curl("-F", f"file=@{self.small}", f"{self.backend.api}/upload"))
+        return answer["videoId"], self.small
+
+    @way
+    def presigned_put_by_curl(self):
+        signed = self.presigned(self.large)
+        curl("-T", self.large, "-H", "Content-Type: video/mp4", signed["uploadUrl"])
+        return signed["videoId"], self.large
+
+    @way
+    def presigned_put_by_Python(self):
+        signed = self.presigned(self.small)
+        put = HTTP.request(signed["method"], signed["uploadUrl"], body=self.small.read_bytes(), headers=signed["headers"])
+        assert put.status == 200, put.data
+        return signed["videoId"], self.small
+
+    @way
+    def form_by_curl(self):
+        form = self.backend.json("GET", "/s3/params?filename=small.mp4&type=video/mp4")
+        fields = [part for name, value in form["fields"].items() for part in ("--form-string", f"{name}={value}")]
+        answer = curl("-i", *fields, "-F", f"file=@{self.small}", form["url"]).decode()
+        assert " 201 " in answer and "location:" in answer.lower(), answer
+        return id_of(form["fields"]["key"]), self.small
+
+    @way
+    def form_by_Python(self):
+        form = self.backend.json("GET", "/s3/params?filename=small.mp4&type=video/mp4")
+        fields = {**form["fields"], "file": ("small.mp4", self.small.read_bytes())}
+        posted = HTTP.request(form["method"], form["url"], fields=fields)
+        assert posted.status == 201 and posted.headers["Location"], posted.data
+        return id_of(form["fields"]["key"]), self.small
+
+    @way
+    def parts_by_Python(self):
+        upload = self.backend.json("POST", "/s3/multipart", {"filename": "large.mp4", "type": "video/mp4"})
+        base, key = f"/s3/multipart/{upload['uploadId']}", f"?key={quote(upload['key'])}"
+        content = self.large.read_bytes()
+
+        def put(number):
+            url = self.backend.json("GET", f"{base}/{number}{key}")["url"]
+            part = HTTP.request("PUT", url, body=content[(number - 1) * PART : number * PART])
+            assert part.status == 200, part.data
+            return {"PartNumber": number, "ETag": part.headers["ETag"]}
+
+        with ThreadPoolExecutor() as pool:
+            parts = list(pool.map(put, range(1, len(content) // PART + 2)))
+        listed = self.backend.json("GET", base + key)
+        assert [part["ETag"] for part in listed] == [part["ETag"] for part in parts], listed
+        self.backend.json("POST", f"{base}/complete{key}", {"parts": parts})
+        return id_of(upload["key"]), self.large
+
+    @way
+    def object_by_boto3(self):
+        signed = self.presigned(self.small)
+        self.s3.put_object(Bucket="uploads", Key=signed["key"], Body=self.small.read_bytes(), ContentType="video/mp4")
+        return signed["videoId"], self.small
+
+    @way
+    def parts_by_boto3(self):
+        signed = self.presigned(self.large)
+        in_parts = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
+        self.s3.upload_file(str(self.large), "uploads", signed["key"], Config=in_parts)
+        return signed["videoId"], self.large
+
+    @way
+    def copy_by_the_AWS_CLI(self):
+        signed = self.presigned(self.large)
+        self.aws("cp", "--only-show-errors", self.large, f"s3://uploads/{signed['key']}")
+        return signed["videoId"], self.large
+
+    def check(self, video_id, sent):
+        """It is PROCESSED, and every client reads from S3 what was sent."""
+        video = self.backend.settled(video_id)
+        assert (video["status"], video["size"]) == ("PROCESSED", sent.stat().st_size), video
+        poster = HTTP.request("GET", video["thumbnailUrl"]).data
+        assert poster.startswith(b"\xff\xd8"), "no JPEG"
+        prefix = "videos/local/"
+        (key,) = (o["Key"] for o in self.s3.list_objects_v2(Bucket="uploads", Prefix=prefix)["Contents"] if video_id in o["Key"])
+        content = sent.read_bytes()
+        assert self.s3.get_object(Bucket="uploads", Key=key)["Body"].read() == content, "boto3 reads something else"
+        copy = sent.with_suffix(".copy")
+        self.aws("cp", "--only-show-errors", f"s3://uploads/{key}", copy)
+        assert copy.read_bytes() == content, "the AWS CLI reads something else"
+        listed = self.aws("ls", f"s3://uploads/{prefix}").decode()
+        assert f" {len(content)} {key.removeprefix(prefix)}\n" in listed, listed
+
+def main(program):
+    with tempfile.TemporaryDirectory() as folder, Backend(program, folder) as backend:
+        clients = Clients(backend, Path(folder))
+        for upload in WAYS:
+            clients.check(*upload(clients))
+            print(f"clients: {upload.__name__.replace('_', ' ')}: PROCESSED, and read back", flush=True)
+        assert not backend.json("GET", "/_local/dlq")["messages"]
+
+if __name__ == "__main__":
+    main(sys.argv[1])
