@@ -180,7 +180,7 @@ async fn check(name: &str, args: &str, parts: usize) {
     let path = made(name, args);
     let rendered = rendered(&path, 5.0).await;
     let source = packets(&path, "V:0");
-    println!(
+    eprintln!(
         "{name}: {} parts, {} pictures, {} of {} bytes read",
         rendered.plan.parts.len(),
         source.pts.len(),
