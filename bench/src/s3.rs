@@ -29,6 +29,7 @@ use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use tokio::net::TcpSocket;
 use upreel_core::Config;
 use upreel_core::clients::{self, Roots};
+use upreel_core::config::Aws;
 use upreel_core::objects::Objects;
 
 use crate::Failed;
@@ -176,14 +177,13 @@ fn read(file: Arc<File>, range: Range<u64>) -> impl Stream<Item = io::Result<Byt
 }
 
 /// The objects at `endpoint`, as a function has them.
-pub(crate) async fn objects(endpoint: &str, ffmpeg: &Path) -> Objects {
+pub(crate) fn objects(endpoint: &str, ffmpeg: &Path) -> Objects {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "bench");
     let sdk: SdkConfig = clients::defaults(&Roots::Known)
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)
-        .load()
-        .await;
+        .build();
     let config = Config {
         table: String::new(),
         uploads_bucket: BUCKET.to_owned(),
@@ -193,7 +193,7 @@ pub(crate) async fn objects(endpoint: &str, ffmpeg: &Path) -> Objects {
         transfer_acceleration: false,
         ffmpeg: ffmpeg.to_owned(),
         log_level: String::new(),
-        ca_bundle: None,
+        aws: Aws::default(),
     };
     Objects::new(&sdk, &config)
 }

@@ -87,7 +87,7 @@ pub(crate) async fn run(method: Method, setting: &Setting) -> Result<(), Failed>
 }
 
 async fn usual(method: Method, setting: &Setting) -> Result<Taken, Failed> {
-    let objects = s3::objects(&setting.endpoint, &setting.ffmpeg).await;
+    let objects = s3::objects(&setting.endpoint, &setting.ffmpeg);
     let url = objects.sign_get(&setting.video.key()?).await?;
     let folder = std::env::temp_dir();
     let (input, output) = (folder.join("in"), folder.join("out.jpg"));
@@ -133,10 +133,10 @@ fn download(url: &str, to: &Path) -> Result<(), Failed> {
 
 /// As the thumbnail function does it.
 async fn ours(method: Method, setting: &Setting) -> Result<Taken, Failed> {
-    let objects = s3::objects(&setting.endpoint, &setting.ffmpeg).await;
+    let objects = s3::objects(&setting.endpoint, &setting.ffmpeg);
     let key = setting.video.key()?;
     // The event says this, so it is asked by another client: the one that is measured has no connection yet.
-    let other = s3::objects(&setting.endpoint, &setting.ffmpeg).await;
+    let other = s3::objects(&setting.endpoint, &setting.ffmpeg);
     let Head { size, etag, .. } = other.head(&key).await?.ok_or("there is no such object")?;
     let source = Arc::new(Source::new(
         size,

@@ -44,8 +44,11 @@ pub(crate) async fn check(build: &Path) -> Result<(), Failed> {
     for work in Work::ALL {
         let run = run::run(&candidate, work, &template, &aws, LENGTH).await;
         let run = run.map_err(|error| format!("{}: {error}", work.title()))?;
-        let calls = |number: usize| float(number.try_into().unwrap_or(u64::MAX));
-        hold(format!("{}: calls to AWS", work.title()), calls(run.calls), calls(work.calls()))?;
+        let (calls, expected) = (run.calls, work.calls());
+        if calls != expected {
+            return Err(format!("{}: {calls} calls to AWS, not {expected}", work.title()).into());
+        }
+        writeln!(io::stdout(), "{:<44} {calls:>9}: ok", format!("{}: calls to AWS", work.title()))?;
         if work == Work::Upload4m {
             hold(format!("{}: page faults, warm", work.title()), run.faults, FAULTS)?;
         }

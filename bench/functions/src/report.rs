@@ -17,8 +17,8 @@ use crate::{Failed, root};
 const PER_MILLION_REQUESTS: f64 = 0.20;
 const PER_GB_SECOND_X86: f64 = 0.000_016_666_7;
 const PER_GB_SECOND_ARM: f64 = 0.000_013_333_4;
-const PRICES: &str = "<https://aws.amazon.com/lambda/pricing/>, us-east-1, first tier, as of November 2026: 0.20 USD a million \
-                      requests, 0.0000166667 (x86) and 0.0000133334 (Arm) USD a GB-second";
+const PRICES: &str = "0.20 a million requests, 0.0000166667 (x86) and\n  0.0000133334 (Arm) a GB-second \
+                      (<https://aws.amazon.com/lambda/pricing/>, us-east-1, first tier, as quoted in May 2026)";
 /// With so many megabytes a function has one processor; with less, that share of one.
 const ONE_PROCESSOR: f64 = 1769.0;
 
@@ -78,9 +78,10 @@ impl Results {
         let Length { settle, measured } = self.length;
         let rounds = self.rounds;
         let versions = versions(candidates)?;
+        let priority = if is_real_time()? { ", at real-time priority" } else { "" };
         writeln!(
             out,
-            "{here}{versions}.
+            "{here}{versions}{priority}.
 
 Each function is a process that talks to the same emulator of Lambda's Runtime API, and to the same S3 and DynamoDB,
 over TLS on the loopback interface. Signatures, bodies, checksums, conditions and every URL in an answer are checked, and
@@ -90,9 +91,9 @@ the calls to AWS are counted. Events, environment and memory size are those of [
 - init: from the start of the process until it asks for the first event; cold: until the first answer is there
 - warm: the median of {measured} requests after the first and {settle} more; CPU: their processor time (user and system);
   faults: their minor page faults; memory: the most at once (`VmHWM`). What answers them is another process
-- USD: a million warm requests at the list price ({PRICES}). The billed time is the CPU time, at the share of a processor
-  that the memory size gives (1,769 MB is one), in whole milliseconds. The time that AWS's own services take is the
-  same for all, and not in it
+- USD: a million warm requests at the list price: {PRICES}.
+  The billed time is the CPU time, at the share of a processor that the memory size gives (1,769 MB is one), in whole
+  milliseconds. The time that AWS's own services take is the same for all, and not in it
 - Node.js, SDK v3 and v2: [node](functions/node), bundled and minified by esbuild, clients outside of the handler, connections
   kept; a shorter loop than that of Lambda's own runtime, and V8's memory limits as Lambda sets them
 - Python: [python](functions/python), with Lambda's own runtime client; boto3 is in Lambda's runtime and not in its zip
@@ -149,7 +150,8 @@ the calls to AWS are counted. Events, environment and memory size are those of [
             let start = self.starts.get(&(*kind, *function));
             let start = start.map(|start| format!("{:.2} M", float(*start) / 1e6)).unwrap_or_default();
             let (bytes, zip) = (float(*bytes) / 1e6, float(*zip) / 1e6);
-            writeln!(out, "| {function} | {kind} | {bytes:.2} | {zip:.2} | {start} |")?;
+            let places = if bytes < 1.0 { 3 } else { 2 };
+            writeln!(out, "| {function} | {kind} | {bytes:.places$} | {zip:.places$} | {start} |")?;
         }
         Ok(())
     }
@@ -233,6 +235,14 @@ fn dollars(cpu: f64, memory: u64, per_gb_second: f64) -> f64 {
 fn capital(text: &str) -> String {
     let (first, rest) = text.split_at(1);
     first.to_uppercase() + rest
+}
+
+/// Whether what else the machine does has to wait: `chrt --fifo 1 ...`. The functions inherit it.
+fn is_real_time() -> Result<bool, Failed> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // proc(5): the 40th field; after the name in brackets comes the third.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
+    Ok(fields.split_whitespace().nth(37).is_some_and(|priority| priority != "0"))
 }
 
 /// Of what the others run on, and with.

@@ -30,8 +30,9 @@ impl App {
     pub async fn from_env() -> Result<Self, Error> {
         let config = Config::from_env()?;
         telemetry::init(&config.log_level);
-        let roots = Roots::new(config.ca_bundle.as_deref());
-        let sdk = clients::from_env(&roots.map_err(|e| Fault::new("read the roots to trust", &e))?).await;
+        let roots = Roots::new(config.aws.ca_bundle.as_deref());
+        let roots = roots.map_err(|error| Fault::new("read the roots to trust", &error))?;
+        let sdk = clients::from_env(&config.aws, &roots).await;
         Ok(Self::new(&sdk, &sdk, config))
     }
 

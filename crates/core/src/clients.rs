@@ -5,9 +5,14 @@ mod trust;
 use std::time::Duration;
 
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::meta::region::ProvideRegion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::sdk_config::Builder;
+
+use crate::config::Aws;
 
 pub use trust::Roots;
 
@@ -22,19 +27,25 @@ const ATTEMPTS: u32 = 3;
 /// Drawn between nothing and this, then twice this. The SDK's one second is long for somebody who waits.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// Settings for Lambda: region and credentials are in the environment, so no other source is asked.
-pub async fn from_env(roots: &Roots) -> SdkConfig {
-    defaults(roots)
-        .region(EnvironmentVariableRegionProvider::new())
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .load()
-        .await
+/// Settings for Lambda, where region and credentials are in the environment.
+///
+/// Not by way of `aws_config::defaults`: with all the sources that it can ask, and the services behind these, a
+/// function is half as large again.
+pub async fn from_env(aws: &Aws, roots: &Roots) -> SdkConfig {
+    let mut sdk = defaults(roots)
+        .region(EnvironmentVariableRegionProvider::new().region().await)
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .use_fips(aws.use_fips)
+        .use_dual_stack(aws.use_dual_stack);
+    sdk.set_endpoint_url(aws.endpoint_url.clone());
+    sdk.build()
 }
 
 /// What every configuration shares: one connector, and limits on how long a call may take.
 #[must_use]
-pub fn defaults(roots: &Roots) -> ConfigLoader {
-    aws_config::defaults(BehaviorVersion::latest())
+pub fn defaults(roots: &Roots) -> Builder {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
         .http_client(trust::client(roots))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACK_OFF))
         .timeout_config(

@@ -31,7 +31,20 @@ pub struct Config {
     pub ffmpeg: PathBuf,
     /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`.
     pub log_level: String,
-    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`: a file of the only roots that AWS's endpoints may have.
+    /// How AWS is reached.
+    pub aws: Aws,
+}
+
+/// What the environment says about AWS's endpoints, in the words of its command line interface and SDKs.
+#[derive(Debug, Clone, Default)]
+pub struct Aws {
+    /// `AWS_ENDPOINT_URL`: one for all services, such as an emulator.
+    pub endpoint_url: Option<String>,
+    /// `AWS_USE_FIPS_ENDPOINT`.
+    pub use_fips: bool,
+    /// `AWS_USE_DUALSTACK_ENDPOINT`.
+    pub use_dual_stack: bool,
+    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`: a file of the only roots that an endpoint may have.
     pub ca_bundle: Option<PathBuf>,
 }
 
@@ -54,8 +67,8 @@ pub struct Webhook {
     pub queue_url: String,
     /// `LOG_LEVEL`, as above.
     pub log_level: String,
-    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`, as above.
-    pub ca_bundle: Option<PathBuf>,
+    /// How AWS is reached.
+    pub aws: Aws,
 }
 
 impl Webhook {
@@ -73,8 +86,8 @@ impl Webhook {
             url: need("WEBHOOK_URL")?,
             secret: need("WEBHOOK_SECRET")?,
             queue_url: need("WEBHOOK_QUEUE_URL")?,
-            ca_bundle: ca_bundle(&get),
-            log_level: log_level(get),
+            log_level: log_level(&get),
+            aws: Aws::from(get),
         })
     }
 }
@@ -84,8 +97,16 @@ fn variable(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-fn ca_bundle(get: impl Fn(&'static str) -> Option<String>) -> Option<PathBuf> {
-    get("AWS_CA_BUNDLE").or_else(|| get("SSL_CERT_FILE")).map(PathBuf::from)
+impl Aws {
+    fn from(get: impl Fn(&'static str) -> Option<String>) -> Self {
+        let is_true = |name| get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        Self {
+            endpoint_url: get("AWS_ENDPOINT_URL"),
+            use_fips: is_true("AWS_USE_FIPS_ENDPOINT"),
+            use_dual_stack: is_true("AWS_USE_DUALSTACK_ENDPOINT"),
+            ca_bundle: get("AWS_CA_BUNDLE").or_else(|| get("SSL_CERT_FILE")).map(PathBuf::from),
+        }
+    }
 }
 
 fn log_level(get: impl Fn(&'static str) -> Option<String>) -> String {
@@ -133,8 +154,8 @@ impl Config {
                 }
             },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
-            ca_bundle: ca_bundle(&get),
-            log_level: log_level(get),
+            log_level: log_level(&get),
+            aws: Aws::from(get),
         })
     }
 }
@@ -166,7 +187,7 @@ mod tests {
 
     #[test]
     fn aws_s_own_bundle_comes_before_openssl_s() {
-        let bundle = |extra: &[(&str, &str)]| config(extra).unwrap_or_else(|e| panic!("{e}")).ca_bundle;
+        let bundle = |extra: &[(&str, &str)]| config(extra).unwrap_or_else(|e| panic!("{e}")).aws.ca_bundle;
         assert_eq!(bundle(&[]), None);
         assert_eq!(bundle(&[("SSL_CERT_FILE", "/b")]), Some("/b".into()));
         assert_eq!(bundle(&[("SSL_CERT_FILE", "/b"), ("AWS_CA_BUNDLE", "/a")]), Some("/a".into()));

@@ -313,6 +313,7 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Aws;
     use aws_sdk_s3::config::{Credentials, Region};
 
     fn objects(transfer_acceleration: bool, life: Duration) -> Objects {
@@ -332,7 +333,7 @@ mod tests {
             transfer_acceleration,
             ffmpeg: "ffmpeg".into(),
             log_level: String::new(),
-            ca_bundle: None,
+            aws: Aws::default(),
         };
         Objects::new(&sdk, &config)
     }

@@ -34,6 +34,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use upreel_core::clients::{self, Roots};
+use upreel_core::config::Aws;
 use upreel_core::{App, Config, http};
 
 use crate::queue::{Handler, Queue};
@@ -169,10 +170,10 @@ impl Local {
             transfer_acceleration: false,
             ffmpeg: options.ffmpeg.clone(),
             log_level: String::new(),
-            ca_bundle: None,
+            aws: Aws::default(),
         };
         let cors = http::cors(&config.allowed_origins);
-        let (s3_sdk, dynamodb_sdk) = (sdk(&s3_url).await, sdk(&dynamodb_url).await);
+        let (s3_sdk, dynamodb_sdk) = (sdk(&s3_url), sdk(&dynamodb_url));
         let app = App::new(&s3_sdk, &dynamodb_sdk, config);
 
         let mut servers = JoinSet::new();
@@ -267,12 +268,11 @@ async fn bind(port: u16, service: &'static str, flag: &'static str) -> Result<(T
     bound.await.map_err(|source| Error::Port { port, service, flag, source })
 }
 
-async fn sdk(endpoint: &str) -> SdkConfig {
+fn sdk(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "local");
     clients::defaults(&Roots::Known)
         .region(Region::new(REGION))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)
-        .load()
-        .await
+        .build()
 }

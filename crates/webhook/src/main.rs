@@ -9,8 +9,8 @@ use upreel_webhook::Webhook;
 async fn main() -> Result<(), Error> {
     let config = config::Webhook::from_env()?;
     telemetry::init(&config.log_level);
-    let roots = Roots::new(config.ca_bundle.as_deref())?;
-    let webhook = &Webhook::new(&clients::from_env(&roots).await, &config)?;
+    let roots = Roots::new(config.aws.ca_bundle.as_deref())?;
+    let webhook = &Webhook::new(&clients::from_env(&config.aws, &roots).await, &config)?;
     lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
         webhook.handle(&event.payload).await.map_err(Error::from)
     }))

@@ -132,10 +132,9 @@ async fn every_webhook_event_is_understood() {
         secret: "secret".to_owned(),
         queue_url: "http://127.0.0.1:1/queue".to_owned(),
         log_level: String::new(),
-        ca_bundle: None,
+        aws: upreel_core::config::Aws::default(),
     };
-    let sdk =
-        upreel_core::clients::defaults(&upreel_core::clients::Roots::Known).no_credentials().load().await;
+    let sdk = upreel_core::clients::defaults(&upreel_core::clients::Roots::Known).build();
     let webhook = upreel_webhook::Webhook::new(&sdk, &config).unwrap();
     let failed = |item: &str| serde_json::json!({"batchItemFailures": [{"itemIdentifier": item}]});
     assert_eq!(webhook.handle(&stream).await.unwrap(), failed("4421584500000000017449"));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aws_config::Region;
-use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::Response as Answer;
@@ -422,10 +422,9 @@ async fn a_page_reads_a_fault_and_learns_nothing() {
     let credentials = Credentials::new("key", "secret", None, None, "test");
     let nowhere = clients::defaults(&clients::Roots::Known)
         .region(Region::new("us-east-1"))
-        .credentials_provider(credentials)
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url("http://127.0.0.1:1")
-        .load()
-        .await;
+        .build();
     let app = App::new(&nowhere, &nowhere, (*backend.local.app.config).clone());
     let functions = functions(&app, &["https://a.example"]);
     let asked = requests.into_iter().zip(&rows).map(async |((name, request), row)| {

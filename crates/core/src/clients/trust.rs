@@ -254,8 +254,7 @@ mod tests {
             .region(Region::new("us-east-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .endpoint_url(format!("https://localhost:{port}"))
-            .load()
-            .await;
+            .build();
         let client = aws_sdk_dynamodb::Client::new(&sdk);
         for _ in 0..times {
             let answer = client.scan().table_name("t").send().await;
