@@ -9,7 +9,6 @@ pub mod caller;
 pub mod clients;
 pub mod config;
 pub mod container;
-pub mod executions;
 pub mod filename;
 pub mod gateway;
 pub mod http;

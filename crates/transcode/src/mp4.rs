@@ -178,6 +178,7 @@ impl Words<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::similar_names, reason = "the names of boxes are what they are")]
 mod tests {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! The tasks of a transcoding: what the state machine (`transcode.asl.json`) runs, and the local backend alike.
+//! The tasks of a transcoding: for a state machine, or a loop.
 //!
 //! Each can be done twice, at the same time too, without harm: it writes the same objects, and what it tells the
 //! row counts once. What is wrong with a video is in the row before a task fails for it.
@@ -54,21 +54,6 @@ pub enum Error {
     /// A fault of ours or of AWS: to be tried again.
     #[error(transparent)]
     Fault(#[from] Fault),
-}
-
-impl Task {
-    /// A task as the state machine gives it, or what `EventBridge` tells of an execution that ended before its time
-    /// (timed out, or stopped by hand): that one has failed.
-    ///
-    /// # Errors
-    /// When it is neither.
-    pub fn of_event(event: Value) -> Result<Self, Fault> {
-        let unreadable = |error| Fault::new("read the event", &error);
-        match event["detail"]["input"].as_str() {
-            None => serde_json::from_value(event).map_err(unreadable),
-            Some(input) => serde_json::from_str(input).map(Self::Fail).map_err(unreadable),
-        }
-    }
 }
 
 /// What the tasks after the first go by.
@@ -290,7 +275,7 @@ mod tests {
     use upreel_core::VideoId;
 
     #[test]
-    fn tasks_are_as_the_state_machine_writes_them() {
+    fn tasks_are_flat() {
         let id = VideoId::new();
         let run = Run {
             video_id: id,
@@ -304,15 +289,11 @@ mod tests {
             if let (Some(text), Some(more)) = (text.as_object_mut(), more.as_object()) {
                 text.extend(more.clone());
             }
-            Task::of_event(text).unwrap_or_else(|e| panic!("{e}"))
+            serde_json::from_value::<Task>(text).unwrap_or_else(|e| panic!("{e}"))
         };
         assert_eq!(with("plan", json!({})), Task::Plan(run.clone()));
         assert_eq!(with("encode", json!({"index": 3})), Task::Encode { run: run.clone(), index: 3 });
         assert_eq!(with("package", json!({})), Task::Package(run.clone()));
-        assert_eq!(with("fail", json!({"cause": "x"})), Task::Fail(run.clone()));
-        let event =
-            json!({"source": "aws.states", "detail": {"status": "ABORTED", "input": text.to_string()}});
-        assert_eq!(Task::of_event(event).unwrap_or_else(|e| panic!("{e}")), Task::Fail(run));
-        assert!(Task::of_event(json!({"detail": {"input": "x"}})).is_err());
+        assert_eq!(with("fail", json!({"cause": "x"})), Task::Fail(run));
     }
 }
