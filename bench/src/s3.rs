@@ -188,6 +188,7 @@ pub(crate) fn objects(endpoint: &str, ffmpeg: &Path) -> Objects {
         table: String::new(),
         uploads_bucket: BUCKET.to_owned(),
         thumbnails_bucket: String::new(),
+        processed_bucket: None,
         allowed_origins: Vec::new(),
         max_upload_bytes: u64::MAX,
         transfer_acceleration: false,

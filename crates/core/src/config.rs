@@ -19,6 +19,8 @@ pub struct Config {
     pub uploads_bucket: String,
     /// `THUMBNAILS_BUCKET`.
     pub thumbnails_bucket: String,
+    /// `PROCESSED_BUCKET`: where HLS renditions are; without it there are none.
+    pub processed_bucket: Option<String>,
     /// `ALLOWED_ORIGINS`: the sites whose pages may call the API, separated by commas; `*` for all.
     pub allowed_origins: Vec<String>,
     /// `MAX_UPLOAD_BYTES`: larger videos are refused, however they come.
@@ -134,6 +136,7 @@ impl Config {
             table: need("TABLE_NAME")?,
             uploads_bucket: need("UPLOADS_BUCKET")?,
             thumbnails_bucket: need("THUMBNAILS_BUCKET")?,
+            processed_bucket: get("PROCESSED_BUCKET"),
             allowed_origins: origins
                 .split(',')
                 .map(|origin| origin.trim().trim_end_matches('/').to_owned())

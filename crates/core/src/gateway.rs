@@ -55,9 +55,17 @@ pub(crate) struct RequestContext {
     authorizer: Value,
     #[serde(default)]
     identity: Value,
+    /// With the stage, or the base path of a custom domain.
+    #[serde(default)]
+    path: String,
 }
 
 impl RequestContext {
+    /// What stands before the routes in an address.
+    pub(crate) fn prefix(&self, route: &str) -> &str {
+        self.path.strip_suffix(route).unwrap_or_default()
+    }
+
     /// The Cognito user pool's `sub`, else the IAM identity id.
     pub(crate) fn user(&self) -> Option<&str> {
         let subject = self.authorizer.get("claims").and_then(|claims| claims.get("sub"));

@@ -1,16 +1,20 @@
 //! What surrounds every HTTP function: CORS, the answers to unknown routes, a log line a request.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderName, Method, header};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::Config;
+use crate::gateway::RequestContext;
 use crate::problem::{Code, Problem};
 
 /// Makes a function's routes complete. Applied once, by `main` or by the local gateway.
@@ -64,6 +68,29 @@ fn matches(allowed: &str, origin: &str) -> bool {
             .strip_prefix(host)
             .and_then(|port| port.strip_prefix(':'))
             .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit())),
+    }
+}
+
+/// Where the routes begin, as the caller found them: `https://host/stage`.
+#[derive(Debug, Clone)]
+pub struct Base(String);
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Base {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let host = header("host").unwrap_or_default();
+        let scheme = header("x-forwarded-proto").unwrap_or("https");
+        let context = parts.extensions.get::<RequestContext>();
+        let prefix = context.map_or("", |context| context.prefix(parts.uri.path()));
+        Ok(Self(format!("{scheme}://{host}{prefix}")))
     }
 }
 

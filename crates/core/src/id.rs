@@ -112,6 +112,14 @@ impl Sequencer {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Of text as it is stored, and no other.
+    ///
+    /// # Errors
+    /// For every other text.
+    pub fn stored(text: &str) -> Result<Self, Invalid> {
+        text.parse().ok().filter(|sequencer: &Self| sequencer.0 == text).ok_or(Invalid("sequencer"))
+    }
 }
 
 impl FromStr for Sequencer {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::container::Container;
-use crate::id::{Invalid, UserId, VideoId};
+use crate::id::{Invalid, Sequencer, UserId, VideoId};
 
 /// The name of every object that Upreel stores. Printing and parsing round-trip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,48 @@ pub enum Key {
     StoryboardImage(VideoId),
     /// The storyboard's `WebVTT` file, which names the picture beside it, in the thumbnails bucket.
     StoryboardTrack(VideoId),
+    /// A file of an HLS rendition, in the processed bucket. A second upload of the video has a folder of its own.
+    Rendition {
+        /// Which video it is.
+        id: VideoId,
+        /// Which upload of it.
+        run: Sequencer,
+        /// Which file, such as `v720/index.m3u8`.
+        name: FileName,
+    },
+    /// What the tasks of a transcoding tell each other, in the processed bucket; it expires.
+    Work {
+        /// Which video it is.
+        id: VideoId,
+        /// Which upload of it.
+        run: Sequencer,
+        /// Which file, such as `plan.json`.
+        name: FileName,
+    },
+}
+
+/// A file, with its folder if it is in one: lower case letters, digits, hyphens and dots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileName(String);
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for FileName {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let part = |part: &str| {
+            (1..=64).contains(&part.len())
+                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
+                && !part.starts_with('.')
+        };
+        let fits = text.split('/').count() <= 2 && text.split('/').all(part);
+        if fits { Ok(Self(text.to_owned())) } else { Err(Invalid("file name")) }
+    }
 }
 
 const UNKNOWN: &str = "bin";
@@ -36,6 +78,12 @@ impl Key {
     #[must_use]
     pub const fn derived(id: VideoId) -> [Self; 4] {
         [Self::Thumbnail(id), Self::ThumbnailLarge(id), Self::StoryboardImage(id), Self::StoryboardTrack(id)]
+    }
+
+    /// The folders of everything that was ever transcoded of a video.
+    #[must_use]
+    pub fn rendition_folders(id: VideoId) -> [String; 2] {
+        [format!("hls/{id}/"), format!("work/{id}/")]
     }
 
     /// The last part of it, after the folders.
@@ -57,6 +105,8 @@ impl fmt::Display for Key {
             Self::ThumbnailLarge(id) => write!(f, "thumbnails/{id}{LARGE}.jpg"),
             Self::StoryboardImage(id) => write!(f, "storyboards/{id}.jpg"),
             Self::StoryboardTrack(id) => write!(f, "storyboards/{id}.vtt"),
+            Self::Rendition { id, run, name } => write!(f, "hls/{id}/{}/{name}", run.as_str()),
+            Self::Work { id, run, name } => write!(f, "work/{id}/{}/{name}", run.as_str()),
         }
     }
 }
@@ -66,6 +116,16 @@ impl FromStr for Key {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = Invalid("key");
+        if let Some((folder @ ("hls" | "work"), rest)) = text.split_once('/') {
+            let mut parts = rest.splitn(3, '/');
+            let mut part = || parts.next().ok_or(Invalid("key"));
+            let (id, run, name) = (part()?.parse()?, Sequencer::stored(part()?)?, part()?.parse()?);
+            return Ok(if folder == "hls" {
+                Self::Rendition { id, run, name }
+            } else {
+                Self::Work { id, run, name }
+            });
+        }
         let (folder, name) = text.rsplit_once('/').ok_or(invalid)?;
         let (name, extension) = name.split_once('.').ok_or(Invalid("key"))?;
         if let ("thumbnails", Some(id), "jpg") = (folder, name.strip_suffix(LARGE), extension) {
@@ -100,7 +160,20 @@ mod tests {
             id,
             container,
         });
-        for key in videos.chain(Key::derived(id)) {
+        let run: Sequencer = "0055aed6".parse().unwrap_or_else(|e| panic!("{e}"));
+        let name = |text: &str| text.parse().unwrap_or_else(|e| panic!("{e}"));
+        let made = [
+            Key::Rendition { id, run: run.clone(), name: name("v720/0003-01.m4s") },
+            Key::Rendition { id, run: run.clone(), name: name("master.m3u8") },
+            Key::Work { id, run, name: name("plan.json") },
+        ];
+        for key in &made {
+            assert!(
+                Key::rendition_folders(id).iter().any(|folder| key.to_string().starts_with(folder)),
+                "{key}"
+            );
+        }
+        for key in videos.chain(Key::derived(id)).chain(made) {
             assert!(key.to_string().ends_with(&format!("/{}", key.file_name())), "{key}");
             assert_eq!(key.to_string().parse(), Ok(key));
         }
@@ -128,6 +201,13 @@ mod tests {
             format!("storyboards/{id}-1280.jpg"),
             format!("storyboards/{id}.mp4"),
             format!("videos/u/{id}-1280.mp4"),
+            format!("hls/{id}/master.m3u8"),
+            format!("hls/{id}/{:0<40}/../x", "1"),
+            format!("hls/{id}/{:0<40}/a/b/c", "1"),
+            format!("hls/{id}/{:0<40}/", "1"),
+            format!("hls/{id}/55/master.m3u8"),
+            format!("hls/{id}/{:a<40}/master.m3u8", "1"),
+            format!("work/x/{:0<40}/plan.json", "1"),
         ] {
             assert!(text.parse::<Key>().is_err(), "{text}");
         }

@@ -1,6 +1,7 @@
-//! The two S3 buckets: uploads, and the pictures made of them.
+//! The S3 buckets: uploads, the pictures made of them, and their renditions.
 
 mod multipart;
+mod renditions;
 mod signed;
 
 use std::ops::Range;
@@ -27,6 +28,7 @@ const UPLOAD_URL_LIFE: Duration = Duration::from_mins(5);
 /// so that a page which polls gets the same URL again and its cache holds.
 const DOWNLOAD_URL_LIFE: Duration = Duration::from_mins(15);
 const DOWNLOAD_URL_STEP: u64 = 300;
+const RENDITION_URL_LIFE: Duration = Duration::from_hours(6);
 
 /// S3, as the functions use it.
 #[derive(Debug, Clone)]
@@ -43,6 +45,7 @@ pub struct Objects {
     is_https: bool,
     uploads: String,
     thumbnails: String,
+    processed: String,
 }
 
 /// What S3 knows of an object.
@@ -116,6 +119,7 @@ impl Objects {
             is_https: sdk.endpoint_url().is_none_or(|endpoint| endpoint.starts_with("https://")),
             uploads: config.uploads_bucket.clone(),
             thumbnails: config.thumbnails_bucket.clone(),
+            processed: config.processed_bucket.clone().unwrap_or_default(),
         }
     }
 
@@ -126,6 +130,7 @@ impl Objects {
             | Key::ThumbnailLarge(_)
             | Key::StoryboardImage(_)
             | Key::StoryboardTrack(_) => &self.thumbnails,
+            Key::Rendition { .. } | Key::Work { .. } => &self.processed,
         }
     }
 
@@ -248,18 +253,40 @@ impl Objects {
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_get(&self, key: &Key) -> Result<String, Fault> {
-        self.sign_get_as(key, None).await
+        self.sign_get_for(key, DOWNLOAD_URL_LIFE, None).await
     }
 
-    /// The same, with the type and the disposition that S3 is to answer with: an object keeps the type that was
-    /// declared, and knows no file name.
+    /// The same for a segment of a rendition: as long as a film, or as the credentials live.
     ///
     /// # Errors
     /// When there are no credentials.
-    pub async fn sign_get_as(&self, key: &Key, answer: Option<(&str, &str)>) -> Result<String, Fault> {
+    pub async fn sign_rendition(&self, key: &Key) -> Result<String, Fault> {
+        self.sign_get_for(key, self.life(RENDITION_URL_LIFE).await?, None).await
+    }
+
+    /// As [`Objects::sign_get`], with the type and the disposition that S3 is to answer with: an object keeps the
+    /// type that was declared, and knows no file name.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn sign_get_as(
+        &self,
+        key: &Key,
+        content_type: &str,
+        disposition: &str,
+    ) -> Result<String, Fault> {
+        self.sign_get_for(key, DOWNLOAD_URL_LIFE, Some((content_type, disposition))).await
+    }
+
+    async fn sign_get_for(
+        &self,
+        key: &Key,
+        life: Duration,
+        answer: Option<(&str, &str)>,
+    ) -> Result<String, Fault> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let start = UNIX_EPOCH + Duration::from_secs(now - now % DOWNLOAD_URL_STEP);
-        let signing = PresigningConfig::builder().start_time(start).expires_in(DOWNLOAD_URL_LIFE).build();
+        let signing = PresigningConfig::builder().start_time(start).expires_in(life).build();
         let signing = signing.map_err(|e| Fault::new("presign", &e))?;
         let mut get = self.signer.get_object().bucket(self.bucket(key)).key(key.to_string());
         if let Some((content_type, disposition)) = answer {
@@ -300,6 +327,7 @@ mod tests {
             table: "t".into(),
             uploads_bucket: "uploads".into(),
             thumbnails_bucket: "thumbnails".into(),
+            processed_bucket: None,
             allowed_origins: Vec::new(),
             max_upload_bytes: 1,
             transfer_acceleration,

@@ -167,6 +167,45 @@ impl Failure {
     }
 }
 
+/// Which upload of a video is transcoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Which video.
+    pub video_id: VideoId,
+    /// The text of its key.
+    pub key: String,
+    /// Which upload of it.
+    pub sequencer: Sequencer,
+}
+
+/// Where the HLS renditions of a video stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transcode {
+    /// Which upload is transcoded.
+    pub run: Sequencer,
+    /// Where it stands.
+    pub status: TranscodeStatus,
+    /// In how many chunks.
+    pub chunks: usize,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// See [`Transcode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TranscodeStatus {
+    /// Chunks are being encoded.
+    Running,
+    /// It can be played.
+    Done,
+    /// It cannot be transcoded.
+    Failed,
+}
+
 /// What users see of a video. URLs are added by the function that answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -214,6 +253,12 @@ pub struct Record {
     /// What was made of the video.
     #[serde(flatten)]
     pub pictures: Pictures,
+    /// Where its renditions stand, if there are to be any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transcode: Option<Transcode>,
+    /// The chunks that are encoded, while it is transcoded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transcode_chunks: Vec<usize>,
     /// When `DynamoDB` may drop the row, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
@@ -239,6 +284,8 @@ impl Record {
             sequencer: None,
             attempts: 0,
             pictures: Pictures::default(),
+            transcode: None,
+            transcode_chunks: Vec::new(),
             ttl: Some(expiry(PENDING_LIFE)),
         }
     }

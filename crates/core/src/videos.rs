@@ -1,6 +1,7 @@
 //! The `VideoMetadata` table: key `videoId`, index `byUser` on `userId` and `uploadTime`.
 
 mod moves;
+mod transcodes;
 
 use std::collections::HashMap;
 use std::fmt::Write;

@@ -176,6 +176,8 @@ fn event(parts: &axum::http::request::Parts, user: &str, body: &[u8]) -> Value {
         single.insert(name.to_string(), json!(values.last()));
         multi.insert(name.to_string(), json!(values));
     }
+    single.insert("X-Forwarded-Proto".to_owned(), json!("http"));
+    multi.insert("X-Forwarded-Proto".to_owned(), json!(["http"]));
     let (mut query, mut queries) = (Map::new(), Map::new());
     for (name, value) in form_pairs(parts.uri.query().unwrap_or_default()) {
         query.insert(name.clone(), json!(value));

@@ -10,6 +10,7 @@ mod multipart;
 mod openapi;
 pub mod queue;
 mod s3;
+pub mod transcode;
 pub mod webhook;
 
 use std::fs::{File, TryLockError};
@@ -50,6 +51,8 @@ pub const REGION: &str = "us-east-1";
 pub const UPLOADS: &str = "uploads";
 /// The bucket of the posters.
 pub const THUMBNAILS: &str = "thumbnails";
+/// The bucket of the HLS renditions.
+pub const PROCESSED: &str = "processed";
 const TABLE: &str = "VideoMetadata";
 /// The thumbnail function's timeout in the template.
 const TIMEOUT: Duration = Duration::from_mins(2);
@@ -73,6 +76,8 @@ pub struct Options {
     pub back_off: [Duration; 2],
     /// Who is told of changes; nobody by default.
     pub webhook: Option<Webhook>,
+    /// How many chunks are transcoded at a time; nothing is by default.
+    pub transcode: Option<usize>,
 }
 
 /// Why it does not start.
@@ -158,6 +163,7 @@ impl Local {
             table: TABLE.to_owned(),
             uploads_bucket: UPLOADS.to_owned(),
             thumbnails_bucket: THUMBNAILS.to_owned(),
+            processed_bucket: options.transcode.map(|_| PROCESSED.to_owned()),
             // Whatever port the page that is being written runs on, and no page from elsewhere.
             allowed_origins: ["http://localhost:*", "http://127.0.0.1:*"].map(str::to_owned).to_vec(),
             max_upload_bytes: options.max_upload_bytes,
@@ -179,7 +185,7 @@ impl Local {
         dynamodb::set_stream(&dynamodb_sdk, TABLE, told).await.map_err(|e| unusable(&e))?;
 
         let queue = Arc::new(Queue::open(&data).map_err(|e| unusable(&e))?);
-        let storage = Storage::new(&data, [UPLOADS, THUMBNAILS], queue.clone());
+        let storage = Storage::new(&data, [UPLOADS, THUMBNAILS, PROCESSED], queue.clone());
         let service = {
             let mut builder = S3ServiceBuilder::new(storage.map_err(|e| unusable(&e))?);
             builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
@@ -202,9 +208,18 @@ impl Local {
         servers.spawn(axum::serve(s3, storage).into_future().map(drop));
 
         let mut resumed = queue.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
-        let handler = wrap(thumbnail(app.clone()));
-        servers.spawn(queue.clone().run(handler, options.back_off.to_vec()));
         let mut queues = vec![queue.clone()];
+        let mut transcodes = None;
+        if let Some(workers) = options.transcode {
+            let runs = Arc::new(Queue::open(&data.join("transcode")).map_err(|e| unusable(&e))?);
+            resumed += runs.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
+            let handler = transcode::handler(app.clone(), workers);
+            servers.spawn(runs.clone().run(handler, options.back_off.to_vec()));
+            queues.push(runs.clone());
+            transcodes = Some(runs);
+        }
+        let handler = wrap(thumbnail(app.clone(), transcodes));
+        servers.spawn(queue.clone().run(handler, options.back_off.to_vec()));
         if let Some(Webhook { endpoint, back_off }) = options.webhook {
             let folder = data.join("webhooks");
             let events = Arc::new(Queue::open(&folder).map_err(|e| unusable(&e))?);
@@ -230,11 +245,16 @@ impl Local {
     }
 }
 
-/// The function, as Lambda would invoke it.
-fn thumbnail(app: App) -> Handler {
+/// The function, as Lambda would invoke it; what may be transcoded is put into that queue.
+fn thumbnail(app: App, transcodes: Option<Arc<Queue>>) -> Handler {
     Arc::new(move |event| {
-        let app = app.clone();
-        Box::pin(async move { upreel_thumbnail::handle(&app, &event, Instant::now() + TIMEOUT).await })
+        let (app, transcodes) = (app.clone(), transcodes.clone());
+        Box::pin(async move {
+            let runs = upreel_thumbnail::handle(&app, &event, Instant::now() + TIMEOUT).await?;
+            transcodes
+                .iter()
+                .try_for_each(|queue| runs.iter().try_for_each(|run| transcode::send(queue, run)))
+        })
     })
 }
 

@@ -9,6 +9,7 @@ use clap::Parser;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 use upreel_local::queue::BACK_OFF;
+use upreel_local::transcode;
 use upreel_local::webhook::{self, Webhook};
 use upreel_local::{ACCESS_KEY, Local, Options, REGION, SECRET_KEY};
 use upreel_webhook::Endpoint;
@@ -38,6 +39,9 @@ struct Arguments {
     /// Refuse videos with more bytes than this
     #[arg(long, default_value_t = 5 << 40, value_parser = clap::value_parser!(u64).range(1..))]
     max_upload_bytes: u64,
+    /// Make HLS renditions of each video too, which takes about as long as it plays
+    #[arg(long)]
+    transcode: bool,
     /// Tell this URL what happens to videos (see "Webhooks" in the README)
     #[arg(long, requires = "webhook_secret")]
     webhook_url: Option<String>,
@@ -77,6 +81,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         ffmpeg: ffmpeg.clone(),
         max_upload_bytes: arguments.max_upload_bytes,
         back_off: BACK_OFF,
+        transcode: arguments.transcode.then(transcode::workers),
         webhook: endpoint.map(|endpoint| Webhook { endpoint, back_off: webhook::BACK_OFF.to_vec() }),
     })
     .await?;

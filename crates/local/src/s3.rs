@@ -33,7 +33,7 @@ pub(crate) struct Storage {
 
 impl Storage {
     /// Objects in `s3` of the data, with a folder for each bucket; writes to the first are told to `queue`.
-    pub(crate) fn new(data: &Path, buckets: [&str; 2], queue: Arc<Queue>) -> io::Result<Self> {
+    pub(crate) fn new(data: &Path, buckets: [&str; 3], queue: Arc<Queue>) -> io::Result<Self> {
         let root = &data.join("s3");
         for bucket in buckets {
             std::fs::create_dir_all(root.join(bucket))?;

@@ -17,13 +17,23 @@ use tokio::time::Instant;
 
 use crate::sandbox::{self, Needs};
 
-/// Processor time for one picture, in seconds; an 8K keyframe takes about one.
-pub(crate) const CPU_SECONDS: u64 = 30;
-/// Address space. An 8K keyframe of 10 bits took 0.9 GB with one thread and 1.3 GB with four.
-#[cfg(target_os = "linux")]
-const MEMORY: u64 = 2 << 30;
-/// Far more than a poster or a report takes. Each pipe may have as much.
-const MAX_STDOUT: u64 = 16 * 1024 * 1024;
+/// What a run may use.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Processor time, in seconds.
+    pub(crate) cpu_seconds: u64,
+    /// Address space, in bytes.
+    pub(crate) memory: u64,
+    /// What is kept of each pipe, in bytes.
+    pub(crate) output: u64,
+}
+
+impl Limits {
+    /// For a few pictures. An 8K keyframe takes a second; one of 10 bits took 0.9 GB with one thread and 1.3 GB
+    /// with four.
+    pub(crate) const PICTURES: Self = Self { cpu_seconds: 30, memory: 2 << 30, output: 16 << 20 };
+}
+
 const MAX_STDERR: u64 = 256 * 1024;
 
 /// What to run, and with what.
@@ -36,6 +46,7 @@ pub(crate) struct Run<'a> {
     pub(crate) outputs: usize,
     /// It may connect to the range server. Otherwise it can make no socket.
     pub(crate) network: bool,
+    pub(crate) limits: Limits,
     pub(crate) deadline: Instant,
 }
 
@@ -71,12 +82,12 @@ async fn run_as<S: Future>(run: Run<'_>, needs: Needs, serve: S) -> Result<Outpu
     let (mut child, mut outputs) = spawn(&run, needs).map_err(Error::Io)?;
     // Also when this future is dropped half way.
     let group = Group(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
-    limit(&group).map_err(Error::Io)?;
+    limit(&group, run.limits).map_err(Error::Io)?;
 
     let stdin = child.stdin.take();
     let stderr = outputs.remove(0);
     let finish = async {
-        let outputs = try_join_all(outputs.into_iter().map(drain));
+        let outputs = try_join_all(outputs.into_iter().map(|pipe| drain(pipe, run.limits.output)));
         let outputs = async { outputs.await.map_err(Error::Io) };
         let fed = async { feed(stdin, run.input).await.map_err(Error::Io) };
         let (outputs, stderr, ()) = tokio::try_join!(outputs, report(stderr), fed)?;
@@ -112,9 +123,9 @@ fn spawn(run: &Run<'_>, needs: Needs) -> io::Result<(Child, Vec<pipe::Receiver>)
 }
 
 /// Reads to the end and keeps the beginning, so that a talkative child cannot fill the memory.
-async fn drain(mut pipe: impl AsyncRead + Unpin) -> io::Result<Vec<u8>> {
+async fn drain(mut pipe: impl AsyncRead + Unpin, max: u64) -> io::Result<Vec<u8>> {
     let mut kept = Vec::new();
-    (&mut pipe).take(MAX_STDOUT).read_to_end(&mut kept).await?;
+    (&mut pipe).take(max).read_to_end(&mut kept).await?;
     tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
     Ok(kept)
 }
@@ -156,17 +167,17 @@ impl Drop for Group {
 
 /// Sets the child's limits. It has no input yet, so nothing hostile has run before they hold.
 #[cfg(target_os = "linux")]
-fn limit(group: &Group) -> io::Result<()> {
+fn limit(group: &Group, limits: Limits) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, prlimit};
-    let limits = [
-        (Resource::As, MEMORY, MEMORY),
+    let values = [
+        (Resource::As, limits.memory, limits.memory),
         // At the soft limit ffmpeg is told (SIGXCPU), at the hard one it is killed.
-        (Resource::Cpu, CPU_SECONDS, CPU_SECONDS + 2),
+        (Resource::Cpu, limits.cpu_seconds, limits.cpu_seconds + 2),
         (Resource::Fsize, 0, 0),
         (Resource::Nofile, 64, 64),
         (Resource::Core, 0, 0),
     ];
-    for (resource, current, maximum) in limits {
+    for (resource, current, maximum) in values {
         let limit = Rlimit { current: Some(current), maximum: Some(maximum) };
         match prlimit(group.0, resource, limit) {
             // It has ended already, and its status will say why.
@@ -179,7 +190,7 @@ fn limit(group: &Group) -> io::Result<()> {
 
 /// Other systems run the local backend only, where the deadline and ffmpeg's own limits remain.
 #[cfg(not(target_os = "linux"))]
-fn limit(_: &Group) -> io::Result<()> {
+fn limit(_: &Group, _: Limits) -> io::Result<()> {
     Ok(())
 }
 
@@ -190,7 +201,15 @@ mod tests {
 
     fn script<'a>(args: &'a [&'a str], deadline: Duration) -> Run<'a> {
         let deadline = Instant::now() + deadline;
-        Run { program: Path::new("/bin/sh"), args, input: None, outputs: 1, network: false, deadline }
+        Run {
+            program: Path::new("/bin/sh"),
+            args,
+            input: None,
+            outputs: 1,
+            network: false,
+            limits: Limits::PICTURES,
+            deadline,
+        }
     }
 
     async fn sh(text: &str, deadline: Duration) -> Result<Output, Error> {
@@ -246,7 +265,7 @@ mod tests {
             ulimit -v; ulimit -t; ulimit -n; ulimit -v unlimited || echo kept";
         let output = sh(text, Duration::from_secs(10)).await.unwrap();
         let said = String::from_utf8_lossy(&output.outputs[0]).into_owned();
-        assert_eq!(said, format!("{}\n{CPU_SECONDS}\n64\nkept\n", MEMORY / 1024), "{}", output.stderr);
+        assert_eq!(said, format!("{}\n30\n64\nkept\n", (2 << 30) / 1024), "{}", output.stderr);
     }
 
     #[tokio::test]
@@ -259,7 +278,7 @@ mod tests {
     async fn a_talkative_child_is_cut() {
         let text = "head -c 20000000 /dev/zero";
         let output = sh(text, Duration::from_secs(20)).await.unwrap();
-        assert_eq!(output.outputs[0].len() as u64, MAX_STDOUT);
+        assert_eq!(output.outputs[0].len(), 16 << 20);
         assert!(output.status.success());
     }
 

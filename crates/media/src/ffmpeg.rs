@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use upreel_core::{Container, Fault};
 
-use crate::child::{self, CPU_SECONDS, Output, Run};
+use crate::child::{self, Limits, Output, Run};
 use crate::error::Error;
 use crate::server::Server;
 use crate::source::Source;
@@ -26,8 +26,19 @@ pub(crate) enum Input<'a> {
     Object(Container, &'a Arc<Source>, Option<String>),
 }
 
-/// Runs ffmpeg: the filters, as a graph from `[0:V:0]`, and for each of `outputs` its arguments. The pipes'
-/// contents and the report come back, if each pipe has something.
+/// What is to be done with the input.
+pub(crate) struct Pass<'a> {
+    /// Further options of the input.
+    pub(crate) options: &'a [&'a str],
+    /// The filters.
+    pub(crate) graph: &'a str,
+    /// The arguments of each output, which is a pipe.
+    pub(crate) outputs: &'a [&'a [&'a str]],
+    pub(crate) limits: Limits,
+}
+
+/// Runs ffmpeg for pictures: the filters, as a graph from `[0:V:0]`, and for each of `outputs` its arguments. The
+/// pipes' contents and the report come back, if each pipe has something.
 pub(crate) async fn run(
     ffmpeg: &Path,
     input: &Input<'_>,
@@ -35,6 +46,44 @@ pub(crate) async fn run(
     outputs: &[&[&str]],
     deadline: Instant,
 ) -> Result<(Vec<Vec<u8>>, String), Error> {
+    // Stop at the first samples instead of walking through every fragment of the file.
+    let options: &[&str] = match input {
+        Input::File(..) => &["-threads", "1"],
+        Input::Object(..) => &["-threads", "1", "-fflags", "+ignidx"],
+    };
+    let outputs: Vec<Vec<&str>> =
+        outputs.iter().map(|output| [&["-fps_mode", "passthrough"], *output].concat()).collect();
+    let outputs: Vec<&[&str]> = outputs.iter().map(Vec::as_slice).collect();
+    let pass = Pass { options, graph, outputs: &outputs, limits: Limits::PICTURES };
+    let output = start(ffmpeg, input, &pass, deadline).await?;
+    // Some pictures of a damaged file are better than none, so the status alone does not count.
+    if output.outputs.iter().all(|output| !output.is_empty()) {
+        return Ok((output.outputs, output.stderr));
+    }
+    Err(fault_of(&output, Limits::PICTURES))
+}
+
+/// Runs ffmpeg for everything that is in the input, to its end: what is damaged or cut short is an error.
+pub(crate) async fn run_whole(
+    ffmpeg: &Path,
+    input: &Input<'_>,
+    pass: &Pass<'_>,
+    deadline: Instant,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let output = start(ffmpeg, input, pass, deadline).await?;
+    let full = |output: &Vec<u8>| output.len() as u64 >= pass.limits.output;
+    if output.outputs.iter().any(full) {
+        return Err(Error::TooComplex);
+    }
+    if output.status.success() { Ok(output.outputs) } else { Err(fault_of(&output, pass.limits)) }
+}
+
+async fn start(
+    ffmpeg: &Path,
+    input: &Input<'_>,
+    pass: &Pass<'_>,
+    deadline: Instant,
+) -> Result<Output, Error> {
     let mut args = vec!["-hide_banner", "-nostdin", "-nostats", "-loglevel", "info"];
     let server = match input {
         Input::File(..) => None,
@@ -47,20 +96,19 @@ pub(crate) async fn run(
     let demuxer = demuxer(*container);
     // The demuxer is chosen here, from the bytes: a manifest that names other files or hosts is never
     // opened, and the two lists hold should one be reached all the same.
-    args.extend(["-f", demuxer, "-format_whitelist", demuxer, "-max_pixels", MAX_PIXELS, "-threads", "1"]);
+    args.extend(["-f", demuxer, "-format_whitelist", demuxer, "-max_pixels", MAX_PIXELS]);
+    args.extend(pass.options);
     if let Input::Object(_, _, seek) = input {
-        // Stop at the first samples instead of walking through every fragment of the file.
-        args.extend(["-fflags", "+ignidx", "-protocol_whitelist", "http,tcp", "-recv_buffer_size", "65536"]);
+        args.extend(["-protocol_whitelist", "http,tcp", "-recv_buffer_size", "65536"]);
         if let Some(seconds) = seek {
             args.extend(["-noaccurate_seek", "-ss", seconds]);
         }
     } else {
         args.extend(["-protocol_whitelist", "pipe"]);
     }
-    args.extend(["-i", &url, "-filter_complex", graph]);
-    let pipes: Vec<String> = pipes(outputs.len());
-    for (output, pipe) in outputs.iter().zip(&pipes) {
-        args.extend(["-fps_mode", "passthrough"]);
+    args.extend(["-i", &url, "-filter_complex", pass.graph]);
+    let pipes: Vec<String> = pipes(pass.outputs.len());
+    for (output, pipe) in pass.outputs.iter().zip(&pipes) {
         args.extend(*output);
         args.push(pipe);
     }
@@ -73,8 +121,9 @@ pub(crate) async fn run(
         program: ffmpeg,
         args: &args,
         input: pieces,
-        outputs: outputs.len(),
+        outputs: pass.outputs.len(),
         network: server.is_some(),
+        limits: pass.limits,
         deadline,
     };
     let output = match (&server, source) {
@@ -88,10 +137,10 @@ pub(crate) async fn run(
         }
         child::Error::Report => Error::TooComplex,
     })?;
-    if let Some(error) = server.and_then(|server| server.failure()) {
-        return Err(error.into());
+    match server.and_then(|server| server.failure()) {
+        Some(error) => Err(error.into()),
+        None => Ok(output),
     }
-    judge(output)
 }
 
 /// `pipe:1`, then `pipe:3` and so on; the second is for the report.
@@ -113,30 +162,24 @@ const fn demuxer(container: Container) -> &'static str {
     }
 }
 
-/// Tells pictures from the file's faults and ours.
-fn judge(output: Output) -> Result<(Vec<Vec<u8>>, String), Error> {
+/// Tells the file's faults from ours.
+fn fault_of(output: &Output, limits: Limits) -> Error {
     use std::os::unix::process::ExitStatusExt;
     const SIGKILL: i32 = 9;
     const SIGXCPU: i32 = 24;
 
-    let Output { status, outputs, stderr, took } = output;
-    // Some pictures of a damaged file are better than none, so the status alone does not count.
-    if outputs.iter().all(|output| !output.is_empty()) {
-        return Ok((outputs, stderr));
-    }
+    let Output { status, stderr, took, .. } = output;
     if stderr.contains("matches no streams") {
-        return Err(Error::NoVideo);
+        return Error::NoVideo;
     }
-    let out_of_time = took >= Duration::from_secs(CPU_SECONDS);
+    let out_of_time = *took >= Duration::from_secs(limits.cpu_seconds);
     match status.signal() {
-        Some(SIGXCPU) => Err(Error::TooComplex),
-        Some(SIGKILL) if out_of_time => Err(Error::TooComplex),
+        Some(SIGXCPU) => Error::TooComplex,
+        Some(SIGKILL) if out_of_time => Error::TooComplex,
         // Nobody here kills it, so the system did: there may be more memory next time.
-        Some(SIGKILL) => {
-            Err(Error::Fault(Fault::new("run ffmpeg", &io::Error::other("killed by the system"))))
-        }
-        _ if stderr.contains("received signal 24") => Err(Error::TooComplex),
-        _ => Err(Error::Unreadable(last_words(&stderr, status))),
+        Some(SIGKILL) => Error::Fault(Fault::new("run ffmpeg", &io::Error::other("killed by the system"))),
+        _ if stderr.contains("received signal 24") => Error::TooComplex,
+        _ => Error::Unreadable(last_words(stderr, *status)),
     }
 }
 

@@ -45,6 +45,17 @@ pub struct Keyframe {
     pub place: Range<u64>,
 }
 
+/// Where a video can be cut into parts that can be decoded each for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cuts {
+    /// Ticks in a second.
+    pub scale: u32,
+    /// No two pictures are nearer to each other than this, in ticks.
+    pub step: i64,
+    /// When the keyframes are shown, in ticks, as ffmpeg counts them (`-copyts`); ascending.
+    pub times: Vec<i64>,
+}
+
 /// Why there is no index.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -104,6 +115,22 @@ impl Index {
             place.start < place.end && place.end <= size && place.end - place.start <= MAX_KEYFRAME
         });
         Ok(keyframes)
+    }
+
+    /// When all the keyframes are shown; `None` if the index does not tell.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn cuts(&self, source: &Source) -> Result<Option<Cuts>, Error> {
+        let cuts = match &self.track {
+            Track::Mp4(track) => track.cuts(source).await?,
+            Track::Matroska(track) => track.cuts(source).await?,
+        };
+        Ok(cuts.map(|mut cuts| {
+            cuts.times.sort_unstable();
+            cuts.times.dedup();
+            cuts
+        }))
     }
 
     /// A file that holds only these keyframes, as it is to be fed to ffmpeg, piece by piece. Each is shown

@@ -15,6 +15,7 @@ mod look;
 mod matroska;
 mod mp4;
 pub mod poster;
+pub mod rendition;
 mod report;
 mod sandbox;
 mod server;

@@ -9,11 +9,11 @@ pub(crate) struct Look {
     pub(crate) alpha: bool,
 }
 
-/// PQ and HLG to what a JPEG shows, in linear light. White paper (203 nits, ITU-R BT.2408) stays white, and what
+/// PQ and HLG to what a standard screen shows, in linear light. White paper (203 nits, ITU-R BT.2408) stays white, and what
 /// is brighter is rolled off up to 1000 nits (`peak`), whatever the file claims. Files that leave primaries and
 /// matrix out mean those of BT.2020.
 const TONE_MAP: &str = "setparams=color_primaries=bt2020:colorspace=bt2020nc,zscale=t=linear:p=bt709:npl=203:agamma=0,\
-     format=gbrpf32le,tonemap=mobius:desat=0:peak=4.93,zscale=t=iec61966-2-1:m=170m:r=full";
+     format=gbrpf32le,tonemap=mobius:desat=0:peak=4.93";
 
 impl Look {
     /// What its transfer characteristics say.
@@ -31,11 +31,20 @@ impl Look {
         }
     }
 
+    /// What follows a scale filter, for a video in standard dynamic range; empty if it is that.
+    pub(crate) fn standard_range(self) -> String {
+        if self.hdr { format!(",{TONE_MAP},zscale=t=bt709:p=bt709:m=bt709:r=limited") } else { String::new() }
+    }
+
     /// Filters that scale to `size` (`W:H`), with square pixels and the colours of a JPEG.
     pub(crate) fn scale(self, size: &str, enlarge: bool) -> String {
         // Averaging is quick and free of artefacts, but would show the pixels of what is enlarged.
         let flags = if enlarge { "bicubic" } else { "area" };
-        let colours = if self.hdr { format!(",{TONE_MAP}") } else { ":out_color_matrix=bt601".to_owned() };
+        let colours = if self.hdr {
+            format!(",{TONE_MAP},zscale=t=iec61966-2-1:m=170m:r=full")
+        } else {
+            ":out_color_matrix=bt601".to_owned()
+        };
         format!("scale={size}:flags={flags}{colours},format=yuvj420p,setsar=1")
     }
 }

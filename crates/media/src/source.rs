@@ -26,6 +26,7 @@ pub type Fetch = Box<dyn Fn(Range<u64>) -> BoxFuture<'static, Result<Bytes, Read
 pub struct Source {
     size: u64,
     fetch: Fetch,
+    max: Stats,
     state: Mutex<State>,
 }
 
@@ -62,7 +63,16 @@ impl Source {
     /// An object of `size` bytes, read by `fetch`.
     #[must_use]
     pub fn new(size: u64, fetch: Fetch) -> Self {
-        Self { size, fetch, state: Mutex::default() }
+        let max = Stats { requests: MAX_REQUESTS, bytes: MAX_READ };
+        Self { size, fetch, max, state: Mutex::default() }
+    }
+
+    /// Allows for reading all of it, though not over and over: what is encoded is not only looked at.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        let bytes = self.size.saturating_mul(2).saturating_add(MAX_READ);
+        self.max = Stats { requests: MAX_REQUESTS + bytes / (64 << 10), bytes };
+        self
     }
 
     /// The object's size.
@@ -138,7 +148,7 @@ impl Source {
                 return Ok(kept.slice(..index(len)));
             }
             // Counted before the answer, so that parallel requests cannot pass the limit together.
-            if state.stats.bytes + len > MAX_READ || state.stats.requests >= MAX_REQUESTS {
+            if state.stats.bytes + len > self.max.bytes || state.stats.requests >= self.max.requests {
                 return Err(Error::Limit);
             }
             state.stats.requests += 1;

@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 use upreel_core::objects::{Head, Replace, Written};
-use upreel_core::video::{Pictures, Record};
+use upreel_core::video::{Pictures, Record, Run};
 use upreel_core::videos::{Claim, Finish};
 use upreel_core::{App, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
 use upreel_media::{Error, Storyboard};
@@ -30,17 +30,24 @@ pub const ATTEMPTS: u32 = 3;
 const CHANGES: u32 = 3;
 const JPEG: &str = "image/jpeg";
 
-/// Handles one event; ffmpeg is killed at `deadline`.
+/// Handles one event; ffmpeg is killed at `deadline`. Tells which uploads may be transcoded now.
 ///
 /// # Errors
 /// When something failed that may pass: the event should be tried again. The event's other objects
 /// have been dealt with.
-pub async fn handle(app: &App, event: &Value, deadline: Instant) -> Result<(), Fault> {
-    let mut outcome = Ok(());
+pub async fn handle(app: &App, event: &Value, deadline: Instant) -> Result<Vec<Run>, Fault> {
+    let mut outcome = Ok(Vec::new());
     for created in event::parse(event)? {
-        if let Err(fault) = process(app, &created, deadline).await {
-            tracing::error!(key = created.key, %fault, "attempt failed");
-            outcome = Err(fault);
+        match process(app, &created, deadline).await {
+            Ok(processed) => {
+                if let Ok(runs) = &mut outcome {
+                    runs.extend(processed);
+                }
+            }
+            Err(fault) => {
+                tracing::error!(key = created.key, %fault, "attempt failed");
+                outcome = Err(fault);
+            }
         }
     }
     outcome
@@ -55,25 +62,25 @@ struct Job<'a> {
     deadline: Instant,
 }
 
-async fn process(app: &App, created: &Created, deadline: Instant) -> Result<(), Fault> {
+async fn process(app: &App, created: &Created, deadline: Instant) -> Result<Option<Run>, Fault> {
     let Ok(key @ Key::Video { .. }) = created.key.parse() else {
         tracing::warn!(key = created.key, "not an upload, ignored");
-        return Ok(());
+        return Ok(None);
     };
-    let Key::Video { ref user, id, .. } = key else { return Ok(()) };
+    let Key::Video { ref user, id, .. } = key else { return Ok(None) };
     let job = Job { app, key: &key, id, sequencer: &created.sequencer, deadline };
     let attempt = match claim(app, &key, user, id, created).await? {
         Claim::Granted { attempt } => attempt,
         Claim::Stale => {
             tracing::info!(videoId = %id, "an event that the record has seen, nothing to do");
-            return Ok(());
+            return job.to_transcode().await;
         }
         // It was uploaded again, with a URL signed before it was deleted; or it was deleted between two
         // attempts, and the first had stored pictures.
-        Claim::Deleted => return job.clean_up().await,
+        Claim::Deleted => return job.clean_up().await.map(|()| None),
         Claim::Missing => {
             tracing::info!(videoId = %id, "neither record nor object, nothing to do");
-            return Ok(());
+            return Ok(None);
         }
     };
     let result = job.run(created).await;
@@ -85,7 +92,8 @@ async fn process(app: &App, created: &Created, deadline: Instant) -> Result<(), 
         );
         job.fail(&failure).await?;
     }
-    result
+    result?;
+    job.to_transcode().await
 }
 
 /// Claims the row; one that is missing (expired, or lost) is made again if the object is there.
@@ -118,6 +126,20 @@ impl Job<'_> {
             }
         }
         Err(Fault::new("read the object", &std::io::Error::other("it keeps changing")))
+    }
+
+    /// The upload, if it is processed and there are renditions to be made that nobody has begun. Also for an event
+    /// that is told again: the attempt before may have ended here.
+    async fn to_transcode(&self) -> Result<Option<Run>, Fault> {
+        if self.app.config.processed_bucket.is_none() {
+            return Ok(None);
+        }
+        let record = self.app.videos.get(self.id).await?.filter(|record| {
+            record.video.status == Status::Processed
+                && record.sequencer.as_ref() == Some(self.sequencer)
+                && record.transcode.is_none()
+        });
+        Ok(record.map(|record| Run { video_id: self.id, key: record.key, sequencer: self.sequencer.clone() }))
     }
 
     async fn succeed(&self, look: Look, size: u64) -> Result<(), Fault> {

@@ -3,6 +3,8 @@
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
 //! `s3:DeleteObject` on `videos/*`, `thumbnails/*` and `storyboards/*`.
 
+mod hls;
+
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -11,9 +13,10 @@ use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use upreel_core::http::Base;
 use upreel_core::video::Record;
 use upreel_core::videos::Cursor;
-use upreel_core::{App, Caller, Code, Fault, Key, Problem, Status, Video, VideoId, filename};
+use upreel_core::{App, Caller, Code, Fault, Key, Problem, Status, UserId, Video, VideoId, filename};
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
@@ -25,6 +28,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/videos", get(list))
         .route("/videos/{videoId}", get(one).delete(delete))
+        .route("/videos/{videoId}/hls/{file}", get(hls::master))
+        .route("/videos/{videoId}/hls/{folder}/{file}", get(hls::media))
         .with_state(app)
 }
 
@@ -44,10 +49,15 @@ struct View {
     storyboard_image_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     blur_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hls_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcode: Option<hls::Progress>,
 }
 
 impl View {
-    async fn new(app: &App, record: Record) -> Result<Self, Fault> {
+    async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
+        let transcode = hls::Progress::of(&record);
         let Record { video, pictures, .. } = record;
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
             Some(Ok(key)) => app.objects.sign_get(&key).await.map(Some),
@@ -61,6 +71,8 @@ impl View {
             storyboard_url: sign(pictures.storyboard_key).await?,
             storyboard_image_url: sign(image).await?,
             blur_hash: pictures.blur_hash,
+            hls_url: transcode.as_ref().and_then(|transcode| transcode.url(base, video.video_id)),
+            transcode,
             video,
         })
     }
@@ -81,19 +93,19 @@ struct One {
 }
 
 impl One {
-    async fn new(app: &App, record: Record) -> Result<Self, Fault> {
+    async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
         let video = &record.video;
         // Until something was uploaded there is no object.
         let key = record.key.parse().ok().filter(|_| video.status != Status::Pending);
         let sign = async |kind| match &key {
             Some(key) => {
                 let disposition = filename::disposition(kind, &video.filename);
-                app.objects.sign_get_as(key, Some((&video.content_type, &disposition))).await.map(Some)
+                app.objects.sign_get_as(key, &video.content_type, &disposition).await.map(Some)
             }
             None => Ok(None),
         };
         let (url, download_url) = (sign("inline").await?, sign("attachment").await?);
-        Ok(Self { view: View::new(app, record).await?, url, download_url })
+        Ok(Self { view: View::new(app, base, record).await?, url, download_url })
     }
 }
 
@@ -113,6 +125,7 @@ struct List {
 async fn list(
     State(app): State<App>,
     Caller(user): Caller,
+    base: Base,
     window: Result<Query<Window>, QueryRejection>,
 ) -> Result<Json<List>, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
@@ -130,7 +143,7 @@ async fn list(
     let page = app.videos.list(&user, limit, from.as_ref()).await?;
     let mut videos = Vec::with_capacity(page.records.len());
     for record in page.records {
-        videos.push(View::new(&app, record).await?);
+        videos.push(View::new(&app, &base, record).await?);
     }
     Ok(Json(List { videos, cursor: page.next.as_ref().map(encode_cursor) }))
 }
@@ -138,18 +151,18 @@ async fn list(
 async fn one(
     State(app): State<App>,
     Caller(user): Caller,
+    base: Base,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let record = app.videos.get(parse(&id)?).await?;
-    // Another user's video does not exist, as far as this user may know.
-    let record = record.filter(|r| r.is_visible() && r.video.user_id == user).ok_or_else(not_found)?;
-    let one = One::new(&app, record).await?;
+    let record = own(&app, &user, &id).await?;
+    let one = One::new(&app, &base, record).await?;
     let body = serde_json::to_vec(&one).map_err(|e| Fault::new("encode a video", &e))?;
     let etag = etag(&body);
     let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
     let mut answer = HeaderMap::from_iter([(header::ETAG, tag)]);
-    if !one.view.video.status.is_final() {
+    let view = &one.view;
+    if !view.video.status.is_final() || view.transcode.as_ref().is_some_and(hls::Progress::is_running) {
         answer.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &etag)) {
@@ -157,6 +170,12 @@ async fn one(
     }
     answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok((answer, body).into_response())
+}
+
+/// The caller's own video. Another user's does not exist, as far as this user may know.
+async fn own(app: &App, user: &UserId, id: &str) -> Result<Record, Problem> {
+    let record = app.videos.get(parse(id)?).await?;
+    record.filter(|r| r.is_visible() && r.video.user_id == *user).ok_or_else(not_found)
 }
 
 async fn delete(
@@ -171,6 +190,9 @@ async fn delete(
     let upload = record.key.parse().ok();
     let keys: Vec<Key> = Key::derived(id).into_iter().chain(upload).collect();
     app.objects.delete_all(&keys).await?;
+    if record.transcode.is_some() {
+        app.objects.delete_renditions(id).await?;
+    }
     tracing::info!(videoId = %id, "deleted");
     Ok(StatusCode::NO_CONTENT)
 }

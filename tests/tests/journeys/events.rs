@@ -23,7 +23,7 @@ fn event(key: &str, bytes: &[u8], sequencer: &str) -> Value {
 
 async fn deliver(app: &App, records: &[Value]) -> Result<(), Fault> {
     let deadline = Instant::now() + Duration::from_mins(1);
-    upreel_thumbnail::handle(app, &json!({"Records": records}), deadline).await
+    upreel_thumbnail::handle(app, &json!({"Records": records}), deadline).await.map(drop)
 }
 
 /// A backend whose own queue does nothing, so that the test decides what is delivered.

@@ -33,6 +33,7 @@ pub(crate) fn options(data: &Path) -> Options {
         max_upload_bytes: 5 << 40,
         back_off: [Duration::from_millis(10); 2],
         webhook: None,
+        transcode: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod posters;
 mod presign;
 mod restart;
 mod routes;
+mod transcodes;
 mod upload;
 mod videos;
 mod webhooks;

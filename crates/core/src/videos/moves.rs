@@ -83,7 +83,8 @@ impl Videos {
         let update = self
             .update(id, Status::Processing)
             .update_expression(
-                "SET #status = :status, sequencer = :sequencer, #size = :size REMOVE #ttl, #error ADD attempts :one",
+                "SET #status = :status, sequencer = :sequencer, #size = :size \
+                 REMOVE #ttl, #error, transcode, transcodeChunks ADD attempts :one",
             )
             .expression_attribute_names("#size", "size")
             .expression_attribute_names("#ttl", "ttl")
@@ -237,7 +238,7 @@ impl Videos {
         })
     }
 
-    async fn apply(&self, update: UpdateItemFluentBuilder) -> Result<Applied, Fault> {
+    pub(super) async fn apply(&self, update: UpdateItemFluentBuilder) -> Result<Applied, Fault> {
         match update.send().await {
             Ok(output) => Ok(Applied::Yes(output.attributes.map(decode).transpose()?)),
             Err(error) => match failed_condition(&error) {
@@ -248,7 +249,7 @@ impl Videos {
     }
 }
 
-enum Applied {
+pub(super) enum Applied {
     Yes(Option<Record>),
     No(Option<Record>),
 }

@@ -20,9 +20,10 @@ use std::ops::Range;
 use bytes::Bytes;
 use upreel_core::video::Facts;
 
+use self::cues::Cue;
 use self::ebml::{child, id};
 use self::layout::{DocType, Layout};
-use crate::index::{Error, Keyframe};
+use crate::index::{Cuts, Error, Keyframe};
 use crate::source::{Source, in_parallel};
 
 /// Some ten hours with a cue for each second and track.
@@ -94,10 +95,7 @@ impl Track {
 
     /// Keyframes by the Cues; none if there are no Cues, or useless ones.
     async fn cued(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
-        let Some(at) = self.cues else { return Ok(Vec::new()) };
-        let range = at..self.segment.end;
-        let bytes = layout::data(source, range, id::CUES, CUES_MAX, CUES_AHEAD).await?.unwrap_or_default();
-        let cues = cues::parse(&bytes, self.number);
+        let cues = self.all_cues(source).await?;
         let times: Vec<_> =
             cues.iter().map(|cue| ticks_to_ms(cue.time, self.scale).unwrap_or(u64::MAX)).collect();
         let duration = self.duration_ms.or(times.last().copied()).unwrap_or(0);
@@ -110,6 +108,27 @@ impl Track {
         found.sort_by_key(|keyframe| keyframe.time_ms);
         found.dedup();
         Ok(found)
+    }
+
+    /// When the keyframes are shown that the Cues name; `None` if there are none, or if a second is no whole
+    /// number of ticks.
+    pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<Cuts>, Error> {
+        const SECOND: u64 = 1_000_000_000;
+        let Some(scale) =
+            (SECOND.is_multiple_of(self.scale)).then(|| u32::try_from(SECOND / self.scale).ok()).flatten()
+        else {
+            return Ok(None);
+        };
+        let cues = self.all_cues(source).await?;
+        let times: Vec<i64> = cues.iter().filter_map(|cue| i64::try_from(cue.time).ok()).collect();
+        Ok((!times.is_empty()).then_some(Cuts { scale, step: 1, times }))
+    }
+
+    async fn all_cues(&self, source: &Source) -> Result<Vec<Cue>, Error> {
+        let Some(at) = self.cues else { return Ok(Vec::new()) };
+        let range = at..self.segment.end;
+        let bytes = layout::data(source, range, id::CUES, CUES_MAX, CUES_AHEAD).await?.unwrap_or_default();
+        Ok(cues::parse(&bytes, self.number))
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Fragments {
     track: u32,
     defaults: Defaults,
     /// Of an index; empty if there is none.
-    places: Vec<Place>,
+    pub(super) places: Vec<Place>,
     /// Where the first fragment begins.
     begin: u64,
     /// The first fragments, and the last one if it is known.
@@ -133,7 +133,7 @@ impl Fragments {
     }
 
     /// The fragment that begins at `offset` or shortly after.
-    async fn at(&self, reader: &mut Reader<'_>, offset: u64) -> Result<Option<Fragment>, Error> {
+    pub(super) async fn at(&self, reader: &mut Reader<'_>, offset: u64) -> Result<Option<Fragment>, Error> {
         let mut at = offset;
         for _ in 0..MAX_BEFORE {
             match reader.header(at, u64::MAX, STEP).await? {

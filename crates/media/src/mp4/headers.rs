@@ -52,21 +52,30 @@ pub(super) fn media_header(fields: &mut Fields) -> Option<Timing> {
     Some(Timing { scale, media_duration, ..Timing::default() })
 }
 
-/// `elst`, 8.6.6: empty edits delay the first picture, the first other one says where it is.
+/// `elst`, 8.6.6: empty edits delay the first picture, the first other one says where it is. More than that,
+/// or another speed, is a montage.
 pub(super) fn edits(fields: &mut Fields, timing: &mut Timing, movie_scale: u32) -> Option<()> {
+    const NORMAL_SPEED: u32 = 0x0001_0000;
     let (version, _) = fields.version()?;
     let count = fields.u32()?;
+    timing.montage = count > MAX_EDITS;
+    let mut begun = false;
     for _ in 0..count.min(MAX_EDITS) {
         let duration = fields.wide(version)?;
         let begin = if version == 0 { i64::from(fields.i32()?) } else { fields.u64()?.cast_signed() };
-        fields.skip(4)?;
+        timing.montage |= begun || fields.u32()? != NORMAL_SPEED;
+        if begun {
+            break;
+        }
         if let Ok(begin) = u64::try_from(begin) {
             timing.skipped = begin;
-            return Some(());
+            begun = true;
+        } else {
+            let delay = u128::from(duration) * u128::from(timing.scale) / u128::from(movie_scale.max(1));
+            timing.delayed = timing.delayed.saturating_add(u64::try_from(delay).unwrap_or(0));
         }
-        let delay = u128::from(duration) * u128::from(timing.scale) / u128::from(movie_scale.max(1));
-        timing.delayed = timing.delayed.saturating_add(u64::try_from(delay).unwrap_or(0));
     }
+    timing.shift = timing.delayed.cast_signed().saturating_sub(timing.skipped.cast_signed());
     Some(())
 }
 
@@ -93,7 +102,23 @@ mod tests {
         let elst: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
         let mut timing = Timing { scale: 2000, media_duration: 9, ..Timing::default() };
         assert_eq!(edits(&mut Fields(elst.into()), &mut timing, 1000), Some(()));
-        assert_eq!((timing.delayed, timing.skipped), (1000, 2048));
+        assert_eq!(
+            (timing.delayed, timing.skipped, timing.shift, timing.montage),
+            (1000, 2048, -1048, false)
+        );
+    }
+
+    #[test]
+    fn several_edits_or_another_speed_are_a_montage() {
+        let montage = |words: &[u32]| {
+            let elst: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+            let mut timing = Timing { scale: 2000, media_duration: 9, ..Timing::default() };
+            edits(&mut Fields(elst.into()), &mut timing, 1000);
+            (timing.skipped, timing.montage)
+        };
+        assert_eq!(montage(&[0, 1, 500, 7, 0x1_0000]), (7, false));
+        assert_eq!(montage(&[0, 1, 500, 7, 0x2_0000]), (7, true));
+        assert_eq!(montage(&[0, 2, 500, 7, 0x1_0000, 500, 9, 0x1_0000]), (7, true));
     }
 
     #[test]

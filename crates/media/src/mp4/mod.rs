@@ -8,6 +8,7 @@
 
 mod boxes;
 mod codecs;
+mod cuts;
 mod fragments;
 mod headers;
 mod moof;
@@ -24,7 +25,7 @@ use upreel_core::video::Facts;
 use self::fragments::Fragments;
 use self::tables::Tables;
 use self::timing::Timing;
-use crate::index::{Error, Keyframe};
+use crate::index::{Cuts, Error, Keyframe};
 use crate::source::Source;
 
 pub(crate) use self::movie::open;
@@ -49,6 +50,14 @@ impl Track {
         match &self.samples {
             Samples::Tables(tables) => tables.keyframes(source, &self.timing, n).await,
             Samples::Fragments(fragments) => fragments.keyframes(source, &self.timing, n).await,
+        }
+    }
+
+    /// When the keyframes are shown; `None` if only reading everything would tell.
+    pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<Cuts>, Error> {
+        match &self.samples {
+            Samples::Tables(tables) => tables.cuts(source, &self.timing).await,
+            Samples::Fragments(fragments) => fragments.cuts(source, &self.timing).await,
         }
     }
 

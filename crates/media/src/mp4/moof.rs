@@ -12,6 +12,8 @@ pub(super) struct Fragment {
     pub(super) samples: u64,
     /// Its time, and where it is.
     pub(super) keyframe: Option<(u64, Range<u64>)>,
+    /// How much later than that it is shown.
+    pub(super) offset: i32,
 }
 
 /// What holds for samples that say nothing of their own (`trex`, 8.8.3; `tfhd`, 8.8.7).
@@ -64,7 +66,8 @@ impl Fragment {
                 let (version, _) = tfdt.version()?;
                 tfdt.wide(version)
             });
-            let mut run = Run { defaults, at: base, time: time.unwrap_or(0), samples: 0, keyframe: None };
+            let mut run =
+                Run { defaults, at: base, time: time.unwrap_or(0), samples: 0, keyframe: None, offset: 0 };
             for (_, trun) in traf.boxes().filter(|(name, _)| name == b"trun") {
                 run.read(trun, base)?;
             }
@@ -72,7 +75,13 @@ impl Fragment {
                 let duration = run.time.checked_sub(time.unwrap_or(0))?;
                 // A fragment that uses another description is left alone, as its pictures would be decoded wrong.
                 let keyframe = run.keyframe.filter(|_| defaults.description == trex.description);
-                return Some(Self { start: time, duration, samples: run.samples, keyframe });
+                return Some(Self {
+                    start: time,
+                    duration,
+                    samples: run.samples,
+                    keyframe,
+                    offset: run.offset,
+                });
             }
             previous_end = run.at;
         }
@@ -87,6 +96,7 @@ struct Run {
     time: u64,
     samples: u64,
     keyframe: Option<(u64, Range<u64>)>,
+    offset: i32,
 }
 
 impl Run {
@@ -110,10 +120,11 @@ impl Run {
             let duration = field(0x100, self.defaults.duration)?;
             let size = u64::from(field(0x200, self.defaults.size)?);
             let own = field(0x400, self.defaults.flags)?;
-            let _composition_offset = field(0x800, 0)?;
+            let offset = field(0x800, 0)?.cast_signed();
             let sample_flags = first_flags.filter(|_| i == 0).unwrap_or(own);
             if self.keyframe.is_none() && sample_flags & NON_SYNC == 0 && size > 0 {
                 self.keyframe = Some((self.time, self.at..self.at.checked_add(size)?));
+                self.offset = offset;
             }
             // Without fields of their own all but the first are alike, and may be any number for no bytes at all.
             let alike = if i > 0 && flags & OWN_FIELDS == 0 { count - i } else { 1 };
@@ -139,7 +150,8 @@ mod tests {
             Fragment::read(&Fields(traf.into()), 100, 1, Defaults::default()).unwrap()
         };
         let all = u64::from(u32::MAX);
-        let expected = |keyframe| Fragment { start: None, duration: 10 * all, samples: all, keyframe };
+        let expected =
+            |keyframe| Fragment { start: None, duration: 10 * all, samples: all, keyframe, offset: 0 };
         let first = Some((0, 100..103));
         assert_eq!(read(0, &[0, u32::MAX]), expected(first.clone()));
         assert_eq!(read(NON_SYNC, &[0x04, u32::MAX, 0]), expected(first));

@@ -22,11 +22,12 @@ const REQUEST: u64 = 8 * 1024;
 #[derive(Debug, Clone)]
 pub(super) struct Tables {
     /// Time to sample, 8.6.1.2.
-    stts: Option<Table>,
-    /// The composition offset of the first sample, 8.6.1.3.
+    pub(super) stts: Option<Table>,
+    /// Composition offsets, 8.6.1.3, and that of the first sample.
+    pub(super) ctts: Option<Table>,
     pub(super) first_offset: u64,
     /// Sync samples, 8.6.2; without it each sample is one.
-    stss: Option<Table>,
+    pub(super) stss: Option<Table>,
     /// Sample to chunk, 8.7.4.
     stsc: Option<Table>,
     /// Which sample description the first samples have. Those with another one are left alone.
@@ -61,6 +62,7 @@ impl Tables {
     pub(super) async fn open(reader: &Reader<'_>, boxes: &[Header]) -> Result<Self, Error> {
         let mut tables = Self {
             stts: None,
+            ctts: None,
             first_offset: 0,
             stss: None,
             stsc: None,
@@ -79,6 +81,7 @@ impl Tables {
             let _count = first.u32();
             // Some writers have it signed in version 0, too; before the start there is nothing.
             tables.first_offset = first.i32().and_then(|offset| offset.try_into().ok()).unwrap_or(0);
+            tables.ctts = Some(entries);
         }
         if let Some(header) = find(boxes, *b"stss") {
             tables.stss = Some(Table::open(reader, header, 0, 4).await?);

@@ -10,6 +10,10 @@ pub(super) struct Timing {
     /// Where the first edit begins in the media, and how long after the start of the movie it is shown.
     pub(super) skipped: u64,
     pub(super) delayed: u64,
+    /// How much later than in the media a moment is in the movie, by the edits.
+    pub(super) shift: i64,
+    /// There are edits beyond that, so that media and movie do not go side by side.
+    pub(super) montage: bool,
 }
 
 impl Timing {
@@ -81,7 +85,7 @@ mod tests {
 
     #[test]
     fn an_edit_skips_the_beginning() {
-        let timing = Timing { scale: 100, media_duration: 500, skipped: 100, delayed: 0 };
+        let timing = Timing { scale: 100, media_duration: 500, skipped: 100, ..Timing::default() };
         assert_eq!((timing.at(0.0), timing.at(0.5)), (100, 300));
         assert_eq!((timing.shown_at(0), timing.shown_at(100), timing.shown_at(300)), (0, 0, 2000));
         assert_eq!(to_ms(u64::MAX, 1), u64::MAX);

@@ -1,0 +1,110 @@
+//! Where the transcoding of a video stands, beside its status: each move is one conditional write, that holds only
+//! while the row is of the same upload.
+
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
+
+use super::moves::Applied;
+use super::{Finish, Videos, text};
+use crate::Fault;
+use crate::id::{Sequencer, VideoId};
+use crate::video::{Failure, Status, Transcode, TranscodeStatus};
+
+/// It is under way, or was given up for a fault of ours: then it may go on when the cause is gone.
+const ALIVE: &str = "(transcode.#status = :running OR transcode.#error.#code = :internal)";
+
+impl Videos {
+    /// The upload is to be transcoded, in so many chunks. The beginning may be told again, until the end is.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn transcode_begins(
+        &self,
+        id: VideoId,
+        run: &Sequencer,
+        chunks: usize,
+    ) -> Result<Finish, Fault> {
+        let transcode = Transcode { run: run.clone(), status: TranscodeStatus::Running, chunks, error: None };
+        let transcode =
+            serde_dynamo::to_attribute_value(transcode).map_err(|e| Fault::new("encode a transcode", &e))?;
+        let update = self
+            .of_run(id, run, &format!("(attribute_not_exists(transcode) OR {ALIVE})"))
+            .update_expression("SET transcode = :transcode")
+            .expression_attribute_values(":transcode", transcode);
+        self.finished(update).await
+    }
+
+    /// A chunk is encoded; it counts once, however often it is told.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn chunk_done(&self, id: VideoId, run: &Sequencer, index: usize) -> Result<Finish, Fault> {
+        let update = self
+            .of_run(id, run, ALIVE)
+            .update_expression("ADD transcodeChunks :index")
+            .expression_attribute_values(":index", AttributeValue::Ns(vec![index.to_string()]));
+        self.finished(update).await
+    }
+
+    /// The renditions can be played.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn transcoded(&self, id: VideoId, run: &Sequencer) -> Result<Finish, Fault> {
+        let update = self
+            .of_run(id, run, ALIVE)
+            .update_expression("SET transcode.#status = :done REMOVE transcodeChunks, transcode.#error")
+            .expression_attribute_values(":done", text("DONE"));
+        self.finished(update).await
+    }
+
+    /// There will be no renditions. Of several reasons the first one stays.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn transcode_failed(
+        &self,
+        id: VideoId,
+        run: &Sequencer,
+        failure: &Failure,
+    ) -> Result<Finish, Fault> {
+        let transcode = Transcode {
+            run: run.clone(),
+            status: TranscodeStatus::Failed,
+            chunks: 0,
+            error: Some(failure.clone()),
+        };
+        let transcode =
+            serde_dynamo::to_attribute_value(transcode).map_err(|e| Fault::new("encode a transcode", &e))?;
+        let update = self
+            .of_run(id, run, &format!("(attribute_not_exists(transcode) OR {ALIVE})"))
+            .update_expression("SET transcode = :transcode REMOVE transcodeChunks")
+            .expression_attribute_values(":transcode", transcode);
+        self.finished(update).await
+    }
+
+    /// An update that holds while the video is there and of this upload.
+    fn of_run(&self, id: VideoId, run: &Sequencer, condition: &str) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("videoId", text(id))
+            .condition_expression(format!("#status = :processed AND sequencer = :run AND {condition}"))
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_names("#error", "error")
+            .expression_attribute_names("#code", "code")
+            .expression_attribute_values(":internal", text(Failure::INTERNAL))
+            .expression_attribute_values(":processed", text(Status::Processed.as_str()))
+            .expression_attribute_values(":running", text("RUNNING"))
+            .expression_attribute_values(":run", text(run.as_str()))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+    }
+
+    async fn finished(&self, update: UpdateItemFluentBuilder) -> Result<Finish, Fault> {
+        Ok(match self.apply(update).await? {
+            Applied::Yes(_) => Finish::Recorded,
+            Applied::No(Some(record)) if record.video.status != Status::Deleted => Finish::Superseded,
+            Applied::No(_) => Finish::Deleted,
+        })
+    }
+}

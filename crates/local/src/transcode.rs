@@ -1,0 +1,80 @@
+//! The state machine of a transcoding as a loop: the same tasks, a few chunks at a time.
+//!
+//! What is to be transcoded waits in a queue of its own, which tries again and gives up as the other ones do; what
+//! is done already is not done again.
+
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use upreel_core::video::Run;
+use upreel_core::{App, Fault};
+use upreel_transcode::Task;
+use upreel_transcode::task::{Error, handle};
+use uuid::Uuid;
+
+use crate::queue::{Handler, Queue};
+
+/// The encode function's timeout in the template.
+const TIMEOUT: Duration = Duration::from_mins(15);
+
+/// Puts an upload into the queue.
+pub(crate) fn send(queue: &Queue, run: &Run) -> Result<(), Fault> {
+    let event = serde_json::to_value(run).map_err(|error| Fault::new("queue a transcoding", &error))?;
+    let id = Uuid::try_parse(&run.video_id.to_string()).unwrap_or_else(|_| Uuid::now_v7());
+    queue.send(id, run.key.clone(), event).map_err(|error| Fault::new("queue a transcoding", &error))
+}
+
+/// Transcodes an upload; of all together, so many chunks are encoded at a time.
+pub(crate) fn handler(app: App, workers: usize) -> Handler {
+    let slots = Arc::new(Semaphore::new(workers));
+    Arc::new(move |event| {
+        let (app, slots) = (app.clone(), slots.clone());
+        Box::pin(async move {
+            let run = read(event)?;
+            match transcode(&app, &run, &slots).await {
+                // That the video cannot be transcoded is in its row.
+                Ok(()) | Err(Error::Video(_)) => Ok(()),
+                Err(Error::Fault(fault)) => {
+                    if let Err(error) = handle(&app, &Task::Fail(run), Instant::now() + TIMEOUT).await {
+                        tracing::warn!(%error, "the record does not say that the transcoding failed");
+                    }
+                    Err(fault)
+                }
+            }
+        })
+    })
+}
+
+fn read(event: Value) -> Result<Run, Fault> {
+    serde_json::from_value(event).map_err(|error| Fault::new("read the event", &error))
+}
+
+async fn transcode(app: &App, run: &Run, slots: &Semaphore) -> Result<(), Error> {
+    let perform = async |task: Task| handle(app, &task, Instant::now() + TIMEOUT).await;
+    let plan = perform(Task::Plan(run.clone())).await?;
+    let chunks: Vec<usize> = serde_json::from_value(plan["chunks"].clone())
+        .map_err(|error| Fault::new("read the plan", &error))?;
+    if chunks.is_empty() {
+        return Ok(());
+    }
+    stream::iter(chunks)
+        .map(|index| async move {
+            let _slot = slots.acquire().await.map_err(|error| Fault::new("wait", &error))?;
+            perform(Task::Encode { run: run.clone(), index }).await
+        })
+        .buffer_unordered(slots.available_permits().max(1))
+        .try_for_each(|_| ready(Ok(())))
+        .await?;
+    perform(Task::Package(run.clone())).await.map(drop)
+}
+
+/// How many chunks at a time suit this machine: each uses several processors.
+#[must_use]
+pub fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2)
+}

@@ -1,0 +1,180 @@
+//! HLS playlists (RFC 8216 and its successor, draft-pantos-hls-rfc8216bis).
+
+use std::fmt::Write;
+
+use bytes::Bytes;
+use upreel_media::rendition::SAMPLE_RATE;
+
+use crate::encode::{AUDIO, Entry, Manifest, Object, Track};
+use crate::plan::Plan;
+
+/// The playlist that a player is given.
+pub const MASTER: &str = "master.m3u8";
+
+/// The parts do not make a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Incomplete {
+    /// One is missing, or there twice.
+    #[error("part {0} is missing")]
+    Missing(usize),
+    /// One has other tracks than the first, or was encoded otherwise.
+    #[error("part {0} does not fit the first")]
+    Unlike(usize),
+}
+
+/// A track of the whole video.
+struct Whole<'a> {
+    name: &'a str,
+    codec: &'a str,
+    scale: u32,
+    segments: Vec<&'a Entry>,
+}
+
+/// Makes the playlists of a video from the manifests of all its parts, in any order.
+///
+/// # Errors
+/// When the parts do not make a whole.
+pub fn playlists(plan: &Plan, mut manifests: Vec<Manifest>) -> Result<Vec<Object>, Incomplete> {
+    manifests.sort_by_key(|manifest| manifest.index);
+    manifests.dedup_by_key(|manifest| manifest.index);
+    for index in 0..plan.parts.len() {
+        if manifests.get(index).is_none_or(|manifest| manifest.index != index) {
+            return Err(Incomplete::Missing(index));
+        }
+    }
+    let first = manifests.first().ok_or(Incomplete::Missing(0))?;
+    let alike = |a: &Track, b: &Track| (&a.name, &a.codec, &a.init) == (&b.name, &b.codec, &b.init);
+    for manifest in &manifests {
+        let (ours, theirs) = (&first.tracks, &manifest.tracks);
+        if ours.len() != theirs.len() || !ours.iter().zip(theirs).all(|(ours, theirs)| alike(ours, theirs)) {
+            return Err(Incomplete::Unlike(manifest.index));
+        }
+    }
+    let tracks: Vec<Whole<'_>> = first
+        .tracks
+        .iter()
+        .enumerate()
+        .map(|(i, Track { name, codec, .. })| {
+            let scale = if name == AUDIO { SAMPLE_RATE } else { plan.scale };
+            let segments = manifests.iter().flat_map(|manifest| manifest.tracks[i].segments.iter()).collect();
+            Whole { name, codec, scale, segments }
+        })
+        .collect();
+    let (audio, video): (Vec<_>, Vec<_>) = tracks.iter().partition(|track| track.name == AUDIO);
+    // A video may have a track of sound with nothing in it.
+    let audio = audio.into_iter().find(|track| !track.segments.is_empty());
+
+    let mut objects = vec![object(MASTER, master(plan, &video, audio))];
+    for track in video.iter().copied().chain(audio) {
+        objects.push(object(&format!("{}/index.m3u8", track.name), track.media_playlist()));
+    }
+    for track in &video {
+        objects.push(object(&format!("{}/iframes.m3u8", track.name), track.i_frame_playlist()));
+    }
+    Ok(objects)
+}
+
+fn object(name: &str, text: String) -> Object {
+    Object { name: name.to_owned(), bytes: Bytes::from(text) }
+}
+
+/// Section 4.4.6. Writing to a string can't fail, here and below.
+fn master(plan: &Plan, video: &[&Whole<'_>], audio: Option<&Whole<'_>>) -> String {
+    let mut text = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n\n".to_owned();
+    if audio.is_some() {
+        let _ = writeln!(
+            text,
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"audio\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",\
+             URI=\"{AUDIO}/index.m3u8\"\n"
+        );
+    }
+    let sound = audio.map_or((0, 0), Whole::bit_rates);
+    let size =
+        |name: &str| plan.rungs.iter().find(|rung| rung.name == name).map(|rung| (rung.width, rung.height));
+    for track in video {
+        let (width, height) = size(track.name).unwrap_or_default();
+        let (peak, average) = track.bit_rates();
+        let (peak, average) = (peak + sound.0, average + sound.1);
+        let (codecs, group) = match audio {
+            Some(audio) => (format!("{},{}", track.codec, audio.codec), ",AUDIO=\"audio\""),
+            None => (track.codec.to_owned(), ""),
+        };
+        let _ = writeln!(
+            text,
+            "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\",\
+             RESOLUTION={width}x{height},FRAME-RATE={:.3},CLOSED-CAPTIONS=NONE{group}\n{}/index.m3u8",
+            plan.frame_rate, track.name
+        );
+    }
+    text.push('\n');
+    for track in video {
+        let (width, height) = size(track.name).unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={},CODECS=\"{}\",RESOLUTION={width}x{height},\
+             URI=\"{}/iframes.m3u8\"",
+            track.i_frame_bit_rate(),
+            track.codec,
+            track.name
+        );
+    }
+    text
+}
+
+impl Whole<'_> {
+    /// Section 4.4.3.
+    fn media_playlist(&self) -> String {
+        let mut text = self.head("");
+        for segment in &self.segments {
+            let _ = writeln!(text, "#EXTINF:{:.6},\n{}", self.seconds(segment.duration), segment.name);
+        }
+        text.push_str("#EXT-X-ENDLIST\n");
+        text
+    }
+
+    /// Section 4.4.3.6: only the first picture of each segment.
+    fn i_frame_playlist(&self) -> String {
+        let mut text = self.head("#EXT-X-I-FRAMES-ONLY\n");
+        for segment in &self.segments {
+            let (seconds, first) = (self.seconds(segment.duration), segment.first);
+            let _ = writeln!(text, "#EXTINF:{seconds:.6},\n#EXT-X-BYTERANGE:{first}@0\n{}", segment.name);
+        }
+        text.push_str("#EXT-X-ENDLIST\n");
+        text
+    }
+
+    fn head(&self, more: &str) -> String {
+        let longest = self.segments.iter().map(|segment| self.seconds(segment.duration)).fold(0.0, f64::max);
+        format!(
+            "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-PLAYLIST-TYPE:VOD\n\
+             #EXT-X-INDEPENDENT-SEGMENTS\n{more}#EXT-X-MAP:URI=\"init.mp4\"\n",
+            longest.round().max(1.0)
+        )
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 ticks")]
+    fn seconds(&self, ticks: u64) -> f64 {
+        ticks as f64 / f64::from(self.scale.max(1))
+    }
+
+    /// Bits in a second: of the segment that has most, and on average.
+    fn bit_rates(&self) -> (u64, u64) {
+        let peak = self.segments.iter().map(|segment| self.rate(segment.bytes, segment.duration)).max();
+        let bytes = self.segments.iter().map(|segment| segment.bytes).sum();
+        let duration = self.segments.iter().map(|segment| segment.duration).sum();
+        (peak.unwrap_or(0).max(1), self.rate(bytes, duration).max(1))
+    }
+
+    fn i_frame_bit_rate(&self) -> u64 {
+        self.segments
+            .iter()
+            .map(|segment| self.rate(segment.first, segment.duration))
+            .max()
+            .unwrap_or(0)
+            .max(1)
+    }
+
+    fn rate(&self, bytes: usize, duration: u64) -> u64 {
+        (bytes as u64 * 8 * u64::from(self.scale)).checked_div(duration).unwrap_or(0)
+    }
+}
