@@ -265,7 +265,7 @@ mod tests {
             ulimit -v; ulimit -t; ulimit -n; ulimit -v unlimited || echo kept";
         let output = sh(text, Duration::from_secs(10)).await.unwrap();
         let said = String::from_utf8_lossy(&output.outputs[0]).into_owned();
-        assert_eq!(said, format!("{}\n30\n64\nkept\n", (2 << 30) / 1024), "{}", output.stderr);
+        assert_eq!(said, format!("{}\n30\n64\nkept\n", (2u64 << 30) / 1024), "{}", output.stderr);
     }
 
     #[tokio::test]

@@ -3,8 +3,10 @@
 //! The playlists name each other relatively, so a player asks this function for each of them, with the same
 //! `Authorization`; the segments come from S3.
 
+use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use http::{HeaderValue, header};
 use serde::Serialize;
 use upreel_core::http::Base;
@@ -46,7 +48,15 @@ impl Progress {
     }
 }
 
-pub(crate) async fn master(
+/// The routes of the playlists, where there are renditions.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/videos/{videoId}/hls/{file}", get(master))
+        .route("/videos/{videoId}/hls/{folder}/{file}", get(media))
+        .with_state(app)
+}
+
+async fn master(
     State(app): State<App>,
     Caller(user): Caller,
     Path((id, file)): Path<(String, String)>,
@@ -54,7 +64,7 @@ pub(crate) async fn master(
     playlist(&app, &user, &id, "", &file).await
 }
 
-pub(crate) async fn media(
+async fn media(
     State(app): State<App>,
     Caller(user): Caller,
     Path((id, folder, file)): Path<(String, String, String)>,

@@ -3,7 +3,7 @@
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
 //! `s3:DeleteObject` on `videos/*`, `thumbnails/*` and `storyboards/*`.
 
-mod hls;
+pub mod hls;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -28,8 +28,6 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/videos", get(list))
         .route("/videos/{videoId}", get(one).delete(delete))
-        .route("/videos/{videoId}/hls/{file}", get(hls::master))
-        .route("/videos/{videoId}/hls/{folder}/{file}", get(hls::media))
         .with_state(app)
 }
 
