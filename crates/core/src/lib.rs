@@ -17,6 +17,7 @@ pub mod key;
 pub mod objects;
 pub mod problem;
 pub mod telemetry;
+pub mod transcode;
 pub mod video;
 pub mod videos;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::container::Container;
 use crate::id::{Sequencer, UserId, VideoId};
 use crate::key::Key;
+use crate::transcode::Transcode;
 
 /// A row whose upload never came is dropped. Longer than a signed URL lives and an upload takes.
 const PENDING_LIFE: Duration = Duration::from_hours(24);
@@ -165,45 +166,6 @@ impl Failure {
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into() }
     }
-}
-
-/// Which upload of a video is transcoded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Run {
-    /// Which video.
-    pub video_id: VideoId,
-    /// The text of its key.
-    pub key: String,
-    /// Which upload of it.
-    pub sequencer: Sequencer,
-}
-
-/// Where the HLS renditions of a video stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Transcode {
-    /// Which upload is transcoded.
-    pub run: Sequencer,
-    /// Where it stands.
-    pub status: TranscodeStatus,
-    /// In how many chunks.
-    pub chunks: usize,
-    /// Why it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<Failure>,
-}
-
-/// See [`Transcode`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum TranscodeStatus {
-    /// Chunks are being encoded.
-    Running,
-    /// It can be played.
-    Done,
-    /// It cannot be transcoded.
-    Failed,
 }
 
 /// What users see of a video. URLs are added by the function that answers.

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use upreel_core::video::Run;
+use upreel_core::transcode::Run;
 use upreel_core::{App, Fault};
 use upreel_transcode::Task;
 use upreel_transcode::task::{Error, handle};

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use upreel_core::objects::Head;
-use upreel_core::video::Run;
+use upreel_core::transcode::Run;
 use upreel_core::videos::Finish;
 use upreel_core::{App, Failure, Fault, Key, Sequencer, Status};
 use upreel_media::{Index, Source};

@@ -10,7 +10,8 @@ use axum::routing::get;
 use http::{HeaderValue, header};
 use serde::Serialize;
 use upreel_core::http::Base;
-use upreel_core::video::{Record, TranscodeStatus};
+use upreel_core::transcode::TranscodeStatus;
+use upreel_core::video::Record;
 use upreel_core::{App, Caller, Failure, Key, Problem, Sequencer, UserId, VideoId};
 
 use crate::{not_found, own};

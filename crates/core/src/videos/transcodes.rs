@@ -8,7 +8,8 @@ use super::moves::Applied;
 use super::{Finish, Videos, text};
 use crate::Fault;
 use crate::id::{Sequencer, VideoId};
-use crate::video::{Failure, Status, Transcode, TranscodeStatus};
+use crate::transcode::{Transcode, TranscodeStatus};
+use crate::video::{Failure, Status};
 
 /// It is under way, or was given up for a fault of ours: then it may go on when the cause is gone.
 const ALIVE: &str = "(transcode.#status = :running OR transcode.#error.#code = :internal)";

@@ -1,0 +1,45 @@
+//! Where the HLS renditions of a video stand, beside its status.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Sequencer, VideoId};
+use crate::video::Failure;
+
+/// Which upload of a video is transcoded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Which video.
+    pub video_id: VideoId,
+    /// The text of its key.
+    pub key: String,
+    /// Which upload of it.
+    pub sequencer: Sequencer,
+}
+
+/// Where the HLS renditions of a video stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transcode {
+    /// Which upload is transcoded.
+    pub run: Sequencer,
+    /// Where it stands.
+    pub status: TranscodeStatus,
+    /// In how many chunks.
+    pub chunks: usize,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// See [`Transcode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TranscodeStatus {
+    /// Chunks are being encoded.
+    Running,
+    /// It can be played.
+    Done,
+    /// It cannot be transcoded.
+    Failed,
+}
