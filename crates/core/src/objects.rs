@@ -28,7 +28,6 @@ const UPLOAD_URL_LIFE: Duration = Duration::from_mins(5);
 /// so that a page which polls gets the same URL again and its cache holds.
 const DOWNLOAD_URL_LIFE: Duration = Duration::from_mins(15);
 const DOWNLOAD_URL_STEP: u64 = 300;
-const RENDITION_URL_LIFE: Duration = Duration::from_hours(6);
 
 /// S3, as the functions use it.
 #[derive(Debug, Clone)]
@@ -254,28 +253,6 @@ impl Objects {
     /// When there are no credentials.
     pub async fn sign_get(&self, key: &Key) -> Result<String, Fault> {
         self.sign_get_for(key, DOWNLOAD_URL_LIFE, None).await
-    }
-
-    /// The same for a segment of a rendition: as long as a film, or as the credentials live.
-    ///
-    /// # Errors
-    /// When there are no credentials.
-    pub async fn sign_rendition(&self, key: &Key) -> Result<String, Fault> {
-        self.sign_get_for(key, self.life(RENDITION_URL_LIFE).await?, None).await
-    }
-
-    /// As [`Objects::sign_get`], with the type and the disposition that S3 is to answer with: an object keeps the
-    /// type that was declared, and knows no file name.
-    ///
-    /// # Errors
-    /// When there are no credentials.
-    pub async fn sign_get_as(
-        &self,
-        key: &Key,
-        content_type: &str,
-        disposition: &str,
-    ) -> Result<String, Fault> {
-        self.sign_get_for(key, DOWNLOAD_URL_LIFE, Some((content_type, disposition))).await
     }
 
     async fn sign_get_for(

@@ -1,5 +1,7 @@
 //! What is made of a video in many pieces: written by whoever makes it, read whole, removed by the folder.
 
+use std::time::Duration;
+
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 
@@ -7,6 +9,9 @@ use super::{Objects, status};
 use crate::Fault;
 use crate::id::VideoId;
 use crate::key::Key;
+
+/// How long a signed playlist may be played.
+const LIFE: Duration = Duration::from_hours(6);
 
 impl Objects {
     /// Writes an object, whatever was there: the same task writes the same.
@@ -62,5 +67,13 @@ impl Objects {
             }
         }
         Ok(())
+    }
+
+    /// A URL of a file of a rendition: for as long as a film, or as the credentials live.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn sign_rendition(&self, key: &Key) -> Result<String, Fault> {
+        self.sign_get_for(key, self.life(LIFE).await?, None).await
     }
 }

@@ -1,4 +1,5 @@
-//! What the SDK does not sign: the form of a POST policy, and a multipart upload's own requests.
+//! Signed requests that the SDK does not sign (the form of a POST policy, and a multipart upload's own), or with more than
+//! a key.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html>
 
@@ -15,7 +16,7 @@ use aws_sigv4::sign::v4;
 use http::{Request, Uri};
 use serde_json::json;
 
-use super::{Missing, Objects, UPLOAD_URL_LIFE};
+use super::{DOWNLOAD_URL_LIFE, Missing, Objects, UPLOAD_URL_LIFE};
 use crate::Fault;
 use crate::key::Key;
 
@@ -71,6 +72,20 @@ impl MultipartRequest<'_> {
 }
 
 impl Objects {
+    /// As [`Objects::sign_get`], with the type and the disposition that S3 is to answer with: an object keeps the
+    /// type that was declared, and knows no file name.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn sign_get_as(
+        &self,
+        key: &Key,
+        content_type: &str,
+        disposition: &str,
+    ) -> Result<String, Fault> {
+        self.sign_get_for(key, DOWNLOAD_URL_LIFE, Some((content_type, disposition))).await
+    }
+
     /// Signs the form of one POST: this key, this type, and a file of 1 to `max` bytes.
     ///
     /// # Errors
