@@ -70,7 +70,8 @@ pub struct Encoded {
     pub videos: Vec<Bytes>,
     /// When each picture is shown, in ticks, ascending.
     pub times: Vec<i64>,
-    /// A fragmented MP4 with the AAC frames that were asked for, after [`Encoded::WARM_UP`] others.
+    /// A fragmented MP4 with the AAC frames that were asked for, after [`Encoded::WARM_UP`] others; `None` where there
+    /// is no sound any more.
     pub audio: Option<Bytes>,
 }
 
@@ -90,7 +91,17 @@ pub async fn encode(
     ffmpeg: &Path,
     deadline: Instant,
 ) -> Result<Encoded, Error> {
-    timeout_at(deadline, attempt(source, part, rungs, ffmpeg, deadline))
+    let attempts = async {
+        match attempt(source, part, rungs, ffmpeg, deadline).await {
+            // ffmpeg cannot encode the sound of a part that begins after all sound has ended.
+            Err(Error::Unreadable(why)) if part.audio.is_some() => {
+                tracing::info!(why, "once more without sound");
+                attempt(source, &Part { audio: None, ..part.clone() }, rungs, ffmpeg, deadline).await
+            }
+            other => other,
+        }
+    };
+    timeout_at(deadline, attempts)
         .await
         .unwrap_or_else(|late| Err(Error::Fault(Fault::new("encode a part", &late))))
 }

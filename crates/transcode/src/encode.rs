@@ -166,7 +166,8 @@ impl Made {
     fn add(&mut self, name: &str, file: &File, segments: Vec<Segment>) -> Result<(), crate::mp4::Unexpected> {
         let init = cmaf::init(file);
         let hash = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(&init));
-        if self.index == 0 {
+        // The sound may end before the last part, and each that has some can say how it begins.
+        if self.index == 0 || name == AUDIO {
             self.objects.push(Object { name: format!("{name}/init.mp4"), bytes: init.into() });
         }
         let mut entries = Vec::with_capacity(segments.len());

@@ -44,22 +44,20 @@ pub fn playlists(plan: &Plan, mut manifests: Vec<Manifest>) -> Result<Vec<Object
     }
     let first = manifests.first().ok_or(Incomplete::Missing(0))?;
     let alike = |a: &Track, b: &Track| (&a.name, &a.codec, &a.init) == (&b.name, &b.codec, &b.init);
-    for manifest in &manifests {
-        let (ours, theirs) = (&first.tracks, &manifest.tracks);
-        if ours.len() != theirs.len() || !ours.iter().zip(theirs).all(|(ours, theirs)| alike(ours, theirs)) {
-            return Err(Incomplete::Unlike(manifest.index));
+    // The first part has each track that there is. Those after the sound's end have none.
+    let tracks = first.tracks.iter().map(|track| {
+        let mut segments = Vec::new();
+        for manifest in &manifests {
+            match manifest.tracks.iter().find(|theirs| theirs.name == track.name) {
+                Some(theirs) if alike(track, theirs) => segments.extend(&theirs.segments),
+                None if track.name == AUDIO => {}
+                _ => return Err(Incomplete::Unlike(manifest.index)),
+            }
         }
-    }
-    let tracks: Vec<Whole<'_>> = first
-        .tracks
-        .iter()
-        .enumerate()
-        .map(|(i, Track { name, codec, .. })| {
-            let scale = if name == AUDIO { SAMPLE_RATE } else { plan.scale };
-            let segments = manifests.iter().flat_map(|manifest| manifest.tracks[i].segments.iter()).collect();
-            Whole { name, codec, scale, segments }
-        })
-        .collect();
+        let scale = if track.name == AUDIO { SAMPLE_RATE } else { plan.scale };
+        Ok(Whole { name: &track.name, codec: &track.codec, scale, segments })
+    });
+    let tracks: Vec<Whole<'_>> = tracks.collect::<Result<_, _>>()?;
     let (audio, video): (Vec<_>, Vec<_>) = tracks.iter().partition(|track| track.name == AUDIO);
     // A video may have a track of sound with nothing in it.
     let audio = audio.into_iter().find(|track| !track.segments.is_empty());
@@ -176,5 +174,70 @@ impl Whole<'_> {
 
     fn rate(&self, bytes: usize, duration: u64) -> u64 {
         (bytes as u64 * 8 * u64::from(self.scale)).checked_div(duration).unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use upreel_core::Container;
+    use upreel_core::video::Facts;
+    use upreel_media::index::Cuts;
+
+    fn plan() -> Plan {
+        let facts = Facts {
+            container: Some(Container::Mp4),
+            width: Some(640),
+            height: Some(360),
+            frame_rate: Some(25.0),
+            audio_codec: Some("aac".into()),
+            duration_ms: Some(20_000),
+            ..Facts::default()
+        };
+        let cuts = Cuts { scale: 1000, step: 40, times: vec![0, 8000] };
+        Plan::in_parts(&facts, Some(&cuts), 5.0).unwrap_or_else(|failure| panic!("{failure:?}"))
+    }
+
+    fn manifest(index: usize, init: &str, tracks: &[&str]) -> Manifest {
+        let segment =
+            |i: u64| Entry { name: format!("{index:04}-0{i}.m4s"), duration: 4000, bytes: 1000, first: 100 };
+        let track = |name: &&str| Track {
+            name: (*name).to_owned(),
+            codec: if *name == AUDIO { "mp4a.40.2" } else { "avc1.64001e" }.to_owned(),
+            init: init.to_owned(),
+            segments: vec![segment(0), segment(1)],
+        };
+        Manifest { index, pictures: 200, tracks: tracks.iter().map(track).collect() }
+    }
+
+    #[test]
+    fn parts_follow_each_other_in_whatever_order_they_come() {
+        let both = ["v360", AUDIO];
+        let objects = playlists(&plan(), vec![manifest(1, "x", &["v360"]), manifest(0, "x", &both)]);
+        let objects = objects.unwrap_or_else(|error| panic!("{error}"));
+        let text = |name: &str| {
+            let object = objects.iter().find(|object| object.name == name);
+            String::from_utf8_lossy(&object.unwrap_or_else(|| panic!("no {name}")).bytes).into_owned()
+        };
+        let segments =
+            |text: &str| text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join(" ");
+        assert_eq!(segments(&text("v360/index.m3u8")), "0000-00.m4s 0000-01.m4s 0001-00.m4s 0001-01.m4s");
+        assert_eq!(segments(&text("audio/index.m3u8")), "0000-00.m4s 0000-01.m4s", "no sound at the end");
+        assert!(text("v360/index.m3u8").contains("#EXT-X-TARGETDURATION:4\n"));
+        assert!(text("v360/iframes.m3u8").contains("#EXT-X-BYTERANGE:100@0\n0001-01.m4s\n"));
+        assert!(text(MASTER).contains("RESOLUTION=640x360,FRAME-RATE=25.000,"), "{}", text(MASTER));
+    }
+
+    #[test]
+    fn what_is_no_whole_is_refused() {
+        let both = ["v360", AUDIO];
+        let refused = |manifests| playlists(&plan(), manifests).unwrap_err().to_string();
+        assert_eq!(refused(Vec::new()), "part 0 is missing");
+        assert_eq!(refused(vec![manifest(0, "x", &both), manifest(0, "x", &both)]), "part 1 is missing");
+        for unlike in
+            [manifest(1, "y", &both), manifest(1, "x", &[AUDIO]), manifest(1, "x", &["v720", AUDIO])]
+        {
+            assert_eq!(refused(vec![manifest(0, "x", &both), unlike]), "part 1 does not fit the first");
+        }
     }
 }
