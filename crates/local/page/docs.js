@@ -62,7 +62,7 @@ function field(name, node, required) {
       el('span', { class: 'kind' }, kind(schema)),
       required ? el('span', { class: 'required' }, 'required') : ''),
     schema.description || limits(schema)
-      ? el('p', { class: 'about' }, inline([schema.description, limits(schema)].filter(Boolean).join('; ')))
+      ? el('p', { class: 'explained' }, inline([schema.description, limits(schema)].filter(Boolean).join('; ')))
       : '',
     fields(inner));
 }
@@ -120,7 +120,7 @@ function answer(status, node) {
       el('span', {}, inline(response.description)),
       ...(codes?.enum ?? (codes?.const ? [codes.const] : [])).map((code) => el('code', { class: 'code' }, code))),
     ...Object.entries(response.headers ?? {}).map(([name, header]) =>
-      el('p', { class: 'about' }, el('code', {}, name), ': ', inline(resolve(header).description))),
+      el('p', { class: 'explained' }, el('code', {}, name), ': ', inline(resolve(header).description))),
     media && !codes && (inner.properties || example)
       ? el('details', {}, el('summary', {}, 'Body'), fields(inner), example === undefined ? '' : json(example))
       : '');
@@ -148,7 +148,7 @@ function show(description) {
   const main = document.querySelector('#main');
   const contents = document.querySelector('#contents');
   const schemes = Object.values(description.components.securitySchemes).map((scheme) =>
-    el('li', {}, el('div', { class: 'field' }, el('code', { class: 'name' }, scheme.name)), el('p', { class: 'about' }, inline(scheme.description))));
+    el('li', {}, el('div', { class: 'field' }, el('code', { class: 'name' }, scheme.name)), el('p', { class: 'explained' }, inline(scheme.description))));
   main.replaceChildren(
     el('p', { class: 'lead' }, description.info.summary),
     ...paragraphs(description.info.description),
