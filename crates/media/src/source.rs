@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use upreel_core::objects::ReadError;
+use upreel_core::{Key, Objects};
 
 /// A video that needs more than this is refused: a hostile file must not cost a download.
 const MAX_READ: u64 = 256 << 20;
@@ -65,6 +66,19 @@ impl Source {
     pub fn new(size: u64, fetch: Fetch) -> Self {
         let max = Stats { requests: MAX_REQUESTS, bytes: MAX_READ };
         Self { size, fetch, max, state: Mutex::default() }
+    }
+
+    /// The object at `key`, of `size` bytes, as long as it is the one with this entity tag.
+    #[must_use]
+    pub fn of(objects: &Objects, key: &Key, size: u64, etag: &str) -> Self {
+        let (objects, key, etag) = (objects.clone(), key.clone(), etag.to_owned());
+        Self::new(
+            size,
+            Box::new(move |range| {
+                let (objects, key, etag) = (objects.clone(), key.clone(), etag.clone());
+                Box::pin(async move { objects.read(&key, &etag, range).await })
+            }),
+        )
     }
 
     /// Allows for reading all of it, though not over and over: what is encoded is not only looked at.

@@ -33,7 +33,7 @@ pub(crate) async fn look(
     if head.size == 0 || head.size > max {
         return Err(Error::Size { size: head.size, max });
     }
-    let source = source(app, key, head);
+    let source = Arc::new(Source::of(&app.objects, key, head.size, &head.etag));
     let start = Instant::now();
     let poster = poster::make(&source, &app.config.ffmpeg, deadline).await;
     measure_poster(id, &source, start, poster.as_ref().err());
@@ -43,17 +43,6 @@ pub(crate) async fn look(
         None => None,
     };
     Ok(Look { poster, storyboard })
-}
-
-fn source(app: &App, key: &Key, head: &Head) -> Arc<Source> {
-    let (objects, key, etag) = (app.objects.clone(), key.clone(), head.etag.clone());
-    Arc::new(Source::new(
-        head.size,
-        Box::new(move |range| {
-            let (objects, key, etag) = (objects.clone(), key.clone(), etag.clone());
-            Box::pin(async move { objects.read(&key, &etag, range).await })
-        }),
-    ))
 }
 
 /// The storyboard, if there is one. A video is as good without it, so that no error but

@@ -181,14 +181,7 @@ impl Work<'_> {
     }
 
     fn source(&self, size: u64, etag: &str) -> Result<Arc<Source>, Error> {
-        let (objects, key, etag) = (self.app.objects.clone(), self.key()?, etag.to_owned());
-        let source = Source::new(
-            size,
-            Box::new(move |range| {
-                let (objects, key, etag) = (objects.clone(), key.clone(), etag.clone());
-                Box::pin(async move { objects.read(&key, &etag, range).await })
-            }),
-        );
+        let source = Source::of(&self.app.objects, &self.key()?, size, etag);
         Ok(Arc::new(source.whole()))
     }
 
