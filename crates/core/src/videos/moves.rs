@@ -195,6 +195,11 @@ impl Videos {
             .update_expression(format!("{set} {remove}"))
             .expression_attribute_values(":sequencer", text(sequencer.as_str()))
             .condition_expression(format!("{} AND sequencer = :sequencer", may_become(status)));
+        self.finished(update).await
+    }
+
+    /// Applies what only the owner of the row may write.
+    pub(super) async fn finished(&self, update: UpdateItemFluentBuilder) -> Result<Finish, Fault> {
         Ok(match self.apply(update).await? {
             Applied::Yes(_) => Finish::Recorded,
             Applied::No(Some(record)) if record.video.status != Status::Deleted => Finish::Superseded,
@@ -238,7 +243,7 @@ impl Videos {
         })
     }
 
-    pub(super) async fn apply(&self, update: UpdateItemFluentBuilder) -> Result<Applied, Fault> {
+    async fn apply(&self, update: UpdateItemFluentBuilder) -> Result<Applied, Fault> {
         match update.send().await {
             Ok(output) => Ok(Applied::Yes(output.attributes.map(decode).transpose()?)),
             Err(error) => match failed_condition(&error) {
@@ -249,7 +254,7 @@ impl Videos {
     }
 }
 
-pub(super) enum Applied {
+enum Applied {
     Yes(Option<Record>),
     No(Option<Record>),
 }

@@ -4,7 +4,6 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 
-use super::moves::Applied;
 use super::{Finish, Videos, text};
 use crate::Fault;
 use crate::id::{Sequencer, VideoId};
@@ -99,13 +98,5 @@ impl Videos {
             .expression_attribute_values(":running", text("RUNNING"))
             .expression_attribute_values(":run", text(run.as_str()))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
-    }
-
-    async fn finished(&self, update: UpdateItemFluentBuilder) -> Result<Finish, Fault> {
-        Ok(match self.apply(update).await? {
-            Applied::Yes(_) => Finish::Recorded,
-            Applied::No(Some(record)) if record.video.status != Status::Deleted => Finish::Superseded,
-            Applied::No(_) => Finish::Deleted,
-        })
     }
 }
