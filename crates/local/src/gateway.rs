@@ -42,27 +42,7 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
     let functions = http::serve(functions, &app.config);
     let proxy = Router::new().fallback(invoke).with_state(functions);
     Router::new()
-        .route("/", get(|| async { page("text/html; charset=utf-8", include_str!("../page/index.html")) }))
-        .route(
-            "/style.css",
-            get(|| async { page("text/css; charset=utf-8", include_str!("../page/style.css")) }),
-        )
-        .route(
-            "/app.js",
-            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/app.js")) }),
-        )
-        .route(
-            "/player.js",
-            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/player.js")) }),
-        )
-        .route(
-            "/upreel.js",
-            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/upreel.js")) }),
-        )
-        .route(
-            "/storyboard.js",
-            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/storyboard.js")) }),
-        )
+        .merge(pages())
         .merge(openapi::router())
         .route("/_local/dlq", get(dead_letters))
         .route("/_local/dlq/replay", post(replay))
@@ -70,14 +50,32 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
         .fallback_service(proxy)
 }
 
-pub(crate) fn page(content_type: &'static str, text: &'static str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, content_type),
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
-    (headers, text).into_response()
+/// Their addresses, types and texts.
+const PAGES: [(&str, &str, &str); 9] = [
+    ("/", HTML, include_str!("../page/index.html")),
+    ("/style.css", CSS, include_str!("../page/style.css")),
+    ("/app.js", JAVASCRIPT, include_str!("../page/app.js")),
+    ("/player.js", JAVASCRIPT, include_str!("../page/player.js")),
+    ("/upreel.js", JAVASCRIPT, include_str!("../page/upreel.js")),
+    ("/storyboard.js", JAVASCRIPT, include_str!("../page/storyboard.js")),
+    ("/docs", HTML, include_str!("../page/docs.html")),
+    ("/docs.js", JAVASCRIPT, include_str!("../page/docs.js")),
+    ("/docs.css", CSS, include_str!("../page/docs.css")),
+];
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+fn pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    PAGES.into_iter().fold(Router::new(), |pages, (path, content_type, text)| {
+        let headers = [
+            (header::CONTENT_TYPE, content_type),
+            (header::CACHE_CONTROL, "no-cache"),
+            (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ];
+        pages.route(path, get(move || async move { (headers, text) }))
+    })
 }
 
 async fn dead_letters(State(queues): State<Vec<Arc<Queue>>>) -> Response {

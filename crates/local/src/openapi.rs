@@ -1,4 +1,4 @@
-//! `openapi.yaml` as JSON, and the page that shows it.
+//! `openapi.yaml` as JSON, for the page that shows it and for programs.
 
 use std::sync::LazyLock;
 
@@ -7,8 +7,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::de::Error as _;
-
-use crate::gateway::page;
 
 /// Straight from one to the other, so that the order stays as it was written.
 static DOCUMENT: LazyLock<Result<String, String>> = LazyLock::new(|| {
@@ -22,17 +20,7 @@ static DOCUMENT: LazyLock<Result<String, String>> = LazyLock::new(|| {
 });
 
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new()
-        .route("/openapi.json", get(document))
-        .route("/docs", get(|| async { page("text/html; charset=utf-8", include_str!("../page/docs.html")) }))
-        .route(
-            "/docs.js",
-            get(|| async { page("text/javascript; charset=utf-8", include_str!("../page/docs.js")) }),
-        )
-        .route(
-            "/docs.css",
-            get(|| async { page("text/css; charset=utf-8", include_str!("../page/docs.css")) }),
-        )
+    Router::new().route("/openapi.json", get(document))
 }
 
 async fn document() -> Response {
