@@ -25,13 +25,7 @@ impl Videos {
         chunks: usize,
     ) -> Result<Finish, Fault> {
         let transcode = Transcode { run: run.clone(), status: TranscodeStatus::Running, chunks, error: None };
-        let transcode =
-            serde_dynamo::to_attribute_value(transcode).map_err(|e| Fault::new("encode a transcode", &e))?;
-        let update = self
-            .of_run(id, run, &format!("(attribute_not_exists(transcode) OR {ALIVE})"))
-            .update_expression("SET transcode = :transcode")
-            .expression_attribute_values(":transcode", transcode);
-        self.finished(update).await
+        self.set_transcode(id, transcode, "SET transcode = :transcode").await
     }
 
     /// A chunk is encoded; it counts once, however often it is told.
@@ -74,12 +68,22 @@ impl Videos {
             chunks: 0,
             error: Some(failure.clone()),
         };
+        self.set_transcode(id, transcode, "SET transcode = :transcode REMOVE transcodeChunks").await
+    }
+
+    /// Writes all of it, unless it has come to an end.
+    async fn set_transcode(
+        &self,
+        id: VideoId,
+        transcode: Transcode,
+        expression: &str,
+    ) -> Result<Finish, Fault> {
+        let update =
+            self.of_run(id, &transcode.run, &format!("(attribute_not_exists(transcode) OR {ALIVE})"));
         let transcode =
             serde_dynamo::to_attribute_value(transcode).map_err(|e| Fault::new("encode a transcode", &e))?;
-        let update = self
-            .of_run(id, run, &format!("(attribute_not_exists(transcode) OR {ALIVE})"))
-            .update_expression("SET transcode = :transcode REMOVE transcodeChunks")
-            .expression_attribute_values(":transcode", transcode);
+        let update =
+            update.update_expression(expression).expression_attribute_values(":transcode", transcode);
         self.finished(update).await
     }
 
