@@ -1,6 +1,7 @@
 //! The settings of every function, read once from the environment.
 
 use std::env;
+use std::fmt;
 use std::path::PathBuf;
 
 /// The body of one `POST /upload`: what is left of Lambda's 6 MiB request after base64 and headers.
@@ -19,8 +20,12 @@ pub struct Config {
     pub uploads_bucket: String,
     /// `THUMBNAILS_BUCKET`.
     pub thumbnails_bucket: String,
-    /// `PROCESSED_BUCKET`: where HLS renditions are; without it there are none.
-    pub processed_bucket: Option<String>,
+    /// `PROCESSED_BUCKET`: where HLS renditions are.
+    pub processed_bucket: String,
+    /// `STATE_MACHINE_ARN`: what transcodes; without it no video is.
+    pub state_machine: Option<String>,
+    /// `CDN_DOMAIN` and `CDN_SECRET`: from where renditions are played, instead of from S3.
+    pub cdn: Option<Cdn>,
     /// `ALLOWED_ORIGINS`: the sites whose pages may call the API, separated by commas; `*` for all.
     pub allowed_origins: Vec<String>,
     /// `MAX_UPLOAD_BYTES`: larger videos are refused, however they come.
@@ -33,6 +38,21 @@ pub struct Config {
     pub log_level: String,
     /// How AWS is reached.
     pub aws: Aws,
+}
+
+/// The `CloudFront` distribution in front of the processed bucket.
+#[derive(Clone)]
+pub struct Cdn {
+    /// Its host name.
+    pub domain: String,
+    /// With what its URLs are signed.
+    pub secret: String,
+}
+
+impl fmt::Debug for Cdn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.domain)
+    }
 }
 
 /// What the environment says about AWS's endpoints, in the words of its command line interface and SDKs.
@@ -136,7 +156,12 @@ impl Config {
             table: need("TABLE_NAME")?,
             uploads_bucket: need("UPLOADS_BUCKET")?,
             thumbnails_bucket: need("THUMBNAILS_BUCKET")?,
-            processed_bucket: get("PROCESSED_BUCKET"),
+            processed_bucket: need("PROCESSED_BUCKET")?,
+            state_machine: get("STATE_MACHINE_ARN"),
+            cdn: match get("CDN_DOMAIN") {
+                Some(domain) => Some(Cdn { domain, secret: need("CDN_SECRET")? }),
+                None => None,
+            },
             allowed_origins: origins
                 .split(',')
                 .map(|origin| origin.trim().trim_end_matches('/').to_owned())
@@ -165,7 +190,12 @@ mod tests {
     use super::*;
 
     fn config(extra: &[(&str, &str)]) -> Result<Config, Unset> {
-        let base = [("TABLE_NAME", "t"), ("UPLOADS_BUCKET", "u"), ("THUMBNAILS_BUCKET", "b")];
+        let base = [
+            ("TABLE_NAME", "t"),
+            ("UPLOADS_BUCKET", "u"),
+            ("THUMBNAILS_BUCKET", "b"),
+            ("PROCESSED_BUCKET", "p"),
+        ];
         let all: Vec<_> = extra.iter().chain(&base).copied().collect();
         Config::from(|name| all.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
@@ -176,6 +206,7 @@ mod tests {
         assert!(config.allowed_origins.is_empty(), "no other site may call the API");
         assert_eq!(config.max_upload_bytes, 5 << 40);
         assert!(!config.transfer_acceleration, "it is not free");
+        assert!(config.state_machine.is_none() && config.cdn.is_none(), "nor are these");
     }
 
     #[test]
@@ -202,6 +233,8 @@ mod tests {
         assert!(config(&[("TRANSFER_ACCELERATION", "yes")]).is_err());
         let error = Config::from(|_| None).err().map(|e| e.to_string());
         assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
+        let error = config(&[("CDN_DOMAIN", "d.cloudfront.net")]).err().map(|e| e.to_string());
+        assert_eq!(error.as_deref(), Some("the environment variable CDN_SECRET is not set"));
         let unsigned =
             Webhook::from(|name| (name != "WEBHOOK_SECRET").then(|| "https://a.example".to_owned()));
         let error = unsigned.err().map(|e| e.to_string());

@@ -1,8 +1,8 @@
 //! What every function shares: keys, the video record and its status machine, the stores, the
 //! caller, problems, configuration and telemetry.
 //!
-//! The AWS SDK appears here and nowhere else, but for the webhook function's own queue, and `std::env` is
-//! read only in [`config`].
+//! The AWS SDK appears here and nowhere else, but for what only one function has (a queue, a state machine), and
+//! `std::env` is read only in [`config`].
 
 mod app;
 pub mod caller;

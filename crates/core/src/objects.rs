@@ -118,7 +118,7 @@ impl Objects {
             is_https: sdk.endpoint_url().is_none_or(|endpoint| endpoint.starts_with("https://")),
             uploads: config.uploads_bucket.clone(),
             thumbnails: config.thumbnails_bucket.clone(),
-            processed: config.processed_bucket.clone().unwrap_or_default(),
+            processed: config.processed_bucket.clone(),
         }
     }
 
@@ -304,7 +304,9 @@ mod tests {
             table: "t".into(),
             uploads_bucket: "uploads".into(),
             thumbnails_bucket: "thumbnails".into(),
-            processed_bucket: None,
+            processed_bucket: "p".to_owned(),
+            state_machine: None,
+            cdn: None,
             allowed_origins: Vec::new(),
             max_upload_bytes: 1,
             transfer_acceleration,

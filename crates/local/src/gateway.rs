@@ -37,8 +37,7 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
     let functions = Router::new()
         .merge(upreel_upload::router(app.clone()))
         .merge(upreel_presign::router(app.clone()))
-        .merge(upreel_videos::router(app.clone()))
-        .merge(upreel_videos::hls::router(app.clone()));
+        .merge(upreel_videos::router(app.clone()));
     let functions = http::serve(functions, &app.config);
     let proxy = Router::new().fallback(invoke).with_state(functions);
     Router::new()

@@ -159,19 +159,7 @@ impl Local {
         let (s3, s3_url) = bind(options.s3_port, "S3", "--s3-port").await?;
         let (dynamodb, dynamodb_url) = bind(options.dynamodb_port, "DynamoDB", "--dynamodb-port").await?;
 
-        let config = Config {
-            table: TABLE.to_owned(),
-            uploads_bucket: UPLOADS.to_owned(),
-            thumbnails_bucket: THUMBNAILS.to_owned(),
-            processed_bucket: options.transcode.map(|_| PROCESSED.to_owned()),
-            // Whatever port the page that is being written runs on, and no page from elsewhere.
-            allowed_origins: ["http://localhost:*", "http://127.0.0.1:*"].map(str::to_owned).to_vec(),
-            max_upload_bytes: options.max_upload_bytes,
-            transfer_acceleration: false,
-            ffmpeg: options.ffmpeg.clone(),
-            log_level: String::new(),
-            aws: Aws::default(),
-        };
+        let config = config(&options);
         let cors = http::cors(&config.allowed_origins);
         let (s3_sdk, dynamodb_sdk) = (sdk(&s3_url), sdk(&dynamodb_url));
         let app = App::new(&s3_sdk, &dynamodb_sdk, config);
@@ -242,6 +230,24 @@ impl Local {
             _lock: lock,
             _temporary: temporary,
         })
+    }
+}
+
+fn config(options: &Options) -> Config {
+    Config {
+        table: TABLE.to_owned(),
+        uploads_bucket: UPLOADS.to_owned(),
+        thumbnails_bucket: THUMBNAILS.to_owned(),
+        processed_bucket: PROCESSED.to_owned(),
+        state_machine: options.transcode.map(|_| "crates/local/src/transcode.rs".to_owned()),
+        cdn: None,
+        // Whatever port the page that is being written runs on, and no page from elsewhere.
+        allowed_origins: ["http://localhost:*", "http://127.0.0.1:*"].map(str::to_owned).to_vec(),
+        max_upload_bytes: options.max_upload_bytes,
+        transfer_acceleration: false,
+        ffmpeg: options.ffmpeg.clone(),
+        log_level: String::new(),
+        aws: Aws::default(),
     }
 }
 

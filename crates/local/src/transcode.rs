@@ -13,8 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use upreel_core::transcode::Run;
 use upreel_core::{App, Fault};
-use upreel_transcode::Task;
-use upreel_transcode::task::{Error, handle};
+use upreel_transcode::{Task, handle};
 use uuid::Uuid;
 
 use crate::queue::{Handler, Queue};
@@ -37,9 +36,8 @@ pub(crate) fn handler(app: App, workers: usize) -> Handler {
         Box::pin(async move {
             let run = read(event)?;
             match transcode(&app, &run, &slots).await {
-                // That the video cannot be transcoded is in its row.
-                Ok(()) | Err(Error::Video(_)) => Ok(()),
-                Err(Error::Fault(fault)) => {
+                Ok(()) => Ok(()),
+                Err(fault) => {
                     if let Err(error) = handle(&app, &Task::Fail(run), Instant::now() + TIMEOUT).await {
                         tracing::warn!(%error, "the record does not say that the transcoding failed");
                     }
@@ -54,7 +52,7 @@ fn read(event: Value) -> Result<Run, Fault> {
     serde_json::from_value(event).map_err(|error| Fault::new("read the event", &error))
 }
 
-async fn transcode(app: &App, run: &Run, slots: &Semaphore) -> Result<(), Error> {
+async fn transcode(app: &App, run: &Run, slots: &Semaphore) -> Result<(), Fault> {
     let perform = async |task: Task| handle(app, &task, Instant::now() + TIMEOUT).await;
     let plan = perform(Task::Plan(run.clone())).await?;
     let chunks: Vec<usize> = serde_json::from_value(plan["chunks"].clone())

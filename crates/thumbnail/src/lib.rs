@@ -6,9 +6,11 @@
 //!
 //! IAM: `dynamodb:UpdateItem`, `GetItem` and `PutItem`; `s3:GetObject` and `s3:DeleteObject` on
 //! `videos/*`; `s3:PutObject`, `s3:GetObject` and `s3:DeleteObject` on `thumbnails/*` and
-//! `storyboards/*`; and `s3:ListBucket` on both buckets, without which a missing object is a 403.
+//! `storyboards/*`; `s3:ListBucket` on both buckets, without which a missing object is a 403; and
+//! `states:StartExecution`, if there is a state machine that transcodes.
 
 pub mod event;
+pub mod executions;
 mod look;
 
 use bytes::Bytes;
@@ -132,7 +134,7 @@ impl Job<'_> {
     /// The upload, if it is processed and there are renditions to be made that nobody has begun. Also for an event
     /// that is told again: the attempt before may have ended here.
     async fn to_transcode(&self) -> Result<Option<Run>, Fault> {
-        if self.app.config.processed_bucket.is_none() {
+        if self.app.config.state_machine.is_none() {
             return Ok(None);
         }
         let record = self.app.videos.get(self.id).await?.filter(|record| {

@@ -1,7 +1,8 @@
 //! The tasks of a transcoding: for a state machine, or a loop.
 //!
 //! Each can be done twice, at the same time too, without harm: it writes the same objects, and what it tells the
-//! row counts once. What is wrong with a video is in the row before a task fails for it.
+//! row counts once. What is wrong with a video is written into its row and is no error: the tasks after it find that,
+//! and do nothing. What is wrong on our side is an error, to be tried again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +14,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use upreel_core::objects::Head;
-use upreel_core::transcode::Run;
+use upreel_core::transcode::{Run, TranscodeStatus};
+use upreel_core::video::Record;
 use upreel_core::videos::Finish;
-use upreel_core::{App, Failure, Fault, Key, Sequencer, Status};
+use upreel_core::{App, Failure, Fault, Key, Status};
 use upreel_media::{Index, Source};
 
 use crate::encode::{Manifest, Object, encode};
+use crate::error::{Error, failure, gone, none_or};
 use crate::plan::Plan;
 use crate::playlist::playlists;
 
@@ -45,15 +48,18 @@ pub enum Task {
     Fail(Run),
 }
 
-/// Why a task failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The video cannot be transcoded; the row says so. To try again would be in vain.
-    #[error("{}: {}", .0.code, .0.message)]
-    Video(Failure),
-    /// A fault of ours or of AWS: to be tried again.
-    #[error(transparent)]
-    Fault(#[from] Fault),
+impl Task {
+    /// As a state machine invokes it; or as the rule does which sees that an execution has come to a bad end.
+    ///
+    /// # Errors
+    /// When it is no task.
+    pub fn of_event(event: Value) -> Result<Self, Fault> {
+        let read = match event["detail"]["input"].as_str() {
+            Some(input) => serde_json::from_str(input).map(Self::Fail),
+            None => serde_json::from_value(event),
+        };
+        read.map_err(|error| Fault::new("read the event", &error))
+    }
 }
 
 /// What the tasks after the first go by.
@@ -65,24 +71,28 @@ struct Planned {
     plan: Plan,
 }
 
-/// Does a task; ffmpeg is killed at `deadline`.
+/// Does a task; ffmpeg is killed at `deadline`. Gives `chunks`, the numbers of what is to be encoded.
 ///
 /// # Errors
-/// See [`Error`].
-pub async fn handle(app: &App, task: &Task, deadline: Instant) -> Result<Value, Error> {
+/// When something failed that may pass: the task should be tried again.
+pub async fn handle(app: &App, task: &Task, deadline: Instant) -> Result<Value, Fault> {
     let (Task::Plan(run) | Task::Encode { run, .. } | Task::Package(run) | Task::Fail(run)) = task;
     let work = Work { app, run, deadline };
     let done = match task {
-        Task::Plan(_) => work.plan().await.map(|chunks| json!({"chunks": chunks})),
-        Task::Encode { index, .. } => work.encode(*index).await.map(|()| json!({})),
-        Task::Package(_) => work.package().await.map(|()| json!({})),
-        Task::Fail(_) => work.fail().await.map(|()| json!({})),
+        Task::Plan(_) => work.plan().await,
+        Task::Encode { index, .. } => work.encode(*index).await.map(|()| Vec::new()),
+        Task::Package(_) => work.package().await.map(|()| Vec::new()),
+        Task::Fail(_) => work.fail().await.map(|()| Vec::new()).map_err(Error::from),
     };
-    if let Err(Error::Video(failure)) = &done {
-        tracing::warn!(videoId = %run.video_id, code = failure.code, "cannot be transcoded");
-        work.settle(app.videos.transcode_failed(run.video_id, &run.sequencer, failure).await?).await?;
+    match done {
+        Ok(chunks) => Ok(json!({"chunks": chunks})),
+        Err(Error::Fault(fault)) => Err(fault),
+        Err(Error::Video(failure)) => {
+            tracing::warn!(videoId = %run.video_id, code = failure.code, "cannot be transcoded");
+            work.settle(app.videos.transcode_failed(run.video_id, &run.sequencer, &failure).await?).await?;
+            Ok(json!({"chunks": []}))
+        }
     }
-    done
 }
 
 struct Work<'a> {
@@ -92,14 +102,26 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// The row, while it is of this upload.
+    async fn record(&self) -> Result<Option<Record>, Fault> {
+        let record = self.app.videos.get(self.run.video_id).await?.filter(|record| {
+            record.video.status == Status::Processed && record.sequencer.as_ref() == Some(&self.run.sequencer)
+        });
+        if record.is_none() {
+            tracing::info!(videoId = %self.run.video_id, "deleted or uploaded again, nothing to do");
+        }
+        Ok(record)
+    }
+
+    /// Whether the rest is still wanted: not if a chunk could not be encoded.
+    async fn is_running(&self) -> Result<bool, Fault> {
+        let transcode = self.record().await?.and_then(|record| record.transcode);
+        Ok(transcode.is_some_and(|transcode| transcode.status == TranscodeStatus::Running))
+    }
+
     async fn plan(&self) -> Result<Vec<usize>, Error> {
         let Run { video_id, sequencer, .. } = self.run;
-        let record = self.app.videos.get(*video_id).await?;
-        let ours = |status, at: Option<&Sequencer>| status == Status::Processed && at == Some(sequencer);
-        let Some(record) = record.filter(|r| ours(r.video.status, r.sequencer.as_ref())) else {
-            tracing::info!(videoId = %video_id, "deleted or uploaded again, nothing to do");
-            return Ok(Vec::new());
-        };
+        let Some(record) = self.record().await? else { return Ok(Vec::new()) };
         let head = self.app.objects.head(&self.key()?).await?.ok_or_else(gone)?;
         let source = self.source(head.size, &head.etag)?;
         let index = match record.video.facts.container {
@@ -120,14 +142,16 @@ impl Work<'_> {
         tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, "planned");
         let Head { size, etag, .. } = head;
         self.store_json("plan.json", &Planned { size, etag, plan }).await?;
-        match self.app.videos.transcode_begins(*video_id, sequencer, chunks).await? {
-            Finish::Recorded => Ok((0..chunks).collect()),
-            other => self.settle(other).await.map(|()| Vec::new()),
-        }
+        let begun = self.app.videos.transcode_begins(*video_id, sequencer, chunks).await?;
+        self.settle(begun).await?;
+        Ok(if begun == Finish::Recorded { (0..chunks).collect() } else { Vec::new() })
     }
 
     async fn encode(&self, index: usize) -> Result<(), Error> {
         let Run { video_id, sequencer, .. } = self.run;
+        if !self.is_running().await? {
+            return Ok(());
+        }
         let Planned { size, etag, plan } = self.planned().await?;
         if self.load_json::<Manifest>(&manifest_name(index)).await?.is_none() {
             let start = Instant::now();
@@ -139,11 +163,14 @@ impl Work<'_> {
             self.store_all(objects).await?;
             self.store_json(&manifest_name(index), &manifest).await?;
         }
-        self.settle(self.app.videos.chunk_done(*video_id, sequencer, index).await?).await
+        Ok(self.settle(self.app.videos.chunk_done(*video_id, sequencer, index).await?).await?)
     }
 
     async fn package(&self) -> Result<(), Error> {
         let Run { video_id, sequencer, .. } = self.run;
+        if !self.is_running().await? {
+            return Ok(());
+        }
         let Planned { plan, .. } = self.planned().await?;
         let manifests = (0..plan.parts.len())
             .map(|index| async move { self.load_json::<Manifest>(&manifest_name(index)).await });
@@ -156,7 +183,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn fail(&self) -> Result<(), Error> {
+    async fn fail(&self) -> Result<(), Fault> {
         let Run { video_id, sequencer, .. } = self.run;
         let failure = Failure::new(
             Failure::INTERNAL,
@@ -166,7 +193,7 @@ impl Work<'_> {
     }
 
     /// Nothing stays of a video that was deleted meanwhile.
-    async fn settle(&self, finish: Finish) -> Result<(), Error> {
+    async fn settle(&self, finish: Finish) -> Result<(), Fault> {
         if finish == Finish::Deleted {
             self.app.objects.delete_renditions(self.run.video_id).await?;
         }
@@ -228,40 +255,6 @@ fn manifest_name(index: usize) -> String {
     format!("{index:04}.json")
 }
 
-fn gone() -> Error {
-    Error::Video(Failure::new(
-        Failure::UNREADABLE,
-        "The file was removed or replaced while it was transcoded.",
-    ))
-}
-
-/// Without an index a video can be done as a whole, unless it cannot be read at all.
-fn none_or<T>(error: upreel_media::Error) -> Result<Option<T>, Error> {
-    match error {
-        upreel_media::Error::Fault(fault) => Err(fault.into()),
-        upreel_media::Error::Gone => Err(gone()),
-        _ => Ok(None),
-    }
-}
-
-fn failure(error: upreel_media::Error) -> Error {
-    use upreel_media::Error::{Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
-    let (code, message) = match error {
-        Fault(fault) => return fault.into(),
-        Gone => return gone(),
-        NoVideo => (Failure::NO_VIDEO, "There is no picture in the file."),
-        TooComplex => (Failure::TOO_COMPLEX, "The video is too complex to be transcoded."),
-        Unreadable(why) => {
-            tracing::warn!(why, "a chunk cannot be encoded");
-            (Failure::UNREADABLE, "The file is damaged, or in a codec that is not supported.")
-        }
-        Size { .. } | Unsupported => {
-            (Failure::UNSUPPORTED_MEDIA, "The file is not a video of a supported format.")
-        }
-    };
-    Error::Video(Failure::new(code, message))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,6 +280,10 @@ mod tests {
         assert_eq!(with("plan", json!({})), Task::Plan(run.clone()));
         assert_eq!(with("encode", json!({"index": 3})), Task::Encode { run: run.clone(), index: 3 });
         assert_eq!(with("package", json!({})), Task::Package(run.clone()));
-        assert_eq!(with("fail", json!({"cause": "x"})), Task::Fail(run));
+        assert_eq!(with("fail", json!({"cause": "x"})), Task::Fail(run.clone()));
+        let status = json!({"detail-type": "Step Functions Execution Status Change",
+                            "detail": {"status": "TIMED_OUT", "input": text.to_string()}});
+        assert_eq!(Task::of_event(status).ok(), Some(Task::Fail(run)));
+        assert!(Task::of_event(json!({"task": "other"})).is_err());
     }
 }

@@ -1,12 +1,12 @@
 //! HLS playlists, in which the segments are signed: the bucket is private, and so is the video.
 //!
 //! The playlists name each other relatively, so a player asks this function for each of them, with the same
-//! `Authorization`; the segments come from S3.
+//! `Authorization`; the segments come from S3. Behind `CloudFront` all of it comes from there, see [`cdn`].
 
-use axum::Router;
+use std::time::SystemTime;
+
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use http::{HeaderValue, header};
 use serde::Serialize;
 use upreel_core::http::Base;
@@ -14,7 +14,7 @@ use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::Record;
 use upreel_core::{App, Caller, Failure, Key, Problem, Sequencer, UserId, VideoId};
 
-use crate::{not_found, own};
+use crate::{cdn, not_found, own};
 
 /// Where the renditions of a video stand, as users see it.
 #[derive(Serialize)]
@@ -42,35 +42,32 @@ impl Progress {
     pub(crate) fn is_running(&self) -> bool {
         self.status == TranscodeStatus::Running
     }
+}
 
-    /// What a player is given, once there is something to play.
-    pub(crate) fn url(&self, base: &Base, id: VideoId) -> Option<String> {
-        (self.status == TranscodeStatus::Done).then(|| format!("{base}/videos/{id}/hls/master.m3u8"))
+/// What a player is given, once there is something to play.
+pub(crate) fn url(app: &App, base: &Base, record: &Record) -> Option<String> {
+    let done = record.transcode.as_ref().filter(|transcode| transcode.status == TranscodeStatus::Done)?;
+    let id = record.video.video_id;
+    match &app.config.cdn {
+        Some(cdn) => cdn::master(cdn, id, &done.run, SystemTime::now()),
+        None => Some(format!("{base}/videos/{id}/hls/master.m3u8")),
     }
 }
 
-/// The routes of the playlists, where there are renditions.
-pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/videos/{videoId}/hls/{file}", get(master))
-        .route("/videos/{videoId}/hls/{folder}/{file}", get(media))
-        .with_state(app)
-}
-
-async fn master(
+pub(crate) async fn master(
     State(app): State<App>,
     Caller(user): Caller,
-    Path((id, file)): Path<(String, String)>,
+    Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    playlist(&app, &user, &id, "", &file).await
+    playlist(&app, &user, &id, "", "master.m3u8").await
 }
 
-async fn media(
+pub(crate) async fn media(
     State(app): State<App>,
     Caller(user): Caller,
-    Path((id, folder, file)): Path<(String, String, String)>,
+    Path((id, rendition, file)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
-    playlist(&app, &user, &id, &format!("{folder}/"), &file).await
+    playlist(&app, &user, &id, &format!("{rendition}/"), &file).await
 }
 
 async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) -> Result<Response, Problem> {

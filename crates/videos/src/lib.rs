@@ -1,9 +1,11 @@
-//! `GET /videos`, `GET /videos/{videoId}`, `DELETE /videos/{videoId}`: the caller's own, nobody else's.
+//! `GET /videos`, `GET` and `DELETE /videos/{videoId}`, and its HLS playlists: the caller's own, nobody else's.
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
-//! `s3:DeleteObject` on `videos/*`, `thumbnails/*` and `storyboards/*`.
+//! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*` and `hls/*`, `s3:DeleteObject` on `work/*`;
+//! `s3:ListBucket` on the processed bucket, to delete what is in it.
 
-pub mod hls;
+mod cdn;
+mod hls;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -28,6 +30,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .route("/videos", get(list))
         .route("/videos/{videoId}", get(one).delete(delete))
+        .route("/videos/{videoId}/hls/master.m3u8", get(hls::master))
+        .route("/videos/{videoId}/hls/{rendition}/{playlist}", get(hls::media))
         .with_state(app)
 }
 
@@ -56,6 +60,7 @@ struct View {
 impl View {
     async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
         let transcode = hls::Progress::of(&record);
+        let hls_url = hls::url(app, base, &record);
         let Record { video, pictures, .. } = record;
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
             Some(Ok(key)) => app.objects.sign_get(&key).await.map(Some),
@@ -69,7 +74,7 @@ impl View {
             storyboard_url: sign(pictures.storyboard_key).await?,
             storyboard_image_url: sign(image).await?,
             blur_hash: pictures.blur_hash,
-            hls_url: transcode.as_ref().and_then(|transcode| transcode.url(base, video.video_id)),
+            hls_url,
             transcode,
             video,
         })
@@ -188,9 +193,7 @@ async fn delete(
     let upload = record.key.parse().ok();
     let keys: Vec<Key> = Key::derived(id).into_iter().chain(upload).collect();
     app.objects.delete_all(&keys).await?;
-    if record.transcode.is_some() {
-        app.objects.delete_renditions(id).await?;
-    }
+    app.objects.delete_renditions(id).await?;
     tracing::info!(videoId = %id, "deleted");
     Ok(StatusCode::NO_CONTENT)
 }

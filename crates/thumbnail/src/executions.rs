@@ -1,0 +1,40 @@
+//! The state machine that transcodes (`transcode.asl.yaml`).
+
+use aws_config::SdkConfig;
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::operation::start_execution::StartExecutionError;
+use upreel_core::Fault;
+use upreel_core::transcode::Run;
+
+/// Step Functions, as this function uses it.
+#[derive(Debug, Clone)]
+pub struct Executions {
+    client: Client,
+    state_machine: String,
+}
+
+impl Executions {
+    /// Of the state machine with this ARN, reached through `sdk`.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, state_machine: String) -> Self {
+        Self { client: Client::new(sdk), state_machine }
+    }
+
+    /// Starts the transcoding of an upload, unless that was started before: the execution's name says which upload
+    /// it is, and no name is taken twice.
+    ///
+    /// # Errors
+    /// When Step Functions fails.
+    pub async fn start(&self, run: &Run) -> Result<(), Fault> {
+        let input = serde_json::to_string(run).map_err(|error| Fault::new("start a transcoding", &error))?;
+        let start = self.client.start_execution().state_machine_arn(&self.state_machine);
+        let name = format!("{}-{}", run.video_id, run.sequencer.as_str());
+        match start.name(name).input(input).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(StartExecutionError::ExecutionAlreadyExists(_)) => Ok(()),
+                _ => Err(Fault::new("states:StartExecution", &error)),
+            },
+        }
+    }
+}
