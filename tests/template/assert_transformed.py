@@ -4,11 +4,13 @@ parameters filled in, in several combinations. The linters cannot know these thi
 import json
 import re
 import sys
+from pathlib import Path
 
 import airspeed
 from transform import Resolved, cycles, load, parameters, transform
 
 HOOK = {"WebhookUrl": "https://app.example.com/hooks/video?from=upreel", "WebhookSecret": "0123456789abcdef"}
+PLAYED = {"Transcode": "true", "Cdn": "true", "CdnSecret": "2026-11:0123456789abcdef"}
 POOL = "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_Example"
 CASES = {
     "defaults": {},
@@ -22,9 +24,14 @@ CASES = {
         "CustomerManagedKey": "true",
         "TransferAcceleration": "true",
         "Waf": "true",
+        "TranscodeConcurrency": "7",
+        "TranscodeReservedConcurrency": "70",
         **HOOK,
+        **PLAYED,
     },
     "webhooks": HOOK,
+    "transcoding": {"Transcode": "true"},
+    "played later": {**PLAYED, "Transcode": "false", "AllowedOrigins": "https://a.example"},
     "IAM callers": {"Callers": "IAM", "AllowedOrigins": "*"},
     "given user pool": {"UserPoolArn": POOL, "SetApiLogRole": "false"},
 }
@@ -41,6 +48,11 @@ DEFAULTS = {
     "SetApiLogRole": "true",
     "WebhookUrl": "",
     "WebhookSecret": "",
+    "Transcode": "false",
+    "TranscodeConcurrency": "100",
+    "TranscodeReservedConcurrency": "0",
+    "Cdn": "false",
+    "CdnSecret": "",
     "Architecture": "x86_64",
     "ReservedConcurrency": "0",
     "ProvisionedConcurrency": "0",
@@ -63,6 +75,8 @@ ROUTES = {
     ("get", "/videos"): "VideosFunction",
     ("get", "/videos/{videoId}"): "VideosFunction",
     ("delete", "/videos/{videoId}"): "VideosFunction",
+    ("get", "/videos/{videoId}/hls/master.m3u8"): "VideosFunction",
+    ("get", "/videos/{videoId}/hls/{rendition}/{playlist}"): "VideosFunction",
 }
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 # What pages send: of our own, and with requests that are signed for IAM callers.
@@ -75,6 +89,10 @@ FUNCTIONS = [*API_FUNCTIONS, "ThumbnailFunction"]
 # Made only if somebody is to be told.
 WEBHOOK = ["WebhookFunction", "WebhookRole", "WebhookQueue", "WebhookDLQ", "WebhookQueuePolicy", "WebhookLogs",
            "WebhookDeadLettersAlarm", "WebhookFunctionChanged", "WebhookFunctionWaiting"]  # fmt: skip
+# Made only if videos are transcoded, and only if they are played through CloudFront.
+TRANSCODE = ["TranscodeFunction", "EncodeFunction", "TranscodeMachine", "TranscodeMachineRole", "TranscodeRole", "TranscodeLogs",
+             "EncodeLogs", "TranscodesFailedAlarm", "TranscodeFunctionEnded", "TranscodeFunctionEndedPermission"]  # fmt: skip
+CDN = ["CdnDistribution", "CdnAccess", "CdnFunction"]
 
 # What the code of each function calls (crates/*/src/lib.rs, "IAM:"), and what Lambda does in its name.
 VIDEOS = "arn:aws:s3:::{uploads}/videos/*"
@@ -82,6 +100,9 @@ TABLE = "${VideoMetadata.Arn}"
 QUEUE = "${VideoProcessingDLQ.Arn}"
 POSTERS = "${ThumbnailsBucket.Arn}/thumbnails/*"
 STORYBOARDS = "${ThumbnailsBucket.Arn}/storyboards/*"
+PROCESSED = "${ProcessedBucket.Arn}"
+RENDITIONS = PROCESSED + "/hls/*"
+WORK = PROCESSED + "/work/*"
 TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
 GRANTS = {
     "UploadFunction": {
@@ -104,6 +125,10 @@ GRANTS = {
         ("s3:DeleteObject", POSTERS),
         ("s3:GetObject", STORYBOARDS),
         ("s3:DeleteObject", STORYBOARDS),
+        ("s3:GetObject", RENDITIONS),
+        ("s3:DeleteObject", RENDITIONS),
+        ("s3:DeleteObject", WORK),
+        ("s3:ListBucket", PROCESSED),
         ("dynamodb:GetItem", TABLE),
         ("dynamodb:UpdateItem", TABLE),
         ("dynamodb:Query", TABLE + "/index/byUser"),
@@ -141,6 +166,30 @@ WEBHOOK_GRANTS = {
     ("sqs:ChangeMessageVisibility", WEBHOOKS),
     ("sqs:GetQueueAttributes", WEBHOOKS),
     ("sqs:SendMessage", "${WebhookDLQ.Arn}"),
+}
+TRANSCODE_GRANTS = {
+    ("s3:GetObject", VIDEOS),
+    ("s3:GetObject", WORK),
+    ("s3:PutObject", WORK),
+    ("s3:DeleteObject", WORK),
+    ("s3:PutObject", RENDITIONS),
+    ("s3:DeleteObject", RENDITIONS),
+    ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
+    ("s3:ListBucket", PROCESSED),
+    ("dynamodb:GetItem", TABLE),
+    ("dynamodb:UpdateItem", TABLE),
+    ("logs:CreateLogStream", "${EncodeLogs.Arn}"),
+    ("logs:PutLogEvents", "${EncodeLogs.Arn}"),
+}
+# It invokes its functions, and runs each chunk as an execution of its own.
+MACHINE = "arn:aws:states:eu-central-1:123456789012:{}:upreel-transcode"
+MACHINE_GRANTS = {
+    ("lambda:InvokeFunction", "${TranscodeFunction.Arn}"),
+    ("lambda:InvokeFunction", "${EncodeFunction.Arn}"),
+    ("states:StartExecution", MACHINE.format("stateMachine")),
+    ("states:DescribeExecution", MACHINE.format("execution") + "/*"),
+    ("states:StopExecution", MACHINE.format("execution") + "/*"),
+    *((f"xray:{action}", "*") for action in ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")),
 }
 OTHER_ROLES = {"ApiLogRole": ["arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"]}
 
@@ -182,9 +231,14 @@ class Checks:
         self.given = parameters(transformed, given)
         self.origins = self.given["AllowedOrigins"]
         self.told = bool(self.given["WebhookUrl"])
-        self.expected_functions = [*FUNCTIONS, *(["WebhookFunction"] if self.told else [])]
+        self.transcodes, self.cdn = (self.given[name] == "true" for name in ("Transcode", "Cdn"))
+        self.expected_functions = [
+            *FUNCTIONS,
+            *(["WebhookFunction"] if self.told else []),
+            *(["TranscodeFunction", "EncodeFunction"] if self.transcodes else []),
+        ]
         for check in (self.routes, self.preflights, self.callers, self.gateway_responses, self.stage, self.functions,
-                      self.versions, self.roles, self.queue, self.webhooks, self.buckets, self.table, self.alarms, self.dashboard,
+                      self.versions, self.roles, self.queue, self.webhooks, self.transcoding, self.distribution, self.buckets, self.table, self.alarms, self.dashboard,
                       self.logs, self.keeping, self.options, self.outputs):  # fmt: skip
             try:
                 check()
@@ -354,11 +408,13 @@ class Checks:
     def functions(self):
         functions = self.of_type("AWS::Lambda::Function")
         self.equal("the functions", sorted(functions), sorted(self.expected_functions))
-        uploads, thumbnails = (self.properties(name)["BucketName"] for name in ("UploadsBucket", "ThumbnailsBucket"))
+        names = ("UploadsBucket", "ThumbnailsBucket", "ProcessedBucket")
+        uploads, thumbnails, processed = (self.properties(name)["BucketName"] for name in names)
         environment = {
             "TABLE_NAME": "${VideoMetadata}",
             "UPLOADS_BUCKET": uploads,
             "THUMBNAILS_BUCKET": thumbnails,
+            "PROCESSED_BUCKET": processed,
             "ALLOWED_ORIGINS": self.origins,
             "MAX_UPLOAD_BYTES": self.given["MaxUploadBytes"],
             "LOG_LEVEL": self.given["LogLevel"],
@@ -370,16 +426,19 @@ class Checks:
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
             self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
             own = {
-                "WEBHOOK_URL": self.given["WebhookUrl"],
-                "WEBHOOK_SECRET": self.given["WebhookSecret"],
-                "WEBHOOK_QUEUE_URL": "${WebhookQueue}",
+                "WebhookFunction": {
+                    "WEBHOOK_URL": self.given["WebhookUrl"],
+                    "WEBHOOK_SECRET": self.given["WebhookSecret"],
+                    "WEBHOOK_QUEUE_URL": "${WebhookQueue}",
+                },
+                "ThumbnailFunction": {"STATE_MACHINE_ARN": "${TranscodeMachine}"} if self.transcodes else {},
+                "VideosFunction": {"CDN_DOMAIN": "${CdnDistribution.DomainName}", "CDN_SECRET": self.given["CdnSecret"]} if self.cdn else {},
             }
-            expected = {**environment, **(own if name == "WebhookFunction" else {})}
-            self.equal(f"{name}: environment", f["Environment"]["Variables"], expected)
+            self.equal(f"{name}: environment", f["Environment"]["Variables"], {**environment, **own.get(name, {})})
             self.equal(f"{name}: X-Ray", f["TracingConfig"], {"Mode": "Active"})
             self.true(f"{name} is in a VPC", "VpcConfig" not in f)
             metadata = self.template.resources[name]["Metadata"]
-            binary = name.removesuffix("Function").lower()
+            binary = "transcode" if name == "EncodeFunction" else name.removesuffix("Function").lower()
             self.equal(f"{name}: built by", metadata["BuildMethod"], "rust-cargolambda")
             self.equal(f"{name}: binary", metadata["BuildProperties"], {"Binary": binary})
         for name in API_FUNCTIONS:
@@ -405,6 +464,9 @@ class Checks:
             for name in ("Architecture", "LogLevel", "MaxUploadBytes", "TransferAcceleration", "AllowedOrigins"):
                 text = version.get("Description", "")
                 self.true(f"a new {name} makes no new version", self.given[name] in text.split(" "))
+        (videos,) = [v["Description"] for name, v in self.of_type("AWS::Lambda::Version").items() if name.startswith("Videos")]
+        told = [self.given["Cdn"], self.given["CdnSecret"].split(":")[0]]
+        self.equal("what a new CdnSecret shows of itself", videos.split(" ")[-2:], told)
         provisioned = int(self.given["ProvisionedConcurrency"])
         for name, alias in aliases.items():
             config = alias.get("ProvisionedConcurrencyConfig")
@@ -414,7 +476,20 @@ class Checks:
     def roles(self):
         roles = self.of_type("AWS::IAM::Role")
         uploads = self.properties("UploadsBucket")["BucketName"]
-        for function, grants in {**GRANTS, **({"WebhookFunction": WEBHOOK_GRANTS} if self.told else {})}.items():
+        granted = dict(GRANTS)
+        if self.told:
+            granted["WebhookFunction"] = WEBHOOK_GRANTS
+        if self.transcodes:
+            granted["ThumbnailFunction"] = granted["ThumbnailFunction"] | {("states:StartExecution", "${TranscodeMachine}")}
+            granted["TranscodeFunction"] = TRANSCODE_GRANTS
+            self.equal("the role of chunks", self.properties("EncodeFunction")["Role"], "${TranscodeRole.Arn}")
+            machine = roles.pop("TranscodeMachineRole")
+            self.equal("the state machine: assumed by", principals(machine), ["states.amazonaws.com"])
+            pairs = [(s["Effect"], s["Action"], s["Resource"]) for p in machine["Policies"] for s in p["PolicyDocument"]["Statement"]]
+            may = {(action, place) for _, actions, places in pairs for action in actions for place in as_list(places)}
+            self.equal("the state machine may", sorted(may), sorted(MACHINE_GRANTS))
+            self.equal("the state machine: effects", {effect for effect, _, _ in pairs}, {"Allow"})
+        for function, grants in granted.items():
             self.true(f"{function} has no role of its own",
                       self.properties(function)["Role"] == f"${{{function.removesuffix('Function')}Role.Arn}}")  # fmt: skip
             name = function.removesuffix("Function")
@@ -515,12 +590,97 @@ class Checks:
         self.true("the queues take plain HTTP", any(denies_plain_http(s, "sqs:*") for s in statements))
         self.equal("the output WebhookDlqUrl", self.template.outputs["WebhookDlqUrl"], "${WebhookDLQ}")
 
+    def transcoding(self):
+        """What a state machine is made of, and who starts it and hears of its end."""
+        made = sorted(name for name in self.template.resources if name.startswith(("Transcode", "Encode")))
+        self.equal("what transcoding needs", made, sorted(TRANSCODE) if self.transcodes else [])
+        self.equal("an output of it", "StateMachineArn" in self.template.outputs, self.transcodes)
+        if not self.transcodes:
+            return
+        encode, plan, machine = (self.properties(name) for name in ("EncodeFunction", "TranscodeFunction", "TranscodeMachine"))
+        layers = list(self.of_type("AWS::Lambda::LayerVersion"))
+        self.equal("the encoder's layer", encode.get("Layers"), [f"${{{layer}}}" for layer in layers])
+        self.true("the planner has a layer", "Layers" not in plan)
+        self.equal("a chunk's time", encode["Timeout"], 900)
+        self.true("a chunk's memory is more than a new account has", 2048 <= encode["MemorySize"] <= 3008)
+        reserved = encode.get("ReservedConcurrentExecutions")
+        self.equal("chunks at a time, of all videos", reserved or "0", self.given["TranscodeReservedConcurrency"])
+        # Executions of an express one end after five minutes, and may begin twice.
+        self.equal("its kind", machine["StateMachineType"], "STANDARD")
+        self.equal("its name", machine["StateMachineName"], "upreel-transcode")
+        self.equal("X-Ray of the state machine", machine.get("TracingConfiguration"), {"Enabled": True})
+        given = machine["DefinitionSubstitutions"]
+        expected = {
+            "Partition": "aws",
+            "TranscodeFunction": "${TranscodeFunction.Arn}",
+            "EncodeFunction": "${EncodeFunction.Arn}",
+            "Concurrency": self.given["TranscodeConcurrency"],
+        }
+        self.equal("what is put into the definition", given, expected)
+        self.machine(Path("transcode.asl.json").read_text(), given)
+        rule = self.properties("TranscodeFunctionEnded")
+        ended = {"status": ["FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": ["${TranscodeMachine}"]}
+        pattern = {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"], "detail": ended}
+        self.equal("the ends that are heard of", rule["EventPattern"], pattern)
+        self.equal("who hears of them", [t["Arn"] for t in rule["Targets"]], ["${TranscodeFunction.Arn}"])
+        permission = self.properties("TranscodeFunctionEndedPermission")
+        self.equal("who may tell", (permission["Principal"], permission["SourceArn"]), ("events.amazonaws.com", "${TranscodeFunctionEnded.Arn}"))
+
+    def machine(self, text, given):
+        """The state machine's file: whatever fails is tried again, and then written down."""
+        self.equal("the state machine's placeholders", set(re.findall(r"\$\{(\w+)\}", text)), set(given))
+        machine = json.loads(re.sub(r"\$\{(\w+)\}", lambda m: given.get(m[1], ""), text))
+        self.true("an execution may take a year", 3600 <= machine["TimeoutSeconds"] <= 86400)
+        states, chunk = machine["States"], machine["States"]["Encode"]["ItemProcessor"]["States"]["Chunk"]
+        self.equal("chunks at a time", states["Encode"]["MaxConcurrency"], int(self.given["TranscodeConcurrency"]))
+        self.equal("where chunks run", states["Encode"]["ItemProcessor"]["ProcessorConfig"], {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"})
+        for name in ("Plan", "Encode", "Package"):
+            self.equal(f"{name}: in the end", [(c["ErrorEquals"], c["Next"]) for c in states[name].get("Catch", [])], [(["States.ALL"], "Fail")])
+        for name, state in {**states, "Chunk": chunk}.items():
+            if state["Type"] == "Task":
+                retries = state.get("Retry", [])
+                self.true(f"{name} is not tried again", retries and retries[-1]["ErrorEquals"] == ["States.ALL"])
+                self.true(f"{name}: retries all come at once", all(r["JitterStrategy"] == "FULL" and r["BackoffRate"] > 1 for r in retries))
+        self.equal("a chunk waits for concurrency", chunk["Retry"][0]["ErrorEquals"], ["Lambda.TooManyRequestsException"])
+        self.equal("after the failure is written down", (states["Fail"]["Next"], states["Failed"]["Type"]), ("Failed", "Fail"))
+
+    def distribution(self):
+        """Only what is signed is played, and only through the distribution."""
+        made = sorted(name for name in self.template.resources if name.startswith("Cdn"))
+        self.equal("what CloudFront needs", made, sorted(CDN) if self.cdn else [])
+        self.equal("an output of it", "CdnDomain" in self.template.outputs, self.cdn)
+        policy = self.properties("ProcessedBucketPolicy")["PolicyDocument"]["Statement"]
+        allowed = [s for s in policy if s["Effect"] == "Allow"]
+        if not self.cdn:
+            self.equal("who else reads renditions", allowed, [])
+            return
+        (allow,) = allowed
+        place = (allow["Principal"], allow["Action"], allow["Resource"])
+        self.equal("what CloudFront reads", place, ({"Service": "cloudfront.amazonaws.com"}, "s3:GetObject", RENDITIONS))
+        source = {"StringEquals": {"aws:SourceArn": "arn:aws:cloudfront::123456789012:distribution/${CdnDistribution}"}}
+        self.equal("for which distribution", allow["Condition"], source)
+        config = self.properties("CdnDistribution")["DistributionConfig"]
+        behaviour = config["DefaultCacheBehavior"]
+        self.true("other behaviours have no signature", "CacheBehaviors" not in config)
+        function = [{"EventType": "viewer-request", "FunctionARN": "${CdnFunction.FunctionARN}"}]
+        self.equal("who verifies", behaviour.get("FunctionAssociations"), function)
+        self.true("plain HTTP is answered", behaviour["ViewerProtocolPolicy"] in ("redirect-to-https", "https-only"))
+        self.equal("what may be asked for", behaviour["AllowedMethods"], ["GET", "HEAD"])
+        (origin,) = config["Origins"]
+        self.equal("the origin", origin["DomainName"], "${ProcessedBucket.RegionalDomainName}")
+        self.equal("the access control", origin.get("OriginAccessControlId"), "${CdnAccess.Id}")
+        access = self.properties("CdnAccess")["OriginAccessControlConfig"]
+        self.equal("signed by CloudFront", (access["SigningBehavior"], access["SigningProtocol"]), ("always", "sigv4"))
+        verify = self.properties("CdnFunction")
+        self.true("the secret is not in the function", f"'{self.given['CdnSecret']}'" in verify["FunctionCode"])
+        self.equal("it is published", verify.get("AutoPublish"), True)
+
     def buckets(self):
         buckets = self.of_type("AWS::S3::Bucket")
-        self.equal("the buckets", sorted(buckets), ["ThumbnailsBucket", "UploadsBucket"])
+        self.equal("the buckets", sorted(buckets), ["ProcessedBucket", "ThumbnailsBucket", "UploadsBucket"])
         policies = {p["Bucket"]: p["PolicyDocument"]["Statement"] for p in self.of_type("AWS::S3::BucketPolicy").values()}
-        methods = {"UploadsBucket": ["PUT", "POST", "GET", "HEAD", "DELETE"], "ThumbnailsBucket": ["GET", "HEAD"]}
-        exposed = {"UploadsBucket": ["ETag", "Location"], "ThumbnailsBucket": ["ETag"]}
+        methods = {"UploadsBucket": ["PUT", "POST", "GET", "HEAD", "DELETE"]}
+        exposed = {"UploadsBucket": ["ETag", "Location"]}
         for name, bucket in buckets.items():
             public = bucket["PublicAccessBlockConfiguration"]
             closed = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
@@ -540,8 +700,8 @@ class Checks:
             if self.origins:
                 (cors,) = cors
                 self.equal(f"{name}: origins", cors["AllowedOrigins"], self.origins.split(","))
-                self.equal(f"{name}: methods", cors["AllowedMethods"], methods[name])
-                self.equal(f"{name}: headers that pages see", cors["ExposedHeaders"], exposed[name])
+                self.equal(f"{name}: methods", cors["AllowedMethods"], methods.get(name, ["GET", "HEAD"]))
+                self.equal(f"{name}: headers that pages see", cors["ExposedHeaders"], exposed.get(name, ["ETag"]))
                 if name == "UploadsBucket":
                     self.true(f"{name} refuses the content type", "content-type" in cors["AllowedHeaders"])
             else:
@@ -550,9 +710,14 @@ class Checks:
             both = {f"${{{name}.Arn}}", f"${{{name}.Arn}}/*"}
             plain = [s for s in statements if denies_plain_http(s, "s3:*")]
             self.true(f"{name} takes plain HTTP", any(set(s["Resource"]) == both for s in plain))
-            self.true(f"{name}: not only Deny", all(s["Effect"] == "Deny" for s in statements))
-            old = [s for s in statements if s["Condition"] == {"NumericGreaterThan": {"s3:signatureAge": "900000"}}]
+            # The renditions' policy is the distribution's matter too.
+            self.true(f"{name}: not only Deny", name == "ProcessedBucket" or all(s["Effect"] == "Deny" for s in statements))
+            age = "21600000" if name == "ProcessedBucket" else "900000"
+            old = [s for s in statements if s["Condition"] == {"NumericGreaterThan": {"s3:signatureAge": age}}]
             self.equal(f"{name}: signed URLs of any age", [sorted(s["Action"]) for s in old], [["s3:GetObject", "s3:PutObject"]])
+        expired = [r for r in buckets["ProcessedBucket"]["LifecycleConfiguration"]["Rules"] if "ExpirationInDays" in r]
+        self.equal("what expires", [(r["Prefix"], r["Status"]) for r in expired], [("work/", "Enabled")])
+        self.true("it expires before it can be replayed", expired[0]["ExpirationInDays"] >= 14)
         (notification,) = buckets["UploadsBucket"]["NotificationConfiguration"]["LambdaConfigurations"]
         self.equal("events go to", notification["Function"], "${ThumbnailFunction.Arn}")
         self.equal("events", notification["Event"], "s3:ObjectCreated:*")
@@ -577,14 +742,17 @@ class Checks:
 
     def alarms(self):
         alarms = self.of_type("AWS::CloudWatch::Alarm")
-        self.true(f"{len(alarms)} alarms, of which ten are free", len(alarms) <= 10)
+        options = [name for name, on in (("Webhook", self.told), ("Transcode", self.transcodes)) if on]
+        self.true(f"{len(alarms)} alarms, of which ten are free", len(alarms) <= 9 + len(options))
         metrics = {(a["Namespace"], a["MetricName"]) for a in alarms.values()}
-        self.equal("what has an alarm", sorted(metrics), sorted(ALARMED))
+        expected = ALARMED | ({("AWS/States", "ExecutionsFailed")} if self.transcodes else set())
+        self.equal("what has an alarm", sorted(metrics), sorted(expected))
         counted = {"Name": "QueueName", "Value": "${WebhookDLQ.QueueName}"}
         self.equal("alarms of webhooks", [a["Dimensions"] for a in alarms.values()].count([counted]), int(self.told))
         own = {
             "AWS/SQS": [{"Name": "QueueName", "Value": "${VideoProcessingDLQ.QueueName}"}],
             "AWS/Lambda": [{"Name": "FunctionName", "Value": "${ThumbnailFunction}"}],
+            "AWS/States": [{"Name": "StateMachineArn", "Value": "${TranscodeMachine}"}],
             "AWS/ApiGateway": [{"Name": "ApiName", "Value": self.body["info"]["title"]}, {"Name": "Stage", "Value": "${Apiv1Stage}"}],
         }
         for name, alarm in alarms.items():
@@ -655,7 +823,7 @@ class Checks:
                 self.equal(f"{name}: key", group.get("KmsKeyId"), "${Key.Arn}")
 
     def outputs(self):
-        needed = {"ApiUrl", "UploadsBucketName", "ThumbnailsBucketName", "TableName", "DlqUrl", "DashboardUrl", "ReplayMapping"}
+        needed = {"ApiUrl", "UploadsBucketName", "ThumbnailsBucketName", "ProcessedBucketName", "TableName", "DlqUrl", "DashboardUrl", "ReplayMapping"}
         if self.given["Callers"] != "IAM":
             needed.add("UserPoolId")
             pool = self.given["UserPoolArn"].rsplit("/")[-1] or "${UserPool}"
@@ -703,12 +871,14 @@ WEBHOOK_URLS = {
 }
 
 
-def signed(rules):
-    """Whether CloudFormation refuses a URL without a secret."""
-    nothing = {"Fn::Equals": [{"Ref": "WebhookUrl"}, ""]}, {"Fn::Equals": [{"Ref": "WebhookSecret"}, ""]}
-    url, secret = ({"Fn::Not": [empty]} for empty in nothing)
+def given(name):
+    return {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
+
+
+def signed(rules, condition, secret):
+    """Whether CloudFormation refuses the one without the other."""
     return any(
-        rule.get("RuleCondition") == url and [a["Assert"] for a in rule["Assertions"]] == [secret]
+        rule.get("RuleCondition") == condition and [a["Assert"] for a in rule["Assertions"]] == [given(secret)]
         for rule in rules.values()
     )
 
@@ -716,16 +886,23 @@ def signed(rules):
 def of_source(template):
     """What can only be seen before the transform."""
     parameters = template["Parameters"]
-    if not parameters["WebhookSecret"].get("NoEcho"):
-        yield "the secret is shown to whoever may see the stack"
+    for name in ("WebhookSecret", "CdnSecret"):
+        if not parameters[name].get("NoEcho"):
+            yield f"{name} is shown to whoever may see the stack"
+    for secret, fits in (("", True), ("a:" + "x" * 15, False), ("a:" + "x" * 16, True), ("x" * 20, False), ("a:x'" + "x" * 16, False)):
+        if bool(re.search(parameters["CdnSecret"].get("AllowedPattern", ""), secret)) != fits:
+            yield f"CdnSecret {'refuses' if fits else 'takes'} {secret}"
     for url, fits in WEBHOOK_URLS.items():
         if bool(re.search(parameters["WebhookUrl"].get("AllowedPattern", ""), url)) != fits:
             yield f"WebhookUrl {'refuses' if fits else 'takes'} {url}"
     for secret, fits in (("", True), ("x" * 15, False), ("x" * 16, True), ("x" * 15 + " ", False)):
         if bool(re.search(parameters["WebhookSecret"].get("AllowedPattern", ""), secret)) != fits:
             yield f"WebhookSecret {'refuses' if fits else 'takes'} {len(secret)} characters"
-    if not signed(template.get("Rules", {})):
+    rules = template.get("Rules", {})
+    if not signed(rules, given("WebhookUrl"), "WebhookSecret"):
         yield "webhooks may go unsigned"
+    if not signed(rules, {"Fn::Equals": [{"Ref": "Cdn"}, "true"]}, "CdnSecret"):
+        yield "what is played may go unsigned"
     defaults = {name: str(parameter.get("Default")) for name, parameter in template["Parameters"].items()}
     for name in sorted(defaults.keys() | DEFAULTS.keys()):
         if defaults.get(name) != DEFAULTS.get(name):
