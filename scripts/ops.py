@@ -17,9 +17,11 @@ from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).parent.parent
 SAM = str(Path(sys.executable).with_name("sam"))
-LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "WebhookLogs", "ApiLogs")
+LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "WebhookLogs", "TranscodeLogs", "EncodeLogs", "ApiLogs")
 # What outlives the stack, with what removes it (`make destroy DATA=delete`).
 KEPT = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::KMS::Key", "AWS::IAM::Role")
+# Of an execution's name, what says which upload it is: a video's id and a sequencer.
+UPLOAD = 77
 # How long a replay may go on without the queue getting any shorter: longer than one letter takes.
 PATIENCE = 300
 
@@ -117,6 +119,9 @@ def dlq(stack):
             show(sqs, names["WebhookDLQ"], letter)
             print(f"{sent(letter)}  {told(parsed(letter))}")
         count += len(found)
+    for execution in given_up(stack, names):
+        print(f"{execution['stopDate']:%Y-%m-%d %H:%M:%SZ}  transcoding {execution['status']}: {execution['name']}")
+        count += 1
     print(f"{count} dead letters" + (": `make replay` tries them again." if count else "."))
 
 
@@ -179,12 +184,42 @@ def replay_webhooks(stack, names):
         print(f"{len(found) - kept} of {len(found)} webhooks are tried again.")
 
 
+def given_up(stack, names):
+    """The executions that came to a bad end in the last 14 days, for whose upload none was started later."""
+    if "TranscodeMachine" not in names:
+        return []
+    pages = stack.client("stepfunctions").get_paginator("list_executions").paginate(stateMachineArn=names["TranscodeMachine"])
+    seen, found, oldest = set(), [], time.time() - 14 * 86400
+    # Newest first.
+    for execution in (execution for page in pages for execution in page["executions"]):
+        if execution["startDate"].timestamp() < oldest:
+            break
+        upload = execution["name"][:UPLOAD]
+        if upload not in seen and execution["status"] in ("FAILED", "TIMED_OUT", "ABORTED"):
+            found.append(execution)
+        seen.add(upload)
+    return found
+
+
+def replay_transcodes(stack, names):
+    """Starts them again, under the next name; chunks that were encoded are not encoded again."""
+    machine = stack.client("stepfunctions")
+    found = given_up(stack, names)
+    for execution in found:
+        text = machine.describe_execution(executionArn=execution["executionArn"])["input"]
+        name, again = execution["name"][:UPLOAD], execution["name"][UPLOAD + 1:]
+        name = f"{name}-{int(again or 1) + 1}"
+        machine.start_execution(stateMachineArn=names["TranscodeMachine"], name=name, input=text)
+        print(f"transcoding again: {name}")
+
+
 def replay(stack):
-    """Webhooks go back into their queue. For videos the mapping from the dead-letter queue to the function is turned
+    """Webhooks go back into their queue, transcodings are started again. For videos the mapping from the dead-letter queue to the function is turned
     on until the queue is empty, and off again."""
     names = stack.physical()
     if "WebhookDLQ" in names:
         replay_webhooks(stack, names)
+    replay_transcodes(stack, names)
     sqs, functions = stack.client("sqs"), stack.client("lambda")
     mapping, queue = names["ThumbnailFunctionReplay"], names["VideoProcessingDLQ"]
 

@@ -9,196 +9,21 @@ on the transformed template by tests/template.
 
 import base64
 import hashlib
-import io
 import json
 import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 from urllib.parse import quote
 
-import boto3
-import urllib3
-from botocore.config import Config
+from emulator import BATCH, FUNCTIONS, HTTP, REGION, ROOT, SECRET, Api, Emulator, Stack, package, sign_in, until
 from receiver import Receiver
-from samtranslator.yaml_helper import yaml_parse
+from transcodes import transcodes
 
-ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "scripts"), str(ROOT / "tests" / "webhooks")]
 import ops  # noqa: E402
 from verify import verify  # noqa: E402
-
-SECRET = "whsec-of-the-emulator"
-REGION = "us-east-1"
-FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFunction": "videos",
-             "ThumbnailFunction": "thumbnail", "WebhookFunction": "webhook"}
-BATCH = "sqs:SendMessageBatch"
-PATIENCE = 60
-HTTP = urllib3.PoolManager(retries=False)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def until(what, check):
-    """Waits until check() gives something true."""
-    deadline = time.time() + PATIENCE
-    while time.time() < deadline:
-        if result := check():
-            return result
-        time.sleep(0.05)
-    raise AssertionError(f"not within {PATIENCE} s: {what}")
-
-
-class Emulator:
-    """ministack on a free port of the loopback interface, with IAM enforced and calls recorded."""
-
-    def __init__(self, folder, ffmpeg, authority):
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = open(folder / "emulator.log", "w+")
-        self.process = subprocess.Popen(
-            [Path(sys.executable).parent / "ministack"], cwd=folder, stdout=self.log, stderr=subprocess.STDOUT,
-            env={
-                "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder),
-                "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port), "AWS_ENDPOINT_URL": self.url,
-                "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION,
-                "AUTH": "true", "CLOUDTRAIL_RECORDING": "1", "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
-                # Layers are not put at /opt, so the function is told where the layer's program is.
-                "FFMPEG_PATH": str(ffmpeg),
-                # The receiver's certificate is of an authority that only this test knows.
-                "SSL_CERT_FILE": str(authority),
-            })
-        until("the emulator answers", self.answers)
-
-    def answers(self):
-        assert self.process.poll() is None, "the emulator ended: " + self.tail()
-        try:
-            return HTTP.request("GET", f"{self.url}/_ministack/health", timeout=1).status == 200
-        except urllib3.exceptions.HTTPError:
-            return False
-
-    def tail(self):
-        self.log.seek(0)
-        return self.log.read()[-6000:]
-
-    def s3(self):
-        return self.client("s3", config=Config(s3={"addressing_style": "path"}))
-
-    def client(self, service, **more):
-        return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="test",
-                            aws_secret_access_key="test", **more)
-
-
-def zipped(path, name):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        info = zipfile.ZipInfo(name)
-        info.external_attr = 0o755 << 16
-        archive.writestr(info, path.read_bytes())
-    return buffer.getvalue()
-
-
-def package(emulator, build, ffmpeg):
-    """What `sam package` does: code into a bucket, its address into the template."""
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    s3 = emulator.s3()
-    s3.create_bucket(Bucket="deploy")
-    for logical, name in FUNCTIONS.items():
-        s3.put_object(Bucket="deploy", Key=name, Body=zipped(build / logical / "bootstrap", "bootstrap"))
-        template["Resources"][logical]["Properties"]["CodeUri"] = {"Bucket": "deploy", "Key": name}
-    s3.put_object(Bucket="deploy", Key="layer", Body=zipped(ffmpeg, "bin/ffmpeg"))
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::Serverless::LayerVersion":
-            resource["Properties"]["ContentUri"] = {"Bucket": "deploy", "Key": "layer"}
-        # The emulator speaks plain HTTP on the loopback interface, which buckets and queue rightly refuse.
-        if resource["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
-            statements = resource["Properties"]["PolicyDocument"]["Statement"]
-            statements[:] = [s for s in statements if "SecureTransport" not in json.dumps(s, default=str)]
-    # To AWS a batch is the action of its parts; the emulator asks for one that IAM does not have.
-    for statement in template["Resources"]["WebhookRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
-        if "sqs:SendMessage" in statement["Action"]:
-            statement["Action"] = [*statement["Action"], BATCH]
-    return template
-
-
-class Stack:
-    def __init__(self, emulator, template, receiver):
-        cloudformation = emulator.client("cloudformation")
-        # Too long to be sent inline, so it goes through a bucket, as `sam deploy` does it.
-        emulator.s3().put_object(Bucket="deploy", Key="template", Body=json.dumps(template, default=str))
-        cloudformation.create_stack(
-            StackName="upreel", TemplateURL=f"{emulator.url}/deploy/template",
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in (
-                ("AllowedOrigins", "https://app.example.com"), ("WebhookUrl", receiver.url), ("WebhookSecret", SECRET))])
-
-        def done():
-            stack = cloudformation.describe_stacks(StackName="upreel")["Stacks"][0]
-            if "FAILED" in stack["StackStatus"] or "ROLLBACK" in stack["StackStatus"]:
-                events = cloudformation.describe_stack_events(StackName="upreel")["StackEvents"]
-                raise AssertionError([e for e in events if "FAILED" in e.get("ResourceStatus", "")])
-            return stack if stack["StackStatus"] == "CREATE_COMPLETE" else None
-
-        stack = until("the stack is there", done)
-        self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
-        resources = cloudformation.describe_stack_resources(StackName="upreel")["StackResources"]
-        self.ids = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
-        self.types = {r["LogicalResourceId"]: r["ResourceType"] for r in resources}
-
-    def of_type(self, kind):
-        return [self.ids[name] for name, found in self.types.items() if found == kind]
-
-
-def sign_in(emulator, stack, name):
-    """A user of the stack's own pool, and an id token."""
-    cognito = emulator.client("cognito-idp")
-    pool, client = stack.of_type("AWS::Cognito::UserPool")[0], stack.of_type("AWS::Cognito::UserPoolClient")[0]
-    cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
-    cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password="Correct-horse-9!", Permanent=True)
-    # The app client is for browsers (SRP); an administrator may sign in for the test.
-    cognito.update_user_pool_client(UserPoolId=pool, ClientId=client,
-                                    ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"])
-    answer = cognito.admin_initiate_auth(
-        UserPoolId=pool, ClientId=client, AuthFlow="ADMIN_USER_PASSWORD_AUTH",
-        AuthParameters={"USERNAME": name, "PASSWORD": "Correct-horse-9!"})
-    return answer["AuthenticationResult"]["IdToken"]
-
-
-class Api:
-    def __init__(self, emulator, stack, token):
-        api = stack.of_type("AWS::ApiGateway::RestApi")[0]
-        stages = emulator.client("apigateway").get_stages(restApiId=api)["item"]
-        self.base = f"{emulator.url}/restapis/{api}/{stages[-1]['stageName']}/_user_request_"
-        self.token = token
-
-    def call(self, method, path, body=None, **headers):
-        if self.token:
-            headers["Authorization"] = self.token
-        headers.setdefault("Origin", "https://app.example.com")
-        return HTTP.request(method, self.base + path, body=body, headers=headers, timeout=30)
-
-    def video(self, video_id):
-        return self.call("GET", f"/videos/{video_id}").json()
-
-    def until(self, video_id, status):
-        def check():
-            video = self.video(video_id)
-            return video if video.get("status") == status else None
-        return until(f"{video_id} is {status}", check)
-
-    def presign_and_put(self, name, media_type, body):
-        signed = self.call("GET", f"/presign?name={name}&type={media_type}&size={len(body)}").json()
-        put = HTTP.request(signed["method"], signed["uploadUrl"], body=body, headers=signed["headers"])
-        assert put.status == 200, put.data
-        return signed["videoId"], signed
 
 
 def multipart(body):
@@ -462,28 +287,35 @@ def calls(trail, access_key):
         end = oldest
 
 
+def called_by(trail, functions, stack, logical):
+    configuration = functions.get_function_configuration(FunctionName=stack.ids[logical])
+    # The emulator gives each function (or its version, behind an alias) a session of its role, under a
+    # key made like this.
+    arn = configuration["FunctionArn"]
+    digests = [hashlib.sha256(f"{name}:{configuration['Role']}".encode()).hexdigest() for name in (arn, f"{arn}:1")]
+    called = set().union(*(calls(trail, f"ASIA{digest[:16].upper()}") for digest in digests))
+    return {OF_UPLOADS.get(logical, {}).get(action, action) for action in called}
+
+
 def compare_permissions(emulator, stack, template):
     """The actions that were called, against those that are granted: none missing, none spare."""
     trail, functions = emulator.client("cloudtrail"), emulator.client("lambda")
+    roles = {}
     for logical in FUNCTIONS:
-        configuration = functions.get_function_configuration(FunctionName=stack.ids[logical])
-        # The emulator gives each function (or its version, behind an alias) a session of its role, under a
-        # key made like this.
-        arn = configuration["FunctionArn"]
-        digests = [hashlib.sha256(f"{name}:{configuration['Role']}".encode()).hexdigest() for name in (arn, f"{arn}:1")]
-        called = set().union(*(calls(trail, f"ASIA{digest[:16].upper()}") for digest in digests))
-        called = {OF_UPLOADS.get(logical, {}).get(action, action) for action in called}
-        role = template["Resources"][template["Resources"][logical]["Properties"]["Role"]["Fn::GetAtt"][0]]
+        role = template["Resources"][logical]["Properties"]["Role"]["Fn::GetAtt"][0]
+        roles.setdefault(role, []).append(logical)
+    for role, logicals in roles.items():
+        called = set().union(*(called_by(trail, functions, stack, logical) for logical in logicals))
         granted = set()
-        for policy in role["Properties"]["Policies"]:
+        for policy in template["Resources"][role]["Properties"]["Policies"]:
             policy = policy.get("Fn::If", [None, policy])[1]
             for statement in policy["PolicyDocument"]["Statement"]:
                 statement = statement.get("Fn::If", [None, statement])[1]
                 actions = statement["Action"]
                 granted.update([actions] if isinstance(actions, str) else actions)
         granted -= NOT_CALLED - called
-        assert called == granted, f"{logical} calls {sorted(called)}, is granted {sorted(granted)}"
-        print(f"{logical}: calls exactly what it is granted: {', '.join(sorted(called))}")
+        assert called == granted, f"{role} calls {sorted(called)}, is granted {sorted(granted)}"
+        print(f"{role}: calls exactly what it is granted: {', '.join(sorted(called))}")
 
 
 def main():
@@ -503,6 +335,8 @@ def main():
             print("walked: dead-letter queue and replay")
             webhooks(emulator, stack, video, receiver)
             print(f"walked: {len(receiver.came)} webhooks, signed, refused, given up on and replayed")
+            transcodes(emulator, stack, Path(folder), ffmpeg)
+            print("walked: transcoding, playback, duplicates, a kill, poison, replay, a stop, a deletion")
             compare_permissions(emulator, stack, template)
         except BaseException:
             print(emulator.tail(), file=sys.stderr)

@@ -6,6 +6,7 @@
 import copy
 import json
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import cfnlint.api
 from assert_transformed import findings
@@ -516,6 +517,116 @@ def drop_an_output(t):
     del t["Outputs"]["DlqUrl"]
 
 
+# --------------------------------------------------------------------------------------------------- HLS
+
+
+@mutation
+def transcode_by_default(t):
+    t["Parameters"]["Transcode"]["Default"] = "true"
+
+
+@mutation
+def a_state_machine_for_nobody(t):
+    del t["Resources"]["TranscodeMachineRole"]["Condition"]
+
+
+@mutation
+def a_state_machine_that_nobody_starts(t):
+    del at(t, "ThumbnailFunction//Environment//Variables")["STATE_MACHINE_ARN"]
+
+
+@mutation
+def do_not_let_thumbnails_start_it(t):
+    del at(t, "ThumbnailRole")["Policies"][1]
+
+
+@mutation
+def start_transcodings_twice(t):
+    at(t, "TranscodeMachine")["Type"] = "EXPRESS"
+
+
+@mutation
+def another_name_than_its_role_knows(t):
+    at(t, "TranscodeMachine")["Name"] = {"Fn::Sub": "${AWS::StackName}-hls"}
+
+
+@mutation
+def forget_the_limit_of_chunks(t):
+    del at(t, "TranscodeMachine//DefinitionSubstitutions")["Concurrency"]
+
+
+@mutation
+def a_state_machine_may_invoke_all(t):
+    statements(t, "TranscodeMachineRole")[0]["Resource"] = "*"
+
+
+@mutation
+def leave_a_record_that_runs_for_ever(t):
+    detail = at(t, "TranscodeFunction//Events//Ended//Properties//Pattern//detail")
+    detail["status"].remove("TIMED_OUT")
+
+
+@mutation
+def hear_of_every_state_machine(t):
+    del at(t, "TranscodeFunction//Events//Ended//Properties//Pattern//detail")["stateMachineArn"]
+
+
+@mutation
+def no_ffmpeg_for_chunks(t):
+    del at(t, "EncodeFunction")["Layers"]
+
+
+@mutation
+def memory_that_a_new_account_has_not(t):
+    at(t, "EncodeFunction")["MemorySize"] = 10240
+
+
+@mutation
+def keep_the_work_of_transcodings(t):
+    del at(t, "ProcessedBucket//LifecycleConfiguration//Rules")[1]
+
+
+@mutation
+def open_the_renditions(t):
+    del at(t, "ProcessedBucket")["PublicAccessBlockConfiguration"]
+
+
+@mutation
+def let_every_distribution_in(t):
+    statement = at(t, "ProcessedBucketPolicy//PolicyDocument//Statement")[3]["Fn::If"][1]
+    del statement["Condition"]
+
+
+@mutation
+def play_what_is_not_signed(t):
+    del at(t, "CdnDistribution//DistributionConfig//DefaultCacheBehavior")["FunctionAssociations"]
+
+
+@mutation
+def play_without_a_secret(t):
+    del t["Rules"]["CdnIsSigned"]
+
+
+@mutation
+def a_secret_that_breaks_out(t):
+    t["Parameters"]["CdnSecret"]["AllowedPattern"] = "^(.{20,})?$"
+
+
+@mutation
+def show_the_secret_of_URLs(t):
+    del t["Parameters"]["CdnSecret"]["NoEcho"]
+
+
+@mutation
+def a_new_secret_makes_no_new_version(t):
+    at(t, "VideosFunction")["VersionDescription"] = at(t, "UploadFunction")["VersionDescription"]
+
+
+@mutation
+def a_bucket_of_everybody_s(t):
+    del at(t, "CdnDistribution//DistributionConfig//Origins//0")["OriginAccessControlId"]
+
+
 def lint(transformed):
     """cfn-lint's findings, as the gate asks for them."""
     config = ManualArgs(regions=[REGION], ignore_checks=["I", "W2001"])
@@ -533,18 +644,23 @@ def caught_by(template):
     return None
 
 
+def broken(original, name):
+    """What is found once the change is made."""
+    template = copy.deepcopy(original)
+    MUTATIONS[name](template)
+    return caught_by(template) if template != original else None
+
+
 def main(path):
     original = load(path)
     if wrong := caught_by(original):
         print(f"the template itself: {wrong}")
         return 1
     caught = 0
-    for name, change in MUTATIONS.items():
-        broken = copy.deepcopy(original)
-        change(broken)
-        wrong = caught_by(broken) if broken != original else None
-        caught += wrong is not None
-        print(f"{'caught' if wrong else 'MISSED'}  {name}: {(wrong or 'nothing was found')[:110]}")
+    with ProcessPoolExecutor() as pool:
+        for name, wrong in zip(MUTATIONS, pool.map(broken, [original] * len(MUTATIONS), MUTATIONS)):
+            caught += wrong is not None
+            print(f"{'caught' if wrong else 'MISSED'}  {name}: {(wrong or 'nothing was found')[:110]}")
     print(f"{caught}/{len(MUTATIONS)} caught")
     return caught != len(MUTATIONS)
 

@@ -78,6 +78,7 @@ pub(crate) fn environment(function: &str, template: &Template, aws: &Aws) -> Vec
         ("TABLE_NAME", TABLE),
         ("UPLOADS_BUCKET", UPLOADS),
         ("THUMBNAILS_BUCKET", "thumbnails"),
+        ("PROCESSED_BUCKET", "processed"),
         ("ALLOWED_ORIGINS", "https://app.example.com"),
         ("MAX_UPLOAD_BYTES", "5368709120"),
         ("LOG_LEVEL", "info"),
