@@ -83,6 +83,8 @@ build: tools ## Build the functions and the FFmpeg layer as they are deployed (E
 	./scripts/binaries.sh .aws-sam/build
 
 emulator: build ## Deploy the template with the real binaries into an emulator, and walk through it
+	@./scripts/tools.sh ffmpeg
+	@./scripts/tools.sh node
 	"$$(./scripts/venv.sh tests/emulator/requirements.txt)"/python tests/emulator/journey.py \
 	  .aws-sam/build .aws-sam/build/FfmpegLayer/bin/ffmpeg
 

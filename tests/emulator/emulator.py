@@ -16,6 +16,9 @@ from botocore.config import Config
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "scripts"))
+import ops  # noqa: E402
+
 SECRET = "whsec-of-the-emulator"
 CDN_SECRET = "2026-11:secret-of-the-emulator"
 REGION = "us-east-1"
@@ -80,6 +83,13 @@ class Emulator:
     def s3(self):
         return self.client("s3", config=Config(s3={"addressing_style": "path"}))
 
+    def operators(self):
+        """What the commands of the operators (`make dlq`, `make replay`) work on."""
+        os.environ.update(AWS_ENDPOINT_URL=self.url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION=REGION)
+        stack = ops.Stack("dev")
+        stack.name = "upreel"
+        return stack
+
     def client(self, service, **more):
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id="test",
                             aws_secret_access_key="test", **more)
@@ -113,6 +123,8 @@ def package(emulator, build, ffmpeg):
         if resource["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
             statements = resource["Properties"]["PolicyDocument"]["Statement"]
             statements[:] = [s for s in statements if "SecureTransport" not in json.dumps(s, default=str)]
+    behaviour = template["Resources"]["CdnDistribution"]["Properties"]["DistributionConfig"]["DefaultCacheBehavior"]
+    behaviour["ViewerProtocolPolicy"] = "allow-all"
     # To AWS a batch is the action of its parts; the emulator asks for one that IAM does not have.
     for statement in template["Resources"]["WebhookRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
         if "sqs:SendMessage" in statement["Action"]:

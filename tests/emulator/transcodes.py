@@ -7,17 +7,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from botocore.exceptions import ClientError
-from emulator import CDN_SECRET, HTTP, ROOT, Api, sign_in, until
-
-sys.path.append(str(ROOT / "scripts"))
-import ops  # noqa: E402
+from emulator import CDN_SECRET, HTTP, Api, ops, sign_in, until
 
 # Of the video below: three chunks.
 SECONDS, RATE = 140, 5
@@ -31,6 +27,10 @@ def film(folder):
          "-f", "lavfi", "-i", f"sine=f=440:d={SECONDS}", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-bf", "2",
          "-c:a", "aac", path], check=True)  # fmt: skip
     return path.read_bytes()
+
+
+def parent(process):
+    return re.search(r"PPid:\s+(\d+)", (process / "status").read_text())[1]
 
 
 class Trouble:
@@ -53,19 +53,31 @@ class Trouble:
     def wait(self):
         self(f"while [ -e '{self.flag}' ]; do :; done")
 
+    def wait_when_done(self):
+        """It has read all of the video, and what it made is on its way."""
+        self(f"'{self.real}' \"$@\"; code=$?; while [ -e '{self.flag}' ]; do :; done; exit $code")
+
     def over(self):
         self.flag.unlink()
 
     def waiting(self):
-        """The processes that wait."""
+        """The processes of our program."""
+        return self.processes(lambda _, words: str(self.program).encode() in words)
+
+    def encoding(self):
+        """The encoders that it has started."""
+        parents = {process.name for process in self.waiting()}
+        return self.processes(lambda process, words: words[0] == str(self.real).encode() and parent(process) in parents)
+
+    @staticmethod
+    def processes(which):
         found = []
-        for process in Path("/proc").iterdir():
+        for process in Path("/proc").glob("[0-9]*"):
             try:
-                words = (process / "cmdline").read_bytes().split(b"\0")
+                if which(process, (process / "cmdline").read_bytes().split(b"\0")):
+                    found.append(process)
             except OSError:
-                continue
-            if str(self.program).encode() in words and process.name.isdigit():
-                found.append(process)
+                continue  # it has ended
         return found
 
 
@@ -211,8 +223,7 @@ def killed(api, trouble, executions, body):
     trouble.wait()
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
     waiting = until("a chunk is being encoded", trouble.waiting)
-    worker = int(re.search(r"PPid:\s+(\d+)", (waiting[0] / "status").read_text())[1])
-    os.kill(worker, signal.SIGKILL)
+    os.kill(int(parent(waiting[0])), signal.SIGKILL)
     trouble.over()
     transcoded(api, video, "DONE")
     executions.until(video, "SUCCEEDED")
@@ -239,8 +250,7 @@ def given_up(emulator, stack, api, trouble, executions, body):
     executions.until(video, "FAILED")
     trouble.over()
     trouble("true")
-    operators = ops.Stack("dev")
-    operators.name = "upreel"
+    operators = emulator.operators()
     assert [e["name"] for e in ops.given_up(operators, operators.physical())] == [executions.of(video)[0]["name"]]
     ops.replay_transcodes(operators, operators.physical())
     transcoded(api, video, "DONE")
@@ -262,10 +272,10 @@ def stopped(api, trouble, executions, body):
 
 
 def deleted(emulator, stack, api, trouble, executions, body):
-    """Nothing stays of what is deleted meanwhile."""
-    trouble.wait()
+    """Nothing stays of what is deleted meanwhile, also of what is written after that."""
+    trouble.wait_when_done()
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
-    until("a chunk is being encoded", trouble.waiting)
+    until("chunks are encoded", lambda: len(trouble.waiting()) == 2 and not trouble.encoding())
     assert written(emulator, stack, video)
     assert api.call("DELETE", f"/videos/{video}").status == 204
     trouble.over()

@@ -32,6 +32,15 @@ pub struct Transcode {
     pub error: Option<Failure>,
 }
 
+impl Transcode {
+    /// It is under way, or was given up for a fault of ours: then it may go on when the cause is gone.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        let ours = self.error.as_ref().is_some_and(|error| error.code == Failure::INTERNAL);
+        self.status == TranscodeStatus::Running || ours
+    }
+}
+
 /// See [`Transcode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use upreel_core::objects::Head;
-use upreel_core::transcode::{Run, TranscodeStatus};
+use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::Record;
 use upreel_core::videos::Finish;
 use upreel_core::{App, Failure, Fault, Key, Status};
@@ -121,7 +121,9 @@ impl Work<'_> {
 
     async fn plan(&self) -> Result<Vec<usize>, Error> {
         let Run { video_id, sequencer, .. } = self.run;
-        let Some(record) = self.record().await? else { return Ok(Vec::new()) };
+        let record = self.record().await?;
+        let open = |record: &Record| record.transcode.as_ref().is_none_or(Transcode::may_go_on);
+        let Some(record) = record.filter(open) else { return Ok(Vec::new()) };
         let head = self.app.objects.head(&self.key()?).await?.ok_or_else(gone)?;
         let source = self.source(head.size, &head.etag)?;
         let index = match record.video.facts.container {

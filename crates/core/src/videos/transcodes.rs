@@ -10,7 +10,7 @@ use crate::id::{Sequencer, VideoId};
 use crate::transcode::{Transcode, TranscodeStatus};
 use crate::video::{Failure, Status};
 
-/// It is under way, or was given up for a fault of ours: then it may go on when the cause is gone.
+/// [`Transcode::may_go_on`].
 const ALIVE: &str = "(transcode.#status = :running OR transcode.#error.#code = :internal)";
 
 impl Videos {
