@@ -8,41 +8,12 @@ use std::time::SystemTime;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
-use serde::Serialize;
 use upreel_core::http::Base;
 use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::Record;
-use upreel_core::{App, Caller, Failure, Key, Problem, Sequencer, UserId, VideoId};
+use upreel_core::{App, Caller, Key, Problem, Sequencer, UserId, VideoId};
 
 use crate::{cdn, not_found, own};
-
-/// Where the renditions of a video stand, as users see it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Progress {
-    status: TranscodeStatus,
-    chunks_done: usize,
-    chunks_total: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
-}
-
-impl Progress {
-    pub(crate) fn of(record: &Record) -> Option<Self> {
-        let transcode = record.transcode.clone()?;
-        let done = transcode.status == TranscodeStatus::Done;
-        Some(Self {
-            status: transcode.status,
-            chunks_done: if done { transcode.chunks } else { record.transcode_chunks.len() },
-            chunks_total: transcode.chunks,
-            error: transcode.error,
-        })
-    }
-
-    pub(crate) fn is_running(&self) -> bool {
-        self.status == TranscodeStatus::Running
-    }
-}
 
 /// What a player is given, once there is something to play.
 pub(crate) fn url(app: &App, base: &Base, record: &Record) -> Option<String> {

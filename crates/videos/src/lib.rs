@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use upreel_core::http::Base;
+use upreel_core::transcode::{Progress, TranscodeStatus};
 use upreel_core::video::Record;
 use upreel_core::videos::Cursor;
 use upreel_core::{App, Caller, Code, Fault, Key, Problem, Status, UserId, Video, VideoId, filename};
@@ -54,12 +55,12 @@ struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     hls_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    transcode: Option<hls::Progress>,
+    transcode: Option<Progress>,
 }
 
 impl View {
     async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
-        let transcode = hls::Progress::of(&record);
+        let transcode = Progress::of(&record);
         let hls_url = hls::url(app, base, &record);
         let Record { video, pictures, .. } = record;
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
@@ -165,7 +166,8 @@ async fn one(
     let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
     let mut answer = HeaderMap::from_iter([(header::ETAG, tag)]);
     let view = &one.view;
-    if !view.video.status.is_final() || view.transcode.as_ref().is_some_and(hls::Progress::is_running) {
+    let transcoding = view.transcode.as_ref().is_some_and(|it| it.status == TranscodeStatus::Running);
+    if transcoding || !view.video.status.is_final() {
         answer.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &etag)) {

@@ -8,6 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use upreel_core::transcode::{Progress, TranscodeStatus};
 use upreel_core::video::Record;
 use upreel_core::{Fault, Status, Video, VideoId};
 use uuid::{Builder, Uuid};
@@ -27,6 +28,9 @@ pub enum Kind {
     /// It cannot be processed; `error` says why.
     #[serde(rename = "video.asset.errored")]
     Errored,
+    /// Its renditions are there, or will not be; `transcode` says which.
+    #[serde(rename = "video.asset.updated")]
+    Updated,
     /// It is gone.
     #[serde(rename = "video.asset.deleted")]
     Deleted,
@@ -36,8 +40,10 @@ impl Kind {
     /// What a record of the table's stream tells, if anything: most changes are nobody's business.
     #[must_use]
     pub fn of(record: &Value) -> Option<Self> {
-        let change = &record["dynamodb"];
-        Self::between(status(&change["OldImage"]), status(&change["NewImage"])?)
+        let (old, new) = (&record["dynamodb"]["OldImage"], &record["dynamodb"]["NewImage"]);
+        let ended = transcode(new).filter(|status| *status != TranscodeStatus::Running);
+        let updated = ended.is_some() && ended != transcode(old);
+        Self::between(status(old), status(new)?).or(updated.then_some(Self::Updated))
     }
 
     fn between(old: Option<Status>, new: Status) -> Option<Self> {
@@ -57,6 +63,10 @@ impl Kind {
 /// `None` for rows that are no videos, too.
 fn status(image: &Value) -> Option<Status> {
     Status::deserialize(&image["status"]["S"]).ok()
+}
+
+fn transcode(image: &Value) -> Option<TranscodeStatus> {
+    TranscodeStatus::deserialize(&image["transcode"]["M"]["status"]["S"]).ok()
 }
 
 /// What is sent, in the shape of Mux's events.
@@ -96,6 +106,8 @@ pub struct Data {
     video: Video,
     #[serde(skip_serializing_if = "Option::is_none")]
     blur_hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcode: Option<Progress>,
 }
 
 impl Event {
@@ -122,7 +134,7 @@ impl Event {
                 kind: if kind == Kind::UploadCreated { "upload" } else { "asset" },
                 id: row.video.video_id,
             },
-            data: Data { video: row.video, blur_hash: row.pictures.blur_hash },
+            data: Data { transcode: Progress::of(&row), video: row.video, blur_hash: row.pictures.blur_hash },
         })
     }
 }
@@ -198,6 +210,38 @@ mod tests {
         newer["dynamodb"]["NewImage"]["status"]["S"] = json!("ARCHIVED");
         assert_eq!(Kind::of(&newer), None, "a status of a later release");
         assert!(Event::of(&newer).is_err() && Event::of(&json!({})).is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_transcoding_is_told_once() {
+        let with = |old: &str, new: &str| {
+            let mut record = records().remove(2);
+            let images = [("OldImage", old), ("NewImage", new)];
+            for (image, status) in images {
+                let transcode =
+                    json!({"M": {"run": {"S": "0055"}, "status": {"S": status}, "chunks": {"N": "3"}}});
+                record["dynamodb"][image] = record["dynamodb"]["NewImage"].clone();
+                record["dynamodb"][image]["transcode"] =
+                    if status.is_empty() { Value::Null } else { transcode };
+            }
+            record
+        };
+        for (old, new, told) in [
+            ("", "RUNNING", false),
+            ("RUNNING", "RUNNING", false),
+            ("RUNNING", "DONE", true),
+            ("RUNNING", "FAILED", true),
+            ("FAILED", "RUNNING", false),
+            ("DONE", "DONE", false),
+            ("DONE", "", false),
+        ] {
+            assert_eq!(Kind::of(&with(old, new)), told.then_some(Kind::Updated), "{old} {new}");
+        }
+        let sent = json!(Event::of(&with("RUNNING", "DONE")).unwrap());
+        assert_eq!(
+            (&sent["type"], &sent["data"]["transcode"]),
+            (&json!("video.asset.updated"), &json!({"status": "DONE", "chunksDone": 3, "chunksTotal": 3}))
+        );
     }
 
     #[test]
