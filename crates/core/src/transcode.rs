@@ -25,7 +25,7 @@ pub struct Transcode {
     pub run: Sequencer,
     /// Where it stands.
     pub status: TranscodeStatus,
-    /// In how many chunks.
+    /// In how many chunks; 0 until that is known.
     pub chunks: usize,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,13 +39,25 @@ impl Transcode {
         let ours = self.error.as_ref().is_some_and(|error| error.code == Failure::INTERNAL);
         self.status == TranscodeStatus::Running || ours
     }
+
+    /// It is to be transcoded, and waits for that.
+    #[must_use]
+    pub fn waiting(run: Sequencer) -> Self {
+        Self { run, status: TranscodeStatus::Running, chunks: 0, error: None }
+    }
+
+    /// Whether nobody has begun yet.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.status == TranscodeStatus::Running && self.chunks == 0
+    }
 }
 
 /// See [`Transcode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TranscodeStatus {
-    /// Chunks are being encoded.
+    /// It waits for it, or chunks are being encoded.
     Running,
     /// It can be played.
     Done,

@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 use upreel_core::objects::{Head, Replace, Written};
-use upreel_core::transcode::Run;
+use upreel_core::transcode::{Run, Transcode};
 use upreel_core::video::{Pictures, Record};
 use upreel_core::videos::{Claim, Finish};
 use upreel_core::{App, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
@@ -140,7 +140,7 @@ impl Job<'_> {
         let record = self.app.videos.get(self.id).await?.filter(|record| {
             record.video.status == Status::Processed
                 && record.sequencer.as_ref() == Some(self.sequencer)
-                && record.transcode.is_none()
+                && record.transcode.as_ref().is_none_or(Transcode::is_waiting)
         });
         Ok(record.map(|record| Run { video_id: self.id, key: record.key, sequencer: self.sequencer.clone() }))
     }
@@ -159,7 +159,10 @@ impl Job<'_> {
         if stored.into_iter().collect::<Result<Vec<bool>, Fault>>()?.contains(&false) {
             return self.superseded().await;
         }
-        match self.app.videos.processed(id, self.sequencer, size, &poster.facts, &pictures).await? {
+        let transcode =
+            self.app.config.state_machine.as_ref().map(|_| Transcode::waiting(self.sequencer.clone()));
+        let videos = &self.app.videos;
+        match videos.processed(id, self.sequencer, size, &poster.facts, &pictures, transcode).await? {
             Finish::Deleted => self.clean_up().await,
             Finish::Recorded | Finish::Superseded => Ok(()),
         }

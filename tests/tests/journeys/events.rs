@@ -418,7 +418,7 @@ fn the_table_agrees_with_the_model_whatever_happens() {
                                 (Facts::default(), Pictures::of(id, false, String::new()));
                             let done = app
                                 .videos
-                                .processed(id, &sequencer(event), 1, &facts, &pictures)
+                                .processed(id, &sequencer(event), 1, &facts, &pictures, None)
                                 .await
                                 .unwrap();
                             assert_eq!(done, model.finish(event, Status::Processed, false));

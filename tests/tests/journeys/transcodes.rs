@@ -45,6 +45,7 @@ async fn until(backend: &Backend, id: &str, status: &str) -> Value {
     let start = Instant::now();
     loop {
         let video = backend.video(id).await;
+        assert!(video["status"] != "PROCESSED" || video["transcode"].is_object(), "more to come: {video}");
         if video["transcode"]["status"] == status {
             return video;
         }

@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure a
 use super::{Item, Videos, decode, number, text};
 use crate::Fault;
 use crate::id::{Sequencer, UserId, VideoId};
+use crate::transcode::Transcode;
 use crate::video::{Facts, Failure, Pictures, Record, Status, expiry};
 
 /// A tombstone outlives every event that may still be on its way (retries, dead-letter queue).
@@ -115,7 +116,8 @@ impl Videos {
             .is_some_and(|r| r.video.status == Status::Processing && r.sequencer.as_ref() == Some(sequencer)))
     }
 
-    /// The work for an event is done.
+    /// The work for an event is done. Where there are to be renditions, the row says so from this moment on: who
+    /// follows the video need not wonder whether any will come.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -126,12 +128,18 @@ impl Videos {
         size: u64,
         facts: &Facts,
         pictures: &Pictures,
+        transcode: Option<Transcode>,
     ) -> Result<Finish, Fault> {
         let mut item: Item = serde_dynamo::to_item(facts).map_err(|e| Fault::new("encode facts", &e))?;
         let pictures: Item =
             serde_dynamo::to_item(pictures).map_err(|e| Fault::new("encode the pictures", &e))?;
         item.extend(pictures);
         item.insert("size".to_owned(), number(size));
+        if let Some(transcode) = transcode {
+            let transcode = serde_dynamo::to_attribute_value(transcode)
+                .map_err(|e| Fault::new("encode a transcode", &e))?;
+            item.insert("transcode".to_owned(), transcode);
+        }
         if let Some(container) = facts.container {
             item.insert("contentType".to_owned(), text(container.media_type()));
         }

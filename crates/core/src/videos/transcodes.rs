@@ -24,7 +24,7 @@ impl Videos {
         run: &Sequencer,
         chunks: usize,
     ) -> Result<Finish, Fault> {
-        let transcode = Transcode { run: run.clone(), status: TranscodeStatus::Running, chunks, error: None };
+        let transcode = Transcode { chunks, ..Transcode::waiting(run.clone()) };
         self.set_transcode(id, transcode, "SET transcode = :transcode").await
     }
 
