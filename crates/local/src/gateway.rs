@@ -29,9 +29,9 @@ const MAX_EVENT: usize = 6 * 1024 * 1024;
 const MAX_DRAIN: usize = 256 * 1024 * 1024;
 const DEFAULT_USER: &str = "local";
 
-/// What the page may do; the pictures and the storyboards' tracks come from the S3 port.
-const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media-src http:; connect-src 'self' http:; \
-                           frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+/// What the page may do. What it shows comes from the S3 port; hls.js plays what it has loaded as a `blob:`.
+const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media-src http: blob:; \
+                           connect-src 'self' http:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
     let functions = Router::new()
@@ -50,11 +50,12 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
 }
 
 /// Their addresses, types and texts.
-const PAGES: [(&str, &str, &str); 9] = [
+const PAGES: [(&str, &str, &str); 10] = [
     ("/", HTML, include_str!("../page/index.html")),
     ("/style.css", CSS, include_str!("../page/style.css")),
     ("/app.js", JAVASCRIPT, include_str!("../page/app.js")),
     ("/player.js", JAVASCRIPT, include_str!("../page/player.js")),
+    ("/vendor/hls.min.mjs", JAVASCRIPT, include_str!("../page/vendor/hls.min.mjs")),
     ("/upreel.js", JAVASCRIPT, include_str!("../page/upreel.js")),
     ("/storyboard.js", JAVASCRIPT, include_str!("../page/storyboard.js")),
     ("/docs", HTML, include_str!("../page/docs.html")),
