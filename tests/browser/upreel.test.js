@@ -10,11 +10,11 @@ import {folder, makeVideo, network, openPage, servePages, startBackend, until} f
 const MiB = 2 ** 20;
 const source = readFileSync(new URL('../../crates/local/page/upreel.js', import.meta.url), 'utf8');
 const videos = {};
-let backOff, fingerprint, partSizeOf, planParts;
+let backOff, fingerprint, isDone, partSizeOf, planParts;
 
 before(async (t) => {
   // No package says that the file is a module.
-  ({backOff, fingerprint, partSizeOf, planParts} = await import(`data:text/javascript,${encodeURIComponent(source)}`));
+  ({backOff, fingerprint, isDone, partSizeOf, planParts} = await import(`data:text/javascript,${encodeURIComponent(source)}`));
   const made = await folder(t);
   videos.small = await makeVideo(join(made, 'small.mp4'));
   videos.medium = await makeVideo(join(made, 'medium.mp4'), {size: 6 * MiB});
@@ -48,6 +48,20 @@ test('a fingerprint tells files apart by what can be known without reading them'
     assert.notEqual(fingerprint({...file, ...other}), fingerprint(file));
   }
   assert.notEqual(fingerprint({...file, name: 'a', size: 11}), fingerprint({...file, name: 'a,1', size: 1}));
+});
+
+test('renditions are waited for by those who want them, and only if there are to be any', () => {
+  const video = (status, rendition) => ({status, transcode: rendition && {status: rendition}});
+  for (const [one, done, withRenditions] of [
+    [video('PROCESSING'), false, false],
+    [video('FAILED'), true, true],
+    [video('PROCESSED'), true, true],
+    [video('PROCESSED', 'RUNNING'), true, false],
+    [video('PROCESSED', 'DONE'), true, true],
+    [video('PROCESSED', 'FAILED'), true, true],
+  ]) {
+    assert.deepEqual([isDone(one), isDone(one, true)], [done, withRenditions], JSON.stringify(one));
+  }
 });
 
 // From here on: a page on another port than the API, as when deployed.

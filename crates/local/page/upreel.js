@@ -342,11 +342,18 @@ export async function discard({ id, videoId, uploadId, key }, server = {}) {
   if (id) forget(id);
 }
 
-/** Follows a video until it is PROCESSED or FAILED, and gives it; not while the page is hidden.
+/** Whether a video is PROCESSED or FAILED, and, if `renditions` are to be waited for, no HLS is being made of it.
+ * @param {object} video @param {boolean} [renditions] */
+export const isDone = ({ status, transcode }, renditions = false) => (
+  ['PROCESSED', 'FAILED'].includes(status) && !(renditions && transcode?.status === 'RUNNING'));
+
+/** Follows a video until it is PROCESSED or FAILED, with `renditions` until its HLS is there too, or has failed, if
+ * any is to be made; and gives it. Not while the page is hidden.
  * @param {string} videoId
- * @param {Server & {onChange?: (video: object) => void, onRetry?: (error: Error) => void, signal?: AbortSignal}} [options]
+ * @param {Server & {renditions?: boolean, onChange?: (video: object) => void, onRetry?: (error: Error) => void,
+ *   signal?: AbortSignal}} [options]
  * @returns {Promise<object>} */
-export async function watch(videoId, { onChange, onRetry, signal, ...server } = {}) {
+export async function watch(videoId, { renditions, onChange, onRetry, signal, ...server } = {}) {
   let etag;
   let video;
   for (let asked = 0; ; asked += 1) {
@@ -358,7 +365,7 @@ export async function watch(videoId, { onChange, onRetry, signal, ...server } = 
     const news = reply.status !== 304;
     if (news) [etag, video] = [reply.headers.get('ETag'), JSON.parse(reply.text)];
     if (news || retried) onChange?.(video);
-    if (['PROCESSED', 'FAILED'].includes(video.status)) return video;
+    if (isDone(video, renditions)) return video;
     await event(globalThis, 'online', { ms: retryAfter(reply) || Math.min(3000, 500 * 1.5 ** asked), signal });
     while (document.hidden) await event(document, 'visibilitychange', { signal });
   }
