@@ -253,13 +253,16 @@ export async function folder(t) {
 }
 
 /**
- * Makes a real MP4 of two seconds; `{path, size, sha256}`. With `size` it is filled up to that many bytes by a
- * `free` box, which every player skips, of bytes that do not repeat: parts cannot be mixed up unnoticed.
+ * Makes a real MP4, with a keyframe every two seconds; `{path, size, sha256}`. With `size` it is filled up to that
+ * many bytes by a `free` box, which every player skips, of bytes that do not repeat: parts cannot be mixed up
+ * unnoticed.
  */
-export async function makeVideo(path, {size} = {}) {
-  const source = ['-f', 'lavfi', '-i', 'testsrc2=size=640x360:rate=25:duration=2'];
+export async function makeVideo(path, {size, seconds = 2, rate = 25, picture = '640x360', sound = false} = {}) {
+  const source = ['-f', 'lavfi', '-i', `testsrc2=size=${picture}:rate=${rate}:duration=${seconds}`];
+  if (sound) source.push('-f', 'lavfi', '-i', `sine=frequency=440:duration=${seconds}`);
   const quiet = ['-nostdin', '-hide_banner', '-loglevel', 'error', '-y'];
-  await run('ffmpeg', [...quiet, ...source, '-pix_fmt', 'yuv420p', '-movflags', '+faststart', path]);
+  const codec = ['-pix_fmt', 'yuv420p', '-g', String(2 * rate), '-movflags', '+faststart'];
+  await run('ffmpeg', [...quiet, ...source, ...codec, path]);
   if (size) {
     const length = size - (await stat(path)).size;
     const header = Buffer.from([0, 0, 0, 0, ...Buffer.from('free')]);

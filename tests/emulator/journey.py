@@ -203,8 +203,11 @@ def webhooks(emulator, stack, video, receiver):
     assert receiver.events(told).count(refused[0]) == 1, "the wait was none"
     until("it comes again", lambda: receiver.events(told).count(refused[0]) == 2)
     ready = next(event for event in receiver.events(told) if event["type"] == life[2])
-    # Its renditions come later.
-    shown = {name: value for name, value in api.video(told).items() if not name.lower().endswith("url") and name != "transcode"}
+    # Its renditions come later, and are told by an event of their own.
+    assert ready["data"].pop("transcode") == {"status": "RUNNING", "chunksDone": 0, "chunksTotal": 0}, ready
+    until("its renditions are told", lambda: "video.asset.updated" in receiver.told(told))
+    shown = {name: value for name, value in api.video(told).items() if not name.lower().endswith("url")}
+    assert shown.pop("transcode")["status"] == "DONE"
     assert ready["data"] == shown, (ready, shown)
     assert api.call("DELETE", f"/videos/{told}").status == 204
     until("its end is told", lambda: receiver.told(told) == life)

@@ -1,6 +1,6 @@
 import { Player } from './player.js';
 import { Storyboard } from './storyboard.js';
-import { Upload, discard, fingerprint, get, interrupted, list, remove, watch } from './upreel.js';
+import { Upload, discard, fingerprint, get, interrupted, isDone, list, remove, watch } from './upreel.js';
 
 const PARALLEL = 3;
 const PAGE = 24;
@@ -67,6 +67,7 @@ function facts(video) {
     video.width && video.height && `${video.width}×${video.height}`,
     codecs,
     video.frameRate && `${+Number(video.frameRate).toFixed(2)} fps`,
+    video.hlsUrl && 'HLS',
     video.size != null && bytes(video.size),
   ].filter(Boolean);
 }
@@ -206,7 +207,7 @@ class Card {
     say(`${this.name} is cancelled.`);
   }
 
-  // The original, in the player; its address is signed anew each time.
+  // In the player; the addresses are signed anew each time.
   async play(at = 0) {
     try {
       const video = await this.renew();
@@ -238,6 +239,7 @@ class Card {
       this.set('failed', 'Failed', known, video.error?.message || 'This video could not be processed.');
     } else if (status === 'PENDING') this.set('pending', 'Not uploaded yet', known);
     else this.set('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', known);
+    this.making(video);
     this.poster(video);
     this.storyboard.show(video);
     if (before !== video.status && (before || this.file)) {
@@ -247,6 +249,19 @@ class Card {
       say(`${this.name} ${news[status]} ${$('.trouble', this.el).textContent}`);
     }
     if (status !== 'PENDING' || Date.now() - when < GIVEN_UP) this.follow();
+  }
+
+  // How far the renditions are.
+  making({ transcode: { status, chunksDone, chunksTotal, error } = {} }) {
+    const line = $('.making', this.el);
+    const [label, bar] = line.children;
+    line.hidden = status !== 'RUNNING';
+    label.textContent = chunksTotal ? `Making HLS: ${chunksDone} of ${chunksTotal} parts` : 'Making HLS…';
+    bar.setAttribute('aria-label', `HLS of ${this.name}`);
+    bar.max = chunksTotal || 1;
+    if (chunksTotal) bar.value = chunksDone;
+    else bar.removeAttribute('value');
+    if (status === 'FAILED') this.trouble(`No HLS, only the original. ${error?.message ?? ''}`);
   }
 
   poster({ thumbnailUrl: url, thumbnailLargeUrl: large, blurHash }) {
@@ -276,10 +291,11 @@ class Card {
   renew() { return get(this.videoId); }
 
   async follow() {
-    if (this.following || ['PROCESSED', 'FAILED'].includes(this.video.status)) return;
+    if (this.following || isDone(this.video, true)) return;
     this.following = new AbortController();
     try {
       await watch(this.videoId, {
+        renditions: true,
         signal: this.following.signal,
         onChange: (video) => this.show(video),
         onRetry: (error) => {
