@@ -182,7 +182,7 @@ def webhooks(emulator, stack, video, receiver):
     """Each step is told, signed; what is not taken comes again, and is given up on, and replayed."""
     api = Api(emulator, stack, sign_in(emulator, stack, "hal@example.com"))
     sqs, queue, dead = emulator.client("sqs"), stack.ids["WebhookQueue"], stack.ids["WebhookDLQ"]
-    life = ["video.upload.created", "video.asset.created", "video.asset.ready", "video.asset.deleted"]
+    life = ["video.upload.created", "video.asset.created", "video.asset.ready", "video.asset.updated", "video.asset.deleted"]
 
     # Whoever walked before was told about, too.
     for event in receiver.events():
@@ -205,7 +205,7 @@ def webhooks(emulator, stack, video, receiver):
     ready = next(event for event in receiver.events(told) if event["type"] == life[2])
     # Its renditions come later, and are told by an event of their own.
     assert ready["data"].pop("transcode") == {"status": "RUNNING", "chunksDone": 0, "chunksTotal": 0}, ready
-    until("its renditions are told", lambda: "video.asset.updated" in receiver.told(told))
+    until("its renditions are told", lambda: life[3] in receiver.told(told))
     shown = {name: value for name, value in api.video(told).items() if not name.lower().endswith("url")}
     assert shown.pop("transcode")["status"] == "DONE"
     assert ready["data"] == shown, (ready, shown)
@@ -220,17 +220,17 @@ def webhooks(emulator, stack, video, receiver):
     lost, _ = api.presign_and_put("clip.mp4", "video/mp4", video)
     count = "ApproximateNumberOfMessages"
     until("all are given up on", lambda: int(sqs.get_queue_attributes(
-        QueueUrl=dead, AttributeNames=[count])["Attributes"][count]) == 3)
+        QueueUrl=dead, AttributeNames=[count])["Attributes"][count]) == 4)
     before = receiver.events(lost)
-    assert len(before) == 3 and receiver.told(lost) == life[:3], before
+    assert len(before) == 4 and receiver.told(lost) == life[:4], before
 
     # As the operators do it: `make dlq` and `make replay`.
     receiver.answer = lambda event: 200
     operators = emulator.operators()
     ops.dlq(operators)
     ops.replay_webhooks(operators, operators.physical())
-    until("all come again", lambda: len(receiver.events(lost)) == 6)
-    assert sorted(e["id"] for e in receiver.events(lost)[3:]) == sorted(e["id"] for e in before)
+    until("all come again", lambda: len(receiver.events(lost)) == 8)
+    assert sorted(e["id"] for e in receiver.events(lost)[4:]) == sorted(e["id"] for e in before)
 
     # What Lambda could not hand over is read from the stream again; it is told again, under its own name.
     stream = emulator.client("dynamodb").describe_table(TableName=stack.ids["VideoMetadata"])["Table"]["LatestStreamArn"]
@@ -244,7 +244,7 @@ def webhooks(emulator, stack, video, receiver):
         "endSequenceNumber": of_lost[-1]["SequenceNumber"], "batchSize": len(of_lost), "streamArn": stream,
         "approximateArrivalOfFirstRecord": "2026-11-23T07:41:52Z", "approximateArrivalOfLastRecord": "2026-11-23T07:41:52Z"}}))
     ops.replay_webhooks(operators, operators.physical())
-    until("all come once more", lambda: len(receiver.events(lost)) == 9)
+    until("all come once more", lambda: len(receiver.events(lost)) == 12)
     assert {e["id"] for e in receiver.events(lost)} == {e["id"] for e in before}
 
     for headers, body in receiver.came:
