@@ -241,7 +241,7 @@ impl Tables {
     async fn place(&self, source: &Source, located: Located) -> Result<Option<Range<u64>>, Error> {
         let Some(chunks) = &self.chunks else { return Ok(None) };
         let Located { sample, chunk, first_in_chunk } = located;
-        let (mut offset, sizes) = futures_util::try_join!(chunks.read(source, chunk..chunk + 1), async {
+        let (mut offset, sizes) = tokio::try_join!(chunks.read(source, chunk..chunk + 1), async {
             match &self.sizes {
                 Some(sizes) => sizes.read(source, first_in_chunk..sample + 1).await.map(Some),
                 None => Ok(None),
