@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use lambda_runtime::Error;
 
 use crate::clients::Roots;
 use crate::config::Config;
 use crate::objects::Objects;
+use crate::runtime::BoxError;
 use crate::videos::Videos;
 use crate::{Fault, clients, telemetry};
 
@@ -27,7 +27,7 @@ impl App {
     ///
     /// # Errors
     /// When a setting is missing or malformed, or the roots to trust cannot be read.
-    pub async fn from_env() -> Result<Self, Error> {
+    pub async fn from_env() -> Result<Self, BoxError> {
         let config = Config::from_env()?;
         telemetry::init(&config.log_level);
         let roots = Roots::new(config.aws.ca_bundle.as_deref());

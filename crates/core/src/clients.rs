@@ -1,5 +1,6 @@
 //! The AWS SDK, set up once for all clients of a process.
 
+pub(crate) mod trace;
 mod trust;
 
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub async fn from_env(aws: &Aws, roots: &Roots) -> SdkConfig {
 pub fn defaults(roots: &Roots) -> Builder {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .http_client(trust::client(roots))
+        .http_client(trace::client(trust::client(roots)))
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACK_OFF))
         .timeout_config(
             TimeoutConfig::builder()

@@ -112,6 +112,12 @@ impl Webhook {
     }
 }
 
+/// `AWS_LAMBDA_RUNTIME_API`: where a function asks for its events.
+pub(crate) fn runtime_api() -> Result<String, Unset> {
+    let name = "AWS_LAMBDA_RUNTIME_API";
+    variable(name).ok_or(Unset { name, complaint: "is not set: this program runs on Lambda" })
+}
+
 /// An empty one is none.
 fn variable(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())

@@ -1,26 +1,28 @@
 //! API Gateway's event (REST API, Lambda proxy integration) as a request, and a response as its answer.
 //!
-//! What the functions of the API share with each other and with the local backend. A body is decoded once,
-//! from the text of the event into the bytes that the handler gets, and not copied before or after.
+//! What the functions of the API share with each other and with the local backend. A body is decoded where it lies in
+//! the event: the bytes that the handler gets are there, and copied neither before nor after.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::io;
+use std::process::ExitCode;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower::ServiceExt;
+
+use crate::App;
+use crate::runtime::{self, Invocation};
 
 /// What cannot stand in a path. Escapes that are there already stay as they are.
 const NOT_IN_PATH: &AsciiSet =
@@ -29,23 +31,20 @@ const NOT_IN_PATH: &AsciiSet =
 /// Of a query, all but what never means anything there.
 const NOT_IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Serves the routes on Lambda, one event after the other.
-///
-/// # Errors
-/// When Lambda's runtime API cannot be reached.
-pub async fn run(routes: Router) -> Result<(), Error> {
-    lambda_runtime::run(service_fn(|event: LambdaEvent<Event>| {
-        let response = routes.clone().oneshot(event.payload.0);
-        async {
-            Ok::<_, Infallible>(Answer::new(response.await.unwrap_or_else(|never| match never {})).await)
-        }
-    }))
-    .await
+/// Runs a function of the API on Lambda.
+pub async fn run(router: impl FnOnce(App) -> Router) -> ExitCode {
+    let init = async {
+        let app = App::from_env().await?;
+        Ok(crate::http::serve(router(app.clone()), &app.config))
+    };
+    runtime::run(init, answer).await
 }
 
-/// An event, as the request that it stands for.
-#[derive(Debug)]
-pub struct Event(pub Request<Body>);
+async fn answer(routes: &Router, invocation: Invocation) -> Result<Answer, runtime::Error> {
+    let request = request(invocation.event)?;
+    let response = routes.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+    Ok(Answer::new(response).await)
+}
 
 /// What API Gateway knows of the request beside it: an extension of the request.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -98,19 +97,34 @@ struct Proxy<'a> {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Event {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let event = Proxy::deserialize(deserializer)?;
-        let method = Method::from_bytes(event.http_method.as_bytes()).map_err(D::Error::custom)?;
-        let query = pairs(event.multi_value_query_string_parameters, event.query_string_parameters);
-        let address: PathAndQuery = address(&event.path, &query).parse().map_err(D::Error::custom)?;
-        let mut request = Request::new(body(event.body, event.is_base64_encoded.unwrap_or_default()));
-        *request.method_mut() = method;
-        *request.uri_mut() = address.into();
-        *request.headers_mut() = headers(&pairs(event.multi_value_headers, event.headers));
-        request.extensions_mut().insert(event.request_context);
-        Ok(Self(request))
-    }
+/// The request that an event stands for.
+///
+/// # Errors
+/// When it is no event of API Gateway, or its request is none.
+pub fn request(event: BytesMut) -> serde_json::Result<Request<Body>> {
+    let proxy: Proxy = serde_json::from_slice(&event)?;
+    let method = Method::from_bytes(proxy.http_method.as_bytes()).map_err(serde_json::Error::custom)?;
+    let query = pairs(proxy.multi_value_query_string_parameters, proxy.query_string_parameters);
+    let address: PathAndQuery = address(&proxy.path, &query).parse().map_err(serde_json::Error::custom)?;
+    let mut request = Request::new(Body::empty());
+    *request.method_mut() = method;
+    *request.uri_mut() = address.into();
+    *request.headers_mut() = headers(&pairs(proxy.multi_value_headers, proxy.headers));
+    request.extensions_mut().insert(proxy.request_context);
+    let is_base64 = proxy.is_base64_encoded.unwrap_or_default();
+    let text = match proxy.body {
+        None => return Ok(request),
+        Some(Text(Cow::Owned(text))) => Bytes::from(text).into(),
+        Some(Text(Cow::Borrowed(text))) => {
+            let (start, length) = (text.as_ptr().addr() - event.as_ptr().addr(), text.len());
+            let mut text = event;
+            text.advance(start);
+            text.truncate(length);
+            text
+        }
+    };
+    *request.body_mut() = body(text, is_base64);
+    Ok(request)
 }
 
 /// The gateway has decoded the query, and whoever reads it from the address expects it encoded.
@@ -150,16 +164,17 @@ fn headers(pairs: &[(String, String)]) -> HeaderMap {
     headers
 }
 
-fn body(text: Option<Text>, is_base64: bool) -> Body {
-    match text {
-        None => Body::empty(),
-        Some(Text(text)) if !is_base64 => text.into_owned().into(),
-        Some(Text(text)) => match base64_simd::STANDARD.decode_to_vec(text.as_bytes()) {
-            Ok(bytes) => bytes.into(),
+fn body(mut text: BytesMut, is_base64: bool) -> Body {
+    if is_base64 {
+        match base64_simd::STANDARD.decode_inplace(&mut text).map(|bytes| bytes.len()) {
+            Ok(length) => text.truncate(length),
             // As if it had been cut off: for who reads it to answer, and of no matter to who does not.
-            Err(_) => Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("no base64"))])),
-        },
+            Err(_) => {
+                return Body::from_stream(stream::iter([Err::<Bytes, _>(io::Error::other("no base64"))]));
+            }
+        }
     }
+    text.freeze().into()
 }
 
 /// What API Gateway makes a response of.
@@ -197,14 +212,13 @@ mod tests {
     use http::{StatusCode, header};
     use serde_json::json;
 
-    fn request(event: &Value) -> Request<Body> {
-        let event = serde_json::from_slice::<Event>(event.to_string().as_bytes());
-        event.unwrap_or_else(|e| panic!("{e}")).0
+    fn request(event: &Value) -> serde_json::Result<Request<Body>> {
+        super::request(event.to_string().as_bytes().into())
     }
 
     async fn body(event: &str) -> Result<Bytes, axum::Error> {
         let event = format!(r#"{{"httpMethod":"POST","path":"/upload",{event}}}"#);
-        let Event(request) = serde_json::from_str(&event).unwrap_or_else(|e| panic!("{event}: {e}"));
+        let request = super::request(event.as_bytes().into()).unwrap_or_else(|e| panic!("{event}: {e}"));
         to_bytes(request.into_body(), usize::MAX).await
     }
 
@@ -230,6 +244,22 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_body_lies_in_its_event() {
+        for (is_base64, length) in [(true, 3_000_000), (false, 4_000_000)] {
+            let event = json!({
+                "httpMethod": "POST", "path": "/upload", "body": "Zm9v".repeat(1_000_000),
+                "isBase64Encoded": is_base64, "requestContext": {"path": "/v1/upload"},
+            });
+            let event = BytesMut::from(event.to_string().as_bytes());
+            let memory = event.as_ptr_range();
+            let request = super::request(event).unwrap_or_else(|e| panic!("{e}"));
+            let body = to_bytes(request.into_body(), usize::MAX).await.unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(body.len(), length);
+            assert!(memory.contains(&body.as_ptr()), "the body was copied");
+        }
+    }
+
     #[test]
     fn all_values_of_a_header_and_of_a_parameter_are_there() {
         let event = json!({
@@ -240,7 +270,7 @@ mod tests {
             "queryStringParameters": {"a": "2"},
             "multiValueQueryStringParameters": {"a": ["1 &=?", "2"], "ü": ["+"], "empty": [""]},
         });
-        let request = request(&event);
+        let request = request(&event).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(request.headers().get_all("accept").iter().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!((request.headers()["x"].as_bytes(), request.headers().len()), ("é".as_bytes(), 3));
         assert_eq!(request.uri(), "/videos?a=1%20%26%3D%3F&a=2&empty=&%C3%BC=%2B");
@@ -253,7 +283,7 @@ mod tests {
             "multiValueHeaders": null, "queryStringParameters": {"a": "b", "none": null},
             "multiValueQueryStringParameters": {}, "requestContext": {"stage": "v1"},
         });
-        let request = request(&event);
+        let request = request(&event).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(
             (&request.headers()["if-none-match"], request.headers().len()),
             (&"\"x\"".parse().unwrap(), 1)
@@ -266,10 +296,10 @@ mod tests {
         for event in
             [json!({}), json!([]), json!({"httpMethod": "G T", "path": "/"}), json!({"httpMethod": "GET"})]
         {
-            assert!(serde_json::from_value::<Event>(event.clone()).is_err(), "{event}");
+            assert!(request(&event).is_err(), "{event}");
         }
         let relative = json!({"httpMethod": "GET", "path": "videos"});
-        assert!(serde_json::from_value::<Event>(relative).is_err());
+        assert!(request(&relative).is_err());
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
 //! What every function shares: keys, the video record and its status machine, the stores, the
-//! caller, problems, configuration and telemetry.
+//! caller, problems, configuration, telemetry, and the loop of a function on Lambda.
 //!
 //! The AWS SDK appears here and nowhere else, but for what only one function has (a queue, a state machine), and
 //! `std::env` is read only in [`config`].
@@ -16,6 +16,7 @@ pub mod id;
 pub mod key;
 pub mod objects;
 pub mod problem;
+pub mod runtime;
 pub mod telemetry;
 pub mod transcode;
 pub mod video;

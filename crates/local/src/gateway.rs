@@ -16,8 +16,7 @@ use axum::{Json, Router};
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
-use upreel_core::gateway::Event;
-use upreel_core::{App, Code, Problem, http};
+use upreel_core::{App, Code, Problem, gateway, http};
 use uuid::Uuid;
 
 use crate::openapi;
@@ -108,8 +107,8 @@ async fn invoke(State(functions): State<Router>, request: Request) -> Response {
     if event.len() > MAX_EVENT {
         return refuse(functions, parts.headers, too_large()).await;
     }
-    match serde_json::from_str(&event) {
-        Ok(Event(request)) => functions.oneshot(request).await.unwrap_or_else(|never| match never {}),
+    match gateway::request(event.as_bytes().into()) {
+        Ok(request) => functions.oneshot(request).await.unwrap_or_else(|never| match never {}),
         Err(error) => {
             let problem = Problem::new(Code::InvalidRequest, format!("This is no request: {error}."));
             refuse(functions, parts.headers, problem).await

@@ -1,4 +1,4 @@
-//! The state machine that transcodes (`transcode.asl.yaml`).
+//! The state machine that transcodes (`transcode.asl.json`).
 
 use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
@@ -10,31 +10,34 @@ use upreel_core::transcode::Run;
 #[derive(Debug, Clone)]
 pub struct Executions {
     client: Client,
-    state_machine: String,
+    state_machine: Option<String>,
 }
 
 impl Executions {
-    /// Of the state machine with this ARN, reached through `sdk`.
+    /// Of the state machine with this ARN, reached through `sdk`; without one nothing is ever started.
     #[must_use]
-    pub fn new(sdk: &SdkConfig, state_machine: String) -> Self {
+    pub fn new(sdk: &SdkConfig, state_machine: Option<String>) -> Self {
         Self { client: Client::new(sdk), state_machine }
     }
 
-    /// Starts the transcoding of an upload, unless that was started before: the execution's name says which upload
+    /// Starts the transcoding of each upload, unless that was started before: the execution's name says which upload
     /// it is, and no name is taken twice.
     ///
     /// # Errors
     /// When Step Functions fails.
-    pub async fn start(&self, run: &Run) -> Result<(), Fault> {
-        let input = serde_json::to_string(run).map_err(|error| Fault::new("start a transcoding", &error))?;
-        let start = self.client.start_execution().state_machine_arn(&self.state_machine);
-        let name = format!("{}-{}", run.video_id, run.sequencer.as_str());
-        match start.name(name).input(input).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(StartExecutionError::ExecutionAlreadyExists(_)) => Ok(()),
-                _ => Err(Fault::new("states:StartExecution", &error)),
-            },
+    pub async fn start(&self, runs: &[Run]) -> Result<(), Fault> {
+        for run in runs {
+            let input = serde_json::to_string(run).map_err(|e| Fault::new("start a transcoding", &e))?;
+            let name = format!("{}-{}", run.video_id, run.sequencer.as_str());
+            let start = self.client.start_execution().set_state_machine_arn(self.state_machine.clone());
+            match start.name(name).input(input).send().await {
+                Ok(_) => {}
+                Err(error) => match error.as_service_error() {
+                    Some(StartExecutionError::ExecutionAlreadyExists(_)) => {}
+                    _ => return Err(Fault::new("states:StartExecution", &error)),
+                },
+            }
         }
+        Ok(())
     }
 }

@@ -1,22 +1,20 @@
-//! The `transcode` function on Lambda: tasks of the state machine (`transcode.asl.yaml`).
+//! The `transcode` function on Lambda: the tasks of the state machine (`transcode.asl.json`).
 
-use std::time::{Duration, SystemTime};
+use std::process::ExitCode;
+use std::time::Duration;
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use tokio::time::Instant;
 use upreel_core::App;
+use upreel_core::runtime::{self, Invocation};
 use upreel_transcode::{Task, handle};
 
 /// What it takes to write the outcome down after ffmpeg was killed.
 const MARGIN: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let app = &App::from_env().await?;
-    lambda_runtime::run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
-        let left = event.context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
-        let task = Task::of_event(event.payload)?;
-        handle(app, &task, Instant::now() + left.saturating_sub(MARGIN)).await.map_err(Error::from)
-    }))
+async fn main() -> ExitCode {
+    runtime::run(App::from_env(), async |app: &App, invocation: Invocation| {
+        let deadline = invocation.deadline.checked_sub(MARGIN).unwrap_or(invocation.deadline);
+        Ok(handle(app, &Task::of_event(invocation.json()?)?, deadline).await?)
+    })
     .await
 }

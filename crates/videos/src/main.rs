@@ -1,10 +1,10 @@
 //! The `videos` function on Lambda.
 
-use upreel_core::{App, gateway, http};
+use std::process::ExitCode;
+
+use upreel_core::gateway;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_runtime::Error> {
-    let app = App::from_env().await?;
-    let config = app.config.clone();
-    gateway::run(http::serve(upreel_videos::router(app), &config)).await
+async fn main() -> ExitCode {
+    gateway::run(upreel_videos::router).await
 }

@@ -9,8 +9,7 @@ use axum::http::Uri;
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt;
-use upreel_core::gateway::Event;
-use upreel_core::http;
+use upreel_core::{gateway, http};
 
 use crate::harness::Backend;
 
@@ -20,7 +19,7 @@ fn file(name: &str) -> String {
 }
 
 async fn invoke(routes: Router, backend: &Backend, event: &str) -> (u16, Value) {
-    let Event(request) = serde_json::from_str(&file(event)).unwrap();
+    let request = gateway::request(file(event).as_bytes().into()).unwrap();
     let functions = http::serve(routes, &backend.local.app.config);
     let response = functions.oneshot(request).await.unwrap();
     let status = response.status().as_u16();
@@ -56,7 +55,7 @@ async fn an_event_is_the_request_that_aws_s_library_makes_of_it() {
         // That one puts the stage into the path, unless it is told not to or there is none.
         let event = file(name).replace("\"stage\": \"v1\"", "\"stage\": \"$default\"");
         let theirs = lambda_http::request::from_str(&event).unwrap();
-        let Event(ours) = serde_json::from_str(&event).unwrap();
+        let ours = gateway::request(event.as_bytes().into()).unwrap();
         assert_eq!(ours.method(), theirs.method(), "{name}");
         assert_eq!(ours.uri().path(), theirs.uri().path(), "{name}");
         assert_eq!(query(ours.uri()), query(theirs.uri()), "{name}");
@@ -85,7 +84,7 @@ async fn a_body_that_is_no_base64_is_the_client_s_fault() {
         event["body"] = "not base64!".into();
         event["isBase64Encoded"] = true.into();
         event["multiValueHeaders"]["Origin"] = serde_json::json!(["http://localhost:5173"]);
-        let Event(request) = serde_json::from_value(event).unwrap();
+        let request = gateway::request(event.to_string().as_bytes().into()).unwrap();
         let answer = http::serve(routes, &app.config).oneshot(request).await.unwrap();
         assert_eq!(answer.status(), 400, "{name}");
         assert_eq!(answer.headers()["access-control-allow-origin"], "http://localhost:5173", "{name}");

@@ -15,8 +15,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Request, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use upreel_core::gateway::Event;
-use upreel_core::{App, VideoId, clients, http};
+use upreel_core::{App, VideoId, clients, gateway, http};
 
 use crate::harness::{Backend, mp4};
 
@@ -308,7 +307,7 @@ async fn direct(
     if let Some(origin) = origin {
         request.headers_mut().insert("origin", origin.parse().unwrap());
     }
-    let Event(request) = serde_json::from_value(event(&request, user)).unwrap();
+    let request = gateway::request(event(&request, user).to_string().as_bytes().into()).unwrap();
     functions.oneshot(request).await.unwrap()
 }
 
