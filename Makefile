@@ -88,7 +88,7 @@ emulator: build ## Deploy the template with the real binaries into an emulator, 
 	"$$(./scripts/venv.sh tests/emulator/requirements.txt)"/python tests/emulator/journey.py \
 	  .aws-sam/build .aws-sam/build/FfmpegLayer/bin/ffmpeg
 
-limits: build ## Hold the built functions to their limits: size, instructions, page faults, calls to AWS (Linux)
+limits: build ## Hold the built functions to their limits: size, instructions, memory, page faults, calls to AWS (Linux)
 	@./scripts/limits.sh .aws-sam/build
 
 deploy: build ## Build, and deploy to the AWS account of the profile

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::aws::Aws;
 use crate::candidate::{Candidate, FUNCTIONS};
 use crate::deployed::Template;
-use crate::limits::{BINARY, FAULTS, INSTRUCTIONS, ZIP};
+use crate::limits::{BINARY, FAULTS, INSTRUCTIONS, MEMORY, ZIP};
 use crate::run::{self, Length, float};
 use crate::work::Work;
 use crate::{Failed, sizes, valgrind};
@@ -51,6 +51,7 @@ pub(crate) async fn check(build: &Path) -> Result<(), Failed> {
         writeln!(io::stdout(), "{:<44} {calls:>9}: ok", format!("{}: calls to AWS", work.title()))?;
         if work == Work::Upload4m {
             hold(format!("{}: page faults, warm", work.title()), run.faults, FAULTS)?;
+            hold(format!("{}: bytes of memory", work.title()), run.memory * 1e6, MEMORY * 1e6)?;
         }
     }
     if exceeded == 0 { Ok(()) } else { Err(format!("{exceeded} limits are exceeded").into()) }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::candidate::{Candidate, Kind};
 use crate::deployed::Template;
-use crate::limits::{BINARY, FAULTS, INSTRUCTIONS, Less, PRESIGN, UPLOAD, ZIP};
+use crate::limits::{BINARY, FAULTS, INSTRUCTIONS, Less, MEMORY, PRESIGN, UPLOAD, ZIP};
 use crate::machine::{self, said};
 use crate::run::{Length, Run, float, median};
 use crate::sizes::Size;
@@ -203,6 +203,7 @@ the calls to AWS are counted. Events, environment and memory size are those of [
         }
         if let Some(cell) = self.cell(Work::Upload4m, Kind::Upreel) {
             at_most("page faults, warm upload, 4 MiB".to_owned(), cell.median(|run| run.faults), FAULTS, "");
+            at_most("memory, upload, 4 MiB".to_owned(), cell.median(|run| run.memory), MEMORY, " MB");
         }
         for cell in self.cells.iter().filter(|cell| cell.kind == Kind::Upreel) {
             let (calls, demanded) = (cell.calls(), cell.work.calls());
