@@ -89,7 +89,7 @@ pub async fn encode(
         span: part.span,
         seek: part.seek.clone(),
         segment: part.segment,
-        audio: plan.audio.then_some(part.audio),
+        audio: part.audio.filter(|_| plan.audio),
     };
     let rungs: Vec<rendition::Rung<'_>> = plan.rungs.iter().map(crate::ladder::Rung::to_encode).collect();
     let encoded = rendition::encode(source, &job, &rungs, ffmpeg, deadline).await?;
@@ -115,9 +115,8 @@ pub async fn encode(
         let segments = cmaf::video(&file, &times, end, plan.step, made.number()).map_err(|e| bad(&e))?;
         made.add(&rung.name, &file, segments).map_err(|e| bad(&e))?;
     }
-    if let Some(bytes) = encoded.audio {
+    if let Some((bytes, (first, end))) = encoded.audio.zip(part.audio) {
         let file = File::read(bytes).map_err(|e| bad(&e))?;
-        let (first, end) = part.audio;
         let all = &file.samples;
         // Counted from the end, which is the same also where there was nothing but silence; without an end from
         // the start, where there may be nothing.

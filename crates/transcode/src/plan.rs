@@ -65,8 +65,9 @@ pub struct Part {
     pub seek: Option<String>,
     /// Seconds of a segment.
     pub segment: f64,
-    /// AAC frames, from the first until before the second.
-    pub audio: (i64, Option<i64>),
+    /// AAC frames, from the first until before the second; `None` where there is no sound any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<(i64, Option<i64>)>,
 }
 
 impl Plan {
@@ -101,7 +102,7 @@ impl Plan {
         let parts = match cuts {
             Some(cuts) => parts(container, cuts, &starts, origin, duration),
             None => {
-                vec![Part { index: 0, span: None, seek: None, segment: SEGMENT, audio: (0, None) }]
+                vec![Part { index: 0, span: None, seek: None, segment: SEGMENT, audio: Some((0, None)) }]
             }
         };
         if longest(&parts, scale, duration) * pixels > MAX_PIXELS {
@@ -171,7 +172,8 @@ fn parts(container: Container, cuts: &Cuts, starts: &[i64], origin: i64, duratio
             seek: (index > 0).then(|| seek(container, cuts, *start)),
             // Rounded up, so that no picture is left over for a segment of its own.
             segment: (length / segments).max(1.0) + 0.001,
-            audio: (frames(*start), end.map(frames)),
+            // ffmpeg cannot encode sound of which it sees nothing.
+            audio: cuts.sound_end.is_none_or(|end| *start < end).then(|| (frames(*start), end.map(frames))),
         }
     };
     starts.iter().enumerate().map(part).collect()
@@ -232,7 +234,7 @@ mod tests {
     }
 
     fn cuts(times: impl IntoIterator<Item = i64>) -> Cuts {
-        Cuts { scale: 600, step: 1, times: times.into_iter().collect() }
+        Cuts { scale: 600, step: 1, times: times.into_iter().collect(), sound_end: None }
     }
 
     fn plan(facts: &Facts, cuts: Option<&Cuts>) -> Plan {
@@ -249,11 +251,11 @@ mod tests {
             [(0, Some(18_000)), (18_000, Some(36_000)), (36_000, Some(54_000)), (54_000, None)]
         );
         for pair in plan.parts.windows(2) {
-            assert_eq!(pair[0].audio.1, Some(pair[1].audio.0));
+            assert_eq!(pair[0].audio.unwrap().1, Some(pair[1].audio.unwrap().0));
         }
-        assert_eq!(plan.parts[0].audio.0, 0);
+        assert_eq!(plan.parts[0].audio.unwrap().0, 0);
         // 30 s are 1406.25 frames; half a second more are 23.4.
-        assert_eq!(plan.parts[1].audio.0, 1430);
+        assert_eq!(plan.parts[1].audio.unwrap().0, 1430);
         assert_eq!(plan.parts[1].seek.as_deref(), Some("30.002000"));
         assert_eq!((plan.parts[0].seek.as_deref(), plan.origin), (None, -2));
     }
@@ -283,7 +285,7 @@ mod tests {
     fn without_an_index_there_is_one_part_or_none() {
         let whole = plan(&facts(), None);
         assert_eq!((whole.parts.len(), whole.scale), (1, DEFAULT_SCALE));
-        assert_eq!((whole.parts[0].span, whole.parts[0].audio), (None, (0, None)));
+        assert_eq!((whole.parts[0].span, whole.parts[0].audio), (None, Some((0, None))));
         let long = Facts { duration_ms: Some(3_600_000), ..facts() };
         assert_eq!(Plan::new(&long, None).unwrap_err().code, Failure::TOO_COMPLEX);
         assert_eq!(Plan::new(&long, Some(&cuts([0]))).unwrap_err().code, Failure::TOO_COMPLEX);
@@ -304,6 +306,18 @@ mod tests {
         let origin = |first| plan(&facts(), Some(&cuts([first, first + 600]))).origin;
         assert_eq!([origin(0), origin(600), origin(600_000), origin(-40)], [-2, -2, 599_998, -42]);
         let late = plan(&facts(), Some(&cuts([600_000])));
-        assert_eq!(late.parts[0].audio.0, 46_875);
+        assert_eq!(late.parts[0].audio.unwrap().0, 46_875);
+    }
+
+    #[test]
+    fn parts_after_the_sound_have_none() {
+        let heard = |sound_end| {
+            let cuts = Cuts { sound_end, ..cuts((0..50).map(|i| i * 1200)) };
+            plan(&facts(), Some(&cuts)).parts.iter().map(|part| part.audio.is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(heard(None), [true; 4]);
+        assert_eq!(heard(Some(18_001)), [true, true, false, false]);
+        assert_eq!(heard(Some(18_000)), [true, false, false, false]);
+        assert_eq!(heard(Some(0)), [false; 4]);
     }
 }

@@ -194,7 +194,7 @@ mod tests {
             duration_ms: Some(20_000),
             ..Facts::default()
         };
-        let cuts = Cuts { scale: 1000, step: 40, times: vec![0, 8000] };
+        let cuts = Cuts { scale: 1000, step: 40, times: vec![0, 8000], sound_end: None };
         Plan::in_parts(&facts, Some(&cuts), 5.0).unwrap_or_else(|failure| panic!("{failure:?}"))
     }
 

@@ -1,8 +1,9 @@
-//! When the keyframes are shown, all of them, to the tick.
+//! When the keyframes are shown, all of them, to the tick; and when the sound ends.
 
-use super::boxes::{Fields, Reader};
+use super::boxes::{Fields, Reader, find};
 use super::fragments::Fragments;
 use super::moof::Fragment;
+use super::movie::Sound;
 use super::table::{FULL, Table};
 use super::tables::Tables;
 use super::timing::Timing;
@@ -45,7 +46,7 @@ impl Tables {
             step = step.min(i64::from(delta).max(1));
         }
         let step = step.min(timing.scale.into());
-        Ok(Some(Cuts { scale: timing.scale, step, times }))
+        Ok(Some(Cuts { scale: timing.scale, step, times, sound_end: None }))
     }
 }
 
@@ -62,7 +63,27 @@ impl Fragments {
             let (time, _) = keyframe?;
             Some(time.cast_signed().saturating_add(offset.into()).saturating_add(timing.shift))
         });
-        Ok(Some(Cuts { scale: timing.scale, step: 1, times: times.collect() }))
+        Ok(Some(Cuts { scale: timing.scale, step: 1, times: times.collect(), sound_end: None }))
+    }
+}
+
+impl Sound {
+    /// When the last of its samples has been heard, in ticks of `scale`; `None` if that is not simple.
+    pub(super) async fn end(&self, source: &Source, scale: u32) -> Result<Option<i64>, Error> {
+        let mut reader = Reader::new(source);
+        let timing = self.media.timing(&mut reader, self.movie_scale).await?;
+        let boxes = self.media.stbl(&mut reader, false).await?;
+        let Some(stts) = find(&boxes, *b"stts") else { return Ok(None) };
+        let table = Table::open(&reader, stts, 0, 8).await?;
+        if timing.montage || table.bytes() > FULL {
+            return Ok(None);
+        }
+        let mut runs = table.head(source, FULL).await?;
+        let runs = std::iter::from_fn(|| Some(u64::from(runs.u32()?) * u64::from(runs.u32()?)));
+        let end = runs.fold(0, u64::saturating_add).cast_signed().saturating_add(timing.shift);
+        // Rounded up: there may be sound until then.
+        let ticks = (i128::from(end) * i128::from(scale)).div_euclid(timing.scale.into()) + 1;
+        Ok(i64::try_from(ticks).ok())
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) struct Track {
     timing: Timing,
     boxes: wrap::Boxes,
     samples: Samples,
+    sound: Option<movie::Sound>,
 }
 
 /// Where the samples are listed.
@@ -56,7 +57,14 @@ impl Track {
     /// When the keyframes are shown; `None` if only reading everything would tell.
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<Cuts>, Error> {
         match &self.samples {
-            Samples::Tables(tables) => tables.cuts(source, &self.timing).await,
+            Samples::Tables(tables) => {
+                let Some(cuts) = tables.cuts(source, &self.timing).await? else { return Ok(None) };
+                let sound_end = match &self.sound {
+                    Some(sound) => sound.end(source, cuts.scale).await?,
+                    None => None,
+                };
+                Ok(Some(Cuts { sound_end, ..cuts }))
+            }
             Samples::Fragments(fragments) => fragments.cuts(source, &self.timing).await,
         }
     }

@@ -5,10 +5,10 @@ use std::ops::Range;
 use futures_util::future::join;
 use upreel_core::video::Facts;
 
-use super::boxes::{Fields, Header, Reader, find};
+use super::boxes::{Header, Reader, find};
 use super::codecs::{self, Picture};
 use super::fragments::Fragments;
-use super::headers::{Movie, edits, media_header, track_header};
+use super::headers::{Movie, track_header};
 use super::moof::Defaults;
 use super::tables::Tables;
 use super::timing::{Timing, to_ms};
@@ -20,12 +20,12 @@ use crate::source::Source;
 const WHOLE: u64 = 192 * 1024;
 /// What is read at a jump to the next box: at the top level, and within a large `moov`.
 const JUMP: u64 = 32 * 1024;
-const STEP: u64 = 6 * 1024;
+pub(super) const STEP: u64 = 6 * 1024;
 /// Boxes at the top level before `moov`, each of which may take a request.
 const MAX_JUMPS: usize = 64;
 const MAX_TRACKS: usize = 64;
 /// The boxes of which the body is read, but for tables; codec configurations are in one of them.
-const MAX_BODY: u64 = 1 << 20;
+pub(super) const MAX_BODY: u64 = 1 << 20;
 
 /// Reads the index of an object.
 pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
@@ -44,11 +44,15 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
 
     let mut video = None;
     let mut audio = None;
+    let mut sound = None;
     for trak in boxes.iter().filter(|header| header.name == *b"trak").take(MAX_TRACKS) {
         let Some(media) = Media::open(&mut reader, trak).await? else { continue };
         match &media.handler {
             b"vide" if video.is_none() => video = Some(media),
-            b"soun" if audio.is_none() => audio = media.audio_codec(&mut reader).await?,
+            b"soun" if audio.is_none() => {
+                audio = media.audio_codec(&mut reader).await?;
+                sound.get_or_insert(Sound { media, movie_scale: movie.scale });
+            }
             _ => {}
         }
         if video.is_some() && audio.is_some() {
@@ -57,7 +61,8 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     }
     let media = video.ok_or(Error::NoVideo)?;
     let mvex = find(&boxes, *b"mvex");
-    let (mut facts, track) = media.track(&mut reader, &moov, mvhd, mvex, &movie).await?;
+    let (mut facts, mut track) = media.track(&mut reader, &moov, mvhd, mvex, &movie).await?;
+    track.sound = sound;
     facts.audio_codec = audio.map(str::to_owned);
     Ok((facts, track))
 }
@@ -96,11 +101,19 @@ async fn find_moov(reader: &mut Reader<'_>) -> Result<Header, Error> {
 }
 
 /// The parts of a `trak` box.
-struct Media {
+#[derive(Debug)]
+pub(super) struct Media {
     handler: [u8; 4],
-    boxes: Vec<Header>,
-    mdia: Vec<Header>,
+    pub(super) boxes: Vec<Header>,
+    pub(super) mdia: Vec<Header>,
     minf: Range<u64>,
+}
+
+/// The first track of sound; its tables have not been read.
+#[derive(Debug)]
+pub(super) struct Sound {
+    pub(super) media: Media,
+    pub(super) movie_scale: u32,
 }
 
 impl Media {
@@ -118,7 +131,7 @@ impl Media {
     }
 
     /// The sample table box and what is in it; only up to `stsd` for `first`.
-    async fn stbl(&self, reader: &mut Reader<'_>, first: bool) -> Result<Vec<Header>, Error> {
+    pub(super) async fn stbl(&self, reader: &mut Reader<'_>, first: bool) -> Result<Vec<Header>, Error> {
         let minf = reader.children(&self.minf, STEP).await?;
         let Some(stbl) = find(&minf, *b"stbl") else { return Ok(Vec::new()) };
         if !first {
@@ -159,16 +172,7 @@ impl Media {
 
         let (track_id, rotation) = track_header(&mut reader.body(&tkhd, MAX_BODY).await?)
             .ok_or(Error::Unknown("a broken track header"))?;
-        let mut timing = media_header(&mut reader.body(&mdhd, MAX_BODY).await?)
-            .ok_or(Error::Unknown("a broken media header"))?;
-        if let Some(edts) = find(&self.boxes, *b"edts") {
-            let elst = reader.children(&edts.body, STEP).await?;
-            if let Some(elst) = find(&elst, *b"elst") {
-                let len = (elst.body.end - elst.body.start).min(256);
-                let fields = reader.read(elst.body.start..elst.body.start + len, len).await?;
-                edits(&mut Fields(fields), &mut timing, movie.scale);
-            }
-        }
+        let mut timing = self.timing(reader, movie.scale).await?;
 
         let tables = Tables::open(reader, &stbl).await?;
         let description = tables.description;
@@ -196,7 +200,7 @@ impl Media {
             stsd: body(&stsd).await?,
             description,
         };
-        Ok((facts, Track { timing, boxes, samples }))
+        Ok((facts, Track { timing, boxes, samples, sound: None }))
     }
 }
 

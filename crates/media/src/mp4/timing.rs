@@ -1,5 +1,10 @@
 //! The time of a track: its scale, its length, what of it is shown, and which sample is when.
 
+use super::boxes::{Fields, Reader, find};
+use super::headers::{edits, media_header};
+use super::movie::{MAX_BODY, Media, STEP};
+use crate::index::Error;
+
 /// One track's time (ISO/IEC 14496-12, 8.4.2 and 8.6.6).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Timing {
@@ -14,6 +19,24 @@ pub(super) struct Timing {
     pub(super) shift: i64,
     /// There are edits beyond that, so that media and movie do not go side by side.
     pub(super) montage: bool,
+}
+
+impl Media {
+    /// What its headers and its edit list say.
+    pub(super) async fn timing(&self, reader: &mut Reader<'_>, movie_scale: u32) -> Result<Timing, Error> {
+        let mdhd = find(&self.mdia, *b"mdhd").ok_or(Error::Unknown("a track without a part"))?;
+        let mut timing = media_header(&mut reader.body(mdhd, MAX_BODY).await?)
+            .ok_or(Error::Unknown("a broken media header"))?;
+        if let Some(edts) = find(&self.boxes, *b"edts") {
+            let elst = reader.children(&edts.body, STEP).await?;
+            if let Some(elst) = find(&elst, *b"elst") {
+                let len = (elst.body.end - elst.body.start).min(256);
+                let fields = reader.read(elst.body.start..elst.body.start + len, len).await?;
+                edits(&mut Fields(fields), &mut timing, movie_scale);
+            }
+        }
+        Ok(timing)
+    }
 }
 
 impl Timing {
