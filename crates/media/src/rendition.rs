@@ -25,6 +25,9 @@ pub const AAC_FRAME: i64 = 1024;
 /// AAC frames that are encoded before the first one that counts: an encoder starts from silence.
 const WARM_UP: usize = 4;
 /// Ticks in a second where the index does not tell: those of MPEG.
+/// AAC frames that are encoded after the last one that counts: each overlaps with the next, and is nothing but noise
+/// beside one that was encoded otherwise.
+const OVERLAP: usize = 1;
 pub const DEFAULT_SCALE: u32 = 90_000;
 
 /// All that fits into a function: fifteen minutes on six processors. Address space is not memory; each thread
@@ -70,8 +73,8 @@ pub struct Encoded {
     pub videos: Vec<Bytes>,
     /// When each picture is shown, in ticks, ascending.
     pub times: Vec<i64>,
-    /// A fragmented MP4 with the AAC frames that were asked for, after [`Encoded::WARM_UP`] others; `None` where there
-    /// is no sound any more.
+    /// A fragmented MP4 with the AAC frames that were asked for, after [`Encoded::WARM_UP`] others and, if they have an
+    /// end, before [`Encoded::OVERLAP`] more; `None` where there is no sound any more.
     pub audio: Option<Bytes>,
 }
 
@@ -79,6 +82,8 @@ impl Encoded {
     /// Frames of `audio` before the first that counts; one of them is the encoder's own delay.
     pub const WARM_UP: usize = WARM_UP + 1;
 }
+    /// Frames of `audio` after the last that counts.
+    pub const OVERLAP: usize = OVERLAP;
 
 /// Encodes a part with the `ffmpeg` program, by `deadline`.
 ///
@@ -183,7 +188,9 @@ fn graph(part: &Part<'_>, rungs: &[Rung<'_>]) -> String {
     if let Some((first, end)) = part.audio {
         let start = (first - i64::try_from(WARM_UP).unwrap_or(0)) * AAC_FRAME;
         // What is missing is silence, also at the end, unless that is the end of everything.
-        let end = end.map_or_else(String::new, |end| format!(",apad,atrim=end_pts={}", end * AAC_FRAME));
+        let end = end.map_or_else(String::new, |end| {
+            format!(",apad,atrim=end_pts={}", (end + frames(OVERLAP)) * AAC_FRAME)
+        });
         graph = format!(
             "{graph};[0:a:0]aresample={SAMPLE_RATE},aresample=async=1:first_pts={start}{end},\
              aformat=sample_fmts=fltp:channel_layouts=stereo[audio]"
@@ -255,7 +262,7 @@ mod tests {
         assert!(text.starts_with("[0:V:0]trim=start_pts=1200:end_pts=2400,bwdif"), "{text}");
         assert!(text.contains("split=3[s0][s1][t];"), "{text}");
         assert!(text.contains(";[s0]null[v0];[s1]scale=640:360:flags=bicubic,setsar=1[v1]"), "{text}");
-        assert!(text.contains("first_pts=98304,apad,atrim=end_pts=204800,"), "{text}");
+        assert!(text.contains("first_pts=98304,apad,atrim=end_pts=205824,"), "{text}");
         let last = graph_of(&Part { span: Some((0, None)), audio: Some((0, None)), ..part() });
         assert!(
             last.contains("trim=start_pts=0,bwdif") && last.contains("first_pts=-4096,aformat"),

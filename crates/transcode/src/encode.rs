@@ -120,11 +120,13 @@ pub async fn encode(
         let all = &file.samples;
         // Counted from the end, which is the same also where there was nothing but silence; without an end from
         // the start, where there may be nothing.
-        let skipped = match end.map(|end| usize::try_from(end - first).unwrap_or(0)) {
-            Some(wanted) => all.len().checked_sub(wanted).ok_or_else(|| bad(&Short(all.len())))?,
-            None => Encoded::WARM_UP.min(all.len()),
+        let heard = match end.map(|end| usize::try_from(end - first).unwrap_or(0)) {
+            Some(wanted) => {
+                let to = all.len().saturating_sub(Encoded::OVERLAP);
+                to.checked_sub(wanted).map(|from| &all[from..to]).ok_or_else(|| bad(&Short(all.len())))?
+            }
+            None => &all[Encoded::WARM_UP.min(all.len())..],
         };
-        let heard = &all[skipped..];
         let segments = made.tracks.first().map_or(1, |track| track.segments.len());
         let segments =
             cmaf::audio(&file, heard, first * AAC_FRAME - plan.origin_in_samples(), segments, made.number());

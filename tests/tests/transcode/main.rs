@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod sound;
+
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
