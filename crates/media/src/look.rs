@@ -31,9 +31,18 @@ impl Look {
         }
     }
 
-    /// What follows a scale filter, for a video in standard dynamic range; empty if it is that.
-    pub(crate) fn standard_range(self) -> String {
-        if self.hdr { format!(",{TONE_MAP},zscale=t=bt709:p=bt709:m=bt709:r=limited") } else { String::new() }
+    /// Filters that scale to `size` (`W:H`), with square pixels, for a video in standard dynamic range. All that is
+    /// made of it says which colours it has: the source's, or those `assumed`.
+    pub(crate) fn scale_video(self, size: &str, assumed: Option<&str>) -> String {
+        let colours = match assumed {
+            _ if self.hdr => format!(",{TONE_MAP},zscale=t=bt709:p=bt709:m=bt709:r=limited"),
+            Some(name) => format!(
+                ":out_range=tv:in_color_matrix={name}:out_color_matrix={name},\
+                 setparams=colorspace={name}:color_primaries={name}:color_trc={name}"
+            ),
+            None => ":out_range=tv".to_owned(),
+        };
+        format!("scale={size}:flags=bicubic{colours},format=yuv420p,setsar=1")
     }
 
     /// Filters that scale to `size` (`W:H`), with square pixels and the colours of a JPEG.

@@ -16,6 +16,7 @@ use crate::child::Limits;
 use crate::error::Error;
 use crate::ffmpeg::{self, Input, Pass};
 use crate::look::Look;
+use crate::report;
 use crate::source::Source;
 
 /// Samples in a second of the sound that is made.
@@ -24,10 +25,10 @@ pub const SAMPLE_RATE: u32 = 48_000;
 pub const AAC_FRAME: i64 = 1024;
 /// AAC frames that are encoded before the first one that counts: an encoder starts from silence.
 const WARM_UP: usize = 4;
-/// Ticks in a second where the index does not tell: those of MPEG.
 /// AAC frames that are encoded after the last one that counts: each overlaps with the next, and is nothing but noise
 /// beside one that was encoded otherwise.
 const OVERLAP: usize = 1;
+/// Ticks in a second where the index does not tell: those of MPEG.
 pub const DEFAULT_SCALE: u32 = 90_000;
 
 /// All that fits into a function: fifteen minutes on six processors. Address space is not memory; each thread
@@ -81,9 +82,9 @@ pub struct Encoded {
 impl Encoded {
     /// Frames of `audio` before the first that counts; one of them is the encoder's own delay.
     pub const WARM_UP: usize = WARM_UP + 1;
-}
     /// Frames of `audio` after the last that counts.
     pub const OVERLAP: usize = OVERLAP;
+}
 
 /// Encodes a part with the `ffmpeg` program, by `deadline`.
 ///
@@ -97,11 +98,13 @@ pub async fn encode(
     deadline: Instant,
 ) -> Result<Encoded, Error> {
     let attempts = async {
-        match attempt(source, part, rungs, ffmpeg, deadline).await {
+        let assumed = assumed_colours(source, part, ffmpeg, deadline).await?;
+        match attempt(source, part, rungs, assumed, ffmpeg, deadline).await {
             // ffmpeg cannot encode the sound of a part that begins after all sound has ended.
             Err(Error::Unreadable(why)) if part.audio.is_some() => {
                 tracing::info!(why, "once more without sound");
-                attempt(source, &Part { audio: None, ..part.clone() }, rungs, ffmpeg, deadline).await
+                let silent = Part { audio: None, ..part.clone() };
+                attempt(source, &silent, rungs, assumed, ffmpeg, deadline).await
             }
             other => other,
         }
@@ -111,10 +114,28 @@ pub async fn encode(
         .unwrap_or_else(|late| Err(Error::Fault(Fault::new("encode a part", &late))))
 }
 
+/// The colours that are assumed for pictures that do not tell, which the decoder knows.
+async fn assumed_colours(
+    source: &Arc<Source>,
+    part: &Part<'_>,
+    ffmpeg: &Path,
+    deadline: Instant,
+) -> Result<Option<&'static str>, Error> {
+    if part.color_transfer.is_some() {
+        return Ok(None);
+    }
+    let input = Input::Object(part.container, source, part.seek.clone());
+    let output = ["-map", "[one]", "-frames:v", "1", "-c:v", "rawvideo", "-f", "framecrc"];
+    let one = "[0:V:0]scale=16:16,format=gray[one]";
+    let (_, report) = ffmpeg::run(ffmpeg, &input, one, &[&output], deadline).await?;
+    Ok(report::parse(&report).assumed_colours())
+}
+
 async fn attempt(
     source: &Arc<Source>,
     part: &Part<'_>,
     rungs: &[Rung<'_>],
+    assumed: Option<&str>,
     ffmpeg: &Path,
     deadline: Instant,
 ) -> Result<Encoded, Error> {
@@ -152,7 +173,7 @@ async fn attempt(
     }
 
     let input = Input::Object(part.container, source, part.seek.clone());
-    let graph = graph(part, rungs);
+    let graph = graph(part, rungs, assumed);
     let pass = Pass { options: &options, graph: &graph, outputs: &outputs, limits: LIMITS };
     let mut outputs = ffmpeg::run_whole(ffmpeg, &input, &pass, deadline).await?.into_iter().map(Bytes::from);
     let videos: Vec<Bytes> = outputs.by_ref().take(rungs.len()).collect();
@@ -161,19 +182,16 @@ async fn attempt(
 }
 
 /// The filters between the object and `[v0]`, `[v1]` and so on, the `[times]`, and the `[audio]`.
-fn graph(part: &Part<'_>, rungs: &[Rung<'_>]) -> String {
+fn graph(part: &Part<'_>, rungs: &[Rung<'_>], assumed: Option<&str>) -> String {
     let trim = part.span.map_or_else(String::new, |(start, end)| {
         let end = end.map_or_else(String::new, |end| format!(":end_pts={end}"));
         format!("trim=start_pts={start}{end},")
     });
     // The smaller sizes are made from the largest, which is done once.
-    let colours = Look::of(part.color_transfer, false).standard_range();
     let (width, height) = rungs.first().map_or((2, 2), |rung| (rung.width, rung.height));
-    let mut graph = format!(
-        "[0:V:0]{trim}bwdif=mode=send_frame:deint=interlaced,scale={width}:{height}:flags=bicubic{colours},\
-         format=yuv420p,setsar=1,split={}",
-        rungs.len() + 1
-    );
+    let scale = Look::of(part.color_transfer, false).scale_video(&format!("{width}:{height}"), assumed);
+    let mut graph =
+        format!("[0:V:0]{trim}bwdif=mode=send_frame:deint=interlaced,{scale},split={}", rungs.len() + 1);
     let names = |prefix: char| (0..rungs.len()).map(move |i| format!("[{prefix}{i}]"));
     graph.extend(names('s'));
     graph.push_str("[t];[t]scale=16:16,format=gray[times]");
@@ -186,7 +204,8 @@ fn graph(part: &Part<'_>, rungs: &[Rung<'_>]) -> String {
         graph = format!("{graph};{from}{filter}{to}");
     }
     if let Some((first, end)) = part.audio {
-        let start = (first - i64::try_from(WARM_UP).unwrap_or(0)) * AAC_FRAME;
+        let frames = |count: usize| i64::try_from(count).unwrap_or(0);
+        let start = (first - frames(WARM_UP)) * AAC_FRAME;
         // What is missing is silence, also at the end, unless that is the end of everything.
         let end = end.map_or_else(String::new, |end| {
             format!(",apad,atrim=end_pts={}", (end + frames(OVERLAP)) * AAC_FRAME)
@@ -257,7 +276,7 @@ mod tests {
     #[test]
     fn the_filters_cut_to_the_tick_and_the_sample() {
         let rung = |width, height| Rung { width, height, max_bitrate: 1, level: "3.0" };
-        let graph_of = |part: &Part<'_>| graph(part, &[rung(1280, 720), rung(640, 360)]);
+        let graph_of = |part: &Part<'_>| graph(part, &[rung(1280, 720), rung(640, 360)], None);
         let text = graph_of(&part());
         assert!(text.starts_with("[0:V:0]trim=start_pts=1200:end_pts=2400,bwdif"), "{text}");
         assert!(text.contains("split=3[s0][s1][t];"), "{text}");

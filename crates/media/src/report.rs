@@ -16,11 +16,21 @@ pub(crate) struct Report {
     pub(crate) facts: Facts,
     /// The pictures have transparent parts.
     alpha: bool,
+    /// It says how their colours became numbers (H.273, table 4).
+    matrix: bool,
 }
 
 impl Report {
     pub(crate) fn look(&self) -> Look {
         Look::of(self.facts.color_transfer.as_deref(), self.alpha)
+    }
+
+    /// The colours of pictures that do not say which they have, as players take them: those of HD from its size on,
+    /// else those of television before. RGB is to become them.
+    pub(crate) fn assumed_colours(&self) -> Option<&'static str> {
+        let (width, height) = (self.facts.width?, self.facts.height?);
+        let hd = width.min(height) >= 720 || width.max(height) >= 1280;
+        (!self.matrix).then_some(if hd { "bt709" } else { "smpte170m" })
     }
 
     /// Puts what the decoder knows better into what the container says.
@@ -37,7 +47,7 @@ impl Report {
 /// Reads the report of the first input.
 pub(crate) fn parse(report: &str) -> Report {
     let mut facts = Facts::default();
-    let mut alpha = false;
+    let (mut alpha, mut matrix) = (false, false);
     let mut sar = 1.0;
     let mut in_video = false;
     for line in report.lines().take_while(|line| !line.starts_with("Stream mapping:")) {
@@ -49,7 +59,7 @@ pub(crate) fn parse(report: &str) -> Report {
                 // A cover picture is not the video; of several videos, the first is taken.
                 if facts.video_codec.is_none() && !video.contains("(attached pic)") {
                     in_video = true;
-                    (sar, alpha) = video_stream(video, &mut facts);
+                    (sar, alpha, matrix) = video_stream(video, &mut facts);
                 }
             } else if let Some((_, audio)) = stream.split_once(": Audio: ")
                 && facts.audio_codec.is_none()
@@ -61,11 +71,11 @@ pub(crate) fn parse(report: &str) -> Report {
         }
     }
     square_pixels(&mut facts, sar);
-    Report { facts, alpha }
+    Report { facts, alpha, matrix }
 }
 
-/// Reads one line, gives the sample aspect ratio, and whether there is transparency.
-fn video_stream(line: &str, facts: &mut Facts) -> (f64, bool) {
+/// Reads one line, gives the sample aspect ratio, and whether there is transparency and a matrix.
+fn video_stream(line: &str, facts: &mut Facts) -> (f64, bool, bool) {
     let mut sar = 1.0;
     facts.video_codec = codec(line);
     facts.rotation = Some(0);
@@ -88,13 +98,18 @@ fn video_stream(line: &str, facts: &mut Facts) -> (f64, bool) {
     }
     let format = top_level(line).nth(1).unwrap_or_default();
     let (pixels, colour) = format.split_once('(').unwrap_or((format, ""));
-    facts.color_transfer = colour.trim_end_matches(')').split(", ").find_map(transfer).map(str::to_owned);
-    (
-        sar,
-        ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"]
-            .iter()
-            .any(|name| pixels.starts_with(name)),
-    )
+    let colour = || colour.trim_end_matches(')').split(", ");
+    facts.color_transfer = colour().find_map(transfer).map(str::to_owned);
+    let alpha = ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"];
+    (sar, alpha.iter().any(|name| pixels.starts_with(name)), colour().any(has_matrix))
+}
+
+/// `gbr` is none.
+fn has_matrix(colour: &str) -> bool {
+    match colour.split_once('/') {
+        Some((matrix, _)) => !matches!(matrix, "unknown" | "gbr"),
+        None => is_transfer_name(colour),
+    }
 }
 
 /// Matrix, primaries and transfer, or one word where all are alike.
@@ -233,6 +248,29 @@ Stream mapping:
         assert_eq!(look("yuv420p10le(bt2020nc/bt2020/arib-std-b67)").1, Look { hdr: true, alpha: false });
         assert_eq!(look("yuva444p12le(bt709)").1, Look { hdr: false, alpha: true });
         assert_eq!(look("argb").1, Look { hdr: false, alpha: true });
+    }
+
+    #[test]
+    fn colours_are_assumed_where_none_are_named() {
+        let assumed = |format: &str, size: &str| {
+            parse(&format!("  Stream #0:0: Video: h264 (High), {format}, {size}, 25 fps")).assumed_colours()
+        };
+        for untagged in [
+            "yuv420p(progressive)",
+            "yuv420p(tv)",
+            "rgb24",
+            "gbrp(pc, gbr/bt709/bt709)",
+            "yuv420p(tv, unknown/bt709/bt709)",
+        ] {
+            assert_eq!(assumed(untagged, "1920x1080"), Some("bt709"), "{untagged}");
+            assert_eq!(assumed(untagged, "720x576 [SAR 64:45 DAR 16:9]"), Some("smpte170m"), "{untagged}");
+        }
+        assert_eq!(assumed("yuv420p", "1280x544"), Some("bt709"));
+        for tagged in
+            ["yuv420p(bt709)", "yuv420p(tv, smpte170m, progressive)", "yuvj420p(pc, bt470bg/unknown/unknown)"]
+        {
+            assert_eq!(assumed(tagged, "1920x1080"), None, "{tagged}");
+        }
     }
 
     #[test]
