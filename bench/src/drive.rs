@@ -33,7 +33,7 @@ pub(crate) struct Run {
 }
 
 /// A process of this program that is talked to in lines.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     /// Its end tells the process to end, also when this one is killed.
     stdin: Option<ChildStdin>,
@@ -41,19 +41,19 @@ struct Process {
 }
 
 impl Process {
-    fn start(command: &mut Command) -> Result<Self, Failed> {
+    pub(crate) fn start(command: &mut Command) -> Result<Self, Failed> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdin = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
         Ok(Self { child, stdin, lines })
     }
 
-    fn say(&mut self, line: &str) -> Result<(), Failed> {
+    pub(crate) fn say(&mut self, line: &str) -> Result<(), Failed> {
         Ok(writeln!(self.stdin.as_mut().ok_or("no input")?, "{line}")?)
     }
 
     /// Its next line; what it has said on standard error if there is none.
-    fn hear(&mut self) -> Result<String, Failed> {
+    pub(crate) fn hear(&mut self) -> Result<String, Failed> {
         if let Some(line) = self.lines.next() {
             return Ok(line?);
         }
@@ -76,7 +76,7 @@ impl Drop for Process {
 /// The S3 of `s3.rs`, with the videos of one folder.
 pub(crate) struct Store {
     process: Process,
-    endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl Store {
@@ -86,7 +86,7 @@ impl Store {
         Ok(Self { process, endpoint })
     }
 
-    fn traffic(&mut self) -> Result<Traffic, Failed> {
+    pub(crate) fn traffic(&mut self) -> Result<Traffic, Failed> {
         self.process.say("")?;
         let line = self.process.hear()?;
         let (requests, bytes) = line.split_once(' ').ok_or("S3 does not say what it sent")?;

@@ -20,7 +20,7 @@ const fn video(name: &'static str, title: &'static str, container: Container) ->
     Video { name, title, container, quick: false }
 }
 
-pub(crate) const VIDEOS: [Video; 10] = [
+pub(crate) static VIDEOS: [Video; 10] = [
     Video { quick: true, ..video("mp4-60m.mp4", "60 MB MP4", Container::Mp4) },
     Video { quick: true, ..video("mp4-1g.mp4", "1 GB MP4", Container::Mp4) },
     video("mp4-1g-last.mp4", "1 GB MP4, index last", Container::Mp4),
@@ -33,21 +33,28 @@ pub(crate) const VIDEOS: [Video; 10] = [
     video("ts-1g.ts", "1 GB MPEG-TS", Container::MpegTs),
 ];
 
+/// What is transcoded.
+pub(crate) static FILM: Video = video("film.mp4", "76 MB MP4, 1080p", Container::Mp4);
+
 impl Video {
+    fn all() -> impl Iterator<Item = &'static Self> {
+        VIDEOS.iter().chain([&FILM])
+    }
+
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
-        VIDEOS.iter().find(|video| video.name == name)
+        Self::all().find(|video| video.name == name)
     }
 
     /// Its key: an upload's, as the functions know no others.
     pub(crate) fn key(&self) -> Result<Key, Failed> {
-        let number = VIDEOS.iter().position(|video| video.name == self.name).unwrap_or_default();
+        let number = Self::all().position(|video| video.name == self.name).unwrap_or_default();
         let id: VideoId = format!("00000000-0000-7000-8000-{number:012}").parse()?;
         Ok(Key::Video { user: "bench".parse()?, id, container: Some(self.container) })
     }
 
     /// The video with this key.
     pub(crate) fn of(key: &str) -> Option<&'static Self> {
-        VIDEOS.iter().find(|video| video.key().is_ok_and(|its| its.to_string() == key))
+        Self::all().find(|video| video.key().is_ok_and(|its| its.to_string() == key))
     }
 }
 
@@ -72,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_video_has_a_key_of_its_own() {
-        for video in &VIDEOS {
+        for video in Video::all() {
             let key = video.key().unwrap().to_string();
             assert_eq!(Video::of(&key).map(|video| video.name), Some(video.name));
         }

@@ -1,4 +1,4 @@
-//! `upreel-bench`: the thumbnail engine beside the usual ways, on large files.
+//! `upreel-bench`: the thumbnail engine beside the usual ways, on large files; and transcoding in parts.
 //!
 //! S3 is here, at the cost that it has for a function: see [`link`]. Each method runs in a process of its
 //! own ([`worker`]); what it reads is counted by S3, what it leaves in its temporary folder by [`drive`].
@@ -7,8 +7,10 @@ mod drive;
 mod files;
 mod link;
 mod machine;
+mod model;
 mod report;
 mod s3;
+mod transcode;
 mod worker;
 
 use std::error::Error;
@@ -51,11 +53,19 @@ struct Arguments {
     part: Option<Part>,
 }
 
-/// The processes that it starts.
+/// Another benchmark, and the processes that they start.
 #[derive(Subcommand)]
 enum Part {
+    /// Transcodes a video of two minutes in parts, and by one ordinary run; writes bench/transcode.md
+    Transcode,
     #[command(hide = true)]
     S3 { folder: PathBuf },
+    #[command(hide = true)]
+    Plan { endpoint: String, ffmpeg: PathBuf },
+    #[command(hide = true)]
+    Encode { endpoint: String, ffmpeg: PathBuf, processor: usize },
+    #[command(hide = true)]
+    Ordinary { file: PathBuf, ffmpeg: PathBuf, processor: Option<usize> },
     #[command(hide = true)]
     Run { method: Method, video: String, endpoint: String, ffmpeg: PathBuf },
 }
@@ -66,6 +76,12 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.part {
         None => bench(&arguments),
+        Some(Part::Transcode) => ours(&arguments).and_then(|ffmpeg| transcode::bench(&ffmpeg)),
+        Some(Part::Plan { endpoint, ffmpeg }) => transcode::plan(endpoint, ffmpeg).await,
+        Some(Part::Encode { endpoint, ffmpeg, processor }) => {
+            transcode::work(endpoint, ffmpeg, processor).await
+        }
+        Some(Part::Ordinary { file, ffmpeg, processor }) => transcode::ordinary(&file, &ffmpeg, processor),
         Some(Part::S3 { folder }) => s3::serve(folder).await.map(|never| match never {}),
         Some(Part::Run { method, video, endpoint, ffmpeg }) => match Video::named(&video) {
             Some(video) => worker::run(method, &Setting { endpoint, video, ffmpeg }).await,
@@ -91,8 +107,7 @@ fn bench(arguments: &Arguments) -> Result<(), Failed> {
     if videos.is_empty() {
         return Err("there is no such video".into());
     }
-    let ffmpeg = arguments.ffmpeg.clone().or_else(|| std::env::var_os("FFMPEG_PATH").map(PathBuf::from));
-    let ffmpeg = ffmpeg.ok_or("name Upreel's ffmpeg with FFMPEG_PATH, as `make bench` does")?;
+    let ffmpeg = ours(arguments)?;
     let folder = files::make(&videos)?;
     let _alone = alone(&folder)?;
     let mut store = Store::start(&folder)?;
@@ -117,6 +132,12 @@ fn bench(arguments: &Arguments) -> Result<(), Failed> {
         fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("results.md"), report)?;
     }
     Ok(())
+}
+
+/// Upreel's ffmpeg.
+fn ours(arguments: &Arguments) -> Result<PathBuf, Failed> {
+    let ffmpeg = arguments.ffmpeg.clone().or_else(|| std::env::var_os("FFMPEG_PATH").map(PathBuf::from));
+    Ok(ffmpeg.ok_or("name Upreel's ffmpeg with FFMPEG_PATH, as `make bench` does")?)
 }
 
 /// Holds the folder, as two at once would measure each other; removes what a killed one has left.

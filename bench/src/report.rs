@@ -43,16 +43,16 @@ impl Row {
 
 /// The numbers here are far from what a float cannot hold.
 #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
-fn float(number: u64) -> f64 {
+pub(crate) fn float(number: u64) -> f64 {
     number as f64
 }
 
 fn wall(run: &Run) -> f64 {
-    run.taken.wall / 1000.0
+    run.taken.cost.wall / 1000.0
 }
 
 fn cpu(run: &Run) -> f64 {
-    run.taken.cpu / 1000.0
+    run.taken.cost.cpu / 1000.0
 }
 
 fn read(run: &Run) -> f64 {
@@ -60,7 +60,7 @@ fn read(run: &Run) -> f64 {
 }
 
 /// In MB, as the other sizes here.
-fn memory(kib: u64) -> f64 {
+pub(crate) fn memory(kib: u64) -> f64 {
     float(kib * 1024) / 1e6
 }
 
@@ -131,8 +131,8 @@ fn table(out: &mut String, rows: &[Row]) -> Result<(), Failed> {
             row.median(read) / 1e6,
             times(row.ratio()),
             row.most(|run| float(run.temporary)) / 1e6,
-            row.most(|run| memory(run.taken.parent)),
-            row.most(|run| memory(run.taken.child)),
+            row.most(|run| memory(run.taken.cost.parent)),
+            row.most(|run| memory(run.taken.cost.child)),
         )?;
     }
     Ok(())
@@ -201,7 +201,7 @@ fn demands(rows: &[Row]) -> Vec<Demand> {
         measured: format!("{temporary:.0}"),
         met: temporary < 1.0 && !ours.is_empty(),
     });
-    let memory = most(|run| memory(run.taken.parent + run.taken.child));
+    let memory = most(|run| memory(run.taken.cost.parent + run.taken.cost.child));
     demands.push(Demand {
         what: "memory of parent + child, all of ours".to_owned(),
         demanded: "at most 120 MB".to_owned(),

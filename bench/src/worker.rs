@@ -53,10 +53,10 @@ impl Method {
     }
 }
 
-/// What it took.
+/// What it cost.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Taken {
-    /// In milliseconds, from the event to the picture.
+pub(crate) struct Cost {
+    /// In milliseconds, from the event to the result.
     pub(crate) wall: f64,
     /// Processor time of this process and its children, in milliseconds.
     pub(crate) cpu: f64,
@@ -64,6 +64,13 @@ pub(crate) struct Taken {
     pub(crate) parent: u64,
     /// The most memory that one of its children has had, in KiB.
     pub(crate) child: u64,
+}
+
+/// What it took.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Taken {
+    #[serde(flatten)]
+    pub(crate) cost: Cost,
     /// Bytes of the picture.
     pub(crate) picture: usize,
     /// The engine knew the container's index, and did not leave the reading to ffmpeg.
@@ -131,20 +138,19 @@ fn download(url: &str, to: &Path) -> Result<(), Failed> {
     if copied == size { Ok(()) } else { Err("the download was cut".into()) }
 }
 
-/// As the thumbnail function does it.
-async fn ours(method: Method, setting: &Setting) -> Result<Taken, Failed> {
+/// The object, as a function finds it.
+pub(crate) async fn source(setting: &Setting) -> Result<Source, Failed> {
     let objects = s3::objects(&setting.endpoint, &setting.ffmpeg);
     let key = setting.video.key()?;
     // The event says this, so it is asked by another client: the one that is measured has no connection yet.
     let other = s3::objects(&setting.endpoint, &setting.ffmpeg);
     let Head { size, etag, .. } = other.head(&key).await?.ok_or("there is no such object")?;
-    let source = Arc::new(Source::new(
-        size,
-        Box::new(move |range| {
-            let (objects, key, etag) = (objects.clone(), key.clone(), etag.clone());
-            Box::pin(async move { objects.read(&key, &etag, range).await })
-        }),
-    ));
+    Ok(Source::of(&objects, &key, size, &etag))
+}
+
+/// As the thumbnail function does it.
+async fn ours(method: Method, setting: &Setting) -> Result<Taken, Failed> {
+    let source = Arc::new(source(setting).await?);
 
     if method == Method::Poster {
         let start = Start::ready()?;
@@ -160,34 +166,41 @@ async fn ours(method: Method, setting: &Setting) -> Result<Taken, Failed> {
 }
 
 /// The moment from which it is measured.
-struct Start {
+pub(crate) struct Start {
     at: Instant,
     cpu: i64,
 }
 
 impl Start {
     /// Says that all is prepared, and waits for the event.
-    fn ready() -> Result<Self, Failed> {
+    pub(crate) fn ready() -> Result<Self, Failed> {
         writeln!(io::stdout(), "ready")?;
         io::stdin().read_line(&mut String::new())?;
+        Self::now()
+    }
+
+    pub(crate) fn now() -> Result<Self, Failed> {
         Ok(Self { at: Instant::now(), cpu: cpu()? })
     }
 
-    fn taken(&self, picture: &[u8], index: Option<bool>) -> Result<Taken, Failed> {
+    pub(crate) fn cost(&self) -> Result<Cost, Failed> {
         let wall = self.at.elapsed().as_secs_f64() * 1000.0;
-        if !picture.starts_with(&[0xFF, 0xD8, 0xFF]) {
-            return Err("there is no picture".into());
-        }
         let micros = u32::try_from(cpu()? - self.cpu)?;
-        Ok(Taken {
+        Ok(Cost {
             wall,
             cpu: f64::from(micros) / 1000.0,
             parent: peak()?,
             // Not below this process's own peak at its start: the system counts from the fork.
             child: getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss().try_into()?,
-            picture: picture.len(),
-            index,
         })
+    }
+
+    fn taken(&self, picture: &[u8], index: Option<bool>) -> Result<Taken, Failed> {
+        let cost = self.cost()?;
+        if !picture.starts_with(&[0xFF, 0xD8, 0xFF]) {
+            return Err("there is no picture".into());
+        }
+        Ok(Taken { cost, picture: picture.len(), index })
     }
 }
 
