@@ -24,6 +24,7 @@ pub mod storyboard;
 
 pub use error::Error;
 pub use index::Index;
+pub use mp4::{boxes, runs};
 pub use poster::Poster;
 pub use source::Source;
 pub use storyboard::Storyboard;

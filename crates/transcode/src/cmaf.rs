@@ -1,5 +1,7 @@
 //! Segments (ISO/IEC 23000-19, CMAF) from what the encoders made, with the times of the source.
 
+use upreel_media::boxes::{atom, full};
+
 use crate::mp4::{File, Sample};
 
 /// A segment: a `moof` and its data.
@@ -141,20 +143,4 @@ fn segment(file: &File, samples: &[Timed<'_>], duration: u64, number: u32) -> Se
     bytes.extend(moof);
     bytes.extend(atom(*b"mdat", &data));
     Segment { bytes, duration, first }
-}
-
-fn full(name: [u8; 4], version: u8, flags: u32, parts: &[&[u8]]) -> Vec<u8> {
-    let head = (u32::from(version) << 24 | flags).to_be_bytes();
-    atom(name, &[&[&head[..]], parts].concat())
-}
-
-fn atom(name: [u8; 4], parts: &[&[u8]]) -> Vec<u8> {
-    let len = 8 + parts.iter().map(|part| part.len()).sum::<usize>();
-    let mut atom = Vec::with_capacity(len);
-    atom.extend(u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
-    atom.extend(name);
-    for part in parts {
-        atom.extend(*part);
-    }
-    atom
 }

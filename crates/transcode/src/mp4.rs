@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use upreel_media::boxes::{Fields, Name, atom};
+use upreel_media::runs::{Alike, Defaults, TrackHeader, TrackRun};
 
 /// What is in a file.
 #[derive(Debug)]
@@ -34,12 +36,11 @@ impl File {
         let mut moov = None;
         let mut samples = Vec::new();
         let mut time = 0;
-        for (name, place) in boxes(&bytes, 0..bytes.len()) {
+        for (name, start, body) in Fields(bytes.clone()).placed() {
             match &name {
-                b"moov" => moov = Some(without_edits(&bytes, place)),
+                b"moov" => moov = Some(without_edits(name, &body)),
                 b"moof" => {
-                    fragment(&bytes, place, &mut time, &mut samples)
-                        .ok_or(Unexpected("a broken moof box"))?;
+                    fragment(&body, start, &mut time, &mut samples).ok_or(Unexpected("a broken moof box"))?;
                 }
                 _ => {}
             }
@@ -72,109 +73,38 @@ impl File {
     }
 }
 
-/// The boxes in a range: their names, and header and body.
-fn boxes(bytes: &[u8], range: Range<usize>) -> impl Iterator<Item = ([u8; 4], Range<usize>)> {
-    let mut at = range.start;
-    std::iter::from_fn(move || {
-        let size = usize::try_from(u32_at(bytes, at)?).ok()?;
-        let name = bytes.get(at + 4..at + 8)?.try_into().ok()?;
-        let end = at.checked_add(size).filter(|end| size >= 8 && *end <= range.end)?;
-        let place = at..end;
-        at = end;
-        Some((name, place))
-    })
-}
-
-fn child(bytes: &[u8], parent: &Range<usize>, name: [u8; 4]) -> Option<Range<usize>> {
-    boxes(bytes, parent.start + 8..parent.end).find(|(found, _)| *found == name).map(|(_, place)| place)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_be_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
-}
-
 /// A box with those within that have others in them, but for `edts`.
-fn without_edits(bytes: &[u8], place: Range<usize>) -> Vec<u8> {
-    let name = &bytes[place.start + 4..place.start + 8];
-    if !matches!(name, b"moov" | b"trak") {
-        return bytes[place].to_vec();
+fn without_edits(name: Name, body: &Fields) -> Vec<u8> {
+    if !matches!(&name, b"moov" | b"trak") {
+        return atom(name, &[&body.0]);
     }
-    let mut made = vec![0; 4];
-    made.extend_from_slice(name);
-    for (name, place) in boxes(bytes, place.start + 8..place.end) {
-        if name != *b"edts" {
-            made.extend(without_edits(bytes, place));
-        }
-    }
-    let size = u32::try_from(made.len()).unwrap_or(u32::MAX);
-    made[..4].copy_from_slice(&size.to_be_bytes());
-    made
+    let within = body.boxes().filter(|(name, _)| name != b"edts");
+    let within: Vec<u8> = within.flat_map(|(name, body)| without_edits(name, &body)).collect();
+    atom(name, &[&within])
 }
 
-/// Adds the samples of a fragment (8.8.4); `time` goes on.
-fn fragment(bytes: &[u8], moof: Range<usize>, time: &mut i64, samples: &mut Vec<Sample>) -> Option<()> {
-    const NON_SYNC: u32 = 0x1_0000;
-    let traf = child(bytes, &moof, *b"traf")?;
-    let tfhd = Words { bytes, at: child(bytes, &traf, *b"tfhd")?.start + 8 };
-    let defaults = Defaults::read(tfhd)?;
-    for (_, trun) in boxes(bytes, traf.start + 8..traf.end).filter(|(name, _)| name == b"trun") {
-        let mut words = Words { bytes, at: trun.start + 8 };
-        let flags = words.next()?;
-        let count = words.next()?;
-        let offset = if flags & 0x01 == 0 { 0 } else { usize::try_from(words.next()?).ok()? };
-        let first = if flags & 0x04 == 0 { None } else { Some(words.next()?) };
-        let mut at = moof.start.checked_add(offset)?;
-        for i in 0..count {
-            let mut own =
-                |bit: u32, default: u32| if flags & bit == 0 { Some(default) } else { words.next() };
-            let duration = own(0x100, defaults.duration)?;
-            let size = usize::try_from(own(0x200, defaults.size)?).ok()?;
-            let own_flags = own(0x400, defaults.flags)?;
-            let shown = i64::from(own(0x800, 0)?.cast_signed());
-            let sample_flags = first.filter(|_| i == 0).unwrap_or(own_flags);
-            let place = at..at.checked_add(size)?;
-            at = place.end;
-            let is_sync = sample_flags & NON_SYNC == 0;
-            samples.push(Sample { shown: *time + shown, duration, is_sync, place });
-            *time += i64::from(duration);
+/// Adds the samples of the fragment (8.8.4) that begins at `start`; `time` goes on.
+fn fragment(moof: &Fields, start: usize, time: &mut i64, samples: &mut Vec<Sample>) -> Option<()> {
+    let traf = moof.child(*b"traf")?;
+    // Offsets are relative to the moof box, as ffmpeg was asked for.
+    let header = TrackHeader::read(traf.child(*b"tfhd")?, Defaults::default())?;
+    if header.base.is_some() {
+        return None;
+    }
+    for (_, trun) in traf.boxes().filter(|(name, _)| name == b"trun") {
+        let mut run = TrackRun::read(trun, header.defaults)?;
+        let mut at = start.checked_add_signed(isize::try_from(run.offset.unwrap_or(0)).ok()?)?;
+        while run.left > 0 {
+            let Alike { count, duration, size, shown, is_sync } = run.take()?;
+            for _ in 0..count {
+                let place = at..at.checked_add(usize::try_from(size).ok()?)?;
+                at = place.end;
+                samples.push(Sample { shown: *time + i64::from(shown), duration, is_sync, place });
+                *time += i64::from(duration);
+            }
         }
     }
     Some(())
-}
-
-/// What holds for samples that say nothing of their own (8.8.7).
-#[derive(Default)]
-struct Defaults {
-    duration: u32,
-    size: u32,
-    flags: u32,
-}
-
-impl Defaults {
-    fn read(mut tfhd: Words<'_>) -> Option<Self> {
-        let flags = tfhd.next()?;
-        let _track = tfhd.next()?;
-        // Offsets are relative to the moof box, as ffmpeg was asked for.
-        if flags & 0x01 != 0 {
-            return None;
-        }
-        let mut optional = |bit: u32| if flags & bit == 0 { Some(0) } else { tfhd.next() };
-        let _description = optional(0x02)?;
-        Some(Self { duration: optional(0x08)?, size: optional(0x10)?, flags: optional(0x20)? })
-    }
-}
-
-struct Words<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Words<'_> {
-    fn next(&mut self) -> Option<u32> {
-        let word = u32_at(self.bytes, self.at)?;
-        self.at += 4;
-        Some(word)
-    }
 }
 
 #[cfg(test)]
@@ -182,10 +112,9 @@ impl Words<'_> {
 mod tests {
     use super::*;
 
-    fn atom(name: [u8; 4], words: &[u32], inner: &[u8]) -> Vec<u8> {
+    fn atom(name: Name, words: &[u32], inner: &[u8]) -> Vec<u8> {
         let words: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-        let size = u32::try_from(8 + words.len() + inner.len()).unwrap();
-        [&size.to_be_bytes(), &name[..], &words, inner].concat()
+        super::atom(name, &[&words, inner])
     }
 
     fn file(trun: &[u32], data: &[u8]) -> Bytes {
@@ -212,7 +141,7 @@ mod tests {
         assert_eq!(seen, [(10, 10, true, &b"aaa"[..]), (40, 10, false, b"bbb"), (20, 10, false, b"ccc")]);
         assert_eq!(file.codec().unwrap(), "avc1.64001f");
         assert!(!file.moov.windows(4).any(|name| name == b"edts"));
-        assert_eq!(u32_at(&file.moov, 0).map(|size| size as usize), Some(file.moov.len()));
+        assert_eq!(Fields(file.moov.clone().into()).u32().map(|size| size as usize), Some(file.moov.len()));
     }
 
     #[test]

@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{BufMut, Bytes};
 
 use crate::index::Error;
 use crate::source::Source;
 
 /// A box's name.
-pub(super) type Name = [u8; 4];
+pub type Name = [u8; 4];
 
 /// Boxes that are looked at in one object. Honest ones have a few dozen.
 const MAX_BOXES: u32 = 20_000;
@@ -104,16 +104,38 @@ pub(super) fn find(boxes: &[Header], name: Name) -> Option<&Header> {
     boxes.iter().find(|header| header.name == name)
 }
 
+/// A box.
+#[must_use]
+pub fn atom(name: Name, parts: &[&[u8]]) -> Vec<u8> {
+    let len = 8 + parts.iter().map(|part| part.len()).sum::<usize>();
+    let mut atom = Vec::with_capacity(len);
+    atom.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
+    atom.put_slice(&name);
+    for part in parts {
+        atom.put_slice(part);
+    }
+    atom
+}
+
+/// A full box (4.2.2).
+#[must_use]
+pub fn full(name: Name, version: u8, flags: u32, parts: &[&[u8]]) -> Vec<u8> {
+    let head = (u32::from(version) << 24 | flags).to_be_bytes();
+    atom(name, &[&[&head[..]], parts].concat())
+}
+
 /// A body, read field by field; `None` past its end.
 #[derive(Debug, Clone)]
-pub(super) struct Fields(pub(super) Bytes);
+pub struct Fields(pub Bytes);
 
 impl Fields {
-    pub(super) fn take(&mut self, len: usize) -> Option<Bytes> {
+    /// Some bytes.
+    pub fn take(&mut self, len: usize) -> Option<Bytes> {
         (self.0.len() >= len).then(|| self.0.split_to(len))
     }
 
-    pub(super) fn skip(&mut self, len: usize) -> Option<()> {
+    /// Passes over some bytes.
+    pub fn skip(&mut self, len: usize) -> Option<()> {
         self.take(len).map(drop)
     }
 
@@ -121,46 +143,58 @@ impl Fields {
         self.take(N)?.as_ref().try_into().ok()
     }
 
-    pub(super) fn u8(&mut self) -> Option<u8> {
+    /// A number, the high byte first.
+    pub fn u8(&mut self) -> Option<u8> {
         self.array().map(u8::from_be_bytes)
     }
 
-    pub(super) fn u16(&mut self) -> Option<u16> {
+    /// A number, the high byte first.
+    pub fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_be_bytes)
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    /// A number, the high byte first.
+    pub fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
 
-    pub(super) fn i32(&mut self) -> Option<i32> {
+    /// A number, the high byte first.
+    pub fn i32(&mut self) -> Option<i32> {
         self.array().map(i32::from_be_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Option<u64> {
+    /// A number, the high byte first.
+    pub fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
 
-    pub(super) fn name(&mut self) -> Option<Name> {
+    /// The name of something.
+    pub fn name(&mut self) -> Option<Name> {
         self.array()
     }
 
     /// The version and flags with which a full box begins (4.2.2).
-    pub(super) fn version(&mut self) -> Option<(u8, u32)> {
+    pub fn version(&mut self) -> Option<(u8, u32)> {
         let word = self.u32()?;
         Some((word.to_be_bytes()[0], word & 0x00FF_FFFF))
     }
 
     /// 32 bits in version 0, 64 in version 1.
-    pub(super) fn wide(&mut self, version: u8) -> Option<u64> {
+    pub fn wide(&mut self, version: u8) -> Option<u64> {
         if version == 0 { self.u32().map(u64::from) } else { self.u64() }
     }
 
     /// The boxes within; what is broken ends the list.
-    pub(super) fn boxes(&self) -> impl Iterator<Item = (Name, Fields)> {
+    pub fn boxes(&self) -> impl Iterator<Item = (Name, Self)> {
+        self.placed().map(|(name, _, body)| (name, body))
+    }
+
+    /// The same, each with where it begins.
+    pub fn placed(&self) -> impl Iterator<Item = (Name, usize, Self)> {
         let mut rest = self.0.clone();
+        let len = rest.len();
         std::iter::from_fn(move || {
-            let end = rest.len() as u64;
+            let (start, end) = (len - rest.len(), rest.len() as u64);
             let header = (end >= 8).then(|| parse_header(&rest[..rest.len().min(16)], 0, end).ok())??;
             let (from, to) =
                 (usize::try_from(header.body.start).ok()?, usize::try_from(header.body.end).ok()?);
@@ -169,12 +203,13 @@ impl Fields {
             }
             let body = rest.slice(from..to);
             rest = rest.split_off(to);
-            Some((header.name, Fields(body)))
+            Some((header.name, start, Self(body)))
         })
     }
 
     /// The first box within of this name.
-    pub(super) fn child(&self, name: Name) -> Option<Fields> {
+    #[must_use]
+    pub fn child(&self, name: Name) -> Option<Fields> {
         self.boxes().find(|(found, _)| *found == name).map(|(_, body)| body)
     }
 }

@@ -4,7 +4,8 @@
 //! (`mfra`, 8.8.9) at the end. Without either, one leads to the next, and only so many are followed.
 
 use super::boxes::{Header, Reader};
-use super::moof::{Defaults, Fragment};
+use super::moof::Fragment;
+use super::runs::Defaults;
 use super::segments::{Place, Segments, random_access};
 use super::timing::Timing;
 use crate::index::{Error, Keyframe, span_middles};

@@ -6,13 +6,14 @@
 
 #![expect(clippy::similar_names, reason = "the names of boxes are what they are")]
 
-mod boxes;
+pub mod boxes;
 mod codecs;
 mod cuts;
 mod fragments;
 mod headers;
 mod moof;
 mod movie;
+pub mod runs;
 mod segments;
 mod table;
 mod tables;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::boxes::Fields;
+use super::runs::{Alike, Defaults, TrackHeader, TrackRun};
 
 /// What is known of one `moof`, as far as it is about the track.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,52 +17,15 @@ pub(super) struct Fragment {
     pub(super) offset: i32,
 }
 
-/// What holds for samples that say nothing of their own (`trex`, 8.8.3; `tfhd`, 8.8.7).
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Defaults {
-    description: u32,
-    duration: u32,
-    size: u32,
-    flags: u32,
-}
-
-impl Defaults {
-    /// What follows the track's number in `trex`.
-    pub(super) fn read(fields: &mut Fields) -> Option<Self> {
-        let (description, duration) = (fields.u32()?, fields.u32()?);
-        Some(Self { description, duration, size: fields.u32()?, flags: fields.u32()? })
-    }
-}
-
 impl Fragment {
     /// Reads a `moof` that begins at `start`; `None` if it says nothing of the track, or nonsense.
     pub(super) fn read(moof: &Fields, start: u64, wanted: u32, trex: Defaults) -> Option<Self> {
         let mut previous_end = start;
         for (_, traf) in moof.boxes().filter(|(name, _)| name == b"traf") {
-            let mut tfhd = traf.child(*b"tfhd")?;
-            let (_, flags) = tfhd.version()?;
-            let track = tfhd.u32()?;
-            let mut optional = |bit: u32| (flags & bit != 0).then(|| tfhd.u32());
-            // Of 64 bits.
-            let base = match optional(0x01) {
-                Some(high) => u64::from(high?) << 32 | u64::from(optional(0x01)??),
-                // Relative to the moof if that is the default, else to the end of the previous track's data.
-                None if flags & 0x02_0000 != 0 => start,
-                None => previous_end,
-            };
-            let mut defaults = trex;
-            if let Some(description) = optional(0x02) {
-                defaults.description = description?;
-            }
-            if let Some(duration) = optional(0x08) {
-                defaults.duration = duration?;
-            }
-            if let Some(size) = optional(0x10) {
-                defaults.size = size?;
-            }
-            if let Some(flags) = optional(0x20) {
-                defaults.flags = flags?;
-            }
+            let TrackHeader { track, base, from_moof, defaults } =
+                TrackHeader::read(traf.child(*b"tfhd")?, trex)?;
+            // Relative to the moof if that is the default, else to the end of the previous track's data.
+            let base = base.unwrap_or(if from_moof { start } else { previous_end });
             let time = traf.child(*b"tfdt").and_then(|mut tfdt| {
                 let (version, _) = tfdt.version()?;
                 tfdt.wide(version)
@@ -101,36 +65,21 @@ struct Run {
 
 impl Run {
     /// `trun`, 8.8.8.
-    fn read(&mut self, mut trun: Fields, base: u64) -> Option<()> {
-        /// `sample_is_non_sync_sample`, 8.8.3.1.
-        const NON_SYNC: u32 = 0x0001_0000;
-        /// The flags of the fields that each sample has for itself.
-        const OWN_FIELDS: u32 = 0x0F00;
-        let (_, flags) = trun.version()?;
-        let count = u64::from(trun.u32()?);
-        self.samples += count;
-        if flags & 0x01 != 0 {
-            self.at = base.checked_add_signed(trun.i32()?.into())?;
+    fn read(&mut self, trun: Fields, base: u64) -> Option<()> {
+        let mut run = TrackRun::read(trun, self.defaults)?;
+        self.samples += run.left;
+        if let Some(offset) = run.offset {
+            self.at = base.checked_add_signed(offset.into())?;
         }
-        let first_flags = if flags & 0x04 == 0 { None } else { Some(trun.u32()?) };
-        let mut i = 0;
-        while i < count {
-            let mut field =
-                |bit: u32, default: u32| if flags & bit == 0 { Some(default) } else { trun.u32() };
-            let duration = field(0x100, self.defaults.duration)?;
-            let size = u64::from(field(0x200, self.defaults.size)?);
-            let own = field(0x400, self.defaults.flags)?;
-            let offset = field(0x800, 0)?.cast_signed();
-            let sample_flags = first_flags.filter(|_| i == 0).unwrap_or(own);
-            if self.keyframe.is_none() && sample_flags & NON_SYNC == 0 && size > 0 {
+        while run.left > 0 {
+            let Alike { count, duration, size, shown, is_sync } = run.take()?;
+            let size = u64::from(size);
+            if self.keyframe.is_none() && is_sync && size > 0 {
                 self.keyframe = Some((self.time, self.at..self.at.checked_add(size)?));
-                self.offset = offset;
+                self.offset = shown;
             }
-            // Without fields of their own all but the first are alike, and may be any number for no bytes at all.
-            let alike = if i > 0 && flags & OWN_FIELDS == 0 { count - i } else { 1 };
-            self.at = self.at.checked_add(size.checked_mul(alike)?)?;
-            self.time = self.time.checked_add(u64::from(duration).checked_mul(alike)?)?;
-            i += alike;
+            self.at = self.at.checked_add(size.checked_mul(count)?)?;
+            self.time = self.time.checked_add(u64::from(duration).checked_mul(count)?)?;
         }
         Some(())
     }

@@ -9,7 +9,7 @@ use super::boxes::{Header, Reader, find};
 use super::codecs::{self, Picture};
 use super::fragments::Fragments;
 use super::headers::{Movie, track_header};
-use super::moof::Defaults;
+use super::runs::Defaults;
 use super::tables::Tables;
 use super::timing::{Timing, to_ms};
 use super::{Opened, Samples, Track, wrap};

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::boxes::Name;
+use super::boxes::atom;
 
 /// The bodies of the boxes that are taken over as they are, so that the pictures are decoded, turned and
 /// scaled as those of the original.
@@ -55,17 +55,6 @@ fn header(boxes: &Boxes, scale: u32, sizes: &[u32], offset: u64) -> Bytes {
     file.put_slice(b"mdat");
     file.put_u64(samples + 16);
     file.freeze()
-}
-
-fn atom(name: Name, parts: &[&[u8]]) -> Vec<u8> {
-    let len = 8 + parts.iter().map(|part| part.len()).sum::<usize>();
-    let mut atom = Vec::with_capacity(len);
-    atom.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
-    atom.put_slice(&name);
-    for part in parts {
-        atom.put_slice(part);
-    }
-    atom
 }
 
 #[cfg(test)]
