@@ -59,6 +59,9 @@ pub(crate) fn write(measured: &Measured, ffmpeg: &Path) -> Result<String, Failed
         "# Transcoding in parts\n\n{here}; Upreel's {}.\n\n",
         said(Command::new(ffmpeg).arg("-version"))
     );
+    if cfg!(debug_assertions) {
+        out.push_str("Upreel's own part is built without optimisation here; ffmpeg is not.\n\n");
+    }
     let rungs: Vec<&str> = measured.planned.plan.rungs.iter().map(|rung| rung.name.as_str()).collect();
     writeln!(
         out,
