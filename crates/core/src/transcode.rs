@@ -65,6 +65,18 @@ pub enum TranscodeStatus {
     Failed,
 }
 
+impl TranscodeStatus {
+    /// The text in the table and in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Done => "DONE",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
 /// Where the renditions of a video stand, as users are told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -89,5 +101,17 @@ impl Progress {
             chunks_total: transcode.chunks,
             error: transcode.error,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_status_is_the_same_everywhere() {
+        for status in [TranscodeStatus::Running, TranscodeStatus::Done, TranscodeStatus::Failed] {
+            assert_eq!(serde_json::json!(status), status.as_str());
+        }
     }
 }

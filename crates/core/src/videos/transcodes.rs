@@ -48,7 +48,7 @@ impl Videos {
         let update = self
             .of_run(id, run, ALIVE)
             .update_expression("SET transcode.#status = :done REMOVE transcodeChunks, transcode.#error")
-            .expression_attribute_values(":done", text("DONE"));
+            .expression_attribute_values(":done", text(TranscodeStatus::Done.as_str()));
         self.finished(update).await
     }
 
@@ -99,7 +99,7 @@ impl Videos {
             .expression_attribute_names("#code", "code")
             .expression_attribute_values(":internal", text(Failure::INTERNAL))
             .expression_attribute_values(":processed", text(Status::Processed.as_str()))
-            .expression_attribute_values(":running", text("RUNNING"))
+            .expression_attribute_values(":running", text(TranscodeStatus::Running.as_str()))
             .expression_attribute_values(":run", text(run.as_str()))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
     }
