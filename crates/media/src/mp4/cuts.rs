@@ -3,7 +3,7 @@
 use super::boxes::{Fields, Reader, find};
 use super::fragments::Fragments;
 use super::moof::Fragment;
-use super::movie::Sound;
+use super::movie::Media;
 use super::table::{FULL, Table};
 use super::tables::Tables;
 use super::timing::Timing;
@@ -65,6 +65,13 @@ impl Fragments {
         });
         Ok(Some(Cuts { scale: timing.scale, step: 1, times: times.collect(), sound_end: None }))
     }
+}
+
+/// The first track of sound; its tables have not been read.
+#[derive(Debug)]
+pub(super) struct Sound {
+    pub(super) media: Media,
+    pub(super) movie_scale: u32,
 }
 
 impl Sound {

@@ -37,7 +37,7 @@ pub(crate) struct Track {
     timing: Timing,
     boxes: wrap::Boxes,
     samples: Samples,
-    sound: Option<movie::Sound>,
+    sound: Option<cuts::Sound>,
 }
 
 /// Where the samples are listed.

@@ -7,6 +7,7 @@ use upreel_core::video::Facts;
 
 use super::boxes::{Header, Reader, find};
 use super::codecs::{self, Picture};
+use super::cuts::Sound;
 use super::fragments::Fragments;
 use super::headers::{Movie, track_header};
 use super::runs::Defaults;
@@ -107,13 +108,6 @@ pub(super) struct Media {
     pub(super) boxes: Vec<Header>,
     pub(super) mdia: Vec<Header>,
     minf: Range<u64>,
-}
-
-/// The first track of sound; its tables have not been read.
-#[derive(Debug)]
-pub(super) struct Sound {
-    pub(super) media: Media,
-    pub(super) movie_scale: u32,
 }
 
 impl Media {
