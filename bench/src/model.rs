@@ -228,7 +228,7 @@ fn hour(out: &mut String, measured: &Measured, run: &Run, duration: f64) -> Resu
 
 Not measured. {cpu:.3} s of a processor for each second of video, as measured with one worker; a processor of Lambda as fast
 as one here. {PROCESSOR:.0} MB of memory are one processor (Lambda's developer guide), 10,240 MB are 5.8, and of several
-{:.0} % are used, as measured with the ordinary run. The slowest part takes {:.2} times as long as the mean of its length, as
+{:.0} % are used, as the ordinary run has used those here; of more it will be less. The slowest part takes {:.2} times as long as the mean of its length, as
 measured. Assumed: {COLD} s for a cold start, {STATE} s for a change of state, {MAP:.0} s until the map has started its parts, {:.0}
 transitions for each part and {:.0} more; no throttling. Read and written as measured: {:.0} reads and {:.0} objects in all.
 
