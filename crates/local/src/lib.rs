@@ -120,7 +120,7 @@ pub struct Local {
     /// How many events an earlier process had left.
     pub resumed: usize,
     _servers: JoinSet<()>,
-    _lock: File,
+    _lock: Lock,
     _temporary: Option<TempDir>,
 }
 
@@ -148,8 +148,8 @@ impl Local {
         };
         let unusable = |error: &dyn ToString| Error::Data(data.clone(), error.to_string());
         std::fs::create_dir_all(&data).map_err(|e| unusable(&e))?;
-        let lock = File::create(data.join("lock")).map_err(|e| unusable(&e))?;
-        match lock.try_lock() {
+        let lock = Lock(File::create(data.join("lock")).map_err(|e| unusable(&e))?);
+        match lock.0.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Locked(data)),
             Err(TryLockError::Error(error)) => return Err(unusable(&error)),
@@ -230,6 +230,17 @@ impl Local {
             _lock: lock,
             _temporary: temporary,
         })
+    }
+}
+
+/// Of the data folder. Closing the file is not enough: a child that is just being started has a copy of it.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the data folder stays locked until this process ends");
+        }
     }
 }
 
