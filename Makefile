@@ -35,6 +35,8 @@ lint: tools
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) fmt --manifest-path bench/functions/rust/Cargo.toml --check
+	@for crate in fuzz bench/functions/rust; do \
+	  $(CARGO) metadata --locked --format-version 1 --manifest-path $$crate/Cargo.toml >/dev/null || exit 1; done
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@$(MAKE) --no-print-directory -C layers/ffmpeg check
 
