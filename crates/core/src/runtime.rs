@@ -49,6 +49,12 @@ impl Invocation {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         Ok(serde_json::from_slice(&self.event)?)
     }
+
+    /// When to stop the work, so that so much time is left for its outcome.
+    #[must_use]
+    pub fn deadline_but(&self, margin: Duration) -> Instant {
+        self.deadline.checked_sub(margin).unwrap_or(self.deadline)
+    }
 }
 
 /// Why an invocation has failed, as Lambda and its dead-letter queues show it.

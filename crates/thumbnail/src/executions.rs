@@ -10,13 +10,13 @@ use upreel_core::transcode::Run;
 #[derive(Debug, Clone)]
 pub struct Executions {
     client: Client,
-    state_machine: Option<String>,
+    state_machine: String,
 }
 
 impl Executions {
-    /// Of the state machine with this ARN, reached through `sdk`; without one nothing is ever started.
+    /// Of the state machine with this ARN, reached through `sdk`.
     #[must_use]
-    pub fn new(sdk: &SdkConfig, state_machine: Option<String>) -> Self {
+    pub fn new(sdk: &SdkConfig, state_machine: String) -> Self {
         Self { client: Client::new(sdk), state_machine }
     }
 
@@ -29,7 +29,7 @@ impl Executions {
         for run in runs {
             let input = serde_json::to_string(run).map_err(|e| Fault::new("start a transcoding", &e))?;
             let name = format!("{}-{}", run.video_id, run.sequencer.as_str());
-            let start = self.client.start_execution().set_state_machine_arn(self.state_machine.clone());
+            let start = self.client.start_execution().state_machine_arn(&self.state_machine);
             match start.name(name).input(input).send().await {
                 Ok(_) => {}
                 Err(error) => match error.as_service_error() {

@@ -13,18 +13,21 @@ const MARGIN: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    runtime::run(init(), async |(app, executions): &(App, Executions), invocation: Invocation| {
-        let deadline = invocation.deadline.checked_sub(MARGIN).unwrap_or(invocation.deadline);
+    runtime::run(init(), async |(app, executions): &(App, Option<Executions>), invocation: Invocation| {
+        let deadline = invocation.deadline_but(MARGIN);
         let runs = upreel_thumbnail::handle(app, &invocation.json()?, deadline).await?;
-        Ok(executions.start(&runs).await?)
+        if let Some(executions) = executions {
+            executions.start(&runs).await?;
+        }
+        Ok(())
     })
     .await
 }
 
-async fn init() -> Result<(App, Executions), BoxError> {
+async fn init() -> Result<(App, Option<Executions>), BoxError> {
     let config = Config::from_env()?;
     telemetry::init(&config.log_level);
     let sdk = clients::from_env(&config.aws, &Roots::new(config.aws.ca_bundle.as_deref())?).await;
-    let executions = Executions::new(&sdk, config.state_machine.clone());
+    let executions = config.state_machine.clone().map(|arn| Executions::new(&sdk, arn));
     Ok((App::new(&sdk, &sdk, config), executions))
 }

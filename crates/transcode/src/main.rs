@@ -13,8 +13,8 @@ const MARGIN: Duration = Duration::from_secs(10);
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     runtime::run(App::from_env(), async |app: &App, invocation: Invocation| {
-        let deadline = invocation.deadline.checked_sub(MARGIN).unwrap_or(invocation.deadline);
-        Ok(handle(app, &Task::of_event(invocation.json()?)?, deadline).await?)
+        let task = Task::of_event(invocation.json()?)?;
+        Ok(handle(app, &task, invocation.deadline_but(MARGIN)).await?)
     })
     .await
 }
