@@ -183,13 +183,6 @@ class Api:
         self.base = f"{emulator.url}/restapis/{api}/{stages[-1]['stageName']}/_user_request_"
         self.token = token
 
-    @staticmethod
-    def nobody(api):
-        """The same without a token."""
-        nobody = object.__new__(Api)
-        nobody.base, nobody.token = api.base, None
-        return nobody
-
     def call(self, method, path, body=None, **headers):
         if self.token:
             headers["Authorization"] = self.token
