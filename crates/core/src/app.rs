@@ -28,12 +28,20 @@ impl App {
     /// # Errors
     /// When a setting is missing or malformed, or the roots to trust cannot be read.
     pub async fn from_env() -> Result<Self, BoxError> {
+        Self::with_sdk().await.map(|(app, _)| app)
+    }
+
+    /// The same, with what a client of another service is made of.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn with_sdk() -> Result<(Self, SdkConfig), BoxError> {
         let config = Config::from_env()?;
         telemetry::init(&config.log_level);
         let roots = Roots::new(config.aws.ca_bundle.as_deref());
         let roots = roots.map_err(|error| Fault::new("read the roots to trust", &error))?;
         let sdk = clients::from_env(&config.aws, &roots).await;
-        Ok(Self::new(&sdk, &sdk, config))
+        Ok((Self::new(&sdk, &sdk, config), sdk))
     }
 
     /// With clients that may have endpoints of their own.

@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use upreel_core::clients::{self, Roots};
+use upreel_core::App;
 use upreel_core::runtime::{self, BoxError, Invocation};
-use upreel_core::{App, Config, telemetry};
 use upreel_thumbnail::executions::Executions;
 
 /// What it takes to write the outcome down after ffmpeg was killed.
@@ -25,9 +24,7 @@ async fn main() -> ExitCode {
 }
 
 async fn init() -> Result<(App, Option<Executions>), BoxError> {
-    let config = Config::from_env()?;
-    telemetry::init(&config.log_level);
-    let sdk = clients::from_env(&config.aws, &Roots::new(config.aws.ca_bundle.as_deref())?).await;
-    let executions = config.state_machine.clone().map(|arn| Executions::new(&sdk, arn));
-    Ok((App::new(&sdk, &sdk, config), executions))
+    let (app, sdk) = App::with_sdk().await?;
+    let executions = app.config.state_machine.clone().map(|arn| Executions::new(&sdk, arn));
+    Ok((app, executions))
 }
