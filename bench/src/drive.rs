@@ -149,8 +149,8 @@ fn bytes_in(folder: &Path) -> u64 {
         // What has gone in the meantime has no size.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.metadata() {
-                Ok(facts) if facts.is_dir() => folders.push(entry.path()),
-                Ok(facts) => bytes += facts.len(),
+                Ok(media_info) if media_info.is_dir() => folders.push(entry.path()),
+                Ok(media_info) => bytes += media_info.len(),
                 Err(_) => {}
             }
         }

@@ -30,7 +30,7 @@ use tokio::net::TcpSocket;
 use upreel_core::Config;
 use upreel_core::clients::{self, Roots};
 use upreel_core::config::Aws;
-use upreel_core::objects::Objects;
+use upreel_core::objects::ObjectStore;
 
 use crate::Failed;
 use crate::files::Video;
@@ -113,9 +113,9 @@ impl Shelf {
         let name = (bucket == BUCKET).then(|| Video::of(key)).flatten().map(|video| video.name);
         let name = name.ok_or_else(|| s3_error!(NoSuchKey))?;
         let file = File::open(self.folder.join(name)).map_err(|error| s3_error!(error, NoSuchKey))?;
-        let facts = file.metadata().map_err(|error| s3_error!(error, InternalError))?;
-        let etag = ETag::Strong(format!("{:x}-{:x}", facts.size(), facts.mtime()));
-        Ok(Found { file, size: facts.size(), etag })
+        let media_info = file.metadata().map_err(|error| s3_error!(error, InternalError))?;
+        let etag = ETag::Strong(format!("{:x}-{:x}", media_info.size(), media_info.mtime()));
+        Ok(Found { file, size: media_info.size(), etag })
     }
 }
 
@@ -177,7 +177,7 @@ fn read(file: Arc<File>, range: Range<u64>) -> impl Stream<Item = io::Result<Byt
 }
 
 /// The objects at `endpoint`, as a function has them.
-pub(crate) fn objects(endpoint: &str, ffmpeg: &Path) -> Objects {
+pub(crate) fn objects(endpoint: &str, ffmpeg: &Path) -> ObjectStore {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "bench");
     let sdk: SdkConfig = clients::defaults(&Roots::Known)
         .region(Region::new("us-east-1"))
@@ -198,5 +198,5 @@ pub(crate) fn objects(endpoint: &str, ffmpeg: &Path) -> Objects {
         log_level: String::new(),
         aws: Aws::default(),
     };
-    Objects::new(&sdk, &config)
+    ObjectStore::new(&sdk, &config)
 }

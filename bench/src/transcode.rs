@@ -192,12 +192,12 @@ fn tell(result: &impl Serialize) -> Result<(), Failed> {
 pub(crate) async fn plan(endpoint: String, ffmpeg: PathBuf) -> Result<(), Failed> {
     let setting = Setting { endpoint, video: &FILM, ffmpeg };
     let known = Arc::new(source(&setting).await?);
-    let facts = poster::make(&known, &setting.ffmpeg, Instant::now() + DEADLINE).await?.facts;
+    let media_info = poster::make(&known, &setting.ffmpeg, Instant::now() + DEADLINE).await?.media_info;
     let source = source(&setting).await?;
-    let container = facts.container.ok_or("the container is not known")?;
+    let container = media_info.container.ok_or("the container is not known")?;
     let start = Start::ready()?;
     let index = Index::open(&source, container).await?.ok_or("there is no index")?;
-    let plan = Plan::new(&facts, index.cuts(&source).await?.as_ref());
+    let plan = Plan::new(&media_info, index.cuts(&source).await?.as_ref());
     let plan = plan.map_err(|failure| failure.message)?;
     tell(&Planned { plan, cost: start.cost()? })
 }

@@ -77,9 +77,9 @@ impl Object {
         self.check_read();
         let Ok(index) = opened else { return };
         let index = index.expect("there is a reader");
-        assert_eq!(index.facts.container, Some(container));
-        assert!(index.facts.frame_rate.is_none_or(|rate| rate.is_finite() && rate >= 0.0));
-        assert!(matches!(index.facts.rotation, None | Some(0 | 90 | 180 | 270)));
+        assert_eq!(index.media_info.container, Some(container));
+        assert!(index.media_info.frame_rate.is_none_or(|rate| rate.is_finite() && rate >= 0.0));
+        assert!(matches!(index.media_info.rotation, None | Some(0 | 90 | 180 | 270)));
         for n in KEYFRAMES {
             let keyframes = index.keyframes(&self.source, n).await;
             self.check_read();

@@ -90,7 +90,7 @@ async function seen(page, moment) {
 }
 
 test('the copy of hls.js is the one that the lock file names', async () => {
-  const vendor = join(root, 'crates/local/page/vendor');
+  const vendor = join(root, 'web/page/vendor');
   for (const [ours, theirs] of [['hls.min.mjs', 'hls.min.mjs'], ['LICENSE', '../LICENSE']]) {
     assert.ok((await readFile(join(vendor, ours))).equals(await readFile(join(hls, theirs))), ours);
   }

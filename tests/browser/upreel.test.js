@@ -1,4 +1,4 @@
-// The module that others copy: crates/local/page/upreel.js. What needs no browser first, then all of it in one.
+// The module that others copy: web/upreel/upreel.js. What needs no browser first, then all of it in one.
 
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
@@ -8,7 +8,7 @@ import {AwsClient} from 'aws4fetch';
 import {folder, makeVideo, network, openPage, servePages, startBackend, until} from './harness.js';
 
 const MiB = 2 ** 20;
-const source = readFileSync(new URL('../../crates/local/page/upreel.js', import.meta.url), 'utf8');
+const source = readFileSync(new URL('../../web/upreel/upreel.js', import.meta.url), 'utf8');
 const videos = {};
 let backOff, fingerprint, isDone, partSizeOf, planParts;
 

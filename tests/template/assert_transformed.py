@@ -617,7 +617,7 @@ class Checks:
             "Concurrency": self.given["TranscodeConcurrency"],
         }
         self.equal("what is put into the definition", given, expected)
-        self.machine(Path("transcode.asl.json").read_text(), given)
+        self.machine(Path("statemachines/transcode.asl.json").read_text(), given)
         rule = self.properties("TranscodeFunctionEnded")
         ended = {"status": ["FAILED", "TIMED_OUT", "ABORTED"], "stateMachineArn": ["${TranscodeMachine}"]}
         pattern = {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"], "detail": ended}

@@ -6,18 +6,18 @@ use aws_config::SdkConfig;
 
 use crate::clients::Roots;
 use crate::config::Config;
-use crate::objects::Objects;
+use crate::objects::ObjectStore;
 use crate::runtime::BoxError;
-use crate::videos::Videos;
+use crate::videos::VideoStore;
 use crate::{Fault, clients, telemetry};
 
 /// The stores and the settings. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
     /// The S3 buckets.
-    pub objects: Objects,
+    pub objects: ObjectStore,
     /// The `DynamoDB` table.
-    pub videos: Videos,
+    pub videos: VideoStore,
     /// The settings.
     pub config: Arc<Config>,
 }
@@ -48,8 +48,8 @@ impl App {
     #[must_use]
     pub fn new(s3: &SdkConfig, dynamodb: &SdkConfig, config: Config) -> Self {
         Self {
-            objects: Objects::new(s3, &config),
-            videos: Videos::new(dynamodb, &config),
+            objects: ObjectStore::new(s3, &config),
+            videos: VideoStore::new(dynamodb, &config),
             config: Arc::new(config),
         }
     }

@@ -30,10 +30,10 @@ pub use config::Config;
 pub use container::Container;
 pub use id::{Sequencer, UserId, VideoId};
 pub use key::Key;
-pub use objects::Objects;
+pub use objects::ObjectStore;
 pub use problem::{Code, Problem};
 pub use video::{Failure, Status, Video};
-pub use videos::Videos;
+pub use videos::VideoStore;
 
 /// A failure of AWS, of the network or of ours: the request may be tried again.
 ///

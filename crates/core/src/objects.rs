@@ -23,15 +23,15 @@ pub use multipart::{Completion, NamedPart, StoredPart};
 pub use signed::{Form, MultipartRequest};
 
 /// How long a signed upload may be begun.
-const UPLOAD_URL_LIFE: Duration = Duration::from_mins(5);
+const UPLOAD_URL_TTL: Duration = Duration::from_mins(5);
 /// How long a signed download may be begun. It is signed at the last multiple of `DOWNLOAD_URL_STEP`,
 /// so that a page which polls gets the same URL again and its cache holds.
-const DOWNLOAD_URL_LIFE: Duration = Duration::from_mins(15);
+const DOWNLOAD_URL_TTL: Duration = Duration::from_mins(15);
 const DOWNLOAD_URL_STEP: u64 = 300;
 
 /// S3, as the functions use it.
 #[derive(Debug, Clone)]
-pub struct Objects {
+pub struct ObjectStore {
     client: Client,
     /// Presigned requests carry no checksum: a plain `fetch` or `curl -T` would not send one.
     signer: Client,
@@ -83,7 +83,7 @@ pub enum Replace<'a> {
 
 /// What became of a conditional write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Written {
+pub enum PutOutcome {
     /// The object is there.
     Done,
     /// The condition did not hold; nothing was changed.
@@ -101,7 +101,7 @@ pub enum ReadError {
     Fault(#[from] Fault),
 }
 
-impl Objects {
+impl ObjectStore {
     /// The buckets of `config`, reached through `sdk`.
     #[must_use]
     pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
@@ -143,7 +143,7 @@ impl Objects {
         content_type: &str,
         body: Bytes,
         replace: Replace<'_>,
-    ) -> Result<Written, Fault> {
+    ) -> Result<PutOutcome, Fault> {
         let put = self
             .client
             .put_object()
@@ -158,10 +158,10 @@ impl Objects {
         let put = put.customize();
         let put = if self.is_https { put.disable_payload_signing() } else { put };
         match put.send().await {
-            Ok(_) => Ok(Written::Done),
+            Ok(_) => Ok(PutOutcome::Done),
             // 409: another conditional write of the same key is under way; 404: what was to be
             // replaced has been deleted.
-            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(Written::Conflict),
+            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(PutOutcome::Conflict),
             Err(error) => Err(Fault::new("s3:PutObject", &error)),
         }
     }
@@ -234,7 +234,7 @@ impl Objects {
         content_type: &str,
         size: Option<u64>,
     ) -> Result<SignedPut, Fault> {
-        let expires_in = self.life(UPLOAD_URL_LIFE).await?;
+        let expires_in = self.life(UPLOAD_URL_TTL).await?;
         let put = self
             .upload_signer
             .put_object()
@@ -252,7 +252,7 @@ impl Objects {
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_get(&self, key: &Key) -> Result<String, Fault> {
-        self.sign_get_for(key, DOWNLOAD_URL_LIFE, None).await
+        self.sign_get_for(key, DOWNLOAD_URL_TTL, None).await
     }
 
     async fn sign_get_for(
@@ -293,7 +293,7 @@ mod tests {
     use crate::config::Aws;
     use aws_sdk_s3::config::{Credentials, Region};
 
-    fn objects(transfer_acceleration: bool, life: Duration) -> Objects {
+    fn objects(transfer_acceleration: bool, life: Duration) -> ObjectStore {
         let credentials = Credentials::new("a", "b", None, Some(SystemTime::now() + life), "test");
         let sdk = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
@@ -314,7 +314,7 @@ mod tests {
             log_level: String::new(),
             aws: Aws::default(),
         };
-        Objects::new(&sdk, &config)
+        ObjectStore::new(&sdk, &config)
     }
 
     fn key() -> Key {
@@ -354,7 +354,7 @@ mod tests {
         {
             let objects = objects(accelerated, Duration::from_hours(1));
             let form = objects.sign_post(&key(), "video/mp4", 7).await.unwrap();
-            assert_eq!((form.url, form.expires_in), (format!("https://{host}/"), UPLOAD_URL_LIFE));
+            assert_eq!((form.url, form.expires_in), (format!("https://{host}/"), UPLOAD_URL_TTL));
             let part = objects.sign_part(&key(), "u", 3).await.unwrap().url;
             assert!(part.starts_with(&format!("https://{host}/videos/u/")), "{part}");
             assert!(part.contains("partNumber=3") && part.contains("X-Amz-SignedHeaders=host&"), "{part}");

@@ -10,7 +10,7 @@ use crate::key::Key;
 use crate::transcode::Transcode;
 
 /// A row whose upload never came is dropped. Longer than a signed URL lives and an upload takes.
-const PENDING_LIFE: Duration = Duration::from_hours(24);
+const PENDING_TTL: Duration = Duration::from_hours(24);
 
 /// Where a video stands. `docs/ARCHITECTURE.md` draws the moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub enum Status {
     Uploaded,
     /// The thumbnail function has claimed the object.
     Processing,
-    /// Pictures and facts are there.
+    /// Frames and facts are there.
     Processed,
     /// It cannot be processed; `error` says why.
     Failed,
@@ -74,7 +74,7 @@ impl Status {
 /// What was read out of the bytes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Facts {
+pub struct MediaInfo {
     /// Playing time in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
@@ -108,7 +108,7 @@ pub struct Facts {
 /// shown, also if an earlier upload left it there.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Pictures {
+pub struct PreviewKeys {
     /// The poster, 640 pixels wide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thumbnail_key: Option<String>,
@@ -123,7 +123,7 @@ pub struct Pictures {
     pub blur_hash: Option<String>,
 }
 
-impl Pictures {
+impl PreviewKeys {
     /// A poster in both sizes, and perhaps a storyboard; an empty hash is none.
     #[must_use]
     pub fn of(id: VideoId, storyboard: bool, blur_hash: String) -> Self {
@@ -191,7 +191,7 @@ pub struct Video {
     pub upload_time: Option<String>,
     /// What was read out of the bytes.
     #[serde(flatten)]
-    pub facts: Facts,
+    pub media_info: MediaInfo,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -214,7 +214,7 @@ pub struct Record {
     pub attempts: u32,
     /// What was made of the video.
     #[serde(flatten)]
-    pub pictures: Pictures,
+    pub pictures: PreviewKeys,
     /// Where its renditions stand, if there are to be any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcode: Option<Transcode>,
@@ -239,16 +239,16 @@ impl Record {
                 size: None,
                 status: Status::Pending,
                 upload_time: Some(humantime::format_rfc3339_millis(SystemTime::now()).to_string()),
-                facts: Facts::default(),
+                media_info: MediaInfo::default(),
                 error: None,
             },
             key: key.to_string(),
             sequencer: None,
             attempts: 0,
-            pictures: Pictures::default(),
+            pictures: PreviewKeys::default(),
             transcode: None,
             transcode_chunks: Vec::new(),
-            ttl: Some(expiry(PENDING_LIFE)),
+            ttl: Some(expiry(PENDING_TTL)),
         }
     }
 

@@ -18,10 +18,10 @@ use crate::config::Config;
 use crate::id::{UserId, VideoId};
 use crate::video::{Record, expiry, now};
 
-pub use moves::{Claim, Finish};
+pub use moves::{Claim, UpdateOutcome};
 
 /// How long an `Idempotency-Key` is remembered.
-const IDEMPOTENCY_LIFE: Duration = Duration::from_hours(24);
+const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
 
 const INDEX: &str = "byUser";
 
@@ -29,7 +29,7 @@ type Item = HashMap<String, AttributeValue>;
 
 /// `DynamoDB`, as the functions use it.
 #[derive(Debug, Clone)]
-pub struct Videos {
+pub struct VideoStore {
     client: Client,
     table: String,
 }
@@ -61,7 +61,7 @@ pub struct Remembered {
     pub same_body: bool,
 }
 
-impl Videos {
+impl VideoStore {
     /// The table of `config`, reached through `sdk`.
     #[must_use]
     pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
@@ -142,7 +142,7 @@ impl Videos {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn remember(
+    pub async fn reserve_idempotency_key(
         &self,
         user: &UserId,
         key: &str,
@@ -159,7 +159,7 @@ impl Videos {
             .item("videoId", text(format!("idempotency#{name}")))
             .item("target", text(id))
             .item("body", text(&body))
-            .item("ttl", number(expiry(IDEMPOTENCY_LIFE)))
+            .item("ttl", number(expiry(IDEMPOTENCY_TTL)))
             .condition_expression("attribute_not_exists(videoId) OR #ttl < :now")
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":now", number(now()))

@@ -50,16 +50,16 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
 
 /// Their addresses, types and texts.
 const PAGES: [(&str, &str, &str); 10] = [
-    ("/", HTML, include_str!("../page/index.html")),
-    ("/style.css", CSS, include_str!("../page/style.css")),
-    ("/app.js", JAVASCRIPT, include_str!("../page/app.js")),
-    ("/player.js", JAVASCRIPT, include_str!("../page/player.js")),
-    ("/vendor/hls.min.mjs", JAVASCRIPT, include_str!("../page/vendor/hls.min.mjs")),
-    ("/upreel.js", JAVASCRIPT, include_str!("../page/upreel.js")),
-    ("/storyboard.js", JAVASCRIPT, include_str!("../page/storyboard.js")),
-    ("/docs", HTML, include_str!("../page/docs.html")),
-    ("/docs.js", JAVASCRIPT, include_str!("../page/docs.js")),
-    ("/docs.css", CSS, include_str!("../page/docs.css")),
+    ("/", HTML, include_str!("../../../web/page/index.html")),
+    ("/style.css", CSS, include_str!("../../../web/page/style.css")),
+    ("/app.js", JAVASCRIPT, include_str!("../../../web/page/app.js")),
+    ("/player.js", JAVASCRIPT, include_str!("../../../web/page/player.js")),
+    ("/vendor/hls.min.mjs", JAVASCRIPT, include_str!("../../../web/page/vendor/hls.min.mjs")),
+    ("/upreel.js", JAVASCRIPT, include_str!("../../../web/upreel/upreel.js")),
+    ("/storyboard.js", JAVASCRIPT, include_str!("../../../web/page/storyboard.js")),
+    ("/docs", HTML, include_str!("../../../web/page/docs.html")),
+    ("/docs.js", JAVASCRIPT, include_str!("../../../web/page/docs.js")),
+    ("/docs.css", CSS, include_str!("../../../web/page/docs.css")),
 ];
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";

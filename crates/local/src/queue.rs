@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use upreel_core::{Fault, Objects};
+use upreel_core::{Fault, ObjectStore};
 use uuid::Uuid;
 
 /// How many events are worked on at the same time.
@@ -64,7 +64,7 @@ pub struct DeadLetter {
 }
 
 /// A finished write to S3.
-pub(crate) struct Written<'a> {
+pub(crate) struct StoredObject<'a> {
     pub(crate) bucket: &'a str,
     pub(crate) key: &'a str,
     pub(crate) name: &'static str,
@@ -106,7 +106,7 @@ impl Queue {
         Ok(Intent { path, id: job.id, done: false })
     }
 
-    pub(crate) fn written(&self, mut intent: Intent, written: &Written<'_>) -> io::Result<()> {
+    pub(crate) fn written(&self, mut intent: Intent, written: &StoredObject<'_>) -> io::Result<()> {
         let job = Job { id: intent.id, key: written.key.to_owned(), event: Some(self.event(written)) };
         save(&self.waiting, job.id, &job)?;
         intent.done = true;
@@ -124,7 +124,7 @@ impl Queue {
     }
 
     /// The event, in the words of S3.
-    fn event(&self, written: &Written<'_>) -> Value {
+    fn event(&self, written: &StoredObject<'_>) -> Value {
         json!({"Records": [{
             "eventVersion": "2.1",
             "eventSource": "aws:s3",
@@ -155,7 +155,7 @@ impl Queue {
     ///
     /// # Errors
     /// When a file cannot be read, or the bucket not be asked.
-    pub async fn resume(&self, objects: &Objects, bucket: &str) -> Result<usize, Fault> {
+    pub async fn resume(&self, objects: &ObjectStore, bucket: &str) -> Result<usize, Fault> {
         let jobs: Vec<Job> = load(&self.waiting).map_err(|error| Fault::new("read the queue", &error))?;
         let mut resumed = 0;
         for job in jobs {
@@ -169,7 +169,7 @@ impl Queue {
             if let Some(head) = objects.head(&key).await? {
                 let etag = head.etag.trim_matches('"');
                 let written =
-                    Written { bucket, key: &job.key, name: "ObjectCreated:Put", size: head.size, etag };
+                    StoredObject { bucket, key: &job.key, name: "ObjectCreated:Put", size: head.size, etag };
                 self.written(intent, &written).map_err(|error| Fault::new("write the queue", &error))?;
                 resumed += 1;
             }

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use upreel_core::Key;
 
 use crate::multipart::{self, Multipart};
-use crate::queue::{Queue, Written};
+use crate::queue::{Queue, StoredObject};
 
 #[derive(Clone)]
 pub(crate) struct Storage {
@@ -60,7 +60,7 @@ impl Storage {
         let result = write.await?;
         let head = self.head(bucket, key).await?;
         self.queue
-            .written(intent, &Written { bucket, key, name, size: head.size, etag: &head.etag })
+            .written(intent, &StoredObject { bucket, key, name, size: head.size, etag: &head.etag })
             .map_err(|error| s3_error!(error, InternalError))?;
         Ok(result)
     }

@@ -179,12 +179,12 @@ fn fault_of(output: &Output, limits: Limits) -> Error {
         // Nobody here kills it, so the system did: there may be more memory next time.
         Some(SIGKILL) => Error::Fault(Fault::new("run ffmpeg", &io::Error::other("killed by the system"))),
         _ if stderr.contains("received signal 24") => Error::TooComplex,
-        _ => Error::Unreadable(last_words(stderr, *status)),
+        _ => Error::Unreadable(stderr_tail(stderr, *status)),
     }
 }
 
 /// The end of what ffmpeg said, for the log.
-fn last_words(stderr: &str, status: std::process::ExitStatus) -> String {
+fn stderr_tail(stderr: &str, status: std::process::ExitStatus) -> String {
     let lines: Vec<&str> = stderr.lines().rev().take(3).collect();
     let text: String = lines.into_iter().rev().collect::<Vec<_>>().join(" | ").chars().take(500).collect();
     format!("{status}: {text}")

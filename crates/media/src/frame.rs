@@ -31,12 +31,12 @@ impl Frame {
 
     /// How much there is to see: bits of a pixel's brightness, less for what is very dark or bright.
     pub(crate) fn score(&self) -> f64 {
-        Light::of(&self.pixels).score()
+        LuminanceStats::of(&self.pixels).score()
     }
 
     /// Black, white, or one flat colour: any other frame is better.
     pub(crate) fn is_dull(&self) -> bool {
-        Light::of(&self.pixels).is_dull()
+        LuminanceStats::of(&self.pixels).is_dull()
     }
 
     /// See <https://blurha.sh>.
@@ -49,7 +49,7 @@ impl Frame {
 }
 
 /// Brightness and colours over a picture, from 0 to 255.
-struct Light {
+struct LuminanceStats {
     mean: f64,
     /// Of the colours, so that a picture of one brightness is not taken for a flat one.
     deviation: f64,
@@ -57,7 +57,7 @@ struct Light {
     entropy: f64,
 }
 
-impl Light {
+impl LuminanceStats {
     fn of(pixels: &[u8]) -> Self {
         let mut steps = [0u32; 64];
         let (mut sums, mut squares, mut total, mut count) = ([0.0; 3], [0.0; 3], 0.0, 0.0);
@@ -93,7 +93,7 @@ impl Light {
     }
 }
 
-/// Pictures one after the other (ITU-T T.81, B.1); what is cut off at the end is left out.
+/// Frames one after the other (ITU-T T.81, B.1); what is cut off at the end is left out.
 fn split_jpegs(mut data: Bytes) -> Vec<Bytes> {
     let mut found = Vec::new();
     while let Some(len) = jpeg_len(&data) {

@@ -8,9 +8,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use upreel_core::Container;
-use upreel_core::video::Facts;
+use upreel_core::video::MediaInfo;
 
-use crate::look::Look;
+use crate::filters::Filters;
 use crate::source::{self, Source};
 use crate::{matroska, mp4};
 
@@ -24,9 +24,9 @@ const MAX_KEYFRAME: u64 = 36 << 20;
 #[derive(Debug)]
 pub struct Index {
     /// What it says of the video.
-    pub facts: Facts,
+    pub media_info: MediaInfo,
     /// How its pictures are to be treated.
-    pub(crate) look: Look,
+    pub(crate) filters: Filters,
     track: Track,
 }
 
@@ -84,20 +84,20 @@ impl Index {
     /// # Errors
     /// See [`Error`].
     pub async fn open(source: &Source, container: Container) -> Result<Option<Self>, Error> {
-        let (mut facts, track) = match container {
+        let (mut media_info, track) = match container {
             Container::Mp4 | Container::Mov | Container::ThreeGp => {
-                let (facts, track) = mp4::open(source).await?;
-                (facts, Track::Mp4(Box::new(track)))
+                let (media_info, track) = mp4::open(source).await?;
+                (media_info, Track::Mp4(Box::new(track)))
             }
             Container::Webm | Container::Mkv => {
-                let (facts, track) = matroska::open(source).await?;
-                (facts, Track::Matroska(track))
+                let (media_info, track) = matroska::open(source).await?;
+                (media_info, Track::Matroska(track))
             }
             _ => return Ok(None),
         };
-        facts.container = Some(container);
-        let look = Look::of(facts.color_transfer.as_deref(), false);
-        Ok(Some(Self { facts, look, track }))
+        media_info.container = Some(container);
+        let filters = Filters::of(media_info.color_transfer.as_deref(), false);
+        Ok(Some(Self { media_info, filters, track }))
     }
 
     /// At most `n` keyframes, spread evenly over the video, in the order of time.

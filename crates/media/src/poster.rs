@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
-use upreel_core::video::Facts;
+use upreel_core::video::MediaInfo;
 use upreel_core::{Container, Fault};
 
 use crate::error::Error;
 use crate::ffmpeg::{self, Input};
+use crate::filters::Filters;
 use crate::frame::{Frame, SMALL};
 use crate::index::{HEAD, Index, Keyframe};
-use crate::look::Look;
 use crate::report::{self, Report};
 use crate::source::{self, Source, in_parallel};
 
@@ -42,7 +42,7 @@ pub struct Poster {
     /// A `BlurHash` of it, to be shown while it loads.
     pub blur_hash: String,
     /// What is known of the video.
-    pub facts: Facts,
+    pub media_info: MediaInfo,
     /// Where the keyframes are, if the container's index could be read.
     pub index: Option<Index>,
 }
@@ -71,7 +71,7 @@ async fn attempt(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Resu
     let mut poster = attempt.seek().await?;
     // ffmpeg was told not to walk through the fragments, so it knows the length of the first only.
     if head.windows(4).any(|name| name == b"mvex") {
-        poster.facts.duration_ms = None;
+        poster.media_info.duration_ms = None;
     }
     Ok(poster)
 }
@@ -91,13 +91,13 @@ impl Attempt<'_> {
         let mut found: Option<(Frame, Report)> = None;
         let mut failure = Error::Unreadable("no keyframe".to_owned());
         for budget in [FIRST_LOOK, SECOND_LOOK] {
-            let look: Vec<Keyframe> = within(&mut candidates, budget);
-            if look.is_empty() || found.as_ref().is_some_and(|(frame, _)| !frame.is_dull()) {
+            let filters: Vec<Keyframe> = within(&mut candidates, budget);
+            if filters.is_empty() || found.as_ref().is_some_and(|(frame, _)| !frame.is_dull()) {
                 break;
             }
-            let samples = fetch(self.source, &look).await?;
+            let samples = fetch(self.source, &filters).await?;
             let input = Input::File(self.container, index.wrap(samples));
-            match self.decode(&input, index.look, &index.facts).await {
+            match self.decode(&input, index.filters, &index.media_info).await {
                 Ok((frames, report)) => {
                     let frames = frames.into_iter().map(|frame| (frame, report.clone()));
                     found = found
@@ -110,26 +110,26 @@ impl Attempt<'_> {
             }
         }
         let Some((frame, report)) = found else { return Err(failure) };
-        index.look = report.look();
-        report.correct(&mut index.facts);
-        Ok(Some(poster(&frame, index.facts.clone(), Some(index))))
+        index.filters = report.filters();
+        report.correct(&mut index.media_info);
+        Ok(Some(poster(&frame, index.media_info.clone(), Some(index))))
     }
 
     /// Lets ffmpeg seek in the object.
     async fn seek(&self) -> Result<Poster, Error> {
         let at = |seconds| Input::Object(self.container, self.source, seconds);
-        let (look, facts) = (Look::default(), Facts::default());
-        let first = match self.decode(&at(Some(FIRST_CHOICE.to_owned())), look, &facts).await {
+        let (filters, media_info) = (Filters::default(), MediaInfo::default());
+        let first = match self.decode(&at(Some(FIRST_CHOICE.to_owned())), filters, &media_info).await {
             // Too short for the first choice, or damaged there.
             Err(Error::Unreadable(why)) => {
                 tracing::debug!(why, "no picture at the first choice, taking the first one");
-                self.decode(&at(None), look, &facts).await
+                self.decode(&at(None), filters, &media_info).await
             }
             other => other,
         };
         let (frames, report) = first?;
         let mut best = frames.into_iter().next().ok_or(Error::Unreadable("no picture".to_owned()))?;
-        let length = report.facts.duration_ms.unwrap_or(0);
+        let length = report.media_info.duration_ms.unwrap_or(0);
         for fraction in OTHER_CHOICES.into_iter().filter(|_| length > 2000) {
             if !best.is_dull() {
                 break;
@@ -137,7 +137,9 @@ impl Attempt<'_> {
             #[expect(clippy::cast_precision_loss, reason = "a place in a video need not be exact")]
             let seconds = format!("{:.3}", length as f64 * fraction / 1000.0);
             // It has a poster already; that another place is damaged is no matter.
-            if let Ok((frames, _)) = self.decode(&at(Some(seconds)), report.look(), &report.facts).await {
+            if let Ok((frames, _)) =
+                self.decode(&at(Some(seconds)), report.filters(), &report.media_info).await
+            {
                 best = frames
                     .into_iter()
                     .chain([best])
@@ -145,35 +147,35 @@ impl Attempt<'_> {
                     .ok_or(Error::Gone)?;
             }
         }
-        let mut facts = report.facts;
-        facts.container = Some(self.container);
-        Ok(poster(&best, facts, None))
+        let mut media_info = report.media_info;
+        media_info.container = Some(self.container);
+        Ok(poster(&best, media_info, None))
     }
 
     /// Decodes what `input` gives, once more if the pictures turn out to need other filters.
     async fn decode(
         &self,
         input: &Input<'_>,
-        look: Look,
-        facts: &Facts,
+        filters: Filters,
+        media_info: &MediaInfo,
     ) -> Result<(Vec<Frame>, Report), Error> {
-        let once = |look| pictures(self.ffmpeg, input, look, facts, self.deadline);
-        match once(look).await {
-            Ok((frames, report)) if report.look() == look => Ok((frames, report)),
+        let once = |filters| pictures(self.ffmpeg, input, filters, media_info, self.deadline);
+        match once(filters).await {
+            Ok((frames, report)) if report.filters() == filters => Ok((frames, report)),
             // An ffmpeg without tone mapping still makes a pale picture.
-            Ok((frames, report)) => Ok(once(report.look()).await.unwrap_or((frames, report))),
-            Err(Error::Unreadable(_)) if look != Look::default() => once(Look::default()).await,
+            Ok((frames, report)) => Ok(once(report.filters()).await.unwrap_or((frames, report))),
+            Err(Error::Unreadable(_)) if filters != Filters::default() => once(Filters::default()).await,
             Err(error) => Err(error),
         }
     }
 }
 
-fn poster(frame: &Frame, facts: Facts, index: Option<Index>) -> Poster {
+fn poster(frame: &Frame, media_info: MediaInfo, index: Option<Index>) -> Poster {
     Poster {
         jpeg: frame.jpeg.clone(),
         large: frame.large.clone(),
         blur_hash: frame.blur_hash(),
-        facts,
+        media_info,
         index,
     }
 }
@@ -214,12 +216,12 @@ pub(crate) async fn fetch(source: &Source, keyframes: &[Keyframe]) -> Result<Vec
 async fn pictures(
     ffmpeg: &Path,
     input: &Input<'_>,
-    look: Look,
-    facts: &Facts,
+    filters: Filters,
+    media_info: &MediaInfo,
     deadline: Instant,
 ) -> Result<(Vec<Frame>, Report), Error> {
     let frames = if matches!(input, Input::File(..)) { CANDIDATES.to_string() } else { "1".to_owned() };
-    let graph = graph(look, facts.width);
+    let graph = graph(filters, media_info.width);
     let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
     let picture = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
     let (small, large) = (picture("[small]"), picture("[large]"));
@@ -239,20 +241,20 @@ async fn pictures(
 /// with them, ffmpeg makes the same picture of the same keyframe of the whole file.
 #[must_use]
 pub fn filters(index: &Index) -> String {
-    graph(index.look, index.facts.width)
+    graph(index.filters, index.media_info.width)
 }
 
-fn graph(look: Look, width: Option<u32>) -> String {
+fn graph(filters: Filters, width: Option<u32>) -> String {
     let scaled = |across: u32| {
         // An even height, and none out of proportion.
         let half = across / 2;
         let size = format!("w={across}:h='clip(2*round({half}*ih/(iw*sar)),2,{})'", across * 6);
-        look.scale(&size, width.is_none_or(|width| width < across))
+        filters.scale(&size, width.is_none_or(|width| width < across))
     };
     format!(
         "[0:V:0]{source},split[a][b];[a]{large}[large];[b]{small},split[small][c];\
          [c]scale={SMALL}:{SMALL}:flags=area,format=rgb24[pixels]",
-        source = look.source(),
+        source = filters.source(),
         large = scaled(1280),
         small = scaled(640),
     )

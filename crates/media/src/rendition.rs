@@ -15,7 +15,7 @@ use upreel_core::{Container, Fault};
 use crate::child::Limits;
 use crate::error::Error;
 use crate::ffmpeg::{self, Input, Pass};
-use crate::look::Look;
+use crate::filters::Filters;
 use crate::report;
 use crate::source::Source;
 
@@ -189,7 +189,7 @@ fn graph(part: &Part<'_>, rungs: &[Rung<'_>], assumed: Option<&str>) -> String {
     });
     // The smaller sizes are made from the largest, which is done once.
     let (width, height) = rungs.first().map_or((2, 2), |rung| (rung.width, rung.height));
-    let scale = Look::of(part.color_transfer, false).scale_video(&format!("{width}:{height}"), assumed);
+    let scale = Filters::of(part.color_transfer, false).scale_video(&format!("{width}:{height}"), assumed);
     let mut graph =
         format!("[0:V:0]{trim}bwdif=mode=send_frame:deint=interlaced,{scale},split={}", rungs.len() + 1);
     let names = |prefix: char| (0..rungs.len()).map(move |i| format!("[{prefix}{i}]"));

@@ -5,15 +5,15 @@
 //! padded, so it cannot pass for one of the lines read here. Readers of a container's index will give
 //! the facts without it.
 
-use upreel_core::video::Facts;
+use upreel_core::video::MediaInfo;
 
 use crate::colour::is_transfer_name;
-use crate::look::Look;
+use crate::filters::Filters;
 
 /// What the report says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Report {
-    pub(crate) facts: Facts,
+    pub(crate) media_info: MediaInfo,
     /// The pictures have transparent parts.
     alpha: bool,
     /// It says how their colours became numbers (H.273, table 4).
@@ -21,67 +21,67 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn look(&self) -> Look {
-        Look::of(self.facts.color_transfer.as_deref(), self.alpha)
+    pub(crate) fn filters(&self) -> Filters {
+        Filters::of(self.media_info.color_transfer.as_deref(), self.alpha)
     }
 
     /// The colours of pictures that do not say which they have, as players take them: those of HD from its size on,
     /// else those of television before. RGB is to become them.
     pub(crate) fn assumed_colours(&self) -> Option<&'static str> {
-        let (width, height) = (self.facts.width?, self.facts.height?);
+        let (width, height) = (self.media_info.width?, self.media_info.height?);
         let hd = width.min(height) >= 720 || width.max(height) >= 1280;
         (!self.matrix).then_some(if hd { "bt709" } else { "smpte170m" })
     }
 
     /// Puts what the decoder knows better into what the container says.
-    pub(crate) fn correct(&self, facts: &mut Facts) {
-        let Facts { width, height, rotation, video_codec, color_transfer, .. } = &self.facts;
+    pub(crate) fn correct(&self, media_info: &mut MediaInfo) {
+        let MediaInfo { width, height, rotation, video_codec, color_transfer, .. } = &self.media_info;
         if width.is_some() && height.is_some() {
-            (facts.width, facts.height, facts.rotation) = (*width, *height, *rotation);
+            (media_info.width, media_info.height, media_info.rotation) = (*width, *height, *rotation);
         }
-        facts.video_codec = video_codec.clone().or(facts.video_codec.take());
-        facts.color_transfer = color_transfer.clone().or(facts.color_transfer.take());
+        media_info.video_codec = video_codec.clone().or(media_info.video_codec.take());
+        media_info.color_transfer = color_transfer.clone().or(media_info.color_transfer.take());
     }
 }
 
 /// Reads the report of the first input.
 pub(crate) fn parse(report: &str) -> Report {
-    let mut facts = Facts::default();
+    let mut media_info = MediaInfo::default();
     let (mut alpha, mut matrix) = (false, false);
     let mut sar = 1.0;
     let mut in_video = false;
     for line in report.lines().take_while(|line| !line.starts_with("Stream mapping:")) {
         if let Some(rest) = line.strip_prefix("  Duration: ") {
-            facts.duration_ms = rest.split(',').next().and_then(milliseconds);
+            media_info.duration_ms = rest.split(',').next().and_then(milliseconds);
         } else if let Some(stream) = line.strip_prefix("  Stream #0:") {
             in_video = false;
             if let Some((_, video)) = stream.split_once(": Video: ") {
                 // A cover picture is not the video; of several videos, the first is taken.
-                if facts.video_codec.is_none() && !video.contains("(attached pic)") {
+                if media_info.video_codec.is_none() && !video.contains("(attached pic)") {
                     in_video = true;
-                    (sar, alpha, matrix) = video_stream(video, &mut facts);
+                    (sar, alpha, matrix) = video_stream(video, &mut media_info);
                 }
             } else if let Some((_, audio)) = stream.split_once(": Audio: ")
-                && facts.audio_codec.is_none()
+                && media_info.audio_codec.is_none()
             {
-                facts.audio_codec = codec(audio);
+                media_info.audio_codec = codec(audio);
             }
         } else if in_video && let Some(rest) = line.trim_start().strip_prefix("displaymatrix: rotation of ") {
-            facts.rotation = rest.split(' ').next().and_then(clockwise);
+            media_info.rotation = rest.split(' ').next().and_then(clockwise);
         }
     }
-    square_pixels(&mut facts, sar);
-    Report { facts, alpha, matrix }
+    square_pixels(&mut media_info, sar);
+    Report { media_info, alpha, matrix }
 }
 
 /// Reads one line, gives the sample aspect ratio, and whether there is transparency and a matrix.
-fn video_stream(line: &str, facts: &mut Facts) -> (f64, bool, bool) {
+fn video_stream(line: &str, media_info: &mut MediaInfo) -> (f64, bool, bool) {
     let mut sar = 1.0;
-    facts.video_codec = codec(line);
-    facts.rotation = Some(0);
+    media_info.video_codec = codec(line);
+    media_info.rotation = Some(0);
     for part in top_level(line) {
         if let Some((width, height, rest)) = dimensions(part) {
-            (facts.width, facts.height) = (Some(width), Some(height));
+            (media_info.width, media_info.height) = (Some(width), Some(height));
             sar = rest
                 .split_once("SAR ")
                 .and_then(|(_, rest)| ratio(rest.split([' ', ']']).next()?))
@@ -90,7 +90,7 @@ fn video_stream(line: &str, facts: &mut Facts) -> (f64, bool, bool) {
             // Printed on its own when the container and the codec disagree: the container's holds.
             sar = ratio_text.split(' ').next().and_then(ratio).unwrap_or(sar);
         } else if let Some(rate) = part.strip_suffix(" fps") {
-            facts.frame_rate = match rate.strip_suffix('k') {
+            media_info.frame_rate = match rate.strip_suffix('k') {
                 Some(thousands) => thousands.parse::<f64>().ok().map(|rate| rate * 1000.0),
                 None => rate.parse().ok(),
             };
@@ -99,7 +99,7 @@ fn video_stream(line: &str, facts: &mut Facts) -> (f64, bool, bool) {
     let format = top_level(line).nth(1).unwrap_or_default();
     let (pixels, colour) = format.split_once('(').unwrap_or((format, ""));
     let colour = || colour.trim_end_matches(')').split(", ");
-    facts.color_transfer = colour().find_map(transfer).map(str::to_owned);
+    media_info.color_transfer = colour().find_map(transfer).map(str::to_owned);
     let alpha = ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"];
     (sar, alpha.iter().any(|name| pixels.starts_with(name)), colour().any(has_matrix))
 }
@@ -119,12 +119,12 @@ fn transfer(colour: &str) -> Option<&str> {
 }
 
 /// Turns stored dimensions into those of the picture as it is shown.
-pub(crate) fn square_pixels(facts: &mut Facts, sar: f64) {
-    let (Some(width), Some(height)) = (facts.width, facts.height) else { return };
+pub(crate) fn square_pixels(media_info: &mut MediaInfo, sar: f64) {
+    let (Some(width), Some(height)) = (media_info.width, media_info.height) else { return };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both are pictures' sizes")]
     let width = (f64::from(width) * sar).round() as u32;
-    let turned = matches!(facts.rotation, Some(90 | 270));
-    (facts.width, facts.height) =
+    let turned = matches!(media_info.rotation, Some(90 | 270));
+    (media_info.width, media_info.height) =
         if turned { (Some(height), Some(width)) } else { (Some(width), Some(height)) };
 }
 
@@ -209,8 +209,8 @@ Stream mapping:
     #[test]
     fn a_phone_s_video() {
         assert_eq!(
-            parse(PHONE).facts,
-            Facts {
+            parse(PHONE).media_info,
+            MediaInfo {
                 duration_ms: Some(62_340),
                 width: Some(1080),
                 height: Some(1920),
@@ -228,26 +228,32 @@ Stream mapping:
     fn pixels_that_are_not_square() {
         let line =
             "  Stream #0:0: Video: mpeg2video (Main), yuv420p(tv), 720x576 [SAR 64:45 DAR 16:9], 25 fps";
-        let facts = parse(line).facts;
-        assert_eq!((facts.width, facts.height, facts.rotation), (Some(1024), Some(576), Some(0)));
+        let media_info = parse(line).media_info;
+        assert_eq!(
+            (media_info.width, media_info.height, media_info.rotation),
+            (Some(1024), Some(576), Some(0))
+        );
         let line = "  Stream #0:0: Video: h264, yuv420p, 720x576, SAR 4:3 DAR 5:3, 1k fps";
-        let facts = parse(line).facts;
-        assert_eq!((facts.width, facts.frame_rate), (Some(960), Some(1000.0)));
+        let media_info = parse(line).media_info;
+        assert_eq!((media_info.width, media_info.frame_rate), (Some(960), Some(1000.0)));
     }
 
     #[test]
     fn colour_and_transparency() {
-        let look = |format: &str| {
+        let filters = |format: &str| {
             let report = parse(&format!("  Stream #0:0: Video: h264 (High), {format}, 64x64, 25 fps"));
-            (report.facts.color_transfer.clone().unwrap_or_default(), report.look())
+            (report.media_info.color_transfer.clone().unwrap_or_default(), report.filters())
         };
-        let plain = Look::default();
-        assert_eq!(look("yuv420p(tv, bt709)"), ("bt709".into(), plain));
-        assert_eq!(look("yuv420p(tv, bt470bg/unknown/unknown, progressive)"), (String::new(), plain));
-        assert_eq!(look("yuv420p(progressive)"), (String::new(), plain));
-        assert_eq!(look("yuv420p10le(bt2020nc/bt2020/arib-std-b67)").1, Look { hdr: true, alpha: false });
-        assert_eq!(look("yuva444p12le(bt709)").1, Look { hdr: false, alpha: true });
-        assert_eq!(look("argb").1, Look { hdr: false, alpha: true });
+        let plain = Filters::default();
+        assert_eq!(filters("yuv420p(tv, bt709)"), ("bt709".into(), plain));
+        assert_eq!(filters("yuv420p(tv, bt470bg/unknown/unknown, progressive)"), (String::new(), plain));
+        assert_eq!(filters("yuv420p(progressive)"), (String::new(), plain));
+        assert_eq!(
+            filters("yuv420p10le(bt2020nc/bt2020/arib-std-b67)").1,
+            Filters { hdr: true, alpha: false }
+        );
+        assert_eq!(filters("yuva444p12le(bt709)").1, Filters { hdr: false, alpha: true });
+        assert_eq!(filters("argb").1, Filters { hdr: false, alpha: true });
     }
 
     #[test]
@@ -275,24 +281,28 @@ Stream mapping:
 
     #[test]
     fn the_decoder_corrects_the_container() {
-        let mut facts = Facts { width: Some(1), height: Some(2), frame_rate: Some(3.0), ..Facts::default() };
-        parse(PHONE).correct(&mut facts);
-        assert_eq!((facts.width, facts.height, facts.rotation), (Some(1080), Some(1920), Some(90)));
-        assert_eq!((facts.frame_rate, facts.duration_ms), (Some(3.0), None));
+        let mut media_info =
+            MediaInfo { width: Some(1), height: Some(2), frame_rate: Some(3.0), ..MediaInfo::default() };
+        parse(PHONE).correct(&mut media_info);
+        assert_eq!(
+            (media_info.width, media_info.height, media_info.rotation),
+            (Some(1080), Some(1920), Some(90))
+        );
+        assert_eq!((media_info.frame_rate, media_info.duration_ms), (Some(3.0), None));
     }
 
     #[test]
     fn a_cover_is_not_the_video() {
         let report = "  Stream #0:0: Video: mjpeg, yuvj420p, 600x600, 90k tbr (attached pic)\n  \
                       Stream #0:1: Video: h264, yuv420p, 320x180, 25 fps";
-        assert_eq!(parse(report).facts.video_codec.as_deref(), Some("h264"));
+        assert_eq!(parse(report).media_info.video_codec.as_deref(), Some("h264"));
     }
 
     #[test]
     fn what_is_unknown_stays_out() {
         let report = "  Duration: N/A, start: 0.0\n  Stream #0:0: Video: none, 0x0 [SAR 0:0 DAR 0:0]\n";
-        let facts = parse(report).facts;
-        assert_eq!((facts.duration_ms, facts.video_codec), (None, None));
+        let media_info = parse(report).media_info;
+        assert_eq!((media_info.duration_ms, media_info.video_codec), (None, None));
         assert_eq!(parse(""), Report::default());
     }
 

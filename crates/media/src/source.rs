@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use upreel_core::objects::ReadError;
-use upreel_core::{Key, Objects};
+use upreel_core::{Key, ObjectStore};
 
 /// A video that needs more than this is refused: a hostile file must not cost a download.
 const MAX_READ: u64 = 256 << 20;
@@ -70,7 +70,7 @@ impl Source {
 
     /// The object at `key`, of `size` bytes, as long as it is the one with this entity tag.
     #[must_use]
-    pub fn of(objects: &Objects, key: &Key, size: u64, etag: &str) -> Self {
+    pub fn of(objects: &ObjectStore, key: &Key, size: u64, etag: &str) -> Self {
         let (objects, key, etag) = (objects.clone(), key.clone(), etag.to_owned());
         Self::new(
             size,

@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use tokio::time::Instant;
 use upreel_core::Container;
-use upreel_core::video::Facts;
+use upreel_core::video::MediaInfo;
 
 use crate::error::Error;
 use crate::ffmpeg::{self, Input};
@@ -23,7 +23,7 @@ const STEP_MS: u64 = 1000;
 /// Bytes of keyframes that are read; if there are more, tiles are left out.
 const BUDGET: u64 = 32 << 20;
 
-/// Pictures for scrubbing.
+/// Frames for scrubbing.
 #[derive(Debug)]
 pub struct Storyboard {
     /// All tiles, row by row.
@@ -44,7 +44,7 @@ pub async fn make(
     ffmpeg: &Path,
     deadline: Instant,
 ) -> Result<Storyboard, Error> {
-    let duration = index.facts.duration_ms;
+    let duration = index.media_info.duration_ms;
     let wanted = duration.map_or(MAX_TILES, |ms| usize::try_from(ms / STEP_MS).unwrap_or(MAX_TILES));
     let mut keyframes = index.keyframes(source, wanted.clamp(1, MAX_TILES)).await?;
     keyframes.dedup_by_key(|keyframe| keyframe.time_ms);
@@ -52,17 +52,17 @@ pub async fn make(
     if keyframes.is_empty() {
         return Err(Error::Unreadable("no keyframe".to_owned()));
     }
-    let grid = Grid::new(keyframes.len(), &index.facts);
+    let grid = Grid::new(keyframes.len(), &index.media_info);
     let samples = fetch(source, &keyframes).await?;
-    let container = index.facts.container.unwrap_or(Container::Mp4);
+    let container = index.media_info.container.unwrap_or(Container::Mp4);
     let input = Input::File(container, index.wrap(samples));
     let size = format!("{}:{}", grid.width, grid.height);
     // A keyframe is shown for a second: where one can't be decoded, the tile before it is repeated. The last one
     // counts also if the video is shorter than that.
     let graph = format!(
         "[0:V:0]{},{},fps=1:start_time=0:eof_action=pass,tile={}x{}[tiles]",
-        index.look.source(),
-        index.look.scale(&size, false),
+        index.filters.source(),
+        index.filters.scale(&size, false),
         grid.columns,
         grid.rows
     );
@@ -94,9 +94,9 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(tiles: usize, facts: &Facts) -> Self {
+    fn new(tiles: usize, media_info: &MediaInfo) -> Self {
         let columns = (1..MAX_TILES).find(|columns| columns * columns >= tiles).unwrap_or(1);
-        let (width, height) = (facts.width.unwrap_or(16).max(1), facts.height.unwrap_or(9).max(1));
+        let (width, height) = (media_info.width.unwrap_or(16).max(1), media_info.height.unwrap_or(9).max(1));
         // Even, and at least a tenth of the longer side.
         let short = |of: u32, to: u32| {
             let side = u64::from(TILE) * u64::from(of) / u64::from(to) / 2 * 2;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn grid(tiles: usize, width: u32, height: u32) -> Grid {
-        Grid::new(tiles, &Facts { width: Some(width), height: Some(height), ..Facts::default() })
+        Grid::new(tiles, &MediaInfo { width: Some(width), height: Some(height), ..MediaInfo::default() })
     }
 
     #[test]

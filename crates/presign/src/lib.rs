@@ -37,7 +37,7 @@ pub fn router(app: App) -> Router {
 }
 
 #[derive(Deserialize)]
-struct Wish {
+struct PresignQuery {
     name: Option<String>,
     #[serde(rename = "type")]
     media_type: Option<String>,
@@ -59,13 +59,13 @@ struct Presigned {
 async fn presign(
     State(app): State<App>,
     Caller(user): Caller,
-    wish: Result<Query<Wish>, QueryRejection>,
+    query: Result<Query<PresignQuery>, QueryRejection>,
 ) -> Result<Json<Presigned>, Problem> {
-    let Query(wish) = wish.map_err(|error| invalid(error.body_text()))?;
-    let name = wish.name.filter(|name| !name.is_empty());
+    let Query(query) = query.map_err(|error| invalid(error.body_text()))?;
+    let name = query.name.filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| invalid("Say the file's name: /presign?name=clip.mp4"))?;
-    let declared = Declared::new(&name, wish.media_type.as_deref())?;
-    let size = wish.size.map(|size| parse_put_size(&size, app.config.max_upload_bytes)).transpose()?;
+    let declared = Declared::new(&name, query.media_type.as_deref())?;
+    let size = query.size.map(|size| parse_put_size(&size, app.config.max_upload_bytes)).transpose()?;
 
     let new = NewVideo::new(user, &name, &declared, size);
     let signed = app.objects.sign_put(&new.key, &declared.media_type, size).await?;

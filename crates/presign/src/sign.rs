@@ -21,7 +21,7 @@ use crate::upload::{Upload, in_range};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Wish {
+pub(crate) struct SignRequest {
     method: String,
     key: Option<String>,
     upload_id: Option<String>,
@@ -62,7 +62,7 @@ enum Kind {
     Abort(String),
 }
 
-impl Wish {
+impl SignRequest {
     fn kind(&self) -> Result<Kind, Problem> {
         let upload = self.upload_id.clone();
         match (self.method.as_str(), upload, self.part_number) {
@@ -105,18 +105,18 @@ pub(crate) async fn sign(
     Caller(user): Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Signed>, Problem> {
-    let wish: Wish = from_json(body)?;
-    let signed = match wish.kind()? {
-        kind @ (Kind::Put | Kind::Form | Kind::Create) => begin(&app, user, &wish, &kind).await?,
+    let request: SignRequest = from_json(body)?;
+    let signed = match request.kind()? {
+        kind @ (Kind::Put | Kind::Form | Kind::Create) => begin(&app, user, &request, &kind).await?,
         Kind::Part(id, number) => {
-            let upload = wish.upload(&user, &id)?;
+            let upload = request.upload(&user, &id)?;
             let url = app.objects.sign_part(&upload.key, &id, number).await?.url;
             Signed::new(url, &upload.key)
         }
-        Kind::List(id) => about(&app, wish.upload(&user, &id)?, MultipartRequest::List(&id)).await?,
-        Kind::Abort(id) => about(&app, wish.upload(&user, &id)?, MultipartRequest::Abort(&id)).await?,
+        Kind::List(id) => about(&app, request.upload(&user, &id)?, MultipartRequest::List(&id)).await?,
+        Kind::Abort(id) => about(&app, request.upload(&user, &id)?, MultipartRequest::Abort(&id)).await?,
         Kind::Complete(id) => {
-            let upload = wish.upload(&user, &id)?;
+            let upload = request.upload(&user, &id)?;
             // S3 will not ask again, so this is the last look; the event of the object has another.
             let size =
                 upload.parts(&app).await?.iter().fold(0_u64, |sum, part| sum.saturating_add(part.size));
@@ -134,12 +134,12 @@ async fn about(app: &App, upload: Upload, request: MultipartRequest<'_>) -> Resu
 }
 
 /// Of a new video.
-async fn begin(app: &App, user: UserId, wish: &Wish, kind: &Kind) -> Result<Signed, Problem> {
+async fn begin(app: &App, user: UserId, request: &SignRequest, kind: &Kind) -> Result<Signed, Problem> {
     let max = app.config.max_upload_bytes;
-    let name = wish.name()?;
-    let declared = Declared::new(name, wish.content_type.as_deref())?;
+    let name = request.name()?;
+    let declared = Declared::new(name, request.content_type.as_deref())?;
     let check = if *kind == Kind::Create { check_size } else { check_put_size };
-    let size = wish.size.map(|size| check(size, max)).transpose()?;
+    let size = request.size.map(|size| check(size, max)).transpose()?;
     let new = NewVideo::new(user, name, &declared, size);
     let content_type = &declared.media_type;
     let headers = BTreeMap::from([("Content-Type", content_type.clone())]);
@@ -168,8 +168,8 @@ mod tests {
     use serde_json::{Value, json};
     use upreel_core::Code;
 
-    fn kind(wish: Value) -> Result<Kind, Code> {
-        serde_json::from_value::<Wish>(wish).unwrap().kind().map_err(|problem| problem.code())
+    fn kind(request: Value) -> Result<Kind, Code> {
+        serde_json::from_value::<SignRequest>(request).unwrap().kind().map_err(|problem| problem.code())
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The state machine that transcodes (`transcode.asl.json`).
+//! The state machine that transcodes (`statemachines/transcode.asl.json`).
 
 use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;

@@ -11,21 +11,21 @@
 
 pub mod event;
 pub mod executions;
-mod look;
+mod previews;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
-use upreel_core::objects::{Head, Replace, Written};
+use upreel_core::objects::{Head, PutOutcome, Replace};
 use upreel_core::transcode::{Run, Transcode};
-use upreel_core::video::{Pictures, Record};
-use upreel_core::videos::{Claim, Finish};
+use upreel_core::video::{PreviewKeys, Record};
+use upreel_core::videos::{Claim, UpdateOutcome};
 use upreel_core::{App, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
 use upreel_media::{Error, Storyboard};
 
 use crate::event::Created;
-use crate::look::{Look, look};
+use crate::previews::{Previews, previews};
 
 /// How often Lambda tries an asynchronous event: once, and two retries.
 pub const ATTEMPTS: u32 = 3;
@@ -115,8 +115,8 @@ impl Job<'_> {
     async fn run(&self, created: &Created) -> Result<(), Fault> {
         let mut head = Head { size: created.size, etag: format!("\"{}\"", created.etag), content_type: None };
         for _ in 0..CHANGES {
-            match look(self.app, (self.key, self.id), &head, self.deadline).await {
-                Ok(look) => return self.succeed(look, head.size).await,
+            match previews(self.app, (self.key, self.id), &head, self.deadline).await {
+                Ok(previews) => return self.succeed(previews, head.size).await,
                 Err(Error::Fault(fault)) => return Err(fault),
                 Err(Error::Gone) => {}
                 Err(error) => return self.fail(&failure(&error)).await,
@@ -145,12 +145,12 @@ impl Job<'_> {
         Ok(record.map(|record| Run { video_id: self.id, key: record.key, sequencer: self.sequencer.clone() }))
     }
 
-    async fn succeed(&self, look: Look, size: u64) -> Result<(), Fault> {
-        let (id, poster) = (self.id, look.poster);
-        let pictures = Pictures::of(id, look.storyboard.is_some(), poster.blur_hash);
+    async fn succeed(&self, previews: Previews, size: u64) -> Result<(), Fault> {
+        let (id, poster) = (self.id, previews.poster);
+        let pictures = PreviewKeys::of(id, previews.storyboard.is_some(), poster.blur_hash);
         let mut objects =
             vec![(Key::Thumbnail(id), JPEG, poster.jpeg), (Key::ThumbnailLarge(id), JPEG, poster.large)];
-        if let Some(Storyboard { jpeg, vtt }) = look.storyboard {
+        if let Some(Storyboard { jpeg, vtt }) = previews.storyboard {
             objects.push((Key::StoryboardImage(id), JPEG, jpeg));
             objects.push((Key::StoryboardTrack(id), "text/vtt", vtt.into()));
         }
@@ -162,9 +162,9 @@ impl Job<'_> {
         let transcode =
             self.app.config.state_machine.as_ref().map(|_| Transcode::waiting(self.sequencer.clone()));
         let videos = &self.app.videos;
-        match videos.processed(id, self.sequencer, size, &poster.facts, &pictures, transcode).await? {
-            Finish::Deleted => self.clean_up().await,
-            Finish::Recorded | Finish::Superseded => Ok(()),
+        match videos.processed(id, self.sequencer, size, &poster.media_info, &pictures, transcode).await? {
+            UpdateOutcome::Deleted => self.clean_up().await,
+            UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
         }
     }
 
@@ -179,11 +179,11 @@ impl Job<'_> {
         let mut seen: Option<Head> = None;
         for _ in 0..CHANGES {
             let replace = seen.as_ref().map_or(Replace::Nothing, |head| Replace::Exactly(&head.etag));
-            if objects.put(key, content_type, body.clone(), replace).await? == Written::Done {
+            if objects.put(key, content_type, body.clone(), replace).await? == PutOutcome::Done {
                 return Ok(true);
             }
             seen = objects.head(key).await?;
-            if !self.app.videos.follows(self.id, self.sequencer).await? {
+            if !self.app.videos.is_current_event(self.id, self.sequencer).await? {
                 return Ok(false);
             }
         }
@@ -203,8 +203,8 @@ impl Job<'_> {
 
     async fn fail(&self, failure: &Failure) -> Result<(), Fault> {
         match self.app.videos.failed(self.id, self.sequencer, failure).await? {
-            Finish::Deleted => self.clean_up().await,
-            Finish::Recorded | Finish::Superseded => Ok(()),
+            UpdateOutcome::Deleted => self.clean_up().await,
+            UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
         }
     }
 

@@ -22,7 +22,7 @@ struct Timed<'a> {
     duration: i64,
 }
 
-/// Pictures that may be decoded before one that is shown earlier: what x264 does with three B pictures in a row,
+/// Frames that may be decoded before one that is shown earlier: what x264 does with three B pictures in a row,
 /// of which one is referred to.
 pub(crate) const REORDER: usize = 2;
 

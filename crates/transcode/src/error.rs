@@ -24,7 +24,7 @@ pub(crate) fn gone() -> Error {
 }
 
 /// Without an index a video can be done as a whole, unless it cannot be read at all.
-pub(crate) fn none_or<T>(error: upreel_media::Error) -> Result<Option<T>, Error> {
+pub(crate) fn fall_back_without_index<T>(error: upreel_media::Error) -> Result<Option<T>, Error> {
     match error {
         upreel_media::Error::Fault(fault) => Err(fault.into()),
         upreel_media::Error::Gone => Err(gone()),

@@ -1,4 +1,4 @@
-//! The `transcode` function on Lambda: the tasks of the state machine (`transcode.asl.json`).
+//! The `transcode` function on Lambda: the tasks of the state machine (`statemachines/transcode.asl.json`).
 
 use std::process::ExitCode;
 use std::time::Duration;

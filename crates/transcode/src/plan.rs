@@ -2,7 +2,7 @@
 //! done in time.
 
 use serde::{Deserialize, Serialize};
-use upreel_core::video::Facts;
+use upreel_core::video::MediaInfo;
 use upreel_core::{Container, Failure};
 use upreel_media::index::Cuts;
 use upreel_media::rendition::{AAC_FRAME, DEFAULT_SCALE, SAMPLE_RATE};
@@ -44,7 +44,7 @@ pub struct Plan {
     pub step: i64,
     /// Whether there is sound.
     pub audio: bool,
-    /// Pictures in a second, on average.
+    /// Frames in a second, on average.
     pub frame_rate: f64,
     /// The sizes, the largest first.
     pub rungs: Vec<Rung>,
@@ -75,24 +75,26 @@ impl Plan {
     ///
     /// # Errors
     /// When a part would take too long, because keyframes are too far apart.
-    pub fn new(facts: &Facts, cuts: Option<&Cuts>) -> Result<Self, Failure> {
-        let rate = frame_rate(facts);
-        let pixels = f64::from(facts.width.unwrap_or(1)) * f64::from(facts.height.unwrap_or(1)) * rate;
-        Self::in_parts(facts, cuts, (PART_PIXELS / pixels).clamp(PART.0, PART.1))
+    pub fn new(media_info: &MediaInfo, cuts: Option<&Cuts>) -> Result<Self, Failure> {
+        let rate = frame_rate(media_info);
+        let pixels =
+            f64::from(media_info.width.unwrap_or(1)) * f64::from(media_info.height.unwrap_or(1)) * rate;
+        Self::in_parts(media_info, cuts, (PART_PIXELS / pixels).clamp(PART.0, PART.1))
     }
 
     /// The same with parts of so many seconds.
     ///
     /// # Errors
     /// As [`Plan::new`].
-    pub fn in_parts(facts: &Facts, cuts: Option<&Cuts>, length: f64) -> Result<Self, Failure> {
-        let (Some(container), Some(width), Some(height)) = (facts.container, facts.width, facts.height)
+    pub fn in_parts(media_info: &MediaInfo, cuts: Option<&Cuts>, length: f64) -> Result<Self, Failure> {
+        let (Some(container), Some(width), Some(height)) =
+            (media_info.container, media_info.width, media_info.height)
         else {
             return Err(Failure::new(Failure::UNREADABLE, "The size of the picture is not known."));
         };
-        let frame_rate = frame_rate(facts);
+        let frame_rate = frame_rate(media_info);
         let pixels = f64::from(width) * f64::from(height) * frame_rate;
-        let duration = facts.duration_ms.map(seconds);
+        let duration = media_info.duration_ms.map(seconds);
         let cuts = cuts.filter(|cuts| !cuts.times.is_empty());
         let scale = cuts.map_or(DEFAULT_SCALE, |cuts| cuts.scale);
         let starts = cuts.map(|cuts| chosen(cuts, length)).unwrap_or_default();
@@ -114,11 +116,11 @@ impl Plan {
         }
         Ok(Self {
             container,
-            color_transfer: facts.color_transfer.clone(),
+            color_transfer: media_info.color_transfer.clone(),
             scale,
             origin: origin - i64::try_from(REORDER).unwrap_or(0) * step,
             step,
-            audio: facts.audio_codec.is_some(),
+            audio: media_info.audio_codec.is_some(),
             frame_rate,
             rungs: ladder(width, height, frame_rate),
             parts,
@@ -126,8 +128,8 @@ impl Plan {
     }
 }
 
-fn frame_rate(facts: &Facts) -> f64 {
-    facts.frame_rate.filter(|rate| (1.0..=1000.0).contains(rate)).unwrap_or(30.0)
+fn frame_rate(media_info: &MediaInfo) -> f64 {
+    media_info.frame_rate.filter(|rate| (1.0..=1000.0).contains(rate)).unwrap_or(30.0)
 }
 
 /// The keyframes at which parts begin: the last one that keeps a part within `length`, else the next one.
@@ -221,15 +223,15 @@ fn frame_from(seconds: f64) -> i64 {
 mod tests {
     use super::*;
 
-    fn facts() -> Facts {
-        Facts {
+    fn media_info() -> MediaInfo {
+        MediaInfo {
             duration_ms: Some(100_000),
             width: Some(1920),
             height: Some(1080),
             frame_rate: Some(30.0),
             container: Some(Container::Mp4),
             audio_codec: Some("aac".into()),
-            ..Facts::default()
+            ..MediaInfo::default()
         }
     }
 
@@ -237,14 +239,14 @@ mod tests {
         Cuts { scale: 600, step: 1, times: times.into_iter().collect(), sound_end: None }
     }
 
-    fn plan(facts: &Facts, cuts: Option<&Cuts>) -> Plan {
-        Plan::new(facts, cuts).unwrap_or_else(|failure| panic!("{failure:?}"))
+    fn plan(media_info: &MediaInfo, cuts: Option<&Cuts>) -> Plan {
+        Plan::new(media_info, cuts).unwrap_or_else(|failure| panic!("{failure:?}"))
     }
 
     #[test]
     fn parts_begin_at_keyframes_and_follow_each_other() {
         let every_two_seconds = cuts((0..50).map(|i| i * 1200));
-        let plan = plan(&facts(), Some(&every_two_seconds));
+        let plan = plan(&media_info(), Some(&every_two_seconds));
         let spans: Vec<_> = plan.parts.iter().map(|part| part.span.unwrap_or_default()).collect();
         assert_eq!(
             spans,
@@ -273,8 +275,13 @@ mod tests {
     fn more_pixels_make_shorter_parts() {
         let every_second = cuts((0..100).map(|i| i * 600));
         let count = |width, height, rate| {
-            let facts = Facts { width: Some(width), height: Some(height), frame_rate: Some(rate), ..facts() };
-            plan(&facts, Some(&every_second)).parts.len()
+            let media_info = MediaInfo {
+                width: Some(width),
+                height: Some(height),
+                frame_rate: Some(rate),
+                ..media_info()
+            };
+            plan(&media_info, Some(&every_second)).parts.len()
         };
         assert_eq!(count(640, 360, 30.0), 2);
         assert_eq!(count(1920, 1080, 30.0), 4);
@@ -283,13 +290,13 @@ mod tests {
 
     #[test]
     fn without_an_index_there_is_one_part_or_none() {
-        let whole = plan(&facts(), None);
+        let whole = plan(&media_info(), None);
         assert_eq!((whole.parts.len(), whole.scale), (1, DEFAULT_SCALE));
         assert_eq!((whole.parts[0].span, whole.parts[0].audio), (None, Some((0, None))));
-        let long = Facts { duration_ms: Some(3_600_000), ..facts() };
+        let long = MediaInfo { duration_ms: Some(3_600_000), ..media_info() };
         assert_eq!(Plan::new(&long, None).unwrap_err().code, Failure::TOO_COMPLEX);
         assert_eq!(Plan::new(&long, Some(&cuts([0]))).unwrap_err().code, Failure::TOO_COMPLEX);
-        let unknown = Facts { width: None, ..facts() };
+        let unknown = MediaInfo { width: None, ..media_info() };
         assert_eq!(Plan::new(&unknown, None).unwrap_err().code, Failure::UNREADABLE);
     }
 
@@ -303,9 +310,9 @@ mod tests {
 
     #[test]
     fn a_late_or_early_first_picture_moves_the_origin() {
-        let origin = |first| plan(&facts(), Some(&cuts([first, first + 600]))).origin;
+        let origin = |first| plan(&media_info(), Some(&cuts([first, first + 600]))).origin;
         assert_eq!([origin(0), origin(600), origin(600_000), origin(-40)], [-2, -2, 599_998, -42]);
-        let late = plan(&facts(), Some(&cuts([600_000])));
+        let late = plan(&media_info(), Some(&cuts([600_000])));
         assert_eq!(late.parts[0].audio.unwrap().0, 46_875);
     }
 
@@ -313,7 +320,7 @@ mod tests {
     fn parts_after_the_sound_have_none() {
         let heard = |sound_end| {
             let cuts = Cuts { sound_end, ..cuts((0..50).map(|i| i * 1200)) };
-            plan(&facts(), Some(&cuts)).parts.iter().map(|part| part.audio.is_some()).collect::<Vec<_>>()
+            plan(&media_info(), Some(&cuts)).parts.iter().map(|part| part.audio.is_some()).collect::<Vec<_>>()
         };
         assert_eq!(heard(None), [true; 4]);
         assert_eq!(heard(Some(18_001)), [true, true, false, false]);

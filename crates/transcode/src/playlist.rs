@@ -181,21 +181,21 @@ impl Whole<'_> {
 mod tests {
     use super::*;
     use upreel_core::Container;
-    use upreel_core::video::Facts;
+    use upreel_core::video::MediaInfo;
     use upreel_media::index::Cuts;
 
     fn plan() -> Plan {
-        let facts = Facts {
+        let media_info = MediaInfo {
             container: Some(Container::Mp4),
             width: Some(640),
             height: Some(360),
             frame_rate: Some(25.0),
             audio_codec: Some("aac".into()),
             duration_ms: Some(20_000),
-            ..Facts::default()
+            ..MediaInfo::default()
         };
         let cuts = Cuts { scale: 1000, step: 40, times: vec![0, 8000], sound_end: None };
-        Plan::in_parts(&facts, Some(&cuts), 5.0).unwrap_or_else(|failure| panic!("{failure:?}"))
+        Plan::in_parts(&media_info, Some(&cuts), 5.0).unwrap_or_else(|failure| panic!("{failure:?}"))
     }
 
     fn manifest(index: usize, init: &str, tracks: &[&str]) -> Manifest {

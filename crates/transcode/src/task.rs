@@ -16,12 +16,12 @@ use tokio::time::Instant;
 use upreel_core::objects::Head;
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::Record;
-use upreel_core::videos::Finish;
+use upreel_core::videos::UpdateOutcome;
 use upreel_core::{App, Failure, Fault, Key, Status};
 use upreel_media::{Index, Source};
 
 use crate::encode::{Manifest, Object, encode};
-use crate::error::{Error, failure, gone, none_or};
+use crate::error::{Error, failure, fall_back_without_index, gone};
 use crate::plan::Plan;
 use crate::playlist::playlists;
 
@@ -126,7 +126,7 @@ impl Work<'_> {
         let Some(record) = record.filter(open) else { return Ok(Vec::new()) };
         let head = self.app.objects.head(&self.key()?).await?.ok_or_else(gone)?;
         let source = self.source(head.size, &head.etag)?;
-        let index = match record.video.facts.container {
+        let index = match record.video.media_info.container {
             Some(container) => Index::open(&source, container).await,
             None => Ok(None),
         };
@@ -134,19 +134,19 @@ impl Work<'_> {
         let cuts = match index.map_err(Into::into) {
             Ok(Some(index)) => match index.cuts(&source).await.map_err(Into::into) {
                 Ok(cuts) => cuts,
-                Err(error) => none_or(error)?,
+                Err(error) => fall_back_without_index(error)?,
             },
             Ok(None) => None,
-            Err(error) => none_or(error)?,
+            Err(error) => fall_back_without_index(error)?,
         };
-        let plan = Plan::new(&record.video.facts, cuts.as_ref()).map_err(Error::Video)?;
+        let plan = Plan::new(&record.video.media_info, cuts.as_ref()).map_err(Error::Video)?;
         let chunks = plan.parts.len();
         tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, "planned");
         let Head { size, etag, .. } = head;
         self.store_json("plan.json", &Planned { size, etag, plan }).await?;
         let begun = self.app.videos.transcode_begins(*video_id, sequencer, chunks).await?;
         self.settle(begun).await?;
-        Ok(if begun == Finish::Recorded { (0..chunks).collect() } else { Vec::new() })
+        Ok(if begun == UpdateOutcome::Recorded { (0..chunks).collect() } else { Vec::new() })
     }
 
     async fn encode(&self, index: usize) -> Result<(), Error> {
@@ -195,8 +195,8 @@ impl Work<'_> {
     }
 
     /// Nothing stays of a video that was deleted meanwhile.
-    async fn settle(&self, finish: Finish) -> Result<(), Fault> {
-        if finish == Finish::Deleted {
+    async fn settle(&self, finish: UpdateOutcome) -> Result<(), Fault> {
+        if finish == UpdateOutcome::Deleted {
             self.app.objects.delete_renditions(self.run.video_id).await?;
         }
         Ok(())

@@ -102,7 +102,7 @@ enum Repeated {
 
 async fn repeated(app: &App, user: &UserId, key: &str, file: &File) -> Result<Repeated, Problem> {
     let new = VideoId::new();
-    let first = app.videos.remember(user, key, &file.bytes, new).await?;
+    let first = app.videos.reserve_idempotency_key(user, key, &file.bytes, new).await?;
     if !first.same_body {
         return Err(Problem::new(
             Code::IdempotencyMismatch,

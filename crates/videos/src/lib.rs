@@ -39,7 +39,7 @@ pub fn router(app: App) -> Router {
 /// A video with URLs that a browser can fetch.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct View {
+struct VideoSummary {
     #[serde(flatten)]
     video: Video,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ struct View {
     transcode: Option<Progress>,
 }
 
-impl View {
+impl VideoSummary {
     async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
         let transcode = Progress::of(&record);
         let hls_url = hls::url(app, base, &record);
@@ -82,12 +82,12 @@ impl View {
     }
 }
 
-/// One video, with the way to its original. A list leaves that out: nobody plays a list.
+/// VideoDetail video, with the way to its original. A list leaves that out: nobody plays a list.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct One {
+struct VideoDetail {
     #[serde(flatten)]
-    view: View,
+    view: VideoSummary,
     /// To be shown or played.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
@@ -96,7 +96,7 @@ struct One {
     download_url: Option<String>,
 }
 
-impl One {
+impl VideoDetail {
     async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
         let video = &record.video;
         // Until something was uploaded there is no object.
@@ -109,7 +109,7 @@ impl One {
             None => Ok(None),
         };
         let (url, download_url) = (sign("inline").await?, sign("attachment").await?);
-        Ok(Self { view: View::new(app, base, record).await?, url, download_url })
+        Ok(Self { view: VideoSummary::new(app, base, record).await?, url, download_url })
     }
 }
 
@@ -121,7 +121,7 @@ struct Window {
 
 #[derive(Serialize)]
 struct List {
-    videos: Vec<View>,
+    videos: Vec<VideoSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
 }
@@ -147,7 +147,7 @@ async fn list(
     let page = app.videos.list(&user, limit, from.as_ref()).await?;
     let mut videos = Vec::with_capacity(page.records.len());
     for record in page.records {
-        videos.push(View::new(&app, &base, record).await?);
+        videos.push(VideoSummary::new(&app, &base, record).await?);
     }
     Ok(Json(List { videos, cursor: page.next.as_ref().map(encode_cursor) }))
 }
@@ -160,7 +160,7 @@ async fn one(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let record = own(&app, &user, &id).await?;
-    let one = One::new(&app, &base, record).await?;
+    let one = VideoDetail::new(&app, &base, record).await?;
     let body = serde_json::to_vec(&one).map_err(|e| Fault::new("encode a video", &e))?;
     let etag = etag(&body);
     let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;

@@ -22,7 +22,7 @@ pub enum Kind {
     /// The bytes are there.
     #[serde(rename = "video.asset.created")]
     Created,
-    /// Pictures and facts are there.
+    /// Frames and facts are there.
     #[serde(rename = "video.asset.ready")]
     Ready,
     /// It cannot be processed; `error` says why.

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use upreel_core::video::{Facts, Pictures, Record};
-use upreel_core::videos::{Claim, Finish};
+use upreel_core::video::{MediaInfo, PreviewKeys, Record};
+use upreel_core::videos::{Claim, UpdateOutcome};
 use upreel_core::{App, Container, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
 use upreel_local::queue::Handler;
 
@@ -142,7 +142,7 @@ async fn a_slow_older_event_cannot_overwrite_the_newer_pictures() {
     backend.put_to(&signed, mp4()).send().await.unwrap();
     deliver(app, &[event(key, &mp4(), "0B")]).await.unwrap();
     let newer = record(app, id).await;
-    assert_eq!((newer.video.status, newer.video.facts.width), (Status::Processed, Some(320)));
+    assert_eq!((newer.video.status, newer.video.media_info.width), (Status::Processed, Some(320)));
     let pictures = || {
         let mut pictures: Vec<(PathBuf, Vec<u8>)> = backend
             .objects("thumbnails")
@@ -364,14 +364,14 @@ impl Model {
         }
     }
 
-    fn finish(&mut self, event: u8, status: Status, internal: bool) -> Finish {
+    fn finish(&mut self, event: u8, status: Status, internal: bool) -> UpdateOutcome {
         if self.status == Status::Deleted {
-            Finish::Deleted
+            UpdateOutcome::Deleted
         } else if self.status == Status::Processing && self.sequencer == Some(event) {
             (self.status, self.internal) = (status, internal);
-            Finish::Recorded
+            UpdateOutcome::Recorded
         } else {
-            Finish::Superseded
+            UpdateOutcome::Superseded
         }
     }
 }
@@ -414,11 +414,11 @@ fn the_table_agrees_with_the_model_whatever_happens() {
                             assert_eq!(found, model.claim(event));
                         }
                         Move::Processed(event) => {
-                            let (facts, pictures) =
-                                (Facts::default(), Pictures::of(id, false, String::new()));
+                            let (media_info, pictures) =
+                                (MediaInfo::default(), PreviewKeys::of(id, false, String::new()));
                             let done = app
                                 .videos
-                                .processed(id, &sequencer(event), 1, &facts, &pictures, None)
+                                .processed(id, &sequencer(event), 1, &media_info, &pictures, None)
                                 .await
                                 .unwrap();
                             assert_eq!(done, model.finish(event, Status::Processed, false));

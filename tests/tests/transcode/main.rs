@@ -1,4 +1,4 @@
-//! Videos in parts, put together again: frame by frame what the source is.
+//! Chunks, put together again: frame by frame what the source is.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -68,14 +68,14 @@ struct Rendered {
 async fn rendered(path: &Path, length: f64) -> Rendered {
     let deadline = Instant::now() + Duration::from_mins(5);
     let first = source(path);
-    let facts = poster::make(&first, &ffmpeg(), deadline).await.unwrap().facts;
+    let media_info = poster::make(&first, &ffmpeg(), deadline).await.unwrap().media_info;
     let planned = source(path);
-    let container: Container = facts.container.unwrap();
+    let container: Container = media_info.container.unwrap();
     let cuts = match Index::open(&planned, container).await.unwrap() {
         Some(index) => index.cuts(&planned).await.unwrap(),
         None => None,
     };
-    let plan = Plan::in_parts(&facts, cuts.as_ref(), length).unwrap();
+    let plan = Plan::in_parts(&media_info, cuts.as_ref(), length).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = planned.stats().bytes;
     let mut manifests = Vec::new();

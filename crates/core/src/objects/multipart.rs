@@ -3,8 +3,8 @@
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
-use super::signed::PART_URL_LIFE;
-use super::{Missing, Objects, SignedPut, status};
+use super::signed::PART_URL_TTL;
+use super::{Missing, ObjectStore, SignedPut, status};
 use crate::Fault;
 use crate::key::Key;
 
@@ -41,7 +41,7 @@ pub enum Completion {
 
 /// All of them use the client without the SDK's own checksums: an upload that was begun with one asks for
 /// one with each part, and a browser has none.
-impl Objects {
+impl ObjectStore {
     /// Begins an upload; gives its identifier.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl Objects {
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_part(&self, key: &Key, upload: &str, number: u16) -> Result<SignedPut, Fault> {
-        let expires_in = self.life(PART_URL_LIFE).await?;
+        let expires_in = self.life(PART_URL_TTL).await?;
         let signing = PresigningConfig::expires_in(expires_in).map_err(|e| Fault::new("presign", &e))?;
         let put = self.upload_signer.upload_part().bucket(self.bucket(key)).key(key.to_string());
         let put = put.upload_id(upload).part_number(number.into());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 
-use super::{Objects, status};
+use super::{ObjectStore, status};
 use crate::Fault;
 use crate::id::VideoId;
 use crate::key::Key;
@@ -13,7 +13,7 @@ use crate::key::Key;
 /// How long a signed playlist may be played.
 const LIFE: Duration = Duration::from_hours(6);
 
-impl Objects {
+impl ObjectStore {
     /// Writes an object, whatever was there: the same task writes the same.
     ///
     /// # Errors

@@ -16,13 +16,13 @@ use aws_sigv4::sign::v4;
 use http::{Request, Uri};
 use serde_json::json;
 
-use super::{DOWNLOAD_URL_LIFE, Missing, Objects, UPLOAD_URL_LIFE};
+use super::{DOWNLOAD_URL_TTL, Missing, ObjectStore, UPLOAD_URL_TTL};
 use crate::Fault;
 use crate::key::Key;
 
 /// How long the upload of a part may be begun. The bucket's policy takes no older signature, and Uppy
 /// gives up a part that takes longer.
-pub(super) const PART_URL_LIFE: Duration = Duration::from_mins(15);
+pub(super) const PART_URL_TTL: Duration = Duration::from_mins(15);
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -71,8 +71,8 @@ impl MultipartRequest<'_> {
     }
 }
 
-impl Objects {
-    /// As [`Objects::sign_get`], with the type and the disposition that S3 is to answer with: an object keeps the
+impl ObjectStore {
+    /// As [`ObjectStore::sign_get`], with the type and the disposition that S3 is to answer with: an object keeps the
     /// type that was declared, and knows no file name.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Objects {
         content_type: &str,
         disposition: &str,
     ) -> Result<String, Fault> {
-        self.sign_get_for(key, DOWNLOAD_URL_LIFE, Some((content_type, disposition))).await
+        self.sign_get_for(key, DOWNLOAD_URL_TTL, Some((content_type, disposition))).await
     }
 
     /// Signs the form of one POST: this key, this type, and a file of 1 to `max` bytes.
@@ -91,7 +91,7 @@ impl Objects {
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_post(&self, key: &Key, content_type: &str, max: u64) -> Result<Form, Fault> {
-        let expires_in = self.life(UPLOAD_URL_LIFE).await?;
+        let expires_in = self.life(UPLOAD_URL_TTL).await?;
         let credentials = self.provided().await?;
         let bucket = self.bucket(key);
         let url = self.url(bucket, "key").await?;
@@ -113,7 +113,7 @@ impl Objects {
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         settings.signature_location = SignatureLocation::QueryParams;
-        settings.expires_in = Some(self.life(PART_URL_LIFE).await?);
+        settings.expires_in = Some(self.life(PART_URL_TTL).await?);
         let identity = self.provided().await?.into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
@@ -157,7 +157,7 @@ impl Objects {
 
     /// What the SDK makes of bucket and key: it knows accelerated, regional and path-style addresses.
     async fn url(&self, bucket: &str, key: &str) -> Result<String, Fault> {
-        let signing = PresigningConfig::expires_in(UPLOAD_URL_LIFE).map_err(|e| Fault::new("presign", &e))?;
+        let signing = PresigningConfig::expires_in(UPLOAD_URL_TTL).map_err(|e| Fault::new("presign", &e))?;
         let put = self.upload_signer.put_object().bucket(bucket).key(key);
         let signed = put.presigned(signing).await.map_err(|e| Fault::new("presign s3:PutObject", &e))?;
         Ok(signed.uri().split('?').next().unwrap_or_default().to_owned())

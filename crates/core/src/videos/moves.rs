@@ -10,14 +10,14 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 
-use super::{Item, Videos, decode, number, text};
+use super::{Item, VideoStore, decode, number, text};
 use crate::Fault;
 use crate::id::{Sequencer, UserId, VideoId};
 use crate::transcode::Transcode;
-use crate::video::{Facts, Failure, Pictures, Record, Status, expiry};
+use crate::video::{Failure, MediaInfo, PreviewKeys, Record, Status, expiry};
 
 /// A tombstone outlives every event that may still be on its way (retries, dead-letter queue).
-const DELETED_LIFE: Duration = Duration::from_hours(30 * 24);
+const DELETED_TTL: Duration = Duration::from_hours(30 * 24);
 
 /// What became of an attempt to take an event on.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub enum Claim {
 
 /// What became of the record of a finished piece of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
+pub enum UpdateOutcome {
     /// It is in the row.
     Recorded,
     /// A newer event owns the row.
@@ -46,7 +46,7 @@ pub enum Finish {
     Deleted,
 }
 
-impl Videos {
+impl VideoStore {
     /// The bytes are in S3. A row that has moved on already stays where it is.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl Videos {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn follows(&self, id: VideoId, sequencer: &Sequencer) -> Result<bool, Fault> {
+    pub async fn is_current_event(&self, id: VideoId, sequencer: &Sequencer) -> Result<bool, Fault> {
         let record = self.get(id).await?;
         Ok(record
             .is_some_and(|r| r.video.status == Status::Processing && r.sequencer.as_ref() == Some(sequencer)))
@@ -126,11 +126,12 @@ impl Videos {
         id: VideoId,
         sequencer: &Sequencer,
         size: u64,
-        facts: &Facts,
-        pictures: &Pictures,
+        media_info: &MediaInfo,
+        pictures: &PreviewKeys,
         transcode: Option<Transcode>,
-    ) -> Result<Finish, Fault> {
-        let mut item: Item = serde_dynamo::to_item(facts).map_err(|e| Fault::new("encode facts", &e))?;
+    ) -> Result<UpdateOutcome, Fault> {
+        let mut item: Item =
+            serde_dynamo::to_item(media_info).map_err(|e| Fault::new("encode the media info", &e))?;
         let pictures: Item =
             serde_dynamo::to_item(pictures).map_err(|e| Fault::new("encode the pictures", &e))?;
         item.extend(pictures);
@@ -140,7 +141,7 @@ impl Videos {
                 .map_err(|e| Fault::new("encode a transcode", &e))?;
             item.insert("transcode".to_owned(), transcode);
         }
-        if let Some(container) = facts.container {
+        if let Some(container) = media_info.container {
             item.insert("contentType".to_owned(), text(container.media_type()));
         }
         self.finish(id, sequencer, Status::Processed, item).await
@@ -155,7 +156,7 @@ impl Videos {
         id: VideoId,
         sequencer: &Sequencer,
         failure: &Failure,
-    ) -> Result<Finish, Fault> {
+    ) -> Result<UpdateOutcome, Fault> {
         let error =
             serde_dynamo::to_attribute_value(failure).map_err(|e| Fault::new("encode a failure", &e))?;
         self.finish(id, sequencer, Status::Failed, Item::from([("error".to_owned(), error)])).await
@@ -168,7 +169,7 @@ impl Videos {
         sequencer: &Sequencer,
         status: Status,
         item: Item,
-    ) -> Result<Finish, Fault> {
+    ) -> Result<UpdateOutcome, Fault> {
         const OUTCOME: [&str; 14] = [
             "durationMs",
             "width",
@@ -207,11 +208,11 @@ impl Videos {
     }
 
     /// Applies what only the owner of the row may write.
-    pub(super) async fn finished(&self, update: UpdateItemFluentBuilder) -> Result<Finish, Fault> {
+    pub(super) async fn finished(&self, update: UpdateItemFluentBuilder) -> Result<UpdateOutcome, Fault> {
         Ok(match self.apply(update).await? {
-            Applied::Yes(_) => Finish::Recorded,
-            Applied::No(Some(record)) if record.video.status != Status::Deleted => Finish::Superseded,
-            Applied::No(_) => Finish::Deleted,
+            Applied::Yes(_) => UpdateOutcome::Recorded,
+            Applied::No(Some(record)) if record.video.status != Status::Deleted => UpdateOutcome::Superseded,
+            Applied::No(_) => UpdateOutcome::Deleted,
         })
     }
 
@@ -226,7 +227,7 @@ impl Videos {
             .update_expression("SET #status = :status, #ttl = :ttl, filename = :gone REMOVE uploadTime")
             .expression_attribute_values(":gone", text(""))
             .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":ttl", number(expiry(DELETED_LIFE)))
+            .expression_attribute_values(":ttl", number(expiry(DELETED_TTL)))
             .expression_attribute_values(":user", text(user))
             .condition_expression(format!("userId = :user AND {}", may_become(Status::Deleted)))
             .return_values(ReturnValue::AllOld);

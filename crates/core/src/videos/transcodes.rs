@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 
-use super::{Finish, Videos, text};
+use super::{UpdateOutcome, VideoStore, text};
 use crate::Fault;
 use crate::id::{Sequencer, VideoId};
 use crate::transcode::{Transcode, TranscodeStatus};
@@ -13,7 +13,7 @@ use crate::video::{Failure, Status};
 /// [`Transcode::may_go_on`].
 const ALIVE: &str = "(transcode.#status = :running OR transcode.#error.#code = :internal)";
 
-impl Videos {
+impl VideoStore {
     /// The upload is to be transcoded, in so many chunks. The beginning may be told again, until the end is.
     ///
     /// # Errors
@@ -23,7 +23,7 @@ impl Videos {
         id: VideoId,
         run: &Sequencer,
         chunks: usize,
-    ) -> Result<Finish, Fault> {
+    ) -> Result<UpdateOutcome, Fault> {
         let transcode = Transcode { chunks, ..Transcode::waiting(run.clone()) };
         self.set_transcode(id, transcode, "SET transcode = :transcode").await
     }
@@ -32,7 +32,12 @@ impl Videos {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn chunk_done(&self, id: VideoId, run: &Sequencer, index: usize) -> Result<Finish, Fault> {
+    pub async fn chunk_done(
+        &self,
+        id: VideoId,
+        run: &Sequencer,
+        index: usize,
+    ) -> Result<UpdateOutcome, Fault> {
         let update = self
             .of_run(id, run, ALIVE)
             .update_expression("ADD transcodeChunks :index")
@@ -44,7 +49,7 @@ impl Videos {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn transcoded(&self, id: VideoId, run: &Sequencer) -> Result<Finish, Fault> {
+    pub async fn transcoded(&self, id: VideoId, run: &Sequencer) -> Result<UpdateOutcome, Fault> {
         let update = self
             .of_run(id, run, ALIVE)
             .update_expression("SET transcode.#status = :done REMOVE transcodeChunks, transcode.#error")
@@ -61,7 +66,7 @@ impl Videos {
         id: VideoId,
         run: &Sequencer,
         failure: &Failure,
-    ) -> Result<Finish, Fault> {
+    ) -> Result<UpdateOutcome, Fault> {
         let transcode = Transcode {
             run: run.clone(),
             status: TranscodeStatus::Failed,
@@ -77,7 +82,7 @@ impl Videos {
         id: VideoId,
         transcode: Transcode,
         expression: &str,
-    ) -> Result<Finish, Fault> {
+    ) -> Result<UpdateOutcome, Fault> {
         let update =
             self.of_run(id, &transcode.run, &format!("(attribute_not_exists(transcode) OR {ALIVE})"));
         let transcode =

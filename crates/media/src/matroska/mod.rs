@@ -18,7 +18,7 @@ mod wrap;
 use std::ops::Range;
 
 use bytes::Bytes;
-use upreel_core::video::Facts;
+use upreel_core::video::MediaInfo;
 
 use self::cues::Cue;
 use self::ebml::{child, id};
@@ -51,7 +51,7 @@ pub(crate) struct Track {
     cues: Option<u64>,
 }
 
-pub(crate) async fn open(source: &Source) -> Result<(Facts, Track), Error> {
+pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let layout = Layout::read(source).await?;
     let at = layout.tracks.ok_or(Error::Unknown("no Tracks before the first Cluster, nor in a SeekHead"))?;
     let tracks = layout.master(source, at, id::TRACKS).await?;
@@ -80,7 +80,7 @@ pub(crate) async fn open(source: &Source) -> Result<(Facts, Track), Error> {
         track.duration_ms = track.end(source, frame).await?;
     }
     let audio_codec = tracks.audio.map(Into::into);
-    Ok((Facts { duration_ms: track.duration_ms, audio_codec, ..video.facts }, track))
+    Ok((MediaInfo { duration_ms: track.duration_ms, audio_codec, ..video.media_info }, track))
 }
 
 impl Track {
@@ -158,25 +158,28 @@ mod tests {
     use super::*;
 
     /// The times, and the frames without the start of their blocks.
-    async fn read(bytes: Vec<u8>, n: usize) -> (Facts, Vec<u64>, Vec<Bytes>) {
+    async fn read(bytes: Vec<u8>, n: usize) -> (MediaInfo, Vec<u64>, Vec<Bytes>) {
         let source = source(bytes);
-        let (facts, track) = open(&source).await.unwrap();
+        let (media_info, track) = open(&source).await.unwrap();
         let found = track.keyframes(&source, n).await.unwrap();
         let mut frames = Vec::new();
         for keyframe in &found {
             frames.push(source.fetch(keyframe.place.clone()).await.unwrap().slice(4..));
         }
-        (facts, found.iter().map(|keyframe| keyframe.time_ms).collect(), frames)
+        (media_info, found.iter().map(|keyframe| keyframe.time_ms).collect(), frames)
     }
 
     #[tokio::test]
     async fn facts_and_keyframes_of_a_typical_file() {
         for (frame, with_positions) in [(8, true), (8, false), (100_000, true), (100_000, false)] {
-            let (facts, times, frames) = read(typical(frame, with_positions), 4).await;
-            assert_eq!((facts.width, facts.height, facts.rotation), (Some(320), Some(180), Some(0)));
-            assert_eq!((facts.duration_ms, facts.frame_rate), (Some(4000), Some(25.0)));
-            assert_eq!(facts.video_codec.as_deref(), Some("vp8"));
-            assert_eq!(facts.audio_codec.as_deref(), Some("opus"));
+            let (media_info, times, frames) = read(typical(frame, with_positions), 4).await;
+            assert_eq!(
+                (media_info.width, media_info.height, media_info.rotation),
+                (Some(320), Some(180), Some(0))
+            );
+            assert_eq!((media_info.duration_ms, media_info.frame_rate), (Some(4000), Some(25.0)));
+            assert_eq!(media_info.video_codec.as_deref(), Some("vp8"));
+            assert_eq!(media_info.audio_codec.as_deref(), Some("opus"));
             assert_eq!(times, [10, 1010, 2010, 3010], "{frame} {with_positions}");
             for (frame_no, bytes) in (0u8..).zip(&frames) {
                 assert_eq!(bytes, &vec![frame_no; frame], "{with_positions}");
@@ -236,8 +239,8 @@ mod tests {
             [seek_head(&[(id::TRACKS, at), (id::INFO, info_at), (id::CUES, 0)]), attached.clone()].concat()
         };
         let at = (front(0).len() + first.len()) as u64;
-        let (facts, times, _) = read(file(&[front(at), first, tracks(), info(500.0)]), 1).await;
-        assert_eq!((facts.duration_ms, times), (Some(500), vec![0]));
+        let (media_info, times, _) = read(file(&[front(at), first, tracks(), info(500.0)]), 1).await;
+        assert_eq!((media_info.duration_ms, times), (Some(500), vec![0]));
     }
 
     #[tokio::test]

@@ -173,9 +173,9 @@ mod tests {
     async fn a_small_file_is_walked() {
         for unknown in [false, true] {
             let source = source(live(10, 1000, unknown));
-            let (facts, track) = open(&source).await.unwrap();
+            let (media_info, track) = open(&source).await.unwrap();
             // The last picture is shown for 40 ms.
-            assert_eq!(facts.duration_ms, Some(9080));
+            assert_eq!(media_info.duration_ms, Some(9080));
             let found = track.keyframes(&source, 100).await.unwrap();
             let times: Vec<_> = found.iter().map(|keyframe| keyframe.time_ms).collect();
             assert_eq!(times, (0..10).map(|second| second * 1000 + 40).collect::<Vec<_>>());
@@ -187,8 +187,8 @@ mod tests {
     async fn a_large_file_is_probed() {
         for unknown in [false, true] {
             let source = source(live(80, 200_000, unknown));
-            let (facts, track) = open(&source).await.unwrap();
-            assert_eq!(facts.duration_ms, Some(79_080));
+            let (media_info, track) = open(&source).await.unwrap();
+            assert_eq!(media_info.duration_ms, Some(79_080));
             let found = track.keyframes(&source, 4).await.unwrap();
             let times: Vec<_> = found.iter().map(|keyframe| keyframe.time_ms).collect();
             assert_eq!(times, [10_040, 30_040, 50_040, 70_040]);
@@ -217,8 +217,8 @@ mod tests {
     async fn without_a_cluster_there_is_nothing() {
         for len in [0, 20 << 20] {
             let source = source(file(&[info(0.0), tracks(), vec![0; len]]));
-            let (facts, track) = open(&source).await.unwrap();
-            assert_eq!(facts.duration_ms, None);
+            let (media_info, track) = open(&source).await.unwrap();
+            assert_eq!(media_info.duration_ms, None);
             assert_eq!(track.keyframes(&source, 8).await.unwrap(), []);
         }
     }

@@ -1,7 +1,7 @@
 //! What the Tracks element says (RFC 9559, section 5.1.4).
 
 use bytes::Bytes;
-use upreel_core::video::Facts;
+use upreel_core::video::MediaInfo;
 
 use super::codecs;
 use super::ebml::{self, child, children, id};
@@ -25,7 +25,7 @@ pub(super) struct Video {
     /// Nanoseconds of a frame.
     pub(super) frame: Option<u64>,
     /// All but the duration and the audio.
-    pub(super) facts: Facts,
+    pub(super) media_info: MediaInfo,
     enabled: bool,
 }
 
@@ -54,19 +54,19 @@ fn video(data: &[u8], entry: Bytes) -> Option<Video> {
     let number = uint(data, id::TRACK_NUMBER).filter(|number| *number > 0)?;
     let private = child(data, id::CODEC_PRIVATE).unwrap_or_default();
     let frame = uint(data, id::DEFAULT_DURATION).filter(|frame| *frame > 0);
-    let mut facts = Facts {
+    let mut media_info = MediaInfo {
         frame_rate: frame.and_then(rate),
         video_codec: codecs::video(codec(data)?, private).map(Into::into),
-        ..Facts::default()
+        ..MediaInfo::default()
     };
     let settings = child(data, id::VIDEO).unwrap_or_default();
     let colour = child(settings, id::COLOUR).unwrap_or_default();
     let transfer = uint(colour, id::TRANSFER_CHARACTERISTICS).and_then(colour::transfer_name);
-    facts.color_transfer = transfer.map(Into::into);
-    facts.rotation = Some(rotation(child(settings, id::PROJECTION).unwrap_or_default()));
-    picture(settings, &mut facts);
+    media_info.color_transfer = transfer.map(Into::into);
+    media_info.rotation = Some(rotation(child(settings, id::PROJECTION).unwrap_or_default()));
+    picture(settings, &mut media_info);
     let enabled = uint(data, id::FLAG_ENABLED) != Some(0);
-    Some(Video { number, entry, frame, facts, enabled })
+    Some(Video { number, entry, frame, media_info, enabled })
 }
 
 fn codec(data: &[u8]) -> Option<&str> {
@@ -95,7 +95,7 @@ fn rotation(projection: &[u8]) -> u16 {
 }
 
 /// The size as shown: what is cropped is left out, and pixels are made square (section 5.1.4.1.28).
-fn picture(settings: &[u8], facts: &mut Facts) {
+fn picture(settings: &[u8], media_info: &mut MediaInfo) {
     let size = |id| uint(settings, id).and_then(|size| u32::try_from(size).ok());
     let cropped = |pixels, before, after| {
         let (before, after) = (size(before).unwrap_or(0), size(after).unwrap_or(0));
@@ -104,7 +104,7 @@ fn picture(settings: &[u8], facts: &mut Facts) {
     let width = cropped(id::PIXEL_WIDTH, id::PIXEL_CROP_LEFT, id::PIXEL_CROP_RIGHT);
     let height = cropped(id::PIXEL_HEIGHT, id::PIXEL_CROP_TOP, id::PIXEL_CROP_BOTTOM);
     let (Some(width), Some(height)) = (width, height) else { return };
-    (facts.width, facts.height) = (Some(width), Some(height));
+    (media_info.width, media_info.height) = (Some(width), Some(height));
     let unit = uint(settings, id::DISPLAY_UNIT).unwrap_or(0);
     let shown = |id, pixels| size(id).or((unit == 0).then_some(pixels)).filter(|shown| *shown > 0);
     let mut sar = 1.0;
@@ -126,7 +126,7 @@ fn picture(settings: &[u8], facts: &mut Facts) {
     if !(0.01..=100.0).contains(&sar) {
         sar = 1.0;
     }
-    report::square_pixels(facts, sar);
+    report::square_pixels(media_info, sar);
 }
 
 fn uint(bytes: &[u8], id: u32) -> Option<u64> {
@@ -138,15 +138,15 @@ mod tests {
     use super::super::fixture::{entry, float, master, size, uint};
     use super::*;
 
-    fn facts(settings: &[Vec<u8>]) -> Facts {
+    fn media_info(settings: &[Vec<u8>]) -> MediaInfo {
         let pixels = [uint(id::PIXEL_WIDTH, 720), uint(id::PIXEL_HEIGHT, 576)].concat();
         let video = master(id::VIDEO, &[pixels, settings.concat()]);
-        parse(&entry(1, 1, "V_MPEG2", &[video]).into()).video.unwrap().facts
+        parse(&entry(1, 1, "V_MPEG2", &[video]).into()).video.unwrap().media_info
     }
 
     fn shown(settings: &[Vec<u8>]) -> (Option<u32>, Option<u32>, Option<u16>) {
-        let facts = facts(settings);
-        (facts.width, facts.height, facts.rotation)
+        let media_info = media_info(settings);
+        (media_info.width, media_info.height, media_info.rotation)
     }
 
     #[test]
@@ -187,8 +187,8 @@ mod tests {
     #[test]
     fn high_dynamic_range_is_told() {
         let pq = master(id::COLOUR, &[uint(id::TRANSFER_CHARACTERISTICS, 16)]);
-        assert_eq!(facts(&[pq]).color_transfer.as_deref(), Some("smpte2084"));
-        assert_eq!(facts(&[]).color_transfer, None);
+        assert_eq!(media_info(&[pq]).color_transfer.as_deref(), Some("smpte2084"));
+        assert_eq!(media_info(&[]).color_transfer, None);
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
         let tracks = parse(&entries.concat().into());
         let video = tracks.video.unwrap();
         assert_eq!((video.number, video.frame, &video.entry[..]), (4, Some(33_366_700), &entries[4][..]));
-        assert_eq!((video.facts.frame_rate, tracks.audio), (Some(29.97), Some("pcm_s16le")));
+        assert_eq!((video.media_info.frame_rate, tracks.audio), (Some(29.97), Some("pcm_s16le")));
         assert_eq!(parse(&entries[..3].concat().into()).video.unwrap().number, 2);
         assert_eq!((super::rate(1), super::rate(u64::MAX)), (None, None));
     }

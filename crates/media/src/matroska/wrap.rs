@@ -122,7 +122,7 @@ mod tests {
     #[tokio::test]
     async fn keyframes_become_a_file_of_their_own() {
         let source = fixture::source(file(&[info(1.0), tracks()]));
-        let (facts, track) = open(&source).await.unwrap();
+        let (media_info, track) = open(&source).await.unwrap();
         let large = vec![7; 1 << 20];
         let samples = [payload(2, -9, 0x80, &large), vec![0x82], payload(2, 3, 0, b"second")];
         let pieces = track.wrap(samples.map(Bytes::from).to_vec());
@@ -143,7 +143,7 @@ mod tests {
         let source = fixture::source(bytes);
         let (again_facts, again_track) = open(&source).await.unwrap();
         assert_eq!((again_track.number, &again_track.entry), (track.number, &track.entry));
-        assert_eq!(again_facts.video_codec, facts.video_codec);
+        assert_eq!(again_facts.video_codec, media_info.video_codec);
         assert_eq!(again_track.keyframes(&source, 2).await.unwrap().len(), 2);
     }
 

@@ -32,7 +32,7 @@ impl Tables {
         let mut times = Vec::new();
         let mut wanted = next(&mut sync, 0);
         let mut time = 0i64;
-        // Pictures are as far apart when they are shown as when they are decoded.
+        // Frames are as far apart when they are shown as when they are decoded.
         let mut step = i64::MAX;
         for sample in 0..self.count {
             let Some(delta) = decoded.next() else { break };

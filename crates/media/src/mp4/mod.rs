@@ -21,7 +21,7 @@ mod timing;
 mod wrap;
 
 use bytes::Bytes;
-use upreel_core::video::Facts;
+use upreel_core::video::MediaInfo;
 
 use self::fragments::Fragments;
 use self::tables::Tables;
@@ -76,4 +76,4 @@ impl Track {
 }
 
 /// The facts and the track of an object.
-pub(crate) type Opened = (Facts, Track);
+pub(crate) type Opened = (MediaInfo, Track);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use futures_util::future::join;
-use upreel_core::video::Facts;
+use upreel_core::video::MediaInfo;
 
 use super::boxes::{Header, Reader, find};
 use super::codecs::{self, Picture};
@@ -62,10 +62,10 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     }
     let media = video.ok_or(Error::NoVideo)?;
     let mvex = find(&boxes, *b"mvex");
-    let (mut facts, mut track) = media.track(&mut reader, &moov, mvhd, mvex, &movie).await?;
+    let (mut media_info, mut track) = media.track(&mut reader, &moov, mvhd, mvex, &movie).await?;
     track.sound = sound;
-    facts.audio_codec = audio.map(str::to_owned);
-    Ok((facts, track))
+    media_info.audio_codec = audio.map(str::to_owned);
+    Ok((media_info, track))
 }
 
 /// Walks to the tables of the first track if that is the video, as it mostly is: they are kept then. What goes
@@ -182,9 +182,9 @@ impl Media {
         if picture.encrypted {
             return Err(Error::Unknown("encrypted"));
         }
-        let mut facts = facts(&picture, rotation);
-        facts.frame_rate = frame_rate(length.frames, length.shown, timing.scale);
-        facts.duration_ms = length.ms;
+        let mut media_info = media_info(&picture, rotation);
+        media_info.frame_rate = frame_rate(length.frames, length.shown, timing.scale);
+        media_info.duration_ms = length.ms;
         let body = |header: &Header| reader.read(header.body.clone(), MAX_BODY);
         let boxes = wrap::Boxes {
             mvhd: body(mvhd).await?,
@@ -194,7 +194,7 @@ impl Media {
             stsd: body(&stsd).await?,
             description,
         };
-        Ok((facts, Track { timing, boxes, samples, sound: None }))
+        Ok((media_info, Track { timing, boxes, samples, sound: None }))
     }
 }
 
@@ -251,20 +251,20 @@ async fn samples(
     Ok((Samples::Tables(tables), length))
 }
 
-fn facts(picture: &Picture, rotation: u16) -> Facts {
+fn media_info(picture: &Picture, rotation: u16) -> MediaInfo {
     let (across, down) = picture.aspect.unwrap_or((1, 1));
     // Rounded to the nearest pixel.
     let width = (u64::from(picture.width) * u64::from(across) + u64::from(down) / 2) / u64::from(down);
     let (width, height) = (u32::try_from(width).unwrap_or(u32::MAX), picture.height);
     let turned = matches!(rotation, 90 | 270);
     let (width, height) = if turned { (height, width) } else { (width, height) };
-    Facts {
+    MediaInfo {
         width: Some(width).filter(|width| *width > 0),
         height: Some(height).filter(|height| *height > 0),
         rotation: Some(rotation),
         video_codec: picture.codec.map(str::to_owned),
         color_transfer: picture.transfer.map(str::to_owned),
-        ..Facts::default()
+        ..MediaInfo::default()
     }
 }
 

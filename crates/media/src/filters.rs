@@ -2,7 +2,7 @@
 
 /// Properties of a video that change the filters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct Filters {
     /// High dynamic range (PQ or HLG): to be tone-mapped.
     pub(crate) hdr: bool,
     /// Transparent parts: to be shown on black.
@@ -15,7 +15,7 @@ pub(crate) struct Look {
 const TONE_MAP: &str = "setparams=color_primaries=bt2020:colorspace=bt2020nc,zscale=t=linear:p=bt709:npl=203:agamma=0,\
      format=gbrpf32le,tonemap=mobius:desat=0:peak=4.93";
 
-impl Look {
+impl Filters {
     /// What its transfer characteristics say.
     pub(crate) fn of(color_transfer: Option<&str>, alpha: bool) -> Self {
         Self { hdr: matches!(color_transfer, Some("smpte2084" | "arib-std-b67")), alpha }

@@ -16,19 +16,19 @@ const STORYBOARD: Duration = Duration::from_mins(1);
 const STORE: Duration = Duration::from_secs(5);
 
 /// What was made of an object.
-pub(crate) struct Look {
+pub(crate) struct Previews {
     pub(crate) poster: Poster,
     /// Only if the container's index could be read, and nothing went wrong.
     pub(crate) storyboard: Option<Storyboard>,
 }
 
 /// Makes the pictures of the object at `key`, as long as it is the one of `head`.
-pub(crate) async fn look(
+pub(crate) async fn previews(
     app: &App,
     (key, id): (&Key, VideoId),
     head: &Head,
     deadline: Instant,
-) -> Result<Look, Error> {
+) -> Result<Previews, Error> {
     let max = app.config.max_upload_bytes;
     if head.size == 0 || head.size > max {
         return Err(Error::Size { size: head.size, max });
@@ -42,7 +42,7 @@ pub(crate) async fn look(
         Some(index) => board(app, id, &source, index, deadline).await?,
         None => None,
     };
-    Ok(Look { poster, storyboard })
+    Ok(Previews { poster, storyboard })
 }
 
 /// The storyboard, if there is one. A video is as good without it, so that no error but
