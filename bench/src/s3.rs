@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -27,10 +27,8 @@ use s3s::dto::{self, ETag, ETagCondition, StreamingBlob};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use tokio::net::TcpSocket;
-use upreel_core::Config;
-use upreel_core::clients::{self, Roots};
-use upreel_core::config::Aws;
-use upreel_core::objects::ObjectStore;
+use upreel_store::sdk::{self, Roots};
+use upreel_store::{Buckets, ObjectStore};
 
 use crate::Failed;
 use crate::files::Video;
@@ -177,26 +175,13 @@ fn read(file: Arc<File>, range: Range<u64>) -> impl Stream<Item = io::Result<Byt
 }
 
 /// The objects at `endpoint`, as a function has them.
-pub(crate) fn objects(endpoint: &str, ffmpeg: &Path) -> ObjectStore {
+pub(crate) fn objects(endpoint: &str) -> ObjectStore {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "bench");
-    let sdk: SdkConfig = clients::defaults(&Roots::Known)
+    let sdk: SdkConfig = sdk::defaults(&Roots::Known)
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)
         .build();
-    let config = Config {
-        table: String::new(),
-        uploads_bucket: BUCKET.to_owned(),
-        thumbnails_bucket: String::new(),
-        processed_bucket: String::new(),
-        state_machine: None,
-        cdn: None,
-        allowed_origins: Vec::new(),
-        max_upload_bytes: u64::MAX,
-        transfer_acceleration: false,
-        ffmpeg: ffmpeg.to_owned(),
-        log_level: String::new(),
-        aws: Aws::default(),
-    };
-    ObjectStore::new(&sdk, &config)
+    let buckets = Buckets { uploads: BUCKET.to_owned(), thumbnails: String::new(), processed: String::new() };
+    ObjectStore::new(&sdk, buckets, false)
 }

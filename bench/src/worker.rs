@@ -16,8 +16,8 @@ use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use upreel_core::objects::Head;
 use upreel_media::{Source, poster, storyboard};
+use upreel_store::objects::{Head, StoredObject};
 
 use crate::files::Video;
 use crate::{Failed, s3};
@@ -94,7 +94,7 @@ pub(crate) async fn run(method: Method, setting: &Setting) -> Result<(), Failed>
 }
 
 async fn usual(method: Method, setting: &Setting) -> Result<Taken, Failed> {
-    let objects = s3::objects(&setting.endpoint, &setting.ffmpeg);
+    let objects = s3::objects(&setting.endpoint);
     let url = objects.sign_get(&setting.video.key()?).await?;
     let folder = std::env::temp_dir();
     let (input, output) = (folder.join("in"), folder.join("out.jpg"));
@@ -140,12 +140,12 @@ fn download(url: &str, to: &Path) -> Result<(), Failed> {
 
 /// The object, as a function finds it.
 pub(crate) async fn source(setting: &Setting) -> Result<Source, Failed> {
-    let objects = s3::objects(&setting.endpoint, &setting.ffmpeg);
+    let objects = s3::objects(&setting.endpoint);
     let key = setting.video.key()?;
     // The event says this, so it is asked by another client: the one that is measured has no connection yet.
-    let other = s3::objects(&setting.endpoint, &setting.ffmpeg);
+    let other = s3::objects(&setting.endpoint);
     let Head { size, etag, .. } = other.head(&key).await?.ok_or("there is no such object")?;
-    Ok(Source::of(&objects, &key, size, &etag))
+    Ok(Source::new(size, StoredObject::new(&objects, &key, &etag)))
 }
 
 /// As the thumbnail function does it.

@@ -4,11 +4,11 @@
 use libfuzzer_sys::fuzz_target;
 use upreel_core::{Key, filename};
 use upreel_fuzz as _;
-use upreel_thumbnail::event;
+use upreel_events::s3;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(event) = serde_json::from_slice(input) else { return };
-    for created in event::parse(&event).unwrap_or_default() {
+    for created in s3::parse(&event).unwrap_or_default() {
         assert_eq!(created.sequencer.as_str().len(), 40);
         if let Ok(key) = created.key.parse::<Key>() {
             assert_eq!(key.to_string(), created.key);

@@ -6,8 +6,8 @@ use futures_util::{FutureExt, stream};
 use http::{HeaderMap, HeaderValue, header};
 use libfuzzer_sys::fuzz_target;
 use upreel_fuzz as _;
-use upreel_upload::form;
-use upreel_upload::multipart::{Malformed, Multipart, Part};
+use upreel_http::form;
+use upreel_http::form::{Malformed, Multipart, Part};
 
 /// Inputs are shorter than this and what a form may have beside the file.
 const LIMIT: u64 = 1000;

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use cap::Cap;
 use futures_executor::block_on;
 use upreel_core::Container;
-use upreel_media::index::{HEAD, Index, Keyframe};
+use upreel_core::range::{RangeRead, RangeReader};
+use upreel_media::Index;
+use upreel_media::keyframe::{HEAD, Keyframe};
 use upreel_media::source::{Error, Source};
 
 /// Memory that a target may have at a time. libFuzzer's own limit for allocations needs a sanitizer.
@@ -57,19 +59,28 @@ struct Read {
     bytes: AtomicU64,
 }
 
+/// The input over and over, up to a size.
+struct Repeated {
+    input: Bytes,
+    size: u64,
+    counts: Arc<Read>,
+}
+
+impl RangeReader for Repeated {
+    fn read_range(&self, range: Range<u64>) -> RangeRead<'_> {
+        assert!(range.start < range.end && range.end <= self.size, "{range:?} of {}", self.size);
+        self.counts.requests.fetch_add(1, Relaxed);
+        self.counts.bytes.fetch_add(range.end - range.start, Relaxed);
+        Box::pin(std::future::ready(Ok(repeated(&self.input, &range))))
+    }
+}
+
 impl Object {
     fn new(input: &[u8], doublings: u8) -> Self {
         let size = (input.len() as u64) << doublings;
         let (input, read) = (Bytes::copy_from_slice(input), Arc::new(Read::default()));
         let counts = Arc::clone(&read);
-        let fetch = move |range: Range<u64>| {
-            assert!(range.start < range.end && range.end <= size, "{range:?} of {size}");
-            counts.requests.fetch_add(1, Relaxed);
-            counts.bytes.fetch_add(range.end - range.start, Relaxed);
-            let bytes = repeated(&input, &range);
-            Box::pin(async move { Ok(bytes) }) as _
-        };
-        Self { source: Source::new(size, Box::new(fetch)), read }
+        Self { source: Source::new(size, Repeated { input, size, counts }), read }
     }
 
     async fn poster_and_storyboard(&self, container: Container) {

@@ -1,1 +1,32 @@
-//! Journeys across crates, and the rules of the tree: see `tests/`.
+//! What several test programs share.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use upreel_core::Fault;
+use upreel_core::range::{RangeRead, RangeReader};
+use upreel_media::Source;
+
+/// A file on disk, read like an object in S3.
+pub struct FileReader(File);
+
+impl RangeReader for FileReader {
+    fn read_range(&self, range: Range<u64>) -> RangeRead<'_> {
+        let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or_default()];
+        let read = self.0.read_exact_at(&mut bytes, range.start);
+        let read = read.map(|()| bytes.into()).map_err(|error| Fault::new("read the file", &error).into());
+        Box::pin(std::future::ready(read))
+    }
+}
+
+/// Opens a file as a source for the readers of `upreel-media`.
+///
+/// # Errors
+/// When the file cannot be opened.
+pub fn source(path: &Path) -> io::Result<Source> {
+    let file = File::open(path)?;
+    Ok(Source::new(file.metadata()?.len(), FileReader(file)))
+}

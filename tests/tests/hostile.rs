@@ -7,8 +7,6 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -139,32 +137,15 @@ async fn run(folder: &Path, file: &str, ffmpeg: &Path, port: u16) -> Run {
 
 /// The file, with the port of the canary server in it if it is one of the small ones, which may name it.
 fn source(path: &Path, port: u16) -> Source {
-    let file = File::open(path).unwrap();
-    let size = file.metadata().unwrap().len();
-    let small = (size < SMALL).then(|| {
-        let mut bytes = vec![0; usize::try_from(size).unwrap()];
-        file.read_exact_at(&mut bytes, 0).unwrap();
-        while let Some(at) = bytes.windows(PORT.len()).position(|window| window == PORT) {
-            bytes[at + 10..at + 15].copy_from_slice(port.to_string().as_bytes());
-        }
-        Bytes::from(bytes)
-    });
-    let read = move |range: Range<u64>| {
-        let [start, end] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
-        if let Some(bytes) = &small {
-            return bytes.slice(start..end);
-        }
-        let mut bytes = vec![0; end - start];
-        file.read_exact_at(&mut bytes, range.start).unwrap();
-        Bytes::from(bytes)
-    };
-    Source::new(
-        size,
-        Box::new(move |range| {
-            let bytes = read(range);
-            Box::pin(async move { Ok(bytes) })
-        }),
-    )
+    let size = path.metadata().unwrap().len();
+    if size >= SMALL {
+        return upreel_tests::source(path).unwrap();
+    }
+    let mut bytes = std::fs::read(path).unwrap();
+    while let Some(at) = bytes.windows(PORT.len()).position(|window| window == PORT) {
+        bytes[at + 10..at + 15].copy_from_slice(port.to_string().as_bytes());
+    }
+    Source::new(size, Bytes::from(bytes))
 }
 
 impl Run {

@@ -1,4 +1,4 @@
-//! The container formats that Upreel takes, told apart by their first bytes.
+//! The supported container formats, and their detection by a file's first bytes.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub enum Container {
     Mkv,
     /// Audio Video Interleave, RIFF.
     Avi,
-    /// MPEG-2 transport stream (ISO/IEC 13818-1), of 188 or 192 bytes a packet.
+    /// MPEG-2 transport stream (ISO/IEC 13818-1), in packets of 188 or 192 bytes.
     MpegTs,
     /// MPEG-1 and MPEG-2 program stream (ISO/IEC 11172-1, 13818-1).
     MpegPs,
@@ -31,11 +31,23 @@ pub enum Container {
     Wmv,
 }
 
-/// How many bytes of a file [`Container::sniff`] wants to see: what an EBML header may take.
+/// The properties of a container format. The first item of each list is the one that Upreel writes.
+struct Format {
+    /// The name that users know.
+    name: &'static str,
+    /// File name extensions, in lower case.
+    extensions: &'static [&'static str],
+    /// Media types, in lower case.
+    media_types: &'static [&'static str],
+    /// The name of `FFmpeg`'s demuxer, as `-format_whitelist` expects it.
+    demuxer: &'static str,
+}
+
+/// How many bytes of a file [`Container::sniff`] needs: what an EBML header may take.
 pub const SNIFF_LEN: usize = 4096;
 
 impl Container {
-    /// Every container.
+    /// Every container format.
     pub const ALL: [Self; 11] = [
         Self::Mp4,
         Self::Mov,
@@ -50,83 +62,134 @@ impl Container {
         Self::Wmv,
     ];
 
-    /// The file name extension used in keys.
+    /// The table of formats. The test `formats` of the journeys holds everything that lists formats elsewhere to it:
+    /// the client module, `openapi.yaml`, the README and the layer's build.
+    const fn format(self) -> Format {
+        const MOV: &str = "mov,mp4,m4a,3gp,3g2,mj2";
+        const MATROSKA: &str = "matroska,webm";
+        match self {
+            Self::Mp4 => Format {
+                name: "MP4",
+                extensions: &["mp4", "m4v"],
+                media_types: &["video/mp4", "video/x-m4v", "application/mp4"],
+                demuxer: MOV,
+            },
+            Self::Mov => Format {
+                name: "MOV",
+                extensions: &["mov", "qt"],
+                media_types: &["video/quicktime"],
+                demuxer: MOV,
+            },
+            Self::ThreeGp => Format {
+                name: "3GP",
+                extensions: &["3gp", "3g2", "3gpp"],
+                media_types: &["video/3gpp", "video/3gpp2"],
+                demuxer: MOV,
+            },
+            Self::Webm => Format {
+                name: "WebM",
+                extensions: &["webm"],
+                media_types: &["video/webm"],
+                demuxer: MATROSKA,
+            },
+            Self::Mkv => Format {
+                name: "Matroska",
+                extensions: &["mkv"],
+                media_types: &["video/x-matroska", "video/matroska"],
+                demuxer: MATROSKA,
+            },
+            Self::Avi => Format {
+                name: "AVI",
+                extensions: &["avi"],
+                media_types: &["video/x-msvideo", "video/avi", "video/vnd.avi", "video/msvideo"],
+                demuxer: "avi",
+            },
+            Self::MpegTs => Format {
+                name: "MPEG-TS",
+                extensions: &["ts", "mts", "m2ts"],
+                media_types: &["video/mp2t"],
+                demuxer: "mpegts",
+            },
+            Self::MpegPs => Format {
+                name: "MPEG-PS",
+                extensions: &["mpg", "mpeg", "vob", "m2p"],
+                media_types: &["video/mpeg", "video/mp2p"],
+                demuxer: "mpeg",
+            },
+            Self::Flv => {
+                Format { name: "FLV", extensions: &["flv"], media_types: &["video/x-flv"], demuxer: "flv" }
+            }
+            Self::Ogg => Format {
+                name: "Ogg",
+                extensions: &["ogv", "ogg"],
+                media_types: &["video/ogg", "application/ogg"],
+                demuxer: "ogg",
+            },
+            Self::Wmv => Format {
+                name: "WMV",
+                extensions: &["wmv", "asf"],
+                media_types: &["video/x-ms-wmv", "video/x-ms-asf"],
+                demuxer: "asf",
+            },
+        }
+    }
+
+    /// Returns the name that users know.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.format().name
+    }
+
+    /// Returns the names of all formats as a list for a sentence: `MP4, MOV, ... or WMV`.
+    #[must_use]
+    pub fn names() -> String {
+        let [first @ .., last] = Self::ALL.map(Self::name);
+        format!("{} or {last}", first.join(", "))
+    }
+
+    /// Returns the file name extension used in keys.
     #[must_use]
     pub const fn extension(self) -> &'static str {
-        match self {
-            Self::Mp4 => "mp4",
-            Self::Mov => "mov",
-            Self::ThreeGp => "3gp",
-            Self::Webm => "webm",
-            Self::Mkv => "mkv",
-            Self::Avi => "avi",
-            Self::MpegTs => "ts",
-            Self::MpegPs => "mpg",
-            Self::Flv => "flv",
-            Self::Ogg => "ogv",
-            Self::Wmv => "wmv",
-        }
+        self.format().extensions[0]
     }
 
-    /// The media type.
+    /// Returns every file name extension of the format, in lower case.
+    #[must_use]
+    pub const fn extensions(self) -> &'static [&'static str] {
+        self.format().extensions
+    }
+
+    /// Returns the media type.
     #[must_use]
     pub const fn media_type(self) -> &'static str {
-        match self {
-            Self::Mp4 => "video/mp4",
-            Self::Mov => "video/quicktime",
-            Self::ThreeGp => "video/3gpp",
-            Self::Webm => "video/webm",
-            Self::Mkv => "video/x-matroska",
-            Self::Avi => "video/x-msvideo",
-            Self::MpegTs => "video/mp2t",
-            Self::MpegPs => "video/mpeg",
-            Self::Flv => "video/x-flv",
-            Self::Ogg => "video/ogg",
-            Self::Wmv => "video/x-ms-wmv",
-        }
+        self.format().media_types[0]
     }
 
-    /// The container that a file name's extension stands for.
+    /// Returns the name of `FFmpeg`'s demuxer.
+    #[must_use]
+    pub const fn demuxer(self) -> &'static str {
+        self.format().demuxer
+    }
+
+    /// Returns the format that a file name's extension stands for.
     #[must_use]
     pub fn from_file_name(name: &str) -> Option<Self> {
         let (_, extension) = name.rsplit_once('.')?;
-        Some(match extension.to_ascii_lowercase().as_str() {
-            "mp4" | "m4v" => Self::Mp4,
-            "mov" | "qt" => Self::Mov,
-            "3gp" | "3g2" | "3gpp" => Self::ThreeGp,
-            "webm" => Self::Webm,
-            "mkv" => Self::Mkv,
-            "avi" => Self::Avi,
-            "ts" | "mts" | "m2ts" => Self::MpegTs,
-            "mpg" | "mpeg" | "vob" | "m2p" => Self::MpegPs,
-            "flv" => Self::Flv,
-            "ogv" | "ogg" => Self::Ogg,
-            "wmv" | "asf" => Self::Wmv,
-            _ => return None,
+        Self::ALL.into_iter().find(|container| {
+            container.extensions().iter().any(|known| known.eq_ignore_ascii_case(extension))
         })
     }
 
-    /// The container that a media type stands for; parameters after `;` are ignored.
+    /// Returns the format that a media type stands for. Parameters after `;` are ignored.
     #[must_use]
     pub fn from_media_type(media_type: &str) -> Option<Self> {
         let essence = media_type.split(';').next().unwrap_or_default().trim();
-        Some(match essence.to_ascii_lowercase().as_str() {
-            "video/mp4" | "video/x-m4v" | "application/mp4" => Self::Mp4,
-            "video/quicktime" => Self::Mov,
-            "video/3gpp" | "video/3gpp2" => Self::ThreeGp,
-            "video/webm" => Self::Webm,
-            "video/x-matroska" | "video/matroska" => Self::Mkv,
-            "video/x-msvideo" | "video/avi" | "video/vnd.avi" | "video/msvideo" => Self::Avi,
-            "video/mp2t" => Self::MpegTs,
-            "video/mpeg" | "video/mp2p" => Self::MpegPs,
-            "video/x-flv" => Self::Flv,
-            "video/ogg" | "application/ogg" => Self::Ogg,
-            "video/x-ms-wmv" | "video/x-ms-asf" => Self::Wmv,
-            _ => return None,
+        Self::ALL.into_iter().find(|container| {
+            container.format().media_types.iter().any(|known| known.eq_ignore_ascii_case(essence))
         })
     }
 
-    /// Tells the container from a file's first bytes ([`SNIFF_LEN`] are enough).
+    /// Detects the format from a file's first bytes ([`SNIFF_LEN`] are enough).
     #[must_use]
     pub fn sniff(head: &[u8]) -> Option<Self> {
         match head {
@@ -142,7 +205,8 @@ impl Container {
     }
 }
 
-/// ISO/IEC 14496-12, 4.3: the major brand; before brands, `QuickTime` began with any of a few atoms.
+/// Detects ISO base media by the major brand (ISO/IEC 14496-12, 4.3), or by a leading atom of early `QuickTime` files,
+/// which have no brand.
 fn iso_base_media(head: &[u8]) -> Option<Container> {
     let size = u32::from_be_bytes(*head.first_chunk()?);
     let brand = head.get(8..12)?;
@@ -163,7 +227,7 @@ fn iso_base_media(head: &[u8]) -> Option<Container> {
     }
 }
 
-/// ISO/IEC 13818-1, 2.4.3: each packet begins with 0x47; M2TS puts four bytes before it.
+/// Each packet begins with 0x47 (ISO/IEC 13818-1, 2.4.3); M2TS puts four bytes before it.
 fn is_transport_stream(head: &[u8]) -> bool {
     [(188, 0), (192, 4)].into_iter().any(|(packet, first)| {
         let syncs: Vec<bool> = head.iter().skip(first).step_by(packet).take(5).map(|b| *b == 0x47).collect();
@@ -171,7 +235,7 @@ fn is_transport_stream(head: &[u8]) -> bool {
     })
 }
 
-/// RFC 8794: the EBML header is a list of elements, of which `DocType` (0x4282) names the format.
+/// Finds `DocType` (0x4282), which names the format, in the EBML header (RFC 8794).
 fn ebml_doc_type(head: &[u8]) -> Option<Container> {
     let (length, mut rest) = ebml_size(head.get(4..)?)?;
     rest = rest.get(..usize::try_from(length).ok()?.min(rest.len()))?;
@@ -193,7 +257,7 @@ fn ebml_doc_type(head: &[u8]) -> Option<Container> {
     None
 }
 
-/// A variable-size integer (RFC 8794, 4) and what follows it.
+/// Reads a variable-size integer (RFC 8794, 4). Returns it and the bytes after it.
 fn ebml_size(data: &[u8]) -> Option<(u64, &[u8])> {
     let first = *data.first()?;
     let len = first.leading_zeros() as usize + 1;
@@ -207,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_types_lead_back() {
+    fn extensions_and_media_types_round_trip() {
         for container in Container::ALL {
             let name = format!("a.b.{}", container.extension().to_uppercase());
             assert_eq!(Container::from_file_name(&name), Some(container));
@@ -219,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_decide() {
+    fn detects_formats_by_their_first_bytes() {
         let ts: Vec<u8> = (0..600).map(|i| if i % 188 == 0 { 0x47 } else { 0 }).collect();
         let m2ts: Vec<u8> = (0..600).map(|i| if i % 192 == 4 { 0x47 } else { 0 }).collect();
         let webm = b"\x1A\x45\xDF\xA3\x8B\x42\x86\x81\x01\x42\x82\x84webm";
@@ -252,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn any_cut_of_a_header_is_safe() {
+    fn truncated_headers_are_not_detected() {
         let mkv = b"\x1A\x45\xDF\xA3\x01\0\0\0\0\0\0\x0B\x42\x82\x88matroska";
         for end in 0..mkv.len() {
             assert_eq!(Container::sniff(&mkv[..end]), None);

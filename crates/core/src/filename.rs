@@ -1,19 +1,19 @@
-//! A user's name for a file: kept as metadata, never part of a key or a command.
+//! File names chosen by users. They are metadata only, and never part of a key or a command.
 
-use std::fmt::Write;
-
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use unicode_normalization::UnicodeNormalization;
 
-/// As long as a name may be on the usual file systems.
+/// The longest name that common file systems accept.
 const MAX_BYTES: usize = 255;
+/// Everything but the unreserved characters of RFC 3986.
+const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Makes a name safe to store and to show: NFC, the part after the last slash or backslash, no
-/// control or bidirectional characters, at most 255 bytes with the extension kept. `video` when
-/// nothing is left.
+/// Makes a name safe to store and to show: the part after the last slash or backslash, in NFC, without control or
+/// bidirectional characters, shortened to 255 bytes (the extension is kept). Returns `video` when nothing is left.
 #[must_use]
 pub fn sanitize(name: &str) -> String {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    // Composed last: what was apart may be side by side now.
+    // Normalised last: removing a character can bring two that compose next to each other.
     let clean: String = base.chars().filter(|c| !c.is_control() && !is_format(*c)).nfc().collect();
     let mut clean = shorten(clean.trim());
     clean.truncate(clean.trim_end().len());
@@ -32,23 +32,15 @@ fn shorten(name: &str) -> String {
     format!("{}{extension}", &name[..end])
 }
 
-/// The `Content-Disposition` (RFC 6266) that gives a browser this name: `inline` to show, `attachment` to save.
+/// Returns the `Content-Disposition` (RFC 6266) that gives a browser this name. `kind` is `inline` to show the file or
+/// `attachment` to save it.
 #[must_use]
 pub fn disposition(kind: &str, name: &str) -> String {
-    let mut text = format!("{kind}; filename*=UTF-8''");
-    for byte in name.bytes() {
-        match byte {
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => text.push(byte.into()),
-            _ => {
-                let _ = write!(text, "%{byte:02X}");
-            }
-        }
-    }
-    text
+    format!("{kind}; filename*=UTF-8''{}", utf8_percent_encode(name, UNSAFE))
 }
 
-/// Characters that reorder or hide text: bidirectional controls, zero-width spaces, the byte order
-/// mark, line and paragraph separators. The zero-width joiner stays: emoji are made with it.
+/// Whether a character reorders or hides text: bidirectional controls, zero-width spaces, the byte order mark, line and
+/// paragraph separators. The zero-width joiner is allowed, because emoji sequences need it.
 const fn is_format(c: char) -> bool {
     matches!(c,
         '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
@@ -60,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_names_become_plain_ones() {
+    fn sanitizes_hostile_names() {
         let cases = [
             ("holiday.mp4", "holiday.mp4"),
             ("../../etc/passwd", "passwd"),
@@ -83,22 +75,18 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_encoded_in_a_header() {
+    fn disposition_percent_encodes_the_name() {
         assert_eq!(disposition("inline", "clip.mp4"), "inline; filename*=UTF-8''clip.mp4");
         let hostile = disposition("attachment", "é \"; x='1'%.mp4");
         assert_eq!(hostile, "attachment; filename*=UTF-8''%C3%A9%20%22%3B%20x%3D%271%27%25.mp4");
     }
 
     #[test]
-    fn a_long_name_keeps_its_extension_and_its_characters_whole() {
+    fn shortened_names_keep_their_extension_and_whole_characters() {
         let name = sanitize(&format!("{}.webm", "ü".repeat(300)));
         assert!(name.len() <= MAX_BYTES && name.ends_with("ü.webm"), "{name}");
         assert!(sanitize(&"é".repeat(300)).len() <= MAX_BYTES);
-        assert_eq!(
-            sanitize(&format!("{} and more", "x".repeat(254))),
-            "x".repeat(254),
-            "no blank at the end"
-        );
+        assert_eq!(sanitize(&format!("{} and more", "x".repeat(254))), "x".repeat(254), "no trailing space");
         assert_eq!(sanitize(&format!("{}and much more", ".".repeat(255))), "video");
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::failure::Failure;
 use crate::id::{Sequencer, VideoId};
-use crate::video::{Failure, Record};
 
 /// Which upload of a video is transcoded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,33 +74,6 @@ impl TranscodeStatus {
             Self::Done => "DONE",
             Self::Failed => "FAILED",
         }
-    }
-}
-
-/// Where the renditions of a video stand, as users are told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Progress {
-    /// Whether they can be played.
-    pub status: TranscodeStatus,
-    chunks_done: usize,
-    chunks_total: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure>,
-}
-
-impl Progress {
-    /// Of a video for which there are to be renditions.
-    #[must_use]
-    pub fn of(record: &Record) -> Option<Self> {
-        let transcode = record.transcode.clone()?;
-        let done = transcode.status == TranscodeStatus::Done;
-        Some(Self {
-            status: transcode.status,
-            chunks_done: if done { transcode.chunks } else { record.transcode_chunks.len() },
-            chunks_total: transcode.chunks,
-            error: transcode.error,
-        })
     }
 }
 

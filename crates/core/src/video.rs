@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::container::Container;
+use crate::failure::Failure;
 use crate::id::{Sequencer, UserId, VideoId};
 use crate::key::Key;
-use crate::transcode::Transcode;
+use crate::transcode::{Transcode, TranscodeStatus};
 
 /// A row whose upload never came is dropped. Longer than a signed URL lives and an upload takes.
 const PENDING_TTL: Duration = Duration::from_hours(24);
@@ -136,38 +137,6 @@ impl PreviewKeys {
     }
 }
 
-/// Why a video cannot be processed. The code is stable; the message is for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// A stable code, see the constants.
-    pub code: String,
-    /// A sentence for the user.
-    pub message: String,
-}
-
-impl Failure {
-    /// The bytes are not a video of a known container.
-    pub const UNSUPPORTED_MEDIA: &str = "UNSUPPORTED_MEDIA";
-    /// The object has no bytes.
-    pub const EMPTY_FILE: &str = "EMPTY_FILE";
-    /// The object is larger than `MaxUploadBytes`.
-    pub const TOO_LARGE: &str = "TOO_LARGE";
-    /// A known container without a picture in it.
-    pub const NO_VIDEO: &str = "NO_VIDEO";
-    /// The file is damaged, or in a codec that cannot be decoded.
-    pub const UNREADABLE: &str = "UNREADABLE";
-    /// Decoding one picture takes more than is allowed.
-    pub const TOO_COMPLEX: &str = "TOO_COMPLEX";
-    /// Every attempt failed on our side. The one failure from which the same event may start again.
-    pub const INTERNAL: &str = "INTERNAL";
-
-    /// A failure with one of the codes above.
-    #[must_use]
-    pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into() }
-    }
-}
-
 /// What users see of a video. URLs are added by the function that answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -260,13 +229,42 @@ impl Record {
     }
 }
 
+/// Where the renditions of a video stand, as users are told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Whether they can be played.
+    pub status: TranscodeStatus,
+    chunks_done: usize,
+    chunks_total: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure>,
+}
+
+impl Progress {
+    /// Of a video for which there are to be renditions.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        let transcode = record.transcode.clone()?;
+        let done = transcode.status == TranscodeStatus::Done;
+        Some(Self {
+            status: transcode.status,
+            chunks_done: if done { transcode.chunks } else { record.transcode_chunks.len() },
+            chunks_total: transcode.chunks,
+            error: transcode.error,
+        })
+    }
+}
+
 /// Seconds since 1970, as `DynamoDB` counts for its time to live.
-pub(crate) fn now() -> u64 {
+#[must_use]
+pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// When something that may live so long from now is to be dropped.
-pub(crate) fn expiry(life: Duration) -> u64 {
+#[must_use]
+pub fn expiry(life: Duration) -> u64 {
     now() + life.as_secs()
 }
 

@@ -1,29 +1,31 @@
 //! API Gateway in front of the functions, and the page.
 //!
-//! A request becomes the REST API event that Lambda would get, base64 and all, and goes to the same
-//! router through the same decoder. The limits are the real ones: 10 MB at the gateway, 6 MiB for the
-//! event.
+//! A request goes to the routers of the deployed functions, with the request context that API Gateway would add and
+//! within its limits: 10 MB for a request, and 6 MiB for the event that is made of it.
 
 use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use tower::ServiceExt;
-use upreel_core::{App, Code, Problem, gateway, http};
-use uuid::Uuid;
+use upreel_function::App;
+use upreel_http::{ApiGatewayProxyRequestContext, Code, Problem, RequestContext, complete};
 
 use crate::openapi;
 use crate::queue::Queue;
 
 const MAX_REQUEST: usize = 10 * 1000 * 1000;
 const MAX_EVENT: usize = 6 * 1024 * 1024;
+/// What an event holds beside headers and body.
+const CONTEXT_SIZE: usize = 1024;
 /// A browser that is answered while it still sends shows a network error instead of the answer.
 const MAX_DRAIN: usize = 256 * 1024 * 1024;
 const DEFAULT_USER: &str = "local";
@@ -37,7 +39,7 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
         .merge(upreel_upload::router(app.clone()))
         .merge(upreel_presign::router(app.clone()))
         .merge(upreel_videos::router(app.clone()));
-    let functions = http::serve(functions, &app.config);
+    let functions = complete(functions, &app.config.allowed_origins);
     let proxy = Router::new().fallback(invoke).with_state(functions);
     Router::new()
         .merge(pages())
@@ -93,27 +95,47 @@ async fn replay(State(queues): State<Vec<Arc<Queue>>>) -> Response {
 }
 
 async fn invoke(State(functions): State<Router>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    // A preflight is answered by the gateway's mock, which has no event and no function.
-    if parts.method == axum::http::Method::OPTIONS {
-        let request = Request::from_parts(parts, Body::empty());
-        return functions.oneshot(request).await.unwrap_or_else(|never| match never {});
+    let (mut parts, body) = request.into_parts();
+    // API Gateway answers preflight requests itself.
+    if parts.method == Method::OPTIONS {
+        return call(functions, Request::from_parts(parts, Body::empty())).await;
     }
-    let user = parts.headers.get("x-user").map_or(Ok(DEFAULT_USER), HeaderValue::to_str).unwrap_or_default();
-    let event = match read(&parts.headers, body).await {
-        Ok(body) => event(&parts, user, &body).to_string(),
-        Err(problem) => return refuse(functions, parts.headers, problem).await,
+    let body = match read(&parts.headers, body).await {
+        Ok(body) if event_size(&parts, &body) > MAX_EVENT => Err(too_large()),
+        other => other,
     };
-    if event.len() > MAX_EVENT {
-        return refuse(functions, parts.headers, too_large()).await;
-    }
-    match gateway::request(event.as_bytes().into()) {
-        Ok(request) => functions.oneshot(request).await.unwrap_or_else(|never| match never {}),
-        Err(error) => {
-            let problem = Problem::new(Code::InvalidRequest, format!("This is no request: {error}."));
-            refuse(functions, parts.headers, problem).await
+    match body {
+        Ok(body) => {
+            parts.extensions.insert(RequestContext::ApiGatewayV1(context(&parts)));
+            parts.headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+            call(functions, Request::from_parts(parts, body.into())).await
         }
+        Err(problem) => refuse(functions, parts.headers, problem).await,
     }
+}
+
+async fn call(functions: Router, request: Request) -> Response {
+    functions.oneshot(request).await.unwrap_or_else(|never| match never {})
+}
+
+/// The size of the event that Lambda would receive: the body in base64 and the headers, some of them twice.
+fn event_size(parts: &Parts, body: &[u8]) -> usize {
+    let headers: usize =
+        parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 6).sum();
+    base64_simd::STANDARD.encoded_length(body.len())
+        + 2 * headers
+        + 2 * parts.uri.to_string().len()
+        + CONTEXT_SIZE
+}
+
+/// The request context of API Gateway, with the user that a Cognito authorizer would have found.
+fn context(parts: &Parts) -> ApiGatewayProxyRequestContext {
+    let user = parts.headers.get("x-user").map_or(Ok(DEFAULT_USER), HeaderValue::to_str).unwrap_or_default();
+    let mut context = ApiGatewayProxyRequestContext::default();
+    context.authorizer.fields.insert("claims".to_owned(), json!({"sub": user}));
+    context.path = Some(parts.uri.path().to_owned());
+    context.http_method = parts.method.clone();
+    context
 }
 
 /// Answers in place of a function, with the CORS headers that a function's answer would have.
@@ -123,7 +145,7 @@ async fn refuse(functions: Router, headers: HeaderMap, problem: Problem) -> Resp
     if let Some(origin) = headers.get(header::ORIGIN) {
         request.headers_mut().insert(header::ORIGIN, origin.clone());
     }
-    let like = functions.oneshot(request).await.unwrap_or_else(|never| match never {});
+    let like = call(functions, request).await;
     let cors =
         |name: &header::HeaderName| name == header::VARY || name.as_str().starts_with("access-control-");
     for (name, value) in like.headers().iter().filter(|(name, _)| cors(name)) {
@@ -159,61 +181,4 @@ fn too_large() -> Problem {
         "The API takes at most 10 MB a request, and 4.4 MiB of video. Ask GET /presign for a URL and PUT a larger \
          file there.",
     )
-}
-
-/// The event of a REST API's Lambda proxy integration, with `*/*` as binary media types.
-fn event(parts: &axum::http::request::Parts, user: &str, body: &[u8]) -> Value {
-    let (mut single, mut multi) = (Map::new(), Map::new());
-    for name in parts.headers.keys() {
-        let values: Vec<String> = parts
-            .headers
-            .get_all(name)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).into())
-            .collect();
-        single.insert(name.to_string(), json!(values.last()));
-        multi.insert(name.to_string(), json!(values));
-    }
-    single.insert("X-Forwarded-Proto".to_owned(), json!("http"));
-    multi.insert("X-Forwarded-Proto".to_owned(), json!(["http"]));
-    let (mut query, mut queries) = (Map::new(), Map::new());
-    for (name, value) in form_pairs(parts.uri.query().unwrap_or_default()) {
-        query.insert(name.clone(), json!(value));
-        if let Some(values) = queries.entry(name).or_insert_with(|| json!([])).as_array_mut() {
-            values.push(json!(value));
-        }
-    }
-    let path = parts.uri.path();
-    json!({
-        "resource": path,
-        "path": path,
-        "httpMethod": parts.method.as_str(),
-        "headers": single,
-        "multiValueHeaders": multi,
-        "queryStringParameters": query,
-        "multiValueQueryStringParameters": queries,
-        "pathParameters": null,
-        "stageVariables": null,
-        "requestContext": {
-            "accountId": "000000000000",
-            "apiId": "local",
-            "authorizer": {"claims": {"sub": user}},
-            "httpMethod": parts.method.as_str(),
-            "identity": {"sourceIp": "127.0.0.1"},
-            "path": path,
-            "protocol": "HTTP/1.1",
-            "requestId": Uuid::new_v4().to_string(),
-            "resourcePath": path,
-            "stage": "$default",
-        },
-        "body": if body.is_empty() { Value::Null } else { json!(base64_simd::STANDARD.encode_to_string(body)) },
-        "isBase64Encoded": true,
-    })
-}
-
-/// The gateway decodes a query string once; the function gets it decoded.
-fn form_pairs(query: &str) -> Vec<(String, String)> {
-    axum::extract::Query::try_from_uri(&format!("/?{query}").parse().unwrap_or_default())
-        .map(|axum::extract::Query(pairs)| pairs)
-        .unwrap_or_default()
 }

@@ -33,9 +33,9 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tower::ServiceExt;
-use upreel_core::clients::{self, Roots};
-use upreel_core::config::Aws;
-use upreel_core::{App, Config, http};
+use upreel_function::{App, Config};
+use upreel_store::Buckets;
+use upreel_store::sdk::{self, Endpoints, Roots};
 
 use crate::queue::{Handler, Queue};
 use crate::s3::Storage;
@@ -160,8 +160,8 @@ impl Local {
         let (dynamodb, dynamodb_url) = bind(options.dynamodb_port, "DynamoDB", "--dynamodb-port").await?;
 
         let config = config(&options);
-        let cors = http::cors(&config.allowed_origins);
-        let (s3_sdk, dynamodb_sdk) = (sdk(&s3_url), sdk(&dynamodb_url));
+        let cors = upreel_http::cors(&config.allowed_origins);
+        let (s3_sdk, dynamodb_sdk) = (client_config(&s3_url), client_config(&dynamodb_url));
         let app = App::new(&s3_sdk, &dynamodb_sdk, config);
 
         let mut servers = JoinSet::new();
@@ -247,9 +247,11 @@ impl Drop for Lock {
 fn config(options: &Options) -> Config {
     Config {
         table: TABLE.to_owned(),
-        uploads_bucket: UPLOADS.to_owned(),
-        thumbnails_bucket: THUMBNAILS.to_owned(),
-        processed_bucket: PROCESSED.to_owned(),
+        buckets: Buckets {
+            uploads: UPLOADS.to_owned(),
+            thumbnails: THUMBNAILS.to_owned(),
+            processed: PROCESSED.to_owned(),
+        },
         state_machine: options.transcode.map(|_| "crates/local/src/transcode.rs".to_owned()),
         cdn: None,
         // Whatever port the page that is being written runs on, and no page from elsewhere.
@@ -258,7 +260,7 @@ fn config(options: &Options) -> Config {
         transfer_acceleration: false,
         ffmpeg: options.ffmpeg.clone(),
         log_level: String::new(),
-        aws: Aws::default(),
+        aws: Endpoints::default(),
     }
 }
 
@@ -285,9 +287,9 @@ async fn bind(port: u16, service: &'static str, flag: &'static str) -> Result<(T
     bound.await.map_err(|source| Error::Port { port, service, flag, source })
 }
 
-fn sdk(endpoint: &str) -> SdkConfig {
+fn client_config(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "local");
-    clients::defaults(&Roots::Known)
+    sdk::defaults(&Roots::Known)
         .region(Region::new(REGION))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use upreel_core::{Fault, ObjectStore};
+use upreel_core::Fault;
+use upreel_store::ObjectStore;
 use uuid::Uuid;
 
 /// How many events are worked on at the same time.

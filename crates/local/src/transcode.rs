@@ -11,8 +11,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use upreel_core::Fault;
 use upreel_core::transcode::Run;
-use upreel_core::{App, Fault};
+use upreel_function::App;
 use upreel_transcode::{Task, handle};
 use uuid::Uuid;
 

@@ -1,9 +1,8 @@
 //! Why a video has no pictures, told apart by whose fault that is.
 
-use upreel_core::Fault;
-use upreel_core::objects::ReadError;
+use upreel_core::{Fault, ReadError};
 
-use crate::{index, source};
+use crate::{keyframe, source};
 
 /// Why there is no picture. All but `Fault` say something about the object, and would come again.
 #[derive(Debug, thiserror::Error)]
@@ -46,12 +45,12 @@ impl From<source::Error> for Error {
     }
 }
 
-impl From<index::Error> for Error {
-    fn from(error: index::Error) -> Self {
+impl From<keyframe::Error> for Error {
+    fn from(error: keyframe::Error) -> Self {
         match error {
-            index::Error::Source(error) => error.into(),
-            index::Error::NoVideo => Self::NoVideo,
-            index::Error::Unknown(why) => Self::Unreadable(why.to_owned()),
+            keyframe::Error::Source(error) => error.into(),
+            keyframe::Error::NoVideo => Self::NoVideo,
+            keyframe::Error::Unknown(why) => Self::Unreadable(why.to_owned()),
         }
     }
 }

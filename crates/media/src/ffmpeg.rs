@@ -1,7 +1,6 @@
 //! How ffmpeg is called, and what its end means.
 
 use std::future::pending;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,7 +92,7 @@ async fn start(
     };
     let url = server.as_ref().map_or_else(|| "pipe:0".to_owned(), Server::url);
     let (Input::File(container, _) | Input::Object(container, ..)) = input;
-    let demuxer = demuxer(*container);
+    let demuxer = container.demuxer();
     // The demuxer is chosen here, from the bytes: a manifest that names other files or hosts is never
     // opened, and the two lists hold should one be reached all the same.
     args.extend(["-f", demuxer, "-format_whitelist", demuxer, "-max_pixels", MAX_PIXELS]);
@@ -132,9 +131,7 @@ async fn start(
     };
     let output = output.map_err(|error| match error {
         child::Error::Io(error) => Error::Fault(Fault::new("run ffmpeg", &error)),
-        child::Error::Deadline => {
-            Error::Fault(Fault::new("run ffmpeg", &io::Error::other("killed at the deadline")))
-        }
+        child::Error::Deadline => Error::Fault(Fault::message("run ffmpeg", "killed at the deadline")),
         child::Error::Report => Error::TooComplex,
     })?;
     match server.and_then(|server| server.failure()) {
@@ -146,20 +143,6 @@ async fn start(
 /// `pipe:1`, then `pipe:3` and so on; the second is for the report.
 fn pipes(count: usize) -> Vec<String> {
     (1..=count).map(|i| if i == 1 { 1 } else { i + 1 }).map(|fd| format!("pipe:{fd}")).collect()
-}
-
-/// ffmpeg's name of the demuxer.
-const fn demuxer(container: Container) -> &'static str {
-    match container {
-        Container::Mp4 | Container::Mov | Container::ThreeGp => "mov,mp4,m4a,3gp,3g2,mj2",
-        Container::Webm | Container::Mkv => "matroska,webm",
-        Container::Avi => "avi",
-        Container::MpegTs => "mpegts",
-        Container::MpegPs => "mpeg",
-        Container::Flv => "flv",
-        Container::Ogg => "ogg",
-        Container::Wmv => "asf",
-    }
 }
 
 /// Tells the file's faults from ours.
@@ -177,7 +160,7 @@ fn fault_of(output: &Output, limits: Limits) -> Error {
         Some(SIGXCPU) => Error::TooComplex,
         Some(SIGKILL) if out_of_time => Error::TooComplex,
         // Nobody here kills it, so the system did: there may be more memory next time.
-        Some(SIGKILL) => Error::Fault(Fault::new("run ffmpeg", &io::Error::other("killed by the system"))),
+        Some(SIGKILL) => Error::Fault(Fault::message("run ffmpeg", "killed by the system")),
         _ if stderr.contains("received signal 24") => Error::TooComplex,
         _ => Error::Unreadable(stderr_tail(stderr, *status)),
     }

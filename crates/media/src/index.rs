@@ -4,18 +4,14 @@
 //! [`matroska`](crate::matroska). They read the few tables that a keyframe takes, however large the
 //! object, and wrap the keyframe as a file of its own for ffmpeg's standard input.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
 use crate::filters::Filters;
-use crate::source::{self, Source};
+use crate::keyframe::{CutPoints, Error, Keyframe};
+use crate::source::Source;
 use crate::{matroska, mp4};
-
-/// What the first read of an object takes: often the whole index.
-pub const HEAD: u64 = 64 * 1024;
 
 /// A larger picture is left to ffmpeg, which reads it piece by piece; an uncompressed one in 4K has less.
 const MAX_KEYFRAME: u64 = 36 << 20;
@@ -34,48 +30,6 @@ pub struct Index {
 enum Track {
     Mp4(Box<mp4::Track>),
     Matroska(matroska::Track),
-}
-
-/// A picture that can be decoded without another one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keyframe {
-    /// When it is shown, in milliseconds from the start.
-    pub time_ms: u64,
-    /// Where its bytes are.
-    pub place: Range<u64>,
-}
-
-/// Where a video can be cut into parts that can be decoded each for itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cuts {
-    /// Ticks in a second.
-    pub scale: u32,
-    /// No two pictures are nearer to each other than this, in ticks.
-    pub step: i64,
-    /// When the keyframes are shown, in ticks, as ffmpeg counts them (`-copyts`); ascending.
-    pub times: Vec<i64>,
-    /// From when on there is no sound, if the index tells.
-    pub sound_end: Option<i64>,
-}
-
-/// Why there is no index.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The object could not be read.
-    #[error(transparent)]
-    Source(#[from] source::Error),
-    /// There is no moving picture in it.
-    #[error("no video track")]
-    NoVideo,
-    /// It is damaged, of an unknown kind, or larger than any honest one: ffmpeg may know better.
-    #[error("{0}")]
-    Unknown(&'static str),
-}
-
-/// The middles of `n` equal spans, as fractions of the whole.
-#[expect(clippy::cast_precision_loss, reason = "a few hundred at most")]
-pub(crate) fn span_middles(n: usize) -> impl Iterator<Item = f64> {
-    (0..n).map(move |i| (i as f64 + 0.5) / n as f64)
 }
 
 impl Index {
@@ -123,7 +77,7 @@ impl Index {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn cuts(&self, source: &Source) -> Result<Option<Cuts>, Error> {
+    pub async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
         let cuts = match &self.track {
             Track::Mp4(track) => track.cuts(source).await?,
             Track::Matroska(track) => track.cuts(source).await?,

@@ -6,12 +6,14 @@
 //! loopback server hands ffmpeg the ranges that it seeks to.
 
 mod child;
+pub mod cmaf;
 mod colour;
 mod error;
 mod ffmpeg;
 mod filters;
 mod frame;
 pub mod index;
+pub mod keyframe;
 mod matroska;
 mod mp4;
 pub mod poster;

@@ -17,7 +17,8 @@ use crate::error::Error;
 use crate::ffmpeg::{self, Input};
 use crate::filters::Filters;
 use crate::frame::{Frame, SMALL};
-use crate::index::{HEAD, Index, Keyframe};
+use crate::index::Index;
+use crate::keyframe::{HEAD, Keyframe};
 use crate::report::{self, Report};
 use crate::source::{self, Source, in_parallel};
 
@@ -84,7 +85,7 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Cuts keyframes out and decodes them; `None` for containers without a reader.
+    /// CutPoints keyframes out and decodes them; `None` for containers without a reader.
     async fn keyframes(&self) -> Result<Option<Poster>, Error> {
         let Some(mut index) = Index::open(self.source, self.container).await? else { return Ok(None) };
         let mut candidates = by_promise(index.keyframes(self.source, CANDIDATES).await?);

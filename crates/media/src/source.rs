@@ -5,10 +5,8 @@ use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use upreel_core::objects::ReadError;
-use upreel_core::{Key, ObjectStore};
+use upreel_core::{RangeReader, ReadError};
 
 /// A video that needs more than this is refused: a hostile file must not cost a download.
 const MAX_READ: u64 = 256 << 20;
@@ -20,13 +18,10 @@ const KEPT: usize = 16 << 20;
 /// Ranges that are asked for at the same time.
 const PARALLEL: usize = 16;
 
-/// Reads one range of the object.
-pub type Fetch = Box<dyn Fn(Range<u64>) -> BoxFuture<'static, Result<Bytes, ReadError>> + Send + Sync>;
-
 /// An object, and what has been read of it.
 pub struct Source {
     size: u64,
-    fetch: Fetch,
+    reader: Box<dyn RangeReader>,
     max: Stats,
     state: Mutex<State>,
 }
@@ -61,24 +56,11 @@ struct State {
 }
 
 impl Source {
-    /// An object of `size` bytes, read by `fetch`.
+    /// Creates a source over an object of `size` bytes.
     #[must_use]
-    pub fn new(size: u64, fetch: Fetch) -> Self {
+    pub fn new(size: u64, reader: impl RangeReader + 'static) -> Self {
         let max = Stats { requests: MAX_REQUESTS, bytes: MAX_READ };
-        Self { size, fetch, max, state: Mutex::default() }
-    }
-
-    /// The object at `key`, of `size` bytes, as long as it is the one with this entity tag.
-    #[must_use]
-    pub fn of(objects: &ObjectStore, key: &Key, size: u64, etag: &str) -> Self {
-        let (objects, key, etag) = (objects.clone(), key.clone(), etag.to_owned());
-        Self::new(
-            size,
-            Box::new(move |range| {
-                let (objects, key, etag) = (objects.clone(), key.clone(), etag.clone());
-                Box::pin(async move { objects.read(&key, &etag, range).await })
-            }),
-        )
+        Self { size, reader: Box::new(reader), max, state: Mutex::default() }
     }
 
     /// Allows for reading all of it, though not over and over: what is encoded is not only looked at.
@@ -168,7 +150,7 @@ impl Source {
             state.stats.requests += 1;
             state.stats.bytes += len;
         }
-        Ok((self.fetch)(range).await?)
+        Ok(self.reader.read_range(range).await?)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -225,13 +207,32 @@ fn index(n: u64) -> usize {
 mod tests {
     use super::*;
     use upreel_core::Fault;
+    use upreel_core::range::RangeRead;
+
+    /// An object of any size whose bytes follow from their offset.
+    struct Pattern;
+
+    impl RangeReader for Pattern {
+        fn read_range(&self, range: Range<u64>) -> RangeRead<'_> {
+            Box::pin(async { Ok(pattern(range)) })
+        }
+    }
+
+    /// An object that S3 cannot read.
+    struct Broken;
+
+    impl RangeReader for Broken {
+        fn read_range(&self, _: Range<u64>) -> RangeRead<'_> {
+            Box::pin(async { Err(Fault::message("s3:GetObject", "down").into()) })
+        }
+    }
 
     fn pattern(range: Range<u64>) -> Bytes {
         range.map(|i| u8::try_from(i % 251).unwrap_or_default()).collect()
     }
 
     fn source(size: u64) -> Source {
-        Source::new(size, Box::new(|range| Box::pin(async move { Ok(pattern(range)) })))
+        Source::new(size, Pattern)
     }
 
     #[tokio::test]
@@ -305,8 +306,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failed_read_is_an_error_and_may_be_tried_again() {
-        let fail = || ReadError::Fault(Fault::new("s3:GetObject", &std::io::Error::other("down")));
-        let source = Source::new(10, Box::new(move |_| Box::pin(async move { Err(fail()) })));
+        let source = Source::new(10, Broken);
         assert!(matches!(source.read(0..1).await, Err(Error::Read(ReadError::Fault(_)))));
         assert!(source.read(0..1).await.is_err());
     }

@@ -10,7 +10,8 @@ use upreel_core::video::MediaInfo;
 
 use crate::error::Error;
 use crate::ffmpeg::{self, Input};
-use crate::index::{Index, Keyframe};
+use crate::index::Index;
+use crate::keyframe::Keyframe;
 use crate::poster::fetch;
 use crate::source::Source;
 

@@ -13,9 +13,11 @@ use futures_util::future::try_join_all;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use upreel_core::config::MAX_PUT;
-use upreel_core::objects::{Completion, NamedPart};
-use upreel_core::{App, Caller, Code, Problem, UserId};
+use upreel_core::UserId;
+use upreel_core::limits::MAX_PUT;
+use upreel_function::App;
+use upreel_http::{Caller, Code, Problem};
+use upreel_store::objects::{Completion, NamedPart};
 
 use crate::declared::{Declared, NewVideo, check_size, invalid};
 use crate::upload::{MAX_PARTS, Upload, in_range, no_such_upload, part_number, total};

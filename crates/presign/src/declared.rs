@@ -1,8 +1,10 @@
 //! What a client says of the file that it is going to send, and the row that is made of it.
 
-use upreel_core::config::MAX_PUT;
+use upreel_core::limits::MAX_PUT;
 use upreel_core::video::Record;
-use upreel_core::{App, Code, Container, Key, Problem, UserId, VideoId, filename};
+use upreel_core::{Container, Key, UserId, VideoId, filename};
+use upreel_function::App;
+use upreel_http::{Code, Problem};
 
 /// What the client says that the file is. The bytes are looked at when they are there.
 pub(crate) struct Declared {

@@ -19,7 +19,9 @@ use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use upreel_core::{App, Caller, Problem, VideoId};
+use upreel_core::VideoId;
+use upreel_function::App;
+use upreel_http::{Caller, Problem};
 
 use crate::declared::{Declared, NewVideo, invalid, parse_put_size};
 

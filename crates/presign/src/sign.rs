@@ -10,9 +10,11 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use upreel_core::config::MAX_PUT;
-use upreel_core::objects::MultipartRequest;
-use upreel_core::{App, Caller, Problem, UserId};
+use upreel_core::UserId;
+use upreel_core::limits::MAX_PUT;
+use upreel_function::App;
+use upreel_http::{Caller, Problem};
+use upreel_store::objects::MultipartRequest;
 use uuid::Uuid;
 
 use crate::companion::from_json;
@@ -166,7 +168,7 @@ async fn begin(app: &App, user: UserId, request: &SignRequest, kind: &Kind) -> R
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use upreel_core::Code;
+    use upreel_http::Code;
 
     fn kind(request: Value) -> Result<Kind, Code> {
         serde_json::from_value::<SignRequest>(request).unwrap().kind().map_err(|problem| problem.code())

@@ -1,7 +1,9 @@
 //! Upload, key and part of a request, once it is known that the caller may name them.
 
-use upreel_core::objects::{NamedPart, StoredPart};
-use upreel_core::{App, Code, Key, Problem, UserId};
+use upreel_core::{Key, UserId};
+use upreel_function::App;
+use upreel_http::{Code, Problem};
+use upreel_store::objects::{NamedPart, StoredPart};
 
 use crate::declared::{invalid, too_large};
 

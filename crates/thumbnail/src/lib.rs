@@ -9,7 +9,6 @@
 //! `storyboards/*`; `s3:ListBucket` on both buckets, without which a missing object is a 403; and
 //! `states:StartExecution`, if there is a state machine that transcodes.
 
-pub mod event;
 pub mod executions;
 mod previews;
 
@@ -17,15 +16,16 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
-use upreel_core::objects::{Head, PutOutcome, Replace};
 use upreel_core::transcode::{Run, Transcode};
 use upreel_core::video::{PreviewKeys, Record};
-use upreel_core::videos::{Claim, UpdateOutcome};
-use upreel_core::{App, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
+use upreel_core::{Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
+use upreel_function::App;
 use upreel_media::{Error, Storyboard};
+use upreel_store::objects::{Head, PutOutcome, Replace};
+use upreel_store::videos::{Claim, UpdateOutcome};
 
-use crate::event::Created;
 use crate::previews::{Previews, previews};
+use upreel_events::s3::{self, Created};
 
 /// How often Lambda tries an asynchronous event: once, and two retries.
 pub const ATTEMPTS: u32 = 3;
@@ -40,7 +40,7 @@ const JPEG: &str = "image/jpeg";
 /// have been dealt with.
 pub async fn handle(app: &App, event: &Value, deadline: Instant) -> Result<Vec<Run>, Fault> {
     let mut outcome = Ok(Vec::new());
-    for created in event::parse(event)? {
+    for created in s3::parse(event)? {
         match process(app, &created, deadline).await {
             Ok(processed) => {
                 if let Ok(runs) = &mut outcome {
@@ -128,7 +128,7 @@ impl Job<'_> {
                 None => return self.fail(&Failure::new(Failure::UNREADABLE, "The file was removed.")).await,
             }
         }
-        Err(Fault::new("read the object", &std::io::Error::other("it keeps changing")))
+        Err(Fault::message("read the object", "it keeps changing"))
     }
 
     /// The upload, if it is processed and there are renditions to be made that nobody has begun. Also for an event
@@ -187,7 +187,7 @@ impl Job<'_> {
                 return Ok(false);
             }
         }
-        Err(Fault::new("store the pictures", &std::io::Error::other("they keep changing")))
+        Err(Fault::message("store the pictures", "they keep changing"))
     }
 
     /// The row does not follow this event any more. If that is because the video was deleted, then

@@ -1,30 +1,33 @@
 //! The `thumbnail` function on Lambda.
 
-use std::process::ExitCode;
 use std::time::Duration;
 
-use upreel_core::App;
-use upreel_core::runtime::{self, BoxError, Invocation};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use upreel_core::Fault;
+use upreel_function::{App, deadline, diagnostic};
 use upreel_thumbnail::executions::Executions;
 
-/// What it takes to write the outcome down after ffmpeg was killed.
+/// How long recording the outcome may take after ffmpeg was killed.
 const MARGIN: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    runtime::run(init(), async |(app, executions): &(App, Option<Executions>), invocation: Invocation| {
-        let deadline = invocation.deadline_but(MARGIN);
-        let runs = upreel_thumbnail::handle(app, &invocation.json()?, deadline).await?;
-        if let Some(executions) = executions {
-            executions.start(&runs).await?;
-        }
-        Ok(())
-    })
+async fn main() -> Result<(), Error> {
+    let (app, sdk) = App::with_sdk().await?;
+    let executions = app.config.state_machine.clone().map(|arn| Executions::new(&sdk, arn));
+    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
+        let (app, executions) = (app.clone(), executions.clone());
+        Box::pin(async move {
+            handle(&app, executions.as_ref(), &event).await.map_err(|fault| diagnostic(&fault))
+        })
+    }))
     .await
 }
 
-async fn init() -> Result<(App, Option<Executions>), BoxError> {
-    let (app, sdk) = App::with_sdk().await?;
-    let executions = app.config.state_machine.clone().map(|arn| Executions::new(&sdk, arn));
-    Ok((app, executions))
+async fn handle(app: &App, executions: Option<&Executions>, event: &LambdaEvent<Value>) -> Result<(), Fault> {
+    let runs = upreel_thumbnail::handle(app, &event.payload, deadline(&event.context, MARGIN)).await?;
+    match executions {
+        Some(executions) => executions.start(&runs).await,
+        None => Ok(()),
+    }
 }

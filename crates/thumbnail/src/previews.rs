@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
-use upreel_core::objects::Head;
-use upreel_core::telemetry::{self, Unit};
-use upreel_core::{App, Fault, Key, VideoId};
+use upreel_core::{Fault, Key, VideoId};
+use upreel_function::App;
+use upreel_function::telemetry::{self, Unit};
 use upreel_media::source::Stats;
 use upreel_media::{Error, Index, Poster, Source, Storyboard, poster, storyboard};
+use upreel_store::objects::{Head, StoredObject};
 
 /// A storyboard is worth no longer wait; it reads at most a hundred keyframes.
 const STORYBOARD: Duration = Duration::from_mins(1);
@@ -33,7 +34,7 @@ pub(crate) async fn previews(
     if head.size == 0 || head.size > max {
         return Err(Error::Size { size: head.size, max });
     }
-    let source = Arc::new(Source::of(&app.objects, key, head.size, &head.etag));
+    let source = Arc::new(Source::new(head.size, StoredObject::new(&app.objects, key, &head.etag)));
     let start = Instant::now();
     let poster = poster::make(&source, &app.config.ffmpeg, deadline).await;
     measure_poster(id, &source, start, poster.as_ref().err());

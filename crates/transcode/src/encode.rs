@@ -11,9 +11,8 @@ use upreel_core::Fault;
 use upreel_media::rendition::{self, AAC_FRAME, Encoded, SAMPLE_RATE};
 use upreel_media::{Error, Source};
 
-use crate::cmaf::{self, Segment};
-use crate::mp4::File;
 use crate::plan::Plan;
+use upreel_media::cmaf::{self, File, Segment};
 
 /// The name of the sound among the tracks.
 pub(crate) const AUDIO: &str = "audio";
@@ -164,7 +163,7 @@ impl Made {
         u32::try_from(self.index * NUMBERS + 1).unwrap_or(u32::MAX)
     }
 
-    fn add(&mut self, name: &str, file: &File, segments: Vec<Segment>) -> Result<(), crate::mp4::Unexpected> {
+    fn add(&mut self, name: &str, file: &File, segments: Vec<Segment>) -> Result<(), cmaf::Unexpected> {
         let init = cmaf::init(file);
         let hash = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(&init));
         // The sound may end before the last part, and each that has some can say how it begins.

@@ -4,11 +4,9 @@
 //! `s3:DeleteObject` on `hls/*` and `work/*`; `s3:ListBucket` on the buckets, without which a missing object is a
 //! 403, and to delete what is in a folder.
 
-mod cmaf;
 pub mod encode;
 mod error;
 pub mod ladder;
-mod mp4;
 pub mod plan;
 pub mod playlist;
 pub mod task;

@@ -1,20 +1,27 @@
 //! The `transcode` function on Lambda: the tasks of the state machine (`statemachines/transcode.asl.json`).
 
-use std::process::ExitCode;
 use std::time::Duration;
 
-use upreel_core::App;
-use upreel_core::runtime::{self, Invocation};
-use upreel_transcode::{Task, handle};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use upreel_core::Fault;
+use upreel_function::{App, deadline, diagnostic};
+use upreel_transcode::Task;
 
-/// What it takes to write the outcome down after ffmpeg was killed.
+/// How long recording the outcome may take after ffmpeg was killed.
 const MARGIN: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    runtime::run(App::from_env(), async |app: &App, invocation: Invocation| {
-        let task = Task::of_event(invocation.json()?)?;
-        Ok(handle(app, &task, invocation.deadline_but(MARGIN)).await?)
-    })
+async fn main() -> Result<(), Error> {
+    let app = App::from_env().await?;
+    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
+        let app = app.clone();
+        Box::pin(async move { handle(&app, event).await.map_err(|fault| diagnostic(&fault)) })
+    }))
     .await
+}
+
+async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Fault> {
+    let task = Task::of_event(event.payload)?;
+    upreel_transcode::handle(app, &task, deadline(&event.context, MARGIN)).await
 }

@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 use upreel_core::video::MediaInfo;
 use upreel_core::{Container, Failure};
-use upreel_media::index::Cuts;
+use upreel_media::keyframe::CutPoints;
 use upreel_media::rendition::{AAC_FRAME, DEFAULT_SCALE, SAMPLE_RATE};
 
-use crate::cmaf::REORDER;
 use crate::ladder::{Rung, ladder};
+use upreel_media::cmaf::REORDER;
 
 /// How long a part is to be, in seconds.
 const PART: (f64, f64) = (10.0, 60.0);
@@ -75,7 +75,7 @@ impl Plan {
     ///
     /// # Errors
     /// When a part would take too long, because keyframes are too far apart.
-    pub fn new(media_info: &MediaInfo, cuts: Option<&Cuts>) -> Result<Self, Failure> {
+    pub fn new(media_info: &MediaInfo, cuts: Option<&CutPoints>) -> Result<Self, Failure> {
         let rate = frame_rate(media_info);
         let pixels =
             f64::from(media_info.width.unwrap_or(1)) * f64::from(media_info.height.unwrap_or(1)) * rate;
@@ -86,7 +86,7 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::new`].
-    pub fn in_parts(media_info: &MediaInfo, cuts: Option<&Cuts>, length: f64) -> Result<Self, Failure> {
+    pub fn in_parts(media_info: &MediaInfo, cuts: Option<&CutPoints>, length: f64) -> Result<Self, Failure> {
         let (Some(container), Some(width), Some(height)) =
             (media_info.container, media_info.width, media_info.height)
         else {
@@ -133,7 +133,7 @@ fn frame_rate(media_info: &MediaInfo) -> f64 {
 }
 
 /// The keyframes at which parts begin: the last one that keeps a part within `length`, else the next one.
-fn chosen(cuts: &Cuts, length: f64) -> Vec<i64> {
+fn chosen(cuts: &CutPoints, length: f64) -> Vec<i64> {
     let mut chosen: Vec<i64> = Vec::new();
     let mut before: Option<i64> = None;
     for time in cuts.times.iter().copied() {
@@ -156,7 +156,13 @@ fn chosen(cuts: &Cuts, length: f64) -> Vec<i64> {
     chosen
 }
 
-fn parts(container: Container, cuts: &Cuts, starts: &[i64], origin: i64, duration: Option<f64>) -> Vec<Part> {
+fn parts(
+    container: Container,
+    cuts: &CutPoints,
+    starts: &[i64],
+    origin: i64,
+    duration: Option<f64>,
+) -> Vec<Part> {
     let scale = cuts.scale;
     let frames = |start: i64| {
         // Sound before the first picture belongs to the first part.
@@ -182,7 +188,7 @@ fn parts(container: Container, cuts: &Cuts, starts: &[i64], origin: i64, duratio
 }
 
 /// A moment at which ffmpeg, looking for the keyframe at or before it, finds this one.
-fn seek(container: Container, cuts: &Cuts, start: i64) -> String {
+fn seek(container: Container, cuts: &CutPoints, start: i64) -> String {
     let next = cuts.times.partition_point(|time| *time <= start);
     let room = cuts.times.get(next).map_or(f64::MAX, |next| at(next - start, cuts.scale));
     let after = match container {
@@ -235,11 +241,11 @@ mod tests {
         }
     }
 
-    fn cuts(times: impl IntoIterator<Item = i64>) -> Cuts {
-        Cuts { scale: 600, step: 1, times: times.into_iter().collect(), sound_end: None }
+    fn cuts(times: impl IntoIterator<Item = i64>) -> CutPoints {
+        CutPoints { scale: 600, step: 1, times: times.into_iter().collect(), sound_end: None }
     }
 
-    fn plan(media_info: &MediaInfo, cuts: Option<&Cuts>) -> Plan {
+    fn plan(media_info: &MediaInfo, cuts: Option<&CutPoints>) -> Plan {
         Plan::new(media_info, cuts).unwrap_or_else(|failure| panic!("{failure:?}"))
     }
 
@@ -319,7 +325,7 @@ mod tests {
     #[test]
     fn parts_after_the_sound_have_none() {
         let heard = |sound_end| {
-            let cuts = Cuts { sound_end, ..cuts((0..50).map(|i| i * 1200)) };
+            let cuts = CutPoints { sound_end, ..cuts((0..50).map(|i| i * 1200)) };
             plan(&media_info(), Some(&cuts)).parts.iter().map(|part| part.audio.is_some()).collect::<Vec<_>>()
         };
         assert_eq!(heard(None), [true; 4]);

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
     use upreel_core::Container;
     use upreel_core::video::MediaInfo;
-    use upreel_media::index::Cuts;
+    use upreel_media::keyframe::CutPoints;
 
     fn plan() -> Plan {
         let media_info = MediaInfo {
@@ -194,7 +194,7 @@ mod tests {
             duration_ms: Some(20_000),
             ..MediaInfo::default()
         };
-        let cuts = Cuts { scale: 1000, step: 40, times: vec![0, 8000], sound_end: None };
+        let cuts = CutPoints { scale: 1000, step: 40, times: vec![0, 8000], sound_end: None };
         Plan::in_parts(&media_info, Some(&cuts), 5.0).unwrap_or_else(|failure| panic!("{failure:?}"))
     }
 

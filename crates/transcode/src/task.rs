@@ -13,12 +13,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use upreel_core::objects::Head;
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::Record;
-use upreel_core::videos::UpdateOutcome;
-use upreel_core::{App, Failure, Fault, Key, Status};
+use upreel_core::{Failure, Fault, Key, Status};
+use upreel_function::App;
 use upreel_media::{Index, Source};
+use upreel_store::objects::{Head, StoredObject};
+use upreel_store::videos::UpdateOutcome;
 
 use crate::encode::{Manifest, Object, encode};
 use crate::error::{Error, failure, fall_back_without_index, gone};
@@ -210,7 +211,7 @@ impl Work<'_> {
     }
 
     fn source(&self, size: u64, etag: &str) -> Result<Arc<Source>, Error> {
-        let source = Source::of(&self.app.objects, &self.key()?, size, etag);
+        let source = Source::new(size, StoredObject::new(&self.app.objects, &self.key()?, etag));
         Ok(Arc::new(source.whole()))
     }
 

@@ -7,10 +7,6 @@
 //! IAM: `s3:PutObject` and `s3:GetObject` (for the URL in the answer) on `videos/*` of the uploads
 //! bucket; `dynamodb:PutItem`, `UpdateItem`, and `GetItem` (for a repeated `Idempotency-Key`).
 
-pub mod form;
-mod header;
-pub mod multipart;
-
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
@@ -18,12 +14,14 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use http::HeaderMap;
 use serde::Serialize;
-use upreel_core::config::MAX_API_BODY;
-use upreel_core::objects::Replace;
+use upreel_core::limits::MAX_API_BODY;
 use upreel_core::video::Record;
-use upreel_core::{App, Caller, Code, Container, Key, Problem, Status, UserId, VideoId, filename};
+use upreel_core::{Container, Key, Status, UserId, VideoId, filename};
+use upreel_function::App;
+use upreel_http::{Caller, Code, Problem};
+use upreel_store::objects::Replace;
 
-use crate::form::File;
+use upreel_http::form::{self, File};
 
 /// The routes of this function.
 pub fn router(app: App) -> Router {

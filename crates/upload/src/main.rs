@@ -1,10 +1,11 @@
 //! The `upload` function on Lambda.
 
-use std::process::ExitCode;
-
-use upreel_core::gateway;
+use lambda_runtime::Error;
+use upreel_function::App;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    gateway::run(upreel_upload::router).await
+async fn main() -> Result<(), Error> {
+    let app = App::from_env().await?;
+    upreel_http::run(upreel_http::complete(upreel_upload::router(app.clone()), &app.config.allowed_origins))
+        .await
 }

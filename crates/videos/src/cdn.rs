@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use upreel_core::config::Cdn;
 use upreel_core::{Key, Sequencer, VideoId};
+use upreel_function::config::Cdn;
 
 /// How long a URL may be used at least; a film, and a pause.
 const LIFE: u64 = 6 * 3600;

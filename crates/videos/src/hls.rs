@@ -8,10 +8,12 @@ use std::time::SystemTime;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
-use upreel_core::http::Base;
 use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::Record;
-use upreel_core::{App, Caller, Key, Problem, Sequencer, UserId, VideoId};
+use upreel_core::{Key, Sequencer, UserId, VideoId};
+use upreel_function::App;
+use upreel_http::Base;
+use upreel_http::{Caller, Problem};
 
 use crate::{cdn, not_found, own};
 

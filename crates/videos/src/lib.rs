@@ -15,11 +15,13 @@ use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use upreel_core::http::Base;
-use upreel_core::transcode::{Progress, TranscodeStatus};
-use upreel_core::video::Record;
-use upreel_core::videos::Cursor;
-use upreel_core::{App, Caller, Code, Fault, Key, Problem, Status, UserId, Video, VideoId, filename};
+use upreel_core::transcode::TranscodeStatus;
+use upreel_core::video::{Progress, Record};
+use upreel_core::{Fault, Key, Status, UserId, Video, VideoId, filename};
+use upreel_function::App;
+use upreel_http::Base;
+use upreel_http::{Caller, Code, Problem};
+use upreel_store::videos::Cursor;
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;

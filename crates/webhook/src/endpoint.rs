@@ -88,7 +88,7 @@ impl Endpoint {
     /// When there was no answer in time, or another one.
     pub async fn post(&self, body: &str) -> Result<(), Fault> {
         let fault = |error: &(dyn std::error::Error + 'static)| Fault::new("deliver the webhook", error);
-        let other = |text: String| fault(&std::io::Error::other(text));
+        let other = |text: String| Fault::message("deliver the webhook", text);
         // Signed anew at each attempt: a verifier refuses a signature that is five minutes old.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let request = http::Request::post(&self.url)

@@ -5,11 +5,12 @@
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 
+use aws_lambda_events::dynamodb::EventRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use upreel_core::transcode::{Progress, TranscodeStatus};
-use upreel_core::video::Record;
+use upreel_core::transcode::TranscodeStatus;
+use upreel_core::video::{Progress, Record};
 use upreel_core::{Fault, Status, Video, VideoId};
 use uuid::{Builder, Uuid};
 
@@ -117,17 +118,18 @@ impl Event {
     /// When the record is of another shape, or tells nothing (see [`Kind::of`]).
     pub fn of(record: &Value) -> Result<Self, Fault> {
         let kind = Kind::of(record).ok_or_else(|| unknown("no change that is told"))?;
-        let change = &record["dynamodb"];
-        let row = serde_dynamo::Item::deserialize(&change["NewImage"])
-            .map_err(|error| Fault::new("understand the change", &error))?;
-        let row: Record = serde_dynamo::from_item(row).map_err(|e| Fault::new("understand the row", &e))?;
-        let change_id = record["eventID"].as_str().ok_or_else(|| unknown("no eventID"))?;
-        let sequence = change["SequenceNumber"].as_str().ok_or_else(|| unknown("no SequenceNumber"))?;
-        let time = change["ApproximateCreationDateTime"].as_f64().map(Duration::try_from_secs_f64);
-        let Some(Ok(time)) = time else { return Err(unknown("no ApproximateCreationDateTime")) };
+        let record =
+            EventRecord::deserialize(record).map_err(|e| Fault::new("parse the stream record", &e))?;
+        let change = record.change;
+        let row: Record =
+            serde_dynamo::from_item(change.new_image).map_err(|e| Fault::new("parse the row", &e))?;
+        let sequence = change.sequence_number.ok_or_else(|| unknown("no SequenceNumber"))?;
+        let time = u64::try_from(change.approximate_creation_date_time.timestamp())
+            .map(Duration::from_secs)
+            .map_err(|error| Fault::new("parse the stream record", &error))?;
         Ok(Self {
             kind,
-            id: id(time, change_id),
+            id: id(time, &record.event_id),
             created_at: humantime::format_rfc3339_seconds(UNIX_EPOCH + time).to_string(),
             sequence: format!("{sequence:0>40}"),
             object: Object {
@@ -155,7 +157,7 @@ fn id(time: Duration, change: &str) -> Uuid {
 }
 
 fn unknown(what: &str) -> Fault {
-    Fault::new("understand the change", &std::io::Error::other(what.to_owned()))
+    Fault::message("parse the stream record", what)
 }
 
 #[cfg(test)]

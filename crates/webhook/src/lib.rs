@@ -20,7 +20,8 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use upreel_core::{Fault, config};
+use upreel_core::Fault;
+use upreel_function::config;
 
 pub use endpoint::{Endpoint, Invalid, SIGNATURE};
 pub use event::{Event, Kind};
@@ -55,7 +56,7 @@ impl Webhook {
     /// # Errors
     /// When the event is of neither shape.
     pub async fn handle(&self, event: &Value) -> Result<Value, Fault> {
-        let unknown = || Fault::new("understand the event", &std::io::Error::other("of another shape"));
+        let unknown = || Fault::message("understand the event", "of another shape");
         let records = event["Records"].as_array().ok_or_else(unknown)?;
         let failed = match records.first().and_then(|record| record["eventSource"].as_str()) {
             Some("aws:dynamodb") => self.enqueue(records).await,

@@ -1,23 +1,19 @@
 //! The `webhook` function on Lambda.
 
-use std::process::ExitCode;
-
-use upreel_core::clients::{self, Roots};
-use upreel_core::runtime::{self, BoxError, Invocation};
-use upreel_core::{config, telemetry};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use upreel_function::app::sdk_config;
+use upreel_function::{config, diagnostic, telemetry};
 use upreel_webhook::Webhook;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    runtime::run(init(), async |webhook: &Webhook, invocation: Invocation| {
-        Ok(webhook.handle(&invocation.json()?).await?)
-    })
-    .await
-}
-
-async fn init() -> Result<Webhook, BoxError> {
+async fn main() -> Result<(), Error> {
     let config = config::Webhook::from_env()?;
     telemetry::init(&config.log_level);
-    let roots = Roots::new(config.aws.ca_bundle.as_deref())?;
-    Ok(Webhook::new(&clients::from_env(&config.aws, &roots).await, &config)?)
+    let webhook = Webhook::new(&sdk_config(&config.aws).await?, &config)?;
+    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
+        let webhook = webhook.clone();
+        Box::pin(async move { webhook.handle(&event.payload).await.map_err(|fault| diagnostic(&fault)) })
+    }))
+    .await
 }

@@ -9,7 +9,6 @@ use axum::http::Uri;
 use serde_json::Value;
 use tokio::time::Instant;
 use tower::ServiceExt;
-use upreel_core::{gateway, http};
 
 use crate::harness::Backend;
 
@@ -19,8 +18,8 @@ fn file(name: &str) -> String {
 }
 
 async fn invoke(routes: Router, backend: &Backend, event: &str) -> (u16, Value) {
-    let request = gateway::request(file(event).as_bytes().into()).unwrap();
-    let functions = http::serve(routes, &backend.local.app.config);
+    let request = upreel_http::request(serde_json::from_str(&file(event)).unwrap());
+    let functions = upreel_http::complete(routes, &backend.local.app.config.allowed_origins);
     let response = functions.oneshot(request).await.unwrap();
     let status = response.status().as_u16();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -55,7 +54,7 @@ async fn an_event_is_the_request_that_aws_s_library_makes_of_it() {
         // That one puts the stage into the path, unless it is told not to or there is none.
         let event = file(name).replace("\"stage\": \"v1\"", "\"stage\": \"$default\"");
         let theirs = lambda_http::request::from_str(&event).unwrap();
-        let ours = gateway::request(event.as_bytes().into()).unwrap();
+        let ours = upreel_http::request(serde_json::from_str(&event).unwrap());
         assert_eq!(ours.method(), theirs.method(), "{name}");
         assert_eq!(ours.uri().path(), theirs.uri().path(), "{name}");
         assert_eq!(query(ours.uri()), query(theirs.uri()), "{name}");
@@ -84,8 +83,9 @@ async fn a_body_that_is_no_base64_is_the_client_s_fault() {
         event["body"] = "not base64!".into();
         event["isBase64Encoded"] = true.into();
         event["multiValueHeaders"]["Origin"] = serde_json::json!(["http://localhost:5173"]);
-        let request = gateway::request(event.to_string().as_bytes().into()).unwrap();
-        let answer = http::serve(routes, &app.config).oneshot(request).await.unwrap();
+        let request = upreel_http::request(serde_json::from_value(event).unwrap());
+        let answer =
+            upreel_http::complete(routes, &app.config.allowed_origins).oneshot(request).await.unwrap();
         assert_eq!(answer.status(), 400, "{name}");
         assert_eq!(answer.headers()["access-control-allow-origin"], "http://localhost:5173", "{name}");
         let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
@@ -98,7 +98,7 @@ async fn every_storage_event_is_understood() {
     let backend = Backend::start().await;
     let keys = |name: &str| {
         let event = serde_json::from_str(&file(name)).unwrap();
-        let created = upreel_thumbnail::event::parse(&event).unwrap();
+        let created = upreel_events::s3::parse(&event).unwrap();
         created.into_iter().map(|created| created.key).collect::<Vec<_>>()
     };
     let id = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e";
@@ -126,14 +126,14 @@ async fn every_webhook_event_is_understood() {
     assert_eq!(record, stream["Records"][2]);
 
     // There is no SQS here, and nobody at the endpoint: whatever cannot be handed on must come again.
-    let config = upreel_core::config::Webhook {
+    let config = upreel_function::config::Webhook {
         url: "https://127.0.0.1:1/".to_owned(),
         secret: "secret".to_owned(),
         queue_url: "http://127.0.0.1:1/queue".to_owned(),
         log_level: String::new(),
-        aws: upreel_core::config::Aws::default(),
+        aws: upreel_store::sdk::Endpoints::default(),
     };
-    let sdk = upreel_core::clients::defaults(&upreel_core::clients::Roots::Known).build();
+    let sdk = upreel_store::sdk::defaults(&upreel_store::sdk::Roots::Known).build();
     let webhook = upreel_webhook::Webhook::new(&sdk, &config).unwrap();
     let failed = |item: &str| serde_json::json!({"batchItemFailures": [{"itemIdentifier": item}]});
     assert_eq!(webhook.handle(&stream).await.unwrap(), failed("4421584500000000017449"));

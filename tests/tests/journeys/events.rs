@@ -10,9 +10,10 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use upreel_core::video::{MediaInfo, PreviewKeys, Record};
-use upreel_core::videos::{Claim, UpdateOutcome};
-use upreel_core::{App, Container, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
+use upreel_core::{Container, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
+use upreel_function::App;
 use upreel_local::queue::Handler;
+use upreel_store::videos::{Claim, UpdateOutcome};
 
 use crate::harness::{Backend, mp4, webm};
 
@@ -280,7 +281,7 @@ fn failing(fail: impl Fn(u32) -> bool + Send + Sync + 'static) -> impl FnOnce(Ha
             let (fail, attempts, handler) = (fail.clone(), attempts.clone(), handler.clone());
             Box::pin(async move {
                 if fail(attempts.fetch_add(1, Ordering::SeqCst) + 1) {
-                    return Err(Fault::new("attempt", &std::io::Error::other("S3 is down")));
+                    return Err(Fault::message("attempt", "S3 is down"));
                 }
                 handler(event).await
             })

@@ -1,14 +1,11 @@
 //! Every container and codec of the set: facts and an upright poster; and every bad file its code.
 
 use std::fs::File;
-use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jpeg_decoder::Decoder;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -222,14 +219,7 @@ fn whole_file(path: &Path, time_ms: u64, filters: &str) -> Vec<u8> {
 }
 
 fn source(path: &Path) -> Source {
-    let file = Arc::new(File::open(path).unwrap());
-    let size = file.metadata().unwrap().len();
-    let fetch = move |range: Range<u64>| {
-        let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap()];
-        file.read_exact_at(&mut bytes, range.start).unwrap();
-        Box::pin(async move { Ok(Bytes::from(bytes)) }) as _
-    };
-    Source::new(size, Box::new(fetch))
+    upreel_tests::source(path).unwrap()
 }
 
 #[tokio::test]

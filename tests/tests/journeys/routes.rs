@@ -15,7 +15,9 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Request, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use upreel_core::{App, VideoId, clients, gateway, http};
+use upreel_core::VideoId;
+use upreel_function::App;
+use upreel_store::sdk;
 
 use crate::harness::{Backend, mp4};
 
@@ -292,7 +294,7 @@ fn functions(app: &App, origins: &[&str]) -> Router {
     let mut config = (*app.config).clone();
     config.allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
     let routes = upreel_upload::router(app.clone()).merge(upreel_presign::router(app.clone()));
-    http::serve(routes.merge(upreel_videos::router(app.clone())), &config)
+    upreel_http::complete(routes.merge(upreel_videos::router(app.clone())), &config.allowed_origins)
 }
 
 /// A function's answer to the event that API Gateway would make of a request; without a user it has no
@@ -307,7 +309,7 @@ async fn direct(
     if let Some(origin) = origin {
         request.headers_mut().insert("origin", origin.parse().unwrap());
     }
-    let request = gateway::request(event(&request, user).to_string().as_bytes().into()).unwrap();
+    let request = upreel_http::request(serde_json::from_value(event(&request, user)).unwrap());
     functions.oneshot(request).await.unwrap()
 }
 
@@ -427,7 +429,7 @@ async fn a_page_reads_a_fault_and_learns_nothing() {
     let requests: Vec<_> = rows.iter().map(|row| (row.name(), row.request(&backend, &own))).collect();
     // Nobody answers at this port.
     let credentials = Credentials::new("key", "secret", None, None, "test");
-    let nowhere = clients::defaults(&clients::Roots::Known)
+    let nowhere = sdk::defaults(&sdk::Roots::Known)
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url("http://127.0.0.1:1")

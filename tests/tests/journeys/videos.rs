@@ -3,7 +3,7 @@
 use reqwest::Response;
 use serde_json::Value;
 use upreel_core::Key;
-use upreel_core::objects::Replace;
+use upreel_store::objects::Replace;
 
 use crate::harness::{Backend, mp4, problem};
 

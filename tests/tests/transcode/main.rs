@@ -5,15 +5,11 @@
 mod colours;
 mod sound;
 
-use std::fs::File;
-use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 use upreel_core::Container;
 use upreel_media::{Index, Source, poster};
@@ -43,19 +39,7 @@ fn made(name: &str, args: &str) -> PathBuf {
 }
 
 fn source(path: &Path) -> Arc<Source> {
-    let file = Arc::new(File::open(path).unwrap());
-    let size = file.metadata().unwrap().len();
-    let fetch = move |range: Range<u64>| {
-        let file = file.clone();
-        let read = move || {
-            let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap()];
-            file.read_exact_at(&mut bytes, range.start).unwrap();
-            Bytes::from(bytes)
-        };
-        let read: futures_util::future::BoxFuture<'static, _> = Box::pin(async move { Ok(read()) });
-        read
-    };
-    Arc::new(Source::new(size, Box::new(fetch)))
+    Arc::new(upreel_tests::source(path).unwrap())
 }
 
 struct Rendered {

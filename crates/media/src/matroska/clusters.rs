@@ -8,7 +8,7 @@ use super::cues::Cue;
 use super::ebml::{self, children, id};
 use super::window::{Element, Window};
 use super::{Track, ticks_to_ms};
-use crate::index::Keyframe;
+use crate::keyframe::Keyframe;
 use crate::source::{Error, Source};
 
 /// The start of a Cluster, or of a block, with what may surround it.

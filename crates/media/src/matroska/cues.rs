@@ -34,7 +34,7 @@ fn cue(point: &[u8], track: u64) -> Option<Cue> {
     })
 }
 
-/// Cuts the duration into `n` equal spans and gives, for each, which of the ascending `times` is nearest to
+/// CutPoints the duration into `n` equal spans and gives, for each, which of the ascending `times` is nearest to
 /// its middle; each one once.
 pub(super) fn spread(times: &[u64], duration: u64, n: usize) -> Vec<usize> {
     let mut chosen: Vec<usize> = middles(duration, n)

@@ -6,16 +6,7 @@ use super::ebml::{id, put, put_head};
 use crate::source::Source;
 
 pub(super) fn source(bytes: Vec<u8>) -> Source {
-    let bytes = Bytes::from(bytes);
-    let size = bytes.len() as u64;
-    let index = |at: u64| usize::try_from(at).unwrap();
-    Source::new(
-        size,
-        Box::new(move |range| {
-            let part = bytes.slice(index(range.start)..index(range.end));
-            Box::pin(async move { Ok(part) })
-        }),
-    )
+    Source::new(bytes.len() as u64, Bytes::from(bytes))
 }
 
 pub(super) fn master(id: u32, parts: &[Vec<u8>]) -> Vec<u8> {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::ebml::{self, child, children, id};
 use super::window::Window;
-use crate::index::{Error, HEAD};
+use crate::keyframe::{Error, HEAD};
 use crate::source::Source;
 
 /// More than any honest Info or Tracks (a codec's private data are some kilobytes).

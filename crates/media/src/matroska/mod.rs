@@ -23,7 +23,7 @@ use upreel_core::video::MediaInfo;
 use self::cues::Cue;
 use self::ebml::{child, id};
 use self::layout::{DocType, Layout};
-use crate::index::{Cuts, Error, Keyframe};
+use crate::keyframe::{CutPoints, Error, Keyframe};
 use crate::source::{Source, in_parallel};
 
 /// Some ten hours with a cue for each second and track.
@@ -112,7 +112,7 @@ impl Track {
 
     /// When the keyframes are shown that the Cues name; `None` if there are none, or if a second is no whole
     /// number of ticks.
-    pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<Cuts>, Error> {
+    pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
         const SECOND: u64 = 1_000_000_000;
         let Some(scale) =
             (SECOND.is_multiple_of(self.scale)).then(|| u32::try_from(SECOND / self.scale).ok()).flatten()
@@ -121,7 +121,7 @@ impl Track {
         };
         let cues = self.all_cues(source).await?;
         let times: Vec<i64> = cues.iter().filter_map(|cue| i64::try_from(cue.time).ok()).collect();
-        Ok((!times.is_empty()).then_some(Cuts { scale, step: 1, times, sound_end: None }))
+        Ok((!times.is_empty()).then_some(CutPoints { scale, step: 1, times, sound_end: None }))
     }
 
     async fn all_cues(&self, source: &Source) -> Result<Vec<Cue>, Error> {
@@ -191,7 +191,7 @@ mod tests {
     async fn a_keyframe_of_a_large_file_takes_few_requests() {
         let source = source(typical(5 << 20, true));
         let (_, track) = open(&source).await.unwrap();
-        assert_eq!((source.stats().requests, source.stats().bytes), (1, crate::index::HEAD));
+        assert_eq!((source.stats().requests, source.stats().bytes), (1, crate::keyframe::HEAD));
         assert_eq!(track.keyframes(&source, 4).await.unwrap().len(), 4);
         // One for the Cues, three for the Clusters that are not at the start.
         assert_eq!(source.stats().requests, 5);

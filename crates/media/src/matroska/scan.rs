@@ -12,7 +12,7 @@ use super::cues::{middles, spread};
 use super::ebml::{self, id};
 use super::window::Window;
 use super::{Track, ticks_to_ms};
-use crate::index::{Error, Keyframe};
+use crate::keyframe::{Error, Keyframe};
 use crate::source::{self, Source, in_parallel};
 
 /// Up to this size everything is read at once: places in a smaller file would take as much.

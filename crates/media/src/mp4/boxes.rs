@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes};
 
-use crate::index::Error;
+use crate::keyframe::Error;
 use crate::source::Source;
 
 /// A box's name.
@@ -226,13 +226,7 @@ pub(super) mod tests {
     }
 
     fn source(bytes: &'static [u8]) -> Source {
-        Source::new(
-            bytes.len() as u64,
-            Box::new(move |range: Range<u64>| {
-                let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
-                Box::pin(async move { Ok(Bytes::from_static(&bytes[range])) })
-            }),
-        )
+        Source::new(bytes.len() as u64, Bytes::from_static(bytes))
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use super::movie::Media;
 use super::table::{FULL, Table};
 use super::tables::Tables;
 use super::timing::Timing;
-use crate::index::{Cuts, Error};
+use crate::keyframe::{CutPoints, Error};
 use crate::source::{Source, in_parallel};
 
 /// Samples of twelve hours at 120 frames a second.
@@ -17,7 +17,7 @@ const MAX_FRAGMENTS: usize = 5000;
 
 impl Tables {
     /// `None` for a montage, and where the tables are larger than any honest ones.
-    pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<Cuts>, Error> {
+    pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
         let tables = [&self.stts, &self.stss, &self.ctts];
         let too_large = |table: &&Table| table.bytes() > FULL;
         if timing.montage || self.count > MAX_SAMPLES || tables.into_iter().flatten().any(|t| too_large(&t)) {
@@ -46,13 +46,13 @@ impl Tables {
             step = step.min(i64::from(delta).max(1));
         }
         let step = step.min(timing.scale.into());
-        Ok(Some(Cuts { scale: timing.scale, step, times, sound_end: None }))
+        Ok(Some(CutPoints { scale: timing.scale, step, times, sound_end: None }))
     }
 }
 
 impl Fragments {
     /// Of the fragments that an index names; `None` without one.
-    pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<Cuts>, Error> {
+    pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
         if timing.montage || self.places.is_empty() || self.places.len() > MAX_FRAGMENTS {
             return Ok(None);
         }
@@ -63,7 +63,7 @@ impl Fragments {
             let (time, _) = keyframe?;
             Some(time.cast_signed().saturating_add(offset.into()).saturating_add(timing.shift))
         });
-        Ok(Some(Cuts { scale: timing.scale, step: 1, times: times.collect(), sound_end: None }))
+        Ok(Some(CutPoints { scale: timing.scale, step: 1, times: times.collect(), sound_end: None }))
     }
 }
 

@@ -8,7 +8,7 @@ use super::moof::Fragment;
 use super::runs::Defaults;
 use super::segments::{Place, Segments, random_access};
 use super::timing::Timing;
-use crate::index::{Error, Keyframe, span_middles};
+use crate::keyframe::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
 /// What is read at a `moof`.
@@ -215,15 +215,7 @@ mod tests {
     #[tokio::test]
     async fn keyframes_are_in_the_order_of_time() {
         let object: Bytes = [fragment(500), fragment(2000), fragment(1000)].concat().into();
-        let size = object.len() as u64;
-        let source = Source::new(
-            size,
-            Box::new(move |range| {
-                let range = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
-                let bytes = object.slice(range);
-                Box::pin(async move { Ok(bytes) })
-            }),
-        );
+        let source = Source::new(object.len() as u64, object);
         let mut reader = Reader::new(&source);
         let fragments = Fragments::open(&mut reader, 0, 1, 1000, Defaults::default()).await.unwrap();
         let timing = Timing { scale: 1000, media_duration: 3000, ..Timing::default() };

@@ -26,7 +26,7 @@ use upreel_core::video::MediaInfo;
 use self::fragments::Fragments;
 use self::tables::Tables;
 use self::timing::Timing;
-use crate::index::{Cuts, Error, Keyframe};
+use crate::keyframe::{CutPoints, Error, Keyframe};
 use crate::source::Source;
 
 pub(crate) use self::movie::open;
@@ -56,7 +56,7 @@ impl Track {
     }
 
     /// When the keyframes are shown; `None` if only reading everything would tell.
-    pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<Cuts>, Error> {
+    pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
         match &self.samples {
             Samples::Tables(tables) => {
                 let Some(cuts) = tables.cuts(source, &self.timing).await? else { return Ok(None) };
@@ -64,7 +64,7 @@ impl Track {
                     Some(sound) => sound.end(source, cuts.scale).await?,
                     None => None,
                 };
-                Ok(Some(Cuts { sound_end, ..cuts }))
+                Ok(Some(CutPoints { sound_end, ..cuts }))
             }
             Samples::Fragments(fragments) => fragments.cuts(source, &self.timing).await,
         }

@@ -14,7 +14,7 @@ use super::runs::Defaults;
 use super::tables::Tables;
 use super::timing::{Timing, to_ms};
 use super::{Opened, Samples, Track, wrap};
-use crate::index::{Error, HEAD};
+use crate::keyframe::{Error, HEAD};
 use crate::source::Source;
 
 /// A `moov` up to this size is read whole.

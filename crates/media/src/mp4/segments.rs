@@ -2,7 +2,7 @@
 //! random access box (`mfra`, 8.8.9) at the end.
 
 use super::boxes::{Fields, Header, Reader};
-use crate::index::Error;
+use crate::keyframe::Error;
 
 /// The random access box, and where it is looked for.
 const MAX_MFRA: u64 = 4 << 20;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::boxes::{Fields, Header, Reader};
-use crate::index::Error;
+use crate::keyframe::Error;
 use crate::source::Source;
 
 /// What is read of a table at the most.

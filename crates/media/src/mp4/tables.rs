@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::boxes::{Fields, Header, Reader, find};
 use super::table::{FULL, Table};
 use super::timing::{Clock, Step, Timing};
-use crate::index::{Error, Keyframe, span_middles};
+use crate::keyframe::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
 /// Tables up to this size are read whole for a few keyframes, and up to `FULL` for many.

@@ -3,7 +3,7 @@
 use super::boxes::{Fields, Reader, find};
 use super::headers::{edits, media_header};
 use super::movie::{MAX_BODY, Media, STEP};
-use crate::index::Error;
+use crate::keyframe::Error;
 
 /// One track's time (ISO/IEC 14496-12, 8.4.2 and 8.6.6).
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,0 +1,35 @@
+//! Reasons why a video cannot be processed, as they are recorded and shown to users.
+
+use serde::{Deserialize, Serialize};
+
+/// The reason why a video cannot be processed. The code is stable; the message is for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// One of the constants below.
+    pub code: String,
+    /// A sentence for the user.
+    pub message: String,
+}
+
+impl Failure {
+    /// The bytes are not in a supported container format.
+    pub const UNSUPPORTED_MEDIA: &str = "UNSUPPORTED_MEDIA";
+    /// The object has no bytes.
+    pub const EMPTY_FILE: &str = "EMPTY_FILE";
+    /// The object is larger than `MaxUploadBytes`.
+    pub const TOO_LARGE: &str = "TOO_LARGE";
+    /// The container is supported, but holds no video stream.
+    pub const NO_VIDEO: &str = "NO_VIDEO";
+    /// The file is damaged, or its codec cannot be decoded.
+    pub const UNREADABLE: &str = "UNREADABLE";
+    /// Decoding takes more time, memory or reading than is allowed.
+    pub const TOO_COMPLEX: &str = "TOO_COMPLEX";
+    /// Every attempt ended with a fault. The one failure after which the same event is processed again.
+    pub const INTERNAL: &str = "INTERNAL";
+
+    /// Creates a failure with one of the codes above.
+    #[must_use]
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}

@@ -1,0 +1,108 @@
+//! S3 event notifications.
+
+use aws_lambda_events::s3::S3Entity;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::Value;
+use upreel_core::{Fault, Sequencer};
+
+/// An object was written to the uploads bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The object's key, decoded.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// The entity tag, without quotes.
+    pub etag: String,
+    /// The order of this write among those of the same key.
+    pub sequencer: Sequencer,
+}
+
+/// Returns the written objects of an S3 event notification. It may also come wrapped by a Lambda destination, and in
+/// the body of an SQS message when the dead-letter queue is redriven. `s3:TestEvent` and other event names have none.
+///
+/// # Errors
+/// When the event has another shape.
+pub fn parse(event: &Value) -> Result<Vec<Created>, Fault> {
+    if event["Event"] == "s3:TestEvent" {
+        return Ok(Vec::new());
+    }
+    if let Some(payload) = event.get("requestPayload") {
+        return parse(payload);
+    }
+    let records = event["Records"].as_array().ok_or_else(|| unknown("no Records"))?;
+    let mut created = Vec::new();
+    for record in records {
+        if record["eventSource"] == "aws:sqs" {
+            let body = record["body"].as_str().ok_or_else(|| unknown("a message without a body"))?;
+            let event = serde_json::from_str(body).map_err(|error| Fault::new(PARSE, &error))?;
+            created.extend(parse(&event)?);
+        } else if record["eventName"].as_str().is_some_and(|name| name.starts_with("ObjectCreated:")) {
+            let entity = S3Entity::deserialize(&record["s3"]).map_err(|error| Fault::new(PARSE, &error))?;
+            created.push(object(entity).ok_or_else(|| unknown("an object without a field"))?);
+        }
+    }
+    Ok(created)
+}
+
+const PARSE: &str = "parse the event";
+
+fn object(entity: S3Entity) -> Option<Created> {
+    // Keys are form-encoded: a space is a plus.
+    let key = entity.object.key?.replace('+', " ");
+    Some(Created {
+        key: percent_decode_str(&key).decode_utf8().ok()?.into_owned(),
+        size: entity.object.size?.try_into().ok()?,
+        etag: entity.object.e_tag?,
+        sequencer: entity.object.sequencer?.parse().ok()?,
+    })
+}
+
+fn unknown(what: &str) -> Fault {
+    Fault::message(PARSE, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn s3(name: &str, key: &str) -> Value {
+        json!({"eventSource": "aws:s3", "eventName": name, "s3": {"bucket": {"name": "b"}, "object": {
+            "key": key, "size": 7, "eTag": "e", "sequencer": "0A"}}})
+    }
+
+    fn keys(event: &Value) -> Vec<String> {
+        parse(event).unwrap().into_iter().map(|created| created.key).collect()
+    }
+
+    #[test]
+    fn every_shape_gives_its_objects() {
+        let put = s3("ObjectCreated:Put", "videos/u/a%2Bb+c%3A.mp4");
+        let two = json!({"Records": [put, s3("ObjectCreated:CompleteMultipartUpload", "x")]});
+        assert_eq!(keys(&two), ["videos/u/a+b c:.mp4", "x"]);
+        let sqs = json!({"Records": [{"eventSource": "aws:sqs", "body": two.to_string()}]});
+        assert_eq!(keys(&sqs).len(), 2);
+        let destination = json!({"requestPayload": two, "requestContext": {"condition": "RetriesExhausted"}});
+        let sqs = json!({"Records": [{"eventSource": "aws:sqs", "body": destination.to_string()}]});
+        assert_eq!(keys(&sqs).len(), 2);
+    }
+
+    #[test]
+    fn other_events_have_none() {
+        assert_eq!(keys(&json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})).len(), 0);
+        assert_eq!(keys(&json!({"Records": [s3("ObjectRemoved:Delete", "x")]})).len(), 0);
+    }
+
+    #[test]
+    fn an_unknown_shape_is_no_silence() {
+        let mut cut = s3("ObjectCreated:Put", "x");
+        cut["s3"]["object"]["sequencer"] = Value::Null;
+        for event in [json!({}), json!([]), json!({"Records": [cut]})] {
+            assert!(parse(&event).is_err(), "{event}");
+        }
+        let sqs = json!({"Records": [{"eventSource": "aws:sqs", "body": "{"}]});
+        assert!(parse(&sqs).is_err());
+    }
+}

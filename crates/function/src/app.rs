@@ -1,0 +1,64 @@
+//! What a function is given to work with.
+
+use std::sync::Arc;
+
+use aws_config::SdkConfig;
+use lambda_runtime::Error;
+use upreel_core::Fault;
+use upreel_store::sdk::{self, Endpoints, Roots};
+use upreel_store::{ObjectStore, VideoStore};
+
+use crate::config::Config;
+use crate::telemetry;
+
+/// The stores and the settings. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The S3 buckets.
+    pub objects: ObjectStore,
+    /// The DynamoDB table.
+    pub videos: VideoStore,
+    /// The settings.
+    pub config: Arc<Config>,
+}
+
+impl App {
+    /// Creates the stores of a function on Lambda: reads the environment and starts the log.
+    ///
+    /// # Errors
+    /// When a setting is missing or malformed, or the root certificates cannot be read.
+    pub async fn from_env() -> Result<Self, Error> {
+        Self::with_sdk().await.map(|(app, _)| app)
+    }
+
+    /// Like [`App::from_env`], for functions that create clients of other services: returns the SDK configuration too.
+    ///
+    /// # Errors
+    /// As [`App::from_env`].
+    pub async fn with_sdk() -> Result<(Self, SdkConfig), Error> {
+        let config = Config::from_env()?;
+        telemetry::init(&config.log_level);
+        let sdk = sdk_config(&config.aws).await?;
+        Ok((Self::new(&sdk, &sdk, config), sdk))
+    }
+
+    /// Creates the stores with an SDK configuration for each service, which may differ in their endpoint.
+    #[must_use]
+    pub fn new(s3: &SdkConfig, dynamodb: &SdkConfig, config: Config) -> Self {
+        Self {
+            objects: ObjectStore::new(s3, config.buckets.clone(), config.transfer_acceleration),
+            videos: VideoStore::new(dynamodb, config.table.clone()),
+            config: Arc::new(config),
+        }
+    }
+}
+
+/// Creates the SDK configuration of a function on Lambda.
+///
+/// # Errors
+/// When the root certificates cannot be read.
+pub async fn sdk_config(endpoints: &Endpoints) -> Result<SdkConfig, Fault> {
+    let roots = Roots::new(endpoints.ca_bundle.as_deref());
+    let roots = roots.map_err(|error| Fault::new("read the root certificates", &error))?;
+    Ok(sdk::from_env(endpoints, &roots).await)
+}

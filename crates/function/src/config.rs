@@ -1,0 +1,223 @@
+//! The settings of every function, read once from the environment.
+
+use std::env;
+use std::fmt;
+use std::path::PathBuf;
+
+use upreel_core::limits::MAX_OBJECT;
+use upreel_store::Buckets;
+use upreel_store::sdk::Endpoints;
+
+/// Everything that can be set from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `TABLE_NAME`: the `DynamoDB` table.
+    pub table: String,
+    /// `UPLOADS_BUCKET`, `THUMBNAILS_BUCKET` and `PROCESSED_BUCKET`.
+    pub buckets: Buckets,
+    /// `STATE_MACHINE_ARN`: what transcodes; without it no video is.
+    pub state_machine: Option<String>,
+    /// `CDN_DOMAIN` and `CDN_SECRET`: from where renditions are played, instead of from S3.
+    pub cdn: Option<Cdn>,
+    /// `ALLOWED_ORIGINS`: the sites whose pages may call the API, separated by commas; `*` for all.
+    pub allowed_origins: Vec<String>,
+    /// `MAX_UPLOAD_BYTES`: larger videos are refused, however they come.
+    pub max_upload_bytes: u64,
+    /// `TRANSFER_ACCELERATION`: signed uploads go to the nearest edge location, for a price.
+    pub transfer_acceleration: bool,
+    /// `FFMPEG_PATH`: the ffmpeg program; the layer's by default.
+    pub ffmpeg: PathBuf,
+    /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`.
+    pub log_level: String,
+    /// How AWS is reached.
+    pub aws: Endpoints,
+}
+
+/// The `CloudFront` distribution in front of the processed bucket.
+#[derive(Clone)]
+pub struct Cdn {
+    /// Its host name.
+    pub domain: String,
+    /// With what its URLs are signed.
+    pub secret: String,
+}
+
+impl fmt::Debug for Cdn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.domain)
+    }
+}
+
+/// A setting that is missing or cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("the environment variable {name} {complaint}")]
+pub struct Unset {
+    name: &'static str,
+    complaint: &'static str,
+}
+
+/// What the webhook function needs, and nothing else does.
+#[derive(Clone)]
+pub struct Webhook {
+    /// `WEBHOOK_URL`: who is told.
+    pub url: String,
+    /// `WEBHOOK_SECRET`: with what it is signed.
+    pub secret: String,
+    /// `WEBHOOK_QUEUE_URL`: where events wait.
+    pub queue_url: String,
+    /// `LOG_LEVEL`, as above.
+    pub log_level: String,
+    /// How AWS is reached.
+    pub aws: Endpoints,
+}
+
+impl Webhook {
+    /// Reads the settings from the environment.
+    ///
+    /// # Errors
+    /// When one is missing.
+    pub fn from_env() -> Result<Self, Unset> {
+        Self::from(variable)
+    }
+
+    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, Unset> {
+        let need = |name| get(name).ok_or(Unset { name, complaint: "is not set" });
+        Ok(Self {
+            url: need("WEBHOOK_URL")?,
+            secret: need("WEBHOOK_SECRET")?,
+            queue_url: need("WEBHOOK_QUEUE_URL")?,
+            log_level: log_level(&get),
+            aws: endpoints(get),
+        })
+    }
+}
+
+/// An empty one is none.
+fn variable(name: &'static str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn endpoints(get: impl Fn(&'static str) -> Option<String>) -> Endpoints {
+    let is_true = |name| get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    Endpoints {
+        endpoint_url: get("AWS_ENDPOINT_URL"),
+        use_fips: is_true("AWS_USE_FIPS_ENDPOINT"),
+        use_dual_stack: is_true("AWS_USE_DUALSTACK_ENDPOINT"),
+        ca_bundle: get("AWS_CA_BUNDLE").or_else(|| get("SSL_CERT_FILE")).map(PathBuf::from),
+    }
+}
+
+fn log_level(get: impl Fn(&'static str) -> Option<String>) -> String {
+    get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned())
+}
+
+impl Config {
+    /// Reads the settings from the environment.
+    ///
+    /// # Errors
+    /// When a setting without a default is missing, or one is malformed.
+    pub fn from_env() -> Result<Self, Unset> {
+        Self::from(variable)
+    }
+
+    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, Unset> {
+        let need = |name| get(name).ok_or(Unset { name, complaint: "is not set" });
+        let max_upload_bytes = match get("MAX_UPLOAD_BYTES") {
+            None => MAX_OBJECT,
+            Some(text) => text.parse().ok().filter(|max| (1..=MAX_OBJECT).contains(max)).ok_or(Unset {
+                name: "MAX_UPLOAD_BYTES",
+                complaint: "is not a number of bytes from 1 to 5497558138880 (5 TiB)",
+            })?,
+        };
+        let origins = get("ALLOWED_ORIGINS").unwrap_or_default();
+        Ok(Self {
+            table: need("TABLE_NAME")?,
+            buckets: Buckets {
+                uploads: need("UPLOADS_BUCKET")?,
+                thumbnails: need("THUMBNAILS_BUCKET")?,
+                processed: need("PROCESSED_BUCKET")?,
+            },
+            state_machine: get("STATE_MACHINE_ARN"),
+            cdn: match get("CDN_DOMAIN") {
+                Some(domain) => Some(Cdn { domain, secret: need("CDN_SECRET")? }),
+                None => None,
+            },
+            allowed_origins: origins
+                .split(',')
+                .map(|origin| origin.trim().trim_end_matches('/').to_owned())
+                .filter(|origin| !origin.is_empty())
+                .collect(),
+            max_upload_bytes,
+            transfer_acceleration: match get("TRANSFER_ACCELERATION").as_deref() {
+                None | Some("false") => false,
+                Some("true") => true,
+                Some(_) => {
+                    return Err(Unset {
+                        name: "TRANSFER_ACCELERATION",
+                        complaint: "is neither true nor false",
+                    });
+                }
+            },
+            ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
+            log_level: log_level(&get),
+            aws: endpoints(get),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(extra: &[(&str, &str)]) -> Result<Config, Unset> {
+        let base = [
+            ("TABLE_NAME", "t"),
+            ("UPLOADS_BUCKET", "u"),
+            ("THUMBNAILS_BUCKET", "b"),
+            ("PROCESSED_BUCKET", "p"),
+        ];
+        let all: Vec<_> = extra.iter().chain(&base).copied().collect();
+        Config::from(|name| all.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn the_defaults_are_safe() {
+        let config = config(&[]).unwrap_or_else(|e| panic!("{e}"));
+        assert!(config.allowed_origins.is_empty(), "no other site may call the API");
+        assert_eq!(config.max_upload_bytes, 5 << 40);
+        assert!(!config.transfer_acceleration, "it is not free");
+        assert!(config.state_machine.is_none() && config.cdn.is_none(), "nor are these");
+    }
+
+    #[test]
+    fn origins_are_a_list() {
+        let config = config(&[("ALLOWED_ORIGINS", "https://a.example/, http://b.example:8080,")]);
+        let origins = config.unwrap_or_else(|e| panic!("{e}")).allowed_origins;
+        assert_eq!(origins, ["https://a.example", "http://b.example:8080"]);
+    }
+
+    #[test]
+    fn aws_s_own_bundle_comes_before_openssl_s() {
+        let bundle = |extra: &[(&str, &str)]| config(extra).unwrap_or_else(|e| panic!("{e}")).aws.ca_bundle;
+        assert_eq!(bundle(&[]), None);
+        assert_eq!(bundle(&[("SSL_CERT_FILE", "/b")]), Some("/b".into()));
+        assert_eq!(bundle(&[("SSL_CERT_FILE", "/b"), ("AWS_CA_BUNDLE", "/a")]), Some("/a".into()));
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        for bad in ["0", "-1", "1e9", "5497558138881", "x"] {
+            let error = config(&[("MAX_UPLOAD_BYTES", bad)]).err().map(|e| e.to_string());
+            assert!(error.is_some_and(|e| e.contains("MAX_UPLOAD_BYTES")), "{bad}");
+        }
+        assert!(config(&[("TRANSFER_ACCELERATION", "yes")]).is_err());
+        let error = Config::from(|_| None).err().map(|e| e.to_string());
+        assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
+        let error = config(&[("CDN_DOMAIN", "d.cloudfront.net")]).err().map(|e| e.to_string());
+        assert_eq!(error.as_deref(), Some("the environment variable CDN_SECRET is not set"));
+        let unsigned =
+            Webhook::from(|name| (name != "WEBHOOK_SECRET").then(|| "https://a.example".to_owned()));
+        let error = unsigned.err().map(|e| e.to_string());
+        assert_eq!(error.as_deref(), Some("the environment variable WEBHOOK_SECRET is not set"));
+    }
+}

@@ -1,0 +1,13 @@
+//! What every function starts with: its settings, stores, log and metrics.
+//!
+//! A function's `main` reads the settings ([`App::from_env`]), and hands its handler to `lambda_runtime` or its router to
+//! [`upreel_http`](../upreel_http/index.html). `std::env` is read in [`config`] only.
+
+pub mod app;
+pub mod config;
+mod invocation;
+pub mod telemetry;
+
+pub use app::App;
+pub use config::Config;
+pub use invocation::{deadline, diagnostic};

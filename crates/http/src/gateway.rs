@@ -1,0 +1,228 @@
+//! API Gateway's event (REST API, Lambda proxy integration) as a request to a router, and the response to it.
+//!
+//! The conversions are those of `lambda_http`. [`run`] takes the place of `lambda_http::run` for three reasons: `repair`
+//! has to see an event before `lambda_http` panics on it (which would be a 502); a body is decoded once, where it is,
+//! instead of being copied twice and decoded slowly; and `lambda_http::run_concurrent` does not accept the response of an
+//! `axum` router, whose body is not `Sync`.
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::stream;
+use http::Request;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
+use lambda_http::request::LambdaRequest;
+use lambda_http::{IntoResponse, LambdaEvent};
+use lambda_runtime::{Error, service_fn};
+use percent_encoding::percent_decode_str;
+use tower::ServiceExt;
+
+/// Runs the router of a function on Lambda, on Lambda Managed Instances with several requests at a time.
+///
+/// # Errors
+/// When the Runtime API cannot be reached. Lambda then starts the function anew.
+pub async fn run(router: Router) -> Result<(), Error> {
+    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<ApiGatewayProxyRequest>| {
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(respond(router, event.payload).await) }
+    }))
+    .await
+}
+
+/// Calls the router with the request of an event.
+async fn respond(router: Router, event: ApiGatewayProxyRequest) -> ApiGatewayProxyResponse {
+    let response = router.oneshot(request(event)).await.unwrap_or_else(|never| match never {});
+    let (head, body) = response.into_response().await.into_parts();
+    let mut response = ApiGatewayProxyResponse::default();
+    response.status_code = head.status.as_u16().into();
+    response.multi_value_headers = head.headers;
+    response.is_base64_encoded = matches!(body, lambda_http::Body::Binary(_));
+    response.body = Some(body);
+    response
+}
+
+/// Converts an event into the request that it stands for.
+pub fn request(mut event: ApiGatewayProxyRequest) -> Request<Body> {
+    repair(&mut event);
+    let is_base64 = std::mem::take(&mut event.is_base64_encoded);
+    let body = event.body.take().map_or_else(Body::empty, |text| decode(text, is_base64));
+    let request: Request<lambda_http::Body> = LambdaRequest::ApiGatewayV1(event).into();
+    request.map(|_| body)
+}
+
+/// Decodes a body in place. One that is not valid base64 fails when it is read, as if the connection had been cut.
+fn decode(text: String, is_base64: bool) -> Body {
+    let mut bytes = text.into_bytes();
+    if is_base64 {
+        match base64_simd::STANDARD.decode_inplace(&mut bytes).map(|bytes| bytes.len()) {
+            Ok(length) => bytes.truncate(length),
+            Err(_) => {
+                return Body::from_stream(stream::iter([Err::<Bytes, _>("the body is not valid base64")]));
+            }
+        }
+    }
+    bytes.into()
+}
+
+/// Makes sure that `lambda_http` can convert an event, whatever the client sent.
+///
+/// - It builds a URL from `Host`, the stage and the path, and panics if there is none. Without a host and a stage it
+///   uses the path alone, which is what the routers match.
+/// - It resolves `.` and `..`, so that another route would answer. No route has such a segment: the path becomes `/`.
+/// - It prefers the single value of a header (the last one) over all of its values.
+fn repair(request: &mut ApiGatewayProxyRequest) {
+    request.request_context.domain_name = None;
+    request.request_context.stage = None;
+    let path = request.path.take().unwrap_or_default();
+    let is_dots = |segment: &str| {
+        let decoded = percent_decode_str(segment).collect::<Vec<u8>>();
+        matches!(&decoded[..], b"." | b"..")
+    };
+    let is_plain = path.starts_with('/') && !path.contains('\\') && !path.split('/').any(is_dots);
+    request.path = Some(if is_plain { path } else { "/".to_owned() });
+    if request.multi_value_headers.is_empty() {
+        std::mem::swap(&mut request.multi_value_headers, &mut request.headers);
+    }
+    request.headers.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+    use axum::http::{StatusCode, header};
+    use axum::response::AppendHeaders;
+    use axum::routing::get;
+    use serde_json::{Value, json};
+
+    /// The request of an event, as the router sees it.
+    fn request(mut event: Value) -> Request<Body> {
+        event["requestContext"]["httpMethod"] = "GET".into();
+        super::request(serde_json::from_value(event).unwrap_or_else(|e| panic!("{e}")))
+    }
+
+    async fn body(event: Value) -> Option<Bytes> {
+        to_bytes(request(event).into_body(), usize::MAX).await.ok()
+    }
+
+    #[tokio::test]
+    async fn decodes_base64_bodies_and_rejects_malformed_ones() {
+        let cases: [(Value, bool, Option<&[u8]>); 9] = [
+            (json!("eyLDqSI6MX0="), true, Some("{\"é\":1}".as_bytes())),
+            (json!("{\"é\":1}"), false, Some("{\"é\":1}".as_bytes())),
+            (json!("/////w=="), true, Some(b"\xff\xff\xff\xff")),
+            (json!(""), true, Some(b"")),
+            (Value::Null, true, Some(b"")),
+            (json!("YWI"), true, None),
+            (json!("YWI/ "), true, None),
+            (json!("YWI=YWI="), true, None),
+            (json!("ä"), true, None),
+        ];
+        for (text, is_base64, expected) in cases {
+            let event =
+                json!({"httpMethod": "POST", "path": "/presign", "body": text, "isBase64Encoded": is_base64});
+            assert_eq!(body(event.clone()).await.as_deref(), expected, "{event}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_body_is_decoded_in_place() {
+        let event = json!({
+            "httpMethod": "POST", "path": "/upload", "body": "Zm9v".repeat(1_000_000), "isBase64Encoded": true,
+            "requestContext": {"httpMethod": "POST"},
+        });
+        let event: ApiGatewayProxyRequest = serde_json::from_value(event).unwrap_or_else(|e| panic!("{e}"));
+        let memory = event.body.as_deref().unwrap_or_default().as_bytes().as_ptr_range();
+        let request = super::request(event);
+        let body = to_bytes(request.into_body(), usize::MAX).await.unwrap_or_default();
+        assert_eq!(body.len(), 3_000_000);
+        assert!(memory.contains(&body.as_ptr()), "the body was copied");
+    }
+
+    #[tokio::test]
+    async fn responses_are_text_if_possible() {
+        let router = Router::new()
+            .route(
+                "/text",
+                get(async || {
+                    let headers = [(header::SET_COOKIE, "a"), (header::SET_COOKIE, "b"), (header::ETAG, "c")];
+                    (StatusCode::CREATED, AppendHeaders(headers), "é")
+                }),
+            )
+            .route("/bytes", get(async || b"\xff".as_slice()))
+            .route("/nothing", get(async || StatusCode::NO_CONTENT));
+        let respond = async |path: &str| {
+            let event = json!({"httpMethod": "GET", "path": path, "requestContext": {"httpMethod": "GET"}});
+            let event = serde_json::from_value(event).unwrap_or_else(|e| panic!("{e}"));
+            json!(super::respond(router.clone(), event).await)
+        };
+        let text = respond("/text").await;
+        assert_eq!(
+            (&text["statusCode"], &text["body"], &text["isBase64Encoded"]),
+            (&json!(201), &json!("é"), &json!(false))
+        );
+        assert_eq!(text["multiValueHeaders"]["set-cookie"], json!(["a", "b"]));
+        assert_eq!(text["multiValueHeaders"]["etag"], json!(["c"]));
+        let bytes = respond("/bytes").await;
+        assert_eq!((&bytes["body"], &bytes["isBase64Encoded"]), (&json!("/w=="), &json!(true)));
+        let nothing = respond("/nothing").await;
+        assert_eq!((&nothing["statusCode"], nothing["body"].as_str().unwrap_or_default()), (&json!(204), ""));
+    }
+
+    #[test]
+    fn all_values_of_headers_and_parameters_are_kept() {
+        let request = request(json!({
+            "httpMethod": "GET",
+            "path": "/videos",
+            "headers": {"Accept": "b", "X": "last"},
+            "multiValueHeaders": {"Accept": ["a", "b"], "x": ["é"]},
+            "queryStringParameters": {"a": "2"},
+            "multiValueQueryStringParameters": {"a": ["1 &=?", "2"], "empty": [""]},
+        }));
+        assert_eq!(request.headers().get_all("accept").iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(request.headers()["x"].as_bytes(), "é".as_bytes());
+        let query: Vec<&str> = request.uri().query().unwrap_or_default().split('&').collect();
+        for pair in ["a=1+%26%3D%3F", "a=2", "empty="] {
+            assert!(query.contains(&pair), "{query:?}");
+        }
+    }
+
+    #[test]
+    fn single_values_are_used_without_lists() {
+        let request = request(json!({
+            "httpMethod": "GET", "path": "/a b/%2F", "headers": {"If-None-Match": "\"x\""},
+            "multiValueHeaders": null, "queryStringParameters": {"a": "b"},
+            "multiValueQueryStringParameters": {}, "requestContext": {"stage": "v1"},
+        }));
+        assert_eq!(request.headers()["if-none-match"], "\"x\"");
+        assert_eq!(request.uri(), "/a%20b/%2F?a=b");
+    }
+
+    #[test]
+    fn no_host_or_path_panics() {
+        let host = json!({"Host": "a b", "X-Forwarded-Proto": "::"});
+        let with = |path: &str| {
+            request(json!({
+                "httpMethod": "GET", "path": path, "headers": host,
+                "requestContext": {"stage": "v 1", "domainName": "[::"},
+            }))
+        };
+        for (path, expected) in [
+            ("/videos/ü?#{}|^\"`<>", "/videos/%C3%BC?"),
+            ("/videos/[]", "/videos/[]"),
+            ("//evil.example/videos", "//evil.example/videos"),
+            ("/x/../videos", "/"),
+            ("/x/%2e%2E/videos", "/"),
+            ("/x\\..\\videos", "/"),
+            ("videos", "/"),
+            ("http://a/videos", "/"),
+            ("", "/"),
+        ] {
+            let request = with(path);
+            let path = request.uri().path();
+            assert!(path.starts_with(expected.trim_end_matches('?')), "{path} {expected}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What the functions behind the API share: problem responses, CORS, the caller, and API Gateway.
+//!
+//! A function has a router whose handlers extract the [`Caller`] and return a [`Problem`] on error. [`complete`] adds what
+//! every router needs; [`run`] serves it on Lambda. The local backend calls the same routers, with the
+//! [`RequestContext`] that API Gateway would send.
+
+mod base;
+mod caller;
+pub mod form;
+mod gateway;
+mod problem;
+mod routes;
+
+pub use base::Base;
+pub use caller::Caller;
+pub use gateway::{request, run};
+pub use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyRequestContext};
+pub use lambda_http::request::RequestContext;
+pub use problem::{Code, Problem};
+pub use routes::{complete, cors};

@@ -1,0 +1,92 @@
+//! What surrounds every router: CORS, responses to unknown routes, and a log line for each request.
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, Method, header};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::problem::{Code, Problem};
+
+/// Adds what every router needs: responses to unknown routes and methods and to panics, CORS for these origins, and a log
+/// line for each request. Applied once, by `main` or by the local gateway.
+pub fn complete(routes: Router, allowed_origins: &[String]) -> Router {
+    routes
+        .fallback(|| async { Problem::new(Code::NotFound, "There is no such route.") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(Code::MethodNotAllowed, "This route takes other methods, see the Allow header.")
+        })
+        .layer(CatchPanicLayer::custom(|_| {
+            Problem::new(Code::Internal, "Something failed on our side. Please try again.").into_response()
+        }))
+        .layer(middleware::from_fn(log))
+        .layer(cors(allowed_origins))
+}
+
+/// Only the configured origins, echoed one by one; `*` allows every site, `:*` every port of a host.
+pub fn cors(origins: &[String]) -> CorsLayer {
+    let origin = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        let origins = origins.to_vec();
+        AllowOrigin::predicate(move |origin, _| {
+            origin.to_str().is_ok_and(|origin| origins.iter().any(|allowed| matches(allowed, origin)))
+        })
+    };
+    CorsLayer::new()
+        .allow_origin(origin)
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        // Uppy sends the first two.
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_NONE_MATCH,
+            HeaderName::from_static("idempotency-key"),
+            // What signs a page's request for IAM callers, with Amplify or the SDK.
+            HeaderName::from_static("x-amz-content-sha256"),
+            HeaderName::from_static("x-amz-date"),
+            HeaderName::from_static("x-amz-security-token"),
+            HeaderName::from_static("x-amz-user-agent"),
+            HeaderName::from_static("x-user"),
+        ])
+        .expose_headers([header::ETAG, header::LOCATION, header::RETRY_AFTER])
+        .max_age(Duration::from_hours(1))
+}
+
+fn matches(allowed: &str, origin: &str) -> bool {
+    match allowed.strip_suffix(":*") {
+        None => allowed == origin,
+        Some(host) => origin
+            .strip_prefix(host)
+            .and_then(|port| port.strip_prefix(':'))
+            .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit())),
+    }
+}
+
+async fn log(request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let start = Instant::now();
+    let response = next.run(request).await;
+    let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(%method, path, status = response.status().as_u16(), ms, "answered");
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn an_origin_is_matched_whole() {
+        assert!(matches("https://a.example", "https://a.example"));
+        assert!(!matches("https://a.example", "https://a.example.evil.org"));
+        assert!(!matches("https://a.example", "http://a.example"));
+        assert!(matches("http://localhost:*", "http://localhost:5173"));
+        assert!(!matches("http://localhost:*", "http://localhost.evil.org:80"));
+        assert!(!matches("http://localhost:*", "http://localhost:80.evil.org"));
+    }
+}

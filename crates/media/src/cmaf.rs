@@ -1,0 +1,151 @@
+//! Segments (ISO/IEC 23000-19, CMAF) from what the encoders made, with the times of the source.
+
+mod file;
+
+use crate::mp4::boxes::{atom, full};
+use crate::rendition::AAC_FRAME;
+
+pub use file::{File, Sample, Unexpected};
+
+/// A segment: a `moof` and its data.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The boxes.
+    pub bytes: Vec<u8>,
+    /// Its duration, in ticks.
+    pub duration: u64,
+    /// Bytes up to the end of the first sample: enough to show it.
+    pub first: usize,
+}
+
+/// A sample with its times in the whole video.
+struct Timed<'a> {
+    sample: &'a Sample,
+    decoded: i64,
+    shown: i64,
+    duration: i64,
+}
+
+/// Frames that may be decoded before one that is shown earlier: what x264 does with three B pictures in a row,
+/// of which one is referred to.
+pub const REORDER: usize = 2;
+
+/// Why encoded frames cannot be cut into segments.
+#[derive(Debug, thiserror::Error)]
+pub enum Mismatch {
+    /// The encoder returned more or fewer frames than it was given.
+    #[error("{samples} encoded frames for {times} presentation times")]
+    Count {
+        /// Encoded frames.
+        samples: usize,
+        /// Frames that were to be encoded.
+        times: usize,
+    },
+    /// A frame would be presented before it is decoded.
+    #[error("a frame is decoded more than {REORDER} frames late")]
+    Order,
+}
+
+/// The initialization segment.
+pub fn init(file: &File) -> Vec<u8> {
+    let mut bytes = atom(*b"ftyp", &[b"iso6", &0u32.to_be_bytes(), b"iso6cmfcmp41"]);
+    bytes.extend(&file.moov);
+    bytes
+}
+
+/// CutPoints at each keyframe. The pictures are shown at `times`, in ascending order; the last one until `end`, or as
+/// long as the encoder says. No two pictures of the whole video are nearer than `step`. `number` is that of the
+/// first segment.
+///
+/// A picture is decoded when the one before the one before is shown. So the times of decoding ascend, also from
+/// part to part, without that a part knows the others, and no picture is shown before it is decoded. (Offsets below
+/// zero would do as well, if all players understood them alike.)
+pub fn video(
+    file: &File,
+    times: &[i64],
+    end: Option<i64>,
+    step: i64,
+    number: u32,
+) -> Result<Vec<Segment>, Mismatch> {
+    let samples = &file.samples;
+    if samples.len() != times.len() {
+        return Err(Mismatch::Count { samples: samples.len(), times: times.len() });
+    }
+    let Some((begin, last)) = times.first().zip(times.last()) else { return Ok(Vec::new()) };
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    order.sort_by_key(|i| samples[*i].shown);
+    let mut shown = vec![0; samples.len()];
+    for (i, time) in order.into_iter().zip(times) {
+        shown[i] = *time;
+    }
+    let end = end.unwrap_or_else(|| last.saturating_add(samples.last().map_or(1, |s| s.duration.into())));
+    let early = |begin: i64, i: usize| begin - i64::try_from(REORDER - i).unwrap_or(0) * step;
+    let decoded = |i: usize| match i.checked_sub(REORDER) {
+        Some(before) => times.get(before).copied().unwrap_or(end),
+        None => early(*begin, i),
+    };
+    let mut pictures = Vec::with_capacity(samples.len());
+    for (i, sample) in samples.iter().enumerate() {
+        let next = if i + 1 < samples.len() { decoded(i + 1) } else { early(end, 0) };
+        let decoded = decoded(i);
+        if shown[i] < decoded {
+            return Err(Mismatch::Order);
+        }
+        pictures.push(Timed { sample, decoded, shown: shown[i], duration: (next - decoded).max(1) });
+    }
+    let groups: Vec<&[Timed<'_>]> = pictures.chunk_by(|_, next| !next.sample.is_sync).collect();
+    let begins = groups.iter().map(|group| group.first().map_or(end, |first| first.shown)).chain([end]);
+    let begins: Vec<i64> = begins.collect();
+    let lengths = begins.windows(2).map(|pair| u64::try_from(pair[1] - pair[0]).unwrap_or(0));
+    let segments = groups.iter().zip(lengths).zip(number..);
+    Ok(segments.map(|((group, length), number)| segment(file, group, length, number)).collect())
+}
+
+/// CutPoints `samples` of sound, which begin at `start`, into about as many segments.
+pub fn audio(file: &File, samples: &[Sample], start: i64, segments: usize, number: u32) -> Vec<Segment> {
+    let mut at = start;
+    let timed: Vec<Timed<'_>> = samples
+        .iter()
+        .map(|sample| {
+            let (decoded, duration) = (at, AAC_FRAME);
+            at += duration;
+            Timed { sample, decoded, shown: decoded, duration }
+        })
+        .collect();
+    let groups = timed.chunks(timed.len().div_ceil(segments.max(1)).max(1));
+    let length = |group: &[Timed<'_>]| group.iter().map(|timed| timed.duration.unsigned_abs()).sum();
+    groups.zip(number..).map(|(group, number)| segment(file, group, length(group), number)).collect()
+}
+
+fn segment(file: &File, samples: &[Timed<'_>], duration: u64, number: u32) -> Segment {
+    const SYNC: u32 = 0x0200_0000;
+    const NON_SYNC: u32 = 0x0101_0000;
+    let begin = samples.first().map_or(0, |sample| sample.decoded);
+    let mut rows = Vec::new();
+    for timed in samples {
+        let flags = if timed.sample.is_sync { SYNC } else { NON_SYNC };
+        let size = file.data(timed.sample).len();
+        let offset = u32::try_from(timed.shown - timed.decoded).unwrap_or(0);
+        rows.extend(u32::try_from(timed.duration).unwrap_or(0).to_be_bytes());
+        rows.extend(u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
+        rows.extend(flags.to_be_bytes());
+        rows.extend(offset.to_be_bytes());
+    }
+    let count = u32::try_from(samples.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let moof = |data_offset: u32| {
+        let mfhd = full(*b"mfhd", 0, 0, &[&number.to_be_bytes()]);
+        // Offsets are relative to this box.
+        let tfhd = full(*b"tfhd", 0, 0x02_0000, &[&1u32.to_be_bytes()]);
+        let tfdt = full(*b"tfdt", 1, 0, &[&begin.to_be_bytes()]);
+        let trun = full(*b"trun", 0, 0x0F01, &[&count, &data_offset.to_be_bytes(), &rows]);
+        atom(*b"moof", &[&mfhd, &atom(*b"traf", &[&tfhd, &tfdt, &trun])])
+    };
+    let offset = moof(0).len() + 8;
+    let moof = moof(u32::try_from(offset).unwrap_or(u32::MAX));
+    let data: Vec<&[u8]> = samples.iter().map(|timed| file.data(timed.sample)).collect();
+    let mut bytes = atom(*b"styp", &[b"msdh", &0u32.to_be_bytes(), b"msdhcmfc"]);
+    let first = bytes.len() + offset + data.first().map_or(0, |data| data.len());
+    bytes.extend(moof);
+    bytes.extend(atom(*b"mdat", &data));
+    Segment { bytes, duration, first }
+}

@@ -1,0 +1,165 @@
+//! The fragmented MP4 that ffmpeg writes, read (ISO/IEC 14496-12).
+
+use std::ops::Range;
+
+use crate::mp4::boxes::{Fields, Name, atom};
+use crate::mp4::runs::{Alike, Defaults, TrackHeader, TrackRun};
+use bytes::Bytes;
+
+/// What is in a file.
+#[derive(Debug)]
+pub struct File {
+    /// The `moov` box without its edit list: times are those of the samples.
+    pub moov: Vec<u8>,
+    /// In the order in which they are decoded.
+    pub samples: Vec<Sample>,
+    bytes: Bytes,
+}
+
+/// A picture, or an AAC frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// When it is shown, counted from the start of the file; good to compare.
+    pub shown: i64,
+    /// Its duration in the track's timescale.
+    pub duration: u32,
+    /// Whether it is a keyframe.
+    pub is_sync: bool,
+    place: Range<usize>,
+}
+
+/// It is not what ffmpeg writes.
+#[derive(Debug, thiserror::Error)]
+#[error("ffmpeg wrote an MP4 that is not understood: {0}")]
+pub struct Unexpected(&'static str);
+
+impl File {
+    /// Parses a whole file.
+    ///
+    /// # Errors
+    /// When it lacks a `moov` box, or a fragment is malformed.
+    pub fn read(bytes: Bytes) -> Result<Self, Unexpected> {
+        let mut moov = None;
+        let mut samples = Vec::new();
+        let mut time = 0;
+        for (name, start, body) in Fields(bytes.clone()).placed() {
+            match &name {
+                b"moov" => moov = Some(without_edits(name, &body)),
+                b"moof" => {
+                    fragment(&body, start, &mut time, &mut samples).ok_or(Unexpected("a broken moof box"))?;
+                }
+                _ => {}
+            }
+        }
+        let moov = moov.ok_or(Unexpected("no moov box"))?;
+        if samples.iter().any(|sample| sample.place.end > bytes.len()) {
+            return Err(Unexpected("a sample past the end"));
+        }
+        Ok(Self { moov, samples, bytes })
+    }
+
+    /// Returns the bytes of a sample.
+    #[must_use]
+    pub fn data(&self, sample: &Sample) -> &[u8] {
+        &self.bytes[sample.place.clone()]
+    }
+
+    /// As in the `CODECS` attribute (RFC 6381): from the decoder's configuration.
+    pub fn codec(&self) -> Result<String, Unexpected> {
+        let after = |name: &[u8], skip: usize| {
+            let at = self.moov.windows(name.len()).position(|found| found == name)? + name.len() + skip;
+            self.moov.get(at..at + 3)
+        };
+        if let Some([profile, constraints, level]) = after(b"avcC", 1) {
+            return Ok(format!("avc1.{profile:02x}{constraints:02x}{level:02x}"));
+        }
+        if after(b"esds", 0).is_some() {
+            // AAC with low complexity is all that the encoder makes.
+            return Ok("mp4a.40.2".to_owned());
+        }
+        Err(Unexpected("neither H.264 nor AAC"))
+    }
+}
+
+/// A box with those within that have others in them, but for `edts`.
+fn without_edits(name: Name, body: &Fields) -> Vec<u8> {
+    if !matches!(&name, b"moov" | b"trak") {
+        return atom(name, &[&body.0]);
+    }
+    let within = body.boxes().filter(|(name, _)| name != b"edts");
+    let within: Vec<u8> = within.flat_map(|(name, body)| without_edits(name, &body)).collect();
+    atom(name, &[&within])
+}
+
+/// Adds the samples of the fragment (8.8.4) that begins at `start`; `time` goes on.
+fn fragment(moof: &Fields, start: usize, time: &mut i64, samples: &mut Vec<Sample>) -> Option<()> {
+    let traf = moof.child(*b"traf")?;
+    // Offsets are relative to the moof box, as ffmpeg was asked for.
+    let header = TrackHeader::read(traf.child(*b"tfhd")?, Defaults::default())?;
+    if header.base.is_some() {
+        return None;
+    }
+    for (_, trun) in traf.boxes().filter(|(name, _)| name == b"trun") {
+        let mut run = TrackRun::read(trun, header.defaults)?;
+        let mut at = start.checked_add_signed(isize::try_from(run.offset.unwrap_or(0)).ok()?)?;
+        while run.left > 0 {
+            let Alike { count, duration, size, shown, is_sync } = run.take()?;
+            for _ in 0..count {
+                let place = at..at.checked_add(usize::try_from(size).ok()?)?;
+                at = place.end;
+                samples.push(Sample { shown: *time + i64::from(shown), duration, is_sync, place });
+                *time += i64::from(duration);
+            }
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+#[expect(clippy::similar_names, reason = "the names of boxes are what they are")]
+mod tests {
+    use super::*;
+
+    fn atom(name: Name, words: &[u32], inner: &[u8]) -> Vec<u8> {
+        let words: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        super::atom(name, &[&words, inner])
+    }
+
+    fn file(trun: &[u32], data: &[u8]) -> Bytes {
+        let trak = atom(*b"trak", &[], &[atom(*b"tkhd", &[7], b""), atom(*b"edts", &[1, 2], b"")].concat());
+        let moov = atom(*b"moov", &[], &[trak, atom(*b"mvex", &[], b"avcC\x01\x64\x00\x1f")].concat());
+        let tfhd = atom(*b"tfhd", &[0x02_0038, 1, 10, 3, 0x1_0000], b"");
+        let traf = atom(*b"traf", &[], &[tfhd, atom(*b"trun", trun, b"")].concat());
+        let moof = atom(*b"moof", &[], &traf);
+        [atom(*b"ftyp", &[], b"isom"), moov, moof, atom(*b"mdat", &[], data)].concat().into()
+    }
+
+    #[test]
+    fn samples_are_read_with_their_order() {
+        // Offset, first flags, then composition offsets: the second is shown after the third.
+        let trun = [0x0805, 3, 0, 0, 10, 30, 0];
+        let length = file(&trun, b"").len();
+        let trun_with_offset = {
+            let moof = file(&trun, b"").windows(4).position(|w| w == b"moof").unwrap() - 4;
+            [0x0805, 3, u32::try_from(length - moof).unwrap(), 0, 10, 30, 0]
+        };
+        let file = File::read(file(&trun_with_offset, b"aaabbbccc")).unwrap();
+        let seen: Vec<_> =
+            file.samples.iter().map(|s| (s.shown, s.duration, s.is_sync, file.data(s))).collect();
+        assert_eq!(seen, [(10, 10, true, &b"aaa"[..]), (40, 10, false, b"bbb"), (20, 10, false, b"ccc")]);
+        assert_eq!(file.codec().unwrap(), "avc1.64001f");
+        assert!(!file.moov.windows(4).any(|name| name == b"edts"));
+        assert_eq!(Fields(file.moov.clone().into()).u32().map(|size| size as usize), Some(file.moov.len()));
+    }
+
+    #[test]
+    fn what_is_broken_is_an_error() {
+        let whole = file(&[0x0201, 1, 8, 3], b"abc");
+        assert!(File::read(Bytes::new()).is_err());
+        assert!(File::read(file(&[0x0201, 9, 8, 3], b"abc")).is_err());
+        assert!(File::read(file(&[0x0201, 1, 9000, 3], b"abc")).is_err());
+        for len in 0..whole.len() {
+            let _ = File::read(whole.slice(..len));
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The `VideoMetadata` table: key `videoId`, index `byUser` on `userId` and `uploadTime`.
+
+mod transcodes;
+mod transitions;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
+use sha2::{Digest, Sha256};
+
+use upreel_core::Fault;
+use upreel_core::id::{UserId, VideoId};
+use upreel_core::video::{Record, expiry, now};
+
+pub use transitions::{Claim, UpdateOutcome};
+
+/// How long an `Idempotency-Key` is remembered.
+const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
+
+const INDEX: &str = "byUser";
+
+type Item = HashMap<String, AttributeValue>;
+
+/// `DynamoDB`, as the functions use it.
+#[derive(Debug, Clone)]
+pub struct VideoStore {
+    client: Client,
+    table: String,
+}
+
+/// One page of a user's videos.
+#[derive(Debug)]
+pub struct Page {
+    /// Newest first.
+    pub records: Vec<Record>,
+    /// Where the next page starts, if there may be one.
+    pub next: Option<Cursor>,
+}
+
+/// A place in a user's list of videos.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// The time of the last video that was seen.
+    pub upload_time: String,
+    /// The last video that was seen.
+    pub id: VideoId,
+}
+
+/// What an `Idempotency-Key` stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The video of the first request with this key.
+    pub id: VideoId,
+    /// Whether that request had the same body.
+    pub same_body: bool,
+}
+
+impl VideoStore {
+    /// Creates a client for the table of this name.
+    #[must_use]
+    pub fn new(sdk: &SdkConfig, table: String) -> Self {
+        Self { client: Client::new(sdk), table }
+    }
+
+    /// Adds a row, unless there is one: then that one is left as it is.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn create(&self, record: &Record) -> Result<(), Fault> {
+        let item: Item = serde_dynamo::to_item(record).map_err(|e| Fault::new("encode a record", &e))?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(videoId)")
+            .send()
+            .await;
+        match put {
+            Err(error)
+                if !matches!(
+                    error.as_service_error(),
+                    Some(PutItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                Err(Fault::new("dynamodb:PutItem", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The row of a video, which may be a tombstone.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn get(&self, id: VideoId) -> Result<Option<Record>, Fault> {
+        let get =
+            self.client.get_item().table_name(&self.table).key("videoId", text(id)).consistent_read(true);
+        let output = get.send().await.map_err(|e| Fault::new("dynamodb:GetItem", &e))?;
+        output.item.map(decode).transpose()
+    }
+
+    /// A user's videos, newest first.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn list(&self, user: &UserId, limit: usize, from: Option<&Cursor>) -> Result<Page, Fault> {
+        let mut start = from.map(|cursor| cursor.index_key(user));
+        let mut records = Vec::new();
+        // A page of the index may hold rows that have expired and not yet been dropped.
+        while records.len() < limit {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(INDEX)
+                .key_condition_expression("userId = :user")
+                .expression_attribute_values(":user", text(user))
+                .scan_index_forward(false)
+                .limit(i32::try_from(limit - records.len()).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start.take());
+            let output = query.send().await.map_err(|e| Fault::new("dynamodb:Query", &e))?;
+            for item in output.items.into_iter().flatten() {
+                records.push(decode(item)?);
+            }
+            records.retain(Record::is_visible);
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                break;
+            }
+        }
+        Ok(Page { records, next: start.as_ref().and_then(Cursor::from_index_key) })
+    }
+
+    /// Ties an `Idempotency-Key` to a video; the first request with the key decides.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn reserve_idempotency_key(
+        &self,
+        user: &UserId,
+        key: &str,
+        body: &[u8],
+        id: VideoId,
+    ) -> Result<Remembered, Fault> {
+        let name = hex::encode(
+            Sha256::new().chain_update(user.as_str()).chain_update("\n").chain_update(key).finalize(),
+        );
+        let body = hex::encode(Sha256::digest(body));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item("videoId", text(format!("idempotency#{name}")))
+            .item("target", text(id))
+            .item("body", text(&body))
+            .item("ttl", number(expiry(IDEMPOTENCY_TTL)))
+            .condition_expression("attribute_not_exists(videoId) OR #ttl < :now")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":now", number(now()))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = put else { return Ok(Remembered { id, same_body: true }) };
+        let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+            return Err(Fault::new("dynamodb:PutItem", &error));
+        };
+        let get = |name| failed.item().and_then(|item| item.get(name)).and_then(|value| value.as_s().ok());
+        match get("target").and_then(|id| id.parse().ok()) {
+            Some(id) => Ok(Remembered { id, same_body: get("body") == Some(&body) }),
+            None => Err(Fault::new("dynamodb:PutItem", &error)),
+        }
+    }
+}
+
+impl Cursor {
+    fn index_key(&self, user: &UserId) -> Item {
+        Item::from([
+            ("userId".to_owned(), text(user)),
+            ("uploadTime".to_owned(), text(&self.upload_time)),
+            ("videoId".to_owned(), text(self.id)),
+        ])
+    }
+
+    fn from_index_key(key: &Item) -> Option<Self> {
+        let get = |name| key.get(name).and_then(|value| value.as_s().ok());
+        Some(Self { upload_time: get("uploadTime")?.clone(), id: get("videoId")?.parse().ok()? })
+    }
+}
+
+fn decode(item: Item) -> Result<Record, Fault> {
+    serde_dynamo::from_item(item).map_err(|e| Fault::new("decode a record", &e))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "references and values alike, without a & at every call")]
+fn text(value: impl ToString) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+fn number(value: u64) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
