@@ -13,8 +13,8 @@ const MiB = 2 ** 20;
 const MAX_FORM = 4.4 * MiB - 4096;
 /** Largest file sent in a single PUT. Parts cost extra requests, and restarting 64 MiB takes a minute at 10 Mbit/s. */
 const MAX_PUT = 64 * MiB;
-/** Default part size: the most that a pause or a lost connection discards of each part in progress. S3 requires at
- * least 5 MiB per part and at most 10,000 parts. */
+/** Default part size. A pause or a lost connection discards at most this much per transfer. S3 requires at least 5 MiB
+ * per part and at most 10,000 parts. */
 const PART_SIZE = 8 * MiB;
 const MAX_PARTS = 10_000;
 /** Concurrent transfers over all uploads. Browsers open six connections per host, and images need some of them. */
@@ -175,7 +175,7 @@ export class Upload {
 
   async #sendPut(signal) {
     await this.#retry(signal, async () => {
-      // Requests that create something on the server are not aborted: their response says what to clean up.
+      // Requests that create something on the server are not aborted: their response identifies what to clean up.
       const query = new URLSearchParams({ ...this.#declared, name: this.file.name });
       this.#session ??= await json(this.#server, 'GET', `/presign?${query}`);
       const { method, uploadUrl: url, headers } = this.#session;
