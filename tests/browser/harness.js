@@ -1,7 +1,7 @@
-// The parts of a browser test: the real backend, a real Chromium, pages, videos, and a network that can fail.
+// Building blocks of the browser tests: the real backend, a real Chromium, pages, videos, and a network that can fail.
 //
-// Everything that is started ends with the test (or suite) whose context `t` it was given. Nothing waits for a
-// time; it waits until something is so, and fails after PATIENCE.
+// Everything that is started stops with the test (or suite) whose context `t` is passed. Tests never wait for a fixed
+// time: they wait for a condition, and fail after TIMEOUT.
 
 import assert from 'node:assert/strict';
 import {execFile, spawn} from 'node:child_process';
@@ -13,29 +13,29 @@ import {tmpdir} from 'node:os';
 import {delimiter, extname, join, normalize} from 'node:path';
 import {createInterface} from 'node:readline';
 import {after} from 'node:test';
-import {setTimeout as pause} from 'node:timers/promises';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {promisify} from 'node:util';
 import {AwsClient} from 'aws4fetch';
 import * as esbuild from 'esbuild';
 import {chromium} from 'playwright-core';
 
-/** Long enough for a loaded machine, in milliseconds. */
-export const PATIENCE = 60_000;
+/** Timeout of every wait in milliseconds, long enough for a busy machine. */
+export const TIMEOUT = 60_000;
 
-/** Asks until the answer is truthy, and returns it. */
-export async function until(what, ask, patience = PATIENCE) {
-  const end = Date.now() + patience;
+/** Polls `condition` until it returns a truthy value, and returns that. `description` completes "waiting until ...". */
+export async function until(description, condition, timeout = TIMEOUT) {
+  const end = Date.now() + timeout;
   for (;;) {
-    const answer = await ask();
-    if (answer) return answer;
-    assert.ok(Date.now() < end, `waited ${patience} ms in vain until ${what}`);
-    await pause(50);
+    const value = await condition();
+    if (value) return value;
+    assert.ok(Date.now() < end, `timed out after ${timeout} ms waiting until ${description}`);
+    await sleep(50);
   }
 }
 
 // --- the backend ---------------------------------------------------------------------------------------------
 
-/** Starts `upreel --ephemeral` ($UPREEL is the binary) on free ports; it is ready when this returns. */
+/** Starts `upreel --ephemeral` on free ports and returns once it is ready. $UPREEL is the path of the binary. */
 export async function startBackend(t, ...args) {
   const ports = ['--port', '0', '--s3-port', '0', '--dynamodb-port', '0'];
   const child = spawn(process.env.UPREEL, ['--ephemeral', ...ports, ...args], {stdio: ['ignore', 'pipe', 'pipe']});
@@ -63,35 +63,35 @@ class Backend {
   });
 
   constructor(log, stop) {
-    /** Its lines on standard error. */
+    /** Lines of its standard error. */
     this.log = log;
     this.stop = stop;
   }
 
-  /** A request to the API; the parsed answer, or an error for a status that is none of success. */
+  /** Sends a request to the API and returns the parsed response. Fails unless the status is 2xx. */
   async json(path, init) {
-    const answer = await fetch(this.api + path, init);
-    assert.ok(answer.ok, `${path}: ${answer.status} ${answer.ok || (await answer.clone().text())}`);
-    return answer.json();
+    const response = await fetch(this.api + path, init);
+    assert.ok(response.ok, `${path}: ${response.status} ${response.ok || (await response.clone().text())}`);
+    return response.json();
   }
 
-  /** The caller's videos, newest first. */
+  /** Returns the caller's videos, newest first. */
   async videos() {
     return (await this.json('/videos')).videos;
   }
 
-  /** Waits until the video is done, and checks that it has the status. */
+  /** Waits until the video is processed or has failed, checks its status and returns it. */
   async video(id, status = 'PROCESSED') {
-    const done = async () => {
+    const settled = async () => {
       const video = await this.json(`/videos/${id}`);
       return ['PROCESSED', 'FAILED'].includes(video.status) && video;
     };
-    const video = await until(`video ${id} is done`, done);
+    const video = await until(`video ${id} is processed or has failed`, settled);
     assert.equal(video.status, status, JSON.stringify(video));
     return video;
   }
 
-  /** Waits until the caller has a single video and it is PROCESSED, with a poster that can be fetched. */
+  /** Checks that the caller has one video, waits until it is PROCESSED, fetches its poster and returns the video. */
   async onlyVideo() {
     const videos = await this.videos();
     assert.equal(videos.length, 1, JSON.stringify(videos));
@@ -101,7 +101,7 @@ class Backend {
     return video;
   }
 
-  /** Checks that the object of this key in the uploads bucket has the file's bytes. */
+  /** Checks that an object in the uploads bucket has the content of the file. */
   async assertStored(key, file) {
     const object = await this.object(key);
     assert.equal(object.status, 200, key);
@@ -114,38 +114,38 @@ class Backend {
     assert.deepEqual([size, hash.digest('hex')], [file.size, file.sha256]);
   }
 
-  /** GET of an object in the uploads bucket, as its owner. */
+  /** Fetches an object from the uploads bucket with the owner's credentials. */
   object(key) {
     return this.#owner.fetch(`${this.s3}/uploads/${key}`);
   }
 
-  /** The same URL as S3 takes it no more: signed by the owner long ago. */
-  async expired(method, url) {
+  /** Returns the same URL with an expired signature. */
+  async expiredUrl(method, url) {
     const bare = new URL(url);
     for (const name of [...bare.searchParams.keys()]) if (name.startsWith('X-Amz-')) bare.searchParams.delete(name);
     const signed = await this.#owner.sign(bare, {method, aws: {signQuery: true, datetime: '20200101T000000Z'}});
     return signed.url;
   }
 
-  /** What S3 has of an upload in parts; nothing when there is no such upload. */
+  /** Returns the stored parts of a multipart upload, or undefined if the upload does not exist. */
   async parts(key, uploadId) {
-    const answer = await fetch(`${this.api}/s3/multipart/${uploadId}?${new URLSearchParams({key})}`);
-    assert.ok([200, 404].includes(answer.status), `${answer.status}`);
-    return answer.ok ? answer.json() : undefined;
+    const response = await fetch(`${this.api}/s3/multipart/${uploadId}?${new URLSearchParams({key})}`);
+    assert.ok([200, 404].includes(response.status), `${response.status}`);
+    return response.ok ? response.json() : undefined;
   }
 }
 
 // --- pages and the browser -----------------------------------------------------------------------------------
 
-/** A module and what it imports, as one script for a page. */
+/** Bundles a module with its imports. Returns the text of each output file by its path. */
 export async function bundle(path) {
-  const made = await esbuild.build({entryPoints: [path], bundle: true, format: 'esm', write: false, outdir: '/'});
-  return Object.fromEntries(made.outputFiles.map((file) => [file.path, file.text]));
+  const result = await esbuild.build({entryPoints: [path], bundle: true, format: 'esm', write: false, outdir: '/'});
+  return Object.fromEntries(result.outputFiles.map((file) => [file.path, file.text]));
 }
 
 const TYPES = {'.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css'};
 
-/** Serves texts by their path, and below that a folder's files if one is named; returns the URL. */
+/** Serves the given texts by path and, for other paths, the files of `folder` if given. Returns the URL. */
 export async function servePages(t, texts, folder) {
   const server = createServer(async (request, response) => {
     const path = normalize(new URL(request.url, 'http://page').pathname).replace(/\/$/, '/index.html');
@@ -160,41 +160,41 @@ export async function servePages(t, texts, folder) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
-/** The first that is there of $CHROMIUM, a Chromium or Chrome on the PATH, and where macOS has them. */
+/** Finds a browser: $CHROMIUM, else Chromium or Chrome on the PATH, else in /Applications (macOS). */
 function findBrowser() {
   const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-  const found = [process.env.CHROMIUM].filter(Boolean);
-  for (const folder of process.env.PATH.split(delimiter)) found.push(...names.map((name) => join(folder, name)));
-  for (const name of ['Google Chrome', 'Chromium']) found.push(`/Applications/${name}.app/Contents/MacOS/${name}`);
-  const usable = found.find((path) => {
+  const candidates = [process.env.CHROMIUM].filter(Boolean);
+  for (const folder of process.env.PATH.split(delimiter)) candidates.push(...names.map((name) => join(folder, name)));
+  for (const name of ['Google Chrome', 'Chromium']) candidates.push(`/Applications/${name}.app/Contents/MacOS/${name}`);
+  const usable = candidates.find((path) => {
     try {
       return accessSync(path, constants.X_OK), true;
     } catch {
       return false;
     }
   });
-  return usable ?? assert.fail('there is no Chromium; $CHROMIUM may name one');
+  return usable ?? assert.fail('no Chromium or Chrome found; set $CHROMIUM to the path of one');
 }
 
 let browser;
 
-/** One browser for all tests of a file. */
-function theBrowser() {
+/** Returns the browser that all tests of a file share. */
+function sharedBrowser() {
   browser ??= chromium.launch({executablePath: findBrowser()});
   return browser;
 }
 after(async () => (await browser)?.close());
 
 /**
- * Opens a URL in a browser profile of its own (`options`: playwright's newContext).
- * `page.errors` are the uncaught exceptions and console errors, `page.requests` what it has asked for, and
- * `page.pending` what of that is under way.
+ * Opens a URL in a new browser context (`options`: those of Playwright's newContext).
+ * `page.errors` holds the uncaught exceptions and console errors, `page.requests` all requests, and `page.pending` the
+ * requests in progress.
  */
 export async function openPage(t, url, options = {}) {
-  const context = await (await theBrowser()).newContext(options);
+  const context = await (await sharedBrowser()).newContext(options);
   t.after(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
+  page.setDefaultTimeout(TIMEOUT);
   page.errors = [];
   page.requests = [];
   page.on('pageerror', (error) => page.errors.push(String(error)));
@@ -210,30 +210,30 @@ export async function openPage(t, url, options = {}) {
 }
 
 /**
- * A line that can be `cut`, and `mend`ed: a proxy for a page (`openPage(t, url, {proxy})`). Offline alone lets what
- * is under way finish, in Chromium.
+ * Starts a proxy for a page (`openPage(t, url, {proxy})`) whose connections can be cut and restored. Chromium's offline
+ * mode is not enough, since it lets requests in progress finish.
  */
-export async function startLine(t) {
+export async function startProxy(t) {
   const server = createServer((request, response) => {
     const {method, headers, url} = request;
-    const onward = forward(url, {method, headers}, (answer) => {
-      response.writeHead(answer.statusCode, answer.rawHeaders);
-      answer.pipe(response);
+    const forwarded = forward(url, {method, headers}, (upstream) => {
+      response.writeHead(upstream.statusCode, upstream.rawHeaders);
+      upstream.pipe(response);
     });
-    onward.on('error', () => response.destroy());
-    request.on('error', () => onward.destroy()).pipe(onward);
-    response.on('close', () => onward.destroy());
+    forwarded.on('error', () => response.destroy());
+    request.on('error', () => forwarded.destroy()).pipe(forwarded);
+    response.on('close', () => forwarded.destroy());
   });
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
-  let whole = true;
-  server.on('connection', (socket) => whole || socket.destroy());
-  const cut = () => ((whole = false), server.closeAllConnections());
-  const mend = () => (whole = true);
-  t.after(() => (cut(), new Promise((closed) => server.close(closed))));
-  return {proxy: {server: `http://127.0.0.1:${server.address().port}`}, cut, mend};
+  let connected = true;
+  server.on('connection', (socket) => connected || socket.destroy());
+  const disconnect = () => ((connected = false), server.closeAllConnections());
+  const reconnect = () => (connected = true);
+  t.after(() => (disconnect(), new Promise((closed) => server.close(closed))));
+  return {proxy: {server: `http://127.0.0.1:${server.address().port}`}, disconnect, reconnect};
 }
 
-/** Chromium's own network conditions: `{offline}`, or bytes a second `up` and `down`, and ms of `latency`. */
+/** Sets Chromium's network conditions: `{offline}`, or `up` and `down` in bytes per second and `latency` in ms. */
 export async function network(page, {offline = false, up = -1, down = -1, latency = 0}) {
   page.devtools ??= await page.context().newCDPSession(page);
   await page.devtools.send('Network.enable');
@@ -245,7 +245,7 @@ export async function network(page, {offline = false, up = -1, down = -1, latenc
 
 const run = promisify(execFile);
 
-/** A folder that is gone at the end. */
+/** Creates a temporary folder that is deleted after the test. */
 export async function folder(t) {
   const path = await mkdtemp(join(tmpdir(), 'upreel-browser-'));
   t.after(() => rm(path, {recursive: true}));
@@ -253,13 +253,12 @@ export async function folder(t) {
 }
 
 /**
- * Makes a real MP4, with a keyframe every two seconds; `{path, size, sha256}`. With `size` it is filled up to that
- * many bytes by a `free` box, which every player skips, of bytes that do not repeat: parts cannot be mixed up
- * unnoticed.
+ * Encodes an MP4 with a keyframe every two seconds and returns `{path, size, sha256}`. With `size`, pads the file to
+ * that many bytes with a `free` box, which players skip. Its bytes do not repeat, so that mixed-up parts are noticed.
  */
-export async function makeVideo(path, {size, seconds = 2, rate = 25, picture = '640x360', sound = false} = {}) {
-  const source = ['-f', 'lavfi', '-i', `testsrc2=size=${picture}:rate=${rate}:duration=${seconds}`];
-  if (sound) source.push('-f', 'lavfi', '-i', `sine=frequency=440:duration=${seconds}`);
+export async function makeVideo(path, {size, seconds = 2, rate = 25, resolution = '640x360', audio = false} = {}) {
+  const source = ['-f', 'lavfi', '-i', `testsrc2=size=${resolution}:rate=${rate}:duration=${seconds}`];
+  if (audio) source.push('-f', 'lavfi', '-i', `sine=frequency=440:duration=${seconds}`);
   const quiet = ['-nostdin', '-hide_banner', '-loglevel', 'error', '-y'];
   const codec = ['-pix_fmt', 'yuv420p', '-g', String(2 * rate), '-movflags', '+faststart'];
   await run('ffmpeg', [...quiet, ...source, ...codec, path]);
@@ -267,8 +266,9 @@ export async function makeVideo(path, {size, seconds = 2, rate = 25, picture = '
     const length = size - (await stat(path)).size;
     const header = Buffer.from([0, 0, 0, 0, ...Buffer.from('free')]);
     header.writeUInt32BE(length);
-    const filling = createCipheriv('aes-128-ctr', Buffer.alloc(16, 1), Buffer.alloc(16)).update(Buffer.alloc(length - 8));
-    await appendFile(path, Buffer.concat([header, filling]));
+    const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 1), Buffer.alloc(16));
+    const padding = cipher.update(Buffer.alloc(length - 8));
+    await appendFile(path, Buffer.concat([header, padding]));
   }
   const bytes = await readFile(path);
   return {path, size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex')};

@@ -1,30 +1,30 @@
-// The page of the Uppy tests, with the packages of either version: a file chooser, and an Uppy without a face.
+// The page of the Uppy tests for both versions: a file input, and an Uppy without a user interface.
 
-/** Gives the page `start(options)`, after which a file that is chosen goes up. */
-export function offer({Uppy, AwsS3, GoldenRetriever, XHRUpload}) {
+/** Defines `start(options)` in the page. After that call, choosing a file uploads it. */
+export function defineStart({Uppy, AwsS3, GoldenRetriever, XHRUpload}) {
   const input = document.createElement('input');
   input.type = 'file';
   document.body.append(input);
 
-  window.start = ({way, api, retriever, fields, ...options}) => {
-    // What was restored waits for the user's word, `restore-confirmed`.
+  window.start = ({plugin, api, retriever, fields, ...options}) => {
+    // Restored uploads must not start before the user confirms them (`restore-confirmed`).
     const uppy = new Uppy({autoProceed: !retriever});
     if (retriever) uppy.use(GoldenRetriever, retriever);
-    const ways = {
+    const plugins = {
       'companion 5': () => uppy.use(AwsS3, {endpoint: api, ...options}),
       'companion 6': () => uppy.use(AwsS3, {companionEndpoint: api, ...options}),
-      // As examples/uppy has it, where an Uppy with a face is tested.
+      // As in examples/uppy, whose test covers the user interface.
       signRequest: () => uppy.use(AwsS3, {signRequest, generateObjectKey: (file) => file.id, ...options}),
       xhr: () => uppy.use(XHRUpload, {endpoint: `${api}/upload`, onAfterResponse, shouldRetry, ...options}),
     };
-    ways[way]();
+    plugins[plugin]();
 
     async function signRequest(request) {
       const {name, size} = uppy.getFile(request.key) ?? {};
-      const wish = {...request, name, size, fields};
-      const answer = await fetch(`${api}/presign`, {method: 'POST', body: JSON.stringify(wish)});
-      const body = await answer.json();
-      if (!answer.ok) throw new Error(body.message);
+      const query = {...request, name, size, fields};
+      const response = await fetch(`${api}/presign`, {method: 'POST', body: JSON.stringify(query)});
+      const body = await response.json();
+      if (!response.ok) throw new Error(body.message);
       return body;
     }
     function onAfterResponse(xhr) {
@@ -35,10 +35,10 @@ export function offer({Uppy, AwsS3, GoldenRetriever, XHRUpload}) {
       return status === 0 || status >= 500;
     }
 
-    // What the tests look at.
+    // State that the tests read.
     Object.assign(window, {uppy, parts: [], outcome: undefined, notices: [], upload: undefined});
     uppy.on('s3-multipart:part-uploaded', (file, {PartNumber}) => {
-      const {key, uploadId} = uppy.getFile(file.id).s3Multipart ?? {}; // none of a file in one piece
+      const {key, uploadId} = uppy.getFile(file.id).s3Multipart ?? {}; // undefined for a single PUT or POST
       window.upload = {key, uploadId};
       window.parts.push(PartNumber);
     });

@@ -1,17 +1,17 @@
-// Stock Uppy against the backend, each way that the README names: with the packages as npm has them.
+// Unmodified Uppy against the backend, with each of the plugins and versions that the README documents.
 
 import assert from 'node:assert/strict';
 import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {before, describe, test} from 'node:test';
-import {bundle, folder, makeVideo, network, openPage, servePages, startBackend, startLine, until} from './harness.js';
+import {bundle, folder, makeVideo, network, openPage, servePages, startBackend, startProxy, until} from './harness.js';
 
 const MB = 1 << 20;
 const here = import.meta.dirname;
 
 const VERSIONS = {'companion 5': 5, 'companion 6': 6, signRequest: 6};
-/** A file in parts of 5 MiB whatever its size, two at a time at most: so some are left when the first is up. */
-const IN_PARTS = {shouldUseMultipart: true, limit: 2};
+/** Sends files of any size in parts of 5 MiB, at most two at a time, so that some are left after the first. */
+const MULTIPART = {shouldUseMultipart: true, limit: 2};
 const PARTS = [1, 2, 3, 4, 5, 6];
 
 const scripts = {};
@@ -19,34 +19,34 @@ const videos = {};
 let text;
 
 before(async (t) => {
-  const made = await folder(t);
-  videos.small = await makeVideo(join(made, 'small clip.mp4'));
-  videos.overApi = await makeVideo(join(made, 'over.mp4'), {size: 4_650_000});
-  videos.middle = await makeVideo(join(made, 'middle.mp4'), {size: 30 * MB - 3});
-  videos.large = await makeVideo(join(made, 'large.mp4'), {size: 104 * MB + 5});
-  text = join(made, 'notes.txt');
+  const dir = await folder(t);
+  videos.small = await makeVideo(join(dir, 'small clip.mp4'));
+  videos.overApi = await makeVideo(join(dir, 'over.mp4'), {size: 4_650_000});
+  videos.middle = await makeVideo(join(dir, 'middle.mp4'), {size: 30 * MB - 3});
+  videos.large = await makeVideo(join(dir, 'large.mp4'), {size: 104 * MB + 5});
+  text = join(dir, 'notes.txt');
   await writeFile(text, 'no video');
   for (const version of [5, 6]) scripts[version] = await bundle(join(here, `uppy-${version}/page.js`));
 });
 
-/** A backend, and a page of one of the ways whose Uppy waits for a file. */
-async function setUp(t, way, {args = [], version = VERSIONS[way], line, ...options} = {}) {
+/** Starts a backend and a page with an Uppy that uses the given plugin and waits for a file. */
+async function setUp(t, plugin, {args = [], version = VERSIONS[plugin], proxy, ...options} = {}) {
   const backend = await startBackend(t, ...args);
   const html = '<!doctype html><meta charset=utf-8><body><script type=module src=page.js></script>';
   const site = await servePages(t, {'/index.html': html, ...scripts[version]});
-  const page = await openPage(t, site, {proxy: line?.proxy});
-  const start = () => page.evaluate((options) => window.start(options), {way, api: backend.api, ...options});
+  const page = await openPage(t, site, {proxy});
+  const start = () => page.evaluate((options) => window.start(options), {plugin, api: backend.api, ...options});
   await start();
   return {backend, page, start, choose: (file) => page.setInputFiles('input', file.path ?? file)};
 }
 
-/** What came of an upload: `{successful, failed}`. */
+/** Waits until the upload ends and returns `{successful, failed}`. */
 async function outcome(page) {
   return (await page.waitForFunction(() => window.outcome)).jsonValue();
 }
 
-/** Checks that the one file is up: the object is the file, and the video is PROCESSED with a poster. */
-async function assertDone({backend, page}, file) {
+/** Checks that the file is uploaded and stored unchanged, and that its video is PROCESSED with a poster. */
+async function assertUploaded({backend, page}, file) {
   const {successful, failed} = await outcome(page);
   assert.deepEqual([successful.length, failed], [1, []]);
   await backend.assertStored(successful[0].key, file);
@@ -56,120 +56,122 @@ async function assertDone({backend, page}, file) {
   return video;
 }
 
-/** The part's number of a request that sends one. */
-function partOf(request) {
-  return request.method() === 'PUT' ? Number(new URL(request.url()).searchParams.get('partNumber')) || undefined : undefined;
+/** Returns the part number of a request that uploads a part, otherwise undefined. */
+function partNumberOf(request) {
+  if (request.method() !== 'PUT') return undefined;
+  return Number(new URL(request.url()).searchParams.get('partNumber')) || undefined;
 }
 
-/** Has Uppy do something as soon as a part of the file is up. */
-function afterOnePart(page, what) {
-  return page.evaluate((what) => void uppy.once('s3-multipart:part-uploaded', () => uppy[what]()), what);
+/** Calls a method of Uppy as soon as a part of the file is uploaded. */
+function afterOnePart(page, method) {
+  return page.evaluate((method) => void uppy.once('s3-multipart:part-uploaded', () => uppy[method]()), method);
 }
 
-/** In the page: whether Golden Retriever has stored the upload, wherever its version does, and the file. */
-async function remembered([uploadId, file]) {
-  const answer = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
-  const database = await answer(indexedDB.open('uppy-blobs'));
+/** Runs in the page. Returns whether Golden Retriever, of either version, has stored the upload and the file. */
+async function isStored([uploadId, file]) {
+  const resultOf = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const database = await resultOf(indexedDB.open('uppy-blobs'));
   const all = (store) =>
-    database.objectStoreNames.contains(store) ? answer(database.transaction(store).objectStore(store).getAll()) : [];
+    database.objectStoreNames.contains(store) ? resultOf(database.transaction(store).objectStore(store).getAll()) : [];
   const state = localStorage['uppyState:uppy'] ?? JSON.stringify(await all('metadata'));
   const files = await all('files');
   database.close();
   return state.includes(uploadId) && (!file || files.length === 1);
 }
 
-/** Presses Retry. */
+/** Retries the upload, as Uppy's Retry button does. */
 function retry(page) {
   return page.evaluate(() => ((window.outcome = undefined), void uppy.retryAll()));
 }
 
-/** Checks that none of these parts has been sent since the page's requests were forgotten. */
-function assertNoneAgain(page, parts) {
-  const again = page.requests.map(partOf).filter((part) => parts.includes(part));
-  assert.deepEqual(again, []);
+/** Checks that none of these parts has been sent since `page.requests` was cleared. */
+function assertNotResent(page, parts) {
+  const resent = page.requests.map(partNumberOf).filter((part) => parts.includes(part));
+  assert.deepEqual(resent, []);
 }
 
-/** Checks that Uppy gave the file up, and that it shows these words to the user. */
-async function assertRefused(page, words) {
+/** Checks that the upload has failed, and that Uppy shows this message to the user. */
+async function assertFailed(page, message) {
   const {failed} = await outcome(page);
   const notices = await page.evaluate(() => window.notices.map((notice) => notice.details));
-  assert.deepEqual([failed, notices.at(-1)], [[words], words]);
+  assert.deepEqual([failed, notices.at(-1)], [[message], message]);
 }
 
-/** Has the first URL for this part be one that S3 takes no more. */
+/** Replaces the first URL for this part by an expired one. */
 function expireOnce({backend, page}, number) {
-  const asks = (request) =>
+  const matches = (request) =>
     request.url().includes(`/${number}?`) || (request.postData() && request.postDataJSON().partNumber === number);
   let done = false;
   return page.route(/\/s3\/multipart\/|\/presign$/, async (route) => {
-    if (done || !asks(route.request())) return route.continue();
+    if (done || !matches(route.request())) return route.continue();
     done = true;
     const response = await route.fetch();
     const json = await response.json();
-    return route.fulfill({response, json: {...json, url: await backend.expired('PUT', json.url)}});
+    return route.fulfill({response, json: {...json, url: await backend.expiredUrl('PUT', json.url)}});
   });
 }
 
-const idle = (page) => until('no request is under way', () => page.pending.size === 0);
+const waitForIdle = (page) => until('no request is in progress', () => page.pending.size === 0);
 
-for (const way of Object.keys(VERSIONS)) {
-  describe(`Uppy, ${way}`, () => {
-    test('a small file in one piece', async (t) => {
-      const upload = await setUp(t, way);
+for (const plugin of Object.keys(VERSIONS)) {
+  describe(`Uppy, ${plugin}`, () => {
+    test('uploads a small file in one request', async (t) => {
+      const upload = await setUp(t, plugin);
       await upload.choose(videos.small);
-      const video = await assertDone(upload, videos.small);
+      const video = await assertUploaded(upload, videos.small);
       assert.equal(video.filename, 'small clip.mp4');
       assert.deepEqual(upload.page.errors, []);
     });
 
-    test('a file of more than 100 MiB in parts', async (t) => {
-      const upload = await setUp(t, way);
-      let most = 0;
+    test('uploads a file of more than 100 MiB in parts', async (t) => {
+      const upload = await setUp(t, plugin);
+      let peak = 0;
       upload.page.on('request', () => {
-        most = Math.max(most, [...upload.page.pending].filter(partOf).length);
+        peak = Math.max(peak, [...upload.page.pending].filter(partNumberOf).length);
       });
       await upload.choose(videos.large);
-      await assertDone(upload, videos.large);
+      await assertUploaded(upload, videos.large);
       assert.deepEqual(upload.page.errors, []);
-      assert.equal(upload.page.requests.filter(partOf).length, 21);
-      // Version 6 sends the parts of one file one after the other (S3Uploader.ts, `#uploadRemainingParts`).
-      if (VERSIONS[way] === 5) assert.ok(most > 1, `${most}`);
-      else assert.equal(most, 1);
+      assert.equal(upload.page.requests.filter(partNumberOf).length, 21);
+      // Version 6 uploads the parts of a file sequentially (S3Uploader.ts, `#uploadRemainingParts`).
+      if (VERSIONS[plugin] === 5) assert.ok(peak > 1, `${peak}`);
+      else assert.equal(peak, 1);
     });
 
-    test('pause and resume send no part twice', async (t) => {
-      const upload = await setUp(t, way, IN_PARTS);
+    test('pauses and resumes without sending a part twice', async (t) => {
+      const upload = await setUp(t, plugin, MULTIPART);
       const {backend, page, choose} = upload;
       await afterOnePart(page, 'pauseAll');
       await choose(videos.middle);
       const {key, uploadId} = await (await page.waitForFunction(() => window.upload)).jsonValue();
-      await idle(page);
+      await waitForIdle(page);
       const before = (await backend.parts(key, uploadId)).map((part) => part.PartNumber);
       assert.ok(before.length >= 1 && before.length < PARTS.length, `${before}`);
       page.requests.length = 0;
 
       await page.evaluate(() => void uppy.resumeAll());
-      await assertDone(upload, videos.middle);
-      const after = page.requests.map(partOf).filter(Boolean);
+      await assertUploaded(upload, videos.middle);
+      const after = page.requests.map(partNumberOf).filter(Boolean);
       assert.deepEqual([...before, ...after].sort(), PARTS);
     });
 
-    for (const [what, retriever] of [
-      ['the file chosen again', {}],
+    for (const [description, retriever] of [
+      ['the file has to be chosen again', {}],
       // Golden Retriever keeps files of at most 10 MiB by default (IndexedDBStore.ts, `maxFileSize`).
-      ['nothing asked', {indexedDB: {maxFileSize: 1 << 30}}],
+      ['the file is restored too', {indexedDB: {maxFileSize: 1 << 30}}],
     ]) {
-      test(`reload and resume with Golden Retriever, ${what}`, async (t) => {
-        const upload = await setUp(t, way, {...IN_PARTS, retriever});
+      test(`resumes after a reload with Golden Retriever: ${description}`, async (t) => {
+        const upload = await setUp(t, plugin, {...MULTIPART, retriever});
         const {backend, page, start, choose} = upload;
         await afterOnePart(page, 'pauseAll');
         await choose(videos.middle);
         await page.evaluate(() => void uppy.upload());
         const {key, uploadId} = await (await page.waitForFunction(() => window.upload)).jsonValue();
-        await idle(page);
+        await waitForIdle(page);
         const before = (await backend.parts(key, uploadId)).map((part) => part.PartNumber);
         assert.ok(before.length >= 1 && before.length < PARTS.length, `${before}`);
-        await until('Golden Retriever has it', () => page.evaluate(remembered, [uploadId, Boolean(retriever.indexedDB)]));
+        const stored = () => page.evaluate(isStored, [uploadId, Boolean(retriever.indexedDB)]);
+        await until('Golden Retriever has stored the upload', stored);
         page.requests.length = 0;
 
         await page.reload();
@@ -179,103 +181,104 @@ for (const way of Object.keys(VERSIONS)) {
         assert.equal(ghost, !retriever.indexedDB);
         if (ghost) await choose(videos.middle);
         await page.evaluate(() => void uppy.emit('restore-confirmed'));
-        await assertDone(upload, videos.middle);
-        const after = page.requests.map(partOf).filter(Boolean);
+        await assertUploaded(upload, videos.middle);
+        const after = page.requests.map(partNumberOf).filter(Boolean);
         assert.deepEqual([...before, ...after].sort(), PARTS);
       });
     }
 
-    test('cancel removes the parts from S3', async (t) => {
-      const {backend, page, choose} = await setUp(t, way, IN_PARTS);
+    test('cancelling deletes the parts from S3', async (t) => {
+      const {backend, page, choose} = await setUp(t, plugin, MULTIPART);
       await afterOnePart(page, 'cancelAll');
       await choose(videos.middle);
       const {key, uploadId} = await (await page.waitForFunction(() => window.upload)).jsonValue();
-      await until('the upload is gone', async () => (await backend.parts(key, uploadId)) === undefined);
-      await idle(page);
+      await until('the upload is deleted', async () => (await backend.parts(key, uploadId)) === undefined);
+      await waitForIdle(page);
       assert.equal((await backend.object(key)).status, 404);
     });
 
-    test('offline in the middle of a part, and back', async (t) => {
-      const line = await startLine(t);
-      const upload = await setUp(t, way, {...IN_PARTS, line});
+    test('recovers from a connection that is lost during a part', async (t) => {
+      const {proxy, disconnect, reconnect} = await startProxy(t);
+      const upload = await setUp(t, plugin, {...MULTIPART, proxy});
       const {page, choose} = upload;
-      // A part takes more than a second.
+      // At this speed a part takes more than a second.
       await network(page, {up: 4 * MB});
       await choose(videos.middle);
       await page.waitForFunction(() => window.parts.length > 0);
-      const lost = page.waitForEvent('requestfailed', partOf);
-      await page.waitForRequest(partOf);
+      const lost = page.waitForEvent('requestfailed', partNumberOf);
+      await page.waitForRequest(partNumberOf);
       await network(page, {up: 4 * MB, offline: true});
-      line.cut();
+      disconnect();
       await lost;
-      await idle(page);
+      await waitForIdle(page);
       const before = await page.evaluate(() => window.parts.slice());
       assert.ok(before.length < PARTS.length);
       page.requests.length = 0;
 
-      line.mend();
+      reconnect();
       await network(page, {});
-      // Version 6 gives the part up when it fails offline (S3Client.ts, `shouldRetry`), and waits for Retry.
-      if (VERSIONS[way] === 6) {
+      // Version 6 does not retry a part that fails offline (S3Client.ts, `shouldRetry`): the user has to.
+      if (VERSIONS[plugin] === 6) {
         assert.equal((await outcome(page)).failed.length, 1);
         await retry(page);
       }
-      await assertDone(upload, videos.middle);
-      assertNoneAgain(page, before);
+      await assertUploaded(upload, videos.middle);
+      assertNotResent(page, before);
     });
 
-    test('a part whose URL has expired', async (t) => {
-      const upload = await setUp(t, way, IN_PARTS);
+    test('recovers from an expired URL of a part', async (t) => {
+      const upload = await setUp(t, plugin, MULTIPART);
       const {backend, page, choose} = upload;
-      const refused = [];
+      const rejected = [];
       page.on('response', (response) => {
-        if (response.status() === 403) refused.push(partOf(response.request()));
+        if (response.status() === 403) rejected.push(partNumberOf(response.request()));
       });
       await expireOnce(upload, 3);
       await choose(videos.middle);
-      // Version 5 asks for another URL; 6 does not (S3mini.ts, `signed`), and waits for Retry.
-      if (VERSIONS[way] === 6) {
+      // Version 5 requests a new URL. Version 6 does not (S3mini.ts, `signed`): the user has to retry.
+      if (VERSIONS[plugin] === 6) {
         assert.equal((await outcome(page)).failed.length, 1);
         const before = await page.evaluate(() => window.parts.slice());
         page.requests.length = 0;
         await retry(page);
         await outcome(page);
-        assertNoneAgain(page, before);
+        assertNotResent(page, before);
       }
-      await assertDone(upload, videos.middle);
-      assert.deepEqual(refused, [3]);
+      await assertUploaded(upload, videos.middle);
+      assert.deepEqual(rejected, [3]);
       assert.equal((await backend.videos()).length, 1);
     });
 
-    test('what is no video is refused', async (t) => {
-      const {backend, page, choose} = await setUp(t, way);
+    test('rejects a file that is not a video', async (t) => {
+      const {backend, page, choose} = await setUp(t, plugin);
       await choose(text);
-      const ours = "This type is no video. Leave it out, or send the file's own, such as video/mp4.";
-      // It shows the status only (CompanionS3.ts, `_fetch`).
-      await assertRefused(page, way === 'companion 6' ? 'Companion request failed: Unsupported Media Type' : ours);
+      const message = "This type is no video. Leave it out, or send the file's own, such as video/mp4.";
+      // Companion 6 shows only the status (CompanionS3.ts, `_fetch`).
+      await assertFailed(page, plugin === 'companion 6' ? 'Companion request failed: Unsupported Media Type' : message);
       assert.deepEqual(await backend.videos(), []);
     });
 
-    test('parts that are too large together are refused', async (t) => {
-      const {backend, page, choose} = await setUp(t, way, {...IN_PARTS, args: ['--max-upload-bytes', `${12 * MB}`]});
+    test('rejects a multipart upload that is too large', async (t) => {
+      const args = ['--max-upload-bytes', `${12 * MB}`];
+      const {backend, page, choose} = await setUp(t, plugin, {...MULTIPART, args});
       await choose(videos.middle);
-      const ours = 'A video has at most 12582912 bytes here.';
-      await assertRefused(page, way === 'companion 6' ? 'Companion request failed: Payload Too Large' : ours);
+      const message = 'A video has at most 12582912 bytes here.';
+      await assertFailed(page, plugin === 'companion 6' ? 'Companion request failed: Payload Too Large' : message);
       const upload = await page.evaluate(() => window.upload);
-      // signRequest is told the size, so not a byte of it is sent.
-      assert.equal(upload === undefined, way === 'signRequest');
+      // signRequest passes the size, so the file is rejected before a part is sent.
+      assert.equal(upload === undefined, plugin === 'signRequest');
       if (upload) assert.equal(await backend.parts(upload.key, upload.uploadId), undefined);
     });
 
-    test('a file in one piece that is too large is refused', async (t) => {
-      const {page, choose} = await setUp(t, way, {args: ['--max-upload-bytes', '1000']});
+    test('rejects a single-request upload that is too large', async (t) => {
+      const {page, choose} = await setUp(t, plugin, {args: ['--max-upload-bytes', '1000']});
       await choose(videos.small);
       const toS3 = (request) => new URL(request.url()).pathname.startsWith('/uploads/');
-      if (way === 'signRequest') {
-        await assertRefused(page, 'A video has at most 1000 bytes here.');
+      if (plugin === 'signRequest') {
+        await assertFailed(page, 'A video has at most 1000 bytes here.');
         assert.deepEqual(page.requests.filter(toS3), []);
       } else {
-        // The form holds the limit, and S3 refuses; Uppy shows none of its words.
+        // The POST policy limits the size and S3 rejects the form. Uppy does not show S3's message.
         assert.equal((await outcome(page)).failed.length, 1);
         const [sent] = page.requests.filter(toS3);
         assert.equal((await sent.response()).status(), 400);
@@ -284,24 +287,24 @@ for (const way of Object.keys(VERSIONS)) {
   });
 }
 
-test('Uppy, companion 5, sends the headers that it is given', async (t) => {
+test('Uppy, companion 5, sends configured headers', async (t) => {
   const {page, choose} = await setUp(t, 'companion 5', {headers: {'x-user': 'ann'}});
   await choose(videos.small);
   const {successful} = await outcome(page);
   assert.match(successful[0].key, /^videos\/ann\//);
 });
 
-test('Uppy, signRequest, sends a file as a form where `fields` asks for one', async (t) => {
+test('Uppy, signRequest, sends a file as a form if `fields` is set', async (t) => {
   const upload = await setUp(t, 'signRequest', {fields: true});
   await upload.choose(videos.small);
-  await assertDone(upload, videos.small);
+  await assertUploaded(upload, videos.small);
   const sent = upload.page.requests.filter((request) => new URL(request.url()).pathname.startsWith('/uploads'));
   assert.deepEqual(sent.map((request) => request.method()), ['POST']);
 });
 
 for (const version of [5, 6]) {
   describe(`Uppy, xhr-upload ${version}`, () => {
-    test('a small file through the API', async (t) => {
+    test('uploads a small file through the API', async (t) => {
       const upload = await setUp(t, 'xhr', {version});
       await upload.choose(videos.small);
       const {successful, failed} = await outcome(upload.page);
@@ -315,26 +318,27 @@ for (const version of [5, 6]) {
       assert.deepEqual(upload.page.errors, []);
     });
 
-    test('what is refused is refused in our words, and sent once', async (t) => {
+    test('shows why the server rejects a file, and does not retry', async (t) => {
+      const formats = 'MP4, MOV, WebM, MKV, AVI, MPEG-TS, MPEG-PS, FLV, OGG, 3GP or WMV';
       const {backend, page, choose} = await setUp(t, 'xhr', {version, args: ['--max-upload-bytes', '1000']});
-      for (const [file, words] of [
-        [text, 'These bytes are no video that is supported: MP4, MOV, WebM, MKV, AVI, MPEG-TS, MPEG-PS, FLV, OGG, 3GP or WMV.'],
+      for (const [file, message] of [
+        [text, `These bytes are no video that is supported: ${formats}.`],
         [videos.small, 'A video has at most 1000 bytes here.'],
       ]) {
         page.requests.length = 0;
         await choose(file);
-        await assertRefused(page, words);
+        await assertFailed(page, message);
         assert.equal(page.requests.length, 1);
         await page.evaluate(() => ((window.outcome = undefined), uppy.cancelAll()));
       }
       assert.deepEqual(await backend.videos(), []);
     });
 
-    test('a file that is too large for the API is sent elsewhere', async (t) => {
+    test('a file too large for the API is referred to /presign', async (t) => {
       const {page, choose} = await setUp(t, 'xhr', {version});
       await choose(videos.overApi);
-      const where = 'Ask GET /presign for a URL and PUT a larger one there.';
-      await assertRefused(page, `A video sent to /upload has at most 4613734 bytes. ${where}`);
+      const hint = 'Ask GET /presign for a URL and PUT a larger one there.';
+      await assertFailed(page, `A video sent to /upload has at most 4613734 bytes. ${hint}`);
     });
   });
 }

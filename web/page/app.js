@@ -2,34 +2,34 @@ import { Player } from './player.js';
 import { Storyboard } from './storyboard.js';
 import { Upload, discard, fingerprint, get, interrupted, isDone, list, remove, watch } from './upreel.js';
 
-const PARALLEL = 3;
-const PAGE = 24;
+const MAX_UPLOADS = 3;
+const PAGE_SIZE = 24;
 const CODECS = { h264: 'H.264', avc1: 'H.264', h265: 'HEVC', hvc1: 'HEVC', vorbis: 'Vorbis', opus: 'Opus' };
 const CONTAINERS = {
   mov: 'QuickTime', mkv: 'Matroska', mpegps: 'MPEG-PS', mpegts: 'MPEG-TS', ogg: 'Ogg', webm: 'WebM',
 };
-// A file that has not come within the hour was given up elsewhere.
-const GIVEN_UP = 3600e3;
+// Milliseconds after which a video that is still PENDING is no longer polled.
+const PENDING_TIMEOUT = 3600e3;
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const grid = $('#grid');
 const notice = $('#notice');
 const more = $('#more');
-const live = $('#live');
-const again = $('#again');
-const player = new Player($('#player'), { clock, format });
+const liveRegion = $('#live');
+const resumeInput = $('#resume-file');
+const player = new Player($('#player'), { clock, formatName });
 const cards = new Map(); // by element
 const byId = new Map(); // by videoId
 const queue = [];
 let cursor;
 
 const path = (videoId) => `/videos/${encodeURIComponent(videoId)}`;
-const say = (text) => { live.textContent = text; };
+const announce = (text) => { liveRegion.textContent = text; };
 
-/* Words for people */
+/* Formatting for display */
 
-// Characters that turn the writing direction can make "fdp.mp4" read as a PDF.
-const plain = (name) => name.replace(/[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '') || 'Unnamed file';
+// Strips control and bidirectional characters, which can make "fdp.mp4" look like a PDF.
+const displayName = (name) => name.replace(/[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '') || 'Unnamed file';
 
 function bytes(n) {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
@@ -45,14 +45,14 @@ function clock(ms) {
   return s < 3600 ? rest : `${Math.floor(s / 3600)}:${rest.padStart(5, '0')}`;
 }
 
-// A BlurHash begins with two digits of shape; the next four (base 83) are the average colour.
-function average(hash) {
+// Returns the average colour of a BlurHash: its third to sixth digit, in base 83.
+function averageColour(hash) {
   const digits = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~';
   const colour = [...(hash ?? '').slice(2, 6)].reduce((sum, digit) => sum * 83 + digits.indexOf(digit), 0);
   return hash ? `#${colour.toString(16).padStart(6, '0')}` : '';
 }
 
-function left(s) {
+function timeLeft(s) {
   if (s < 1) return 'almost done';
   if (s < 60) return `${Math.round(s)} s left`;
   return s < 3600 ? `${Math.round(s / 60)} min left` : `${(s / 3600).toFixed(1)} h left`;
@@ -60,7 +60,7 @@ function left(s) {
 
 const codec = (name) => CODECS[name.toLowerCase()] ?? name.toUpperCase();
 
-function facts(video) {
+function mediaInfo(video) {
   const codecs = [video.videoCodec, video.audioCodec].filter(Boolean).map(codec).join(' + ');
   return [
     video.durationMs != null && clock(video.durationMs),
@@ -72,22 +72,22 @@ function facts(video) {
   ].filter(Boolean);
 }
 
-// What cannot be played, in words.
-function format({ videoCodec, container }) {
+// Names the codec and container of a video that cannot be played.
+function formatName({ videoCodec, container }) {
   const what = videoCodec && codec(videoCodec);
   const where = container && (CONTAINERS[container] ?? container.toUpperCase());
   return [what, where].filter(Boolean).join(' in ') || 'this kind of video';
 }
 
-// The server counts bytes; people do not.
-const words = (error) => error.message.replace(/\b(\d{5,}) bytes/g, (_, n) => bytes(Number(n)));
+// Shows byte counts in the server's messages with a unit that is easy to read.
+const messageOf = (error) => error.message.replace(/\b(\d{5,}) bytes/g, (_, n) => bytes(Number(n)));
 
-/* One card: a file on its way up, then the video it became */
+/* A card shows a file while it uploads, then its video */
 
 class Card {
   constructor(name) {
     this.el = $('#card').content.firstElementChild.cloneNode(true);
-    this.name = plain(name ?? '');
+    this.name = displayName(name ?? '');
     cards.set(this.el, this);
     const title = $('h3', this.el);
     title.textContent = title.title = this.name;
@@ -103,7 +103,7 @@ class Card {
       '.pause': () => this.upload.pause(),
       '.resume': () => this.upload.resume(),
       '.cancel': () => this.cancel(),
-      '.again': () => { again.card = this; again.click(); },
+      '.choose': () => { resumeInput.card = this; resumeInput.click(); },
       '.discard': () => this.discard(),
       '.retry': () => enqueue(this),
       '.dismiss': () => { this.upload.cancel(); this.remove(); },
@@ -119,38 +119,38 @@ class Card {
 
   get busy() { return ['waiting', 'uploading', 'paused', 'finishing'].includes(this.state); }
 
-  set(state, stage, factList, trouble = '') {
-    // A button about to vanish would drop the keyboard user back at the top of the page.
-    const held = this.el.contains(document.activeElement) && document.activeElement;
+  setState(state, stage, details, error = '') {
+    // Hiding the focused button would move the keyboard focus to the top of the page.
+    const focused = this.el.contains(document.activeElement) && document.activeElement;
     this.state = this.el.dataset.state = state;
     $('.stage', this.el).textContent = stage;
-    $('.facts', this.el).replaceChildren(...factList.map((fact) => {
+    $('.details', this.el).replaceChildren(...details.map((detail) => {
       const span = document.createElement('span');
-      span.textContent = fact;
+      span.textContent = detail;
       return span;
     }));
-    this.trouble(trouble);
-    if (held && !held.checkVisibility()) $('h3', this.el).focus();
-    queueMicrotask(work);
-    title();
+    this.showError(error);
+    if (focused && !focused.checkVisibility()) $('h3', this.el).focus();
+    queueMicrotask(startUploads);
+    updateTitle();
   }
 
-  trouble(text) {
-    $('.trouble', this.el).textContent = text;
-    $('.trouble', this.el).hidden = !text;
+  showError(text) {
+    $('.error', this.el).textContent = text;
+    $('.error', this.el).hidden = !text;
   }
 
-  adopt(videoId) {
-    const twin = byId.get(videoId);
-    // The list may have been read between the server storing the video and our hearing of it.
-    if (twin && twin !== this) twin.remove();
+  setVideoId(videoId) {
+    const duplicate = byId.get(videoId);
+    // The list may have been loaded after the server created the video and before its response arrived here.
+    if (duplicate && duplicate !== this) duplicate.remove();
     byId.set(videoId, this);
     this.videoId = videoId;
     $('.json', this.el).href = path(videoId);
     $('.json', this.el).setAttribute('aria-label', `JSON of ${this.name}`);
   }
 
-  bar(sent, total) {
+  setProgress(sent, total) {
     const percent = total ? Math.floor((sent / total) * 100) : 100;
     const bar = $('.bar', this.el);
     bar.setAttribute('aria-valuenow', percent);
@@ -159,62 +159,62 @@ class Card {
     return `${percent}%`;
   }
 
-  progress({ state, sent, total, speed, secondsLeft, error }) {
-    if (this.upload.videoId && !this.videoId) this.adopt(this.upload.videoId);
-    const percent = this.bar(sent, total);
-    const facts = [`${bytes(sent)} of ${bytes(total)}`];
-    if (speed) facts.push(`${bytes(speed)}/s`, left(secondsLeft));
-    $('.bar', this.el).setAttribute('aria-valuetext', `${percent}, ${facts.join(', ')}`);
-    if (state === 'sending') this.set('uploading', percent, facts);
-    else if (state === 'finishing') this.set('finishing', 'Finishing…', facts);
-    else if (state === 'paused') this.set('paused', 'Paused', [...facts, percent]);
+  onProgress({ state, sent, total, speed, secondsLeft, error }) {
+    if (this.upload.videoId && !this.videoId) this.setVideoId(this.upload.videoId);
+    const percent = this.setProgress(sent, total);
+    const details = [`${bytes(sent)} of ${bytes(total)}`];
+    if (speed) details.push(`${bytes(speed)}/s`, timeLeft(secondsLeft));
+    $('.bar', this.el).setAttribute('aria-valuetext', `${percent}, ${details.join(', ')}`);
+    if (state === 'sending') this.setState('uploading', percent, details);
+    else if (state === 'finishing') this.setState('finishing', 'Finishing…', details);
+    else if (state === 'paused') this.setState('paused', 'Paused', [...details, percent]);
     else if (state === 'waiting') {
       const offline = error.code === 'OFFLINE';
-      const trouble = offline ? '' : `${words(error)} Trying again…`;
-      this.set('uploading', percent, [...facts, offline ? 'offline' : 'trying again'], trouble);
+      const message = offline ? '' : `${messageOf(error)} Retrying…`;
+      this.setState('uploading', percent, [...details, offline ? 'offline' : 'retrying'], message);
     }
-    if (state !== this.told && ['paused', 'waiting'].includes(state)) {
-      say(`${this.name} ${state === 'paused' ? 'is paused.' : 'waits for the connection.'}`);
+    if (state !== this.announced && ['paused', 'waiting'].includes(state)) {
+      announce(`${this.name} ${state === 'paused' ? 'is paused.' : 'is waiting for the connection.'}`);
     }
-    this.told = state;
+    this.announced = state;
   }
 
-  // A reload came in between; the server still has the parts.
+  // Shows an upload that a page reload interrupted. The server still has its parts.
   interrupted(entry) {
     this.entry = entry;
-    this.adopt(entry.videoId);
-    this.bar(entry.sent, entry.size);
-    const there = `${bytes(entry.sent)} of ${bytes(entry.size)} are there`;
-    this.set('interrupted', 'Interrupted', [there, 'choose the same file again to go on']);
+    this.setVideoId(entry.videoId);
+    this.setProgress(entry.sent, entry.size);
+    const uploaded = `${bytes(entry.sent)} of ${bytes(entry.size)} uploaded`;
+    this.setState('interrupted', 'Interrupted', [uploaded, 'choose the same file again to resume']);
   }
 
-  // Whether the file is the one that was interrupted.
-  isOf(file) { return this.state === 'interrupted' && fingerprint(this.entry) === fingerprint(file); }
+  // Whether this card is an interrupted upload of the file.
+  matches(file) { return this.state === 'interrupted' && fingerprint(this.entry) === fingerprint(file); }
 
   async discard() {
     try {
       await discard(this.entry);
       this.remove();
-      say(`${this.name} is discarded.`);
+      announce(`The upload of ${this.name} was discarded.`);
     } catch (error) {
-      this.trouble(`Not discarded. ${words(error)}`);
+      this.showError(`Could not discard the upload. ${messageOf(error)}`);
     }
   }
 
   cancel() {
     this.upload.cancel();
     this.remove();
-    say(`${this.name} is cancelled.`);
+    announce(`The upload of ${this.name} was cancelled.`);
   }
 
-  // In the player; the addresses are signed anew each time.
+  // Opens the player, with newly signed URLs.
   async play(at = 0) {
     try {
       const video = await this.renew();
       const { name, storyboard } = this;
-      player.open({ video, name, facts: facts(video), at, storyboard, renew: () => this.renew() });
+      player.open({ video, name, details: mediaInfo(video), at, storyboard, renew: () => this.renew() });
     } catch (error) {
-      this.trouble(words(error));
+      this.showError(messageOf(error));
     }
   }
 
@@ -231,45 +231,50 @@ class Card {
         month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', ...year,
       });
     }
-    // Until storage has told the API of a file this page has sent, its record still says PENDING.
+    // The record of a file that this page has uploaded stays PENDING until the S3 event is processed.
     const status = video.status === 'PENDING' && this.file ? 'UPLOADED' : video.status;
-    const known = facts(video);
-    if (status === 'PROCESSED') this.set('done', video.thumbnailUrl ? '' : 'No poster', known);
+    const info = mediaInfo(video);
+    if (status === 'PROCESSED') this.setState('done', video.thumbnailUrl ? '' : 'No poster', info);
     else if (status === 'FAILED') {
-      this.set('failed', 'Failed', known, video.error?.message || 'This video could not be processed.');
-    } else if (status === 'PENDING') this.set('pending', 'Not uploaded yet', known);
-    else this.set('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', known);
-    this.making(video);
+      this.setState('failed', 'Failed', info, video.error?.message || 'This video could not be processed.');
+    } else if (status === 'PENDING') this.setState('pending', 'Not uploaded yet', info);
+    else this.setState('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', info);
+    this.showTranscoding(video);
     this.poster(video);
     this.storyboard.show(video);
     if (before !== video.status && (before || this.file)) {
-      const news = {
-        UPLOADED: 'is uploaded.', PROCESSING: 'is being processed.', PROCESSED: 'is processed.', FAILED: 'failed.',
+      const texts = {
+        UPLOADED: 'is uploaded.',
+        PROCESSING: 'is being processed.',
+        PROCESSED: 'is ready.',
+        FAILED: 'could not be processed.',
       };
-      say(`${this.name} ${news[status]} ${$('.trouble', this.el).textContent}`);
+      announce(`${this.name} ${texts[status]} ${$('.error', this.el).textContent}`);
     }
-    if (status !== 'PENDING' || Date.now() - when < GIVEN_UP) this.follow();
+    if (status !== 'PENDING' || Date.now() - when < PENDING_TIMEOUT) this.follow();
   }
 
-  // How far the renditions are.
-  making({ transcode: { status, chunksDone, chunksTotal, error } = {} }) {
-    const line = $('.making', this.el);
+  // Shows the progress of transcoding.
+  showTranscoding({ transcode: { status, chunksDone, chunksTotal, error } = {} }) {
+    const line = $('.transcoding', this.el);
     const [label, bar] = line.children;
     line.hidden = status !== 'RUNNING';
-    label.textContent = chunksTotal ? `Making HLS: ${chunksDone} of ${chunksTotal} parts` : 'Making HLS…';
-    bar.setAttribute('aria-label', `HLS of ${this.name}`);
+    label.textContent = chunksTotal ? `Transcoding: ${chunksDone} of ${chunksTotal} chunks` : 'Transcoding…';
+    bar.setAttribute('aria-label', `Transcoding of ${this.name}`);
     bar.max = chunksTotal || 1;
     if (chunksTotal) bar.value = chunksDone;
     else bar.removeAttribute('value');
-    if (status === 'FAILED') this.trouble(`No HLS, only the original. ${error?.message ?? ''}`);
+    if (status === 'FAILED') {
+      this.showError(`Transcoding failed. Only the original can be played. ${error?.message ?? ''}`);
+    }
   }
 
   poster({ thumbnailUrl: url, thumbnailLargeUrl: large, blurHash }) {
     const img = $('img', this.el);
     if (!url) { img.hidden = true; return; }
-    // Only the signature differs from one reading to the next: the picture need not load again.
+    // If only the signature of the URL has changed, the image need not be loaded again.
     if (img.hidden || img.src.split('?')[0] !== url.split('?')[0]) {
-      img.style.backgroundColor = average(blurHash);
+      img.style.backgroundColor = averageColour(blurHash);
       img.srcset = large ? `${url} 640w, ${large} 1280w` : '';
       img.src = url;
     }
@@ -279,15 +284,15 @@ class Card {
   async renewPoster() {
     $('img', this.el).hidden = true;
     $('.stage', this.el).textContent = 'No poster';
-    // A signed address expires while the page stays open; a second failure is not about that.
-    if (this.renewed) return;
-    this.renewed = true;
+    // Signed URLs expire while the page stays open. A second failure has another cause.
+    if (this.posterRenewed) return;
+    this.posterRenewed = true;
     try {
       this.show(await this.renew());
-    } catch { /* the card already says what is missing */ }
+    } catch { /* The card already shows that there is no poster. */ }
   }
 
-  // The same video, with addresses signed anew.
+  // Returns the video with newly signed URLs.
   renew() { return get(this.videoId); }
 
   async follow() {
@@ -299,13 +304,13 @@ class Card {
         signal: this.following.signal,
         onChange: (video) => this.show(video),
         onRetry: (error) => {
-          const trouble = error.code === 'OFFLINE' ? '' : `${words(error)} Still asking.`;
-          this.set(this.state, 'Waiting for the server…', facts(this.video), trouble);
+          const message = error.code === 'OFFLINE' ? '' : `${messageOf(error)} Retrying…`;
+          this.setState(this.state, 'Waiting for the server…', mediaInfo(this.video), message);
         },
       });
     } catch (error) {
       if (error.status === 404) this.remove();
-      else if (this.el.isConnected) this.trouble(words(error));
+      else if (this.el.isConnected) this.showError(messageOf(error));
     }
     this.following = undefined;
   }
@@ -320,24 +325,24 @@ class Card {
     try {
       await remove(this.videoId);
     } catch (error) {
-      this.trouble(`Not deleted. ${words(error)}`);
-      say(`${this.name} was not deleted. ${words(error)}`);
+      this.showError(`Could not delete the video. ${messageOf(error)}`);
+      announce(`${this.name} was not deleted. ${messageOf(error)}`);
       return;
     }
     this.remove();
-    say(`${this.name} is deleted.`);
+    announce(`${this.name} was deleted.`);
   }
 
   remove() {
-    const near = this.el.nextElementSibling ?? this.el.previousElementSibling;
-    const held = this.el.contains(document.activeElement);
+    const neighbour = this.el.nextElementSibling ?? this.el.previousElementSibling;
+    const hadFocus = this.el.contains(document.activeElement);
     this.following?.abort();
     this.el.remove();
     cards.delete(this.el);
-    queueMicrotask(work);
-    title();
+    queueMicrotask(startUploads);
+    updateTitle();
     if (byId.get(this.videoId) === this) byId.delete(this.videoId);
-    if (held) (near ? $('h3', near) : $('#videos-title')).focus();
+    if (hadFocus) (neighbour ? $('h3', neighbour) : $('#videos-title')).focus();
   }
 }
 
@@ -345,69 +350,69 @@ class Card {
 
 function add(files) {
   for (const file of [...files].reverse()) {
-    let card = [...cards.values()].find((one) => one.isOf(file));
+    let card = [...cards.values()].find((candidate) => candidate.matches(file));
     if (!card) {
       card = new Card(file.name);
       grid.prepend(card.el);
     }
     card.file = file;
-    card.upload = new Upload(file, { onProgress: (progress) => card.progress(progress) });
-    // Prepended last to first, so the one chosen first is both on top and first in the queue.
+    card.upload = new Upload(file, { onProgress: (progress) => card.onProgress(progress) });
+    // The files are prepended last to first, so the first one chosen is on top and first in the queue.
     enqueue(card, true);
   }
 }
 
 function enqueue(card, first = false) {
   if (first) queue.unshift(card); else queue.push(card);
-  card.set('waiting', 'Waiting', [bytes(card.file.size)]);
+  card.setState('waiting', 'Waiting', [bytes(card.file.size)]);
 }
 
-// So many are sent at a time; one that is paused gives its place to the next.
-function work() {
+// Starts queued uploads, up to MAX_UPLOADS at a time. A paused upload does not count.
+function startUploads() {
   const running = () => [...cards.values()].filter(({ state }) => ['uploading', 'finishing'].includes(state)).length;
-  while (queue.length && running() < PARALLEL) {
+  while (queue.length && running() < MAX_UPLOADS) {
     const card = queue.shift();
-    if (card.el.isConnected) send(card);
+    if (card.el.isConnected) upload(card);
   }
 }
 
-async function send(card) {
-  const { file, upload } = card;
-  card.set('uploading', '0%', [bytes(file.size)]);
-  say(`${card.name} is uploading.`);
+async function upload(card) {
+  const { file, upload: job } = card;
+  card.setState('uploading', '0%', [bytes(file.size)]);
+  announce(`${card.name} is uploading.`);
   try {
-    const { videoId } = await upload.start();
-    card.adopt(videoId);
+    const { videoId } = await job.start();
+    card.setVideoId(videoId);
     card.show({ size: file.size, status: 'UPLOADED', uploadTime: new Date().toISOString() });
   } catch (error) {
-    if (upload.state === 'cancelled') return;
+    if (job.state === 'cancelled') return;
     byId.delete(card.videoId);
     card.videoId = undefined;
-    const why = words(error) + (error.code === 'TOO_LARGE' ? ` This one has ${bytes(file.size)}.` : '');
-    // What is refused would be refused again.
-    card.set(error.refused ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], why);
-    say(`${card.name} was not uploaded. ${why}`);
+    const why = messageOf(error) + (error.code === 'TOO_LARGE' ? ` This file has ${bytes(file.size)}.` : '');
+    // Retrying makes no sense for a file that the server rejects.
+    card.setState(error.refused ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], why);
+    announce(`${card.name} was not uploaded. ${why}`);
   }
 }
 
-function title() {
+function updateTitle() {
   const sending = [...cards.values()].filter(({ state }) => state === 'uploading' || state === 'finishing');
-  const sum = (of) => sending.reduce((total, { upload }) => total + of(upload), 0);
-  const part = sum(({ sent }) => sent) / sum(({ file }) => file.size);
-  document.title = part >= 0 ? `${Math.floor(100 * part)}% · Upreel` : 'Upreel';
+  const sum = (valueOf) => sending.reduce((total, { upload: job }) => total + valueOf(job), 0);
+  const fraction = sum(({ sent }) => sent) / sum(({ file }) => file.size);
+  document.title = fraction >= 0 ? `${Math.floor(100 * fraction)}% · Upreel` : 'Upreel';
 }
 
 /* The list */
 
-// New videos take their place by time; uploads of this page keep theirs on top.
-function place(video) {
+// Inserts new videos by upload time. Uploads of this page stay on top.
+function showInList(video) {
   const known = byId.get(video.videoId);
   if (known) {
     if (!known.busy && !(known.state === 'interrupted' && video.status === 'PENDING')) known.show(video);
     return known;
   }
   const card = new Card(video.filename);
-  card.adopt(video.videoId);
+  card.setVideoId(video.videoId);
   const older = [...grid.children].find((el) => {
     const other = cards.get(el).video;
     return other && Date.parse(other.uploadTime) < Date.parse(video.uploadTime);
@@ -417,42 +422,42 @@ function place(video) {
   return card;
 }
 
-// What another tab or curl has deleted: it would be in this page of the list.
-function sweep({ videos, cursor: further }) {
-  const there = new Set(videos.map(({ videoId }) => videoId));
-  const oldest = further ? videos.at(-1).uploadTime : '';
+// Removes the cards of videos that were deleted elsewhere: they belong on this page of the list, but are not there.
+function removeDeleted({ videos, cursor: next }) {
+  const listed = new Set(videos.map(({ videoId }) => videoId));
+  const oldest = next ? videos.at(-1).uploadTime : '';
   for (const card of [...cards.values()]) {
     const settled = ['done', 'failed', 'pending'].includes(card.state);
-    if (settled && !there.has(card.videoId) && card.video.uploadTime > oldest) card.remove();
+    if (settled && !listed.has(card.videoId) && card.video.uploadTime > oldest) card.remove();
   }
 }
 
-let offered = false;
+let interruptedShown = false;
 
 async function load(from) {
   try {
-    if (!offered) {
+    if (!interruptedShown) {
       for (const entry of await interrupted()) {
         const card = new Card(entry.name);
         grid.prepend(card.el);
         card.interrupted(entry);
       }
-      offered = true;
+      interruptedShown = true;
     }
-    const page = await list({ limit: PAGE, cursor: from });
-    const placed = page.videos.map(place);
-    if (!from) sweep(page);
-    // A fresh look at the newest must not forget how far down the list has been read.
+    const page = await list({ limit: PAGE_SIZE, cursor: from });
+    const shown = page.videos.map(showInList);
+    if (!from) removeDeleted(page);
+    // Reloading the first page keeps the cursor of the pages loaded so far.
     if (from || grid.ariaBusy === 'true') cursor = page.cursor;
     notice.hidden = true;
     grid.ariaBusy = 'false';
-    const held = document.activeElement === more;
+    const hadFocus = document.activeElement === more;
     more.hidden = !cursor;
-    if (from) say(`${placed.length} more videos.`);
-    if (held && more.hidden && placed.length) $('h3', placed[0].el).focus();
+    if (from) announce(`${shown.length} more videos loaded.`);
+    if (hadFocus && more.hidden && shown.length) $('h3', shown[0].el).focus();
   } catch (error) {
-    if (!navigator.onLine) return; // said by a notice of its own
-    $('p', notice).textContent = `The list could not be read. ${words(error)}`;
+    if (!navigator.onLine) return; // #offline shows it
+    $('p', notice).textContent = `Could not load the list of videos. ${messageOf(error)}`;
     notice.hidden = false;
   }
 }
@@ -464,7 +469,7 @@ more.addEventListener('click', async () => {
   more.ariaDisabled = 'false';
 });
 $('button', notice).addEventListener('click', () => load());
-// Someone who has just uploaded with curl comes back to this window to see it.
+// Shows videos that were uploaded elsewhere, such as with curl, when the user returns to this window.
 window.addEventListener('focus', () => load());
 
 function connection() {
@@ -474,27 +479,27 @@ function connection() {
 window.addEventListener('online', connection);
 window.addEventListener('offline', connection);
 
-/* Choosing and dropping */
+/* File input and drag and drop */
 
 $('#file').addEventListener('change', (event) => {
   add(event.target.files);
-  // Choosing the same file again has to count as a change.
+  // Otherwise choosing the same file again fires no change event.
   event.target.value = '';
 });
 
-again.addEventListener('change', () => {
-  const { card, files: [file] } = again;
-  again.value = '';
+resumeInput.addEventListener('change', () => {
+  const { card, files: [file] } = resumeInput;
+  resumeInput.value = '';
   if (!file || !card) return;
-  if (card.isOf(file)) add([file]);
+  if (card.matches(file)) add([file]);
   else {
-    const wanted = `Choose “${card.name}” with ${bytes(card.entry.size)}.`;
-    card.trouble(`“${plain(file.name)}” is another file, or has been changed. ${wanted}`);
+    const wanted = `Choose “${card.name}” (${bytes(card.entry.size)}).`;
+    card.showError(`“${displayName(file.name)}” is a different file or has been changed. ${wanted}`);
   }
 });
 
 const carriesFiles = (event) => event.dataTransfer?.types.includes('Files');
-let depth = 0; // dragenter and dragleave come for every element passed over
+let depth = 0; // dragenter and dragleave fire for every element under the pointer
 const drag = (step) => {
   depth = step ? Math.max(0, depth + step) : 0;
   document.body.classList.toggle('dragging', depth > 0);
@@ -523,12 +528,12 @@ for (const figure of document.querySelectorAll('figure')) {
     try {
       await navigator.clipboard.writeText(code.textContent);
       button.textContent = 'Copied';
-      say('Copied.');
+      announce('Copied.');
     } catch {
-      // No clipboard outside localhost or HTTPS: leave the text selected for the keyboard.
+      // The clipboard API needs localhost or HTTPS. Select the text instead, to copy it with the keyboard.
       getSelection().selectAllChildren(code);
       button.textContent = 'Selected';
-      say('Selected. Press Ctrl+C or Command+C to copy.');
+      announce('Selected. Press Ctrl+C or Command+C to copy.');
     }
     setTimeout(() => { button.textContent = 'Copy'; }, 2000);
   });

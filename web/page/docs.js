@@ -1,4 +1,4 @@
-// Shows /openapi.json. What is not used there is not understood here.
+// Renders /openapi.json. Supports only the parts of OpenAPI that this file uses.
 
 const METHODS = ['get', 'put', 'post', 'delete'];
 const api = location.origin;
@@ -10,20 +10,21 @@ function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-// `code`, and nothing else of Markdown.
-const inline = (text) => text.split('`').map((part, i) => (i % 2 ? el('code', {}, part) : part));
-const paragraphs = (text = '') => text.trim().split(/\n\s*\n/).filter(Boolean).map((part) => el('p', {}, inline(part)));
+// Renders inline `code`, the only Markdown supported.
+const inline = (text) => text.split('`').map((piece, i) => (i % 2 ? el('code', {}, piece) : piece));
+const paragraphs = (text = '') => (
+  text.trim().split(/\n\s*\n/).filter(Boolean).map((paragraph) => el('p', {}, inline(paragraph))));
 const json = (value) => el('pre', { tabindex: 0 }, el('code', {}, JSON.stringify(value, null, 2)));
 
-let document_;
-// What lies beside a $ref says more of the same thing.
+let openapi;
+// Resolves a $ref. Fields beside it override or extend the referenced object.
 function resolve(node) {
   if (!node?.$ref) return node ?? {};
-  const { $ref, ...more } = node;
-  const target = $ref.slice(2).split('/').reduce((at, name) => at[name], document_);
-  const whole = { ...resolve(target), ...more };
-  if (more.properties) whole.properties = { ...resolve(target).properties, ...more.properties };
-  return whole;
+  const { $ref, ...siblings } = node;
+  const target = $ref.slice(2).split('/').reduce((at, name) => at[name], openapi);
+  const merged = { ...resolve(target), ...siblings };
+  if (siblings.properties) merged.properties = { ...resolve(target).properties, ...siblings.properties };
+  return merged;
 }
 
 /* Schemas */
@@ -38,17 +39,17 @@ function limits(schema) {
   return [
     range(low, high, ''),
     schema.maxLength && range(schema.minLength, schema.maxLength, ' characters'),
-    schema.default !== undefined && `by default ${schema.default}`,
+    schema.default !== undefined && `default ${schema.default}`,
   ].filter(Boolean).join(', ');
 }
 
 function kind(schema) {
   if ('const' in schema) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');
-  // Null is as good as absent, so it is not worth a word.
-  const either = (schema.anyOf ?? []).map(resolve).filter((one) => one.type !== 'null').map(kind);
-  if (either.length) return [...new Set(either)].join(' | ');
-  const type = [schema.type ?? 'any'].flat().filter((one) => one !== 'null').join(' | ');
+  // A null field means the same as an absent one, so null is not listed.
+  const alternatives = (schema.anyOf ?? []).map(resolve).filter((option) => option.type !== 'null').map(kind);
+  if (alternatives.length) return [...new Set(alternatives)].join(' | ');
+  const type = [schema.type ?? 'any'].flat().filter((name) => name !== 'null').join(' | ');
   if (schema.type === 'array') return `${kind(resolve(schema.items))}[]`;
   return schema.format ? `${type} (${schema.format})` : type;
 }
@@ -71,15 +72,18 @@ const present = (properties) => Object.fromEntries(Object.entries(properties).fi
 
 function fields(schema) {
   const named = Object.entries(schema.properties ?? {});
-  const ways = (schema.oneOf ?? []).map((one) => {
-    const way = resolve(one);
-    const names = (way.allOf ?? []).flatMap((part) => resolve(part).anyOf ?? []).map((part) => part.properties);
-    const properties = { method: undefined, ...Object.assign({}, ...names.map(present)), ...way.properties };
-    return el('li', {}, el('div', { class: 'field' }, el('strong', {}, way.title)), fields({ ...way, properties: present(properties) }));
+  const variants = (schema.oneOf ?? []).map((node) => {
+    const variant = resolve(node);
+    const choices = (variant.allOf ?? []).flatMap((choice) => resolve(choice).anyOf ?? []);
+    const names = choices.map((option) => option.properties);
+    const properties = { method: undefined, ...Object.assign({}, ...names.map(present)), ...variant.properties };
+    return el('li', {},
+      el('div', { class: 'field' }, el('strong', {}, variant.title)),
+      fields({ ...variant, properties: present(properties) }));
   });
-  if (!named.length && !ways.length) return '';
+  if (!named.length && !variants.length) return '';
   const rows = named.map(([name, value]) => field(name, value, schema.required?.includes(name)));
-  return el('ul', { class: 'fields' }, rows, ways);
+  return el('ul', { class: 'fields' }, rows, variants);
 }
 
 /* Operations */
@@ -87,7 +91,7 @@ function fields(schema) {
 const exampleOf = (media) => media.example ?? Object.values(media.examples ?? {})[0]?.value;
 
 function section(title, ...content) {
-  return el('div', { class: 'part' }, el('h4', {}, title), ...content);
+  return el('div', { class: 'section' }, el('h4', {}, title), ...content);
 }
 
 function command(path, method, parameters, body) {
@@ -95,7 +99,9 @@ function command(path, method, parameters, body) {
   const query = [];
   for (const { name, in: place, example, required } of parameters) {
     if (place === 'path') url = url.replace(`{${name}}`, example ?? `{${name}}`);
-    if (place === 'query' && (required || example) && name !== 'cursor') query.push(`${name}=${encodeURIComponent(example ?? '')}`);
+    if (place === 'query' && (required || example) && name !== 'cursor') {
+      query.push(`${name}=${encodeURIComponent(example ?? '')}`);
+    }
   }
   const [media, content] = Object.entries(body?.content ?? {})[0] ?? [];
   const lines = ['curl'];
@@ -107,9 +113,9 @@ function command(path, method, parameters, body) {
   return el('pre', { tabindex: 0 }, el('code', {}, line.length < 90 ? line : lines.join(' \\\n  ')));
 }
 
-function answer(status, node) {
-  const response = resolve(node);
-  const [media, content] = Object.entries(response.content ?? {})[0] ?? [];
+function response(status, node) {
+  const { description, headers, content: bodies } = resolve(node);
+  const [media, content] = Object.entries(bodies ?? {})[0] ?? [];
   const schema = resolve(content?.schema);
   const codes = media === 'application/problem+json' ? schema.properties.code : undefined;
   const example = content && (exampleOf(content) ?? (codes ? undefined : schema.example));
@@ -117,9 +123,9 @@ function answer(status, node) {
   return el('li', { class: status < '3' ? 'good' : 'bad' },
     el('div', { class: 'field' },
       el('code', { class: 'status' }, status),
-      el('span', {}, inline(response.description)),
+      el('span', {}, inline(description)),
       ...(codes?.enum ?? (codes?.const ? [codes.const] : [])).map((code) => el('code', { class: 'code' }, code))),
-    ...Object.entries(response.headers ?? {}).map(([name, header]) =>
+    ...Object.entries(headers ?? {}).map(([name, header]) =>
       el('p', { class: 'explained' }, el('code', {}, name), ': ', inline(resolve(header).description))),
     media && !codes && (inner.properties || example)
       ? el('details', {}, el('summary', {}, 'Body'), fields(inner), example === undefined ? '' : json(example))
@@ -127,52 +133,61 @@ function answer(status, node) {
 }
 
 function operation(path, method, item) {
-  const it = item[method];
-  const parameters = [...(item.parameters ?? []), ...(it.parameters ?? [])].map(resolve);
-  const [media, content] = Object.entries(it.requestBody?.content ?? {})[0] ?? [];
-  return el('article', { id: it.operationId, class: 'operation' },
+  const details = item[method];
+  const parameters = [...(item.parameters ?? []), ...(details.parameters ?? [])].map(resolve);
+  const [media, content] = Object.entries(details.requestBody?.content ?? {})[0] ?? [];
+  return el('article', { id: details.operationId, class: 'operation' },
     el('h3', {}, el('span', { class: `method ${method}` }, method.toUpperCase()), ' ', el('code', {}, path)),
-    el('p', { class: 'summary' }, it.summary),
-    ...paragraphs(it.description),
-    command(path, method, parameters, it.requestBody),
+    el('p', { class: 'summary' }, details.summary),
+    ...paragraphs(details.description),
+    command(path, method, parameters, details.requestBody),
     parameters.length
-      ? section('Parameters', el('ul', { class: 'fields' }, parameters.map((one) =>
-        field(`${one.name}`, { ...one.schema, description: `${one.description ?? ''} (${one.in})` }, one.required))))
+      ? section('Parameters', el('ul', { class: 'fields' }, parameters.map((parameter) => {
+        const description = `${parameter.description ?? ''} (${parameter.in})`;
+        return field(`${parameter.name}`, { ...parameter.schema, description }, parameter.required);
+      })))
       : '',
     media ? section(`Body: ${media}`, fields(resolve(content.schema))) : '',
-    section('Answers', el('ul', { class: 'fields' }, Object.entries(it.responses).map(([status, node]) => answer(status, node)))));
+    section('Responses', el('ul', { class: 'fields' },
+      Object.entries(details.responses).map(([status, node]) => response(status, node)))));
 }
 
 function show(description) {
-  document_ = description;
+  openapi = description;
   const main = document.querySelector('#main');
   const contents = document.querySelector('#contents');
   const schemes = Object.values(description.components.securitySchemes).map((scheme) =>
-    el('li', {}, el('div', { class: 'field' }, el('code', { class: 'name' }, scheme.name)), el('p', { class: 'explained' }, inline(scheme.description))));
+    el('li', {},
+      el('div', { class: 'field' }, el('code', { class: 'name' }, scheme.name)),
+      el('p', { class: 'explained' }, inline(scheme.description))));
   main.replaceChildren(
     el('p', { class: 'lead' }, description.info.summary),
     ...paragraphs(description.info.description),
     el('div', { class: 'operation' },
-      section('Who is asking', el('ul', { class: 'fields' }, schemes)),
-      section('Errors', fields(resolve({ $ref: '#/components/schemas/Problem' })), json(description.components.schemas.Problem.example))));
+      section('Authentication', el('ul', { class: 'fields' }, schemes)),
+      section('Errors',
+        fields(resolve({ $ref: '#/components/schemas/Problem' })),
+        json(description.components.schemas.Problem.example))));
   for (const tag of description.tags) {
     main.append(el('section', {}, el('h2', {}, tag.name), el('p', { class: 'soft' }, tag.description)));
     contents.append(el('h2', {}, tag.name));
     for (const [path, item] of Object.entries(description.paths)) {
       for (const method of METHODS.filter((name) => item[name]?.tags.includes(tag.name))) {
         main.lastChild.append(operation(path, method, item));
-        contents.append(el('a', { href: `#${item[method].operationId}` }, el('span', { class: `method ${method}` }, method.toUpperCase()), ' ', path));
+        const label = el('span', { class: `method ${method}` }, method.toUpperCase());
+        contents.append(el('a', { href: `#${item[method].operationId}` }, label, ' ', path));
       }
     }
   }
-  // The browser has looked for it before it was there.
+  // The browser looked for the target before it existed.
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 try {
-  const answered = await fetch('/openapi.json');
-  if (!answered.ok) throw new Error(await answered.text());
-  show(await answered.json());
+  const response = await fetch('/openapi.json');
+  if (!response.ok) throw new Error(await response.text());
+  show(await response.json());
 } catch (error) {
-  document.querySelector('#main').replaceChildren(el('p', { class: 'notice', role: 'alert' }, `The description cannot be shown: ${error.message}`));
+  const message = `Could not load the API description: ${error.message}`;
+  document.querySelector('#main').replaceChildren(el('p', { class: 'notice', role: 'alert' }, message));
 }

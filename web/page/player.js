@@ -1,24 +1,23 @@
-// Plays a video: its renditions over HLS if there are any, else the original; with the tiles of its storyboard on the
-// bar to seek with.
+// Plays a video: its HLS renditions if it has any, otherwise the original. The seek bar shows tiles of the storyboard.
 
 const HLS = 'application/vnd.apple.mpegurl';
-const STEP = 5; // seconds, of an arrow key
-/** What fails again so near to where it failed before will fail there always. */
-const NEAR = 10; // seconds
-/** After so long without a move the controls leave the full screen. */
-const IDLE = 3000; // milliseconds
+const SEEK_STEP = 5; // seconds per arrow key press
+/** A second failure this close to the previous one counts as permanent. */
+const RETRY_DISTANCE = 10; // seconds
+/** Time without input after which the controls are hidden in full screen. */
+const IDLE_TIMEOUT = 3000; // milliseconds
 
-const lines = ({ width, height }) => `${Math.min(width, height)}p`;
+const qualityName = ({ width, height }) => `${Math.min(width, height)}p`;
 
 export class Player {
-  constructor(dialog, { clock, format }) {
-    Object.assign(this, { dialog, clock, format });
+  constructor(dialog, { clock, formatName }) {
+    Object.assign(this, { dialog, clock, formatName });
     const find = (selector) => dialog.querySelector(selector);
     this.film = find('.film');
     this.video = find('video');
     this.controls = find('.controls');
     this.seekBar = find('.seek');
-    this.peek = find('.peek');
+    this.preview = find('.seek-preview');
     this.quality = find('.quality');
     this.volume = find('.volume');
     this.unplayable = find('.unplayable');
@@ -27,108 +26,108 @@ export class Player {
     this.buttons.fullscreen.hidden = !this.film.requestFullscreen && !this.video.webkitEnterFullscreen;
 
     dialog.addEventListener('close', () => {
-      this.about = undefined;
+      this.record = undefined;
       this.unload();
     });
-    // A click beside the dialog lands on the dialog itself.
+    // A click on the backdrop has the dialog itself as its target.
     dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); });
     this.film.addEventListener('keydown', (event) => this.key(event));
-    for (const type of ['pointermove', 'pointerdown', 'keydown']) this.film.addEventListener(type, () => this.wake());
 
     const { video, seekBar, quality, volume } = this;
     const on = (el, types, act) => { for (const type of types) el.addEventListener(type, act); };
+    on(this.film, ['pointermove', 'pointerdown', 'keydown'], () => this.showControls());
     on(video, ['click'], () => this.toggle());
-    on(video, ['error'], () => this.failed());
-    on(video, ['play', 'pause', 'volumechange'], () => this.tell());
-    on(video, ['timeupdate', 'durationchange', 'progress', 'seeking'], () => this.mark());
+    on(video, ['error'], () => this.recover());
+    on(video, ['play', 'pause', 'volumechange'], () => this.updateButtons());
+    on(video, ['timeupdate', 'durationchange', 'progress', 'seeking'], () => this.updateProgress());
     on(video, ['waiting', 'seeking'], () => this.film.classList.add('waiting'));
     on(video, ['playing', 'seeked', 'canplay'], () => this.film.classList.remove('waiting'));
     on(video, ['loadedmetadata'], () => {
-      // The sound alone: the picture is in a codec that the browser lacks.
-      if (!video.videoWidth && !this.hls) this.refuse();
+      // The browser decodes only the audio: it lacks the video codec.
+      if (!video.videoWidth && !this.hls) this.showUnplayable();
     });
-    // There is no `change` where a drag ends where it began.
+    // A drag that ends where it began fires no `change`, hence `pointerup`.
     on(seekBar, ['input', 'change', 'pointerup'], ({ type }) => {
       this.dragging = type === 'input';
       const to = Number(seekBar.value);
-      if (this.dragging) this.look(to);
-      // While it is dragged, as often as the player can follow.
+      if (this.dragging) this.showPreview(to);
+      // During a drag, seek only when the previous seek has finished.
       if (!this.dragging || !video.seeking) this.seek(to);
     });
-    on(seekBar, ['pointermove'], ({ offsetX }) => this.look(this.at(offsetX)));
-    on(seekBar, ['focus'], () => { if (seekBar.matches(':focus-visible')) this.look(video.currentTime); });
-    on(seekBar, ['pointerleave', 'blur'], () => { this.peek.hidden = true; });
+    on(seekBar, ['pointermove'], ({ offsetX }) => this.showPreview(this.timeAt(offsetX)));
+    on(seekBar, ['focus'], () => { if (seekBar.matches(':focus-visible')) this.showPreview(video.currentTime); });
+    on(seekBar, ['pointerleave', 'blur'], () => { this.preview.hidden = true; });
     on(quality, ['change'], () => {
       this.hls.nextLevel = Number(quality.value);
-      this.tellQuality();
+      this.updateQuality();
     });
     on(volume, ['input'], () => Object.assign(video, { volume: volume.value, muted: false }));
   }
 
-  async open({ video, name, facts, at, storyboard, renew }) {
-    Object.assign(this, { about: video, renew, storyboard, original: !video.hlsUrl, failedAt: undefined });
+  async open({ video, name, details, at, storyboard, renew }) {
+    Object.assign(this, { record: video, renew, storyboard, original: !video.hlsUrl, failedAt: undefined });
     this.dialog.querySelector('h2').textContent = name;
-    this.dialog.querySelector('.facts').textContent = facts.join(' · ');
+    this.dialog.querySelector('.details').textContent = details.join(' · ');
     this.dialog.querySelector('.download').href = video.downloadUrl;
     this.video.poster = video.thumbnailLargeUrl ?? video.thumbnailUrl ?? '';
     this.video.style.aspectRatio = video.width && video.height ? `${video.width} / ${video.height}` : '';
-    this.peek.firstElementChild.hidden = true;
+    this.preview.firstElementChild.hidden = true;
     this.dialog.showModal();
     this.start(at);
     const tiles = video.storyboardUrl && await storyboard.ready();
-    if (this.storyboard === storyboard) this.peek.firstElementChild.hidden = !tiles;
+    if (this.storyboard === storyboard) this.preview.firstElementChild.hidden = !tiles;
   }
 
-  get length() {
+  get duration() {
     const { duration } = this.video;
-    return Number.isFinite(duration) ? duration : (this.about?.durationMs ?? 0) / 1000;
+    return Number.isFinite(duration) ? duration : (this.record?.durationMs ?? 0) / 1000;
   }
 
-  /* What is played */
+  /* Playback */
 
-  // From `at` on; `paused` if it was.
+  // Loads the renditions or the original, at a position in seconds.
   async start(at, paused = false) {
     this.unload();
-    const { about, video } = this;
+    const { record, video } = this;
     this.startAt = at;
     if (!this.original && (window.MediaSource ?? window.ManagedMediaSource)) {
       const { default: Hls } = await import('/vendor/hls.min.mjs').catch(() => ({}));
-      // Closed meanwhile, or another one opened.
-      if (this.about !== about) return;
+      // The player was closed or opened another video in the meantime.
+      if (this.record !== record) return;
       if (Hls?.isSupported()) {
         this.stream(Hls, at, paused);
         return;
       }
     }
     this.original ||= !video.canPlayType(HLS);
-    const url = this.original ? about.url : about.hlsUrl;
-    // The segments are from another origin than the playlists, and Chromium wants to be asked for that.
+    const url = this.original ? record.url : record.hlsUrl;
+    // Segments come from another origin than the playlists. Chromium plays them only if CORS is requested.
     video.crossOrigin = this.original ? null : 'anonymous';
-    // A fragment has the player begin there, without a frame of the beginning.
+    // The media fragment starts playback at `at` without showing the first frame.
     video.src = at ? `${url}#t=${at}` : url;
-    this.begin(paused);
+    this.startPlayback(paused);
   }
 
   stream(Hls, startPosition, paused) {
     const { MANIFEST_PARSED, MEDIA_ATTACHED, LEVEL_SWITCHED, ERROR } = Hls.Events;
     const { quality } = this;
     const hls = new Hls({ startPosition, capLevelToPlayerSize: true });
-    hls.on(MEDIA_ATTACHED, () => this.begin(paused));
+    hls.on(MEDIA_ATTACHED, () => this.startPlayback(paused));
     hls.on(MANIFEST_PARSED, (_, { levels }) => {
-      const options = levels.map((level, i) => new Option(lines(level), i));
+      const options = levels.map((level, i) => new Option(qualityName(level), i));
       quality.replaceChildren(new Option('Auto', -1), ...options.reverse());
       quality.hidden = levels.length < 2;
     });
-    hls.on(LEVEL_SWITCHED, () => this.tellQuality());
-    hls.on(ERROR, (_, { fatal }) => { if (fatal) this.failed(); });
+    hls.on(LEVEL_SWITCHED, () => this.updateQuality());
+    hls.on(ERROR, (_, { fatal }) => { if (fatal) this.recover(); });
     this.hls = hls;
-    hls.loadSource(this.about.hlsUrl);
+    hls.loadSource(this.record.hlsUrl);
     hls.attachMedia(this.video);
   }
 
-  begin(paused) {
+  startPlayback(paused) {
     this.loaded = true;
-    // Not all browsers let a page begin by itself; then there is the button.
+    // Where autoplay is blocked, the user presses the button.
     if (!paused) this.video.play().catch(() => {});
   }
 
@@ -138,27 +137,27 @@ export class Player {
     this.hls = undefined;
     this.video.removeAttribute('src');
     this.video.load();
-    this.quality.hidden = this.unplayable.hidden = this.peek.hidden = true;
+    this.quality.hidden = this.unplayable.hidden = this.preview.hidden = true;
     this.controls.inert = false;
     this.film.classList.remove('waiting');
-    this.tell();
-    this.mark();
+    this.updateButtons();
+    this.updateProgress();
   }
 
-  // A signed address expires while the video is paused or long, so the first time it is asked for anew. What fails
-  // there again is given up: the renditions for the original, and that for words.
-  async failed() {
+  // Handles a playback error. Signed URLs expire during a pause or a long video, so the first failure loads new ones. A
+  // second failure at the same position falls back from the renditions to the original, and from that to a message.
+  async recover() {
     if (!this.hls && !this.loaded) return;
-    const { about } = this;
-    // What cannot be played at all is paused, too.
+    const { record } = this;
+    // A video that never started is paused too, but must start after the retry.
     const paused = this.video.paused && this.video.played.length > 0;
     const at = this.video.currentTime || this.startAt;
-    const again = Math.abs(at - this.failedAt) < NEAR;
+    const repeated = Math.abs(at - this.failedAt) < RETRY_DISTANCE;
     this.unload();
     this.failedAt = at;
-    if (again) {
+    if (repeated) {
       if (this.original) {
-        this.refuse();
+        this.showUnplayable();
         return;
       }
       this.original = true;
@@ -166,21 +165,26 @@ export class Player {
     } else {
       try {
         const renewed = await this.renew();
-        if (this.about !== about) return;
-        this.about = renewed;
+        if (this.record !== record) return;
+        this.record = renewed;
         this.original ||= !renewed.hlsUrl;
       } catch (error) {
-        if (this.about !== about) return;
-        if (error.status === 404) this.refuse('This video has been deleted.');
-        else this.refuse(error.message, at);
+        if (this.record !== record) return;
+        if (error.status === 404) this.showUnplayable('This video has been deleted.');
+        else this.showUnplayable(error.message, at);
         return;
       }
     }
     this.start(at, paused);
   }
 
-  // In words; with `at` it may be tried again from there.
-  refuse(why = `This browser cannot play ${this.format(this.about)}. Download it, and play it with another program.`, at) {
+  formatMessage() {
+    const format = this.formatName(this.record);
+    return `This browser cannot play ${format}. Download the original to play it in another program.`;
+  }
+
+  // Shows why the video cannot be played. With `at`, the user can retry from there.
+  showUnplayable(why = this.formatMessage(), at) {
     this.unload();
     this.startAt = at;
     this.unplayable.querySelector('p').textContent = why;
@@ -204,7 +208,7 @@ export class Player {
 
   mute() { this.video.muted = !this.video.muted; }
 
-  // An iPhone shows the video itself on the full screen, and nothing else.
+  // iPhones support full screen only for the video element itself.
   fullscreen() {
     if (document.fullscreenElement) document.exitFullscreen();
     else if (this.film.requestFullscreen) this.film.requestFullscreen();
@@ -215,11 +219,11 @@ export class Player {
     const { key, target, altKey, ctrlKey, metaKey } = event;
     if (altKey || ctrlKey || metaKey || this.controls.inert || target.matches('select, .volume')) return;
     const { currentTime } = this.video;
-    const [back, on] = [currentTime - STEP, currentTime + STEP];
-    const to = { ArrowRight: on, ArrowUp: on, ArrowLeft: back, ArrowDown: back, Home: 0, End: this.length }[key];
+    const [back, on] = [currentTime - SEEK_STEP, currentTime + SEEK_STEP];
+    const to = { ArrowRight: on, ArrowUp: on, ArrowLeft: back, ArrowDown: back, Home: 0, End: this.duration }[key];
     if (to !== undefined) {
       this.seek(to);
-      if (target === this.seekBar) this.look(this.video.currentTime);
+      if (target === this.seekBar) this.showPreview(this.video.currentTime);
     } else if (key === ' ' && !target.matches('button')) this.toggle();
     else if (key === 'm') this.mute();
     else if (key === 'f') this.fullscreen();
@@ -228,44 +232,45 @@ export class Player {
   }
 
   seek(to) {
-    if (this.video.seekable.length) this.video.currentTime = Math.min(this.length, Math.max(0, to));
+    if (this.video.seekable.length) this.video.currentTime = Math.min(this.duration, Math.max(0, to));
   }
 
-  // The moment at a place on the bar, whose ends are half a thumb from those of the element.
-  at(x) {
+  // Returns the time at an x offset on the seek bar. Its track starts and ends half a thumb inside the element.
+  timeAt(x) {
     const { offsetWidth, offsetHeight } = this.seekBar;
-    return this.length * Math.min(1, Math.max(0, (x - offsetHeight / 2) / (offsetWidth - offsetHeight)));
+    return this.duration * Math.min(1, Math.max(0, (x - offsetHeight / 2) / (offsetWidth - offsetHeight)));
   }
 
-  // Shows the tile of a moment above the bar.
-  look(at) {
-    const { peek, seekBar: { offsetWidth, offsetHeight } } = this;
-    const [canvas, label] = peek.children;
-    peek.hidden = false;
+  // Shows the storyboard tile of a time above the seek bar.
+  showPreview(at) {
+    const { preview, seekBar: { offsetWidth, offsetHeight } } = this;
+    const [canvas, label] = preview.children;
+    preview.hidden = false;
     if (!canvas.hidden) this.storyboard.paint(canvas, at);
     label.textContent = this.clock(at * 1000);
-    const part = this.length ? at / this.length : 0;
-    const half = peek.offsetWidth / 2;
-    const x = offsetHeight / 2 + part * (offsetWidth - offsetHeight);
-    peek.style.left = `${Math.min(offsetWidth - half, Math.max(half, x))}px`;
+    const fraction = this.duration ? at / this.duration : 0;
+    const half = preview.offsetWidth / 2;
+    const x = offsetHeight / 2 + fraction * (offsetWidth - offsetHeight);
+    preview.style.left = `${Math.min(offsetWidth - half, Math.max(half, x))}px`;
   }
 
-  // Where it is, and how far it is loaded.
-  mark() {
-    const { video, seekBar, length } = this;
+  // Updates the position and the buffered range.
+  updateProgress() {
+    const { video, seekBar, duration } = this;
     const { currentTime, buffered } = video;
     const ranges = Array.from({ length: buffered.length }, (_, i) => [buffered.start(i), buffered.end(i)]);
     const [, loaded = currentTime] = ranges.find(([from, to]) => from <= currentTime && currentTime <= to) ?? [];
-    seekBar.max = length;
+    seekBar.max = duration;
     if (!this.dragging) seekBar.value = currentTime;
-    seekBar.ariaValueText = `${this.clock(currentTime * 1000)} of ${this.clock(length * 1000)}`;
-    seekBar.style.setProperty('--part', length ? seekBar.value / length : 0);
-    seekBar.style.setProperty('--loaded', length ? loaded / length : 0);
-    this.controls.querySelector('.time').textContent = `${this.clock(currentTime * 1000)} / ${this.clock(length * 1000)}`;
+    seekBar.ariaValueText = `${this.clock(currentTime * 1000)} of ${this.clock(duration * 1000)}`;
+    seekBar.style.setProperty('--progress', duration ? seekBar.value / duration : 0);
+    seekBar.style.setProperty('--loaded', duration ? loaded / duration : 0);
+    const time = `${this.clock(currentTime * 1000)} / ${this.clock(duration * 1000)}`;
+    this.controls.querySelector('.time').textContent = time;
   }
 
-  // What the buttons do now.
-  tell() {
+  // Updates the buttons and the volume.
+  updateButtons() {
     const { film, video, buttons, volume } = this;
     const { paused, muted } = video;
     film.classList.toggle('paused', paused);
@@ -273,19 +278,19 @@ export class Player {
     buttons.toggle.ariaLabel = paused ? 'Play' : 'Pause';
     buttons.mute.ariaLabel = muted ? 'Unmute' : 'Mute';
     volume.value = muted ? 0 : video.volume;
-    volume.style.setProperty('--part', volume.value);
+    volume.style.setProperty('--progress', volume.value);
   }
 
-  // Which one it has chosen by itself.
-  tellQuality() {
+  // Shows which quality automatic selection has chosen.
+  updateQuality() {
     const { autoLevelEnabled, currentLevel, levels } = this.hls;
     const chosen = autoLevelEnabled && levels[currentLevel];
-    this.quality.options[0].text = chosen ? `Auto (${lines(chosen)})` : 'Auto';
+    this.quality.options[0].text = chosen ? `Auto (${qualityName(chosen)})` : 'Auto';
   }
 
-  wake() {
+  showControls() {
     this.film.classList.add('awake');
-    clearTimeout(this.sleep);
-    this.sleep = setTimeout(() => this.film.classList.remove('awake'), IDLE);
+    clearTimeout(this.idleTimer);
+    this.idleTimer = setTimeout(() => this.film.classList.remove('awake'), IDLE_TIMEOUT);
   }
 }

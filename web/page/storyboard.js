@@ -1,14 +1,14 @@
-// Shows the part of a video that the pointer, a finger or the arrow keys are at: a tile of its storyboard.
+// Scrubs through a video's storyboard with the pointer, a finger or the arrow keys.
 
 const CUE = /(\S+) --> (\S+).*\n.*#xywh=(\d+),(\d+),(\d+),(\d+)/g;
-const seconds = (stamp) => stamp.split(':').reduce((sum, part) => sum * 60 + Number(part), 0);
+const seconds = (timestamp) => timestamp.split(':').reduce((sum, digits) => sum * 60 + Number(digits), 0);
 
 async function load({ storyboardUrl, storyboardImageUrl }) {
   const image = new Image();
   image.src = storyboardImageUrl;
-  const [reply] = await Promise.all([fetch(storyboardUrl), image.decode()]);
-  if (!reply.ok) throw new Error(`status ${reply.status}`);
-  const tiles = [...(await reply.text()).matchAll(CUE)].map(([, start, end, ...box]) => (
+  const [response] = await Promise.all([fetch(storyboardUrl), image.decode()]);
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  const tiles = [...(await response.text()).matchAll(CUE)].map(([, start, end, ...box]) => (
     { start: seconds(start), end: seconds(end), box: box.map(Number) }));
   if (!tiles.length) throw new Error('no cues');
   return { image, tiles };
@@ -18,7 +18,7 @@ export class Storyboard {
   constructor(el, name, clock, renew) {
     Object.assign(this, { el, clock, renew, at: 0 });
     [this.canvas, this.label] = el.children;
-    el.setAttribute('aria-label', `Look through ${name}`);
+    el.setAttribute('aria-label', `Storyboard of ${name}`);
     for (const type of ['pointerenter', 'pointermove', 'pointerdown']) {
       el.addEventListener(type, (event) => {
         const { left, width } = el.getBoundingClientRect();
@@ -37,15 +37,15 @@ export class Storyboard {
     });
   }
 
-  // The video as it is now; it may have been uploaded again.
+  // Updates the video. A new upload of it discards the loaded storyboard.
   show(video) {
-    const known = this.video;
+    const previous = this.video;
     this.video = video;
     this.el.hidden = video.status !== 'PROCESSED' || !video.storyboardUrl;
     this.el.ariaValueMax = Math.round((video.durationMs ?? 0) / 1000);
     this.el.ariaValueNow = 0;
     this.el.ariaValueText = this.clock(0);
-    if (known?.status !== video.status) this.loading = this.image = this.tiles = undefined;
+    if (previous?.status !== video.status) this.loading = this.image = this.tiles = undefined;
   }
 
   get end() { return this.tiles.at(-1).end; }
@@ -54,35 +54,35 @@ export class Storyboard {
 
   tileAt(at) { return Math.max(0, this.tiles.findLastIndex(({ start }) => start <= at)); }
 
-  // Draws the tile of a moment.
+  // Draws the tile of a time in seconds.
   paint(canvas, at) {
     const [x, y, w, h] = this.tiles[this.tileAt(at)].box;
     if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
     canvas.getContext('2d').drawImage(this.image, x, y, w, h, 0, 0, w, h);
   }
 
-  // Loaded at the first touch.
+  // Loads the storyboard on first use and returns its tiles.
   async ready() {
     this.loading ??= this.fetch();
     await this.loading;
     return this.tiles;
   }
 
-  // `where` is asked once there is something to be somewhere in.
-  async move(where) {
-    this.wanted = where;
+  // Shows the tile of the time that `timeOf` returns, which is called once the storyboard is loaded.
+  async move(timeOf) {
+    this.pending = timeOf;
     await this.ready();
-    // Left meanwhile, or gone on.
-    if (this.tiles && this.wanted === where) this.draw(Math.min(this.end, Math.max(0, where())));
+    // Skip it if the pointer has left or moved on in the meantime.
+    if (this.tiles && this.pending === timeOf) this.draw(Math.min(this.end, Math.max(0, timeOf())));
   }
 
   async fetch() {
     try {
-      // A signed address expires while the page stays open; a second failure is not about that.
+      // Signed URLs expire while the page stays open. A second failure has another cause.
       Object.assign(this, await load(this.video).catch(async () => load(await this.renew())));
       this.el.ariaValueMax = Math.round(this.end);
     } catch {
-      this.el.hidden = true; // the still poster remains
+      this.el.hidden = true; // the poster remains visible
     }
   }
 
@@ -92,12 +92,12 @@ export class Storyboard {
     this.label.textContent = this.clock(at * 1000);
     this.el.ariaValueNow = Math.round(at);
     this.el.ariaValueText = this.label.textContent;
-    this.el.style.setProperty('--part', at / this.end);
+    this.el.style.setProperty('--progress', at / this.end);
     this.el.classList.add('shown');
   }
 
   hide() {
-    this.wanted = undefined;
+    this.pending = undefined;
     this.el.classList.remove('shown');
   }
 }
