@@ -7,13 +7,13 @@ import '@uppy/dashboard/css/style.min.css';
 const api = 'http://127.0.0.1:3000';
 
 async function call(path, init) {
-  const answer = await fetch(api + path, init); // deployed: with headers: {Authorization: idToken}
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.message); // for the user, so Uppy shows it
+  const response = await fetch(api + path, init); // when deployed, add headers: {Authorization: idToken}
+  const body = await response.json();
+  if (!response.ok) throw new Error(body.message); // Uppy shows this message
   return body;
 }
 
-// Of a new file the key is Uppy's id: so its name and size are known before a byte is sent.
+// The key of a new file is its Uppy id, so its name and size can be sent before the upload starts.
 function signRequest(request) {
   const {name, size} = uppy.getFile(request.key) ?? {};
   return call('/presign', {method: 'POST', body: JSON.stringify({...request, name, size})});
@@ -23,7 +23,7 @@ const uppy = new Uppy()
   .use(Dashboard, {target: '#uppy', inline: true, note: 'Videos of any size'})
   .use(AwsS3, {signRequest, generateObjectKey: (file) => file.id});
 
-// Uploaded is not ready: the picture shows when the video is processed.
+// The video is processed after the upload. Show its poster once it is ready.
 uppy.on('upload-success', async (file, {body: {key}}) => {
   const [videoId] = key.split('/').pop().split('.');
   for (;;) {
