@@ -8,7 +8,7 @@ const CODECS = { h264: 'H.264', avc1: 'H.264', h265: 'HEVC', hvc1: 'HEVC', vorbi
 const CONTAINERS = {
   mov: 'QuickTime', mkv: 'Matroska', mpegps: 'MPEG-PS', mpegts: 'MPEG-TS', ogg: 'Ogg', webm: 'WebM',
 };
-// Milliseconds after which a video that is still PENDING is no longer polled.
+// Age in milliseconds after which a PENDING video counts as abandoned and is no longer polled.
 const PENDING_TIMEOUT = 3600e3;
 
 const $ = (selector, root = document) => root.querySelector(selector);

@@ -39,7 +39,7 @@ function limits(schema) {
   return [
     range(low, high, ''),
     schema.maxLength && range(schema.minLength, schema.maxLength, ' characters'),
-    schema.default !== undefined && `default ${schema.default}`,
+    schema.default !== undefined && `default: ${schema.default}`,
   ].filter(Boolean).join(', ');
 }
 
