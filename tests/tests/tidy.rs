@@ -214,7 +214,7 @@ fn functions_list_their_iam_actions() {
 #[test]
 fn formats_are_complete_everywhere() {
     let module = read("web/upreel/upreel.js");
-    let (_, known) = module.split_once("const KNOWN = /").unwrap();
+    let (_, known) = module.split_once("const KNOWN_EXTENSIONS = /").unwrap();
     let known = known.lines().next().unwrap();
     let page = read("web/page/index.html");
     let (_, accept) = page.split_once("accept=\"").unwrap();
@@ -236,7 +236,7 @@ fn formats_are_complete_everywhere() {
     for container in Container::ALL {
         let name = container.name();
         for extension in container.extensions() {
-            assert!(is_alternative(known, extension), "web/upreel/upreel.js, KNOWN: .{extension}");
+            assert!(is_alternative(known, extension), "web/upreel/upreel.js, KNOWN_EXTENSIONS: .{extension}");
             let offered = container.media_type().starts_with("video/") && accept.contains(&"video/*");
             assert!(
                 offered || accept.contains(&format!(".{extension}").as_str()),
