@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds the FFmpeg of this project, or finds the one built before, and prints where it is.
+# Builds ffmpeg for this project unless it is cached, and prints its path.
 #
-#   build.sh [DIR]             with DIR it also puts bin/ and share/ there, as a Lambda layer has them
-#   build.sh --if-built        builds nothing: fails if there is none yet
-#   build.sh --configure-line  prints how FFmpeg is configured
+#   build.sh [DIR]             also copies bin/ and share/ to DIR, in the layout of a Lambda layer
+#   build.sh --if-built        does not build: fails if there is no cached build
+#   build.sh --configure-line  prints the configure line of FFmpeg
 #
-# The result is kept under ${UPREEL_CACHE:-~/.cache/upreel} by the hash of the recipe, which is in two sections
-# of this file: what is built, and how. Everything but what was asked for goes to standard error. See README.md.
+# The result is cached in ${UPREEL_CACHE:-~/.cache/upreel} under the hash of the recipe, which consists of two sections
+# of this file: "What is built" and "Build". Only the result goes to standard output. See README.md.
 set -euo pipefail
 
 say() { echo "ffmpeg layer: $*" >&2; }
@@ -90,7 +90,7 @@ MAX_BYTES=20000000
 
 # ---- Where it is kept ----
 
-# Fit for pasting: one option a line, those with blanks quoted.
+# Prints the configure line for pasting: one option per line, quoted if it contains spaces.
 configure_line_for_a_shell() {
   echo './configure \'
   configure_line | sed -e "/ /s/.*/'&'/" -e 's/^/  /' -e '$!s/$/ \\/'
@@ -101,10 +101,10 @@ into='' only_if_built=''
 case ${1:-} in
   --configure-line) configure_line_for_a_shell; exit ;;
   --if-built) only_if_built=yes ;;
-  -*) die "what is $1?" ;;
+  -*) die "unknown option: $1" ;;
   *) into=${1:-} ;;
 esac
-[ "$(uname -s)" = Linux ] || die "the layer is built on Linux, for Linux"
+[ "$(uname -s)" = Linux ] || die "the layer can only be built on Linux"
 mkdir -p "${UPREEL_CACHE:=$HOME/.cache/upreel}/ffmpeg"
 cache=$(cd "$UPREEL_CACHE/ffmpeg" && pwd)
 recipe=$(sed -n '/^# ---- What is built/,/^# ---- Where/p; /^# ---- Build/,/^# ---- Check/p' "$self" |
@@ -118,22 +118,22 @@ finish() {
   fi
   echo "$built/bin/ffmpeg"
 }
-# It is moved here whole when all is done, so what is here is complete.
+# The last step moves the complete result here, so an existing one is complete.
 [ ! -x "$built/bin/ffmpeg" ] || { finish; exit; }
 [ -z "$only_if_built" ] || exit 1
 
-# ---- What building needs ----
+# ---- Dependencies ----
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-# COMMAND:PACKAGE of Debian and Ubuntu
+# Installs the missing commands. Arguments are COMMAND:PACKAGE, with package names of Debian and Ubuntu.
 need() {
   local pair missing=()
   for pair; do
     command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
-  command -v apt-get >/dev/null || die "please install: ${missing[*]} (names of Debian; apt-get is not here)"
+  command -v apt-get >/dev/null || die "please install ${missing[*]} (names of Debian packages; apt-get was not found)"
   say "installing ${missing[*]} with apt-get"
   {
     as_root apt-get update -qq
@@ -142,9 +142,9 @@ need() {
 }
 
 need flock:util-linux
-# Held by the children too: what a killed build left running ends before another one starts.
+# Child processes hold the lock too, so a new build waits for those that a killed build left running.
 exec 9>"$cache/lock"
-flock --nonblock 9 || { say "another build is running, waiting for it"; flock 9; }
+flock --nonblock 9 || { say "waiting for another build"; flock 9; }
 [ ! -x "$built/bin/ffmpeg" ] || { finish; exit; }
 rm -rf "$cache"/work.*
 
@@ -157,8 +157,8 @@ need "${tools[@]}"
 
 matches() { echo "$2  $1" | sha256sum --check --status; }
 
-# The mirrors of Debian that this machine's apt is set up for; the sources are asked for by their place in
-# the pool and held against the sums above, so no list and no setting of apt is touched.
+# Prints the Debian mirrors that apt is configured for. The sources are downloaded by their path in the pool and
+# verified against the sums above, so apt's lists and settings stay unchanged.
 mirrors() {
   if command -v apt-get >/dev/null; then
     apt-get indextargets --no-release-info --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
@@ -180,7 +180,7 @@ from_upstream() { # URL FILE
   curl --fail --silent --location --proto '=https' --retry 2 --connect-timeout 10 --output "$2" "$1"
 }
 
-# Puts the source of NAME into $work/NAME.
+# Unpacks the source of NAME into $work/NAME.
 source_of() {
   local place sum kept found=
   while read -r place sum; do
@@ -194,14 +194,14 @@ source_of() {
       case $place in
         debian:*) from_debian "${place#debian:}" "$kept.part" ;;
         *) from_upstream "$place" "$kept.part" ;;
-      esac || { say "$place: not to be had"; continue; }
-      matches "$kept.part" "$sum" || { say "$place: its SHA-256 is not $sum"; continue; }
+      esac || { say "$place: not available"; continue; }
+      matches "$kept.part" "$sum" || { say "$place: SHA-256 mismatch, expected $sum"; continue; }
       mv "$kept.part" "$kept"
       found=$kept
       break
     done < <(places "$1")
   fi
-  [ -n "$found" ] || die "no source of $1; put one into $cache/sources, named SUM-FILE as there"
+  [ -n "$found" ] || die "no source for $1; put it into $cache/sources, named SUM-FILE like the others"
   echo "$1 $(version_of "$1"): $place, SHA-256 $sum" >>"$work/sources.txt"
   mkdir "$work/$1"
   tar -xf "$found" -C "$work/$1" --strip-components=1
@@ -287,14 +287,14 @@ cp "$work/x264/COPYING" "$licences/x264.GPLv2"
 cp "$work/dav1d/COPYING" "$licences/dav1d"
 cp "$work/zimg/COPYING" "$licences/zimg"
 cp "$work/zlib/LICENSE" "$licences/zlib"
-# The C and C++ libraries of the system are linked in too.
+# The system's C and C++ libraries are linked statically too.
 for library in libc.a libstdc++.a; do
   package=$(dpkg-query -S "$(realpath "$(cc -print-file-name="$library")")" 2>/dev/null | cut -d: -f1) || true
   [ ! -f "/usr/share/doc/${package:-none}/copyright" ] ||
     cp -L "/usr/share/doc/$package/copyright" "$licences/${library%.a}"
 done
 {
-  echo "Built from these sources, unchanged but for x264's version.sh, by build.sh of Upreel, recipe $recipe:"
+  echo "Built by Upreel's build.sh, recipe $recipe, from these sources, unchanged except for x264's version.sh:"
   sed 's/^/  /' "$work/sources.txt"
   echo "FFmpeg configured with:"
   configure_line | sed 's/^/  /'
@@ -303,12 +303,12 @@ done
 check() {
   local ffmpeg=$out/bin/ffmpeg bytes had start
   bytes=$(stat -c %s "$ffmpeg")
-  [ "$bytes" -lt "$MAX_BYTES" ] || die "it has $bytes bytes"
-  [[ $(readelf --program-headers "$ffmpeg") != *INTERP* ]] || die "it is not static"
+  [ "$bytes" -lt "$MAX_BYTES" ] || die "ffmpeg has $bytes bytes, more than $MAX_BYTES"
+  [[ $(readelf --program-headers "$ffmpeg") != *INTERP* ]] || die "ffmpeg is not linked statically"
   had=$("$ffmpeg" -hide_banner -demuxers 2>/dev/null | awk '$1 ~ /D/ && $2 ~ /^(hls|dash|concat|sdp|rtsp|image2)$/')
-  [ -z "$had" ] || die "it has a demuxer that it must not have: $had"
-  # A green frame through x264, a fragmented MP4, and back out as a JPEG, as if it were interlaced, HDR and
-  # transparent.
+  [ -z "$had" ] || die "ffmpeg has a demuxer that it must not have: $had"
+  # Encodes a green frame with x264 into a fragmented MP4, and decodes it to a JPEG with the filters for interlaced,
+  # HDR and transparent video.
   local filters=setfield=tff,estdif=mode=frame:deint=interlaced,format=gbrap,premultiply=inplace=1,format=gbrp10
   filters+=,scale=640:-2,setparams=color_primaries=bt2020:color_trc=arib-std-b67:colorspace=gbr
   filters+=,zscale=t=linear:p=bt709:npl=203:agamma=0,format=gbrpf32le,tonemap=mobius:desat=0:peak=4.93
@@ -318,7 +318,7 @@ check() {
       -c:v libx264 -movflags +frag_keyframe+empty_moov -f mp4 pipe:1 |
     "$ffmpeg" -nostdin -loglevel error -f mov -i pipe:0 -frames:v 1 -vf "$filters" -c:v mjpeg -f image2pipe pipe:1 |
     od -An -tx1 -N3)
-  [ "$start" = ' ff d8 ff' ] || die "it makes no picture"
+  [ "$start" = ' ff d8 ff' ] || die "ffmpeg does not produce a JPEG"
 }
 check
 
