@@ -1,4 +1,4 @@
-"""The whole backend as a process of its own, for what is not written in Rust. Standard library only."""
+"""Runs the local backend as a child process, for tests that are not written in Rust. Standard library only."""
 
 import json
 import os
@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-PATIENCE = 60
-# Taken for an MP4 by its first bytes, and FAILED once it is looked at.
+TIMEOUT = 60  # seconds
+# Accepted as an MP4 because of its first bytes, then FAILED in processing.
 BROKEN = b"\0\0\0\x18ftypisom\0\0\0\0isomavc1"
 
 
 class Backend:
-    """`upreel` on free ports; it keeps nothing."""
+    """A running `upreel --ephemeral` on free ports."""
 
     def __init__(self, program, folder):
         self.folder = Path(folder)
@@ -37,7 +37,7 @@ class Backend:
         self.stop()
 
     def stop(self):
-        """Ends it; gives the most memory that it had, in bytes."""
+        """Stops the process and returns its peak memory in bytes, or None if it was stopped before."""
         if self.process.returncode is not None:
             return None
         self.process.terminate()
@@ -48,22 +48,22 @@ class Backend:
     def json(self, method, path, body=None, user="local"):
         data = None if body is None else json.dumps(body).encode()
         request = Request(self.api + path, data=data, method=method, headers={"x-user": user})
-        with urlopen(request, timeout=PATIENCE) as answer:
-            return json.load(answer)
+        with urlopen(request, timeout=TIMEOUT) as response:
+            return json.load(response)
 
-    def settled(self, video_id, user="local"):
-        """Waits until a video is PROCESSED or FAILED."""
-        deadline = time.monotonic() + PATIENCE
+    def wait_for_outcome(self, video_id, user="local"):
+        """Waits until a video is PROCESSED or FAILED and returns it."""
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             video = self.json("GET", f"/videos/{video_id}", user=user)
             if video["status"] in ("PROCESSED", "FAILED"):
                 return video
             time.sleep(0.02)
-        raise SystemExit(f"not within {PATIENCE} s: {video}")
+        raise SystemExit(f"not processed within {TIMEOUT} s: {video}")
 
 
 def make_video(path):
-    """A second of sound and pictures; its index comes last."""
+    """Writes a video of one second with audio, whose moov box is at the end, and returns its content."""
     subprocess.run(
         ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=duration=1:size=160x90:rate=10", "-f", "lavfi", "-i",
          "sine=duration=1", "-pix_fmt", "yuv420p", str(path)], check=True)
@@ -71,7 +71,10 @@ def make_video(path):
 
 
 def padded(video, size):
-    """The video made longer by what a player skips; it stays playable, with its index last."""
+    """Enlarges a video to `size` bytes with a free box before its moov box; it stays playable.
+
+    Returns the bytes before the free box, its header, the length of its payload, and the rest.
+    """
     at = video.rindex(b"moov") - 4
     free = size - len(video)
     head = free.to_bytes(4) + b"free" if free < 1 << 32 else b"\0\0\0\1free" + free.to_bytes(8)

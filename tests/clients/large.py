@@ -1,7 +1,6 @@
-"""A video of 6 GB in parts, four at a time, through the whole backend on this machine: how long it takes, and how
-much memory.
+"""Uploads a video of 6 GB to the local backend, four parts at a time, and measures time and memory.
 
-usage: large.py UPREEL [GIGABYTES]   (the program)
+usage: large.py UPREEL [GIGABYTES]   (UPREEL is the path of the program)
 """
 
 import shutil
@@ -20,14 +19,15 @@ from backend import Backend, make_video, padded  # noqa: E402
 
 HTTP = urllib3.PoolManager(retries=False, maxsize=4)
 PART = 16 << 20
-# Beside the video, which is stored once: each part goes when it has become a piece of it.
-ROOM = 10**9
-# It does not grow with the file.
-MEMORY = 200 << 20
+# Free disk space that is needed in addition to the size of the video, which is stored once: the backend deletes each
+# part as soon as it is merged.
+HEADROOM = 10**9
+# Limit of the backend's peak memory, which does not depend on the file size.
+MAX_MEMORY = 200 << 20
 
 
 def sparse(folder, size):
-    """A playable file of this size that takes a few kilobytes of disk; its index is at the very end."""
+    """Writes a playable sparse file of `size` bytes, with its moov box at the end, and returns its path."""
     head, free, length, index = padded(make_video(folder / "small.mp4"), size)
     path = folder / "large.mp4"
     with path.open("wb") as file:
@@ -39,8 +39,8 @@ def sparse(folder, size):
 
 
 def upload(backend, path):
-    begun = backend.json("POST", "/s3/multipart", {"filename": path.name, "type": "video/mp4"})
-    base, key = f"/s3/multipart/{begun['uploadId']}", f"?key={quote(begun['key'])}"
+    created = backend.json("POST", "/s3/multipart", {"filename": path.name, "type": "video/mp4"})
+    base, key = f"/s3/multipart/{created['uploadId']}", f"?key={quote(created['key'])}"
 
     def put(number):
         with path.open("rb") as file:
@@ -57,8 +57,8 @@ def upload(backend, path):
     sent = time.monotonic()
     complete = HTTP.request("POST", f"{backend.api}{base}/complete{key}", json={"parts": parts}, timeout=600)
     assert complete.status == 200, complete.data
-    print(f"large: {len(parts)} parts in {sent - start:.0f} s, completed in {time.monotonic() - sent:.0f} s", flush=True)
-    return begun["key"].rsplit("/", 1)[1].split(".")[0]
+    print(f"large: {len(parts)} parts sent in {sent - start:.0f} s, completed in {time.monotonic() - sent:.0f} s", flush=True)
+    return created["key"].rsplit("/", 1)[1].split(".")[0]
 
 
 def main(program, gigabytes="6"):
@@ -66,20 +66,20 @@ def main(program, gigabytes="6"):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         free = shutil.disk_usage(folder).free
-        if free < size + ROOM:
-            raise SystemExit(f"large: {size + ROOM:,} bytes of disk are needed in {folder}, {free:,} are free")
+        if free < size + HEADROOM:
+            raise SystemExit(f"large: {folder} needs {size + HEADROOM:,} bytes of free disk space, but has {free:,}")
         path = sparse(folder, size)
         backend = Backend(program, folder)
         try:
             video_id = upload(backend, path)
             start = time.monotonic()
-            video = backend.settled(video_id)
+            video = backend.wait_for_outcome(video_id)
             took = time.monotonic() - start
         finally:
             memory = backend.stop()
     assert (video["status"], video["size"]) == ("PROCESSED", size) and video["thumbnailUrl"], video
-    print(f"large: {size:,} bytes, PROCESSED with a poster {took:.1f} s later; at most {memory / (1 << 20):.0f} MiB of memory")
-    assert memory < MEMORY, "that is too much memory"
+    print(f"large: {size:,} bytes PROCESSED with a poster in {took:.1f} s; peak memory {memory / (1 << 20):.0f} MiB")
+    assert memory < MAX_MEMORY, f"the backend used more than {MAX_MEMORY >> 20} MiB of memory"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Every way to upload, with the clients that people use: curl, plain HTTP, boto3, the AWS CLI.
+"""Tests every upload method with common clients: curl, urllib3, boto3 and the AWS CLI.
 
-usage: run.py UPREEL   (the program)
+usage: run.py UPREEL   (the path of the program)
 
-To pin other versions: change requirements.in, then see tests/template/gate.sh.
+To change the pinned versions, edit requirements.in and see tests/template/gate.sh.
 """
 
 import json
@@ -28,25 +28,26 @@ PART = 5 << 20
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "upreel", "AWS_SECRET_ACCESS_KEY": "upreel-local", "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
-WAYS = []
+UPLOADS = []
 
 
-def way(function):
-    WAYS.append(function)
+def upload(function):
+    """Registers an upload method. It returns the ID of the video and the path of the file."""
+    UPLOADS.append(function)
     return function
 
 def run(*command):
-    done = subprocess.run([str(part) for part in command], check=True, capture_output=True, env=os.environ | CREDENTIALS)
-    return done.stdout
+    completed = subprocess.run([str(part) for part in command], check=True, capture_output=True, env=os.environ | CREDENTIALS)
+    return completed.stdout
 
 def curl(*arguments):
     return run("curl", "-sS", "--fail-with-body", *arguments)
 
-def id_of(key):
+def video_id(key):
     return key.rsplit("/", 1)[1].split(".")[0]
 
 class Clients:
-    """Of one backend, with one video of a few kilobytes and one of two parts."""
+    """Clients of one backend, with a video of a few kilobytes and one that needs two parts."""
 
     def __init__(self, backend, folder):
         self.backend = backend
@@ -63,48 +64,48 @@ class Clients:
         return run(Path(sys.executable).parent / "aws", "--endpoint-url", self.backend.s3, "s3", *arguments)
 
     def presigned(self, path):
-        """The answer of GET /presign for this file."""
+        """Returns the response of GET /presign for this file."""
         query = f"/presign?name={path.name}&type=video/mp4&size={path.stat().st_size}"
         return self.backend.json("GET", query)
 
-    @way
-    def upload_by_curl(self):
-        answer = json.loads(curl("-F", f"file=@{self.small}", f"{self.backend.api}/upload"))
-        return answer["videoId"], self.small
+    @upload
+    def upload_with_curl(self):
+        response = json.loads(curl("-F", f"file=@{self.small}", f"{self.backend.api}/upload"))
+        return response["videoId"], self.small
 
-    @way
-    def presigned_put_by_curl(self):
+    @upload
+    def presigned_put_with_curl(self):
         signed = self.presigned(self.large)
         curl("-T", self.large, "-H", "Content-Type: video/mp4", signed["uploadUrl"])
         return signed["videoId"], self.large
 
-    @way
-    def presigned_put_by_Python(self):
+    @upload
+    def presigned_put_with_urllib3(self):
         signed = self.presigned(self.small)
         put = HTTP.request(signed["method"], signed["uploadUrl"], body=self.small.read_bytes(), headers=signed["headers"])
         assert put.status == 200, put.data
         return signed["videoId"], self.small
 
-    @way
-    def form_by_curl(self):
+    @upload
+    def post_form_with_curl(self):
         form = self.backend.json("GET", "/s3/params?filename=small.mp4&type=video/mp4")
         fields = [part for name, value in form["fields"].items() for part in ("--form-string", f"{name}={value}")]
-        answer = curl("-i", *fields, "-F", f"file=@{self.small}", form["url"]).decode()
-        assert " 201 " in answer and "location:" in answer.lower(), answer
-        return id_of(form["fields"]["key"]), self.small
+        response = curl("-i", *fields, "-F", f"file=@{self.small}", form["url"]).decode()
+        assert " 201 " in response and "location:" in response.lower(), response
+        return video_id(form["fields"]["key"]), self.small
 
-    @way
-    def form_by_Python(self):
+    @upload
+    def post_form_with_urllib3(self):
         form = self.backend.json("GET", "/s3/params?filename=small.mp4&type=video/mp4")
         fields = {**form["fields"], "file": ("small.mp4", self.small.read_bytes())}
         posted = HTTP.request(form["method"], form["url"], fields=fields)
         assert posted.status == 201 and posted.headers["Location"], posted.data
-        return id_of(form["fields"]["key"]), self.small
+        return video_id(form["fields"]["key"]), self.small
 
-    @way
-    def parts_by_Python(self):
-        upload = self.backend.json("POST", "/s3/multipart", {"filename": "large.mp4", "type": "video/mp4"})
-        base, key = f"/s3/multipart/{upload['uploadId']}", f"?key={quote(upload['key'])}"
+    @upload
+    def multipart_with_urllib3(self):
+        created = self.backend.json("POST", "/s3/multipart", {"filename": "large.mp4", "type": "video/mp4"})
+        base, key = f"/s3/multipart/{created['uploadId']}", f"?key={quote(created['key'])}"
         content = self.large.read_bytes()
 
         def put(number):
@@ -118,49 +119,49 @@ class Clients:
         listed = self.backend.json("GET", base + key)
         assert [part["ETag"] for part in listed] == [part["ETag"] for part in parts], listed
         self.backend.json("POST", f"{base}/complete{key}", {"parts": parts})
-        return id_of(upload["key"]), self.large
+        return video_id(created["key"]), self.large
 
-    @way
-    def object_by_boto3(self):
+    @upload
+    def put_object_with_boto3(self):
         signed = self.presigned(self.small)
         self.s3.put_object(Bucket="uploads", Key=signed["key"], Body=self.small.read_bytes(), ContentType="video/mp4")
         return signed["videoId"], self.small
 
-    @way
-    def parts_by_boto3(self):
+    @upload
+    def multipart_with_boto3(self):
         signed = self.presigned(self.large)
-        in_parts = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
-        self.s3.upload_file(str(self.large), "uploads", signed["key"], Config=in_parts)
+        config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
+        self.s3.upload_file(str(self.large), "uploads", signed["key"], Config=config)
         return signed["videoId"], self.large
 
-    @way
-    def copy_by_the_AWS_CLI(self):
+    @upload
+    def copy_with_the_aws_cli(self):
         signed = self.presigned(self.large)
         self.aws("cp", "--only-show-errors", self.large, f"s3://uploads/{signed['key']}")
         return signed["videoId"], self.large
 
-    def check(self, video_id, sent):
-        """It is PROCESSED, and every client reads from S3 what was sent."""
-        video = self.backend.settled(video_id)
-        assert (video["status"], video["size"]) == ("PROCESSED", sent.stat().st_size), video
-        poster = HTTP.request("GET", video["thumbnailUrl"]).data
-        assert poster.startswith(b"\xff\xd8"), "no JPEG"
+    def check(self, video, sent):
+        """Asserts that the video is PROCESSED and that S3 returns the uploaded content to every client."""
+        record = self.backend.wait_for_outcome(video)
+        assert (record["status"], record["size"]) == ("PROCESSED", sent.stat().st_size), record
+        poster = HTTP.request("GET", record["thumbnailUrl"]).data
+        assert poster.startswith(b"\xff\xd8"), "the poster is not a JPEG"
         prefix = "videos/local/"
-        (key,) = (o["Key"] for o in self.s3.list_objects_v2(Bucket="uploads", Prefix=prefix)["Contents"] if video_id in o["Key"])
+        (key,) = (o["Key"] for o in self.s3.list_objects_v2(Bucket="uploads", Prefix=prefix)["Contents"] if video in o["Key"])
         content = sent.read_bytes()
-        assert self.s3.get_object(Bucket="uploads", Key=key)["Body"].read() == content, "boto3 reads something else"
+        assert self.s3.get_object(Bucket="uploads", Key=key)["Body"].read() == content, "boto3 returns different content"
         copy = sent.with_suffix(".copy")
         self.aws("cp", "--only-show-errors", f"s3://uploads/{key}", copy)
-        assert copy.read_bytes() == content, "the AWS CLI reads something else"
+        assert copy.read_bytes() == content, "the AWS CLI returns different content"
         listed = self.aws("ls", f"s3://uploads/{prefix}").decode()
         assert f" {len(content)} {key.removeprefix(prefix)}\n" in listed, listed
 
 def main(program):
     with tempfile.TemporaryDirectory() as folder, Backend(program, folder) as backend:
         clients = Clients(backend, Path(folder))
-        for upload in WAYS:
-            clients.check(*upload(clients))
-            print(f"clients: {upload.__name__.replace('_', ' ')}: PROCESSED, and read back", flush=True)
+        for method in UPLOADS:
+            clients.check(*method(clients))
+            print(f"clients: {method.__name__.replace('_', ' ')}: PROCESSED and read back", flush=True)
         assert not backend.json("GET", "/_local/dlq")["messages"]
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The emulator (ministack), the stack that is deployed into it, and a user of its API."""
+"""The emulator (ministack), the stack deployed into it, and a client of its API."""
 
 import io
 import json
@@ -26,7 +26,7 @@ FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFu
              "ThumbnailFunction": "thumbnail", "WebhookFunction": "webhook", "TranscodeFunction": "transcode",
              "EncodeFunction": "transcode"}
 BATCH = "sqs:SendMessageBatch"
-PATIENCE = 60
+TIMEOUT = 60  # seconds
 HTTP = urllib3.PoolManager(retries=False)
 
 
@@ -36,18 +36,18 @@ def free_port():
         return s.getsockname()[1]
 
 
-def until(what, check):
-    """Waits until check() gives something true."""
-    deadline = time.time() + PATIENCE
+def wait_until(what, check):
+    """Waits until check() returns a true value and returns it."""
+    deadline = time.time() + TIMEOUT
     while time.time() < deadline:
         if result := check():
             return result
         time.sleep(0.05)
-    raise AssertionError(f"not within {PATIENCE} s: {what}")
+    raise AssertionError(f"timed out after {TIMEOUT} s: {what}")
 
 
 class Emulator:
-    """ministack on a free port of the loopback interface, with IAM enforced and calls recorded."""
+    """ministack on a free loopback port, with IAM enforced and API calls recorded."""
 
     def __init__(self, folder, ffmpeg, authority):
         self.port = free_port()
@@ -60,17 +60,17 @@ class Emulator:
                 "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port), "AWS_ENDPOINT_URL": self.url,
                 "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION,
                 "AUTH": "true", "CLOUDTRAIL_RECORDING": "1", "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
-                # Layers are not put at /opt, so the function is told where the layer's program is.
+                # The emulator does not mount layers at /opt, so the functions need the path of ffmpeg.
                 "FFMPEG_PATH": str(ffmpeg),
-                # Retries of the state machine come at once.
+                # Shortens the waits between the state machine's retries.
                 "SFN_WAIT_SCALE": "0.01",
-                # The receiver's certificate is of an authority that only this test knows.
+                # The certificate authority of the webhook receiver, which exists only in this test.
                 "SSL_CERT_FILE": str(authority),
             })
-        until("the emulator answers", self.answers)
+        wait_until("the emulator is healthy", self.is_healthy)
 
-    def answers(self):
-        assert self.process.poll() is None, "the emulator ended: " + self.tail()
+    def is_healthy(self):
+        assert self.process.poll() is None, "the emulator exited: " + self.tail()
         try:
             return HTTP.request("GET", f"{self.url}/_ministack/health", timeout=1).status == 200
         except urllib3.exceptions.HTTPError:
@@ -84,7 +84,7 @@ class Emulator:
         return self.client("s3", config=Config(s3={"addressing_style": "path"}))
 
     def operators(self):
-        """What the commands of the operators (`make dlq`, `make replay`) work on."""
+        """Returns the stack object that the operator commands (`make dlq`, `make replay`) use."""
         os.environ.update(AWS_ENDPOINT_URL=self.url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_REGION=REGION)
         stack = ops.Stack("dev")
         stack.name = "upreel"
@@ -105,7 +105,7 @@ def zipped(path, name):
 
 
 def package(emulator, build, ffmpeg):
-    """What `sam package` does: code into a bucket, its address into the template."""
+    """Does what `sam package` does: uploads the code to a bucket and refers to it in the returned template."""
     template = yaml_parse((ROOT / "template.yaml").read_text())
     s3 = emulator.s3()
     s3.create_bucket(Bucket="deploy")
@@ -119,13 +119,13 @@ def package(emulator, build, ffmpeg):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             resource["Properties"]["ContentUri"] = {"Bucket": "deploy", "Key": "layer"}
-        # The emulator speaks plain HTTP on the loopback interface, which buckets and queue rightly refuse.
+        # The emulator uses plain HTTP, which these policies deny.
         if resource["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
             statements = resource["Properties"]["PolicyDocument"]["Statement"]
             statements[:] = [s for s in statements if "SecureTransport" not in json.dumps(s, default=str)]
     behaviour = template["Resources"]["CdnDistribution"]["Properties"]["DistributionConfig"]["DefaultCacheBehavior"]
     behaviour["ViewerProtocolPolicy"] = "allow-all"
-    # To AWS a batch is the action of its parts; the emulator asks for one that IAM does not have.
+    # AWS authorises a batch as sqs:SendMessage; the emulator requires an action that IAM does not have.
     for statement in template["Resources"]["WebhookRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
         if "sqs:SendMessage" in statement["Action"]:
             statement["Action"] = [*statement["Action"], BATCH]
@@ -133,9 +133,11 @@ def package(emulator, build, ffmpeg):
 
 
 class Stack:
+    """The deployed stack: its outputs and the physical IDs of its resources."""
+
     def __init__(self, emulator, template, receiver):
         cloudformation = emulator.client("cloudformation")
-        # Too long to be sent inline, so it goes through a bucket, as `sam deploy` does it.
+        # The template is too long to be sent inline, so it goes through a bucket, as with `sam deploy`.
         emulator.s3().put_object(Bucket="deploy", Key="template", Body=json.dumps(template, default=str))
         cloudformation.create_stack(
             StackName="upreel", TemplateURL=f"{emulator.url}/deploy/template",
@@ -144,14 +146,14 @@ class Stack:
                 ("AllowedOrigins", "https://app.example.com"), ("WebhookUrl", receiver.url), ("WebhookSecret", SECRET),
                 ("Transcode", "true"), ("TranscodeConcurrency", "2"), ("Cdn", "true"), ("CdnSecret", CDN_SECRET))])
 
-        def done():
+        def created():
             stack = cloudformation.describe_stacks(StackName="upreel")["Stacks"][0]
             if "FAILED" in stack["StackStatus"] or "ROLLBACK" in stack["StackStatus"]:
                 events = cloudformation.describe_stack_events(StackName="upreel")["StackEvents"]
                 raise AssertionError([e for e in events if "FAILED" in e.get("ResourceStatus", "")])
             return stack if stack["StackStatus"] == "CREATE_COMPLETE" else None
 
-        stack = until("the stack is there", done)
+        stack = wait_until("the stack is created", created)
         self.outputs = {o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", [])}
         resources = cloudformation.describe_stack_resources(StackName="upreel")["StackResources"]
         self.ids = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
@@ -162,21 +164,23 @@ class Stack:
 
 
 def sign_in(emulator, stack, name):
-    """A user of the stack's own pool, and an id token."""
+    """Creates a user in the stack's user pool and returns an ID token."""
     cognito = emulator.client("cognito-idp")
     pool, client = stack.of_type("AWS::Cognito::UserPool")[0], stack.of_type("AWS::Cognito::UserPoolClient")[0]
     cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
     cognito.admin_set_user_password(UserPoolId=pool, Username=name, Password="Correct-horse-9!", Permanent=True)
-    # The app client is for browsers (SRP); an administrator may sign in for the test.
+    # The app client is meant for browsers (SRP); the test signs in as an administrator.
     cognito.update_user_pool_client(UserPoolId=pool, ClientId=client,
                                     ExplicitAuthFlows=["ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"])
-    answer = cognito.admin_initiate_auth(
+    response = cognito.admin_initiate_auth(
         UserPoolId=pool, ClientId=client, AuthFlow="ADMIN_USER_PASSWORD_AUTH",
         AuthParameters={"USERNAME": name, "PASSWORD": "Correct-horse-9!"})
-    return answer["AuthenticationResult"]["IdToken"]
+    return response["AuthenticationResult"]["IdToken"]
 
 
 class Api:
+    """A client of the deployed API; sends no credentials if `token` is None."""
+
     def __init__(self, emulator, stack, token):
         api = stack.of_type("AWS::ApiGateway::RestApi")[0]
         stages = emulator.client("apigateway").get_stages(restApiId=api)["item"]
@@ -192,11 +196,11 @@ class Api:
     def video(self, video_id):
         return self.call("GET", f"/videos/{video_id}").json()
 
-    def until(self, video_id, status):
+    def wait_for_status(self, video_id, status):
         def check():
             video = self.video(video_id)
             return video if video.get("status") == status else None
-        return until(f"{video_id} is {status}", check)
+        return wait_until(f"{video_id} is {status}", check)
 
     def presign_and_put(self, name, media_type, body):
         signed = self.call("GET", f"/presign?name={name}&type={media_type}&size={len(body)}").json()

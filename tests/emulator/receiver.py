@@ -1,4 +1,4 @@
-"""A receiver of webhooks over TLS, with a certificate of an authority of its own."""
+"""A webhook receiver over TLS, with a certificate from its own certificate authority."""
 
 import datetime
 import ipaddress
@@ -25,18 +25,18 @@ def certificate(subject, key, issuer, issuer_key, *extensions):
     return builder.sign(issuer_key, hashes.SHA256())
 
 
-def named(name):
+def common_name(name):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 class Receiver:
-    """What came, as (headers, body); `answer(event)` gives the status."""
+    """Records each request as (headers, body) in `requests`; `respond(event)` returns the status of the response."""
 
     def __init__(self, folder):
         authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in "12")
-        authority = certificate(named("authority"), authority_key, named("authority"), authority_key,
+        authority = certificate(common_name("authority"), authority_key, common_name("authority"), authority_key,
                                 x509.BasicConstraints(ca=True, path_length=0))
-        own = certificate(named("receiver"), key, named("authority"), authority_key,
+        own = certificate(common_name("receiver"), key, common_name("authority"), authority_key,
                           x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]))
         pem = serialization.Encoding.PEM
         self.authority = folder / "authority.pem"
@@ -45,14 +45,14 @@ class Receiver:
         chain.write_bytes(own.public_bytes(pem) + key.private_bytes(
             pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
 
-        self.came, self.answer = [], lambda event: 200
+        self.requests, self.respond = [], lambda event: 200
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                receiver.came.append((dict(self.headers), body))
-                self.send_response(receiver.answer(json.loads(body)))
+                receiver.requests.append((dict(self.headers), body))
+                self.send_response(receiver.respond(json.loads(body)))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -67,9 +67,10 @@ class Receiver:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def events(self, video_id=None):
-        events = [json.loads(body) for _, body in list(self.came)]
+        """Returns the received events, of one video if given."""
+        events = [json.loads(body) for _, body in list(self.requests)]
         return [event for event in events if video_id in (None, event["object"]["id"])]
 
-    def told(self, video_id):
-        """The types of a video's events, in the order in which they happened."""
+    def event_types(self, video_id):
+        """Returns the types of a video's events by sequence, without duplicates."""
         return [kind for _, kind in sorted({(e["sequence"], e["type"]) for e in self.events(video_id)})]

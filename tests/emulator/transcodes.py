@@ -1,4 +1,4 @@
-"""Transcoding by the real state machine, playback as a player does it, and what can come in between."""
+"""Tests transcoding with the real state machine, playback like a player, and failures in between."""
 
 import hashlib
 import hmac
@@ -13,14 +13,14 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from botocore.exceptions import ClientError
-from emulator import CDN_SECRET, HTTP, Api, ops, sign_in, until
+from emulator import CDN_SECRET, HTTP, Api, ops, sign_in, wait_until
 
-# Of the video below: three chunks.
+# Duration and frame rate of the test video, which is split into three chunks.
 SECONDS, RATE = 140, 5
 
 
-def film(folder):
-    """Few and small pictures, for long."""
+def make_long_video(folder):
+    """Returns a long video with few small frames, which is fast to encode."""
     path = folder / "film.mp4"
     subprocess.run(
         ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s=480x270:r={RATE}:d={SECONDS}",
@@ -30,58 +30,63 @@ def film(folder):
 
 
 def parent(process):
+    """Returns the parent's process ID."""
     return re.search(r"PPid:\s+(\d+)", (process / "status").read_text())[1]
 
 
-class Trouble:
-    """Something that an ffmpeg of ours does before an encoding, while it is asked for."""
+class FaultyFfmpeg:
+    """A wrapper of ffmpeg for EncodeFunction that runs a shell command before each encoding, until it is stopped."""
 
     def __init__(self, emulator, stack, folder, ffmpeg):
         self.functions, self.name = emulator.client("lambda"), stack.ids["EncodeFunction"]
-        self.flag, self.program = folder / "trouble", folder / "ffmpeg-in-trouble"
+        self.flag, self.program = folder / "faulty", folder / "faulty-ffmpeg"
         self.real = ffmpeg
         self.environment = self.functions.get_function_configuration(FunctionName=self.name)["Environment"]["Variables"]
 
-    def __call__(self, what):
+    def inject(self, command):
         self.flag.write_text("")
         self.program.write_text(
-            f"#!/bin/sh\ncase \"$*\" in *libx264*) if [ -e '{self.flag}' ]; then {what}; fi;; esac\nexec '{self.real}' \"$@\"\n")
+            f"#!/bin/sh\ncase \"$*\" in *libx264*) if [ -e '{self.flag}' ]; then {command}; fi;; esac\nexec '{self.real}' \"$@\"\n")
         self.program.chmod(0o755)
         self.functions.update_function_configuration(
             FunctionName=self.name, Environment={"Variables": {**self.environment, "FFMPEG_PATH": str(self.program)}})
 
-    def wait(self):
-        self(f"while [ -e '{self.flag}' ]; do :; done")
+    def block_before(self):
+        """Makes encodings block until `stop`."""
+        self.inject(f"while [ -e '{self.flag}' ]; do :; done")
 
-    def wait_when_done(self):
-        """It has read all of the video, and what it made is on its way."""
-        self(f"'{self.real}' \"$@\"; code=$?; while [ -e '{self.flag}' ]; do :; done; exit $code")
+    def block_after(self):
+        """Makes encodings block after ffmpeg has read its input and written its output, until `stop`."""
+        self.inject(f"'{self.real}' \"$@\"; code=$?; while [ -e '{self.flag}' ]; do :; done; exit $code")
 
-    def over(self):
+    def stop(self):
+        """Ends the fault; later encodings run normally."""
         self.flag.unlink()
 
-    def waiting(self):
-        """The processes of our program."""
+    def blocked(self):
+        """Returns the running processes of the wrapper."""
         return self.processes(lambda _, words: str(self.program).encode() in words)
 
     def encoding(self):
-        """The encoders that it has started."""
-        parents = {process.name for process in self.waiting()}
+        """Returns the ffmpeg processes that the wrapper started."""
+        parents = {process.name for process in self.blocked()}
         return self.processes(lambda process, words: words[0] == str(self.real).encode() and parent(process) in parents)
 
     @staticmethod
-    def processes(which):
+    def processes(matches):
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                if which(process, (process / "cmdline").read_bytes().split(b"\0")):
+                if matches(process, (process / "cmdline").read_bytes().split(b"\0")):
                     found.append(process)
             except OSError:
-                continue  # it has ended
+                continue  # it has exited
         return found
 
 
 class Executions:
+    """The executions of the state machine."""
+
     def __init__(self, emulator, stack):
         self.client, self.machine = emulator.client("stepfunctions"), stack.ids["TranscodeMachine"]
 
@@ -89,85 +94,85 @@ class Executions:
         found = self.client.list_executions(stateMachineArn=self.machine, maxResults=1000)["executions"]
         return [execution for execution in found if execution["name"].startswith(video)]
 
-    def until(self, video, status, count=1):
+    def wait_for_status(self, video, status, count=1):
         def check():
             found = self.of(video)
             return found if [e["status"] for e in found].count(status) == count else None
-        return until(f"{count} executions of {video} are {status}", check)
+        return wait_until(f"{count} executions of {video} are {status}", check)
 
 
-def transcoded(api, video, status):
+def wait_for_transcode(api, video, status):
     def check():
         record = api.video(video)
         return record if record.get("transcode", {}).get("status") == status else None
-    return until(f"{video} is transcoded: {status}", check)
+    return wait_until(f"the transcoding of {video} is {status}", check)
 
 
-def named(playlist):
-    """What a playlist names, attributes first."""
+def uris(playlist):
+    """Returns the URIs in a playlist, those in attributes first."""
     return re.findall(r'URI="([^"]+)"', playlist) + [line for line in playlist.splitlines() if line and not line.startswith("#")]
 
 
-def pictures(*pieces):
-    """How many can be decoded, without a complaint."""
+def count_frames(*segments):
+    """Decodes the segments and returns the number of frames; fails on any warning."""
     probe = subprocess.run(
         ["ffprobe", "-v", "warning", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", "-"],
-        input=b"".join(pieces), capture_output=True, check=True)  # fmt: skip
+        input=b"".join(segments), capture_output=True, check=True)  # fmt: skip
     assert not probe.stderr, probe.stderr
     return int(probe.stdout.split()[0].strip(b","))
 
 
-def played(get, master):
-    """Plays all renditions: fetches what each playlist names, and counts the pictures."""
+def play_all(get, master):
+    """Fetches and decodes all renditions and returns the number of frames of each video playlist."""
     counts = {}
-    for url in named(get(master).decode()):
+    for url in uris(get(master).decode()):
         if not url.endswith("index.m3u8"):
             continue
         media = urljoin(master, url)
-        pieces = [get(urljoin(media, name)) for name in named(get(media).decode())]
+        segments = [get(urljoin(media, uri)) for uri in uris(get(media).decode())]
         if "audio" not in url:
-            counts[url] = pictures(*pieces)
+            counts[url] = count_frames(*segments)
     return counts
 
 
-def play(emulator, stack, api, eve, video):
-    """By the API with signed segments, and through CloudFront."""
-    record = transcoded(api, video, "DONE")
+def test_playback(emulator, stack, api, eve, video):
+    """Renditions can be played through the API with signed segments, and through CloudFront."""
+    record = wait_for_transcode(api, video, "DONE")
     assert record["transcode"] == {"status": "DONE", "chunksDone": 3, "chunksTotal": 3}, record["transcode"]
     route = f"/videos/{video}/hls/master.m3u8"
 
-    def by_api(url):
+    def get_through_api(url):
         if url.startswith(api.base):
-            answer = api.call("GET", url.removeprefix(api.base))
-            assert answer.headers["Content-Type"] == "application/vnd.apple.mpegurl", answer.headers
+            response = api.call("GET", url.removeprefix(api.base))
+            assert response.headers["Content-Type"] == "application/vnd.apple.mpegurl", response.headers
         else:
-            answer = HTTP.request("GET", url)
-        assert answer.status == 200, (url, answer.status, answer.data)
-        return answer.data
+            response = HTTP.request("GET", url)
+        assert response.status == 200, (url, response.status, response.data)
+        return response.data
     expected = {"v270/index.m3u8": SECONDS * RATE}
-    assert (counts := played(by_api, api.base + route)) == expected, counts
+    assert (counts := play_all(get_through_api, api.base + route)) == expected, counts
     for other, status in ((eve, 404), (Api(emulator, stack, None), 401)):
         for path in (route, route.replace("master", "v270/index")):
             assert other.call("GET", path).status == status, (path, status)
 
-    def through_cdn(url):
-        answer = cdn(emulator, url)
-        assert answer.status == 200, (url, answer.status, answer.data)
-        assert answer.headers["Access-Control-Allow-Origin"] == "*", answer.headers
-        return answer.data
+    def get_through_cdn(url):
+        response = get_cdn(emulator, url)
+        assert response.status == 200, (url, response.status, response.data)
+        assert response.headers["Access-Control-Allow-Origin"] == "*", response.headers
+        return response.data
     master = record["hlsUrl"]
-    assert (counts := played(through_cdn, master)) == expected, counts
-    refused(emulator, master)
+    assert (counts := play_all(get_through_cdn, master)) == expected, counts
+    test_invalid_cdn_urls(emulator, master)
 
 
-def cdn(emulator, url):
-    """The emulator tells distributions by their names."""
+def get_cdn(emulator, url):
+    """Fetches a URL of the distribution, which the emulator selects by the Host header."""
     parts = urlsplit(url)
     return HTTP.request("GET", emulator.url + parts.path, headers={"Host": parts.netloc, "Origin": "https://app.example.com"})
 
 
-def refused(emulator, master):
-    """What is not signed, for another video, or too old."""
+def test_invalid_cdn_urls(emulator, master):
+    """URLs that are unsigned, signed for another video, or expired return 403."""
     _, _, host, signed, rest = master.split("/", 4)
     expires, signature = signed.split(".")
     folder = rest.rsplit("/", 1)[0] + "/"
@@ -179,31 +184,31 @@ def refused(emulator, master):
     past, other = int(time.time()) - 1, rest.replace("/", "/0", 1)
     for path in (rest, f"{signed}x/{rest}", f"{int(expires) + 1}.{signature}/{rest}", f"{expires}./{rest}", f"{signed}/{other}",
                  f"{signed}/work/plan.json", f"{sign(past)}/{rest}", f"{sign(expires, 'another')}/{rest}", ""):  # fmt: skip
-        answer = cdn(emulator, f"https://{host}/{path}")
-        assert answer.status == 403, (path, answer.status, answer.data)
-    # The signature is of the folder: what else is there is a matter of S3.
-    assert cdn(emulator, f"https://{host}/{signed}/{rest}x").status in (403, 404)
+        response = get_cdn(emulator, f"https://{host}/{path}")
+        assert response.status == 403, (path, response.status, response.data)
+    # The signature covers the folder, so S3 responds to missing objects in it.
+    assert get_cdn(emulator, f"https://{host}/{signed}/{rest}x").status in (403, 404)
 
 
-def duplicates(emulator, stack, executions, video):
-    """The event again, and the task of a chunk again: nothing starts, nothing is encoded."""
-    (execution,) = executions.until(video, "SUCCEEDED")
+def test_duplicates(emulator, stack, executions, video):
+    """A duplicate event starts no execution, and a duplicate task writes nothing."""
+    (execution,) = executions.wait_for_status(video, "SUCCEEDED")
     s3, functions = emulator.s3(), emulator.client("lambda")
     run = json.loads(executions.client.describe_execution(executionArn=execution["executionArn"])["input"])
     head = s3.head_object(Bucket=stack.ids["UploadsBucket"], Key=run["key"])
     event = {"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {
         "bucket": {"name": stack.ids["UploadsBucket"]},
         "object": {"key": run["key"], "size": head["ContentLength"], "eTag": head["ETag"].strip('"'), "sequencer": run["sequencer"]}}}]}
-    before = written(emulator, stack, video)
+    before = written_objects(emulator, stack, video)
     for function, payload in (("ThumbnailFunction", event), ("EncodeFunction", {"task": "encode", "index": 1, **run}),
                               ("TranscodeFunction", {"task": "package", **run}), ("TranscodeFunction", {"task": "plan", **run}),
                               ("TranscodeFunction", {"task": "fail", **run})):  # fmt: skip
-        answer = functions.invoke(FunctionName=stack.ids[function], Payload=json.dumps(payload))
-        assert "FunctionError" not in answer, (function, answer["Payload"].read())
+        response = functions.invoke(FunctionName=stack.ids[function], Payload=json.dumps(payload))
+        assert "FunctionError" not in response, (function, response["Payload"].read())
     assert len(executions.of(video)) == 1
-    assert written(emulator, stack, video) == before
+    assert written_objects(emulator, stack, video) == before
     try:
-        # As it would be if the row knew nothing of it yet.
+        # What the function does if the row does not show the execution yet.
         executions.client.start_execution(stateMachineArn=executions.machine, name=execution["name"], input="{}")
     except ClientError as error:
         assert error.response["Error"]["Code"] == "ExecutionAlreadyExists", error
@@ -211,89 +216,89 @@ def duplicates(emulator, stack, executions, video):
         raise AssertionError("an execution was started twice")
 
 
-def written(emulator, stack, video):
-    """When each object of a transcoding was written."""
+def written_objects(emulator, stack, video):
+    """Returns the modification time and ETag of each object of a transcoding."""
     pages = emulator.s3().get_paginator("list_objects_v2").paginate(Bucket=stack.ids["ProcessedBucket"])
     found = [o for page in pages for o in page.get("Contents", []) if video in o["Key"]]
     return {o["Key"]: (o["LastModified"], o["ETag"]) for o in found}
 
 
-def killed(api, trouble, executions, body):
-    """A worker that is killed is tried again."""
-    trouble.wait()
+def test_killed_function(api, ffmpeg, executions, body):
+    """A function process that is killed is retried."""
+    ffmpeg.block_before()
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
-    waiting = until("a chunk is being encoded", trouble.waiting)
-    os.kill(int(parent(waiting[0])), signal.SIGKILL)
-    trouble.over()
-    transcoded(api, video, "DONE")
-    executions.until(video, "SUCCEEDED")
+    blocked = wait_until("a chunk is being encoded", ffmpeg.blocked)
+    os.kill(int(parent(blocked[0])), signal.SIGKILL)
+    ffmpeg.stop()
+    wait_for_transcode(api, video, "DONE")
+    executions.wait_for_status(video, "SUCCEEDED")
 
 
-def poisoned(api, trouble, executions, body):
-    """A chunk that cannot be encoded fails the video once, and nothing of ours."""
-    trouble("echo 'Invalid data' >&2; exit 1")
+def test_bad_chunk(api, ffmpeg, executions, body):
+    """A chunk that cannot be encoded fails the transcoding without retries; the execution succeeds."""
+    ffmpeg.inject("echo 'Invalid data' >&2; exit 1")
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
-    record = transcoded(api, video, "FAILED")
+    record = wait_for_transcode(api, video, "FAILED")
     assert (record["status"], record["transcode"]["error"]["code"]) == ("PROCESSED", "UNREADABLE"), record
-    executions.until(video, "SUCCEEDED")
-    trouble.over()
+    executions.wait_for_status(video, "SUCCEEDED")
+    ffmpeg.stop()
 
 
-def given_up(emulator, stack, api, trouble, executions, body):
-    """What fails for good is our fault, and is started again by the operators; what was done is not done again."""
-    trouble("true")
-    trouble.functions.update_function_configuration(
-        FunctionName=trouble.name, Environment={"Variables": {**trouble.environment, "FFMPEG_PATH": "/nowhere/ffmpeg"}})
+def test_replay(emulator, api, ffmpeg, executions, body):
+    """A permanent fault fails the execution; the operators' replay completes the transcoding."""
+    ffmpeg.inject("true")
+    ffmpeg.functions.update_function_configuration(
+        FunctionName=ffmpeg.name, Environment={"Variables": {**ffmpeg.environment, "FFMPEG_PATH": "/nowhere/ffmpeg"}})
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
-    record = transcoded(api, video, "FAILED")
+    record = wait_for_transcode(api, video, "FAILED")
     assert record["transcode"]["error"]["code"] == "INTERNAL", record
-    executions.until(video, "FAILED")
-    trouble.over()
-    trouble("true")
+    executions.wait_for_status(video, "FAILED")
+    ffmpeg.stop()
+    ffmpeg.inject("true")
     operators = emulator.operators()
     assert [e["name"] for e in ops.given_up(operators, operators.physical())] == [executions.of(video)[0]["name"]]
     ops.replay_transcodes(operators, operators.physical())
-    transcoded(api, video, "DONE")
-    executions.until(video, "SUCCEEDED")
+    wait_for_transcode(api, video, "DONE")
+    executions.wait_for_status(video, "SUCCEEDED")
     assert ops.given_up(operators, operators.physical()) == []
 
 
-def stopped(api, trouble, executions, body):
-    """Somebody stops it: the record knows, though the state machine could not say so."""
-    trouble.wait()
+def test_stopped_execution(api, ffmpeg, executions, body):
+    """An execution that is stopped is recorded as failed, although the state machine cannot record it itself."""
+    ffmpeg.block_before()
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
-    until("a chunk is being encoded", trouble.waiting)
+    wait_until("a chunk is being encoded", ffmpeg.blocked)
     (execution,) = executions.of(video)
     executions.client.stop_execution(executionArn=execution["executionArn"])
-    record = transcoded(api, video, "FAILED")
+    record = wait_for_transcode(api, video, "FAILED")
     assert record["transcode"]["error"]["code"] == "INTERNAL", record
-    trouble.over()
-    until("its workers have ended", lambda: not trouble.waiting())
+    ffmpeg.stop()
+    wait_until("its processes have exited", lambda: not ffmpeg.blocked())
 
 
-def deleted(emulator, stack, api, trouble, executions, body):
-    """Nothing stays of what is deleted meanwhile, also of what is written after that."""
-    trouble.wait_when_done()
+def test_deletion(emulator, stack, api, ffmpeg, executions, body):
+    """A video that is deleted during its transcoding leaves no objects, even those written afterwards."""
+    ffmpeg.block_after()
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
-    until("chunks are encoded", lambda: len(trouble.waiting()) == 2 and not trouble.encoding())
-    assert written(emulator, stack, video)
+    wait_until("chunks are encoded", lambda: len(ffmpeg.blocked()) == 2 and not ffmpeg.encoding())
+    assert written_objects(emulator, stack, video)
     assert api.call("DELETE", f"/videos/{video}").status == 204
-    trouble.over()
-    executions.until(video, "SUCCEEDED")
-    assert written(emulator, stack, video) == {}
+    ffmpeg.stop()
+    executions.wait_for_status(video, "SUCCEEDED")
+    assert written_objects(emulator, stack, video) == {}
 
 
-def transcodes(emulator, stack, folder, ffmpeg):
+def test_transcoding(emulator, stack, folder, program):
     api, eve = (Api(emulator, stack, sign_in(emulator, stack, f"{name}@example.com")) for name in ("tom", "una"))
-    executions, trouble = Executions(emulator, stack), Trouble(emulator, stack, folder, ffmpeg)
-    body = film(folder)
+    executions, ffmpeg = Executions(emulator, stack), FaultyFfmpeg(emulator, stack, folder, program)
+    body = make_long_video(folder)
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
-    play(emulator, stack, api, eve, video)
-    duplicates(emulator, stack, executions, video)
+    test_playback(emulator, stack, api, eve, video)
+    test_duplicates(emulator, stack, executions, video)
     assert api.call("DELETE", f"/videos/{video}").status == 204
-    assert written(emulator, stack, video) == {}
-    killed(api, trouble, executions, body)
-    poisoned(api, trouble, executions, body)
-    given_up(emulator, stack, api, trouble, executions, body)
-    stopped(api, trouble, executions, body)
-    deleted(emulator, stack, api, trouble, executions, body)
+    assert written_objects(emulator, stack, video) == {}
+    test_killed_function(api, ffmpeg, executions, body)
+    test_bad_chunk(api, ffmpeg, executions, body)
+    test_replay(emulator, api, ffmpeg, executions, body)
+    test_stopped_execution(api, ffmpeg, executions, body)
+    test_deletion(emulator, stack, api, ffmpeg, executions, body)

@@ -1,4 +1,4 @@
-"""What a generator cannot know: videos, and the entity tags that S3 gave."""
+"""Schemathesis hooks that supply what generated requests cannot contain: videos, and ETags returned by S3."""
 
 import os
 import sys
@@ -17,12 +17,12 @@ from backend import BROKEN  # noqa: E402
 API = os.environ["UPREEL_API"]
 VIDEO = Path(os.environ["UPREEL_VIDEO"]).read_bytes()
 
-# Mostly what is soon done.
+# Mostly broken files, which are processed quickly.
 schemathesis.openapi.format("binary", strategies.sampled_from([*[BROKEN] * 7, VIDEO]).map(Binary))
 
 
 def integers(value):
-    """JSON Schema takes 1.0 for an integer, which JavaScript would write as 1; the functions want it like that."""
+    """Converts integral floats: JSON Schema accepts 1.0 as an integer, the functions only 1, as JavaScript writes it."""
     match value:
         case float() if value.is_integer():
             return int(value)
@@ -40,7 +40,7 @@ def operation_id(operation):
 @schemathesis.hook
 def map_body(context, body):
     if operation_id(context.operation) == "uploadVideo" and isinstance(body, dict):
-        # The generator gives other fields names that no form can carry.
+        # Drop other fields: the generator gives them names that cannot be encoded in a form.
         return {name: value for name, value in body.items() if name == "file"}
     return integers(body)
 
@@ -53,7 +53,7 @@ def before_call(context, case, kwargs):
 
 
 def stored_part(case):
-    """Puts the one part of an upload; nothing when there is no such upload."""
+    """Uploads part 1 and returns its ETag, or None if the upload does not exist."""
     url = f"{API}/s3/multipart/{case.path_parameters['uploadId']}/1"
     signed = requests.get(url, params={"key": case.query.get("key")}, headers={"x-user": "alice"}, timeout=30)
     if signed.status_code != 200:

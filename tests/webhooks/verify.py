@@ -1,6 +1,6 @@
-"""Verifies webhooks as https://www.mux.com/docs/core/verify-webhook-signatures says, with nothing of Upreel's.
+"""Verifies webhook signatures according to https://www.mux.com/docs/core/verify-webhook-signatures.
 
-Reads JSON lines {secret, signature, body}; writes a line `ok`, or what is wrong, for each.
+Shares no code with Upreel. Reads JSON lines {secret, signature, body} and prints `ok` or the error for each.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ import json
 import sys
 import time
 
-TOLERANCE = 300
+TOLERANCE = 300  # seconds
 
 
 def verify(secret, signature, body):
