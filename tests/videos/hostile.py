@@ -1,9 +1,9 @@
 #!/usr/bin/env -S python3 -B
-"""Makes the set of hostile files: hostile.py OUT_DIR GOOD_DIR
+"""Creates the set of malicious files: hostile.py OUT_DIR GOOD_DIR
 
-GOOD_DIR holds what make.sh made. Writes the files, three canaries that none of them may reach, and
-OUT_DIR/manifest.tsv. Does nothing if OUT_DIR already holds the set that these scripts make of that
-GOOD_DIR. $FFMPEG may name the ffmpeg to use. See README.md.
+GOOD_DIR contains the output of make.sh. Writes the files, three canaries that none of them may access, and
+OUT_DIR/manifest.tsv. Does nothing if OUT_DIR already contains the set that these scripts create from that GOOD_DIR.
+Uses $FFMPEG if set. See README.md.
 """
 
 import hashlib
@@ -15,23 +15,23 @@ import sys
 sys.dont_write_bytecode = True
 from hostile import damaged, fragments, manifests, matroska, mp4, others, sizes, tables  # noqa: E402
 
-# A family is a module with a function make(files).
+# Modules with a function make(files).
 FAMILIES = [manifests, mp4, tables, fragments, sizes, matroska, others, damaged]
 HOLE = bytes(1 << 16)
 
 
 class Files:
-    """Where the files go, and what they may refer to."""
+    """The output folder, and the canaries that files may refer to."""
 
     def __init__(self, folder, good):
         self.folder, self.good_folder = folder, good
         self.rows = []
-        self.fifo = folder / "canary.fifo"  # whoever opens it for reading lets the test's writer go on
-        self.movie = folder / "canary.mp4"  # magenta, so that a poster made of it is plain to see
+        self.fifo = folder / "canary.fifo"  # opening it for reading unblocks the test's writer
+        self.movie = folder / "canary.mp4"  # magenta, to recognise a poster that was made from it
         self.image = folder / "canary.jpg"
 
     def add(self, family, name, what, *parts):
-        """A file of these parts, in which whole blocks of zeros take no space."""
+        """Writes a file of these parts, with holes for whole blocks of zeros, and adds it to the manifest."""
         assert "\t" not in what and all(row[0] != name for row in self.rows), name
         with open(self.folder / name, "wb") as file:
             for part in parts:
@@ -48,11 +48,11 @@ class Files:
         return (self.good_folder / name).read_bytes()
 
     def url(self, name):
-        """A page of the canary server; the test puts its port where the zeros are."""
+        """Returns a URL of the canary server; the test replaces the zeros with its port."""
         return f"http://127.0.0.1:00000/{name}"
 
     def targets(self, name):
-        """What a file may try to reach: the server, the canaries, and both by other words."""
+        """Returns the references that a file may try: the server and the canaries, in all notations and protocols."""
         movie = str(self.movie)
         return [
             self.url(name), f"file://{movie}", movie, movie[1:], str(self.fifo), f"file:{self.fifo}",
@@ -61,7 +61,7 @@ class Files:
         ]
 
     def encode(self, *arguments):
-        """What ffmpeg makes of the arguments."""
+        """Runs ffmpeg with the arguments and returns its output file."""
         made = self.folder / "made"
         ffmpeg = os.environ.get("FFMPEG", "ffmpeg")
         quiet = ["-nostdin", "-hide_banner", "-loglevel", "error", "-y"]

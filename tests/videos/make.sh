@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes the set of real test videos: make.sh OUT_DIR
+# Creates the set of valid test videos: make.sh OUT_DIR
 #
-# Writes small videos and OUT_DIR/manifest.tsv, which says what each one is.
-# Does nothing if OUT_DIR already holds the set this version of the script makes.
-# $FFMPEG may name the ffmpeg to use. See README.md for the picture and the columns.
+# Writes small videos and OUT_DIR/manifest.tsv, which describes them.
+# Does nothing if OUT_DIR already contains the set that this version of the script creates.
+# Uses $FFMPEG if set. See README.md for the test pattern and the columns of the manifest.
 set -euo pipefail
 
 [ $# -eq 1 ] || { echo "usage: $0 OUT_DIR" >&2; exit 2; }
@@ -14,7 +14,7 @@ sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 25
 stamp=$(sha256 <"${BASH_SOURCE[0]}")
 [ "$(cat "$out/.complete" 2>/dev/null || true)" != "$stamp" ] || exit 0
 
-command -v "$ffmpeg" >/dev/null || { echo "$0: no ffmpeg ('$ffmpeg')" >&2; exit 1; }
+command -v "$ffmpeg" >/dev/null || { echo "$0: ffmpeg not found ('$ffmpeg')" >&2; exit 1; }
 mkdir -p "$out"
 rm -f "$out/.complete"
 tmp=$(mktemp -d "$out/.tmp.XXXXXX")
@@ -22,20 +22,20 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 export LC_ALL=C
-export SVT_LOG=1 # SVT-AV1 chatters on stderr unless told not to
+export SVT_LOG=1 # otherwise SVT-AV1 writes informational messages to stderr
 
 run() { "$ffmpeg" -nostdin -hide_banner -loglevel error -y "$@"; }
 encoders=" $("$ffmpeg" -hide_banner -encoders 2>/dev/null | awk '{ printf "%s ", $2 }')"
 has_encoder() { [[ $encoders == *" $1 "* ]]; }
-# Old ffmpegs take the rotation as metadata of the output, new ones (6+) only as an input option;
-# both mean counter-clockwise, whatever the older documentation says.
-# (Read in full before looking: under pipefail, grep -q would break the pipe.)
+# ffmpeg before version 6 takes the rotation as output metadata, later versions only as an input option. Both are
+# counter-clockwise, whatever the older documentation says.
+# (The help is read completely first: under pipefail, grep -q would break the pipe.)
 help=$("$ffmpeg" -hide_banner -h long 2>/dev/null)
 case $help in *-display_rotation*) new_rotation=yes ;; *) new_rotation= ;; esac
 
-# The upright picture, as a lavfi graph: red, green / blue, yellow, and a white box that moves
-# about the centre; in COLOURS. WIDTH HEIGHT RATE SECONDS
-picture() {
+# Prints the upright test pattern as a lavfi graph: red and green above blue and yellow, and a white box that moves
+# around the centre. $COLOURS overrides the colours. Arguments: WIDTH HEIGHT RATE SECONDS
+test_pattern() {
   local box=$((($1 < $2 ? $1 : $2) / 8)) colours
   read -ra colours <<<"${COLOURS:-0xe02020 0x20a020 0x2040e0 0xe0e020 0xffffff}"
   echo "color=c=${colours[0]}:s=$1x$2:r=$3:d=$4,format=rgb24," \
@@ -46,7 +46,7 @@ picture() {
     "[p][b]overlay=format=gbrp:shortest=1:x='(W-w)/2+W/16*sin(2*PI*t)':y='(H-h)/2+H/16*cos(2*PI*t)'"
 }
 
-# How the picture is stored for a player which turns it CLOCKWISE degrees.
+# Prints the filter that stores frames so that they are upright after a player rotates them by CLOCKWISE degrees.
 stored() {
   case $1 in
     0) echo null ;;
@@ -56,17 +56,17 @@ stored() {
   esac
 }
 
-# Makes one video and its line of the manifest:
+# Creates one video and its line of the manifest:
 #   video FILE MIME CONTAINER WIDTHxHEIGHT MS VIDEO_CODEC AUDIO_CODEC ROTATION RATE [FFMPEG ARGS...]
-# WIDTH and HEIGHT are as displayed, RATE may be -. The arguments come after the two inputs
-# (0 the picture, 1 the sound unless AUDIO_CODEC is -). Set in front of a call:
-#   COLOURS     those of the picture as stored, for a transfer other than that of SDR
-#   SHOWN       what a poster shows, for the manifest: see README.md
-#   PICTURE_MS  length of the picture, where it isn't that of the file (MS)
-#   INPUT=FILE  a further input
-#   LIVE=yes    write as a stream which cannot be sought in, as a browser's recorder does
-#   LARGE=yes   then give the chunks of a MOV offsets of 64 bits
-#   CUT=SECONDS then cut so much off the start without encoding again
+# WIDTH and HEIGHT are the display size; RATE may be -. The ffmpeg arguments follow the two inputs (0 is the video,
+# 1 the audio unless AUDIO_CODEC is -). Environment variables of a call:
+#   COLOURS     colours of the stored frames, for a transfer function other than that of SDR
+#   SHOWN       what the poster shows, for the manifest: see README.md
+#   VIDEO_MS    length of the video stream if it differs from that of the file (MS)
+#   INPUT=FILE  another input
+#   LIVE=yes    write an unseekable stream, as a browser's recorder does
+#   LARGE=yes   then convert the chunk offsets of a MOV to 64 bits
+#   CUT=SECONDS then remove this much from the start without re-encoding
 video() {
   local file=$1 mime=$2 container=$3 size=$4 ms=$5 vcodec=$6 acodec=$7 rotation=$8 rate=$9
   shift 9
@@ -84,14 +84,14 @@ video() {
   done
 
   local graph input to="file:$tmp/made"
-  graph=$(picture "$width" "$height" "$fps" "$(seconds "${PICTURE_MS:-$ms}" "${CUT:-0}")")
+  graph=$(test_pattern "$width" "$height" "$fps" "$(seconds "${VIDEO_MS:-$ms}" "${CUT:-0}")")
   input=(-f lavfi -i "$graph,$(stored "$rotation")")
   [ "$acodec" = - ] || input+=(-f lavfi -i "sine=frequency=440:sample_rate=44100:duration=$(seconds "$ms" "${CUT:-0}")")
   [ -z "${INPUT:-}" ] || input+=(-i "file:$INPUT")
   [ -z "${LIVE:-}" ] || to=pipe:1
-  # Always the same muxer for a container, so that the name under which we write doesn't matter.
+  # The muxer is explicit because the name of the temporary file does not imply it.
   run "${input[@]}" -pix_fmt yuv420p -fflags +bitexact -f "$(muxer "$container")" "$@" "$to" >"$tmp/piped" ||
-    { echo "$0: could not make $file" >&2; exit 1; }
+    { echo "$0: could not create $file" >&2; exit 1; }
   [ -z "${LIVE:-}" ] || mv "$tmp/piped" "$tmp/made"
 
   if [ "$rotation" != 0 ]; then
@@ -122,7 +122,7 @@ muxer() {
   esac
 }
 
-# ffmpeg has them only beyond 4 GiB. The index is at the end, so that nothing moves when it grows.
+# Converts stco to co64, which ffmpeg writes only beyond 4 GiB. The moov box is at the end, so no offset changes.
 large_offsets() {
   PYTHONPATH=$(dirname "${BASH_SOURCE[0]}") python3 -B - "$tmp/made" <<'PYTHON'
 import pathlib, sys
@@ -142,7 +142,7 @@ remux() { # CONTAINER ARGS...
   mv "$tmp/remuxed" "$tmp/made"
 }
 
-check_rotation() { # FILE DEGREES. What ffmpeg prints is counter-clockwise, from -180 to 180.
+check_rotation() { # FILE DEGREES. ffmpeg prints counter-clockwise degrees from -180 to 180.
   local shown
   shown=$("$ffmpeg" -nostdin -hide_banner -i "file:$tmp/made" 2>&1 || true)
   case $2 in
@@ -162,17 +162,17 @@ else av1=(-c:v librav1e -speed 10 -qp 120)
 fi
 aac=(-c:a aac -b:a 64k)
 bt2020=(-pix_fmt yuv420p10le -vf scale=out_color_matrix=bt2020:out_range=tv -colorspace bt2020nc -color_primaries bt2020 -color_range tv)
-# The picture's colours with its white at 203 nits (ITU-R BT.2408), by zscale, in each transfer.
+# The colours of the test pattern with white at 203 nits (ITU-R BT.2408), converted to each transfer with zscale.
 pq='0x815240 0x60774a 0x504f8a 0x8b8c59 0x949494'
 hlg='0xa8432b 0x5a8f35 0x4342bf 0xb1b347 0xbfbfbf'
 opus=(-c:a libopus -b:a 48k)
-cover=$tmp/cover.jpg # magenta, so that a poster made of it is plain to see
+cover=$tmp/cover.jpg # magenta, to recognise a poster that was made from it
 run -f lavfi -i color=c=magenta:s=200x200:d=1 -frames:v 1 -c:v mjpeg -pix_fmt yuvj420p "file:$cover"
 
 printf '%s\t' file mime container display_width display_height duration_ms video_codec audio_codec rotation frame_rate >"$tmp/manifest.tsv"
 printf '%s\n' shown >>"$tmp/manifest.tsv"
 
-# MP4: where the index is
+# MP4: location of the index
 video h264-faststart.mp4      video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -movflags +faststart
 video h264-moov-at-end.mp4    video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
 video h264-fragmented.mp4     video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe+default_base_moof
@@ -184,7 +184,7 @@ video h264-fragmented-all.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}
 LIVE=yes video h264-fragmented-live.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe
 video 'name with spaces – été 视频 🎬.mp4' video/mp4 mp4 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -movflags +faststart
 
-# Rotation and shape
+# Rotation and aspect ratio
 video h264-rotated-90.mp4     video/mp4 mp4 180x320 1000 h264 aac 90 30 "${x264[@]}" "${aac[@]}"
 video h264-rotated-180.mp4    video/mp4 mp4 320x180 1000 h264 aac 180 30 "${x264[@]}" "${aac[@]}"
 video h264-rotated-270.mp4    video/mp4 mp4 180x320 1000 h264 aac 270 30 "${x264[@]}" "${aac[@]}"
@@ -197,7 +197,7 @@ video h264-very-tall.mp4      video/mp4 mp4 40x640 1000 h264 - 0 25 "${x264[@]}"
 video vp9-odd-size.webm       video/webm webm 321x179 1000 vp9 - 0 25 "${vp9[@]}"
 video h264-odd-size-yuv444.mp4 video/mp4 mp4 321x179 1000 h264 - 0 25 "${x264[@]}" -pix_fmt yuv444p
 
-# Time
+# Timing
 video h264-short.mp4          video/mp4 mp4 320x180 300 h264 - 0 30 "${x264[@]}"
 video h264-single-frame.mp4   video/mp4 mp4 320x180 40 h264 - 0 25 "${x264[@]}"
 video h264-one-keyframe.mp4   video/mp4 mp4 320x180 4000 h264 aac 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 "${aac[@]}"
@@ -205,7 +205,7 @@ video h264-b-frames.mp4       video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@
 CUT=1 video h264-edit-list.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 -bf 3
 video h264-variable-rate.mp4  video/mp4 mp4 320x180 2000 h264 - 0 - "${x264[@]}" -vf "select='lt(n,15)+not(mod(n,7))+gt(n,58)'" -fps_mode vfr
 video h264-variable-rate.mkv  video/x-matroska mkv 320x180 2000 h264 - 0 - "${x264[@]}" -vf "select='lt(n,15)+not(mod(n,7))+gt(n,58)'" -fps_mode vfr
-PICTURE_MS=1000 video h264-audio-longer.mp4 video/mp4 mp4 320x180 3000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+VIDEO_MS=1000 video h264-audio-longer.mp4 video/mp4 mp4 320x180 3000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
 video h264-late.mp4           video/mp4 mp4 320x180 12000 h264 - 0 25 "${x264[@]}" -g 50 -vf "drawbox=color=black:t=fill:enable='lt(t,3)'"
 video h264-late-one.mp4       video/mp4 mp4 320x180 12000 h264 - 0 25 "${x264[@]}" -g 50 -vf "drawbox=color=black:t=fill:enable='lt(t,9)'"
 video h264-white-first.mp4    video/mp4 mp4 320x180 8000 h264 - 0 25 "${x264[@]}" -g 50 -vf "drawbox=color=white:t=fill:enable='lt(t,3)'"
@@ -213,7 +213,7 @@ video vp9-late.webm           video/webm webm 320x180 6000 vp9 - 0 25 "${vp9[@]}
 video mpeg4-late.avi          video/x-msvideo avi 320x180 6000 mpeg4 - 0 25 -c:v mpeg4 -vtag XVID -b:v 500k -g 25 -vf "drawbox=color=black:t=fill:enable='lt(t,3)'"
 SHOWN=black video h264-black.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 -vf drawbox=color=black:t=fill
 
-# Colour and depth
+# Colour and bit depth
 video h264-10-bit.mp4         video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -pix_fmt yuv420p10le
 video h264-yuv444.mp4         video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -pix_fmt yuv444p
 video h264-bt709.mp4          video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -vf scale=out_color_matrix=bt709:out_range=tv -colorspace bt709 -color_primaries bt709 -color_trc bt709 -color_range tv
@@ -229,7 +229,7 @@ video h264-interlaced.mkv     video/x-matroska mkv 320x180 1000 h264 - 0 25 -vf 
 video vp9-alpha.webm          video/webm webm 320x180 1000 vp9 - 0 25 "${vp9[@]}" -pix_fmt yuva420p -auto-alt-ref 0
 video mpeg2-interlaced.ts     video/mp2t mpegts 320x180 1000 mpeg2video mp2 0 25 -vf fps=50,tinterlace=mode=interleave_top,setfield=tff -c:v mpeg2video -flags +ilme+ildct -b:v 1M -c:a mp2
 
-# Streams beside the picture and the sound
+# Additional streams
 video h264-no-audio.mp4       video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}"
 video h264-audio-first.mp4    video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 1:a -map 0:v "${x264[@]}" "${aac[@]}"
 INPUT=$cover video h264-cover-art.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 0:v -map 1:a -map 2:v -c:v:0 libx264 -c:v:1 copy -disposition:v:1 attached_pic "${aac[@]}"

@@ -1,4 +1,4 @@
-"""The families of hostile files, and the words in which they are written."""
+"""The families of malicious files, and helpers that build boxes and numbers."""
 
 import struct
 
@@ -21,7 +21,7 @@ def u64(*numbers):
 
 MAX32, MAX64 = 2**32 - 1, 2**64 - 1
 FTYP = b"\0\0\0\x18ftypisom\0\0\2\0isommp41"
-# Boxes that hold boxes.
+# Boxes that contain boxes.
 NESTED = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"udta", b"mvex", b"moof", b"traf", b"mfra"}
 
 
@@ -35,14 +35,14 @@ def full(kind, *payload, version=0, flags=0):
 
 
 def nest(content, *kinds):
-    """Boxes in boxes, the innermost first."""
+    """Wraps content in boxes of these kinds, the innermost first."""
     for kind in kinds:
         content = box(kind, content)
     return content
 
 
 def boxes(data):
-    """Each box's kind and payload."""
+    """Yields the kind and payload of each box."""
     at = 0
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
@@ -51,8 +51,7 @@ def boxes(data):
 
 
 def edit(data, **changes):
-    """The boxes of data at any depth, where for those named something else stands: bytes, or what a
-    function makes of the payload."""
+    """Returns the data with the named boxes replaced at any depth, by bytes or by a function of their payload."""
     out = []
     for kind, payload in boxes(data):
         name = kind.decode("latin-1")
@@ -67,5 +66,6 @@ def edit(data, **changes):
 
 
 def patched(data, at, new):
+    """Returns the data with the bytes at an offset overwritten; a negative offset counts from the end."""
     at = at if at >= 0 else len(data) + at
     return data[:at] + new + data[at + len(new) :]

@@ -1,4 +1,4 @@
-"""Good files that are cut, or of which single bits are wrong."""
+"""Valid files that are truncated or have flipped bits."""
 
 import random
 
@@ -10,7 +10,7 @@ KEPT = [3, 50, 97]
 
 
 def flipped(data, seed, where):
-    """One wrong bit in each 500 bytes, at least one, of a part of the file."""
+    """Flips one bit per 500 bytes, at least one, in a range of the file."""
     chance = random.Random(seed)
     damaged = bytearray(data)
     part = range(*where)
@@ -24,7 +24,7 @@ def make(files):
         data = files.good(name)
         stem, extension = name.rsplit(".", 1)
         for percent in KEPT:
-            files.add("damaged", f"{stem}-{percent}.{extension}", f"the first {percent} % of a good file", data[: len(data) * percent // 100])
+            files.add("damaged", f"{stem}-{percent}.{extension}", f"the first {percent} % of a valid file", data[: len(data) * percent // 100])
         parts = [(0, min(4096, len(data))), (max(0, len(data) - 4096), len(data)), (0, len(data)), (0, len(data))]
         for seed, where in enumerate(parts):
-            files.add("damaged", f"{stem}-flip-{seed}.{extension}", f"a good file with wrong bits, seed {seed}", flipped(data, f"{name}{seed}", where))
+            files.add("damaged", f"{stem}-flip-{seed}.{extension}", f"a valid file with flipped bits, seed {seed}", flipped(data, f"{name}{seed}", where))

@@ -1,5 +1,7 @@
-"""Files that are lists of other files, alone and behind the beginning of a container; and containers
-whose pictures are said to be elsewhere. Every reference is to a canary."""
+"""Playlists and manifests, alone or after the start of a container, and containers that refer to external samples.
+
+Every reference points to a canary.
+"""
 
 import io
 import zipfile
@@ -30,34 +32,34 @@ def concat(*urls, before=""):
 
 
 def texts(files):
-    """Name, what it is, text."""
+    """Yields name, description and text."""
     image, fifo, movie = f"file://{files.image}", str(files.fifo), str(files.movie)
     for reader, write in [("dash", dash), ("hls", hls), ("concat", concat)]:
-        yield f"{reader}-http", f"a {reader} list of a URL", write(files.url(f"{reader}-http"))
-        yield f"{reader}-file", f"a {reader} list of a file", write(f"file://{movie}")
-        yield f"{reader}-fifo", f"a {reader} list of a path", write(fifo)
-        yield f"{reader}-all", f"a {reader} list of paths, URLs and nested protocols", write(*files.targets(f"{reader}-all"))
+        yield f"{reader}-http", f"a {reader} playlist with a URL", write(files.url(f"{reader}-http"))
+        yield f"{reader}-file", f"a {reader} playlist with a file URL", write(f"file://{movie}")
+        yield f"{reader}-fifo", f"a {reader} playlist with a path", write(fifo)
+        yield f"{reader}-all", f"a {reader} playlist with paths, URLs and nested protocols", write(*files.targets(f"{reader}-all"))
     url = files.url("hls-key")
     key = f'#EXT-X-KEY:METHOD=AES-128,URI="{url}",IV=0x0\n#EXT-X-MAP:URI="file://{movie}"\n'
-    yield "hls-key", "an HLS playlist whose key and map are elsewhere", hls(movie, before=key)
+    yield "hls-key", "an HLS playlist with an external key and map", hls(movie, before=key)
     url = files.url("hls-master")
     master = f'#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",URI="{url}"\n#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO="a"\nfile://{movie}\n'
     yield "hls-master", "an HLS master playlist", master
     options = f"option protocol_whitelist file,http,tcp,concat\noption safe 0\nstream\nfile '{movie}'\noption format_whitelist ALL\nfile_packet_meta x {fifo}\n"
     yield "concat-options", "an ffconcat script that widens its own whitelists", concat(fifo, before=options)
-    yield "concat-bom", "an ffconcat script behind a byte order mark", "\ufeff" + concat(fifo)
-    yield "image-pattern", "a pattern of image2", f"{files.folder}/canary.%03d.jpg\n{files.folder}/*.jpg\n"
+    yield "concat-bom", "an ffconcat script after a byte order mark", "\ufeff" + concat(fifo)
+    yield "image-pattern", "an image2 pattern", f"{files.folder}/canary.%03d.jpg\n{files.folder}/*.jpg\n"
     sdp = f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\na=control:{files.url('sdp')}\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
     yield "sdp", "an SDP description", sdp
     yield "smil", "SMIL", f'<smil><body><seq><video src="{files.url("smil")}"/><img src="{image}"/></seq></body></smil>\n'
-    yield "smil-text", "SMIL as QuickTime takes it", f'SMILtext<smil><body><video src="{files.url("smil-text")}"/></body></smil>\n'
+    yield "smil-text", "SMIL as QuickTime accepts it", f'SMILtext<smil><body><video src="{files.url("smil-text")}"/></body></smil>\n'
     yield "rtsp-text", "a QuickTime text reference", f"RTSPtext{files.url('rtsp-text')}\r\n"
     yield "asx", "ASX", f'<ASX version="3.0"><ENTRY><REF HREF="{files.url("asx")}"/><REF HREF="{image}"/></ENTRY></ASX>\n'
     yield "pls", "PLS", f"[playlist]\nFile1={files.url('pls')}\nFile2={movie}\nNumberOfEntries=2\nVersion=2\n"
     yield "xspf", "XSPF", f'<?xml version="1.0"?><playlist version="1" xmlns="http://xspf.org/ns/0/"><trackList><track><location>{files.url("xspf")}</location></track></trackList></playlist>\n'
     yield "ism", "a Smooth Streaming manifest", f'<?xml version="1.0"?><SmoothStreamingMedia MajorVersion="2" MinorVersion="0" Duration="1"><StreamIndex Type="video" Url="{files.url("ism")}" Chunks="1" QualityLevels="1"><QualityLevel Index="0" Bitrate="1" FourCC="H264"/><c d="1"/></StreamIndex></SmoothStreamingMedia>\n'
-    yield "svg", "an SVG image of images", f'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY x SYSTEM "{image}">]><svg xmlns="{HTTP}/2000/svg" xmlns:xlink="{HTTP}/1999/xlink" width="320" height="180"><image width="320" height="180" xlink:href="{image}"/><image xlink:href="{files.url("svg")}"/><text>&x;</text></svg>\n'
-    yield "ass", "ASS subtitles that name fonts and files", f"[Script Info]\nVideo File: {movie}\nAudio File: {files.url('ass')}\n[V4+ Styles]\n[Events]\nDialogue: 0,0:00:00.00,0:00:05.00,Default,,0,0,0,,{{\\fn{movie}}}x\n"
+    yield "svg", "an SVG image that refers to images", f'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY x SYSTEM "{image}">]><svg xmlns="{HTTP}/2000/svg" xmlns:xlink="{HTTP}/1999/xlink" width="320" height="180"><image width="320" height="180" xlink:href="{image}"/><image xlink:href="{files.url("svg")}"/><text>&x;</text></svg>\n'
+    yield "ass", "ASS subtitles that refer to fonts and files", f"[Script Info]\nVideo File: {movie}\nAudio File: {files.url('ass')}\n[V4+ Styles]\n[Events]\nDialogue: 0,0:00:00.00,0:00:05.00,Default,,0,0,0,,{{\\fn{movie}}}x\n"
     yield "vobsub", "a VobSub index", "# VobSub index file, v7 (do not modify this line!)\nsize: 720x480\nid: en, index: 0\ntimestamp: 00:00:00:001, filepos: 000000000\n"
     yield "webvtt", "WebVTT with a style sheet", f"WEBVTT\n\nSTYLE\n@import url({files.url('webvtt')});\n\n00:00.000 --> 00:05.000\n<img src={image}>\n"
     yield "ffmeta", "ffmetadata", ";FFMETADATA1\ntitle=x\n[CHAPTER]\nTIMEBASE=1/0\nSTART=0\nEND=99999999999999999999\n"
@@ -68,7 +70,7 @@ def texts(files):
 
 
 def gab2(text):
-    """An AVI with a subtitle stream that holds a file of its own; ffmpeg opens that by its content."""
+    """Returns an AVI with a subtitle stream that contains a file, whose format ffmpeg detects by its content."""
 
     def chunk(kind, *payload):
         body = b"".join(payload)
@@ -90,7 +92,7 @@ def gab2(text):
 
 
 def alias(path, level_from, level_to, kind):
-    """A Macintosh alias record, as mov_read_dref of ffmpeg reads it."""
+    """Returns a Macintosh alias record in the form that ffmpeg's mov_read_dref reads."""
     volume, name = b"canary", path.split("/")[-1].encode()[:63]
     data = path.encode() + b"\0" * (len(path) & 1)
     record = u16(0, 2, 0) + u8(len(volume)) + volume.ljust(27, b"\0") + bytes(12)
@@ -99,7 +101,7 @@ def alias(path, level_from, level_to, kind):
 
 
 def references(files):
-    """Name, what it is, content: QuickTime movies whose samples or whole movies are in another file."""
+    """Yields name, description and content of QuickTime movies that refer to samples or movies in another file."""
     base = files.good("h264-no-audio.mp4")
     movie, fifo = str(files.movie), str(files.fifo)
 
@@ -117,24 +119,24 @@ def references(files):
         for target in [movie, fifo]:
             name = f"dref-alis-{levels[0]}-{levels[1]}-{target.split('.')[-1]}"
             entries = [alias(target, *levels, 18), alias(target.replace("/", ":"), *levels, 2)]
-            yield name, "a MOV whose samples are behind an alias", dref(*entries)
-    yield "dref-many", "a MOV of 5000 aliases", dref(*[alias(movie, 1, 1, 18)] * 5000)
-    yield "dref-count", "a MOV that says 2^32 - 1 data references", edit(base, dinf=box("dinf", full("dref", u32(2**32 - 1))))
+            yield name, "a MOV whose samples are referenced by an alias", dref(*entries)
+    yield "dref-many", "a MOV with 5000 aliases", dref(*[alias(movie, 1, 1, 18)] * 5000)
+    yield "dref-count", "a MOV that declares 2^32 - 1 data references", edit(base, dinf=box("dinf", full("dref", u32(2**32 - 1))))
     for kind, target in [("url ", files.url("rmra-url")), ("url ", f"file://{movie}"), ("alis", fifo)]:
         rdrf = full("rdrf", kind.encode(), u32(len(target) + 1), target.encode() + b"\0")
         name = f"rmra-{kind.strip()}-{target[:4].strip('/')}".replace(":", "")
         yield name, "a QuickTime reference movie", FTYP + nest(rdrf, "rmda", "rmra", "moov")
     svg = f'<svg xmlns="{HTTP}/2000/svg" xmlns:xlink="{HTTP}/1999/xlink" width="320" height="180"><image xlink:href="file://{files.image}"/></svg>'
     stsd = lambda payload: full("stsd", payload[4:8], payload[8:12], b"svg ", payload[16:])  # noqa: E731
-    yield "svg-sample", "an MP4 whose samples are said to be SVG", edit(base, stsd=stsd) + svg.encode()
+    yield "svg-sample", "an MP4 whose samples are declared as SVG", edit(base, stsd=stsd) + svg.encode()
     sdp = f"m=video 0 RTP/AVP 96\na=control:{files.url('hint-sdp')}\n".encode()
-    yield "hint-sdp", "an MP4 with an RTP hint's SDP", edit(base, udta=nest(b"rtp sdp " + sdp, "rtp ", "hnti", "udta"))
+    yield "hint-sdp", "an MP4 with the SDP of an RTP hint track", edit(base, udta=nest(b"rtp sdp " + sdp, "rtp ", "hnti", "udta"))
 
 
 def polyglots(files):
-    """Name, extension, what it is, content: two kinds of file at once."""
+    """Yields name, extension, description and content of files that are valid in two formats."""
     good = files.good("h264-no-audio.mp4")
-    lists = {"hls": hls, "concat": concat, "dash": dash}
+    playlists = {"hls": hls, "concat": concat, "dash": dash}
     prefixes = {
         "ftyp": ("mp4", FTYP),
         "moov": ("mov", box("moov", box("free"))),
@@ -150,13 +152,13 @@ def polyglots(files):
         "ts": ("ts", (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 5),
     }
     for prefix, (extension, head) in prefixes.items():
-        for kind, write in lists.items():
+        for kind, write in playlists.items():
             name = f"{prefix}-{kind}"
             text = b"\n" + write(*files.targets(f"{name}.{extension}")).encode()
-            yield name, extension, f"the beginning of {prefix}, then a {kind} list", head + text
+            yield name, extension, f"the start of {prefix}, then a {kind} playlist", head + text
     text = hls(*files.targets("mdat-hls.mp4")).encode()
     yield "mdat-hls", "mp4", "an MP4 whose media data is an HLS playlist", edit(good, mdat=lambda p: box("mdat", text.ljust(len(p))[: len(p)]))
-    yield "free-hls", "mp4", "an MP4 with an HLS playlist in a free box before all", box("free", text) + good
+    yield "free-hls", "mp4", "an MP4 with an HLS playlist in a leading free box", box("free", text) + good
     yield "hls-mp4", "mp4", "an HLS playlist, then an MP4", text + good
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -166,12 +168,12 @@ def polyglots(files):
     yield "pdf-mp4", "mp4", "a PDF, then an MP4", b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\n" + good
     html = b"<!DOCTYPE html><script>alert(1)</script><!--"
     yield "html-mp4", "mp4", "an HTML page, then an MP4", html + good
-    yield "mp4-html", "mp4", "an MP4 with a page in a free box", FTYP + box("free", b"--></title>" + html) + good
+    yield "mp4-html", "mp4", "an MP4 with an HTML page in a free box", FTYP + box("free", b"--></title>" + html) + good
     wav = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\0\0\0\0"
     yield "wav-mov", "mov", "a WAV file in a MOV", box("wide") + box("mdat", wav) + good
-    for kind, write in lists.items():
+    for kind, write in playlists.items():
         name = f"gab2-{kind}"
-        what = f"an AVI with a {kind} list for subtitles"
+        what = f"an AVI with a {kind} playlist as subtitles"
         yield name, "avi", what, gab2(write(*files.targets(f"{name}.avi")).encode())
 
 

@@ -1,4 +1,4 @@
-"""Matroska and WebM whose elements are wrong."""
+"""Matroska and WebM files with invalid elements."""
 
 import struct
 import zlib
@@ -24,13 +24,13 @@ def number(kind, value, length=8):
 
 
 def size_of(data, at):
-    """A size's value, and how long it is."""
+    """Returns the value of a size and the number of its bytes."""
     length = 9 - data[at].bit_length()
     return int.from_bytes(data[at : at + length], "big") & ((1 << 7 * length) - 1), length
 
 
 def elements(data):
-    """Each element's identifier and payload."""
+    """Yields the ID and payload of each element."""
     at = 0
     while at < len(data):
         id_length = 9 - data[at].bit_length()
@@ -45,7 +45,7 @@ def header(kind=b"webm", *more):
 
 
 class Base:
-    """The parts of a good file with one track and no sound."""
+    """The elements of a valid file with one track and no audio."""
 
     def __init__(self, data):
         parts = dict(elements(data))
@@ -77,91 +77,91 @@ def cluster(*blocks, time=0, **how):
 
 
 def cases(base):
-    """Name, what it is, content."""
+    """Yields name, description and content."""
 
     def movie(*parts, tracks=base.tracks(), about=info(), size=None, head=header()):
         return head + el(SEGMENT, about, tracks, *parts, size=size)
 
     good = el(CLUSTER, base.cluster)
     position = len(info()) + len(base.tracks())
-    yield "plain", "a good file, as these are written", movie(good)
+    yield "plain", "a valid file, written like the others", movie(good)
     # Cues.
     for name, at in [("end", 1 << 40), ("max", 2**64 - 1), ("wrap", 2**64 - 60), ("start", 0), ("itself", position), ("tracks", len(info())), ("inside", position + 77)]:
         cues = [point(time, at) for time in range(0, 2000, 100)]
-        yield f"cues-{name}", f"cues that point to {name}", movie(el(CUES, *cues), good)
-    yield "cues-times", "cues at wild times in no order", movie(el(CUES, *[point(time, position) for time in (2**64 - 1, 5, 2**63, 0, 7)]), good)
-    yield "cues-many", "200,000 cues", movie(good, el(CUES, point(0, position) * 200_000))
-    yield "cues-empty", "two million empty cues", movie(good, el(CUES, el(b"\xbb", size=b"\x80") * 2_000_000))
-    yield "cues-track", "cues of a track that is not there", movie(el(CUES, point(0, 9999, track=2**64 - 1) * 100), good)
-    yield "cues-relative", "cues with a relative position past the end", movie(el(CUES, point(0, position, number(b"\xf0", 2**64 - 1))), good)
-    yield "cues-large", "cues of 2^56 - 2 bytes", movie(good, el(CUES, point(0, position), size=MAX))
-    yield "cues-after-unknown", "cues behind a cluster of unknown size", movie(cluster(block(base.frame), size=UNKNOWN), el(CUES, point(0, position)))
+        yield f"cues-{name}", f"Cues that point to {name}", movie(el(CUES, *cues), good)
+    yield "cues-times", "Cues at extreme times in random order", movie(el(CUES, *[point(time, position) for time in (2**64 - 1, 5, 2**63, 0, 7)]), good)
+    yield "cues-many", "200,000 CuePoints", movie(good, el(CUES, point(0, position) * 200_000))
+    yield "cues-empty", "two million empty CuePoints", movie(good, el(CUES, el(b"\xbb", size=b"\x80") * 2_000_000))
+    yield "cues-track", "Cues of a track that does not exist", movie(el(CUES, point(0, 9999, track=2**64 - 1) * 100), good)
+    yield "cues-relative", "Cues with a relative position past the end", movie(el(CUES, point(0, position, number(b"\xf0", 2**64 - 1))), good)
+    yield "cues-large", "Cues of 2^56 - 2 bytes", movie(good, el(CUES, point(0, position), size=MAX))
+    yield "cues-after-unknown", "Cues after a Cluster of unknown size", movie(cluster(block(base.frame), size=UNKNOWN), el(CUES, point(0, position)))
     # Sizes.
-    yield "unknown-all", "every element of unknown size", header() + el(SEGMENT, el(INFO, number(b"\x2a\xd7\xb1", 1_000_000), size=UNKNOWN), el(TRACKS, el(ENTRY, base.track, size=UNKNOWN), size=UNKNOWN), el(CLUSTER, base.cluster, size=UNKNOWN), size=UNKNOWN)
+    yield "unknown-all", "all elements of unknown size", header() + el(SEGMENT, el(INFO, number(b"\x2a\xd7\xb1", 1_000_000), size=UNKNOWN), el(TRACKS, el(ENTRY, base.track, size=UNKNOWN), size=UNKNOWN), el(CLUSTER, base.cluster, size=UNKNOWN), size=UNKNOWN)
     yield "unknown-binary", "a block of unknown size", movie(cluster(el(b"\xa3", base.frame, size=UNKNOWN)))
     nested = block(base.frame)
     for _ in range(2000):
         nested = el(CLUSTER, nested, size=UNKNOWN)
-    yield "unknown-nested", "clusters of unknown size in each other, 2,000 levels", movie(nested)
-    yield "segment-max", "a segment of 2^56 - 2 bytes", movie(good, size=MAX)
-    yield "segment-zero", "a segment of no bytes", movie(good, size=b"\x80")
-    yield "segment-many", "10,000 segments", movie(good) + el(SEGMENT, info()) * 10_000
-    yield "sizes-all-ones", "sizes of eight bytes of ones", movie(el(VOID, size=ALL), good)
-    yield "id-zero", "identifiers of zeros", movie(bytes(100_000), good)
-    yield "id-ones", "identifiers of ones", movie(b"\xff" * 100_000, good)
-    yield "child-larger", "a track larger than the segment", header() + el(SEGMENT, info(), el(TRACKS, el(ENTRY, base.track, size=MAX)), good)
+    yield "unknown-nested", "nested Clusters of unknown size, 2,000 levels", movie(nested)
+    yield "segment-max", "a Segment of 2^56 - 2 bytes", movie(good, size=MAX)
+    yield "segment-zero", "a Segment of zero bytes", movie(good, size=b"\x80")
+    yield "segment-many", "10,000 Segments", movie(good) + el(SEGMENT, info()) * 10_000
+    yield "sizes-all-ones", "sizes of eight 0xff bytes", movie(el(VOID, size=ALL), good)
+    yield "id-zero", "IDs of zeros", movie(bytes(100_000), good)
+    yield "id-ones", "IDs of 0xff bytes", movie(b"\xff" * 100_000, good)
+    yield "child-larger", "a track larger than the Segment", header() + el(SEGMENT, info(), el(TRACKS, el(ENTRY, base.track, size=MAX)), good)
     deep = b""
     for _ in range(5000):
         deep = el(b"\xb6", deep)
-    yield "deep-chapters", "chapters in chapters, 5,000 levels", movie(el(CHAPTERS, el(b"\x45\xb9", deep)), good)
+    yield "deep-chapters", "nested chapters, 5,000 levels", movie(el(CHAPTERS, el(b"\x45\xb9", deep)), good)
     for _ in range(2000):
         deep = el(b"\x67\xc8", deep)
-    yield "deep-tags", "tags in tags", movie(el(TAGS, el(b"\x73\x73", deep)), good)
-    yield "void-million", "a million empty elements", movie(el(VOID, size=b"\x80") * 1_000_000, good)
-    yield "void-only", "an empty element of 2^56 - 2 bytes", movie(el(VOID, size=MAX), good)
+    yield "deep-tags", "nested tags, 2,000 levels", movie(el(TAGS, el(b"\x73\x73", deep)), good)
+    yield "void-million", "a million empty Void elements", movie(el(VOID, size=b"\x80") * 1_000_000, good)
+    yield "void-only", "a Void element of 2^56 - 2 bytes", movie(el(VOID, size=MAX), good)
     yield "crc-many", "100,000 checksums", movie(el(b"\xbf", u32(0)) * 100_000, good)
     # The header.
     for name, more in [("max-size-0", number(b"\x42\xf3", 0)), ("max-size-255", number(b"\x42\xf3", 255)), ("max-id-0", number(b"\x42\xf2", 0)), ("max-id-255", number(b"\x42\xf2", 255)), ("version", number(b"\x42\x85", 2**63)), ("number-9", el(b"\x42\xf7", b"\1" * 9))]:
-        yield f"ebml-{name}", f"an EBML header with a wild {name}", movie(good, head=header(b"webm", more))
-    yield "ebml-type-long", "a document type of 3,000 bytes", movie(good, head=header(b"webm" + bytes(3000)))
+        yield f"ebml-{name}", f"an EBML header with an invalid {name}", movie(good, head=header(b"webm", more))
+    yield "ebml-type-long", "a doc type of 3,000 bytes", movie(good, head=header(b"webm" + bytes(3000)))
     # Numbers.
     for name, value in [("nan", float("nan")), ("inf", float("inf")), ("negative", -1.0), ("max", 1.7e308), ("tiny", 5e-324)]:
         yield f"duration-{name}", f"a duration of {value}", movie(good, about=info(duration=value))
     for scale in [0, 1, 2**63, 2**64 - 1]:
         yield f"scale-{scale:x}", f"a time scale of {scale}", movie(good, about=info(scale))
-    yield "cluster-time", "a cluster at 2^64 - 1", movie(cluster(block(base.frame), time=2**64 - 1))
+    yield "cluster-time", "a Cluster at 2^64 - 1", movie(cluster(block(base.frame), time=2**64 - 1))
     yield "float-odd", "a duration of three bytes", movie(good, about=el(INFO, el(b"\x44\x89", b"\1\2\3")))
     # Tracks.
-    yield "track-empty", "a track of no bytes", movie(good, tracks=el(TRACKS, el(ENTRY)))
+    yield "track-empty", "an empty track", movie(good, tracks=el(TRACKS, el(ENTRY)))
     yield "track-many", "20,000 tracks", movie(good, tracks=el(TRACKS, el(ENTRY, base.track) * 20_000))
     yield "track-none", "no tracks", movie(good, tracks=b"")
-    yield "tracks-many", "20,000 lists of tracks", movie(base.tracks() * 20_000, good)
+    yield "tracks-many", "20,000 Tracks elements", movie(base.tracks() * 20_000, good)
     yield "track-number", "track number 0", movie(good, tracks=base.tracks(number(b"\xd7", 0), without=[b"\xd7"]))
     yield "track-frame-0", "frames of 0 and 2^64 - 1 ns", movie(good, tracks=base.tracks(number(b"\x23\xe3\x83", 2**64 - 1), without=[b"\x23\xe3\x83"]))
     video = lambda width, height, *more: el(b"\xe0", number(b"\xb0", width), number(b"\xba", height), *more)  # noqa: E731
     for side in [0, 16000, 65535, 2**32 - 1, 2**64 - 1]:
-        yield f"video-{side}", f"pictures said to be {side}x{side}", movie(good, tracks=base.tracks(video(side, side), without=[b"\xe0"]))
+        yield f"video-{side}", f"frames declared as {side}x{side}", movie(good, tracks=base.tracks(video(side, side), without=[b"\xe0"]))
     shown = [number(b"\x54\xb0", 2**32 - 1), number(b"\x54\xba", 1)]
-    yield "display-wide", "pictures shown as 4294967295x1", movie(good, tracks=base.tracks(video(321, 179, *shown), without=[b"\xe0"]))
+    yield "display-wide", "frames with display size 4294967295x1", movie(good, tracks=base.tracks(video(321, 179, *shown), without=[b"\xe0"]))
     crop = [number(kind, 2**32 - 1) for kind in (b"\x54\xaa", b"\x54\xbb", b"\x54\xcc", b"\x54\xdd")]
-    yield "crop", "pictures cropped by 2^32 - 1", movie(good, tracks=base.tracks(video(321, 179, *crop), without=[b"\xe0"]))
-    yield "projection", "a projection of angles that are no numbers", movie(good, tracks=base.tracks(video(321, 179, el(b"\x76\x70", number(b"\x76\x71", 1), *[el(kind, struct.pack(">d", float("nan"))) for kind in (b"\x76\x73", b"\x76\x74", b"\x76\x75")])), without=[b"\xe0"]))
-    yield "private-1-gb", "a CodecPrivate of 1 GB said", movie(good, tracks=base.tracks(el(CODEC_PRIVATE, size=u64(1 << 30 | 1 << 56))))
+    yield "crop", "frames cropped by 2^32 - 1", movie(good, tracks=base.tracks(video(321, 179, *crop), without=[b"\xe0"]))
+    yield "projection", "a projection with NaN angles", movie(good, tracks=base.tracks(video(321, 179, el(b"\x76\x70", number(b"\x76\x71", 1), *[el(kind, struct.pack(">d", float("nan"))) for kind in (b"\x76\x73", b"\x76\x74", b"\x76\x75")])), without=[b"\xe0"]))
+    yield "private-1-gb", "a CodecPrivate declared as 1 GB", movie(good, tracks=base.tracks(el(CODEC_PRIVATE, size=u64(1 << 30 | 1 << 56))))
     yield "private-16-mb", "a CodecPrivate of 16 MB", movie(good, tracks=base.tracks(el(CODEC_PRIVATE, bytes(16 << 20))))
     avc = [el(b"\x86", b"V_MPEG4/ISO/AVC"), el(CODEC_PRIVATE, b"\1d\0\x28\xff\xff" + b"\xff\xff" * 31)]
-    yield "private-avc", "an avcC that says 31 SPS of 65535 bytes", movie(good, tracks=base.tracks(*avc, without=[b"\x86"]))
+    yield "private-avc", "an avcC that declares 31 SPS of 65535 bytes", movie(good, tracks=base.tracks(*avc, without=[b"\x86"]))
     for name, private in [("vfw", struct.pack("<IiiHH", 40, 65535, -65535, 1, 24) + b"MJPG" + bytes(20)), ("vfw-short", b"\1\2\3")]:
         codec = [el(b"\x86", b"V_MS/VFW/FOURCC"), el(CODEC_PRIVATE, private)]
-        yield f"private-{name}", "a bitmap header of Windows", movie(good, tracks=base.tracks(*codec, without=[b"\x86"]))
+        yield f"private-{name}", "a Windows bitmap header", movie(good, tracks=base.tracks(*codec, without=[b"\x86"]))
     codec = [el(b"\x86", b"V_QUICKTIME"), el(CODEC_PRIVATE, u32(2**32 - 1) + b"SVQ3" + b"\xff" * 200)]
     yield "private-quicktime", "a QuickTime description of 2^32 - 1 bytes", movie(good, tracks=base.tracks(*codec, without=[b"\x86"]))
-    yield "codec-long", "a codec's name of 1 MB", movie(good, tracks=base.tracks(el(b"\x86", b"V_" + b"A" * (1 << 20)), without=[b"\x86"]))
+    yield "codec-long", "a codec ID of 1 MB", movie(good, tracks=base.tracks(el(b"\x86", b"V_" + b"A" * (1 << 20)), without=[b"\x86"]))
     # Encodings.
     encoding = lambda *body, scope=1, order=0: el(ENCODINGS, el(b"\x62\x40", number(b"\x50\x31", order), number(b"\x50\x32", scope), *body))  # noqa: E731
     compression = lambda method, *more: el(b"\x50\x34", number(b"\x42\x54", method), *more)  # noqa: E731
     bomb = zlib.compress(bytes(256 << 20), 6)
     yield "zlib-bomb", "a compressed frame of 256 MB of zeros", movie(cluster(block(bomb)), tracks=base.tracks(encoding(compression(0))))
-    yield "zlib-bombs", "fifty of them", movie(cluster(*[block(bomb, time=40 * i) for i in range(50)]), tracks=base.tracks(encoding(compression(0))))
+    yield "zlib-bombs", "fifty compressed frames of 256 MB of zeros", movie(cluster(*[block(bomb, time=40 * i) for i in range(50)]), tracks=base.tracks(encoding(compression(0))))
     yield "zlib-private", "a compressed CodecPrivate of 256 MB of zeros", movie(good, tracks=base.tracks(el(CODEC_PRIVATE, bomb), encoding(compression(0), scope=2)))
     for method in [1, 2, 4, 2**64 - 1]:
         yield f"compression-{method.bit_length()}", f"frames compressed by method {method}", movie(good, tracks=base.tracks(encoding(compression(method))))
@@ -171,30 +171,30 @@ def cases(base):
     # Blocks.
     for lacing, name in [(2, "xiph"), (6, "ebml"), (4, "fixed")]:
         sizes = b"\xff" * 500 if name == "xiph" else ALL * 60 if name == "ebml" else b"\0" * 7
-        yield f"lacing-{name}", f"{name} lacing of impossible sizes", movie(cluster(*[block(u8(255) + sizes, flags=0x80 | lacing)] * 20))
-    yield "lacing-empty", "lacing and nothing else", movie(cluster(*[block(b"", flags=0x86)] * 20))
+        yield f"lacing-{name}", f"{name} lacing with impossible sizes", movie(cluster(*[block(u8(255) + sizes, flags=0x80 | lacing)] * 20))
+    yield "lacing-empty", "blocks with lacing but no frames", movie(cluster(*[block(b"", flags=0x86)] * 20))
     yield "block-empty", "blocks of 0 to 3 bytes", movie(cluster(*[el(b"\xa3", bytes(length)) for length in range(4)] * 20))
-    yield "block-track", "blocks of a track number of eight bytes of ones", movie(cluster(el(b"\xa3", ALL, base.frame)))
+    yield "block-track", "a block with a track number of eight 0xff bytes", movie(cluster(el(b"\xa3", ALL, base.frame)))
     yield "block-large", "a block of 2^56 - 2 bytes", movie(cluster(el(b"\xa3", b"\x81\0\0\x80", base.frame, size=MAX)))
-    yield "block-times", "frames in no order of time", movie(cluster(*[block(base.frame, time=time) for time in (32767, -32768, 0, 1, -1)], time=5))
+    yield "block-times", "frames in random order", movie(cluster(*[block(base.frame, time=time) for time in (32767, -32768, 0, 1, -1)], time=5))
     yield "blocks-million", "a million empty blocks", movie(cluster(el(b"\xa3", b"\x81\0\0\0") * 1_000_000))
-    yield "clusters-million", "a million empty clusters", movie(el(CLUSTER, size=b"\x80") * 1_000_000, good)
-    yield "additions", "a block whose additions are wild", movie(cluster(el(b"\xa0", el(b"\xa1", b"\x81\0\0\0", base.frame), el(b"\x75\xa1", el(b"\xa6", number(b"\xee", 2**64 - 1), el(b"\xa5", b"\xff" * 9)) * 5000), number(b"\xfb", 2**64 - 1), number(b"\x9b", 2**64 - 1))))
-    # Lists of where things are.
+    yield "clusters-million", "a million empty Clusters", movie(el(CLUSTER, size=b"\x80") * 1_000_000, good)
+    yield "additions", "a block with invalid BlockAdditions", movie(cluster(el(b"\xa0", el(b"\xa1", b"\x81\0\0\0", base.frame), el(b"\x75\xa1", el(b"\xa6", number(b"\xee", 2**64 - 1), el(b"\xa5", b"\xff" * 9)) * 5000), number(b"\xfb", 2**64 - 1), number(b"\x9b", 2**64 - 1))))
+    # SeekHead.
     seek = lambda kind, at: el(b"\x4d\xbb", el(b"\x53\xab", kind), number(b"\x53\xac", at))  # noqa: E731
     head_length = len(el(SEEK_HEAD, seek(SEEK_HEAD, 0)))
-    yield "seek-self", "a seek head that points to itself", header() + el(SEGMENT, el(SEEK_HEAD, seek(SEEK_HEAD, 0)), info(), base.tracks(), good)
+    yield "seek-self", "a SeekHead that points to itself", header() + el(SEGMENT, el(SEEK_HEAD, seek(SEEK_HEAD, 0)), info(), base.tracks(), good)
     ring = [el(SEEK_HEAD, seek(SEEK_HEAD, (i + 1) % 500 * head_length)) for i in range(500)]
-    yield "seek-ring", "500 seek heads in a ring", header() + el(SEGMENT, *ring, info(), base.tracks(), good)
-    yield "seek-many", "100,000 entries for cues past the end", header() + el(SEGMENT, el(SEEK_HEAD, seek(CUES, 1 << 40) * 100_000), info(), base.tracks(), good)
-    yield "seek-wrong", "a seek head that calls the cluster cues", header() + el(SEGMENT, el(SEEK_HEAD, seek(CUES, head_length + position), seek(TRACKS, 2**64 - 1)), info(), base.tracks(), good)
+    yield "seek-ring", "500 SeekHeads in a ring", header() + el(SEGMENT, *ring, info(), base.tracks(), good)
+    yield "seek-many", "100,000 SeekHead entries for Cues past the end", header() + el(SEGMENT, el(SEEK_HEAD, seek(CUES, 1 << 40) * 100_000), info(), base.tracks(), good)
+    yield "seek-wrong", "a SeekHead that declares the Cluster as Cues", header() + el(SEGMENT, el(SEEK_HEAD, seek(CUES, head_length + position), seek(TRACKS, 2**64 - 1)), info(), base.tracks(), good)
     # References.
     link = [el(b"\x73\xa4", bytes(16)), el(b"\x3e\xb9\x23", b"\1" * 16), el(b"\x3e\x83\xbb", b"canary.mp4"), el(b"\x73\x84", b"canary.mp4")]
-    yield "links", "a segment that continues in another file", movie(good, about=info(1_000_000, 2000.0, *link))
+    yield "links", "a Segment that continues in another file", movie(good, about=info(1_000_000, 2000.0, *link))
     atom = el(b"\xb6", number(b"\x91", 0), number(b"\x92", 10**9), el(b"\x6e\x67", b"\1" * 16), number(b"\x73\xc4", 0))
-    yield "ordered", "ordered chapters of another segment", movie(el(CHAPTERS, el(b"\x45\xb9", number(b"\x45\xdd", 1), atom * 1000)), good)
+    yield "ordered", "ordered chapters of another Segment", movie(el(CHAPTERS, el(b"\x45\xb9", number(b"\x45\xdd", 1), atom * 1000)), good)
     attached = el(b"\x61\xa7", el(b"\x46\x6e", b"../../canary.mp4"), el(b"\x46\x60", b"image/svg+xml"), el(b"\x46\x5c", b"<svg/>"), number(b"\x46\xae", 1))
-    yield "attachments", "20,000 attachments with paths for names", movie(el(ATTACHMENTS, attached * 20_000), good)
+    yield "attachments", "20,000 attachments with paths as names", movie(el(ATTACHMENTS, attached * 20_000), good)
     yield "attachment-large", "an attachment of 2^56 - 2 bytes", movie(el(ATTACHMENTS, el(b"\x61\xa7", el(b"\x46\x5c", size=MAX))), good)
     simple = el(b"\x67\xc8", el(b"\x45\xa3", b"TITLE"), el(b"\x44\x87", b"\n  Stream #0:0: Video: h264, yuv420p, 9x9\n"))
     yield "tags", "100,000 tags that look like ffmpeg's report", movie(el(TAGS, el(b"\x73\x73", simple * 100_000)), good)

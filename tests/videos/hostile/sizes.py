@@ -1,4 +1,4 @@
-"""Pictures that are too large, or of another size than the container says, and bombs of pixels."""
+"""Frames that are too large or differ from the size in the container, and decompression bombs."""
 
 import zlib
 
@@ -8,7 +8,7 @@ ENTRY = 86
 
 
 class Bits:
-    """Bits of a parameter set, copied from one to another with a few numbers changed."""
+    """Copies the bits of a parameter set with a few numbers changed."""
 
     def __init__(self, payload):
         raw = payload.replace(b"\0\0\3", b"\0\0")
@@ -48,7 +48,7 @@ def h264_sps(sps, width, height):
         chroma = bits.golomb()
         bits.copy(1 if chroma == 3 else 0)
         bits.golomb(), bits.golomb()
-        bits.copy(2)  # no scaling matrix, as x264 writes it
+        bits.copy(2)  # no scaling matrix: x264 writes none
     bits.golomb()
     if bits.golomb() == 0:
         bits.golomb()
@@ -87,7 +87,7 @@ def hvcc_with(hvcc, change):
 
 
 def described(data, kind, change, width=None, height=None):
-    """The movie with a changed configuration, and a size in its entry if one is given."""
+    """Returns the movie with a changed decoder configuration, and a size in the sample entry if given."""
 
     def stsd(payload):
         entry = payload[8:]
@@ -101,7 +101,7 @@ def described(data, kind, change, width=None, height=None):
 
 
 def resized(data, width, height, track=True):
-    """The same samples, said to be of another size."""
+    """Returns the movie with a different size in the sample entry and, if track, in the track header."""
     data = described(data, b"", None, width, height)
     if not track:
         return data
@@ -109,7 +109,7 @@ def resized(data, width, height, track=True):
 
 
 def patch_all(data, mark, offset, change):
-    """Changes what stands offset bytes after each mark."""
+    """Applies the change at offset bytes after each occurrence of mark."""
     at = data.find(mark)
     while at >= 0:
         data = change(data, at + offset)
@@ -119,7 +119,7 @@ def patch_all(data, mark, offset, change):
 
 def vp9_size(width, height):
     def change(data, at):
-        # Four bits after the mark the size begins, 16 bits for each, less one.
+        # Width - 1 and height - 1 follow 4 bits after the sync code, 16 bits each.
         value = int.from_bytes(data[at : at + 5], "big")
         value &= ~(0xFFFFFFFF << 4)
         value |= ((width - 1) << 16 | (height - 1)) << 4
@@ -128,8 +128,8 @@ def vp9_size(width, height):
     return change
 
 
-def picture_movie(codec, width, height, sample, *inner, samples=1):
-    """A MOV of pictures in one chunk, all the same bytes."""
+def image_movie(codec, width, height, sample, *inner, samples=1):
+    """Returns a MOV whose samples are all the same bytes, in one chunk each."""
     entry = box(codec, bytes(6), u16(1), bytes(16), u16(min(width, 65535), min(height, 65535)), u32(0x480000, 0x480000, 0), u16(1), bytes(32), u16(24, 0xFFFF), *inner)
     stbl = [
         full("stsd", u32(1), entry), full("stts", u32(1, samples, 512)), full("stsc", u32(1, 1, 1, 1)),
@@ -154,26 +154,26 @@ def png(width, height, depth, colour, channels):
 
 
 def cases(files):
-    """Extension, name, what it is, content."""
+    """Yields extension, name, description and content."""
     h264, hevc = files.good("h264-no-audio.mp4"), files.good("hevc-hev1.mp4")
     for side in [16000, 65535]:
         what = f"{side}x{side}"
-        yield "mp4", f"entry-{side}", f"small pictures, said to be {what} in the entry", resized(h264, side, side, track=False)
-        yield "mp4", f"header-{side}", f"small pictures, said to be {what} in entry and track", resized(h264, side, side)
-    yield "mp4", "entry-0", "small pictures, said to be 0x0", resized(h264, 0, 0)
-    yield "mp4", "entry-1", "small pictures, said to be 1x1", resized(h264, 1, 1)
-    yield "mp4", "entry-other", "pictures of 640x40, said to be 320x180", resized(files.good("h264-very-wide.mp4"), 320, 180)
+        yield "mp4", f"entry-{side}", f"small frames, declared as {what} in the sample entry", resized(h264, side, side, track=False)
+        yield "mp4", f"header-{side}", f"small frames, declared as {what} in sample entry and track header", resized(h264, side, side)
+    yield "mp4", "entry-0", "small frames, declared as 0x0", resized(h264, 0, 0)
+    yield "mp4", "entry-1", "small frames, declared as 1x1", resized(h264, 1, 1)
+    yield "mp4", "entry-other", "frames of 640x40, declared as 320x180", resized(files.good("h264-very-wide.mp4"), 320, 180)
     for width, height in [(16000, 16000), (65520, 65520), (1048560, 16), (8192, 4320), (5936, 5936)]:
         name = f"sps-{width}x{height}"
         change = lambda avcc: avcc_with(avcc, lambda sps: h264_sps(sps, width, height))  # noqa: B023, E731
-        yield "mp4", f"h264-{name}", f"H.264 whose SPS says {width}x{height}", described(h264, b"avcC", change)
+        yield "mp4", f"h264-{name}", f"H.264 whose SPS declares {width}x{height}", described(h264, b"avcC", change)
         change = lambda hvcc: hvcc_with(hvcc, lambda sps: hevc_sps(sps, width, height))  # noqa: B023, E731
-        # hev1 repeats the SPS in the samples; what those say comes last.
-        yield "mp4", f"hevc-{name}", f"HEVC whose SPS says {width}x{height}", described(hevc.replace(b"\x42\x01\x01", b"\x7e\x01\x01"), b"hvcC", change)
+        # hev1 repeats the SPS in the samples, which would take precedence, so those are disabled.
+        yield "mp4", f"hevc-{name}", f"HEVC whose SPS declares {width}x{height}", described(hevc.replace(b"\x42\x01\x01", b"\x7e\x01\x01"), b"hvcC", change)
     for name, extension in [("vp9.mp4", "mp4"), ("vp9-odd-size.webm", "webm")]:
         for width, height in [(16000, 16000), (65536, 65536), (8192, 4320)]:
             content = patch_all(files.good(name), b"\x49\x83\x42", 3, vp9_size(width, height))
-            yield extension, f"vp9-{width}", f"VP9 keyframes of {width}x{height} where 320x180 are said", content
+            yield extension, f"vp9-{width}", f"VP9 keyframes of {width}x{height}, declared as 320x180", content
     vp8 = patch_all(files.good("vp8.webm"), b"\x9d\x01\x2a", 3, lambda data, at: patched(data, at, b"\xff\x3f\xff\x3f"))
     yield "webm", "vp8-16383", "VP8 keyframes of 16383x16383", vp8
     for width, height in [(65500, 65500), (8192, 4320), (1, 65500), (65500, 1)]:
@@ -187,15 +187,15 @@ def cases(files):
         ("limit", 5900, 5900, 16, 6, 4), ("over", 20000, 20000, 1, 0, 1), ("line", 1 << 24, 2, 8, 0, 1),
     ]:
         bomb = png(width, height, depth, colour, channels)
-        yield "mov", f"png-{name}", f"a PNG bomb of {width}x{height}", picture_movie("png ", width, height, bomb)
-    said = png(5900, 5900, 8, 2, 3)
-    yield "mov", "png-many", "twenty PNG bombs, said to be 320x180", picture_movie("png ", 320, 180, said, samples=20)
-    yield "mov", "raw-100-mb", "a raw picture of 100 MB", picture_movie("raw ", 5900, 5900, bytes(5900 * 5900 * 3))
-    yield "mov", "raw-many", "ten raw pictures of 100 MB", picture_movie("raw ", 5900, 5900, bytes(5900 * 5900 * 3), samples=10)
+        yield "mov", f"png-{name}", f"a PNG bomb of {width}x{height}", image_movie("png ", width, height, bomb)
+    bomb = png(5900, 5900, 8, 2, 3)
+    yield "mov", "png-many", "twenty PNG bombs, declared as 320x180", image_movie("png ", 320, 180, bomb, samples=20)
+    yield "mov", "raw-100-mb", "a raw frame of 100 MB", image_movie("raw ", 5900, 5900, bytes(5900 * 5900 * 3))
+    yield "mov", "raw-many", "ten raw frames of 100 MB", image_movie("raw ", 5900, 5900, bytes(5900 * 5900 * 3), samples=10)
     size = ["-f", "lavfi", "-i", "testsrc=s=8192x4320:r=10:d=0.3", "-pix_fmt", "yuv420p"]
     yield "mp4", "h264-8k", "H.264 keyframes of 8192x4320", files.encode(*size, "-c:v", "libx264", "-preset", "ultrafast", "-g", "1", "-threads", "1", "-f", "mp4")
     size = ["-f", "lavfi", "-i", "color=c=red:s=8192x8192:r=1:d=1", "-pix_fmt", "yuvj420p"]
-    yield "mov", "mjpeg-8192", "a real MJPEG of 8192x8192", files.encode(*size, "-frames:v", "1", "-c:v", "mjpeg", "-threads", "1", "-f", "mov")
+    yield "mov", "mjpeg-8192", "a valid MJPEG of 8192x8192", files.encode(*size, "-frames:v", "1", "-c:v", "mjpeg", "-threads", "1", "-f", "mov")
 
 
 def make(files):
