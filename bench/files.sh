@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Makes the videos that the benchmark reads: files.sh NAME... prints the folder they are in.
+# Creates the videos for the benchmark and prints their folder: files.sh NAME...
 #
-# They look like what people upload: 1080p at 30 frames a second, some 8 Mb/s, a keyframe of 100 to 300 kB every
-# two seconds, sound interleaved. A short clip of each codec is encoded once and then repeated without encoding
-# until the file has its size, so the processor time stays below three minutes in all; film.mp4 takes two more.
+# The videos resemble typical uploads: 1080p at 30 frames per second, about 8 Mb/s, a keyframe of 100 to 300 kB every
+# two seconds, and interleaved audio. A short clip of each codec is encoded once and then repeated without re-encoding up
+# to the size of the file, so that all of them take less than three minutes of CPU time, plus two for film.mp4.
 #
-# Kept under ${UPREEL_CACHE:-~/.cache/upreel}/bench by the hash of the recipe, which is in the first section.
-# Everything but the folder goes to standard error.
+# The result is cached in ${UPREEL_CACHE:-~/.cache/upreel}/bench under the hash of the recipe, the first section below.
+# Only the folder goes to standard output.
 set -euo pipefail
 export LC_ALL=C
 
@@ -15,7 +15,7 @@ die() { say "$*"; exit 1; }
 
 # ---- The recipe ----
 
-# NAME  MEGABYTES  CLIP  OPTIONS OF THE MUXER
+# NAME  MEGABYTES  CLIP  MUXER OPTIONS
 recipes() {
   cat <<'LIST'
 mp4-60m.mp4       60  h264.mp4  -movflags +faststart
@@ -34,7 +34,7 @@ LIST
 
 run() { ffmpeg -nostdin -hide_banner -loglevel error -y "$@" </dev/null >&2; }
 
-# A picture with detail everywhere that moves, and the grain of a camera.
+# Encodes a clip with moving detail everywhere and camera grain.
 clip() { # FILE SECONDS OPTIONS...
   [ ! -f "$folder/$1" ] || return 0
   say "encoding $2 seconds as $1"
@@ -45,7 +45,7 @@ clip() { # FILE SECONDS OPTIONS...
 }
 encode() {
   case $1 in
-    # Two minutes without a repetition, of fewer bits.
+    # Two minutes without repetition, at a lower bit rate.
     5mb.mp4) clip "$1" 120 -b:v 5M -maxrate 5M -bufsize 5M -c:v libx264 -preset superfast -bf 2 -sc_threshold 0 -c:a aac ;;
     h264.mp4) clip "$1" 30 -c:v libx264 -preset superfast -bf 2 -sc_threshold 0 -x264-params ipratio=2 -c:a aac ;;
     hevc.mov) clip "$1" 20 -c:v libx265 -preset ultrafast \
@@ -54,10 +54,10 @@ encode() {
   esac
 }
 
-# ---- What is missing, and whether there is room for it ----
+# ---- Missing files and disk space ----
 
 [ $# -gt 0 ] || die "usage: files.sh NAME..."
-command -v ffmpeg >/dev/null || die "there is no ffmpeg on the PATH (apt-get install ffmpeg)"
+command -v ffmpeg >/dev/null || die "ffmpeg is not on the PATH (apt-get install ffmpeg)"
 cache=${UPREEL_CACHE:-$HOME/.cache/upreel}/bench
 recipe=$(declare -f recipes run clip encode | sha256sum | cut -c1-16)
 folder=$cache/$recipe
@@ -66,27 +66,27 @@ folder=$(cd "$folder" && pwd)
 
 missing=() megabytes=0 largest=0
 for name; do
-  read -r _ size _ < <(recipes | awk -v name="$name" '$1 == name') || die "there is no recipe for $name"
+  read -r _ size _ < <(recipes | awk -v name="$name" '$1 == name') || die "unknown video: $name"
   [ "$size" -le "$largest" ] || largest=$size
   [ ! -f "$folder/$name" ] || continue
   missing+=("$name")
   megabytes=$((megabytes + size))
 done
 
-# The usual method downloads a file while it is measured, to the same disk.
+# The baseline downloads a file to the same disk while it is measured.
 free=$(df -Pk "$folder" | awk 'NR == 2 { print int($4 * 1024 / 1000000) }')
 needed=$((megabytes * 102 / 100 + largest + 300))
 [ "$free" -ge "$needed" ] ||
-  die "$needed MB are needed in $folder, $free MB are free; --quick needs less, UPREEL_CACHE names another place"
+  die "$folder needs $needed MB, but has $free MB free; --quick needs less, and UPREEL_CACHE sets another folder"
 for older in "$cache"/*; do
   [[ ! $(basename "$older") =~ ^[0-9a-f]{16}$ || $older -ef $folder ]] ||
-    say "$(du -sm "$older" | cut -f1) MB of an older recipe are in $older, and may be removed"
+    say "$older contains $(du -sm "$older" | cut -f1) MB of an older recipe and can be deleted"
 done
 [ ${#missing[@]} -gt 0 ] || { echo "$folder"; exit; }
 
-# ---- Making it ----
+# ---- Creation ----
 
-say "making $megabytes MB of videos in $folder, once: ${missing[*]}"
+say "creating $megabytes MB of videos in $folder: ${missing[*]}"
 work=$(mktemp -d "$folder/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT

@@ -12,9 +12,9 @@ for (const version of ['v2', 'v3']) {
     platform: 'node',
     target: 'node24',
     format: 'esm',
-    // ES modules where a package has them: only these can be shaken.
+    // Prefer ES modules: only they can be tree-shaken.
     mainFields: ['module', 'main'],
-    // What is CommonJS asks for Node's modules by require.
+    // CommonJS packages load Node's built-in modules with require.
     banner: {js: "import {createRequire} from 'node:module'; const require = createRequire(import.meta.url);"},
     legalComments: 'none',
     logLevel: 'warning',

@@ -1,4 +1,4 @@
-// The loop of a Lambda runtime, as short as it can be: runtime.js HANDLER_FILE. Lambda's own does more in each turn.
+// A minimal Lambda runtime: runtime.js HANDLER_FILE. Lambda's own does more per invocation.
 import http from 'node:http';
 
 const [hostname, port] = process.env.AWS_LAMBDA_RUNTIME_API.split(':');
@@ -21,8 +21,8 @@ for (;;) {
   const next = await call('GET', 'next');
   const id = next.headers['lambda-runtime-aws-request-id'];
   try {
-    const answer = await handler(JSON.parse(next.body));
-    await call('POST', `${id}/response`, JSON.stringify(answer));
+    const result = await handler(JSON.parse(next.body));
+    await call('POST', `${id}/response`, JSON.stringify(result));
   } catch (error) {
     await call('POST', `${id}/error`, JSON.stringify({errorType: error.name, errorMessage: error.message}));
   }

@@ -1,4 +1,4 @@
-"""What the functions share. Clients are made once; connections are kept by default."""
+"""Shared code of the functions. Clients are created once; keep-alive is on by default."""
 
 import json
 import os
@@ -11,13 +11,13 @@ from botocore.config import Config
 table, uploads, thumbnails = (os.environ[name] for name in ("TABLE_NAME", "UPLOADS_BUCKET", "THUMBNAILS_BUCKET"))
 
 addressing = {"addressing_style": "path" if "AWS_ENDPOINT_URL" in os.environ else "virtual"}
-# A presigned PUT must not carry the checksum of a body that is not there yet; boto3 adds none.
+# A presigned PUT must not include a checksum of a body that does not exist yet; boto3 adds none.
 s3 = boto3.client("s3", config=Config(signature_version="s3v4", s3=addressing))
 dynamodb = boto3.client("dynamodb")
 
 
 def caller(event):
-    """The signed-in user, as the API's authorizer has found it."""
+    """Returns the user that the API's authorizer verified."""
     return event["requestContext"].get("authorizer", {}).get("claims", {}).get("sub")
 
 
@@ -25,7 +25,7 @@ def header(event, name):
     return next((value for key, value in event["headers"].items() if key.lower() == name), None)
 
 
-def answer(status, body, **headers):
+def respond(status, body, **headers):
     print(json.dumps({"level": "INFO", "status": status, "message": "answered"}))
     return {
         "statusCode": status,
@@ -43,7 +43,7 @@ def number(value):
 
 
 def create(video_id, user, key, filename, content_type, size):
-    """Adds the row of a video whose bytes are not there yet."""
+    """Creates the row of a video that is not uploaded yet."""
     item = {
         "videoId": text(video_id), "userId": text(user), "key": text(key), "filename": text(filename),
         "contentType": text(content_type), "status": text("PENDING"), "attempts": number(0),

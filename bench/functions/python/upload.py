@@ -6,13 +6,13 @@ from uuid import uuid4
 
 from multipart import MultipartParser, parse_options_header
 
-from common import answer, caller, create, dynamodb, header, s3, sign_get, text, uploads, table
+from common import caller, create, dynamodb, header, respond, s3, sign_get, table, text, uploads
 
 
 def read(event):
     body = base64.b64decode(event["body"]) if event["isBase64Encoded"] else event["body"].encode()
     _, options = parse_options_header(header(event, "content-type"))
-    # All in memory, as it is there already.
+    # Keep the parts in memory; the whole body is there already.
     parser = MultipartParser(io.BytesIO(body), options["boundary"], len(body), spool_limit=len(body))
     return parser.get("file")
 
@@ -20,13 +20,13 @@ def read(event):
 def handler(event, context):
     user = caller(event)
     if not user:
-        return answer(401, {"message": "Sign in first."})
+        return respond(401, {"message": "Sign in first."})
     file = read(event)
     if not file:
-        return answer(400, {"message": "The form has no field file."})
+        return respond(400, {"message": "The form has no field file."})
     content = file.raw
     if content[4:8] != b"ftyp":
-        return answer(415, {"message": "This is no MP4."})
+        return respond(415, {"message": "This file is not an MP4."})
     video_id = str(uuid4())
     key = f"videos/{user}/{video_id}.mp4"
     create(video_id, user, key, file.filename, "video/mp4", len(content))
@@ -37,4 +37,4 @@ def handler(event, context):
         ExpressionAttributeNames={"#status": "status", "#ttl": "ttl"},
         ExpressionAttributeValues={":uploaded": text("UPLOADED"), ":pending": text("PENDING")})
     url = sign_get(uploads, key)
-    return answer(200, {"success": True, "videoId": video_id, "status": "UPLOADED", "url": url})
+    return respond(200, {"success": True, "videoId": video_id, "status": "UPLOADED", "url": url})

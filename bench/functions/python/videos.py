@@ -6,19 +6,19 @@ import json
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from common import answer, caller, dynamodb, header, sign_get, table, text, thumbnails
+from common import caller, dynamodb, header, respond, sign_get, table, text, thumbnails
 
 deserialize = TypeDeserializer().deserialize
 INTERNAL = {"key", "sequencer", "attempts", "ttl", "thumbnailKey", "thumbnailLargeKey", "storyboardKey"}
 
 
 def plain(value):
-    """DynamoDB's numbers are Decimals, which json does not know."""
+    """Converts a Decimal, which DynamoDB uses for numbers, for json."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
 def view(item):
-    """The row with URLs in place of keys."""
+    """Returns the row with signed URLs instead of keys."""
     row = {name: deserialize(value) for name, value in item.items()}
     video = {name: value for name, value in row.items() if name not in INTERNAL}
     for name, url in (("thumbnailKey", "thumbnailUrl"), ("thumbnailLargeKey", "thumbnailLargeUrl"),
@@ -37,24 +37,24 @@ def listed(user, limit):
     body = {"videos": [view(item) for item in page["Items"]]}
     if last := page.get("LastEvaluatedKey"):
         body["cursor"] = base64.urlsafe_b64encode(json.dumps(last).encode()).decode()
-    return answer(200, json.dumps(body, default=plain))
+    return respond(200, json.dumps(body, default=plain))
 
 
 def one(event, user, video_id):
     item = dynamodb.get_item(TableName=table, Key={"videoId": text(video_id)}, ConsistentRead=True).get("Item")
     if not item or item["userId"]["S"] != user:
-        return answer(404, {"message": "There is no such video."})
+        return respond(404, {"message": "There is no such video."})
     body = json.dumps(view(item), default=plain)
     etag = f'"{hashlib.sha256(body.encode()).hexdigest()}"'
     if header(event, "if-none-match") == etag:
-        return answer(304, "")
-    return answer(200, body, etag=etag)
+        return respond(304, "")
+    return respond(200, body, etag=etag)
 
 
 def handler(event, context):
     user = caller(event)
     if not user:
-        return answer(401, {"message": "Sign in first."})
+        return respond(401, {"message": "Sign in first."})
     video_id = (event["pathParameters"] or {}).get("videoId")
     if video_id:
         return one(event, user, video_id)

@@ -1,4 +1,4 @@
-// What the functions ask of AWS, with the SDK v2. Only two of its clients are bundled.
+// The AWS calls of the functions, with the SDK v2. Only two of its clients are bundled.
 import DynamoDB from 'aws-sdk/clients/dynamodb.js';
 import S3 from 'aws-sdk/clients/s3.js';
 
@@ -14,5 +14,5 @@ export const putObject = (input) => s3.putObject(input).promise();
 const sign = (operation) => (input, Expires) => s3.getSignedUrlPromise(operation, {...input, Expires});
 export const signGet = sign('getObject');
 export const signPart = sign('uploadPart');
-// It refuses to sign a length.
+// The SDK v2 cannot sign Content-Length.
 export const signPut = ({ContentLength, ...input}, expiresIn) => sign('putObject')(input, expiresIn);

@@ -1,4 +1,4 @@
-// What the functions ask of AWS, with the SDK v3. Clients are made once; connections are kept by default.
+// The AWS calls of the functions, with the SDK v3. Clients are created once; keep-alive is on by default.
 import {GetObjectCommand, PutObjectCommand, S3Client, UploadPartCommand} from '@aws-sdk/client-s3';
 import {DynamoDBClient} from '@aws-sdk/client-dynamodb';
 import {DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand, UpdateCommand} from '@aws-sdk/lib-dynamodb';
@@ -6,7 +6,7 @@ import {getSignedUrl} from '@aws-sdk/s3-request-presigner';
 
 const forcePathStyle = process.env.AWS_ENDPOINT_URL !== undefined;
 const s3 = /* @__PURE__ */ new S3Client({forcePathStyle});
-// A presigned PUT must not carry the checksum of a body that is not there yet.
+// A presigned PUT must not include a checksum of a body that does not exist yet.
 const signer = /* @__PURE__ */ new S3Client({forcePathStyle, requestChecksumCalculation: 'WHEN_REQUIRED'});
 const dynamodb = /* @__PURE__ */ DynamoDBDocumentClient.from(new DynamoDBClient());
 

@@ -2,13 +2,13 @@ import {putItem} from 'aws';
 
 export const {TABLE_NAME: table, UPLOADS_BUCKET: uploads, THUMBNAILS_BUCKET: thumbnails} = process.env;
 
-/** The signed-in user, as the API's authorizer has found it. */
+/** Returns the user that the API's authorizer verified. */
 export const caller = (event) => event.requestContext.authorizer?.claims?.sub;
 
 export const header = (event, name) =>
   Object.entries(event.headers).find(([key]) => key.toLowerCase() === name)?.[1];
 
-export const answer = (statusCode, body, headers) => {
+export const respond = (statusCode, body, headers) => {
   console.log(JSON.stringify({level: 'INFO', status: statusCode, message: 'answered'}));
   return {
     statusCode,
@@ -17,7 +17,7 @@ export const answer = (statusCode, body, headers) => {
   };
 };
 
-/** Adds the row of a video whose bytes are not there yet. */
+/** Creates the row of a video that is not uploaded yet. */
 export const create = (fields) => {
   const now = Date.now();
   const Item = {

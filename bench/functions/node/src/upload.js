@@ -2,7 +2,7 @@
 import {randomUUID} from 'node:crypto';
 import busboy from 'busboy';
 import {putObject, signGet, updateItem} from 'aws';
-import {answer, caller, create, header, table, uploads} from './common.js';
+import {caller, create, header, respond, table, uploads} from './common.js';
 
 const read = (event) => new Promise((resolve, reject) => {
   const form = busboy({headers: {'content-type': header(event, 'content-type')}});
@@ -20,11 +20,11 @@ const read = (event) => new Promise((resolve, reject) => {
 
 export const handler = async (event) => {
   const userId = caller(event);
-  if (!userId) return answer(401, {message: 'Sign in first.'});
+  if (!userId) return respond(401, {message: 'Sign in first.'});
   const file = await read(event);
-  if (!file) return answer(400, {message: 'The form has no field file.'});
+  if (!file) return respond(400, {message: 'The form has no field file.'});
   const {filename, bytes} = file;
-  if (bytes.toString('latin1', 4, 8) !== 'ftyp') return answer(415, {message: 'This is no MP4.'});
+  if (bytes.toString('latin1', 4, 8) !== 'ftyp') return respond(415, {message: 'This file is not an MP4.'});
   const videoId = randomUUID();
   const key = `videos/${userId}/${videoId}.mp4`;
   await create({videoId, userId, key, filename, contentType: 'video/mp4', size: bytes.length});
@@ -38,5 +38,5 @@ export const handler = async (event) => {
     ExpressionAttributeValues: {':uploaded': 'UPLOADED', ':pending': 'PENDING'},
   });
   const url = await signGet({Bucket: uploads, Key: key}, 900);
-  return answer(200, {success: true, videoId, status: 'UPLOADED', url});
+  return respond(200, {success: true, videoId, status: 'UPLOADED', url});
 };
