@@ -14,8 +14,8 @@ die() { say "$*"; exit 1; }
 
 # ---- What is built ----
 
-# NAME VERSION, then for each place of the source: WHERE SHA-256. Debian's archive is asked first, as
-# apt reaches it on any network; Debian leaves unused folders out of some, so those sums differ.
+# Prints NAME VERSION, then LOCATION SHA-256 for each location of the source. Debian's archive comes first because apt
+# can reach it on any network. Debian removes unused folders from some sources, so their sums differ.
 sources() {
   cat <<'LIST'
 ffmpeg 7.1.5
@@ -38,16 +38,16 @@ LIST
 
 list() { local IFS=,; echo "$*"; }
 
-# The containers that the product knows by their bytes; mjpeg and rawvideo for frames from a pipe. dv is
-# what AVI needs for DV inside it. None that names other files: no hls, dash, concat, sdp, image2.
-# The second line is how MPEG-PS, TS and AVI tell a codec that the file doesn't name: without mpegvideo,
-# an ordinary .mpg has no video. They are raw streams, which refer to nothing.
+# The containers that Upreel detects by content; mjpeg and rawvideo for frames from a pipe; dv for DV inside AVI. No
+# demuxer that opens other files: no hls, dash, concat, sdp, image2. The second line has raw streams, which cannot refer
+# to files: MPEG-PS, TS and AVI probe them to detect a codec that the file does not declare. Without mpegvideo, an
+# ordinary .mpg has no video.
 demuxers=(mov matroska avi dv mpegts mpegps flv ogg asf mjpeg rawvideo
   aac ac3 dts eac3 h264 hevc loas m4v mp3 mpegvideo truehd)
 decoders=(
   h264 hevc vp8 vp9 libdav1d mpeg4 h263 mjpeg                            # phones, browsers, cameras
   prores dnxhd cfhd dvvideo mpeg1video mpeg2video ffv1 v210              # editing, broadcast, camcorders
-  flv theora vc1 wmv1 wmv2 wmv3 msmpeg4v1 msmpeg4v2 msmpeg4v3            # the web and Windows of old
+  flv theora vc1 wmv1 wmv2 wmv3 msmpeg4v1 msmpeg4v2 msmpeg4v3            # legacy web and Windows formats
   h263i h263p vp3 vp6 vp6a vp6f svq1 svq3 cinepak qtrle mjpegb
   huffyuv ffvhuff utvideo png rawvideo                                   # screen recordings
   aac aac_latm ac3 eac3 alac amrnb amrwb dca flac mlp truehd mp2float mp3float opus vorbis
@@ -70,7 +70,7 @@ filters=(
 )
 encoders=(mjpeg libx264 aac rawvideo wrapped_avframe pcm_s16le)
 muxers=(image2pipe mjpeg mp4 mov rawvideo pcm_s16le null framecrc framemd5)
-# fd in place of file: it reads and writes what the parent opened and handed over, and can open nothing.
+# fd instead of file: it uses file descriptors that the parent opened and passed on, and cannot open anything.
 protocols=(http tcp pipe fd)
 
 configure_line() {
@@ -218,7 +218,7 @@ for name in ffmpeg dav1d x264 zimg zlib; do source_of "$name"; done
 
 # ---- Build ----
 
-# Nothing of the caller's or the system's gets in.
+# Isolates the build from the caller's environment and the system's libraries.
 unset CFLAGS CXXFLAGS CPPFLAGS LDFLAGS MAKEFLAGS MFLAGS MAKELEVEL PKG_CONFIG_PATH
 export LC_ALL=C TZ=UTC CC=cc CXX=c++
 export PKG_CONFIG_LIBDIR=$work/prefix/lib/pkgconfig
@@ -226,15 +226,15 @@ umask 022
 jobs=${JOBS:-$(nproc)}
 harden='-fPIC -fstack-protector-strong -D_FORTIFY_SOURCE=2'
 
-step() { # WHAT FUNCTION: in the folder of the source, with its words in a log
+step() { # NAME: runs build_NAME in the folder of the source, with the output in a log
   say "$(date +%H:%M:%S) $1 $(version_of "$1")"
   (cd "$work/$1" && "build_$1") >"$cache/$1.log" 2>&1 </dev/null || {
     tail -n 30 "$cache/$1.log" >&2
-    die "$1 failed; the whole log is $cache/$1.log"
+    die "building $1 failed; see $cache/$1.log"
   }
 }
 
-# `set -e` does not hold inside `step ... ||`, hence the chains.
+# `set -e` has no effect inside `step ... ||`, so the commands are chained with &&.
 build_zlib() {
   CFLAGS="-O3 $harden" ./configure --static --prefix="$work/prefix" && make -j"$jobs" libz.a && make install
 }
@@ -248,9 +248,9 @@ build_dav1d() {
     -Denable_tools=false -Denable_tests=false -Dc_args="$harden" &&
     ninja -C build -j"$jobs" install
 }
-# HLS is 8 bits and 4:2:0, and interlaced sources are made progressive first.
+# HLS renditions are 8 bits and 4:2:0, and interlaced sources are deinterlaced first.
 build_x264() {
-  # What upstream's script would ask git for, and there is no git here.
+  # Replaces upstream's script, which gets the version from git; there is no repository here.
   printf '%s\n' '#!/bin/sh' "echo '#define X264_VERSION \" r3108 31e19f9\"'" \
     "echo '#define X264_POINTVER \"0.164.3108 31e19f9\"'" >version.sh &&
     ./configure --prefix="$work/prefix" --enable-static --enable-pic --disable-cli --disable-opencl \
@@ -261,7 +261,7 @@ build_ffmpeg() {
   local options kind name
   mapfile -t options < <(configure_line)
   ./configure "${options[@]}" || { tail -n 30 ffbuild/config.log; return 1; }
-  # It says nothing of a name that it doesn't know, nor of one whose needs are not met.
+  # configure silently ignores unknown names and components with unmet dependencies.
   for kind in demuxer decoder parser bsf filter encoder muxer protocol; do
     local -n names=${kind}s
     for name in "${names[@]}"; do
@@ -272,7 +272,7 @@ build_ffmpeg() {
 }
 
 started=$SECONDS
-say "building it once; this takes about ten minutes on two cores"
+say "building; this takes about ten minutes on two cores, and happens once"
 for name in zlib zimg dav1d x264 ffmpeg; do step "$name"; done
 
 # ---- Check and keep ----
