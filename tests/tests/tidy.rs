@@ -55,7 +55,8 @@ fn packages() -> Vec<(String, Vec<String>)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let folder = root().join("crates");
     let packages = metadata["packages"].as_array().unwrap().iter();
-    let packages = packages.filter(|package| Path::new(&text(&package["manifest_path"])).starts_with(&folder));
+    let packages =
+        packages.filter(|package| Path::new(&text(&package["manifest_path"])).starts_with(&folder));
     let packages: Vec<_> = packages
         .map(|package| {
             let dependencies = package["dependencies"].as_array().unwrap().iter();
@@ -123,7 +124,8 @@ fn dependencies_point_inwards() {
 #[test]
 fn only_the_stores_and_their_owners_use_the_sdk() {
     for (name, dependencies) in packages() {
-        let allowed = SDK_USERS.iter().find(|(user, _)| *user == name).map_or(&[][..], |(_, clients)| *clients);
+        let allowed =
+            SDK_USERS.iter().find(|(user, _)| *user == name).map_or(&[][..], |(_, clients)| *clients);
         let clients = dependencies.iter().filter(|dependency| dependency.starts_with("aws-sdk-"));
         for client in clients {
             assert!(allowed.contains(&client.as_str()), "{name} must not depend on {client}");

@@ -3,6 +3,7 @@
 //! The playlists name each other relatively, so a player asks this function for each of them, with the same
 //! `Authorization`; the segments come from S3. Behind `CloudFront` all of it comes from there, see [`cdn`].
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use axum::extract::{Path, State};
@@ -15,6 +16,7 @@ use upreel_function::App;
 use upreel_http::Base;
 use upreel_http::{Caller, Problem};
 
+use crate::playlist::{is_playlist, rewrite};
 use crate::{cdn, not_found, own};
 
 /// What a player is given, once there is something to play.
@@ -51,18 +53,18 @@ async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) 
     let key = place.key(file).filter(|_| is_playlist(file)).ok_or_else(not_found)?;
     let bytes = app.objects.load(&key).await?.ok_or_else(not_found)?;
     let text = String::from_utf8_lossy(&bytes);
-    let mut signed = String::with_capacity(text.len() * 4);
-    for line in text.lines() {
-        let name = named(line).filter(|name| !is_playlist(name));
-        match name.and_then(|name| Some((name, place.key(name)?))) {
-            Some((name, key)) => {
-                let url = app.objects.sign_rendition(&key).await?;
-                signed.push_str(&line.replacen(name, &url, 1));
-            }
-            None => signed.push_str(line),
+    let mut names = BTreeSet::new();
+    rewrite(&text, |name| {
+        names.insert(name.to_owned());
+        None
+    })?;
+    let mut urls = HashMap::with_capacity(names.len());
+    for name in names {
+        if let Some(key) = place.key(&name) {
+            urls.insert(name, app.objects.sign_rendition(&key).await?);
         }
-        signed.push('\n');
     }
+    let signed = rewrite(&text, |name| urls.get(name).cloned())?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.mpegurl")),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
@@ -80,31 +82,5 @@ impl Place<'_> {
     fn key(&self, file: &str) -> Option<Key> {
         let name = format!("{}{file}", self.folder).parse().ok()?;
         Some(Key::Rendition { id: self.id, run: self.run.clone(), name })
-    }
-}
-
-fn is_playlist(file: &str) -> bool {
-    file.rsplit_once('.').is_some_and(|(_, extension)| extension == "m3u8")
-}
-
-/// The file that a line of our own playlists names: the line itself, or its `URI` attribute.
-fn named(line: &str) -> Option<&str> {
-    if line.starts_with('#') {
-        line.split_once("URI=\"")?.1.split('"').next()
-    } else {
-        (!line.is_empty()).then_some(line)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::named;
-
-    #[test]
-    fn what_a_line_names() {
-        assert_eq!(named("0001-02.m4s"), Some("0001-02.m4s"));
-        assert_eq!(named("#EXT-X-MAP:URI=\"init.mp4\""), Some("init.mp4"));
-        assert_eq!(named("#EXT-X-MEDIA:TYPE=AUDIO,URI=\"audio/index.m3u8\",X=1"), Some("audio/index.m3u8"));
-        assert_eq!([named("#EXTINF:4.0,"), named("")], [None, None]);
     }
 }

@@ -6,6 +6,7 @@
 
 mod cdn;
 mod hls;
+mod playlist;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
