@@ -35,7 +35,7 @@ pub struct Transcode {
 impl Transcode {
     /// It is under way, or was given up for a fault of ours: then it may go on when the cause is gone.
     #[must_use]
-    pub fn may_go_on(&self) -> bool {
+    pub fn can_resume(&self) -> bool {
         let ours = self.error.as_ref().is_some_and(|error| error.code == Failure::INTERNAL);
         self.status == TranscodeStatus::Running || ours
     }

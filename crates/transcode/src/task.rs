@@ -123,7 +123,7 @@ impl Work<'_> {
     async fn plan(&self) -> Result<Vec<usize>, Error> {
         let Run { video_id, sequencer, .. } = self.run;
         let record = self.record().await?;
-        let open = |record: &Record| record.transcode.as_ref().is_none_or(Transcode::may_go_on);
+        let open = |record: &Record| record.transcode.as_ref().is_none_or(Transcode::can_resume);
         let Some(record) = record.filter(open) else { return Ok(Vec::new()) };
         let head = self.app.objects.head(&self.key()?).await?.ok_or_else(gone)?;
         let source = self.source(head.size, &head.etag)?;

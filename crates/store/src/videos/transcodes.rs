@@ -10,7 +10,7 @@ use upreel_core::id::{Sequencer, VideoId};
 use upreel_core::transcode::{Transcode, TranscodeStatus};
 use upreel_core::{Failure, Status};
 
-/// [`Transcode::may_go_on`].
+/// [`Transcode::can_resume`].
 const ALIVE: &str = "(transcode.#status = :running OR transcode.#error.#code = :internal)";
 
 impl VideoStore {
