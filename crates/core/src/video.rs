@@ -183,7 +183,7 @@ pub struct Record {
     pub attempts: u32,
     /// What was made of the video.
     #[serde(flatten)]
-    pub pictures: PreviewKeys,
+    pub previews: PreviewKeys,
     /// Where its renditions stand, if there are to be any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcode: Option<Transcode>,
@@ -214,7 +214,7 @@ impl Record {
             key: key.to_string(),
             sequencer: None,
             attempts: 0,
-            pictures: PreviewKeys::default(),
+            previews: PreviewKeys::default(),
             transcode: None,
             transcode_chunks: Vec::new(),
             ttl: Some(expiry(PENDING_TTL)),

@@ -65,19 +65,19 @@ impl VideoSummary {
     async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
         let transcode = Progress::of(&record);
         let hls_url = hls::url(app, base, &record);
-        let Record { video, pictures, .. } = record;
+        let Record { video, previews, .. } = record;
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
             Some(Ok(key)) => app.objects.sign_get(&key).await.map(Some),
             _ => Ok(None),
         };
         let image =
-            pictures.storyboard_key.as_ref().map(|_| Key::StoryboardImage(video.video_id).to_string());
+            previews.storyboard_key.as_ref().map(|_| Key::StoryboardImage(video.video_id).to_string());
         Ok(Self {
-            thumbnail_url: sign(pictures.thumbnail_key).await?,
-            thumbnail_large_url: sign(pictures.thumbnail_large_key).await?,
-            storyboard_url: sign(pictures.storyboard_key).await?,
+            thumbnail_url: sign(previews.thumbnail_key).await?,
+            thumbnail_large_url: sign(previews.thumbnail_large_key).await?,
+            storyboard_url: sign(previews.storyboard_key).await?,
             storyboard_image_url: sign(image).await?,
-            blur_hash: pictures.blur_hash,
+            blur_hash: previews.blur_hash,
             hls_url,
             transcode,
             video,

@@ -136,7 +136,7 @@ impl Event {
                 kind: if kind == Kind::UploadCreated { "upload" } else { "asset" },
                 id: row.video.video_id,
             },
-            data: Data { transcode: Progress::of(&row), video: row.video, blur_hash: row.pictures.blur_hash },
+            data: Data { transcode: Progress::of(&row), video: row.video, blur_hash: row.previews.blur_hash },
         })
     }
 }
