@@ -52,7 +52,7 @@ pub struct Cursor {
 
 /// What an `Idempotency-Key` stands for.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Remembered {
+pub struct IdempotencyRecord {
     /// The video of the first request with this key.
     pub id: VideoId,
     /// Whether that request had the same body.
@@ -146,7 +146,7 @@ impl VideoStore {
         key: &str,
         body: &[u8],
         id: VideoId,
-    ) -> Result<Remembered, Fault> {
+    ) -> Result<IdempotencyRecord, Fault> {
         let name = hex::encode(
             Sha256::new().chain_update(user.as_str()).chain_update("\n").chain_update(key).finalize(),
         );
@@ -165,13 +165,13 @@ impl VideoStore {
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .send()
             .await;
-        let Err(error) = put else { return Ok(Remembered { id, same_body: true }) };
+        let Err(error) = put else { return Ok(IdempotencyRecord { id, same_body: true }) };
         let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
             return Err(Fault::new("dynamodb:PutItem", &error));
         };
         let get = |name| failed.item().and_then(|item| item.get(name)).and_then(|value| value.as_s().ok());
         match get("target").and_then(|id| id.parse().ok()) {
-            Some(id) => Ok(Remembered { id, same_body: get("body") == Some(&body) }),
+            Some(id) => Ok(IdempotencyRecord { id, same_body: get("body") == Some(&body) }),
             None => Err(Fault::new("dynamodb:PutItem", &error)),
         }
     }
