@@ -83,11 +83,11 @@ struct Missing(&'static str);
 
 /// Which object a conditional write may replace.
 #[derive(Debug, Clone, Copy)]
-pub enum Replace<'a> {
+pub enum WriteCondition<'a> {
     /// None: there must be no object yet.
-    Nothing,
+    Absent,
     /// Only the one with this entity tag.
-    Exactly(&'a str),
+    Matches(&'a str),
 }
 
 /// What became of a conditional write.
@@ -138,7 +138,7 @@ impl ObjectStore {
         key: &Key,
         content_type: &str,
         body: Bytes,
-        replace: Replace<'_>,
+        replace: WriteCondition<'_>,
     ) -> Result<PutOutcome, Fault> {
         let put = self
             .client
@@ -148,8 +148,8 @@ impl ObjectStore {
             .content_type(content_type)
             .body(body.into());
         let put = match replace {
-            Replace::Nothing => put.if_none_match("*"),
-            Replace::Exactly(etag) => put.if_match(etag),
+            WriteCondition::Absent => put.if_none_match("*"),
+            WriteCondition::Matches(etag) => put.if_match(etag),
         };
         let put = put.customize();
         let put = if self.is_https { put.disable_payload_signing() } else { put };

@@ -21,7 +21,7 @@ use upreel_core::video::{PreviewKeys, Record};
 use upreel_core::{Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
 use upreel_function::App;
 use upreel_media::{Error, Storyboard};
-use upreel_store::objects::{Head, PutOutcome, Replace};
+use upreel_store::objects::{Head, PutOutcome, WriteCondition};
 use upreel_store::videos::{Claim, UpdateOutcome};
 
 use crate::previews::{Previews, previews};
@@ -178,7 +178,8 @@ impl Job<'_> {
         let objects = &self.app.objects;
         let mut seen: Option<Head> = None;
         for _ in 0..CHANGES {
-            let replace = seen.as_ref().map_or(Replace::Nothing, |head| Replace::Exactly(&head.etag));
+            let replace =
+                seen.as_ref().map_or(WriteCondition::Absent, |head| WriteCondition::Matches(&head.etag));
             if objects.put(key, content_type, body.clone(), replace).await? == PutOutcome::Done {
                 return Ok(true);
             }

@@ -19,7 +19,7 @@ use upreel_core::video::Record;
 use upreel_core::{Container, Key, Status, UserId, VideoId, filename};
 use upreel_function::App;
 use upreel_http::{Caller, Code, Problem};
-use upreel_store::objects::Replace;
+use upreel_store::objects::WriteCondition;
 
 use upreel_http::form::{self, File};
 
@@ -86,7 +86,7 @@ async fn store(
     record.video.size = Some(file.bytes.len() as u64);
     app.videos.create(&record).await?;
     // An object that is there already is this one: the answer to an earlier attempt was lost.
-    app.objects.put(key, media_type, file.bytes, Replace::Nothing).await?;
+    app.objects.put(key, media_type, file.bytes, WriteCondition::Absent).await?;
     app.videos.uploaded(id).await?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use reqwest::Response;
 use serde_json::Value;
 use upreel_core::Key;
-use upreel_store::objects::Replace;
+use upreel_store::objects::WriteCondition;
 
 use crate::harness::{Backend, mp4, problem};
 
@@ -173,7 +173,7 @@ async fn delete_leaves_nothing_and_may_be_repeated() {
     backend.until(id, "PROCESSED").await;
     // Whatever this video has, and what an earlier upload of it may have left.
     for key in Key::derived(id.parse().unwrap()) {
-        backend.local.app.objects.put(&key, "image/jpeg", "x".into(), Replace::Nothing).await.unwrap();
+        backend.local.app.objects.put(&key, "image/jpeg", "x".into(), WriteCondition::Absent).await.unwrap();
     }
     assert_eq!(backend.objects("thumbnails").len(), 4);
     for _ in 0..2 {
