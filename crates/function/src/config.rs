@@ -51,7 +51,7 @@ impl fmt::Debug for Cdn {
 /// A setting that is missing or cannot be understood.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment variable {name} {complaint}")]
-pub struct Unset {
+pub struct InvalidSetting {
     name: &'static str,
     complaint: &'static str,
 }
@@ -76,12 +76,12 @@ impl Webhook {
     ///
     /// # Errors
     /// When one is missing.
-    pub fn from_env() -> Result<Self, Unset> {
+    pub fn from_env() -> Result<Self, InvalidSetting> {
         Self::from(variable)
     }
 
-    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, Unset> {
-        let need = |name| get(name).ok_or(Unset { name, complaint: "is not set" });
+    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, InvalidSetting> {
+        let need = |name| get(name).ok_or(InvalidSetting { name, complaint: "is not set" });
         Ok(Self {
             url: need("WEBHOOK_URL")?,
             secret: need("WEBHOOK_SECRET")?,
@@ -116,18 +116,20 @@ impl Config {
     ///
     /// # Errors
     /// When a setting without a default is missing, or one is malformed.
-    pub fn from_env() -> Result<Self, Unset> {
+    pub fn from_env() -> Result<Self, InvalidSetting> {
         Self::from(variable)
     }
 
-    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, Unset> {
-        let need = |name| get(name).ok_or(Unset { name, complaint: "is not set" });
+    fn from(get: impl Fn(&'static str) -> Option<String>) -> Result<Self, InvalidSetting> {
+        let need = |name| get(name).ok_or(InvalidSetting { name, complaint: "is not set" });
         let max_upload_bytes = match get("MAX_UPLOAD_BYTES") {
             None => MAX_OBJECT,
-            Some(text) => text.parse().ok().filter(|max| (1..=MAX_OBJECT).contains(max)).ok_or(Unset {
-                name: "MAX_UPLOAD_BYTES",
-                complaint: "is not a number of bytes from 1 to 5497558138880 (5 TiB)",
-            })?,
+            Some(text) => {
+                text.parse().ok().filter(|max| (1..=MAX_OBJECT).contains(max)).ok_or(InvalidSetting {
+                    name: "MAX_UPLOAD_BYTES",
+                    complaint: "is not a number of bytes from 1 to 5497558138880 (5 TiB)",
+                })?
+            }
         };
         let origins = get("ALLOWED_ORIGINS").unwrap_or_default();
         Ok(Self {
@@ -152,7 +154,7 @@ impl Config {
                 None | Some("false") => false,
                 Some("true") => true,
                 Some(_) => {
-                    return Err(Unset {
+                    return Err(InvalidSetting {
                         name: "TRANSFER_ACCELERATION",
                         complaint: "is neither true nor false",
                     });
@@ -169,7 +171,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn config(extra: &[(&str, &str)]) -> Result<Config, Unset> {
+    fn config(extra: &[(&str, &str)]) -> Result<Config, InvalidSetting> {
         let base = [
             ("TABLE_NAME", "t"),
             ("UPLOADS_BUCKET", "u"),
