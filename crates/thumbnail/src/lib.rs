@@ -162,7 +162,10 @@ impl Job<'_> {
         let transcode =
             self.app.config.state_machine.as_ref().map(|_| Transcode::waiting(self.sequencer.clone()));
         let videos = &self.app.videos;
-        match videos.processed(id, self.sequencer, size, &poster.media_info, &pictures, transcode).await? {
+        match videos
+            .mark_processed(id, self.sequencer, size, &poster.media_info, &pictures, transcode)
+            .await?
+        {
             UpdateOutcome::Deleted => self.clean_up().await,
             UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
         }
@@ -203,7 +206,7 @@ impl Job<'_> {
     }
 
     async fn fail(&self, failure: &Failure) -> Result<(), Fault> {
-        match self.app.videos.failed(self.id, self.sequencer, failure).await? {
+        match self.app.videos.mark_failed(self.id, self.sequencer, failure).await? {
             UpdateOutcome::Deleted => self.clean_up().await,
             UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
         }

@@ -87,7 +87,7 @@ async fn store(
     app.videos.create(&record).await?;
     // An object that is there already is this one: the answer to an earlier attempt was lost.
     app.objects.put(key, media_type, file.bytes, WriteCondition::Absent).await?;
-    app.videos.uploaded(id).await?;
+    app.videos.mark_uploaded(id).await?;
     Ok(())
 }
 

@@ -399,7 +399,7 @@ fn the_table_agrees_with_the_model_whatever_happens() {
                     let sequencer = |event: u8| format!("{event:02X}").parse::<Sequencer>().unwrap();
                     match step {
                         Move::Uploaded => {
-                            app.videos.uploaded(id).await.unwrap();
+                            app.videos.mark_uploaded(id).await.unwrap();
                             if model.status == Status::Pending {
                                 model.status = Status::Uploaded;
                             }
@@ -419,7 +419,7 @@ fn the_table_agrees_with_the_model_whatever_happens() {
                                 (MediaInfo::default(), PreviewKeys::of(id, false, String::new()));
                             let done = app
                                 .videos
-                                .processed(id, &sequencer(event), 1, &media_info, &pictures, None)
+                                .mark_processed(id, &sequencer(event), 1, &media_info, &pictures, None)
                                 .await
                                 .unwrap();
                             assert_eq!(done, model.finish(event, Status::Processed, false));
@@ -428,7 +428,7 @@ fn the_table_agrees_with_the_model_whatever_happens() {
                             let code = if ours { Failure::INTERNAL } else { Failure::UNREADABLE };
                             let failed = app
                                 .videos
-                                .failed(id, &sequencer(event), &Failure::new(code, "x"))
+                                .mark_failed(id, &sequencer(event), &Failure::new(code, "x"))
                                 .await
                                 .unwrap();
                             assert_eq!(failed, model.finish(event, Status::Failed, ours));

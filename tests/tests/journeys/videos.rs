@@ -60,7 +60,7 @@ async fn a_page_is_told_when_to_ask_again() {
     assert_eq!((same.status().as_u16(), seconds(&same)), (304, seconds(&pending)));
 
     let (videos, video) = (&backend.local.app.videos, id.parse().unwrap());
-    videos.uploaded(video).await.unwrap();
+    videos.mark_uploaded(video).await.unwrap();
     let uploaded = ask("").await;
     assert_eq!(seconds(&uploaded), seconds(&pending));
     assert_eq!(uploaded.json::<Value>().await.unwrap()["status"], "UPLOADED");

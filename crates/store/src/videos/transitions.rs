@@ -52,7 +52,7 @@ impl VideoStore {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn uploaded(&self, id: VideoId) -> Result<(), Fault> {
+    pub async fn mark_uploaded(&self, id: VideoId) -> Result<(), Fault> {
         let condition = may_become(Status::Uploaded);
         let update = self
             .update(id, Status::Uploaded)
@@ -122,7 +122,7 @@ impl VideoStore {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn processed(
+    pub async fn mark_processed(
         &self,
         id: VideoId,
         sequencer: &Sequencer,
@@ -152,7 +152,7 @@ impl VideoStore {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn failed(
+    pub async fn mark_failed(
         &self,
         id: VideoId,
         sequencer: &Sequencer,
