@@ -90,7 +90,8 @@ pub async fn handle(app: &App, task: &Task, deadline: Instant) -> Result<Value, 
         Err(Error::Fault(fault)) => Err(fault),
         Err(Error::Video(failure)) => {
             tracing::warn!(videoId = %run.video_id, code = failure.code, "cannot be transcoded");
-            work.settle(app.videos.transcode_failed(run.video_id, &run.sequencer, &failure).await?).await?;
+            work.settle(app.videos.mark_transcode_failed(run.video_id, &run.sequencer, &failure).await?)
+                .await?;
             Ok(json!({"chunks": []}))
         }
     }
@@ -145,7 +146,7 @@ impl Work<'_> {
         tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, "planned");
         let Head { size, etag, .. } = head;
         self.store_json("plan.json", &Planned { size, etag, plan }).await?;
-        let begun = self.app.videos.transcode_begins(*video_id, sequencer, chunks).await?;
+        let begun = self.app.videos.mark_transcode_started(*video_id, sequencer, chunks).await?;
         self.settle(begun).await?;
         Ok(if begun == UpdateOutcome::Recorded { (0..chunks).collect() } else { Vec::new() })
     }
@@ -166,7 +167,7 @@ impl Work<'_> {
             self.store_all(objects).await?;
             self.store_json(&manifest_name(index), &manifest).await?;
         }
-        Ok(self.settle(self.app.videos.chunk_done(*video_id, sequencer, index).await?).await?)
+        Ok(self.settle(self.app.videos.mark_chunk_encoded(*video_id, sequencer, index).await?).await?)
     }
 
     async fn package(&self) -> Result<(), Error> {
@@ -181,7 +182,7 @@ impl Work<'_> {
         let objects =
             playlists(&plan, manifests).map_err(|error| Fault::new("write the playlists", &error))?;
         self.store_all(objects).await?;
-        self.settle(self.app.videos.transcoded(*video_id, sequencer).await?).await?;
+        self.settle(self.app.videos.mark_transcoded(*video_id, sequencer).await?).await?;
         tracing::info!(videoId = %video_id, "transcoded");
         Ok(())
     }
@@ -192,7 +193,7 @@ impl Work<'_> {
             Failure::INTERNAL,
             "Transcoding failed on our side; the operators can start it again.",
         );
-        self.settle(self.app.videos.transcode_failed(*video_id, sequencer, &failure).await?).await
+        self.settle(self.app.videos.mark_transcode_failed(*video_id, sequencer, &failure).await?).await
     }
 
     /// Nothing stays of a video that was deleted meanwhile.

@@ -18,7 +18,7 @@ impl VideoStore {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn transcode_begins(
+    pub async fn mark_transcode_started(
         &self,
         id: VideoId,
         run: &Sequencer,
@@ -32,7 +32,7 @@ impl VideoStore {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn chunk_done(
+    pub async fn mark_chunk_encoded(
         &self,
         id: VideoId,
         run: &Sequencer,
@@ -49,7 +49,7 @@ impl VideoStore {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn transcoded(&self, id: VideoId, run: &Sequencer) -> Result<UpdateOutcome, Fault> {
+    pub async fn mark_transcoded(&self, id: VideoId, run: &Sequencer) -> Result<UpdateOutcome, Fault> {
         let update = self
             .of_run(id, run, ALIVE)
             .update_expression("SET transcode.#status = :done REMOVE transcodeChunks, transcode.#error")
@@ -61,7 +61,7 @@ impl VideoStore {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn transcode_failed(
+    pub async fn mark_transcode_failed(
         &self,
         id: VideoId,
         run: &Sequencer,
