@@ -127,7 +127,7 @@ pub struct PreviewKeys {
 impl PreviewKeys {
     /// A poster in both sizes, and perhaps a storyboard; an empty hash is none.
     #[must_use]
-    pub fn of(id: VideoId, storyboard: bool, blur_hash: String) -> Self {
+    pub fn new(id: VideoId, storyboard: bool, blur_hash: String) -> Self {
         Self {
             thumbnail_key: Some(Key::Thumbnail(id).to_string()),
             thumbnail_large_key: Some(Key::ThumbnailLarge(id).to_string()),
@@ -244,7 +244,7 @@ pub struct Progress {
 impl Progress {
     /// Of a video for which there are to be renditions.
     #[must_use]
-    pub fn of(record: &Record) -> Option<Self> {
+    pub fn from_record(record: &Record) -> Option<Self> {
         let transcode = record.transcode.clone()?;
         let done = transcode.status == TranscodeStatus::Done;
         Some(Self {

@@ -71,9 +71,9 @@ async fn step(database: &Database, table: &str, queue: &Queue, place: &Path) -> 
     let (database, table) = (database.clone(), table.to_owned());
     let records = tokio::task::spawn_blocking(move || read(&database, &table, last)).await??;
     for record in &records {
-        if Kind::of(record).is_some() {
+        if Kind::from_record(record).is_some() {
             // One that cannot be understood fails at its delivery, and is a dead letter then.
-            let id = Event::of(record).map_or_else(|_| Uuid::now_v7(), |event| event.id);
+            let id = Event::from_record(record).map_or_else(|_| Uuid::now_v7(), |event| event.id);
             let key = record["dynamodb"]["NewImage"]["key"]["S"].as_str().unwrap_or_default();
             queue.send(id, key.to_owned(), record.clone())?;
         }

@@ -147,7 +147,7 @@ impl Job<'_> {
 
     async fn succeed(&self, previews: Previews, size: u64) -> Result<(), Fault> {
         let (id, poster) = (self.id, previews.poster);
-        let pictures = PreviewKeys::of(id, previews.storyboard.is_some(), poster.blur_hash);
+        let pictures = PreviewKeys::new(id, previews.storyboard.is_some(), poster.blur_hash);
         let mut objects =
             vec![(Key::Thumbnail(id), JPEG, poster.jpeg), (Key::ThumbnailLarge(id), JPEG, poster.large)];
         if let Some(Storyboard { jpeg, vtt }) = previews.storyboard {

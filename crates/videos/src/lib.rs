@@ -63,7 +63,7 @@ struct VideoSummary {
 
 impl VideoSummary {
     async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
-        let transcode = Progress::of(&record);
+        let transcode = Progress::from_record(&record);
         let hls_url = hls::url(app, base, &record);
         let Record { video, previews, .. } = record;
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {

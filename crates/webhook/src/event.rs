@@ -40,7 +40,7 @@ pub enum Kind {
 impl Kind {
     /// What a record of the table's stream tells, if anything: most changes are nobody's business.
     #[must_use]
-    pub fn of(record: &Value) -> Option<Self> {
+    pub fn from_record(record: &Value) -> Option<Self> {
         let (old, new) = (&record["dynamodb"]["OldImage"], &record["dynamodb"]["NewImage"]);
         let ended = transcode(new).filter(|status| *status != TranscodeStatus::Running);
         let updated = ended.is_some() && ended != transcode(old);
@@ -115,9 +115,9 @@ impl Event {
     /// The event that a record of the table's stream tells of.
     ///
     /// # Errors
-    /// When the record is of another shape, or tells nothing (see [`Kind::of`]).
-    pub fn of(record: &Value) -> Result<Self, Fault> {
-        let kind = Kind::of(record).ok_or_else(|| unknown("no change that is told"))?;
+    /// When the record is of another shape, or tells nothing (see [`Kind::from_record`]).
+    pub fn from_record(record: &Value) -> Result<Self, Fault> {
+        let kind = Kind::from_record(record).ok_or_else(|| unknown("no change that is told"))?;
         let record =
             EventRecord::deserialize(record).map_err(|e| Fault::new("parse the stream record", &e))?;
         let change = record.change;
@@ -136,7 +136,11 @@ impl Event {
                 kind: if kind == Kind::UploadCreated { "upload" } else { "asset" },
                 id: row.video.video_id,
             },
-            data: Data { transcode: Progress::of(&row), video: row.video, blur_hash: row.previews.blur_hash },
+            data: Data {
+                transcode: Progress::from_record(&row),
+                video: row.video,
+                blur_hash: row.previews.blur_hash,
+            },
         })
     }
 }
@@ -202,16 +206,16 @@ mod tests {
 
     #[test]
     fn other_changes_are_nobodys_business() {
-        let kinds: Vec<Option<Kind>> = records().iter().map(Kind::of).collect();
+        let kinds: Vec<Option<Kind>> = records().iter().map(Kind::from_record).collect();
         assert_eq!(kinds, [None, Some(Kind::Created), Some(Kind::Ready)]);
         let mut expired = records().remove(2);
         expired["eventName"] = json!("REMOVE");
         expired["dynamodb"]["OldImage"] = expired["dynamodb"]["NewImage"].take();
-        assert_eq!(Kind::of(&expired), None);
+        assert_eq!(Kind::from_record(&expired), None);
         let mut newer = records().remove(2);
         newer["dynamodb"]["NewImage"]["status"]["S"] = json!("ARCHIVED");
-        assert_eq!(Kind::of(&newer), None, "a status of a later release");
-        assert!(Event::of(&newer).is_err() && Event::of(&json!({})).is_err());
+        assert_eq!(Kind::from_record(&newer), None, "a status of a later release");
+        assert!(Event::from_record(&newer).is_err() && Event::from_record(&json!({})).is_err());
     }
 
     #[test]
@@ -237,9 +241,9 @@ mod tests {
             ("DONE", "DONE", false),
             ("DONE", "", false),
         ] {
-            assert_eq!(Kind::of(&with(old, new)), told.then_some(Kind::Updated), "{old} {new}");
+            assert_eq!(Kind::from_record(&with(old, new)), told.then_some(Kind::Updated), "{old} {new}");
         }
-        let sent = json!(Event::of(&with("RUNNING", "DONE")).unwrap());
+        let sent = json!(Event::from_record(&with("RUNNING", "DONE")).unwrap());
         assert_eq!(
             (&sent["type"], &sent["data"]["transcode"]),
             (&json!("video.asset.updated"), &json!({"status": "DONE", "chunksDone": 3, "chunksTotal": 3}))
@@ -249,8 +253,8 @@ mod tests {
     #[test]
     fn an_event_is_what_mux_sends_around_what_the_api_says() {
         let record = records().remove(2);
-        let event = Event::of(&record).unwrap();
-        assert_eq!(event.to_string(), Event::of(&record).unwrap().to_string());
+        let event = Event::from_record(&record).unwrap();
+        assert_eq!(event.to_string(), Event::from_record(&record).unwrap().to_string());
         let sent: Value = serde_json::from_str(&event.to_string()).unwrap();
         assert_eq!(
             sent,
@@ -282,8 +286,8 @@ mod tests {
 
     #[test]
     fn an_identifier_is_that_of_the_change() {
-        let [one, other] = [1, 2].map(|at| Event::of(&records().remove(at)).unwrap());
-        assert_eq!(one.id, Event::of(&records().remove(1)).unwrap().id);
+        let [one, other] = [1, 2].map(|at| Event::from_record(&records().remove(at)).unwrap());
+        assert_eq!(one.id, Event::from_record(&records().remove(1)).unwrap().id);
         assert!(one.id < other.id, "{} {}", one.id, other.id);
         assert!(one.sequence < other.sequence);
         assert_eq!(one.id.get_version_num(), 7);

@@ -71,7 +71,7 @@ impl Webhook {
     /// Puts what is told into the queue. Gives the first record that could not be: Lambda goes on there, so
     /// those after it are left to that.
     async fn enqueue(&self, records: &[Value]) -> Vec<Option<String>> {
-        let told: Vec<&Value> = records.iter().filter(|record| Kind::of(record).is_some()).collect();
+        let told: Vec<&Value> = records.iter().filter(|record| Kind::from_record(record).is_some()).collect();
         for batch in told.chunks(BATCH) {
             let bodies: Vec<String> = batch.iter().map(ToString::to_string).collect();
             let first = match self.queue.send(&bodies).await {
@@ -109,7 +109,7 @@ impl Webhook {
 /// When the record tells nothing, or the receiver did not take it.
 pub async fn deliver(endpoint: &Endpoint, record: &Value) -> Result<(), Fault> {
     let delivered = async {
-        let event = Event::of(record)?;
+        let event = Event::from_record(record)?;
         endpoint.post(&event.to_string()).await?;
         Ok(event)
     };

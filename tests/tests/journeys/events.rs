@@ -416,7 +416,7 @@ fn the_table_agrees_with_the_model_whatever_happens() {
                         }
                         Move::Processed(event) => {
                             let (media_info, pictures) =
-                                (MediaInfo::default(), PreviewKeys::of(id, false, String::new()));
+                                (MediaInfo::default(), PreviewKeys::new(id, false, String::new()));
                             let done = app
                                 .videos
                                 .mark_processed(id, &sequencer(event), 1, &media_info, &pictures, None)
