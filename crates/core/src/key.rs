@@ -76,7 +76,7 @@ const LARGE: &str = "-1280";
 impl Key {
     /// Everything that is made of a video: what has to go when it goes.
     #[must_use]
-    pub const fn derived(id: VideoId) -> [Self; 4] {
+    pub const fn previews(id: VideoId) -> [Self; 4] {
         [Self::Thumbnail(id), Self::ThumbnailLarge(id), Self::StoryboardImage(id), Self::StoryboardTrack(id)]
     }
 
@@ -173,7 +173,7 @@ mod tests {
                 "{key}"
             );
         }
-        for key in videos.chain(Key::derived(id)).chain(made) {
+        for key in videos.chain(Key::previews(id)).chain(made) {
             assert!(key.to_string().ends_with(&format!("/{}", key.file_name())), "{key}");
             assert_eq!(key.to_string().parse(), Ok(key));
         }

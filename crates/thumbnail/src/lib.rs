@@ -214,7 +214,7 @@ impl Job<'_> {
 
     /// The video was deleted during the work: nothing of it may stay.
     async fn clean_up(&self) -> Result<(), Fault> {
-        let mut keys = Key::derived(self.id).to_vec();
+        let mut keys = Key::previews(self.id).to_vec();
         keys.push(self.key.clone());
         self.app.objects.delete_all(&keys).await
     }

@@ -196,7 +196,7 @@ async fn delete(
     // next lines fail, a second call does them again.
     let record = app.videos.delete(id, &user).await?.ok_or_else(not_found)?;
     let upload = record.key.parse().ok();
-    let keys: Vec<Key> = Key::derived(id).into_iter().chain(upload).collect();
+    let keys: Vec<Key> = Key::previews(id).into_iter().chain(upload).collect();
     app.objects.delete_all(&keys).await?;
     app.objects.delete_renditions(id).await?;
     tracing::info!(videoId = %id, "deleted");

@@ -172,7 +172,7 @@ async fn delete_leaves_nothing_and_may_be_repeated() {
     backend.put_to(&signed, mp4()).send().await.unwrap();
     backend.until(id, "PROCESSED").await;
     // Whatever this video has, and what an earlier upload of it may have left.
-    for key in Key::derived(id.parse().unwrap()) {
+    for key in Key::previews(id.parse().unwrap()) {
         backend.local.app.objects.put(&key, "image/jpeg", "x".into(), WriteCondition::Absent).await.unwrap();
     }
     assert_eq!(backend.objects("thumbnails").len(), 4);
