@@ -117,7 +117,7 @@ impl Sequencer {
     ///
     /// # Errors
     /// For every other text.
-    pub fn stored(text: &str) -> Result<Self, Invalid> {
+    pub fn from_stored(text: &str) -> Result<Self, Invalid> {
         text.parse().ok().filter(|sequencer: &Self| sequencer.0 == text).ok_or(Invalid("sequencer"))
     }
 }

@@ -119,7 +119,7 @@ impl FromStr for Key {
         if let Some((folder @ ("hls" | "work"), rest)) = text.split_once('/') {
             let mut parts = rest.splitn(3, '/');
             let mut part = || parts.next().ok_or(Invalid("key"));
-            let (id, run, name) = (part()?.parse()?, Sequencer::stored(part()?)?, part()?.parse()?);
+            let (id, run, name) = (part()?.parse()?, Sequencer::from_stored(part()?)?, part()?.parse()?);
             return Ok(if folder == "hls" {
                 Self::Rendition { id, run, name }
             } else {
