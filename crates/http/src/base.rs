@@ -9,15 +9,15 @@ use lambda_http::request::RequestContext;
 
 /// The URL under which the routes begin, with the stage or the base path of a custom domain: `https://host/stage`.
 #[derive(Debug, Clone)]
-pub struct Base(String);
+pub struct BaseUrl(String);
 
-impl fmt::Display for Base {
+impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Base {
+impl<S: Sync> FromRequestParts<S> for BaseUrl {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {

@@ -57,7 +57,7 @@ fn malformed(why: Malformed) -> Problem {
         Malformed::ContentType => {
             "Send the video as multipart/form-data with a boundary, in the field `file`."
         }
-        Malformed::CutOff => "The body ends before the form does: send it again.",
+        Malformed::Truncated => "The body ends before the form does: send it again.",
         Malformed::Headers => "The body is not the multipart form that its Content-Type announces.",
     };
     Problem::new(Code::MalformedBody, detail)

@@ -11,7 +11,7 @@ mod gateway;
 mod problem;
 mod routes;
 
-pub use base::Base;
+pub use base::BaseUrl;
 pub use caller::Caller;
 pub use gateway::{request, run};
 pub use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyRequestContext};

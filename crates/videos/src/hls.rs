@@ -13,14 +13,14 @@ use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::Record;
 use upreel_core::{Key, Sequencer, UserId, VideoId};
 use upreel_function::App;
-use upreel_http::Base;
+use upreel_http::BaseUrl;
 use upreel_http::{Caller, Problem};
 
 use crate::playlist::{is_playlist, rewrite};
 use crate::{cdn, not_found, own};
 
 /// What a player is given, once there is something to play.
-pub(crate) fn url(app: &App, base: &Base, record: &Record) -> Option<String> {
+pub(crate) fn url(app: &App, base: &BaseUrl, record: &Record) -> Option<String> {
     let done = record.transcode.as_ref().filter(|transcode| transcode.status == TranscodeStatus::Done)?;
     let id = record.video.video_id;
     match &app.config.cdn {

@@ -20,7 +20,7 @@ use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::{Progress, Record};
 use upreel_core::{Fault, Key, Status, UserId, Video, VideoId, filename};
 use upreel_function::App;
-use upreel_http::Base;
+use upreel_http::BaseUrl;
 use upreel_http::{Caller, Code, Problem};
 use upreel_store::videos::Cursor;
 
@@ -62,7 +62,7 @@ struct VideoSummary {
 }
 
 impl VideoSummary {
-    async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
+    async fn new(app: &App, base: &BaseUrl, record: Record) -> Result<Self, Fault> {
         let transcode = Progress::from_record(&record);
         let hls_url = hls::url(app, base, &record);
         let Record { video, previews, .. } = record;
@@ -100,7 +100,7 @@ struct VideoDetail {
 }
 
 impl VideoDetail {
-    async fn new(app: &App, base: &Base, record: Record) -> Result<Self, Fault> {
+    async fn new(app: &App, base: &BaseUrl, record: Record) -> Result<Self, Fault> {
         let video = &record.video;
         // Until something was uploaded there is no object.
         let key = record.key.parse().ok().filter(|_| video.status != Status::Pending);
@@ -132,7 +132,7 @@ struct List {
 async fn list(
     State(app): State<App>,
     Caller(user): Caller,
-    base: Base,
+    base: BaseUrl,
     window: Result<Query<Window>, QueryRejection>,
 ) -> Result<Json<List>, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
@@ -158,7 +158,7 @@ async fn list(
 async fn one(
     State(app): State<App>,
     Caller(user): Caller,
-    base: Base,
+    base: BaseUrl,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {

@@ -22,7 +22,7 @@ pub enum Malformed {
     /// The content type is another one, or has no boundary, or none that can be used.
     ContentType,
     /// The body ends before the form does.
-    CutOff,
+    Truncated,
     /// What should be the headers of a part is something else.
     Headers,
 }
@@ -79,7 +79,7 @@ impl Multipart {
             // Begins like the delimiter and goes on as something else: bytes of the value.
             at = end + 2;
         }
-        Err(Malformed::CutOff)
+        Err(Malformed::Truncated)
     }
 
     /// What has to follow a boundary: the end of the line, behind blanks that a relay may have added, or two
@@ -103,7 +103,7 @@ impl Multipart {
         // From the line end before it, as there may be no header at all.
         let rest = &self.body[start - 2..];
         let Some(end) = memmem::find(&rest[..rest.len().min(MAX_HEADERS)], b"\r\n\r\n") else {
-            return Err(if rest.len() < MAX_HEADERS { Malformed::CutOff } else { Malformed::Headers });
+            return Err(if rest.len() < MAX_HEADERS { Malformed::Truncated } else { Malformed::Headers });
         };
         let (name, filename) = names(rest.get(2..end).unwrap_or_default()).ok_or(Malformed::Headers)?;
         let value = start - 2 + end + 4;
@@ -220,17 +220,17 @@ mod tests {
     fn what_is_no_form_is_refused() {
         let headers = |lines: &str| format!("--B\r\n{lines}\r\n\r\nx\r\n--B--");
         let cases = [
-            ("nothing", String::new(), Malformed::CutOff),
-            ("no delimiter", "x".into(), Malformed::CutOff),
-            ("another boundary", format!("{A}x\r\n--C--").replace("--B", "--D"), Malformed::CutOff),
-            ("LF alone", format!("{A}x\r\n--B--").replace("\r\n", "\n"), Malformed::CutOff),
-            ("CR alone", format!("{A}x\r\n--B--").replace("\r\n", "\r"), Malformed::CutOff),
-            ("no last delimiter", format!("{A}x\r\n"), Malformed::CutOff),
-            ("a delimiter, and nothing", format!("{A}x\r\n--B\r\n"), Malformed::CutOff),
-            ("the end of the end missing", format!("{A}x\r\n--B-"), Malformed::CutOff),
-            ("cut off in a header", "--B\r\nContent-Dispo".into(), Malformed::CutOff),
-            ("cut off after the headers", A.into(), Malformed::CutOff),
-            ("no headers' end", "--B\r\nX: y\r\n--B--".into(), Malformed::CutOff),
+            ("nothing", String::new(), Malformed::Truncated),
+            ("no delimiter", "x".into(), Malformed::Truncated),
+            ("another boundary", format!("{A}x\r\n--C--").replace("--B", "--D"), Malformed::Truncated),
+            ("LF alone", format!("{A}x\r\n--B--").replace("\r\n", "\n"), Malformed::Truncated),
+            ("CR alone", format!("{A}x\r\n--B--").replace("\r\n", "\r"), Malformed::Truncated),
+            ("no last delimiter", format!("{A}x\r\n"), Malformed::Truncated),
+            ("a delimiter, and nothing", format!("{A}x\r\n--B\r\n"), Malformed::Truncated),
+            ("the end of the end missing", format!("{A}x\r\n--B-"), Malformed::Truncated),
+            ("cut off in a header", "--B\r\nContent-Dispo".into(), Malformed::Truncated),
+            ("cut off after the headers", A.into(), Malformed::Truncated),
+            ("no headers' end", "--B\r\nX: y\r\n--B--".into(), Malformed::Truncated),
             ("a second delimiter at once", format!("--B\r\n{A}x\r\n--B--"), Malformed::Headers),
             ("no colon", headers("Content-Disposition"), Malformed::Headers),
             ("no name", headers(": x"), Malformed::Headers),
