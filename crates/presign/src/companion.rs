@@ -176,7 +176,7 @@ pub(crate) async fn complete(
     }
     // Without an upload there is nothing to check: S3 answers the repetition of a completion that it has
     // just done like the first, so a client that lost the answer can ask again.
-    if let Some(stored) = app.objects.parts(key, id).await?
+    if let Some(stored) = app.objects.list_parts(key, id).await?
         && total(&parts, &stored)? > app.config.max_upload_bytes
     {
         return Err(upload.refuse(&app).await?);

@@ -41,7 +41,7 @@ impl Upload {
 
     /// What is there of it, in order.
     pub(crate) async fn parts(&self, app: &App) -> Result<Vec<StoredPart>, Problem> {
-        app.objects.parts(&self.key, &self.id).await?.ok_or_else(no_such_upload)
+        app.objects.list_parts(&self.key, &self.id).await?.ok_or_else(no_such_upload)
     }
 
     /// Removes an upload that would be too large, and says so.

@@ -58,7 +58,7 @@ impl ObjectStore {
     ///
     /// # Errors
     /// When S3 fails.
-    pub async fn parts(&self, key: &Key, upload: &str) -> Result<Option<Vec<StoredPart>>, Fault> {
+    pub async fn list_parts(&self, key: &Key, upload: &str) -> Result<Option<Vec<StoredPart>>, Fault> {
         let mut parts = Vec::new();
         let mut marker = None;
         loop {
