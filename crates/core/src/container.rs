@@ -31,9 +31,9 @@ pub enum Container {
     Wmv,
 }
 
-/// The properties of a container format. The first item of each list is the one that Upreel writes.
+/// The properties of a container format. Upreel writes the first item of each list and accepts all of them.
 struct Format {
-    /// The name that users know.
+    /// The name shown to users.
     name: &'static str,
     /// File name extensions, in lower case.
     extensions: &'static [&'static str],
@@ -43,7 +43,7 @@ struct Format {
     demuxer: &'static str,
 }
 
-/// How many bytes of a file [`Container::sniff`] needs: what an EBML header may take.
+/// The number of leading bytes that [`Container::sniff`] needs: enough for an EBML header, the longest one.
 pub const SNIFF_LEN: usize = 4096;
 
 impl Container {
@@ -62,8 +62,8 @@ impl Container {
         Self::Wmv,
     ];
 
-    /// The table of formats. The test `formats` of the journeys holds everything that lists formats elsewhere to it:
-    /// the client module, `openapi.yaml`, the README and the layer's build.
+    /// Returns the properties of the format. The journey test `formats` compares this table with every other list of
+    /// formats: the client module, `openapi.yaml`, the README and the layer's build.
     const fn format(self) -> Format {
         const MOV: &str = "mov,mp4,m4a,3gp,3g2,mj2";
         const MATROSKA: &str = "matroska,webm";
@@ -134,7 +134,7 @@ impl Container {
         }
     }
 
-    /// Returns the name that users know.
+    /// Returns the name shown to users.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.format().name
@@ -171,7 +171,7 @@ impl Container {
         self.format().demuxer
     }
 
-    /// Returns the format that a file name's extension stands for.
+    /// Returns the format of a file name's extension, ignoring case.
     #[must_use]
     pub fn from_file_name(name: &str) -> Option<Self> {
         let (_, extension) = name.rsplit_once('.')?;
@@ -180,7 +180,7 @@ impl Container {
         })
     }
 
-    /// Returns the format that a media type stands for. Parameters after `;` are ignored.
+    /// Returns the format of a media type. Parameters after `;` and case are ignored.
     #[must_use]
     pub fn from_media_type(media_type: &str) -> Option<Self> {
         let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -205,8 +205,8 @@ impl Container {
     }
 }
 
-/// Detects ISO base media by the major brand (ISO/IEC 14496-12, 4.3), or by a leading atom of early `QuickTime` files,
-/// which have no brand.
+/// Detects ISO base media by the major brand (ISO/IEC 14496-12, 4.3). Early `QuickTime` files have no brand and are
+/// detected by their first atom.
 fn iso_base_media(head: &[u8]) -> Option<Container> {
     let size = u32::from_be_bytes(*head.first_chunk()?);
     let brand = head.get(8..12)?;
@@ -215,7 +215,7 @@ fn iso_base_media(head: &[u8]) -> Option<Container> {
         b"ftyp" => match brand {
             b"qt  " => Some(Container::Mov),
             [b'3', b'g', b'p' | b'g' | b'2' | b'r' | b's' | b'e', _] => Some(Container::ThreeGp),
-            // Still pictures (ISO/IEC 23008-12, AVIF, Canon raw) share the box structure.
+            // Still images (ISO/IEC 23008-12, AVIF, Canon raw) share the box structure.
             b"heic" | b"heix" | b"heim" | b"heis" | b"mif1" | b"mif2" | b"avif" | b"crx " => None,
             _ => Some(Container::Mp4),
         },
@@ -227,7 +227,7 @@ fn iso_base_media(head: &[u8]) -> Option<Container> {
     }
 }
 
-/// Each packet begins with 0x47 (ISO/IEC 13818-1, 2.4.3); M2TS puts four bytes before it.
+/// Returns whether packets begin with 0x47 (ISO/IEC 13818-1, 2.4.3), in M2TS after four more bytes.
 fn is_transport_stream(head: &[u8]) -> bool {
     [(188, 0), (192, 4)].into_iter().any(|(packet, first)| {
         let syncs: Vec<bool> = head.iter().skip(first).step_by(packet).take(5).map(|b| *b == 0x47).collect();
@@ -235,7 +235,7 @@ fn is_transport_stream(head: &[u8]) -> bool {
     })
 }
 
-/// Finds `DocType` (0x4282), which names the format, in the EBML header (RFC 8794).
+/// Reads the format from `DocType` (0x4282) in the EBML header (RFC 8794).
 fn ebml_doc_type(head: &[u8]) -> Option<Container> {
     let (length, mut rest) = ebml_size(head.get(4..)?)?;
     rest = rest.get(..usize::try_from(length).ok()?.min(rest.len()))?;

@@ -24,7 +24,7 @@ impl Failure {
     pub const UNREADABLE: &str = "UNREADABLE";
     /// Decoding takes more time, memory or reading than is allowed.
     pub const TOO_COMPLEX: &str = "TOO_COMPLEX";
-    /// Every attempt ended with a fault. The one failure after which the same event is processed again.
+    /// Every attempt ended with a fault. This is the only failure after which the same event is processed again.
     pub const INTERNAL: &str = "INTERNAL";
 
     /// Creates a failure with one of the codes above.

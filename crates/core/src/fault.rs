@@ -1,10 +1,10 @@
-//! Errors on our side: of AWS, of the network, of the machine, or of this code.
+//! Errors on our side: in AWS, the network, the machine or this code.
 
 use std::error::Error;
 
-/// An error on our side, which a retry may not meet again.
+/// An error on our side that a retry may resolve.
 ///
-/// A user's mistake is a problem (an HTTP response); what is wrong with a video is a [`Failure`](crate::Failure), which
+/// A client's mistake is a problem (an HTTP error response). A defect of a video is a [`Failure`](crate::Failure), which
 /// is recorded and not retried.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}: {cause}")]
@@ -25,7 +25,7 @@ impl Fault {
         Self { operation, cause }
     }
 
-    /// Creates a fault of `operation` from a message, where there is no error to wrap.
+    /// Creates a fault of `operation` from a message, without an error to wrap.
     pub fn message(operation: &'static str, cause: impl Into<String>) -> Self {
         Self { operation, cause: cause.into() }
     }

@@ -1,4 +1,4 @@
-//! File names chosen by users. They are metadata only, and never part of a key or a command.
+//! File names chosen by users. They are metadata only: never part of a key or a command.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use unicode_normalization::UnicodeNormalization;
@@ -8,12 +8,12 @@ const MAX_BYTES: usize = 255;
 /// Everything but the unreserved characters of RFC 3986.
 const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Makes a name safe to store and to show: the part after the last slash or backslash, in NFC, without control or
-/// bidirectional characters, shortened to 255 bytes (the extension is kept). Returns `video` when nothing is left.
+/// Returns a name that is safe to store and to show: the text after the last slash or backslash, in NFC, without control
+/// or bidirectional characters, shortened to 255 bytes (the extension is kept). Returns `video` if nothing is left.
 #[must_use]
 pub fn sanitize(name: &str) -> String {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    // Normalised last: removing a character can bring two that compose next to each other.
+    // Normalise last: removing a character can make two composable characters adjacent.
     let clean: String = base.chars().filter(|c| !c.is_control() && !is_format(*c)).nfc().collect();
     let mut clean = shorten(clean.trim());
     clean.truncate(clean.trim_end().len());
@@ -32,15 +32,15 @@ fn shorten(name: &str) -> String {
     format!("{}{extension}", &name[..end])
 }
 
-/// Returns the `Content-Disposition` (RFC 6266) that gives a browser this name. `kind` is `inline` to show the file or
+/// Returns a `Content-Disposition` header (RFC 6266) with this file name. `kind` is `inline` to show the file or
 /// `attachment` to save it.
 #[must_use]
 pub fn disposition(kind: &str, name: &str) -> String {
     format!("{kind}; filename*=UTF-8''{}", utf8_percent_encode(name, UNSAFE))
 }
 
-/// Whether a character reorders or hides text: bidirectional controls, zero-width spaces, the byte order mark, line and
-/// paragraph separators. The zero-width joiner is allowed, because emoji sequences need it.
+/// Returns whether a character reorders or hides text: bidirectional controls, zero-width spaces, the byte order mark,
+/// line and paragraph separators. The zero-width joiner is allowed, because emoji sequences need it.
 const fn is_format(c: char) -> bool {
     matches!(c,
         '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'

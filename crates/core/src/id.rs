@@ -1,4 +1,4 @@
-//! The identifiers that appear in keys, rows and URLs. Each is parsed once, at the edge.
+//! The identifiers in keys, rows and URLs. Each is parsed once, where it enters the system.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A text that is not an identifier of the kind that was asked for.
+/// The error for text that is not a valid identifier of this kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a valid {0}")]
 pub struct Invalid(pub &'static str);
@@ -17,7 +17,7 @@ pub struct Invalid(pub &'static str);
 pub struct VideoId(Uuid);
 
 impl VideoId {
-    /// A new identifier, later than every earlier one.
+    /// Creates an identifier that sorts after every earlier one of this process.
     #[must_use]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
@@ -39,7 +39,7 @@ impl fmt::Display for VideoId {
 impl FromStr for VideoId {
     type Err = Invalid;
 
-    /// Accepts the one spelling that [`VideoId`] prints, so that a key parses to what made it.
+    /// Accepts only the spelling that [`VideoId`] prints, so that each video has exactly one key.
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let id = Uuid::try_parse(text).map_err(|_| Invalid("videoId"))?;
         if id.hyphenated().to_string() == text { Ok(Self(id)) } else { Err(Invalid("videoId")) }
@@ -48,8 +48,7 @@ impl FromStr for VideoId {
 
 /// The caller's identifier: a Cognito `sub` or identity id.
 ///
-/// It is a folder in a key, so it is limited to characters that no path, URL or header gives a
-/// meaning to.
+/// It is a folder in a key, so it is limited to characters without a special meaning in paths, URLs and headers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UserId(String);
@@ -58,7 +57,7 @@ impl UserId {
     /// A Cognito identity id (`eu-central-1:` and a UUID) has up to 55 characters.
     const MAX: usize = 64;
 
-    /// The identifier's text.
+    /// Returns the identifier as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -96,10 +95,10 @@ impl From<UserId> for String {
     }
 }
 
-/// The order of the events of one S3 object: the later write has the greater sequencer.
+/// The position of an S3 event among the events of the same key: a later write has a greater sequencer.
 ///
-/// S3 sends hexadecimal text of varying length, to be compared as if the shorter were padded with
-/// zeros on the right. It is kept padded, so that `DynamoDB` can compare it as a plain string.
+/// S3 sends hexadecimal text of varying length, and compares the shorter text as if it were padded with zeros on the
+/// right. It is stored padded, so that `DynamoDB` can compare it as a string.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequencer(String);
@@ -107,16 +106,16 @@ pub struct Sequencer(String);
 impl Sequencer {
     const WIDTH: usize = 40;
 
-    /// The text as it is stored.
+    /// Returns the padded text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Of text as it is stored, and no other.
+    /// Parses the padded text that [`Sequencer::as_str`] returns.
     ///
     /// # Errors
-    /// For every other text.
+    /// When the text is not padded, not in upper case or not hexadecimal.
     pub fn from_stored(text: &str) -> Result<Self, Invalid> {
         text.parse().ok().filter(|sequencer: &Self| sequencer.0 == text).ok_or(Invalid("sequencer"))
     }
@@ -141,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_video_id_has_one_spelling() {
+    fn video_ids_have_one_spelling() {
         let id = VideoId::new();
         assert_eq!(id.to_string().parse(), Ok(id));
         for other in [
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_cannot_leave_its_folder() {
+    fn user_ids_cannot_leave_their_folder() {
         for good in ["local", "eu-central-1:0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c", "a@b.c"] {
             assert_eq!(good.parse::<UserId>().map(String::from), Ok(good.to_owned()));
         }
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn sequencers_compare_as_s3_says() {
+    fn sequencers_compare_as_s3_documents() {
         let seq = |text: &str| text.parse::<Sequencer>();
         assert!(seq("0055AED6DCD90281E5").unwrap() < seq("0055AED6DCD90281E6").unwrap());
         assert!(seq("00A").unwrap() > seq("0055AED6DCD90281E5").unwrap());

@@ -1,4 +1,4 @@
-//! The one place where the text of an object's key exists.
+//! The keys of all S3 objects. No other module formats or parses a key.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,47 +6,47 @@ use std::str::FromStr;
 use crate::container::Container;
 use crate::id::{Invalid, Sequencer, UserId, VideoId};
 
-/// The name of every object that Upreel stores. Printing and parsing round-trip.
+/// The key of an object that Upreel stores. Formatting and parsing round-trip.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
-    /// What a user uploaded, in the uploads bucket. The user in the key is the proof of ownership.
+    /// An uploaded file, in the uploads bucket. The user in the key proves the ownership.
     Video {
-        /// Who may sign requests for it.
+        /// The owner, who may sign requests for it.
         user: UserId,
-        /// Which video it is.
+        /// The video.
         id: VideoId,
-        /// What it was declared to be; `None` when nobody could tell (`.bin`).
+        /// The declared format; `None` if it is unknown (`.bin`).
         container: Option<Container>,
     },
     /// The poster, 640 pixels wide, in the thumbnails bucket.
     Thumbnail(VideoId),
     /// The poster, 1280 pixels wide, in the thumbnails bucket.
     ThumbnailLarge(VideoId),
-    /// The storyboard's picture, in the thumbnails bucket.
+    /// The storyboard's image, in the thumbnails bucket.
     StoryboardImage(VideoId),
-    /// The storyboard's `WebVTT` file, which names the picture beside it, in the thumbnails bucket.
+    /// The storyboard's `WebVTT` file, which refers to the image, in the thumbnails bucket.
     StoryboardTrack(VideoId),
-    /// A file of an HLS rendition, in the processed bucket. A second upload of the video has a folder of its own.
+    /// A file of the HLS renditions, in the processed bucket. Each run has its own folder.
     Rendition {
-        /// Which video it is.
+        /// The video.
         id: VideoId,
-        /// Which upload of it.
+        /// The run.
         run: Sequencer,
-        /// Which file, such as `v720/index.m3u8`.
+        /// The file, such as `v720/index.m3u8`.
         name: FileName,
     },
-    /// What the tasks of a transcoding tell each other, in the processed bucket; it expires.
+    /// A file that the tasks of a transcoding pass to each other, in the processed bucket. It expires.
     Work {
-        /// Which video it is.
+        /// The video.
         id: VideoId,
-        /// Which upload of it.
+        /// The run.
         run: Sequencer,
-        /// Which file, such as `plan.json`.
+        /// The file, such as `plan.json`.
         name: FileName,
     },
 }
 
-/// A file, with its folder if it is in one: lower case letters, digits, hyphens and dots.
+/// A file name with at most one folder: lower case letters, digits, hyphens and dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileName(String);
 
@@ -60,12 +60,12 @@ impl FromStr for FileName {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let part = |part: &str| {
-            (1..=64).contains(&part.len())
-                && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
-                && !part.starts_with('.')
+        let is_name = |name: &str| {
+            (1..=64).contains(&name.len())
+                && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b))
+                && !name.starts_with('.')
         };
-        let fits = text.split('/').count() <= 2 && text.split('/').all(part);
+        let fits = text.split('/').count() <= 2 && text.split('/').all(is_name);
         if fits { Ok(Self(text.to_owned())) } else { Err(Invalid("file name")) }
     }
 }
@@ -74,19 +74,19 @@ const UNKNOWN: &str = "bin";
 const LARGE: &str = "-1280";
 
 impl Key {
-    /// Everything that is made of a video: what has to go when it goes.
+    /// Returns the keys of all previews of a video, which are deleted with it.
     #[must_use]
     pub const fn previews(id: VideoId) -> [Self; 4] {
         [Self::Thumbnail(id), Self::ThumbnailLarge(id), Self::StoryboardImage(id), Self::StoryboardTrack(id)]
     }
 
-    /// The folders of everything that was ever transcoded of a video.
+    /// Returns the folders of all renditions and work files of a video, of every run.
     #[must_use]
     pub fn rendition_folders(id: VideoId) -> [String; 2] {
         [format!("hls/{id}/"), format!("work/{id}/")]
     }
 
-    /// The last part of it, after the folders.
+    /// Returns the key without its folders.
     #[must_use]
     pub fn file_name(&self) -> String {
         let key = self.to_string();
@@ -117,9 +117,9 @@ impl FromStr for Key {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = Invalid("key");
         if let Some((folder @ ("hls" | "work"), rest)) = text.split_once('/') {
-            let mut parts = rest.splitn(3, '/');
-            let mut part = || parts.next().ok_or(Invalid("key"));
-            let (id, run, name) = (part()?.parse()?, Sequencer::from_stored(part()?)?, part()?.parse()?);
+            let mut segments = rest.splitn(3, '/');
+            let mut next = || segments.next().ok_or(Invalid("key"));
+            let (id, run, name) = (next()?.parse()?, Sequencer::from_stored(next()?)?, next()?.parse()?);
             return Ok(if folder == "hls" {
                 Self::Rendition { id, run, name }
             } else {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_a_key() {
+    fn rejects_other_texts() {
         let id = VideoId::new();
         for text in [
             String::new(),

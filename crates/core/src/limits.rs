@@ -1,6 +1,6 @@
-//! Sizes that AWS sets, in bytes.
+//! Size limits of AWS, in bytes.
 
-/// The largest body of `POST /upload`: what Lambda's 6 MiB event leaves after base64 and headers.
+/// The largest body of `POST /upload`: Lambda's 6 MiB event limit, less base64 and headers.
 pub const MAX_API_BODY: u64 = 4_613_734;
 /// The largest object that one PUT request can create in S3: 5 GiB.
 pub const MAX_PUT: u64 = 5 << 30;

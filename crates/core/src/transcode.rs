@@ -1,72 +1,72 @@
-//! Where the HLS renditions of a video stand, beside its status.
+//! The state of a video's HLS renditions, which is separate from its status.
 
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::id::{Sequencer, VideoId};
 
-/// Which upload of a video is transcoded.
+/// A run: one upload of a video, as transcoding identifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
-    /// Which video.
+    /// The video.
     pub video_id: VideoId,
-    /// The text of its key.
+    /// The key of the upload, as text.
     pub key: String,
-    /// Which upload of it.
+    /// The sequencer of the upload.
     pub sequencer: Sequencer,
 }
 
-/// Where the HLS renditions of a video stand.
+/// The state of a video's HLS renditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Transcode {
-    /// Which upload is transcoded.
+    /// The sequencer of the upload that is transcoded.
     pub run: Sequencer,
-    /// Where it stands.
+    /// Whether the renditions can be played.
     pub status: TranscodeStatus,
-    /// In how many chunks; 0 until that is known.
+    /// The number of chunks; 0 until it is known.
     pub chunks: usize,
-    /// Why it failed.
+    /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
 }
 
 impl Transcode {
-    /// It is under way, or was given up for a fault of ours: then it may go on when the cause is gone.
+    /// Returns whether the transcode is running, or failed only because of a fault: then a retry may complete it.
     #[must_use]
     pub fn can_resume(&self) -> bool {
-        let ours = self.error.as_ref().is_some_and(|error| error.code == Failure::INTERNAL);
-        self.status == TranscodeStatus::Running || ours
+        let is_fault = self.error.as_ref().is_some_and(|error| error.code == Failure::INTERNAL);
+        self.status == TranscodeStatus::Running || is_fault
     }
 
-    /// It is to be transcoded, and waits for that.
+    /// Creates the state of a run whose transcoding has not started yet.
     #[must_use]
     pub fn waiting(run: Sequencer) -> Self {
         Self { run, status: TranscodeStatus::Running, chunks: 0, error: None }
     }
 
-    /// Whether nobody has begun yet.
+    /// Returns whether transcoding has not started yet.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
         self.status == TranscodeStatus::Running && self.chunks == 0
     }
 }
 
-/// See [`Transcode`].
+/// The status of a [`Transcode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TranscodeStatus {
-    /// It waits for it, or chunks are being encoded.
+    /// It waits for its start, or chunks are being encoded.
     Running,
-    /// It can be played.
+    /// The renditions can be played.
     Done,
-    /// It cannot be transcoded.
+    /// The video cannot be transcoded.
     Failed,
 }
 
 impl TranscodeStatus {
-    /// The text in the table and in answers.
+    /// Returns the text in the table and in responses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_of_a_status_is_the_same_everywhere() {
+    fn status_text_is_its_json() {
         for status in [TranscodeStatus::Running, TranscodeStatus::Done, TranscodeStatus::Failed] {
             assert_eq!(serde_json::json!(status), status.as_str());
         }

@@ -1,4 +1,4 @@
-//! What is known about a video, and the status machine that it moves through.
+//! The record of a video, and its status with the allowed transitions.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,24 +10,24 @@ use crate::id::{Sequencer, UserId, VideoId};
 use crate::key::Key;
 use crate::transcode::{Transcode, TranscodeStatus};
 
-/// A row whose upload never came is dropped. Longer than a signed URL lives and an upload takes.
+/// The lifetime of a row without an upload. It exceeds the lifetime of a presigned URL plus the time of an upload.
 const PENDING_TTL: Duration = Duration::from_hours(24);
 
-/// Where a video stands. `docs/ARCHITECTURE.md` draws the moves.
+/// The status of a video. `docs/ARCHITECTURE.md` has a diagram of the transitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
-    /// The record exists; the bytes are not there yet.
+    /// The record exists; the upload has not arrived yet.
     Pending,
-    /// The bytes are in S3; nothing has looked at them.
+    /// The object is in S3, and has not been examined yet.
     Uploaded,
-    /// The thumbnail function has claimed the object.
+    /// The thumbnail function has claimed the event of the object.
     Processing,
-    /// Frames and facts are there.
+    /// The previews and the media info are available.
     Processed,
-    /// It cannot be processed; `error` says why.
+    /// The video cannot be processed; `error` has the reason.
     Failed,
-    /// Gone for good: a tombstone against late events.
+    /// A tombstone: the video was deleted, and late events must not bring it back.
     Deleted,
 }
 
@@ -36,7 +36,7 @@ impl Status {
     pub const ALL: [Self; 6] =
         [Self::Pending, Self::Uploaded, Self::Processing, Self::Processed, Self::Failed, Self::Deleted];
 
-    /// The text in the table and in answers.
+    /// Returns the text in the table and in responses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,16 +49,16 @@ impl Status {
         }
     }
 
-    /// Whether work has come to an end: nothing changes until somebody uploads, replays or deletes.
+    /// Returns whether processing has ended. The status then changes only by a new upload, a replay or a deletion.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Processed | Self::Failed | Self::Deleted)
     }
 
-    /// The statuses from which this one may be reached.
+    /// Returns the statuses from which a transition to this one is allowed.
     ///
-    /// A newer upload of the same object starts over, so `Processing` follows every living status;
-    /// the sequencer decides whether an event is newer.
+    /// A newer upload of the same object starts over, so `Processing` can follow every status but `Deleted`. The
+    /// sequencer decides whether an event is newer.
     #[must_use]
     pub const fn sources(self) -> &'static [Self] {
         use Status::{Deleted, Failed, Pending, Processed, Processing, Uploaded};
@@ -72,20 +72,20 @@ impl Status {
     }
 }
 
-/// What was read out of the bytes.
+/// The properties of a video, as read from its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MediaInfo {
     /// Playing time in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// Pixels across, as shown: after rotation and with square pixels.
+    /// Width in pixels, as shown: after rotation and with square pixels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
-    /// Pixels down, as shown.
+    /// Height in pixels, as shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
-    /// Clockwise degrees that a player turns the stored picture: 0, 90, 180 or 270.
+    /// Clockwise rotation in degrees that a player applies to the stored frames: 0, 90, 180 or 270.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotation: Option<u16>,
     /// Frames per second, on average.
@@ -100,32 +100,34 @@ pub struct MediaInfo {
     /// `FFmpeg`'s name of the audio codec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
-    /// What the bytes are, whatever the name says.
+    /// The format detected in the bytes; the file name is ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
 }
 
-/// What was made of the bytes. The keys are in the thumbnails bucket; what a row does not name is not
-/// shown, also if an earlier upload left it there.
+/// The previews of a video, as keys in the thumbnails bucket.
+///
+/// A preview without a key in the row is not shown, even if an earlier upload left the object in the bucket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewKeys {
     /// The poster, 640 pixels wide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thumbnail_key: Option<String>,
-    /// The poster, 1280 pixels wide; rows of an earlier release have none.
+    /// The poster, 1280 pixels wide. Rows of an earlier release do not have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thumbnail_large_key: Option<String>,
-    /// The storyboard's `WebVTT` file; its picture lies beside it.
+    /// The storyboard's `WebVTT` file. The image has the same name with the extension `.jpg`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storyboard_key: Option<String>,
-    /// The poster in a few characters, to be shown until it is there.
+    /// A placeholder for the poster while it loads: the poster in a few characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blur_hash: Option<String>,
 }
 
 impl PreviewKeys {
-    /// A poster in both sizes, and perhaps a storyboard; an empty hash is none.
+    /// Returns the keys of a poster in both sizes and, if `storyboard` is set, of a storyboard. An empty hash becomes
+    /// `None`.
     #[must_use]
     pub fn new(id: VideoId, storyboard: bool, blur_hash: String) -> Self {
         Self {
@@ -137,66 +139,66 @@ impl PreviewKeys {
     }
 }
 
-/// What users see of a video. URLs are added by the function that answers.
+/// The part of a record that users see. The function that responds adds the URLs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Video {
-    /// Its identifier.
+    /// The video's identifier.
     pub video_id: VideoId,
-    /// Whose it is.
+    /// The owner.
     pub user_id: UserId,
-    /// The user's name for it, made safe.
+    /// The user's name of the file, sanitised.
     pub filename: String,
-    /// The media type: declared at first, then what the bytes are.
+    /// The media type: as declared, and after processing as detected in the bytes.
     pub content_type: String,
-    /// Bytes, once known.
+    /// The size in bytes, once known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
-    /// When it was created, RFC 3339 with milliseconds. A tombstone has none, which takes it out of
-    /// the `byUser` index.
+    /// The creation time, RFC 3339 with milliseconds. Tombstones do not have it, which removes them from the `byUser`
+    /// index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_time: Option<String>,
-    /// What was read out of the bytes.
+    /// The properties read from the bytes.
     #[serde(flatten)]
     pub media_info: MediaInfo,
-    /// Why it failed.
+    /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
 }
 
-/// A row of the `VideoMetadata` table: the video and what only the functions need.
+/// A row of the `VideoMetadata` table: the video, and fields that only the functions need.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// What users see.
+    /// The part that users see.
     #[serde(flatten)]
     pub video: Video,
     /// The object's key in the uploads bucket.
     pub key: String,
-    /// The event that the row follows.
+    /// The event that last claimed the row.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequencer: Option<Sequencer>,
-    /// How often the current event was tried.
+    /// How many times the row was claimed since its last outcome.
     #[serde(default)]
     pub attempts: u32,
-    /// What was made of the video.
+    /// The keys of the previews.
     #[serde(flatten)]
     pub previews: PreviewKeys,
-    /// Where its renditions stand, if there are to be any.
+    /// The state of the renditions, if transcoding is enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transcode: Option<Transcode>,
-    /// The chunks that are encoded, while it is transcoded.
+    /// The chunks that are encoded so far, while transcoding runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transcode_chunks: Vec<usize>,
-    /// When `DynamoDB` may drop the row, in seconds since 1970.
+    /// When `DynamoDB` may delete the row, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
 }
 
 impl Record {
-    /// A new row, without bytes yet; it expires unless they come.
+    /// Creates the row of an upload that has not arrived yet. The row expires after 24 hours without one.
     #[must_use]
     pub fn pending(key: &Key, id: VideoId, user: UserId, filename: String, content_type: String) -> Self {
         Self {
@@ -221,19 +223,19 @@ impl Record {
         }
     }
 
-    /// Whether users may see it: no tombstone, and not expired (`DynamoDB` drops expired rows within
-    /// days, not at once).
+    /// Returns whether users may see the row: it is not a tombstone and has not expired. `DynamoDB` deletes expired rows
+    /// only within days.
     #[must_use]
     pub fn is_visible(&self) -> bool {
         self.video.status != Status::Deleted && self.ttl.is_none_or(|ttl| ttl > now())
     }
 }
 
-/// Where the renditions of a video stand, as users are told.
+/// The state of a video's renditions, as users see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// Whether they can be played.
+    /// Whether the renditions can be played.
     pub status: TranscodeStatus,
     chunks_done: usize,
     chunks_total: usize,
@@ -242,7 +244,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a video for which there are to be renditions.
+    /// Returns the progress of a video's renditions; `None` if the video is not transcoded.
     #[must_use]
     pub fn from_record(record: &Record) -> Option<Self> {
         let transcode = record.transcode.clone()?;
@@ -256,16 +258,16 @@ impl Progress {
     }
 }
 
-/// Seconds since 1970, as `DynamoDB` counts for its time to live.
+/// Returns the current time in seconds since 1970, as `DynamoDB` expects it for its time to live.
 #[must_use]
 pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// When something that may live so long from now is to be dropped.
+/// Returns the time `ttl` from now, in seconds since 1970.
 #[must_use]
-pub fn expiry(life: Duration) -> u64 {
-    now() + life.as_secs()
+pub fn expiry(ttl: Duration) -> u64 {
+    now() + ttl.as_secs()
 }
 
 #[cfg(test)]
@@ -273,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deleted_video_stays_deleted() {
+    fn deleted_is_terminal() {
         for status in Status::ALL {
             let from_deleted = status.sources().contains(&Status::Deleted);
             assert_eq!(from_deleted, status == Status::Deleted, "{status:?}");
@@ -281,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_living_status_is_reached_and_can_be_deleted() {
+    fn every_status_is_reachable_and_deletable() {
         for status in Status::ALL {
             assert!(status == Status::Pending || !status.sources().is_empty());
             assert!(Status::Deleted.sources().contains(&status));
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_in_the_table_is_the_text_in_answers() {
+    fn status_text_is_its_json() {
         for status in Status::ALL {
             assert_eq!(serde_json::json!(status), status.as_str());
         }
