@@ -4,8 +4,8 @@ use std::error::Error;
 
 /// An error on our side that a retry may resolve.
 ///
-/// A client's mistake is a problem (an HTTP error response). A defect of a video is a [`Failure`](crate::Failure), which
-/// is recorded and not retried.
+/// A client's mistake is a problem (an HTTP error response). A defect of a video is a [`Failure`](crate::Failure),
+/// which is recorded and not retried.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation}: {cause}")]
 pub struct Fault {

@@ -8,8 +8,9 @@ const MAX_BYTES: usize = 255;
 /// Everything but the unreserved characters of RFC 3986.
 const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Returns a name that is safe to store and to show: the text after the last slash or backslash, in NFC, without control
-/// or bidirectional characters, shortened to 255 bytes (the extension is kept). Returns `video` if nothing is left.
+/// Returns a name that is safe to store and to show: the text after the last slash or backslash, in NFC, without
+/// control or bidirectional characters, shortened to 255 bytes (the extension is kept). Returns `video` if nothing is
+/// left.
 #[must_use]
 pub fn sanitize(name: &str) -> String {
     let base = name.rsplit(['/', '\\']).next().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! S3 keys and video metadata, shared by every other crate. This crate does no I/O.
 //!
-//! Text from outside (identifiers, keys, file names) is parsed here once; from then on its type proves that it is valid.
-//! The clock is the only system state that is read: for new identifiers, for times in rows, and for expiry.
+//! Text from outside (identifiers, keys, file names) is parsed here once; from then on its type proves that it is
+//! valid. The clock is the only system state that is read: for new identifiers, for times in rows, and for expiry.
 
 pub mod container;
 pub mod failure;

@@ -223,8 +223,8 @@ impl Record {
         }
     }
 
-    /// Returns whether users may see the row: it is not a tombstone and has not expired. `DynamoDB` deletes expired rows
-    /// only within days.
+    /// Returns whether users may see the row: it is not a tombstone and has not expired. `DynamoDB` deletes expired
+    /// rows only within days.
     #[must_use]
     pub fn is_visible(&self) -> bool {
         self.video.status != Status::Deleted && self.ttl.is_none_or(|ttl| ttl > now())
