@@ -1,11 +1,12 @@
-//! Takes the roots of AWS's endpoints out of Mozilla's list, so that a function holds and parses only these.
+//! Extracts the root certificates of AWS's endpoints from Mozilla's list, so that a function embeds and parses only
+//! these.
 
 use std::path::PathBuf;
 use std::{env, fs, io};
 
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
-/// Amazon Trust Services: all that its certificates chain to, see <https://www.amazontrust.com/repository/>.
+/// The roots of Amazon Trust Services, see <https://www.amazontrust.com/repository/>.
 const ROOTS: [&str; 5] = [
     "Amazon Root CA 1",
     "Amazon Root CA 2",
@@ -18,9 +19,9 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     let mut pem = String::new();
     for name in ROOTS {
-        let found: Vec<_> = TLS_SERVER_ROOT_CERTS.iter().filter(|root| names(root, name)).collect();
+        let found: Vec<_> = TLS_SERVER_ROOT_CERTS.iter().filter(|root| has_name(root, name)).collect();
         let [root] = found[..] else {
-            panic!("Mozilla's list has {} roots of this name: {name}", found.len())
+            panic!("expected one root named {name} in Mozilla's list, found {}", found.len())
         };
         pem.push_str("-----BEGIN CERTIFICATE-----\n");
         pem.push_str(&base64_simd::STANDARD.encode_to_string(root));
@@ -30,8 +31,9 @@ fn main() -> io::Result<()> {
     fs::write(folder.join("amazon.pem"), pem)
 }
 
-/// A root signs itself, so its common name is there twice: as the issuer's and as the subject's.
-fn names(certificate: &[u8], name: &str) -> bool {
+/// Returns whether `name` is the common name of a root. A root is self-signed, so the name occurs twice: as the issuer
+/// and as the subject.
+fn has_name(certificate: &[u8], name: &str) -> bool {
     // DER: a UTF8String or PrintableString of this length.
     let named = |tag: u8| {
         let text = [&[tag, u8::try_from(name.len()).unwrap_or_default()], name.as_bytes()].concat();

@@ -84,7 +84,7 @@ pub(crate) async fn create(
     let (new, declared) = from_json::<File>(body)?.new_video(user, app.config.max_upload_bytes)?;
     let upload = app.objects.create_multipart(&new.key, &declared.media_type).await?;
     new.create(&app).await?;
-    let bucket = app.objects.bucket_of(&new.key);
+    let bucket = app.objects.bucket(&new.key);
     Ok(Json(json!({"key": new.key.to_string(), "uploadId": upload, "bucket": bucket})))
 }
 
@@ -189,7 +189,7 @@ pub(crate) async fn complete(
     }
     tracing::info!(%key, parts = parts.len(), "completed");
     let location = app.objects.location(key).await?;
-    Ok(Json(json!({"location": location, "key": key.to_string(), "bucket": app.objects.bucket_of(key)})))
+    Ok(Json(json!({"location": location, "key": key.to_string(), "bucket": app.objects.bucket(key)})))
 }
 
 fn queried<T>(query: Queried<T>) -> Result<T, Problem> {

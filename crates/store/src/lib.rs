@@ -1,6 +1,7 @@
-//! The DynamoDB table and the S3 buckets behind types of `upreel-core`, presigned requests, and the set-up of AWS clients.
+//! The DynamoDB table and the S3 buckets with the types of `upreel-core`, presigned requests, and the set-up of AWS
+//! clients.
 //!
-//! Every write to the table is one conditional request, so that each can be repeated: see [`videos`].
+//! Every write to the table is one conditional request, which can be repeated safely: see [`videos`].
 
 pub mod objects;
 pub mod sdk;

@@ -1,4 +1,9 @@
-//! The S3 buckets: uploads, the pictures made of them, and their renditions.
+//! The S3 buckets: uploads, their previews, and their renditions.
+//!
+//! [`ObjectStore::put`] is the only conditional write. A repetition finds:
+//!
+//! - with [`WriteCondition::Absent`], that the object exists: [`PutOutcome::Conflict`].
+//! - with [`WriteCondition::Matches`], that the entity tag has changed: [`PutOutcome::Conflict`].
 
 mod multipart;
 mod renditions;
@@ -15,28 +20,27 @@ use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use upreel_core::range::{RangeRead, RangeReader, ReadError};
-
-use upreel_core::Fault;
-use upreel_core::Key;
+use upreel_core::{Fault, Key};
 
 pub use multipart::{Completion, NamedPart, StoredPart};
 pub use signed::{Form, MultipartRequest};
 
-/// How long a signed upload may be begun.
+/// The lifetime of a presigned upload URL. An upload that has started may take longer.
 const UPLOAD_URL_TTL: Duration = Duration::from_mins(5);
-/// How long a signed download may be begun. It is signed at the last multiple of `DOWNLOAD_URL_STEP`,
-/// so that a page which polls gets the same URL again and its cache holds.
+/// The lifetime of a presigned download URL. The signing time is rounded down to a multiple of `DOWNLOAD_URL_STEP`, so
+/// that a page that polls receives the same URL again and its cache stays valid.
 const DOWNLOAD_URL_TTL: Duration = Duration::from_mins(15);
+/// In seconds.
 const DOWNLOAD_URL_STEP: u64 = 300;
 
 /// The names of the buckets.
 #[derive(Debug, Clone)]
 pub struct Buckets {
-    /// What users upload.
+    /// The uploaded files.
     pub uploads: String,
-    /// Posters and storyboards.
+    /// The posters and storyboards.
     pub thumbnails: String,
-    /// HLS renditions, and the work files of transcoding.
+    /// The HLS renditions, and the work files of transcoding.
     pub processed: String,
 }
 
@@ -44,66 +48,67 @@ pub struct Buckets {
 #[derive(Debug, Clone)]
 pub struct ObjectStore {
     client: Client,
-    /// Presigned requests carry no checksum: a plain `fetch` or `curl -T` would not send one.
+    /// Adds no checksum to requests, because a plain `fetch` or `curl -T` would not send the presigned one.
     signer: Client,
-    /// The same for uploads, which may go by way of transfer acceleration.
+    /// Like `signer`, for uploads, which can use transfer acceleration.
     upload_signer: Client,
     credentials: Option<SharedCredentialsProvider>,
     region: String,
-    /// TLS protects what is sent, so its SHA-256 need not be in the signature as well: that is most of what an
-    /// upload costs. An endpoint of its own may have no TLS.
+    /// Whether requests use TLS; a custom endpoint may not. TLS protects the body, so the signature does not need its
+    /// SHA-256, which would take most of the CPU time of an upload.
     is_https: bool,
     buckets: Buckets,
 }
 
-/// What S3 knows of an object.
+/// The metadata of an object in S3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Head {
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// The entity tag: changes with the bytes.
+    /// The entity tag, which changes with the bytes.
     pub etag: String,
-    /// The media type it was stored with.
+    /// The media type with which it was stored.
     pub content_type: Option<String>,
 }
 
-/// A signed URL.
+/// A presigned PUT request.
 #[derive(Debug, Clone)]
 pub struct SignedPut {
-    /// The URL to PUT to.
+    /// The URL.
     pub url: String,
-    /// For how long it may be used.
+    /// The remaining lifetime of the URL.
     pub expires_in: Duration,
 }
 
-/// Something that has to be there and is not.
+/// The error for a required value that is missing.
 #[derive(Debug, thiserror::Error)]
-#[error("there is no {0}")]
+#[error("missing {0}")]
 struct Missing(&'static str);
 
-/// Which object a conditional write may replace.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy)]
 pub enum WriteCondition<'a> {
-    /// None: there must be no object yet.
+    /// There is no object with this key (`If-None-Match: *`).
     Absent,
-    /// Only the one with this entity tag.
+    /// The object has this entity tag (`If-Match`).
     Matches(&'a str),
 }
 
-/// What became of a conditional write.
+/// Outcome of a conditional write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// The object is there.
+    /// The object was written.
     Done,
-    /// The condition did not hold; nothing was changed.
+    /// The condition did not hold. Nothing was changed.
     Conflict,
 }
 
 impl ObjectStore {
-    /// Creates the clients for `buckets`. With `transfer_acceleration`, signed uploads go to the nearest edge location.
+    /// Creates the clients for `buckets`. With `transfer_acceleration`, presigned uploads use the nearest edge
+    /// location.
     #[must_use]
     pub fn new(sdk: &SdkConfig, buckets: Buckets, transfer_acceleration: bool) -> Self {
-        // An endpoint of its own (the local backend, an emulator) has no name per bucket.
+        // A custom endpoint (the local backend, an emulator) has no host name for each bucket.
         let builder = aws_sdk_s3::config::Builder::from(sdk).force_path_style(sdk.endpoint_url().is_some());
         let signer = builder.clone().request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         let upload_signer = signer.clone().accelerate(transfer_acceleration);
@@ -118,7 +123,9 @@ impl ObjectStore {
         }
     }
 
-    fn bucket(&self, key: &Key) -> &str {
+    /// Returns the name of the bucket for a key.
+    #[must_use]
+    pub fn bucket(&self, key: &Key) -> &str {
         match key {
             Key::Video { .. } => &self.buckets.uploads,
             Key::Thumbnail(_)
@@ -129,7 +136,7 @@ impl ObjectStore {
         }
     }
 
-    /// Stores a body with a checksum (CRC-32, which S3 verifies), if `replace` allows it.
+    /// Writes an object if `condition` holds. S3 verifies the body by its CRC-32.
     ///
     /// # Errors
     /// When S3 fails.
@@ -138,7 +145,7 @@ impl ObjectStore {
         key: &Key,
         content_type: &str,
         body: Bytes,
-        replace: WriteCondition<'_>,
+        condition: WriteCondition<'_>,
     ) -> Result<PutOutcome, Fault> {
         let put = self
             .client
@@ -147,7 +154,7 @@ impl ObjectStore {
             .key(key.to_string())
             .content_type(content_type)
             .body(body.into());
-        let put = match replace {
+        let put = match condition {
             WriteCondition::Absent => put.if_none_match("*"),
             WriteCondition::Matches(etag) => put.if_match(etag),
         };
@@ -155,14 +162,13 @@ impl ObjectStore {
         let put = if self.is_https { put.disable_payload_signing() } else { put };
         match put.send().await {
             Ok(_) => Ok(PutOutcome::Done),
-            // 409: another conditional write of the same key is under way; 404: what was to be
-            // replaced has been deleted.
+            // 409: another conditional write of the same key is in progress. 404: the object to replace was deleted.
             Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(PutOutcome::Conflict),
             Err(error) => Err(Fault::new("s3:PutObject", &error)),
         }
     }
 
-    /// What S3 knows of an object; `None` when there is none.
+    /// Returns the metadata of an object; `None` if there is no object.
     ///
     /// # Errors
     /// When S3 fails.
@@ -174,16 +180,16 @@ impl ObjectStore {
                 etag: head.e_tag().unwrap_or_default().to_owned(),
                 content_type: head.content_type().map(str::to_owned),
             })),
-            // A HEAD has no body to name the error in, so the status has to do.
+            // The response to a HEAD has no body with an error code, only a status.
             Err(error) if status(&error) == Some(404) => Ok(None),
             Err(error) => Err(Fault::new("s3:HeadObject", &error)),
         }
     }
 
-    /// Reads bytes of the object that has this entity tag.
+    /// Reads a byte range of the object with this entity tag.
     ///
     /// # Errors
-    /// [`ReadError::Gone`] when it was deleted or replaced.
+    /// [`ReadError::Gone`] when the object was deleted or replaced, and when S3 fails.
     pub async fn read(&self, key: &Key, etag: &str, range: Range<u64>) -> Result<Bytes, ReadError> {
         let get = self
             .client
@@ -203,7 +209,7 @@ impl ObjectStore {
         Ok(body.into_bytes())
     }
 
-    /// Removes an object; it is no error if there is none.
+    /// Deletes an object. Succeeds if there is no object.
     ///
     /// # Errors
     /// When S3 fails.
@@ -212,15 +218,15 @@ impl ObjectStore {
         delete.map(|_| ()).map_err(|error| Fault::new("s3:DeleteObject", &error))
     }
 
-    /// Removes several, side by side.
+    /// Deletes objects concurrently.
     ///
     /// # Errors
-    /// When S3 fails; some of the others may be left then too.
+    /// When S3 fails. Some of the other objects may then still exist.
     pub async fn delete_all(&self, keys: &[Key]) -> Result<(), Fault> {
         try_join_all(keys.iter().map(|key| self.delete(key))).await.map(drop)
     }
 
-    /// Signs one PUT. The content type is part of the signature, and so is the length when given.
+    /// Signs a PUT request. The signature includes the content type, and the length if given.
     ///
     /// # Errors
     /// When there are no credentials.
@@ -230,7 +236,7 @@ impl ObjectStore {
         content_type: &str,
         size: Option<u64>,
     ) -> Result<SignedPut, Fault> {
-        let expires_in = self.life(UPLOAD_URL_TTL).await?;
+        let expires_in = self.url_ttl(UPLOAD_URL_TTL).await?;
         let put = self
             .upload_signer
             .put_object()
@@ -243,7 +249,7 @@ impl ObjectStore {
         Ok(SignedPut { url: signed.uri().to_owned(), expires_in })
     }
 
-    /// A URL that a browser can show the object from, for some 10 to 15 minutes.
+    /// Signs a GET request. The URL is valid for another 10 to 15 minutes.
     ///
     /// # Errors
     /// When there are no credentials.
@@ -254,15 +260,15 @@ impl ObjectStore {
     async fn sign_get_for(
         &self,
         key: &Key,
-        life: Duration,
-        answer: Option<(&str, &str)>,
+        ttl: Duration,
+        response: Option<(&str, &str)>,
     ) -> Result<String, Fault> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let start = UNIX_EPOCH + Duration::from_secs(now - now % DOWNLOAD_URL_STEP);
-        let signing = PresigningConfig::builder().start_time(start).expires_in(life).build();
+        let signing = PresigningConfig::builder().start_time(start).expires_in(ttl).build();
         let signing = signing.map_err(|e| Fault::new("presign", &e))?;
         let mut get = self.signer.get_object().bucket(self.bucket(key)).key(key.to_string());
-        if let Some((content_type, disposition)) = answer {
+        if let Some((content_type, disposition)) = response {
             get = get.response_content_type(content_type).response_content_disposition(disposition);
         }
         let signed: PresignedRequest =
@@ -270,8 +276,8 @@ impl ObjectStore {
         Ok(signed.uri().to_owned())
     }
 
-    /// A signature dies with the credentials that made it, so it must not promise more.
-    async fn life(&self, wanted: Duration) -> Result<Duration, Fault> {
+    /// Limits the lifetime of a signature to that of the credentials, with which it expires.
+    async fn url_ttl(&self, wanted: Duration) -> Result<Duration, Fault> {
         let Some(provider) = &self.credentials else { return Ok(wanted) };
         let credentials = provider.provide_credentials().await.map_err(|e| Fault::new("credentials", &e))?;
         let left = credentials.expiry().and_then(|at| at.duration_since(SystemTime::now()).ok());
@@ -288,7 +294,7 @@ pub struct StoredObject {
 }
 
 impl StoredObject {
-    /// Names the object at `key`. Reads fail with [`ReadError::Gone`] once its entity tag is no longer `etag`.
+    /// Refers to the object at `key`. Reads fail with [`ReadError::Gone`] once its entity tag is no longer `etag`.
     #[must_use]
     pub fn new(store: &ObjectStore, key: &Key, etag: &str) -> Self {
         Self { store: store.clone(), key: key.clone(), etag: etag.to_owned() }
@@ -307,11 +313,12 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use aws_sdk_s3::config::{Credentials, Region};
 
-    fn objects(transfer_acceleration: bool, life: Duration) -> ObjectStore {
-        let credentials = Credentials::new("a", "b", None, Some(SystemTime::now() + life), "test");
+    use super::*;
+
+    fn objects(transfer_acceleration: bool, ttl: Duration) -> ObjectStore {
+        let credentials = Credentials::new("a", "b", None, Some(SystemTime::now() + ttl), "test");
         let sdk = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::latest())
             .region(Region::new("eu-central-1"))
@@ -343,7 +350,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_url_promises_no_more_than_its_credentials() {
+    async fn signatures_expire_with_the_credentials() {
         let objects = objects(false, Duration::from_mins(2));
         let put = objects.sign_put(&key(), "video/mp4", Some(7)).await.unwrap();
         assert!(put.expires_in <= Duration::from_mins(2), "{:?}", put.expires_in);
@@ -356,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_form_goes_to_the_bucket_and_parts_to_the_object() {
+    async fn forms_address_the_bucket_and_parts_the_object() {
         for (accelerated, host) in
             [(false, "uploads.s3.eu-central-1.amazonaws.com"), (true, "uploads.s3-accelerate.amazonaws.com")]
         {

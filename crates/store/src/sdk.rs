@@ -1,4 +1,4 @@
-//! The AWS SDK, set up once for all clients of a process.
+//! The configuration of the AWS SDK, shared by all clients of a process.
 
 mod trust;
 
@@ -15,34 +15,36 @@ use aws_types::sdk_config::Builder;
 
 pub use trust::Roots;
 
-/// How the environment asks for AWS to be reached, with the names of the AWS CLI and SDKs.
+/// How to reach AWS, by the environment variables of the AWS CLI and SDKs.
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
     /// `AWS_ENDPOINT_URL`: one endpoint for all services, such as an emulator.
     pub endpoint_url: Option<String>,
-    /// `AWS_USE_FIPS_ENDPOINT`.
+    /// `AWS_USE_FIPS_ENDPOINT`: use FIPS endpoints.
     pub use_fips: bool,
-    /// `AWS_USE_DUALSTACK_ENDPOINT`.
+    /// `AWS_USE_DUALSTACK_ENDPOINT`: use endpoints with IPv4 and IPv6.
     pub use_dual_stack: bool,
-    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`: a PEM file with the only root certificates to trust.
+    /// `AWS_CA_BUNDLE`, else `SSL_CERT_FILE`: a PEM file with root certificates, the only ones to trust.
     pub ca_bundle: Option<PathBuf>,
 }
 
-/// Within a region a connection takes milliseconds; the kernel repeats a lost first packet after a second.
-const CONNECT: Duration = Duration::from_secs(2);
-/// Until an answer begins: S3 may think about an object of many parts.
-const ANSWER: Duration = Duration::from_secs(20);
-/// With all attempts: API Gateway gives up after 29 seconds, and its own answer would say nothing.
-const OPERATION: Duration = Duration::from_secs(25);
-/// Twice again: throttling, a 503, a connection that was closed while the sandbox was frozen.
-const ATTEMPTS: u32 = 3;
-/// Drawn between nothing and this, then twice this. The SDK's one second is long for somebody who waits.
-const BACK_OFF: Duration = Duration::from_millis(100);
+/// Connect timeout. Within a region a connection takes milliseconds; the kernel resends a lost SYN after one second.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Read timeout. S3 can take this long to complete a large multipart upload.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// Timeout of an operation with all its attempts. It ends before the 29 seconds of API Gateway, whose error response
+/// has no useful detail.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
+/// One attempt and two retries: for throttling, a 503, or a connection that was closed while the sandbox was frozen.
+const MAX_ATTEMPTS: u32 = 3;
+/// The first retry waits for a random time up to this, the second up to twice this. The SDK's default of one second is
+/// long for a waiting user.
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Settings for Lambda, where region and credentials are in the environment.
+/// Creates the configuration for Lambda, where region and credentials are in the environment.
 ///
-/// Not by way of `aws_config::defaults`: the other sources that it may ask (profiles, STS, ECS, EC2) would all be in
-/// the binary.
+/// Does not use `aws_config::defaults`, which would add the code of all other credential sources (profiles, STS, ECS,
+/// EC2) to the binary.
 pub async fn from_env(endpoints: &Endpoints, roots: &Roots) -> SdkConfig {
     let mut sdk = defaults(roots)
         .region(EnvironmentVariableRegionProvider::new().region().await)
@@ -53,18 +55,20 @@ pub async fn from_env(endpoints: &Endpoints, roots: &Roots) -> SdkConfig {
     sdk.build()
 }
 
-/// What every configuration shares: one connector, and limits on how long a call may take.
+/// Returns a builder with the settings that all configurations share: HTTP client, retries and timeouts.
 #[must_use]
 pub fn defaults(roots: &Roots) -> Builder {
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(trust::client(roots))
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(BACK_OFF))
+        .retry_config(
+            RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF),
+        )
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(CONNECT)
-                .read_timeout(ANSWER)
-                .operation_timeout(OPERATION)
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(READ_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
                 .build(),
         )
 }

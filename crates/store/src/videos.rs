@@ -1,4 +1,10 @@
 //! The `VideoMetadata` table: key `videoId`, index `byUser` on `userId` and `uploadTime`.
+//!
+//! Every write is one conditional request. A repetition finds:
+//!
+//! - [`VideoStore::create`]: the row exists. It stays unchanged, and the result is the same.
+//! - [`VideoStore::reserve_idempotency_key`]: the key is reserved. The first reservation is returned, for 24 hours.
+//! - the transitions of the status and of the transcode: see the modules `transitions` and `transcodes`.
 
 mod transcodes;
 mod transitions;
@@ -11,21 +17,19 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use sha2::{Digest, Sha256};
-
-use upreel_core::Fault;
-use upreel_core::id::{UserId, VideoId};
 use upreel_core::video::{Record, expiry, now};
+use upreel_core::{Fault, UserId, VideoId};
 
 pub use transitions::{Claim, UpdateOutcome};
 
-/// How long an `Idempotency-Key` is remembered.
+/// The lifetime of an idempotency record.
 const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
 
 const INDEX: &str = "byUser";
 
 type Item = HashMap<String, AttributeValue>;
 
-/// `DynamoDB`, as the functions use it.
+/// The `VideoMetadata` table.
 #[derive(Debug, Clone)]
 pub struct VideoStore {
     client: Client,
@@ -35,22 +39,22 @@ pub struct VideoStore {
 /// One page of a user's videos.
 #[derive(Debug)]
 pub struct Page {
-    /// Newest first.
+    /// The videos, newest first.
     pub records: Vec<Record>,
-    /// Where the next page starts, if there may be one.
+    /// The start of the next page; `None` after the last page. The next page may be empty.
     pub next: Option<Cursor>,
 }
 
-/// A place in a user's list of videos.
+/// A position in a user's list of videos.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// The time of the last video that was seen.
+    /// The upload time of the last video of the previous page.
     pub upload_time: String,
-    /// The last video that was seen.
+    /// The last video of the previous page.
     pub id: VideoId,
 }
 
-/// What an `Idempotency-Key` stands for.
+/// The reservation of an `Idempotency-Key`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct IdempotencyRecord {
     /// The video of the first request with this key.
@@ -60,13 +64,13 @@ pub struct IdempotencyRecord {
 }
 
 impl VideoStore {
-    /// Creates a client for the table of this name.
+    /// Creates the client for the table named `table`.
     #[must_use]
     pub fn new(sdk: &SdkConfig, table: String) -> Self {
         Self { client: Client::new(sdk), table }
     }
 
-    /// Adds a row, unless there is one: then that one is left as it is.
+    /// Adds a row. An existing row of the video stays unchanged.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -93,7 +97,7 @@ impl VideoStore {
         }
     }
 
-    /// The row of a video, which may be a tombstone.
+    /// Returns the row of a video, which may be a tombstone.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -104,14 +108,14 @@ impl VideoStore {
         output.item.map(decode).transpose()
     }
 
-    /// A user's videos, newest first.
+    /// Returns a page of a user's videos, newest first.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
     pub async fn list(&self, user: &UserId, limit: usize, from: Option<&Cursor>) -> Result<Page, Fault> {
         let mut start = from.map(|cursor| cursor.index_key(user));
         let mut records = Vec::new();
-        // A page of the index may hold rows that have expired and not yet been dropped.
+        // The index may still contain rows that have expired, so one query may not fill the page.
         while records.len() < limit {
             let query = self
                 .client
@@ -136,7 +140,7 @@ impl VideoStore {
         Ok(Page { records, next: start.as_ref().and_then(Cursor::from_index_key) })
     }
 
-    /// Ties an `Idempotency-Key` to a video; the first request with the key decides.
+    /// Reserves an `Idempotency-Key` for a video. If the key is reserved already, returns the first reservation.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -196,7 +200,7 @@ fn decode(item: Item) -> Result<Record, Fault> {
     serde_dynamo::from_item(item).map_err(|e| Fault::new("decode a record", &e))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "references and values alike, without a & at every call")]
+#[expect(clippy::needless_pass_by_value, reason = "accepts references and values without a & at every call")]
 fn text(value: impl ToString) -> AttributeValue {
     AttributeValue::S(value.to_string())
 }

@@ -1,48 +1,50 @@
-//! Multipart uploads: begun, listed, completed and aborted here; the parts go straight to S3.
+//! Multipart uploads: creating, listing, completing and aborting them. Clients send the parts directly to S3.
+//!
+//! A repeated completion succeeds again if S3 still remembers the first one, else it returns
+//! [`Completion::NoSuchUpload`]; a repeated abort returns `false`.
 
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use upreel_core::{Fault, Key};
 
 use super::signed::PART_URL_TTL;
 use super::{Missing, ObjectStore, SignedPut, status};
-use upreel_core::Fault;
-use upreel_core::Key;
 
-/// A part that is in S3.
+/// A part that S3 has received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredPart {
-    /// 1 to 10,000.
+    /// The part number, from 1 to 10,000.
     pub number: u16,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// In its quotes, as S3 says it.
+    /// The entity tag in quotes, as S3 returns it.
     pub etag: String,
 }
 
-/// A part that is to be in the object.
+/// A part that a client names to complete an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedPart {
-    /// 1 to 10,000.
+    /// The part number, from 1 to 10,000.
     pub number: u16,
-    /// With or without its quotes.
+    /// The entity tag, with or without quotes.
     pub etag: String,
 }
 
-/// What became of an attempt to complete an upload.
+/// Outcome of completing an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completion {
-    /// The object is there.
+    /// The object exists.
     Done,
-    /// The upload was aborted, or completed a while ago.
+    /// The upload was aborted, or completed some time ago.
     NoSuchUpload,
-    /// S3 does not take these parts; the upload is as it was.
+    /// S3 rejects these parts. The upload is unchanged.
     Refused,
 }
 
-/// All of them use the client without the SDK's own checksums: an upload that was begun with one asks for
-/// one with each part, and a browser has none.
+/// These methods use the client without the SDK's checksums: an upload that is created with a checksum requires one for
+/// each part, which browsers do not send.
 impl ObjectStore {
-    /// Begins an upload; gives its identifier.
+    /// Creates an upload and returns its identifier.
     ///
     /// # Errors
     /// When S3 fails.
@@ -54,7 +56,7 @@ impl ObjectStore {
         created.upload_id.ok_or_else(|| Fault::new(OPERATION, &Missing("upload id")))
     }
 
-    /// The parts that are there, in order; `None` when there is no such upload.
+    /// Returns the received parts in ascending order; `None` if there is no such upload.
     ///
     /// # Errors
     /// When S3 fails.
@@ -80,7 +82,7 @@ impl ObjectStore {
         }
     }
 
-    /// Makes the object of these parts.
+    /// Completes an upload: S3 joins these parts into the object.
     ///
     /// # Errors
     /// When S3 fails.
@@ -105,7 +107,7 @@ impl ObjectStore {
         }
     }
 
-    /// Removes an upload and its parts; says whether there was one.
+    /// Aborts an upload and deletes its parts. Returns whether there was such an upload.
     ///
     /// # Errors
     /// When S3 fails.
@@ -118,12 +120,13 @@ impl ObjectStore {
         }
     }
 
-    /// Signs the PUT of one part. S3 looks at neither its type nor its length before all are there.
+    /// Signs the PUT request of a part. The signature includes neither type nor length: S3 checks the sizes of parts
+    /// only when the upload is completed.
     ///
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_part(&self, key: &Key, upload: &str, number: u16) -> Result<SignedPut, Fault> {
-        let expires_in = self.life(PART_URL_TTL).await?;
+        let expires_in = self.url_ttl(PART_URL_TTL).await?;
         let signing = PresigningConfig::expires_in(expires_in).map_err(|e| Fault::new("presign", &e))?;
         let put = self.upload_signer.upload_part().bucket(self.bucket(key)).key(key.to_string());
         let put = put.upload_id(upload).part_number(number.into());

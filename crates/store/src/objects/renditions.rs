@@ -1,20 +1,18 @@
-//! What is made of a video in many pieces: written by whoever makes it, read whole, removed by the folder.
+//! Renditions and work files: written unconditionally, read as a whole, and deleted by folder.
 
 use std::time::Duration;
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
+use upreel_core::{Fault, Key, VideoId};
 
 use super::{ObjectStore, status};
-use upreel_core::Fault;
-use upreel_core::Key;
-use upreel_core::id::VideoId;
 
-/// How long a signed playlist may be played.
+/// The lifetime of the presigned URLs in a playlist: a film and a pause.
 const PLAYLIST_URL_TTL: Duration = Duration::from_hours(6);
 
 impl ObjectStore {
-    /// Writes an object, whatever was there: the same task writes the same.
+    /// Writes an object unconditionally. A repeated task writes the same bytes.
     ///
     /// # Errors
     /// When S3 fails.
@@ -24,7 +22,7 @@ impl ObjectStore {
         put.map(drop).map_err(|error| Fault::new("s3:PutObject", &error))
     }
 
-    /// A whole object; `None` when there is none.
+    /// Reads a whole object; `None` if there is no object.
     ///
     /// # Errors
     /// When S3 fails.
@@ -39,10 +37,10 @@ impl ObjectStore {
         Ok(Some(body.into_bytes()))
     }
 
-    /// Removes everything that was ever transcoded of a video.
+    /// Deletes all renditions and work files of a video, of every run.
     ///
     /// # Errors
-    /// When S3 fails; some may be left then.
+    /// When S3 fails. Some objects may then still exist.
     pub async fn delete_renditions(&self, id: VideoId) -> Result<(), Fault> {
         for folder in Key::rendition_folders(id) {
             loop {
@@ -75,11 +73,11 @@ impl ObjectStore {
         Ok(())
     }
 
-    /// A URL of a file of a rendition: for as long as a film, or as the credentials live.
+    /// Signs a GET request for a file of a rendition. The URL is valid for 6 hours, or until the credentials expire.
     ///
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_rendition(&self, key: &Key) -> Result<String, Fault> {
-        self.sign_get_for(key, self.life(PLAYLIST_URL_TTL).await?, None).await
+        self.sign_get_for(key, self.url_ttl(PLAYLIST_URL_TTL).await?, None).await
     }
 }

@@ -1,7 +1,7 @@
-//! Signed requests that the SDK does not sign (the form of a POST policy, and a multipart upload's own), or with more than
-//! a key.
+//! Signed requests that the SDK cannot presign: the form of a POST policy, and the requests that manage a multipart
+//! upload. Also downloads with response headers.
 //!
-//! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html>
+//! POST policies: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html>
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -15,41 +15,40 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use http::{Request, Uri};
 use serde_json::json;
+use upreel_core::{Fault, Key};
 
 use super::{DOWNLOAD_URL_TTL, Missing, ObjectStore, UPLOAD_URL_TTL};
-use upreel_core::Fault;
-use upreel_core::Key;
 
-/// How long the upload of a part may be begun. The bucket's policy takes no older signature, and Uppy
-/// gives up a part that takes longer.
+/// The lifetime of the presigned URL of a part. The bucket policy rejects older signatures, and Uppy aborts a part that
+/// takes longer.
 pub(super) const PART_URL_TTL: Duration = Duration::from_mins(15);
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// A form for a POST to the bucket. S3 takes nothing but what its policy says.
+/// A form for a POST request to the bucket. S3 accepts only what its policy allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form {
     /// The bucket's URL, ending in `/`.
     pub url: String,
-    /// All of the form but the file, which comes last.
+    /// The fields of the form. The file follows as the last field.
     pub fields: BTreeMap<&'static str, String>,
-    /// For how long it may be used.
+    /// The remaining lifetime of the form.
     pub expires_in: Duration,
 }
 
-/// A request about a multipart upload, for a client that talks to S3 itself.
+/// A request that manages a multipart upload, for a client that calls S3 directly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MultipartRequest<'a> {
-    /// Begins one; the content type has to be sent.
+    /// Creates an upload. The client has to send the content type.
     Create {
-        /// As it is signed.
+        /// The signed content type.
         content_type: &'a str,
     },
-    /// Lists the parts of this one.
+    /// Lists the parts of the upload with this identifier.
     List(&'a str),
-    /// Makes the object.
+    /// Completes the upload.
     Complete(&'a str),
-    /// Removes the parts.
+    /// Aborts the upload.
     Abort(&'a str),
 }
 
@@ -65,15 +64,15 @@ impl MultipartRequest<'_> {
     fn query(&self) -> String {
         match self {
             Self::Create { .. } => "uploads=".to_owned(),
-            // An identifier has letters, digits and `._-` only; the edge lets no other in.
+            // The identifier needs no escaping: the function has checked that it has only letters, digits and `._-`.
             Self::List(upload) | Self::Complete(upload) | Self::Abort(upload) => format!("uploadId={upload}"),
         }
     }
 }
 
 impl ObjectStore {
-    /// As [`ObjectStore::sign_get`], with the type and the disposition that S3 is to answer with: an object keeps the
-    /// type that was declared, and knows no file name.
+    /// Like [`ObjectStore::sign_get`], with the content type and disposition of S3's response. The object itself has
+    /// the type that was declared for the upload, and no file name.
     ///
     /// # Errors
     /// When there are no credentials.
@@ -86,35 +85,35 @@ impl ObjectStore {
         self.sign_get_for(key, DOWNLOAD_URL_TTL, Some((content_type, disposition))).await
     }
 
-    /// Signs the form of one POST: this key, this type, and a file of 1 to `max` bytes.
+    /// Signs the form of a POST request for this key, this content type, and a file of 1 to `max` bytes.
     ///
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_post(&self, key: &Key, content_type: &str, max: u64) -> Result<Form, Fault> {
-        let expires_in = self.life(UPLOAD_URL_TTL).await?;
-        let credentials = self.provided().await?;
+        let expires_in = self.url_ttl(UPLOAD_URL_TTL).await?;
+        let credentials = self.credentials().await?;
         let bucket = self.bucket(key);
         let url = self.url(bucket, "key").await?;
         let url = url.strip_suffix("key").unwrap_or(&url).to_owned();
         let scope = Scope::new(&credentials, &self.region, SystemTime::now());
         let key = key.to_string();
-        let fields = scope.form(&Policy { bucket, key: &key, content_type, max, life: expires_in });
+        let fields = scope.form(&Policy { bucket, key: &key, content_type, max, ttl: expires_in });
         Ok(Form { url, fields, expires_in })
     }
 
-    /// Signs a request about a multipart upload.
+    /// Signs a request that manages a multipart upload.
     ///
     /// # Errors
     /// When there are no credentials.
     pub async fn sign_multipart(&self, key: &Key, request: MultipartRequest<'_>) -> Result<String, Fault> {
         const OPERATION: &str = "presign a multipart request";
         let mut settings = SigningSettings::default();
-        // S3 encodes a path once and keeps it as it is, unlike every other service.
+        // Unlike every other service, S3 encodes a path only once and does not normalise it.
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         settings.signature_location = SignatureLocation::QueryParams;
-        settings.expires_in = Some(self.life(PART_URL_TTL).await?);
-        let identity = self.provided().await?.into();
+        settings.expires_in = Some(self.url_ttl(PART_URL_TTL).await?);
+        let identity = self.credentials().await?.into();
         let params = v4::SigningParams::builder()
             .identity(&identity)
             .region(&self.region)
@@ -141,7 +140,7 @@ impl ObjectStore {
         Ok(request.uri().to_string())
     }
 
-    /// An object's URL without a signature, by the endpoint's own rules.
+    /// Returns the URL of an object without a signature.
     ///
     /// # Errors
     /// When there are no credentials.
@@ -149,13 +148,7 @@ impl ObjectStore {
         self.url(self.bucket(key), &key.to_string()).await
     }
 
-    /// The bucket that a key is in.
-    #[must_use]
-    pub fn bucket_of(&self, key: &Key) -> &str {
-        self.bucket(key)
-    }
-
-    /// What the SDK makes of bucket and key: it knows accelerated, regional and path-style addresses.
+    /// Returns the URL that the SDK builds for a bucket and key, be it accelerated, regional or path-style.
     async fn url(&self, bucket: &str, key: &str) -> Result<String, Fault> {
         let signing = PresigningConfig::expires_in(UPLOAD_URL_TTL).map_err(|e| Fault::new("presign", &e))?;
         let put = self.upload_signer.put_object().bucket(bucket).key(key);
@@ -163,23 +156,23 @@ impl ObjectStore {
         Ok(signed.uri().split('?').next().unwrap_or_default().to_owned())
     }
 
-    async fn provided(&self) -> Result<Credentials, Fault> {
+    async fn credentials(&self) -> Result<Credentials, Fault> {
         let provider = self.credentials.as_ref();
         let provider = provider.ok_or_else(|| Fault::new("credentials", &Missing("provider")))?;
         provider.provide_credentials().await.map_err(|e| Fault::new("credentials", &e))
     }
 }
 
-/// What a form may be used for.
+/// The parameters of a POST policy.
 struct Policy<'a> {
     bucket: &'a str,
     key: &'a str,
     content_type: &'a str,
     max: u64,
-    life: Duration,
+    ttl: Duration,
 }
 
-/// By whom, where and when something is signed.
+/// The credentials, region and time of a signature.
 struct Scope<'a> {
     credentials: &'a Credentials,
     region: &'a str,
@@ -195,12 +188,12 @@ impl<'a> Scope<'a> {
         let time = humantime::format_rfc3339_seconds(self.at).to_string().replace(['-', ':'], "");
         let day = time.split('T').next().unwrap_or_default();
         let (access_key, region) = (self.credentials.access_key_id(), self.region);
-        // Every field of a form has to be in its policy, but the policy, its signature and the file.
+        // S3 requires each field in the policy, except the policy itself, its signature and the file.
         let mut fields = BTreeMap::from([
             ("bucket", policy.bucket.to_owned()),
             ("key", policy.key.to_owned()),
             ("Content-Type", policy.content_type.to_owned()),
-            // 201 comes with the object's URL, which Uppy passes on.
+            // With 201 the response contains the object's URL, which Uppy passes on.
             ("success_action_status", "201".to_owned()),
             ("X-Amz-Algorithm", ALGORITHM.to_owned()),
             ("X-Amz-Credential", format!("{access_key}/{day}/{region}/s3/aws4_request")),
@@ -211,7 +204,7 @@ impl<'a> Scope<'a> {
         }
         let mut conditions: Vec<_> = fields.iter().map(|(name, value)| json!({*name: value})).collect();
         conditions.push(json!(["content-length-range", 1, policy.max]));
-        let expiration = humantime::format_rfc3339_millis(self.at + policy.life).to_string();
+        let expiration = humantime::format_rfc3339_millis(self.at + policy.ttl).to_string();
         let policy = json!({"expiration": expiration, "conditions": conditions}).to_string();
         let policy = base64_simd::STANDARD.encode_to_string(policy);
         fields.insert("X-Amz-Signature", self.signature(&policy));
@@ -228,8 +221,9 @@ impl<'a> Scope<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::Value;
+
+    use super::*;
 
     fn credentials(token: Option<&str>) -> Credentials {
         let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
@@ -241,9 +235,9 @@ mod tests {
         Scope { credentials, region: "us-east-1", at }
     }
 
-    /// The example of the page that the module names.
+    /// The example of AWS's documentation, see the module.
     #[test]
-    fn a_policy_is_signed_as_aws_does_it() {
+    fn signature_matches_the_aws_example() {
         let policy = "eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9ucyI6IFsNCiAgICB7\
             ImJ1Y2tldCI6ICJzaWd2NGV4YW1wbGVidWNrZXQifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRrZXkiLCAidXNlci91c2VyMS8i\
             XSwNCiAgICB7ImFjbCI6ICJwdWJsaWMtcmVhZCJ9LA0KICAgIHsic3VjY2Vzc19hY3Rpb25fcmVkaXJlY3QiOiAiaHR0cDovL3Np\
@@ -258,26 +252,26 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_says_all_that_the_form_has() {
+    fn policy_has_a_condition_for_each_field() {
         let policy = Policy {
             bucket: "b",
             key: "videos/u/1.mp4",
             content_type: "video/mp4; codecs=\"avc1\"",
             max: 7,
-            life: Duration::from_mins(5),
+            ttl: Duration::from_mins(5),
         };
         for token in [None, Some("tok/en==")] {
             let mut fields = scope(&credentials(token)).form(&policy);
             let text = base64_simd::STANDARD.decode_to_vec(fields.remove("Policy").unwrap()).unwrap();
-            let said: Value = serde_json::from_slice(&text).unwrap();
-            assert_eq!(said["expiration"], "2015-12-29T00:05:00.000Z");
+            let signed: Value = serde_json::from_slice(&text).unwrap();
+            assert_eq!(signed["expiration"], "2015-12-29T00:05:00.000Z");
             fields.remove("X-Amz-Signature").unwrap();
             assert_eq!(fields.get("X-Amz-Security-Token").map(String::as_str), token);
             assert_eq!(fields["X-Amz-Date"], "20151229T000000Z");
             assert_eq!(fields["X-Amz-Credential"], "AKIAIOSFODNN7EXAMPLE/20151229/us-east-1/s3/aws4_request");
             let mut expected: Vec<_> = fields.iter().map(|(name, value)| json!({*name: value})).collect();
             expected.push(json!(["content-length-range", 1, 7]));
-            assert_eq!(said["conditions"], json!(expected), "each exactly, and nothing else");
+            assert_eq!(signed["conditions"], json!(expected));
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Whom the clients trust: Amazon's roots, which are in the binary, and then the system's.
+//! The trusted root certificates: Amazon's, which are embedded in the binary, with a fallback to the system's.
 //!
-//! AWS's endpoints need five roots. To parse a system's 140 took two thirds of a function's start. An endpoint
-//! that the five do not vouch for (a proxy that inspects TLS, a region with another authority) is asked again
-//! with the system's, and so is all that comes after.
+//! AWS's endpoints need five roots. Parsing the 140 of a system took two thirds of a function's init time. If a
+//! certificate does not chain to the five (a proxy that inspects TLS, a region with another authority), the request is
+//! sent again with the system's roots, and so are all later requests.
 
 use std::error::Error;
 use std::path::Path;
@@ -25,30 +25,35 @@ use rustls::{CertificateError, RootCertStore};
 /// Amazon Root CA 1 to 4 and Starfield Services Root Certificate Authority - G2, see `build.rs`.
 const AMAZON: &str = include_str!(concat!(env!("OUT_DIR"), "/amazon.pem"));
 
-/// The roots to trust.
+/// The trusted root certificates.
 #[derive(Debug, Clone, Default)]
 pub enum Roots {
-    /// Amazon's, and the system's for what is not under them.
+    /// Amazon's, with a fallback to the system's.
     #[default]
     Known,
-    /// Only those of a file (PEM).
+    /// Only those of a PEM file.
     Bundle(Vec<u8>),
 }
 
 impl Roots {
-    /// Those of `AWS_CA_BUNDLE` or `SSL_CERT_FILE` if one is set: then these and no others, as with AWS's CLI.
+    /// Reads the roots of `bundle`. Only these are trusted then, as with the AWS CLI. Without a bundle, returns
+    /// [`Roots::Known`].
     ///
     /// # Errors
-    /// When the file cannot be read, or has no certificate, or one that is none.
+    /// When the file cannot be read, has no certificate, or has a malformed one.
     pub fn new(bundle: Option<&Path>) -> io::Result<Self> {
         let Some(bundle) = bundle else { return Ok(Self::Known) };
         let pem = fs::read(bundle)?;
-        // The connector would panic.
+        // Check the certificates here, because the connector panics on malformed ones.
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(&pem) {
             roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
         }
-        if roots.is_empty() { Err(io::Error::other("no certificate in it")) } else { Ok(Self::Bundle(pem)) }
+        if roots.is_empty() {
+            Err(io::Error::other("the file has no certificate"))
+        } else {
+            Ok(Self::Bundle(pem))
+        }
     }
 }
 
@@ -58,7 +63,7 @@ pub(super) fn client(roots: &Roots) -> SharedHttpClient {
         Roots::Known => SharedHttpClient::new(Client(Arc::new(Clients {
             amazon: https(TrustStore::empty().with_pem_certificate(AMAZON)),
             system: https(TrustStore::default()),
-            refused: AtomicBool::new(false),
+            use_system: AtomicBool::new(false),
         }))),
     }
 }
@@ -67,22 +72,22 @@ fn https(roots: TrustStore) -> SharedHttpClient {
     let builder = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
     match TlsContext::builder().with_trust_store(roots).build() {
         Ok(context) => builder.tls_context(context).build_https(),
-        Err(error) => unreachable!("nothing is checked yet: {error}"),
+        Err(error) => unreachable!("the trust store is not parsed here: {error}"),
     }
 }
 
-/// Also spares the start what the SDK's own client does there for each S3 and DynamoDB client: it makes a
-/// connector, roots and all, only to see that it can.
+/// The HTTP client with the fallback. It also saves init time: the SDK's own client creates a connector, and so parses
+/// the roots, for each S3 and DynamoDB client only to validate the settings.
 #[derive(Debug)]
 struct Client(Arc<Clients>);
 
 #[derive(Debug)]
 struct Clients {
     amazon: SharedHttpClient,
-    /// Reads the system's roots when it is first used.
+    /// Reads the system's roots on its first use.
     system: SharedHttpClient,
-    /// An endpoint was not under Amazon's roots.
-    refused: AtomicBool,
+    /// Set once a certificate did not chain to Amazon's roots.
+    use_system: AtomicBool,
 }
 
 impl HttpClient for Client {
@@ -91,7 +96,7 @@ impl HttpClient for Client {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        if self.0.refused.load(Ordering::Relaxed) {
+        if self.0.use_system.load(Ordering::Relaxed) {
             return self.0.system.http_connector(settings, components);
         }
         SharedHttpConnector::new(Connector {
@@ -113,19 +118,21 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        // Nothing of it is sent to an endpoint that is refused. A body that cannot be copied waits for the
-        // SDK's next attempt.
+        // The handshake fails before anything of the request is sent, so it can be sent again. A request whose body
+        // cannot be cloned is left to the SDK's next attempt.
         let copy = request.try_clone();
-        let answer = self.amazon.call(request);
+        let response = self.amazon.call(request);
         let (clients, settings, components) =
             (self.clients.clone(), self.settings.clone(), self.components.clone());
         HttpConnectorFuture::new(async move {
-            let error = match answer.await {
+            let error = match response.await {
                 Err(error) if is_unknown_issuer(&error) => error,
-                answer => return answer,
+                response => return response,
             };
-            if !clients.refused.swap(true, Ordering::Relaxed) {
-                tracing::warn!("an endpoint is not under Amazon's roots: the system's are used from now on");
+            if !clients.use_system.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    "a certificate does not chain to Amazon's roots: using the system's from now on"
+                );
             }
             let Some(request) = copy else { return Err(error) };
             clients.system.http_connector(&settings, &components).call(request).await
@@ -140,7 +147,7 @@ fn is_unknown_issuer(error: &(dyn Error + 'static)) -> bool {
         {
             return true;
         }
-        // What is inside of an I/O error is not its source but that error's.
+        // `io::Error::source` returns the source of the inner error and skips the inner error itself.
         next = match error.downcast_ref::<io::Error>() {
             Some(io) => io.get_ref().map(|inner| inner as _),
             None => error.source(),
@@ -169,7 +176,7 @@ mod tests {
     use super::*;
     use crate::sdk;
 
-    /// As <https://www.amazontrust.com/repository/> names them.
+    /// The SHA-256 fingerprints published at <https://www.amazontrust.com/repository/>.
     const FINGERPRINTS: [(&str, &str); 5] = [
         ("Amazon Root CA 1", "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e"),
         ("Amazon Root CA 2", "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4"),
@@ -182,7 +189,7 @@ mod tests {
     ];
 
     #[test]
-    fn the_roots_in_the_binary_are_amazon_s() {
+    fn embedded_roots_are_amazons() {
         let roots: Vec<_> = CertificateDer::pem_slice_iter(AMAZON.as_bytes()).map(Result::unwrap).collect();
         assert_eq!(roots.len(), FINGERPRINTS.len());
         for (root, (name, fingerprint)) in roots.iter().zip(FINGERPRINTS) {
@@ -192,10 +199,10 @@ mod tests {
         }
     }
 
-    /// A DynamoDB whose table is empty, with a certificate of an authority of its own.
+    /// A fake DynamoDB with an empty table, and a certificate of its own authority.
     struct Server {
         address: SocketAddr,
-        /// Connections, and those of them that the client went through with.
+        /// The number of connections, and of those with a request.
         seen: Arc<[AtomicUsize; 2]>,
         /// The authority's certificate.
         authority: tempfile::NamedTempFile,
@@ -228,15 +235,15 @@ mod tests {
                 while let Ok((stream, _)) = listener.accept().await {
                     counts[0].fetch_add(1, Ordering::SeqCst);
                     let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-                    // With TLS 1.3 a client that refuses says so after the handshake.
+                    // With TLS 1.3 the client rejects a certificate after the server's handshake has ended.
                     let mut request = [0; 4096];
                     if !matches!(stream.read(&mut request).await, Ok(1..)) {
                         continue;
                     }
                     counts[1].fetch_add(1, Ordering::SeqCst);
                     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\n";
-                    let answer = format!("{head}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}");
-                    stream.write_all(answer.as_bytes()).await.unwrap();
+                    let response = format!("{head}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}");
+                    stream.write_all(response.as_bytes()).await.unwrap();
                     let _ = stream.shutdown().await;
                 }
             });
@@ -248,7 +255,7 @@ mod tests {
         }
     }
 
-    async fn ask(roots: &Roots, port: u16, times: usize) -> Result<(), String> {
+    async fn scan(roots: &Roots, port: u16, times: usize) -> Result<(), String> {
         let credentials = Credentials::new("a", "b", None, None, "test");
         let sdk = sdk::defaults(roots)
             .region(Region::new("us-east-1"))
@@ -257,38 +264,38 @@ mod tests {
             .build();
         let client = aws_sdk_dynamodb::Client::new(&sdk);
         for _ in 0..times {
-            let answer = client.scan().table_name("t").send().await;
-            answer.map_err(|e| upreel_core::Fault::new("ask", &e).to_string())?;
+            let response = client.scan().table_name("t").send().await;
+            response.map_err(|e| upreel_core::Fault::new("scan", &e).to_string())?;
         }
         Ok(())
     }
 
     #[tokio::test]
-    async fn an_authority_that_nobody_knows_is_refused() {
+    async fn unknown_authority_is_rejected() {
         let server = Server::start().await;
-        let error = ask(&Roots::Known, server.address.port(), 1).await.unwrap_err();
+        let error = scan(&Roots::Known, server.address.port(), 1).await.unwrap_err();
         assert!(error.contains("UnknownIssuer"), "{error}");
         let [connections, requests] = server.seen();
-        assert!(connections >= 2, "it was asked again, with the system's roots");
+        assert!(connections >= 2, "retried with the system's roots");
         assert_eq!(requests, 0);
     }
 
     #[tokio::test]
-    async fn a_bundle_is_trusted_and_nothing_else() {
+    async fn only_the_bundle_is_trusted() {
         let (server, other) = (Server::start().await, Server::start().await);
         let roots = Roots::new(Some(server.authority.path())).unwrap();
-        ask(&roots, server.address.port(), 1).await.unwrap();
+        scan(&roots, server.address.port(), 1).await.unwrap();
         assert_eq!(server.seen(), [1, 1]);
-        let error = ask(&roots, other.address.port(), 1).await.unwrap_err();
+        let error = scan(&roots, other.address.port(), 1).await.unwrap_err();
         assert!(error.contains("invalid peer certificate"), "{error}");
         assert_eq!(other.seen()[1], 0);
     }
 
-    /// The system's roots are those of a process, so it takes another one.
+    /// The system's roots are loaded once for a process, so this test starts another one.
     #[tokio::test]
-    async fn an_authority_that_the_system_knows_is_trusted() {
+    async fn system_authority_is_trusted() {
         let server = Server::start().await;
-        let asked = Command::new(std::env::current_exe().unwrap())
+        let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "sdk::trust::tests::another_process", "--ignored", "--nocapture"])
             .env("SSL_CERT_FILE", server.authority.path())
             .env("UPREEL_TEST_PORT", server.address.port().to_string())
@@ -296,20 +303,20 @@ mod tests {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let asked = tokio::task::spawn_blocking(|| asked.wait_with_output()).await.unwrap().unwrap();
-        assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stdout));
-        assert_eq!(server.seen(), [3, 2], "one refusal, and then none");
+        let output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert_eq!(server.seen(), [3, 2], "only the first connection is rejected");
     }
 
     #[tokio::test]
-    #[ignore = "started by the test above"]
+    #[ignore = "runs in the process that `system_authority_is_trusted` starts"]
     async fn another_process() {
         let port = std::env::var("UPREEL_TEST_PORT").unwrap().parse().unwrap();
-        ask(&Roots::Known, port, 2).await.unwrap();
+        scan(&Roots::Known, port, 2).await.unwrap();
     }
 
     #[test]
-    fn a_bundle_that_is_none_stops_the_function() {
+    fn rejects_missing_and_malformed_bundles() {
         assert!(matches!(Roots::new(None), Ok(Roots::Known)));
         assert!(Roots::new(Some(Path::new("/does/not/exist"))).is_err());
         let file = tempfile::NamedTempFile::new().unwrap();

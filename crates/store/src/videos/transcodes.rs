@@ -1,20 +1,28 @@
-//! Where the transcoding of a video stands, beside its status: each move is one conditional write, that holds only
-//! while the row is of the same upload.
+//! Transitions of the transcode. Each is one conditional write, which applies only while the row belongs to the same
+//! run.
+//!
+//! A repetition finds:
+//!
+//! - [`VideoStore::mark_transcode_started`]: the transcode is running. It is written again until the transcode has
+//!   ended, then [`UpdateOutcome::Superseded`].
+//! - [`VideoStore::mark_chunk_encoded`]: the chunk is in the set and is not counted twice. After the end
+//!   [`UpdateOutcome::Superseded`].
+//! - [`VideoStore::mark_transcoded`]: the transcode is done, so [`UpdateOutcome::Superseded`].
+//! - [`VideoStore::mark_transcode_failed`]: the first failure stays, so [`UpdateOutcome::Superseded`]; only
+//!   [`Failure::INTERNAL`] is replaced.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
+use upreel_core::transcode::{Transcode, TranscodeStatus};
+use upreel_core::{Failure, Fault, Sequencer, Status, VideoId};
 
 use super::{UpdateOutcome, VideoStore, text};
-use upreel_core::Fault;
-use upreel_core::id::{Sequencer, VideoId};
-use upreel_core::transcode::{Transcode, TranscodeStatus};
-use upreel_core::{Failure, Status};
 
-/// [`Transcode::can_resume`].
-const ALIVE: &str = "(transcode.#status = :running OR transcode.#error.#code = :internal)";
+/// The condition for [`Transcode::can_resume`].
+const CAN_RESUME: &str = "(transcode.#status = :running OR transcode.#error.#code = :internal)";
 
 impl VideoStore {
-    /// The upload is to be transcoded, in so many chunks. The beginning may be told again, until the end is.
+    /// Records that transcoding has started, with the number of chunks.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -28,7 +36,7 @@ impl VideoStore {
         self.set_transcode(id, transcode, "SET transcode = :transcode").await
     }
 
-    /// A chunk is encoded; it counts once, however often it is told.
+    /// Records that a chunk is encoded.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -39,25 +47,25 @@ impl VideoStore {
         index: usize,
     ) -> Result<UpdateOutcome, Fault> {
         let update = self
-            .of_run(id, run, ALIVE)
+            .update_run(id, run, CAN_RESUME)
             .update_expression("ADD transcodeChunks :index")
             .expression_attribute_values(":index", AttributeValue::Ns(vec![index.to_string()]));
-        self.finished(update).await
+        self.apply_as_owner(update).await
     }
 
-    /// The renditions can be played.
+    /// Records that all renditions can be played.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
     pub async fn mark_transcoded(&self, id: VideoId, run: &Sequencer) -> Result<UpdateOutcome, Fault> {
         let update = self
-            .of_run(id, run, ALIVE)
+            .update_run(id, run, CAN_RESUME)
             .update_expression("SET transcode.#status = :done REMOVE transcodeChunks, transcode.#error")
             .expression_attribute_values(":done", text(TranscodeStatus::Done.as_str()));
-        self.finished(update).await
+        self.apply_as_owner(update).await
     }
 
-    /// There will be no renditions. Of several reasons the first one stays.
+    /// Records that the video cannot be transcoded.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -76,24 +84,28 @@ impl VideoStore {
         self.set_transcode(id, transcode, "SET transcode = :transcode REMOVE transcodeChunks").await
     }
 
-    /// Writes all of it, unless it has come to an end.
+    /// Writes the whole transcode, unless it has ended.
     async fn set_transcode(
         &self,
         id: VideoId,
         transcode: Transcode,
         expression: &str,
     ) -> Result<UpdateOutcome, Fault> {
-        let update =
-            self.of_run(id, &transcode.run, &format!("(attribute_not_exists(transcode) OR {ALIVE})"));
+        let update = self.update_run(
+            id,
+            &transcode.run,
+            &format!("(attribute_not_exists(transcode) OR {CAN_RESUME})"),
+        );
         let transcode =
             serde_dynamo::to_attribute_value(transcode).map_err(|e| Fault::new("encode a transcode", &e))?;
         let update =
             update.update_expression(expression).expression_attribute_values(":transcode", transcode);
-        self.finished(update).await
+        self.apply_as_owner(update).await
     }
 
-    /// An update that holds while the video is there and of this upload.
-    fn of_run(&self, id: VideoId, run: &Sequencer, condition: &str) -> UpdateItemFluentBuilder {
+    /// Creates an update that applies only if the video is processed, its row belongs to this run, and `condition`
+    /// holds.
+    fn update_run(&self, id: VideoId, run: &Sequencer, condition: &str) -> UpdateItemFluentBuilder {
         self.client
             .update_item()
             .table_name(&self.table)

@@ -1,6 +1,14 @@
-//! The moves of the status machine: each is one conditional write, so that duplicate, late and
-//! reordered events change nothing. The condition is built from [`Status::sources`], the one place that
-//! knows the moves.
+//! Status transitions. Each is one conditional write, so that duplicate, late and reordered events change nothing. The
+//! condition is built from [`Status::sources`], the only definition of the allowed transitions.
+//!
+//! A repetition finds:
+//!
+//! - [`VideoStore::mark_uploaded`]: the row has left `PENDING`. It stays unchanged, and the result is the same.
+//! - [`VideoStore::claim`]: the row has this sequencer. [`Claim::Granted`] with a higher attempt while it is
+//!   `PROCESSING` or failed with [`Failure::INTERNAL`], else [`Claim::Stale`].
+//! - [`VideoStore::mark_processed`] and [`VideoStore::mark_failed`]: the row has left `PROCESSING`, so
+//!   [`UpdateOutcome::Superseded`].
+//! - [`VideoStore::delete`]: the row is a tombstone. It is written again with a new expiry time, and returned.
 
 use std::time::Duration;
 
@@ -9,26 +17,24 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
-
-use super::{Item, VideoStore, decode, number, text};
-use upreel_core::Failure;
-use upreel_core::Fault;
-use upreel_core::id::{Sequencer, UserId, VideoId};
 use upreel_core::transcode::Transcode;
 use upreel_core::video::{MediaInfo, PreviewKeys, Record, Status, expiry};
+use upreel_core::{Failure, Fault, Sequencer, UserId, VideoId};
 
-/// A tombstone outlives every event that may still be on its way (retries, dead-letter queue).
+use super::{Item, VideoStore, decode, number, text};
+
+/// The lifetime of a tombstone: longer than every event that may still arrive (retries, dead-letter queue).
 const DELETED_TTL: Duration = Duration::from_hours(30 * 24);
 
-/// What became of an attempt to take an event on.
+/// Outcome of claiming an event.
 #[derive(Debug)]
 pub enum Claim {
-    /// The row follows the event now; `attempt` counts from 1.
+    /// The event owns the row.
     Granted {
-        /// How often this event was tried, this time included.
+        /// The number of claims since the row's last outcome, this one included: 1 or more.
         attempt: u32,
     },
-    /// The row follows this event or a newer one already, and has nothing left to do for it.
+    /// The row has the outcome of this event, or belongs to a newer event or to another user.
     Stale,
     /// The video was deleted.
     Deleted,
@@ -36,24 +42,24 @@ pub enum Claim {
     Missing,
 }
 
-/// What became of the record of a finished piece of work.
+/// Outcome of recording the result of finished work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpdateOutcome {
-    /// It is in the row.
+    /// The row has the result.
     Recorded,
-    /// A newer event owns the row.
+    /// A newer event owns the row, or the row has a result already.
     Superseded,
-    /// The video was deleted meanwhile.
+    /// The video was deleted in the meantime.
     Deleted,
 }
 
 impl VideoStore {
-    /// The bytes are in S3. A row that has moved on already stays where it is.
+    /// Records that the object is in S3. A row with a later status stays unchanged.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
     pub async fn mark_uploaded(&self, id: VideoId) -> Result<(), Fault> {
-        let condition = may_become(Status::Uploaded);
+        let condition = is_allowed(Status::Uploaded);
         let update = self
             .update(id, Status::Uploaded)
             .update_expression("SET #status = :status REMOVE #ttl")
@@ -62,11 +68,10 @@ impl VideoStore {
         self.apply(update).await.map(|_| ())
     }
 
-    /// Takes an event on: the row follows it from now on.
+    /// Claims an event: makes it the owner of the row.
     ///
-    /// Granted for an event newer than the one that the row follows, and again for the same event
-    /// while its work is not done: Lambda's retries, and a replay from the dead-letter queue, come
-    /// with the same sequencer.
+    /// The claim is granted for an event newer than the present owner, and again for the same event until its work is
+    /// done, because Lambda's retries and a replay from the dead-letter queue have the same sequencer.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -80,7 +85,7 @@ impl VideoStore {
         let condition = format!(
             "userId = :user AND {} AND (attribute_not_exists(sequencer) OR sequencer < :sequencer OR \
              (sequencer = :sequencer AND (#status = :status OR #error.#code = :internal)))",
-            may_become(Status::Processing)
+            is_allowed(Status::Processing)
         );
         let update = self
             .update(id, Status::Processing)
@@ -107,7 +112,7 @@ impl VideoStore {
         })
     }
 
-    /// Whether the row still follows this event.
+    /// Returns whether this event still owns the row.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -117,8 +122,8 @@ impl VideoStore {
             .is_some_and(|r| r.video.status == Status::Processing && r.sequencer.as_ref() == Some(sequencer)))
     }
 
-    /// The work for an event is done. Where there are to be renditions, the row says so from this moment on: who
-    /// follows the video need not wonder whether any will come.
+    /// Records that the video is processed. If it is going to be transcoded, the same write adds `transcode`, so that
+    /// clients never see a processed video without knowing whether renditions follow.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -128,14 +133,14 @@ impl VideoStore {
         sequencer: &Sequencer,
         size: u64,
         media_info: &MediaInfo,
-        pictures: &PreviewKeys,
+        previews: &PreviewKeys,
         transcode: Option<Transcode>,
     ) -> Result<UpdateOutcome, Fault> {
         let mut item: Item =
             serde_dynamo::to_item(media_info).map_err(|e| Fault::new("encode the media info", &e))?;
-        let pictures: Item =
-            serde_dynamo::to_item(pictures).map_err(|e| Fault::new("encode the pictures", &e))?;
-        item.extend(pictures);
+        let previews: Item =
+            serde_dynamo::to_item(previews).map_err(|e| Fault::new("encode the preview keys", &e))?;
+        item.extend(previews);
         item.insert("size".to_owned(), number(size));
         if let Some(transcode) = transcode {
             let transcode = serde_dynamo::to_attribute_value(transcode)
@@ -148,7 +153,7 @@ impl VideoStore {
         self.finish(id, sequencer, Status::Processed, item).await
     }
 
-    /// The video cannot be processed.
+    /// Records that the video cannot be processed.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -163,7 +168,7 @@ impl VideoStore {
         self.finish(id, sequencer, Status::Failed, Item::from([("error".to_owned(), error)])).await
     }
 
-    /// Writes the outcome of an event; what an earlier upload left and this one lacks is removed.
+    /// Writes the result of an event, and removes attributes that only the result of an earlier upload had.
     async fn finish(
         &self,
         id: VideoId,
@@ -204,12 +209,15 @@ impl VideoStore {
         let update = update
             .update_expression(format!("{set} {remove}"))
             .expression_attribute_values(":sequencer", text(sequencer.as_str()))
-            .condition_expression(format!("{} AND sequencer = :sequencer", may_become(status)));
-        self.finished(update).await
+            .condition_expression(format!("{} AND sequencer = :sequencer", is_allowed(status)));
+        self.apply_as_owner(update).await
     }
 
-    /// Applies what only the owner of the row may write.
-    pub(super) async fn finished(&self, update: UpdateItemFluentBuilder) -> Result<UpdateOutcome, Fault> {
+    /// Applies an update whose condition includes that the writer owns the row.
+    pub(super) async fn apply_as_owner(
+        &self,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<UpdateOutcome, Fault> {
         Ok(match self.apply(update).await? {
             Applied::Yes(_) => UpdateOutcome::Recorded,
             Applied::No(Some(record)) if record.video.status != Status::Deleted => UpdateOutcome::Superseded,
@@ -217,8 +225,8 @@ impl VideoStore {
         })
     }
 
-    /// Makes the row a tombstone, without the name that the user gave it, and tells what it was;
-    /// `None` when it is not the user's.
+    /// Makes the row a tombstone without the file name, and returns the previous row; `None` if there is no row or it
+    /// belongs to another user.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -230,7 +238,7 @@ impl VideoStore {
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":ttl", number(expiry(DELETED_TTL)))
             .expression_attribute_values(":user", text(user))
-            .condition_expression(format!("userId = :user AND {}", may_become(Status::Deleted)))
+            .condition_expression(format!("userId = :user AND {}", is_allowed(Status::Deleted)))
             .return_values(ReturnValue::AllOld);
         Ok(match self.apply(update).await? {
             Applied::Yes(record) => record,
@@ -238,6 +246,7 @@ impl VideoStore {
         })
     }
 
+    /// Creates an update to `status`, with the values of [`is_allowed`].
     fn update(&self, id: VideoId, status: Status) -> UpdateItemFluentBuilder {
         let update = self
             .client
@@ -276,8 +285,8 @@ fn failed_condition(error: &SdkError<UpdateItemError>) -> Option<&ConditionalChe
     }
 }
 
-/// The condition that the present status may be followed by `status`.
-fn may_become(status: Status) -> String {
+/// Returns the condition that a transition to `status` is allowed.
+fn is_allowed(status: Status) -> String {
     let sources: Vec<String> =
         status.sources().iter().map(|source| format!(":{}", source.as_str())).collect();
     format!("#status IN ({})", sources.join(", "))
