@@ -1,3 +1,4 @@
-//! The events that AWS services send to the functions, parsed. Knows no AWS client, so that it can be fuzzed alone.
+//! Parsers of the events that AWS services send to the functions. They depend on no AWS client, so that they can be
+//! fuzzed alone.
 
 pub mod s3;

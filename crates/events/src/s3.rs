@@ -6,24 +6,26 @@ use serde::Deserialize;
 use serde_json::Value;
 use upreel_core::{Fault, Sequencer};
 
-/// An object was written to the uploads bucket.
+/// An object that was written to the uploads bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     /// The object's key, decoded.
     pub key: String,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
     /// The entity tag, without quotes.
     pub etag: String,
-    /// The order of this write among those of the same key.
+    /// The position of this write among the writes of the same key.
     pub sequencer: Sequencer,
 }
 
-/// Returns the written objects of an S3 event notification. It may also come wrapped by a Lambda destination, and in
-/// the body of an SQS message when the dead-letter queue is redriven. `s3:TestEvent` and other event names have none.
+/// Returns the written objects of an S3 event notification, which is empty for `s3:TestEvent` and other event names.
+///
+/// The notification can be wrapped by a Lambda destination, or in the body of an SQS message when the dead-letter queue
+/// is redriven.
 ///
 /// # Errors
-/// When the event has another shape.
+/// When the event is of an unknown type, or a field is missing or malformed.
 pub fn parse(event: &Value) -> Result<Vec<Created>, Fault> {
     if event["Event"] == "s3:TestEvent" {
         return Ok(Vec::new());
@@ -31,16 +33,16 @@ pub fn parse(event: &Value) -> Result<Vec<Created>, Fault> {
     if let Some(payload) = event.get("requestPayload") {
         return parse(payload);
     }
-    let records = event["Records"].as_array().ok_or_else(|| unknown("no Records"))?;
+    let records = event["Records"].as_array().ok_or_else(|| unknown("missing Records"))?;
     let mut created = Vec::new();
     for record in records {
         if record["eventSource"] == "aws:sqs" {
-            let body = record["body"].as_str().ok_or_else(|| unknown("a message without a body"))?;
+            let body = record["body"].as_str().ok_or_else(|| unknown("missing message body"))?;
             let event = serde_json::from_str(body).map_err(|error| Fault::new(PARSE, &error))?;
             created.extend(parse(&event)?);
         } else if record["eventName"].as_str().is_some_and(|name| name.starts_with("ObjectCreated:")) {
             let entity = S3Entity::deserialize(&record["s3"]).map_err(|error| Fault::new(PARSE, &error))?;
-            created.push(object(entity).ok_or_else(|| unknown("an object without a field"))?);
+            created.push(object(entity).ok_or_else(|| unknown("missing or malformed object field"))?);
         }
     }
     Ok(created)
@@ -49,7 +51,7 @@ pub fn parse(event: &Value) -> Result<Vec<Created>, Fault> {
 const PARSE: &str = "parse the event";
 
 fn object(entity: S3Entity) -> Option<Created> {
-    // Keys are form-encoded: a space is a plus.
+    // Keys are form-encoded: `+` is a space.
     let key = entity.object.key?.replace('+', " ");
     Some(Created {
         key: percent_decode_str(&key).decode_utf8().ok()?.into_owned(),
@@ -59,14 +61,15 @@ fn object(entity: S3Entity) -> Option<Created> {
     })
 }
 
-fn unknown(what: &str) -> Fault {
-    Fault::message(PARSE, what)
+fn unknown(cause: &str) -> Fault {
+    Fault::message(PARSE, cause)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn s3(name: &str, key: &str) -> Value {
         json!({"eventSource": "aws:s3", "eventName": name, "s3": {"bucket": {"name": "b"}, "object": {
@@ -78,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_gives_its_objects() {
+    fn finds_objects_in_all_wrappings() {
         let put = s3("ObjectCreated:Put", "videos/u/a%2Bb+c%3A.mp4");
         let two = json!({"Records": [put, s3("ObjectCreated:CompleteMultipartUpload", "x")]});
         assert_eq!(keys(&two), ["videos/u/a+b c:.mp4", "x"]);
@@ -90,16 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn other_events_have_none() {
+    fn other_events_have_no_objects() {
         assert_eq!(keys(&json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"})).len(), 0);
         assert_eq!(keys(&json!({"Records": [s3("ObjectRemoved:Delete", "x")]})).len(), 0);
     }
 
     #[test]
-    fn an_unknown_shape_is_no_silence() {
-        let mut cut = s3("ObjectCreated:Put", "x");
-        cut["s3"]["object"]["sequencer"] = Value::Null;
-        for event in [json!({}), json!([]), json!({"Records": [cut]})] {
+    fn unknown_event_is_an_error() {
+        let mut incomplete = s3("ObjectCreated:Put", "x");
+        incomplete["s3"]["object"]["sequencer"] = Value::Null;
+        for event in [json!({}), json!([]), json!({"Records": [incomplete]})] {
             assert!(parse(&event).is_err(), "{event}");
         }
         let sqs = json!({"Records": [{"eventSource": "aws:sqs", "body": "{"}]});
