@@ -1,4 +1,4 @@
-//! What a function is given to work with.
+//! The state shared by all invocations of a function.
 
 use std::sync::Arc;
 

@@ -1,44 +1,43 @@
-//! The settings of every function, read once from the environment.
+//! The settings of all functions, read once from the environment.
 
-use std::env;
-use std::fmt;
 use std::path::PathBuf;
+use std::{env, fmt};
 
 use upreel_core::limits::MAX_OBJECT;
 use upreel_store::Buckets;
 use upreel_store::sdk::Endpoints;
 
-/// Everything that can be set from outside.
+/// The settings of all functions except `webhook`.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// `TABLE_NAME`: the `DynamoDB` table.
     pub table: String,
     /// `UPLOADS_BUCKET`, `THUMBNAILS_BUCKET` and `PROCESSED_BUCKET`.
     pub buckets: Buckets,
-    /// `STATE_MACHINE_ARN`: what transcodes; without it no video is.
+    /// `STATE_MACHINE_ARN`: the state machine that transcodes videos. Without it, transcoding is off.
     pub state_machine: Option<String>,
-    /// `CDN_DOMAIN` and `CDN_SECRET`: from where renditions are played, instead of from S3.
+    /// `CDN_DOMAIN` and `CDN_SECRET`: the distribution that serves renditions. Without it, S3 serves them.
     pub cdn: Option<Cdn>,
-    /// `ALLOWED_ORIGINS`: the sites whose pages may call the API, separated by commas; `*` for all.
+    /// `ALLOWED_ORIGINS`: the origins allowed by CORS, separated by commas; `*` allows all.
     pub allowed_origins: Vec<String>,
-    /// `MAX_UPLOAD_BYTES`: larger videos are refused, however they come.
+    /// `MAX_UPLOAD_BYTES`: the largest accepted video, whatever the way of uploading.
     pub max_upload_bytes: u64,
-    /// `TRANSFER_ACCELERATION`: signed uploads go to the nearest edge location, for a price.
+    /// `TRANSFER_ACCELERATION`: whether presigned uploads use S3 Transfer Acceleration, which costs extra.
     pub transfer_acceleration: bool,
-    /// `FFMPEG_PATH`: the ffmpeg program; the layer's by default.
+    /// `FFMPEG_PATH`: the ffmpeg program; by default `/opt/bin/ffmpeg`, from the layer.
     pub ffmpeg: PathBuf,
-    /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`.
+    /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`; by default `info`.
     pub log_level: String,
-    /// How AWS is reached.
+    /// How to reach AWS.
     pub aws: Endpoints,
 }
 
 /// The `CloudFront` distribution in front of the processed bucket.
 #[derive(Clone)]
 pub struct Cdn {
-    /// Its host name.
+    /// The host name.
     pub domain: String,
-    /// With what its URLs are signed.
+    /// The secret that signs its URLs.
     pub secret: String,
 }
 
@@ -48,7 +47,7 @@ impl fmt::Debug for Cdn {
     }
 }
 
-/// A setting that is missing or cannot be understood.
+/// The error for a missing or malformed setting.
 #[derive(Debug, thiserror::Error)]
 #[error("the environment variable {name} {complaint}")]
 pub struct InvalidSetting {
@@ -56,18 +55,18 @@ pub struct InvalidSetting {
     complaint: &'static str,
 }
 
-/// What the webhook function needs, and nothing else does.
+/// The settings of the `webhook` function.
 #[derive(Clone)]
 pub struct Webhook {
-    /// `WEBHOOK_URL`: who is told.
+    /// `WEBHOOK_URL`: the receiver of the webhooks.
     pub url: String,
-    /// `WEBHOOK_SECRET`: with what it is signed.
+    /// `WEBHOOK_SECRET`: the secret that signs the webhooks.
     pub secret: String,
-    /// `WEBHOOK_QUEUE_URL`: where events wait.
+    /// `WEBHOOK_QUEUE_URL`: the queue of events to deliver.
     pub queue_url: String,
-    /// `LOG_LEVEL`, as above.
+    /// `LOG_LEVEL`, see [`Config::log_level`].
     pub log_level: String,
-    /// How AWS is reached.
+    /// How to reach AWS.
     pub aws: Endpoints,
 }
 
@@ -75,7 +74,7 @@ impl Webhook {
     /// Reads the settings from the environment.
     ///
     /// # Errors
-    /// When one is missing.
+    /// When a setting is missing.
     pub fn from_env() -> Result<Self, InvalidSetting> {
         Self::from(variable)
     }
@@ -92,7 +91,7 @@ impl Webhook {
     }
 }
 
-/// An empty one is none.
+/// Returns a variable; `None` if it is not set or empty.
 fn variable(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -127,7 +126,7 @@ impl Config {
             Some(text) => {
                 text.parse().ok().filter(|max| (1..=MAX_OBJECT).contains(max)).ok_or(InvalidSetting {
                     name: "MAX_UPLOAD_BYTES",
-                    complaint: "is not a number of bytes from 1 to 5497558138880 (5 TiB)",
+                    complaint: "must be a number of bytes from 1 to 5497558138880 (5 TiB)",
                 })?
             }
         };
@@ -156,7 +155,7 @@ impl Config {
                 Some(_) => {
                     return Err(InvalidSetting {
                         name: "TRANSFER_ACCELERATION",
-                        complaint: "is neither true nor false",
+                        complaint: "must be true or false",
                     });
                 }
             },
@@ -183,23 +182,23 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_safe() {
+    fn defaults_are_safe() {
         let config = config(&[]).unwrap_or_else(|e| panic!("{e}"));
-        assert!(config.allowed_origins.is_empty(), "no other site may call the API");
+        assert!(config.allowed_origins.is_empty(), "no CORS");
         assert_eq!(config.max_upload_bytes, 5 << 40);
-        assert!(!config.transfer_acceleration, "it is not free");
-        assert!(config.state_machine.is_none() && config.cdn.is_none(), "nor are these");
+        assert!(!config.transfer_acceleration, "costs extra");
+        assert!(config.state_machine.is_none() && config.cdn.is_none(), "cost extra");
     }
 
     #[test]
-    fn origins_are_a_list() {
+    fn splits_and_trims_origins() {
         let config = config(&[("ALLOWED_ORIGINS", "https://a.example/, http://b.example:8080,")]);
         let origins = config.unwrap_or_else(|e| panic!("{e}")).allowed_origins;
         assert_eq!(origins, ["https://a.example", "http://b.example:8080"]);
     }
 
     #[test]
-    fn aws_s_own_bundle_comes_before_openssl_s() {
+    fn aws_ca_bundle_precedes_ssl_cert_file() {
         let bundle = |extra: &[(&str, &str)]| config(extra).unwrap_or_else(|e| panic!("{e}")).aws.ca_bundle;
         assert_eq!(bundle(&[]), None);
         assert_eq!(bundle(&[("SSL_CERT_FILE", "/b")]), Some("/b".into()));
@@ -207,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_setting_is_named() {
+    fn errors_name_the_setting() {
         for bad in ["0", "-1", "1e9", "5497558138881", "x"] {
             let error = config(&[("MAX_UPLOAD_BYTES", bad)]).err().map(|e| e.to_string());
             assert!(error.is_some_and(|e| e.contains("MAX_UPLOAD_BYTES")), "{bad}");

@@ -1,4 +1,4 @@
-//! What a handler needs of `lambda_runtime`.
+//! Deadlines and errors of handlers on `lambda_runtime`.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -6,7 +6,7 @@ use lambda_runtime::{Context, Diagnostic};
 use tokio::time::Instant;
 use upreel_core::Fault;
 
-/// Returns when the handler has to be done: `margin` before Lambda ends the function.
+/// Returns the time by which the handler has to return: `margin` before Lambda's timeout.
 #[must_use]
 pub fn deadline(context: &Context, margin: Duration) -> Instant {
     let end = UNIX_EPOCH + Duration::from_millis(context.deadline);
@@ -15,7 +15,7 @@ pub fn deadline(context: &Context, margin: Duration) -> Instant {
 }
 
 /// Logs the fault that ended an invocation, and converts it into the error that Lambda shows and stores with the event
-/// in the dead-letter queue. Its type has the form that Lambda recommends, `Category.Reason`.
+/// in the dead-letter queue. The error type has the form that Lambda recommends, `Category.Reason`.
 #[must_use]
 pub fn diagnostic(fault: &Fault) -> Diagnostic {
     tracing::error!(error = "Function.Fault", reason = %fault, "invocation failed");
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_has_a_stable_type() {
+    fn faults_have_a_stable_type() {
         let diagnostic = diagnostic(&Fault::message("s3:GetObject", "timed out"));
         assert_eq!(diagnostic.error_type, "Function.Fault");
         assert_eq!(diagnostic.error_message, "s3:GetObject: timed out");

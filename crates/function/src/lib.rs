@@ -1,7 +1,7 @@
-//! What every function starts with: its settings, stores, log and metrics.
+//! The common set-up of all functions: settings, stores, log and metrics.
 //!
-//! A function's `main` reads the settings ([`App::from_env`]), and hands its handler to `lambda_runtime` or its router to
-//! [`upreel_http`](../upreel_http/index.html). `std::env` is read in [`config`] only.
+//! A function's `main` reads the settings ([`App::from_env`]), and hands its handler to `lambda_runtime` or its router
+//! to [`upreel_http`](../upreel_http/index.html). `std::env` is read in [`config`] only.
 
 pub mod app;
 pub mod config;

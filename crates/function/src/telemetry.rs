@@ -8,13 +8,15 @@ use serde_json::{Map, Value, json};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Off until [`init`], so that a process with a log of its own (the local backend) has no such lines.
+/// Whether metrics are written. Off until [`init`], so that the local backend, which has its own log, does not print
+/// them.
 static METRICS: AtomicBool = AtomicBool::new(false);
 
-/// Starts logging and metrics: one JSON object a line on standard output, as CloudWatch Logs reads it.
+/// Starts logging and metrics: one JSON object on each line of standard output, as CloudWatch Logs expects. An invalid
+/// `log_level` means `info`.
 pub fn init(log_level: &str) {
     METRICS.store(true, Ordering::Relaxed);
-    // Not an EnvFilter, whose regular expressions take longer to start than all the rest.
+    // `EnvFilter` is not used, because its regular expressions take longer to start than everything else.
     let levels =
         log_level.parse::<Targets>().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
@@ -25,7 +27,7 @@ pub fn init(log_level: &str) {
 /// A CloudWatch unit.
 #[derive(Debug, Clone, Copy)]
 pub enum Unit {
-    /// A number of things.
+    /// A count.
     Count,
     /// Bytes.
     Bytes,
@@ -35,13 +37,13 @@ pub enum Unit {
 
 /// Writes one record of metrics (CloudWatch embedded metric format, namespace `Upreel`).
 ///
-/// `properties` are searchable in the log and do not multiply the metrics.
+/// `properties` are searchable in the log, and add no dimensions to the metrics.
 pub fn metrics(function: &str, values: &[(&str, Unit, f64)], properties: &[(&str, &str)]) {
     if !METRICS.load(Ordering::Relaxed) {
         return;
     }
     let line = embedded_metrics(function, values, properties, SystemTime::now());
-    // A metric that cannot be written is no reason to fail the work that it describes.
+    // A metric that cannot be written must not fail the work that it measures.
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
@@ -79,11 +81,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_names_each_metric_and_carries_its_value() {
+    fn line_has_each_metric_and_its_value() {
         let values = [("BytesRead", Unit::Bytes, 42.0), ("Requests", Unit::Count, 2.0)];
-        if !METRICS.load(Ordering::Relaxed) {
-            return;
-        }
         let line = embedded_metrics("thumbnail", &values, &[("videoId", "v")], UNIX_EPOCH);
         assert_eq!(
             line,
