@@ -1,4 +1,4 @@
-//! The URL under which the caller reached the API.
+//! The base URL of the API, as the client addressed it.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -7,7 +7,8 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use lambda_http::request::RequestContext;
 
-/// The URL under which the routes begin, with the stage or the base path of a custom domain: `https://host/stage`.
+/// The URL that precedes the paths of the routes, with the stage or the base path of a custom domain:
+/// `https://host/stage`.
 #[derive(Debug, Clone)]
 pub struct BaseUrl(String);
 

@@ -1,4 +1,4 @@
-//! The signed-in user, as API Gateway has authenticated it.
+//! The signed-in user, as authenticated by API Gateway.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -16,7 +16,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get().and_then(identify).ok_or_else(|| {
-            Problem::new(Code::Unauthorized, "Sign in first: this request carries no user identity.")
+            Problem::new(Code::Unauthorized, "Sign in first: this request has no user identity.")
         })
     }
 }
@@ -30,8 +30,9 @@ fn identify(context: &RequestContext) -> Option<Caller> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     fn caller(mut context: serde_json::Value) -> Option<String> {
         context["httpMethod"] = "GET".into();
@@ -48,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_or_malformed_identities_are_no_caller() {
+    fn rejects_missing_and_malformed_identities() {
         assert_eq!(caller(json!({})), None);
         assert_eq!(caller(json!({"authorizer": null, "identity": {"cognitoIdentityId": null}})), None);
         assert_eq!(caller(json!({"authorizer": {"claims": "not a map"}})), None);

@@ -1,4 +1,7 @@
-//! The form of `POST /upload`: one field `file`.
+//! The multipart form of `POST /upload`, with one field `file`.
+
+mod multipart;
+mod part_header;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
@@ -6,27 +9,24 @@ use upreel_core::limits::MAX_API_BODY;
 
 use crate::problem::{Code, Problem};
 
-mod multipart;
-mod part_header;
-
 pub use multipart::{Malformed, Multipart, Part};
 
-/// Boundaries, part headers, and other small fields.
+/// The bytes allowed for boundaries, part headers, and other small fields.
 const MAX_OVERHEAD: u64 = 64 * 1024;
 
 /// The field `file`.
 #[derive(Debug)]
 pub struct File {
-    /// As the client wrote it.
+    /// The file name, as sent by the client.
     pub name: String,
-    /// From 1 to the limit.
+    /// The content: 1 byte up to the limit.
     pub bytes: Bytes,
 }
 
-/// Reads the form to its end, so that a body which was cut off is noticed.
+/// Reads the field `file`. Parses the form to its end, to detect a truncated body.
 ///
 /// # Errors
-/// When it is no such form, or the file is missing, empty, or has more bytes than `limit`.
+/// When the body is not a valid form, or the file is missing, empty, or has more bytes than `limit`.
 pub fn read(headers: &HeaderMap, body: Bytes, limit: u64) -> Result<File, Problem> {
     if body.len() as u64 > limit + MAX_OVERHEAD {
         return Err(too_large(limit));
@@ -40,11 +40,13 @@ pub fn read(headers: &HeaderMap, body: Bytes, limit: u64) -> Result<File, Proble
         }
         let found = File { name: part.filename.unwrap_or_default(), bytes: part.value };
         if file.replace(found).is_some() {
-            let detail = "Send one video a request: there is more than one field `file`.";
+            let detail = "Send one video for each request: this form has more than one field `file`.";
             return Err(Problem::new(Code::MalformedBody, detail));
         }
     }
-    let file = file.ok_or_else(|| Problem::new(Code::MissingFile, "The form has no field `file`."))?;
+    let file = file.ok_or_else(|| {
+        Problem::new(Code::MissingFile, "The form has no field `file`. Send the video in this field.")
+    })?;
     match file.bytes.len() as u64 {
         0 => Err(Problem::new(Code::EmptyFile, "The file is empty.")),
         size if size > limit => Err(too_large(limit)),
@@ -52,12 +54,12 @@ pub fn read(headers: &HeaderMap, body: Bytes, limit: u64) -> Result<File, Proble
     }
 }
 
-fn malformed(why: Malformed) -> Problem {
-    let detail = match why {
+fn malformed(error: Malformed) -> Problem {
+    let detail = match error {
         Malformed::ContentType => {
             "Send the video as multipart/form-data with a boundary, in the field `file`."
         }
-        Malformed::Truncated => "The body ends before the form does: send it again.",
+        Malformed::Truncated => "The body is truncated. Send it again.",
         Malformed::Headers => "The body is not the multipart form that its Content-Type announces.",
     };
     Problem::new(Code::MalformedBody, detail)
@@ -65,11 +67,12 @@ fn malformed(why: Malformed) -> Problem {
 
 fn too_large(limit: u64) -> Problem {
     let detail = if limit < MAX_API_BODY {
-        // No other way takes more.
-        format!("A video has at most {limit} bytes here.")
+        // The limit is that of the service, so no other way of uploading accepts more.
+        format!("The video is too large. The limit is {limit} bytes.")
     } else {
         format!(
-            "A video sent to /upload has at most {limit} bytes. Ask GET /presign for a URL and PUT a larger one there."
+            "The video is too large for /upload, which accepts up to {limit} bytes. Request a URL from GET /presign, \
+             and send the video there with PUT."
         )
     };
     Problem::new(Code::TooLarge, detail)
@@ -91,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_found_among_other_fields() {
+    fn finds_the_file_among_other_fields() {
         let body = part("name=\"title\"", "My holiday")
             + &part("name=\"file\"; filename=\"a.mp4\"", "by\r\n--XyZtes")
             + &part("name=\"b\"", "")
@@ -101,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_form_has_its_code() {
+    fn rejects_invalid_forms_with_their_code() {
         let file = part("name=\"file\"; filename=\"a\"", "0123456789");
         let end = "--XyZ--\r\n";
         let cases = [
@@ -124,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_body_is_refused_before_it_is_kept() {
+    fn rejects_large_bodies_before_parsing() {
         let body = part("name=\"other\"", &"x".repeat(100_000)) + "--XyZ--\r\n";
         assert_eq!(form(TYPE, &body, 10).err(), Some(Code::TooLarge));
     }

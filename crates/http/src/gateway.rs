@@ -1,9 +1,9 @@
 //! API Gateway's event (REST API, Lambda proxy integration) as a request to a router, and the response to it.
 //!
-//! The conversions are those of `lambda_http`. [`run`] takes the place of `lambda_http::run` for three reasons: `repair`
-//! has to see an event before `lambda_http` panics on it (which would be a 502); a body is decoded once, where it is,
-//! instead of being copied twice and decoded slowly; and `lambda_http::run_concurrent` does not accept the response of an
-//! `axum` router, whose body is not `Sync`.
+//! The conversions are those of `lambda_http`. [`run`] takes the place of `lambda_http::run` for three reasons:
+//! `repair` has to see an event before `lambda_http` panics on it (which would be a 502); a body is decoded once, where
+//! it is, instead of being copied twice and decoded slowly; and `lambda_http::run_concurrent` does not accept the
+//! response of an `axum` router, whose body is not `Sync`.
 
 use std::convert::Infallible;
 
@@ -43,7 +43,7 @@ async fn respond(router: Router, event: ApiGatewayProxyRequest) -> ApiGatewayPro
     response
 }
 
-/// Converts an event into the request that it stands for.
+/// Converts an event into the HTTP request that it represents.
 pub fn request(mut event: ApiGatewayProxyRequest) -> Request<Body> {
     repair(&mut event);
     let is_base64 = std::mem::take(&mut event.is_base64_encoded);
@@ -90,12 +90,13 @@ fn repair(request: &mut ApiGatewayProxyRequest) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use axum::body::to_bytes;
     use axum::http::{StatusCode, header};
     use axum::response::AppendHeaders;
     use axum::routing::get;
     use serde_json::{Value, json};
+
+    use super::*;
 
     /// The request of an event, as the router sees it.
     fn request(mut event: Value) -> Request<Body> {
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn responses_are_text_if_possible() {
+    async fn responses_are_text_unless_they_are_binary() {
         let router = Router::new()
             .route(
                 "/text",

@@ -1,35 +1,34 @@
-//! Answers to requests that cannot be served: `application/problem+json` (RFC 9457).
+//! Error responses: `application/problem+json` (RFC 9457).
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
-
 use upreel_core::Fault;
 
-/// The stable codes. A code's status and title never change.
+/// The stable error codes. The status and title of a code never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
     /// A parameter or header is missing or malformed.
     InvalidRequest,
-    /// The body is not the multipart form that its header announces, or was cut off.
+    /// The body is not the multipart form that its `Content-Type` announces, or is truncated.
     MalformedBody,
     /// The form has no field `file`.
     MissingFile,
     /// The file has no bytes.
     EmptyFile,
-    /// Nobody is signed in.
+    /// The request has no user identity.
     Unauthorized,
-    /// There is no such thing, or it is somebody else's.
+    /// The resource does not exist, or belongs to another user.
     NotFound,
-    /// The route exists, with other methods.
+    /// The route does not support the method.
     MethodNotAllowed,
-    /// More bytes than this way of uploading, or the service, takes.
+    /// The file exceeds the limit of the service or of this way of uploading.
     TooLarge,
-    /// Not a video.
+    /// The file is not a supported video.
     UnsupportedMedia,
-    /// The `Idempotency-Key` was used for another body.
+    /// The `Idempotency-Key` was used with another body.
     IdempotencyMismatch,
-    /// A fault of ours; trying again may help.
+    /// A fault. A retry may succeed.
     Internal,
 }
 
@@ -55,20 +54,20 @@ impl Code {
         }
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     #[must_use]
     pub const fn status(self) -> StatusCode {
         self.parts().0
     }
 
-    /// The text in answers.
+    /// Returns the text in responses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.parts().1
     }
 }
 
-/// An error answer. What users may know is in `detail`; internals go to the log only.
+/// An error response. Its `detail` is for users; internals are only logged.
 #[derive(Debug)]
 pub struct Problem {
     code: Code,
@@ -76,19 +75,19 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a sentence that says what to do.
+    /// Creates a problem. `detail` is a sentence that tells the user what to do.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
     }
 
-    /// Its code.
+    /// Returns the error code.
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
     }
 }
 
-/// The fault is logged here, once, and stays out of the answer.
+/// Logs the fault, which is not part of the response.
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         tracing::error!(%fault, "request failed");
@@ -105,7 +104,7 @@ impl IntoResponse for Problem {
             "status": status.as_u16(),
             "detail": self.detail,
             "code": code,
-            // Uppy shows these two.
+            // Uppy shows these two fields.
             "error": title,
             "message": self.detail,
         });

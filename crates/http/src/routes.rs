@@ -1,4 +1,4 @@
-//! What surrounds every router: CORS, responses to unknown routes, and a log line for each request.
+//! The middleware of every router: CORS, responses to unknown routes, and a log line for each request.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,16 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::problem::{Code, Problem};
 
-/// Adds what every router needs: responses to unknown routes and methods and to panics, CORS for these origins, and a log
-/// line for each request. Applied once, by `main` or by the local gateway.
+/// Adds what every router needs: responses to unknown routes and methods and to panics, CORS for these origins, and a
+/// log line for each request. Applied once, by `main` or by the local gateway.
 pub fn complete(routes: Router, allowed_origins: &[String]) -> Router {
     routes
-        .fallback(|| async { Problem::new(Code::NotFound, "There is no such route.") })
+        .fallback(|| async { Problem::new(Code::NotFound, "This route does not exist.") })
         .method_not_allowed_fallback(|| async {
-            Problem::new(Code::MethodNotAllowed, "This route takes other methods, see the Allow header.")
+            Problem::new(
+                Code::MethodNotAllowed,
+                "This route does not support this method. The Allow header lists the supported ones.",
+            )
         })
         .layer(CatchPanicLayer::custom(|_| {
             Problem::new(Code::Internal, "Something failed on our side. Please try again.").into_response()
@@ -27,7 +30,7 @@ pub fn complete(routes: Router, allowed_origins: &[String]) -> Router {
         .layer(cors(allowed_origins))
 }
 
-/// Only the configured origins, echoed one by one; `*` allows every site, `:*` every port of a host.
+/// Returns the CORS layer for these origins. `*` allows every origin, and a trailing `:*` every port of a host.
 pub fn cors(origins: &[String]) -> CorsLayer {
     let origin = if origins.iter().any(|origin| origin == "*") {
         AllowOrigin::any()
@@ -40,13 +43,13 @@ pub fn cors(origins: &[String]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origin)
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
-        // Uppy sends the first two.
+        // Uppy sends the first two headers.
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::IF_NONE_MATCH,
             HeaderName::from_static("idempotency-key"),
-            // What signs a page's request for IAM callers, with Amplify or the SDK.
+            // Amplify and the SDK send these headers in signed requests of IAM callers.
             HeaderName::from_static("x-amz-content-sha256"),
             HeaderName::from_static("x-amz-date"),
             HeaderName::from_static("x-amz-security-token"),
@@ -72,7 +75,7 @@ async fn log(request: Request, next: Next) -> Response {
     let start = Instant::now();
     let response = next.run(request).await;
     let ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(%method, path, status = response.status().as_u16(), ms, "answered");
+    tracing::info!(%method, path, status = response.status().as_u16(), ms, "request completed");
     response
 }
 
@@ -81,7 +84,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn an_origin_is_matched_whole() {
+    fn origins_match_exactly() {
         assert!(matches("https://a.example", "https://a.example"));
         assert!(!matches("https://a.example", "https://a.example.evil.org"));
         assert!(!matches("https://a.example", "http://a.example"));

@@ -1,8 +1,8 @@
-//! A multipart/form-data body (RFC 7578), taken apart where it lies.
+//! A parser for multipart/form-data bodies (RFC 7578) that does not copy.
 //!
-//! Lambda hands a function the whole of a body, so there is no stream to wait for, and a part is a slice of the
-//! body and not a copy. Strict where a body could be read in two ways (delimiters, line ends, repeated names),
-//! lenient where clients are known to differ (folded headers, names without quotes, bytes that are no UTF-8).
+//! Lambda passes the whole body to a function, so a part is a slice of the body. The parser is strict where a body is
+//! ambiguous (delimiters, line ends, repeated names), and lenient where clients are known to differ (folded headers,
+//! names without quotes, bytes that are not UTF-8).
 
 use std::borrow::Cow;
 
@@ -11,81 +11,81 @@ use memchr::memmem::{self, Finder};
 
 use super::part_header::{self, Parameters};
 
-/// RFC 2046 allows 70 bytes; not every client knows.
+/// RFC 2046 allows 70 bytes, but not every client complies.
 const MAX_BOUNDARY: usize = 256;
-/// The headers of a part together.
+/// The limit for all headers of a part together.
 const MAX_HEADERS: usize = 16 * 1024;
 
-/// Why it is no such form.
+/// Why a body is not a valid form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Malformed {
-    /// The content type is another one, or has no boundary, or none that can be used.
+    /// The content type is not `multipart/form-data`, or has no valid boundary.
     ContentType,
-    /// The body ends before the form does.
+    /// The body ends before the last delimiter.
     Truncated,
-    /// What should be the headers of a part is something else.
+    /// The headers of a part are malformed or too long.
     Headers,
 }
 
 /// A field of the form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// Without one it is no field.
+    /// The name of the field.
     pub name: Option<String>,
-    /// As the client wrote it.
+    /// The file name, as sent by the client.
     pub filename: Option<String>,
-    /// Bytes of the body.
+    /// The content: a slice of the body.
     pub value: Bytes,
 }
 
-/// The parts in their order, to the end of the form or the first mistake.
+/// An iterator over the parts, which ends after the form or the first error.
 #[derive(Debug)]
 pub struct Multipart {
     body: Bytes,
-    /// The end of a line, two hyphens and the boundary.
+    /// CRLF, two hyphens and the boundary.
     delimiter: Finder<'static>,
-    /// Where the next part begins; there is none after the last one.
+    /// The position of the next part; `None` after the last one.
     next: Result<Option<usize>, Malformed>,
 }
 
 impl Multipart {
-    /// A body, and the content type that came with it.
+    /// Creates a parser for a body with this content type.
     ///
     /// # Errors
-    /// When that announces no form. What is wrong with the body is found part by part.
+    /// When the content type is not that of a form. Errors of the body are returned by the iterator.
     pub fn new(content_type: &[u8], body: Bytes) -> Result<Self, Malformed> {
         let boundary = boundary(content_type).ok_or(Malformed::ContentType)?;
         let delimiter = Finder::new(&[b"\r\n--", boundary.as_ref()].concat()).into_owned();
         let mut form = Self { body, delimiter, next: Ok(None) };
-        form.next = form.first();
+        form.next = form.first_part();
         Ok(form)
     }
 
-    /// The first delimiter may begin the body. Anything before it is a preamble and means nothing.
-    fn first(&self) -> Result<Option<usize>, Malformed> {
+    /// Returns the position of the first part. Text before the first delimiter is a preamble, which is ignored.
+    fn first_part(&self) -> Result<Option<usize>, Malformed> {
         let line = &self.delimiter.needle()[2..];
-        let at_once = self.body.starts_with(line).then(|| self.follows(line.len())).flatten();
-        at_once.map_or_else(|| self.find(0).map(|(_, next)| next), Ok)
+        let at_start = self.body.starts_with(line).then(|| self.after_boundary(line.len())).flatten();
+        at_start.map_or_else(|| self.find_delimiter(0).map(|(_, next)| next), Ok)
     }
 
-    /// Where the value that begins at `from` ends, and where the part after it begins.
-    fn find(&self, from: usize) -> Result<(usize, Option<usize>), Malformed> {
+    /// Finds the first delimiter from `from` on. Returns its position, where the value ends, and that of the next part.
+    fn find_delimiter(&self, from: usize) -> Result<(usize, Option<usize>), Malformed> {
         let mut at = from;
         while let Some(found) = self.delimiter.find(&self.body[at..]) {
             let end = at + found;
-            if let Some(next) = self.follows(end + self.delimiter.needle().len()) {
+            if let Some(next) = self.after_boundary(end + self.delimiter.needle().len()) {
                 return Ok((end, next));
             }
-            // Begins like the delimiter and goes on as something else: bytes of the value.
+            // The text only starts like a delimiter, so it belongs to the value.
             at = end + 2;
         }
         Err(Malformed::Truncated)
     }
 
-    /// What has to follow a boundary: the end of the line, behind blanks that a relay may have added, or two
-    /// hyphens if no part follows. `None` if it is neither.
-    #[expect(clippy::option_option, reason = "whether it is a delimiter, and whether a part follows it")]
-    fn follows(&self, at: usize) -> Option<Option<usize>> {
+    /// Checks the text after a boundary. Returns `Some(Some(next))` if a part follows (the line ends, after blanks that
+    /// a proxy may have added), `Some(None)` after the last part (two hyphens), and `None` if this is not a delimiter.
+    #[expect(clippy::option_option, reason = "the outer option is the validity, the inner one the next part")]
+    fn after_boundary(&self, at: usize) -> Option<Option<usize>> {
         let (rest, is_last) = match &self.body[at..] {
             [b'-', b'-', rest @ ..] => (rest, true),
             rest => (rest, false),
@@ -98,17 +98,17 @@ impl Multipart {
         }
     }
 
-    /// The part that begins at `start`, and where the next one does.
-    fn part(&self, start: usize) -> Result<(Part, Option<usize>), Malformed> {
-        // From the line end before it, as there may be no header at all.
+    /// Parses the part at `start`. Returns it with the position of the next one.
+    fn parse_part(&self, start: usize) -> Result<(Part, Option<usize>), Malformed> {
+        // Start at the line end before the headers, because there may be no header at all.
         let rest = &self.body[start - 2..];
         let Some(end) = memmem::find(&rest[..rest.len().min(MAX_HEADERS)], b"\r\n\r\n") else {
             return Err(if rest.len() < MAX_HEADERS { Malformed::Truncated } else { Malformed::Headers });
         };
         let (name, filename) = names(rest.get(2..end).unwrap_or_default()).ok_or(Malformed::Headers)?;
         let value = start - 2 + end + 4;
-        // From the empty line, which is that of the delimiter if there is no value.
-        let (end, next) = self.find(value - 2)?;
+        // Start at the empty line, because its line end belongs to the delimiter if there is no value.
+        let (end, next) = self.find_delimiter(value - 2)?;
         Ok((Part { name, filename, value: self.body.slice(value..end.max(value)) }, next))
     }
 }
@@ -118,7 +118,7 @@ impl Iterator for Multipart {
 
     fn next(&mut self) -> Option<Self::Item> {
         let start = std::mem::replace(&mut self.next, Ok(None)).transpose()?;
-        Some(start.and_then(|start| self.part(start)).map(|(part, next)| {
+        Some(start.and_then(|start| self.parse_part(start)).map(|(part, next)| {
             self.next = Ok(next);
             part
         }))
@@ -128,24 +128,25 @@ impl Iterator for Multipart {
 fn boundary(content_type: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut parameters = Parameters::parse(content_type)?;
     let boundary = parameters.take("boundary")?;
-    let is_form = parameters.of.eq_ignore_ascii_case(b"multipart/form-data");
+    let is_form = parameters.value.eq_ignore_ascii_case(b"multipart/form-data");
     (is_form && (1..=MAX_BOUNDARY).contains(&boundary.len())).then_some(boundary)
 }
 
-/// The name of the field and of its file, from the part's `Content-Disposition`.
+/// Returns the names of the field and of its file, from the `Content-Disposition` of a part. Returns `None` if a header
+/// is malformed.
 fn names(headers: &[u8]) -> Option<(Option<String>, Option<String>)> {
     let Some(disposition) = part_header::find(headers, "content-disposition")? else {
         return Some((None, None));
     };
     let mut parameters = Parameters::parse(&disposition)?;
-    let name = parameters.take("name").map(|name| part_header::from_form(&name));
-    let extended = parameters.take("filename*").and_then(|name| part_header::from_extended(&name));
-    let plain = parameters.take("filename").map(|name| part_header::from_form(&name));
+    let name = parameters.take("name").map(|name| part_header::decode_form_name(&name));
+    let extended = parameters.take("filename*").and_then(|name| part_header::decode_extended_name(&name));
+    let plain = parameters.take("filename").map(|name| part_header::decode_form_name(&name));
     Some((name, extended.or(plain)))
 }
 
-/// What other parsers' tests know to go wrong: those of multer, busboy, Go's `mime/multipart`, werkzeug and
-/// python-multipart are where the cases come from.
+/// Many cases come from the tests of other parsers: multer, busboy, Go's `mime/multipart`, werkzeug and
+/// python-multipart.
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -159,7 +160,7 @@ mod tests {
     const TYPE: &[u8] = b"multipart/form-data; boundary=B";
     const A: &str = "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n";
 
-    /// `name|filename|value` of each part, with `-` for a name that is not there.
+    /// Returns `name|filename|value` for each part, with `-` for a missing name.
     fn read(content_type: &[u8], body: &[u8]) -> Result<Vec<String>, Malformed> {
         let body = Bytes::copy_from_slice(body);
         let text = |name: Option<String>| name.unwrap_or_else(|| "-".to_owned());
@@ -173,32 +174,32 @@ mod tests {
     }
 
     #[test]
-    fn delimiters_are_lines_of_their_own() {
+    fn only_whole_lines_are_delimiters() {
         let cases: &[(&str, String, &[&str])] = &[
             ("one part", format!("{A}x\r\n--B--\r\n"), &["a|-|x"]),
-            ("two of one name", format!("{A}x\r\n{A}y\r\n--B--\r\n"), &["a|-|x", "a|-|y"]),
+            ("repeated name", format!("{A}x\r\n{A}y\r\n--B--\r\n"), &["a|-|x", "a|-|y"]),
             ("no part", "--B--\r\n".into(), &[]),
             ("no line end at the end", format!("{A}x\r\n--B--"), &["a|-|x"]),
             ("blanks at the end", format!("{A}x\r\n--B-- \t"), &["a|-|x"]),
-            ("another line end at the end", format!("{A}x\r\n--B--\n"), &["a|-|x"]),
+            ("LF at the end", format!("{A}x\r\n--B--\n"), &["a|-|x"]),
             ("epilogue", format!("{A}x\r\n--B--\r\nand\r\n{A}y\r\n--B--"), &["a|-|x"]),
             ("preamble", format!("This is a form.\r\n{A}x\r\n--B--"), &["a|-|x"]),
-            ("preamble of headers", format!("X: y\r\n\r\n{A}x\r\n--B--"), &["a|-|x"]),
+            ("preamble with headers", format!("X: y\r\n\r\n{A}x\r\n--B--"), &["a|-|x"]),
             ("empty preamble", format!("\r\n{A}x\r\n--B--"), &["a|-|x"]),
             ("preamble like a delimiter", format!("--BB\r\n{A}x\r\n--B--"), &["a|-|x"]),
             ("preamble with a boundary in a line", format!("x--B\r\n{A}x\r\n--B--"), &["a|-|x"]),
             ("padding", format!("{}x\r\n--B-- \r\n", A.replace("--B", "--B \t ")), &["a|-|x"]),
-            ("longer boundary at once", format!("{A}--BFAKE\r\n--B--"), &["a|-|--BFAKE"]),
+            ("longer boundary at the start", format!("{A}--BFAKE\r\n--B--"), &["a|-|--BFAKE"]),
             ("longer boundary", format!("{A}x\r\n--B_alt\r\ny\r\n--B--"), &[r"a|-|x\r\n--B_alt\r\ny"]),
             ("padding, then text", format!("{A}x\r\n--B \ty\r\n--B--"), &[r"a|-|x\r\n--B \ty"]),
             ("one hyphen", format!("{A}x\r\n--B-\r\n--B--"), &[r"a|-|x\r\n--B-"]),
-            ("text after the last one", format!("{A}x\r\n--B--y\r\n--B--"), &[r"a|-|x\r\n--B--y"]),
-            ("one hyphen before", format!("{A}x\r\n-B\r\n--B--"), &[r"a|-|x\r\n-B"]),
+            ("text after the last delimiter", format!("{A}x\r\n--B--y\r\n--B--"), &[r"a|-|x\r\n--B--y"]),
+            ("one hyphen before the boundary", format!("{A}x\r\n-B\r\n--B--"), &[r"a|-|x\r\n-B"]),
             ("within a line", format!("{A}x--B\r\n--B--"), &["a|-|x--B"]),
-            ("after half a line end", format!("{A}x\n--B\n\r--B\r\r\n--B--"), &[r"a|-|x\n--B\n\r--B\r"]),
-            ("half a line end follows", format!("{A}x\r\n--B\r--B\n\r\n--B--"), &[r"a|-|x\r\n--B\r--B\n"]),
-            ("half a delimiter before", format!("{A}x\r\n--\r\n--B--"), &[r"a|-|x\r\n--"]),
-            ("a near miss whose end is one", format!("{A}x\r\n--B\r\r\n--B--"), &[r"a|-|x\r\n--B\r"]),
+            ("CR or LF alone before", format!("{A}x\n--B\n\r--B\r\r\n--B--"), &[r"a|-|x\n--B\n\r--B\r"]),
+            ("CR or LF alone after", format!("{A}x\r\n--B\r--B\n\r\n--B--"), &[r"a|-|x\r\n--B\r--B\n"]),
+            ("incomplete delimiter before", format!("{A}x\r\n--\r\n--B--"), &[r"a|-|x\r\n--"]),
+            ("near miss that overlaps a delimiter", format!("{A}x\r\n--B\r\r\n--B--"), &[r"a|-|x\r\n--B\r"]),
             ("line ends only", format!("{A}\r\n\r\n\r\n\r\n--B--"), &[r"a|-|\r\n\r\n\r\n"]),
             ("no value", format!("{A}\r\n--B--"), &["a|-|"]),
             ("no value, one line end", format!("{A}{A}--B--"), &["a|-|", "a|-|"]),
@@ -209,7 +210,7 @@ mod tests {
                 format!("{A}--C\r\n\r\ny\r\n--C--\r\n--B--"),
                 &[r"a|-|--C\r\n\r\ny\r\n--C--"],
             ),
-            ("bytes of any kind", format!("{A}\0\u{1}\u{7f}\r\n--B--"), &[r"a|-|\0\u{1}\u{7f}"]),
+            ("control characters", format!("{A}\0\u{1}\u{7f}\r\n--B--"), &[r"a|-|\0\u{1}\u{7f}"]),
         ];
         for (what, body, expected) in cases {
             assert_eq!(read(TYPE, body.as_bytes()).unwrap(), *expected, "{what}");
@@ -217,47 +218,55 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_form_is_refused() {
+    fn rejects_invalid_forms() {
         let headers = |lines: &str| format!("--B\r\n{lines}\r\n\r\nx\r\n--B--");
         let cases = [
-            ("nothing", String::new(), Malformed::Truncated),
+            ("empty body", String::new(), Malformed::Truncated),
             ("no delimiter", "x".into(), Malformed::Truncated),
             ("another boundary", format!("{A}x\r\n--C--").replace("--B", "--D"), Malformed::Truncated),
             ("LF alone", format!("{A}x\r\n--B--").replace("\r\n", "\n"), Malformed::Truncated),
             ("CR alone", format!("{A}x\r\n--B--").replace("\r\n", "\r"), Malformed::Truncated),
             ("no last delimiter", format!("{A}x\r\n"), Malformed::Truncated),
-            ("a delimiter, and nothing", format!("{A}x\r\n--B\r\n"), Malformed::Truncated),
-            ("the end of the end missing", format!("{A}x\r\n--B-"), Malformed::Truncated),
-            ("cut off in a header", "--B\r\nContent-Dispo".into(), Malformed::Truncated),
-            ("cut off after the headers", A.into(), Malformed::Truncated),
-            ("no headers' end", "--B\r\nX: y\r\n--B--".into(), Malformed::Truncated),
-            ("a second delimiter at once", format!("--B\r\n{A}x\r\n--B--"), Malformed::Headers),
+            ("nothing after a delimiter", format!("{A}x\r\n--B\r\n"), Malformed::Truncated),
+            ("incomplete last delimiter", format!("{A}x\r\n--B-"), Malformed::Truncated),
+            ("truncated in a header", "--B\r\nContent-Dispo".into(), Malformed::Truncated),
+            ("truncated after the headers", A.into(), Malformed::Truncated),
+            ("no end of the headers", "--B\r\nX: y\r\n--B--".into(), Malformed::Truncated),
+            ("two delimiters in a row", format!("--B\r\n{A}x\r\n--B--"), Malformed::Headers),
             ("no colon", headers("Content-Disposition"), Malformed::Headers),
             ("no name", headers(": x"), Malformed::Headers),
             ("a blank before the colon", headers("Content-Disposition : form-data"), Malformed::Headers),
             ("LF in a header", headers("X: y\nContent-Disposition: form-data"), Malformed::Headers),
             ("CR in a header", headers("X: y\rz"), Malformed::Headers),
             ("NUL in a header", headers("X: y\0z"), Malformed::Headers),
-            ("nothing to continue", headers(" x: y"), Malformed::Headers),
-            ("two of them", headers("Content-Disposition: a\r\nContent-Disposition: b"), Malformed::Headers),
-            ("a name twice", headers("Content-Disposition: f; name=a; NAME=b"), Malformed::Headers),
-            ("quotes without an end", headers("Content-Disposition: f; name=\"a"), Malformed::Headers),
-            ("an escape without an end", headers("Content-Disposition: f; name=\"a\\"), Malformed::Headers),
+            ("folded first line", headers(" x: y"), Malformed::Headers),
+            (
+                "repeated header",
+                headers("Content-Disposition: a\r\nContent-Disposition: b"),
+                Malformed::Headers,
+            ),
+            ("repeated parameter", headers("Content-Disposition: f; name=a; NAME=b"), Malformed::Headers),
+            ("unterminated quotes", headers("Content-Disposition: f; name=\"a"), Malformed::Headers),
+            ("unterminated escape", headers("Content-Disposition: f; name=\"a\\"), Malformed::Headers),
             ("text after quotes", headers("Content-Disposition: f; name=\"a\"b"), Malformed::Headers),
             ("no value", headers("Content-Disposition: f; name; x=y"), Malformed::Headers),
-            ("a value of no name", headers("Content-Disposition: f; =a"), Malformed::Headers),
-            ("headers without an end", format!("--B\r\nX: {}", "y".repeat(MAX_HEADERS)), Malformed::Headers),
+            ("value without a name", headers("Content-Disposition: f; =a"), Malformed::Headers),
+            (
+                "unterminated huge headers",
+                format!("--B\r\nX: {}", "y".repeat(MAX_HEADERS)),
+                Malformed::Headers,
+            ),
             ("huge headers", headers(&format!("X: {}", "y".repeat(MAX_HEADERS))), Malformed::Headers),
         ];
         for (what, body, why) in cases {
             assert_eq!(read(TYPE, body.as_bytes()), Err(why), "{what}");
         }
         let large = headers(&format!("X: {}", "y".repeat(MAX_HEADERS - 9)));
-        assert_eq!(read(TYPE, large.as_bytes()).unwrap(), ["-|-|x"], "the limit itself");
+        assert_eq!(read(TYPE, large.as_bytes()).unwrap(), ["-|-|x"], "exactly the limit");
     }
 
     #[test]
-    fn names_are_as_clients_write_them() {
+    fn reads_names_as_clients_write_them() {
         let cases: &[(&[u8], &str)] = &[
             (b"Content-Disposition: form-data; name=\"a\"; filename=\"b.mp4\"", "a|b.mp4"),
             (b"CONTENT-DISPOSITION:FORM-DATA;NAME=\"a\";FileName=\"b.mp4\"  ", "a|b.mp4"),
@@ -296,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_content_type_has_the_boundary() {
+    fn reads_the_boundary_from_the_content_type() {
         let longest = "b".repeat(MAX_BOUNDARY);
         let cases = [
             ("multipart/form-data; boundary=B", "B"),
@@ -326,13 +335,13 @@ mod tests {
             "application/json; boundary=B",
             &format!("multipart/form-data; boundary=b{longest}"),
         ] {
-            let refused = read(content_type.as_bytes(), b"--B--\r\n");
-            assert_eq!(refused, Err(Malformed::ContentType), "{content_type}");
+            let result = read(content_type.as_bytes(), b"--B--\r\n");
+            assert_eq!(result, Err(Malformed::ContentType), "{content_type}");
         }
     }
 
     #[test]
-    fn many_parts_and_many_near_misses_are_no_matter() {
+    fn handles_many_parts_and_near_misses() {
         let many = A.to_owned() + &vec!["x"; 20_000].join(&format!("\r\n{A}")) + "\r\n--B--";
         assert_eq!(read(TYPE, many.as_bytes()).unwrap(), vec!["a|-|x"; 20_000]);
         let misses = "\r\n--B-".repeat(500_000);
@@ -340,7 +349,7 @@ mod tests {
         assert_eq!(read(TYPE, format!("{A}{misses}\r\n--B--").as_bytes()).unwrap(), [format!("a|-|{value}")]);
     }
 
-    /// The same body by multer, in pieces: what both understand they understand in the same way.
+    /// Parses the body with multer, in pieces. Bodies that both parsers accept must give the same parts.
     fn multer(boundary: &str, body: &[u8], piece: usize) -> Option<Vec<Part>> {
         let pieces: Vec<Result<Bytes, Infallible>> =
             body.chunks(piece).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
@@ -358,9 +367,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whole, and cut off anywhere.
+        /// Compares the results for the whole body and for a truncated one.
         #[test]
-        fn multer_reads_the_same(
+        fn agrees_with_multer(
             boundary in "[A-Za-z0-9'()+_,./:=?-]{1,70}",
             preamble in "(\\PC{0,9}\r\n)?",
             padding in "[ \t]{0,3}",
@@ -391,13 +400,13 @@ mod tests {
             prop_assert_eq!(ours(&body), Some(expected));
             prop_assert_eq!(multer(&boundary, &body, piece), ours(&body));
             let start = &body[..end.index(body.len())];
-            // It takes some that end within the last boundary.
+            // Multer also accepts some bodies that end within the last boundary.
             let found = ours(start);
             prop_assert!(found.is_none() || found == multer(&boundary, start, piece), "{found:?}");
         }
 
         #[test]
-        fn nothing_makes_it_panic(content_type in vec(any::<u8>(), 0..80), body in "(\r|\n|--|B|:|;|=|\"|a|name| |\\\\){0,80}") {
+        fn never_panics(content_type in vec(any::<u8>(), 0..80), body in "(\r|\n|--|B|:|;|=|\"|a|name| |\\\\){0,80}") {
             let _ = read(&content_type, body.as_bytes());
             let _ = read(TYPE, body.as_bytes());
             let _ = read(TYPE, format!("{A}{body}\r\n--B--").as_bytes());

@@ -1,14 +1,14 @@
-//! The headers of a part and the parameters in them (RFC 2045, RFC 5987, and what browsers make of these).
+//! Part headers and their parameters (RFC 2045, RFC 5987), as browsers write them.
 
 use std::borrow::Cow;
 
 use memchr::memmem;
 use percent_encoding::percent_decode;
 
-/// The value of a header among the lines of a part.
+/// Finds the value of a header in the header lines of a part.
 ///
-/// `None` when something there is no header, or two are of this name.
-#[expect(clippy::option_option, reason = "whether these are headers, and whether this one is there")]
+/// Returns `None` if a line is malformed or the header occurs twice, and `Some(None)` if the header is missing.
+#[expect(clippy::option_option, reason = "the outer option is the validity, the inner one the presence")]
 pub(super) fn find(lines: &[u8], name: &str) -> Option<Option<Vec<u8>>> {
     let lines = unfold(lines);
     let mut rest = lines.as_slice();
@@ -19,7 +19,7 @@ pub(super) fn find(lines: &[u8], name: &str) -> Option<Option<Vec<u8>>> {
         rest = after.get(2..).unwrap_or_default();
         let colon = line.iter().position(|b| *b == b':')?;
         let (key, value) = (&line[..colon], &line[colon + 1..]);
-        // Half of a line's end is the whole of it to some readers.
+        // Some parsers accept a lone CR or LF as a line end.
         if !is_token(key) || value.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
             return None;
         }
@@ -30,7 +30,7 @@ pub(super) fn find(lines: &[u8], name: &str) -> Option<Option<Vec<u8>>> {
     Some(found)
 }
 
-/// A line that begins with a blank continues the one before it (RFC 5322).
+/// Joins folded lines: a line that begins with a blank continues the previous one (RFC 5322).
 fn unfold(lines: &[u8]) -> Vec<u8> {
     let mut unfolded = Vec::with_capacity(lines.len());
     let mut rest = lines;
@@ -49,23 +49,23 @@ fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(is_token)
 }
 
-/// `form-data; name="file"`: a value with parameters.
+/// A header value with parameters, such as `form-data; name="file"`.
 #[derive(Debug)]
 pub(super) struct Parameters<'a> {
-    /// What stands before the first one.
-    pub(super) of: &'a [u8],
+    /// The text before the first parameter.
+    pub(super) value: &'a [u8],
     pairs: Vec<(&'a [u8], Cow<'a, [u8]>)>,
 }
 
 impl<'a> Parameters<'a> {
-    /// `None` when it is not of this form, or a parameter is there twice.
+    /// Parses a header value. Returns `None` if it is malformed or a parameter occurs twice.
     pub(super) fn parse(header: &'a [u8]) -> Option<Self> {
-        let (of, mut rest) = cut(header, b';');
+        let (before, mut rest) = split_at_byte(header, b';');
         let mut pairs: Vec<(&[u8], Cow<[u8]>)> = Vec::new();
         loop {
             rest = rest.trim_ascii_start();
             match rest {
-                [] => return Some(Self { of: of.trim_ascii(), pairs }),
+                [] => return Some(Self { value: before.trim_ascii(), pairs }),
                 [b';', after @ ..] => rest = after,
                 _ => {
                     let equals = rest.iter().position(|b| *b == b'=')?;
@@ -76,7 +76,7 @@ impl<'a> Parameters<'a> {
                     let (value, after) = match rest[equals + 1..].trim_ascii_start() {
                         [b'"', quoted @ ..] => unquote(quoted)?,
                         bare => {
-                            let (value, after) = cut(bare, b';');
+                            let (value, after) = split_at_byte(bare, b';');
                             (value.trim_ascii_end().into(), after)
                         }
                     };
@@ -87,22 +87,22 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// The value of a parameter.
+    /// Removes and returns the value of a parameter.
     pub(super) fn take(&mut self, name: &str) -> Option<Cow<'a, [u8]>> {
         let at = self.pairs.iter().position(|(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))?;
         Some(self.pairs.swap_remove(at).1)
     }
 }
 
-/// What is before a byte, and what is behind it.
-fn cut(text: &[u8], at: u8) -> (&[u8], &[u8]) {
+/// Returns the text before and after the first `at`. The second is empty if there is none.
+fn split_at_byte(text: &[u8], at: u8) -> (&[u8], &[u8]) {
     let end = text.iter().position(|b| *b == at).unwrap_or(text.len());
     (&text[..end], text.get(end + 1..).unwrap_or_default())
 }
 
-/// Behind the opening quote: the text in the quotes, and what follows the parameter.
+/// Parses a quoted value after its opening quote. Returns the value and the text after the parameter.
 ///
-/// A backslash escapes quotes and backslashes only: there are clients that send `C:\videos\a.mp4`.
+/// A backslash escapes only quotes and backslashes, because some clients send `C:\videos\a.mp4`.
 fn unquote(quoted: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     let mut text = Vec::new();
     let mut rest = quoted;
@@ -128,17 +128,18 @@ fn unquote(quoted: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
     }
 }
 
-/// A name as browsers write it: UTF-8, with escapes for what a quoted name cannot have, and for nothing else
-/// (HTML standard, "multipart/form-data encoding algorithm").
-pub(super) fn from_form(name: &[u8]) -> String {
+/// Decodes a name as browsers write it: UTF-8, with percent escapes only for quotes and line ends (HTML standard,
+/// "multipart/form-data encoding algorithm").
+pub(super) fn decode_form_name(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
     name.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n")
 }
 
-/// `UTF-8''%e2%82%ac.mp4` (RFC 5987); `None` when it is of another kind.
-pub(super) fn from_extended(name: &[u8]) -> Option<String> {
-    let (charset, rest) = cut(name, b'\'');
-    let (_language, encoded) = cut(rest, b'\'');
+/// Decodes an extended value such as `UTF-8''%e2%82%ac.mp4` (RFC 5987). Returns `None` if it is malformed or has
+/// another charset than UTF-8 and ISO-8859-1.
+pub(super) fn decode_extended_name(name: &[u8]) -> Option<String> {
+    let (charset, rest) = split_at_byte(name, b'\'');
+    let (_language, encoded) = split_at_byte(rest, b'\'');
     let bytes = percent_decode(encoded);
     if charset.eq_ignore_ascii_case(b"utf-8") {
         bytes.decode_utf8().ok().map(Cow::into_owned)
