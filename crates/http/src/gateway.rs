@@ -1,8 +1,8 @@
 //! API Gateway's event (REST API, Lambda proxy integration) as a request to a router, and the response to it.
 //!
 //! The conversions are those of `lambda_http`. [`run`] takes the place of `lambda_http::run` for three reasons:
-//! `repair` has to see an event before `lambda_http` panics on it (which would be a 502); a body is decoded once, where
-//! it is, instead of being copied twice and decoded slowly; and `lambda_http::run_concurrent` does not accept the
+//! `repair` has to see an event before `lambda_http` panics on it (which would be a 502); a body is decoded once, from
+//! the text of the event (see [`ProxyEvent`]), instead of being copied twice first; and `lambda_http::run_concurrent` does not accept the
 //! response of an `axum` router, whose body is not `Sync`.
 
 use std::convert::Infallible;
@@ -19,12 +19,14 @@ use lambda_runtime::{Error, service_fn};
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
 
+use crate::event::ProxyEvent;
+
 /// Runs the router of a function on Lambda, on Lambda Managed Instances with several requests at a time.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached. Lambda then starts the function anew.
 pub async fn run(router: Router) -> Result<(), Error> {
-    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<ApiGatewayProxyRequest>| {
+    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<ProxyEvent>| {
         let router = router.clone();
         async move { Ok::<_, Infallible>(respond(router, event.payload).await) }
     }))
@@ -32,7 +34,7 @@ pub async fn run(router: Router) -> Result<(), Error> {
 }
 
 /// Calls the router with the request of an event.
-async fn respond(router: Router, event: ApiGatewayProxyRequest) -> ApiGatewayProxyResponse {
+async fn respond(router: Router, event: ProxyEvent) -> ApiGatewayProxyResponse {
     let response = router.oneshot(request(event)).await.unwrap_or_else(|never| match never {});
     let (head, body) = response.into_response().await.into_parts();
     let mut response = ApiGatewayProxyResponse::default();
@@ -43,27 +45,17 @@ async fn respond(router: Router, event: ApiGatewayProxyRequest) -> ApiGatewayPro
     response
 }
 
-/// Converts an event into the HTTP request that it represents.
-pub fn request(mut event: ApiGatewayProxyRequest) -> Request<Body> {
-    repair(&mut event);
-    let is_base64 = std::mem::take(&mut event.is_base64_encoded);
-    let body = event.body.take().map_or_else(Body::empty, |text| decode(text, is_base64));
-    let request: Request<lambda_http::Body> = LambdaRequest::ApiGatewayV1(event).into();
+/// Converts an event into the HTTP request that it represents. A body that is not valid base64 fails when it is read, as
+/// if the connection had been cut.
+pub fn request(event: ProxyEvent) -> Request<Body> {
+    let ProxyEvent { mut request, body } = event;
+    repair(&mut request);
+    let body = match body {
+        Ok(bytes) => bytes.into(),
+        Err(error) => Body::from_stream(stream::iter([Err::<Bytes, _>(error)])),
+    };
+    let request: Request<lambda_http::Body> = LambdaRequest::ApiGatewayV1(request).into();
     request.map(|_| body)
-}
-
-/// Decodes a body in place. One that is not valid base64 fails when it is read, as if the connection had been cut.
-fn decode(text: String, is_base64: bool) -> Body {
-    let mut bytes = text.into_bytes();
-    if is_base64 {
-        match base64_simd::STANDARD.decode_inplace(&mut bytes).map(|bytes| bytes.len()) {
-            Ok(length) => bytes.truncate(length),
-            Err(_) => {
-                return Body::from_stream(stream::iter([Err::<Bytes, _>("the body is not valid base64")]));
-            }
-        }
-    }
-    bytes.into()
 }
 
 /// Makes sure that `lambda_http` can convert an event, whatever the client sent.
@@ -126,20 +118,6 @@ mod tests {
                 json!({"httpMethod": "POST", "path": "/presign", "body": text, "isBase64Encoded": is_base64});
             assert_eq!(body(event.clone()).await.as_deref(), expected, "{event}");
         }
-    }
-
-    #[tokio::test]
-    async fn a_large_body_is_decoded_in_place() {
-        let event = json!({
-            "httpMethod": "POST", "path": "/upload", "body": "Zm9v".repeat(1_000_000), "isBase64Encoded": true,
-            "requestContext": {"httpMethod": "POST"},
-        });
-        let event: ApiGatewayProxyRequest = serde_json::from_value(event).unwrap_or_else(|e| panic!("{e}"));
-        let memory = event.body.as_deref().unwrap_or_default().as_bytes().as_ptr_range();
-        let request = super::request(event);
-        let body = to_bytes(request.into_body(), usize::MAX).await.unwrap_or_default();
-        assert_eq!(body.len(), 3_000_000);
-        assert!(memory.contains(&body.as_ptr()), "the body was copied");
     }
 
     #[tokio::test]

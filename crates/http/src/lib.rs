@@ -6,6 +6,7 @@
 
 mod base;
 mod caller;
+mod event;
 pub mod form;
 mod gateway;
 mod problem;
@@ -13,8 +14,9 @@ mod routes;
 
 pub use base::BaseUrl;
 pub use caller::Caller;
+pub use event::ProxyEvent;
 pub use gateway::{request, run};
-pub use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyRequestContext};
+pub use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 pub use lambda_http::request::RequestContext;
 pub use problem::{Code, Problem};
 pub use routes::{complete, cors};
