@@ -16,7 +16,7 @@ use crate::problem::{Code, Problem};
 /// log line for each request. Applied once, by `main` or by the local gateway.
 pub fn complete(routes: Router, allowed_origins: &[String]) -> Router {
     routes
-        .fallback(|| async { Problem::new(Code::NotFound, "This route does not exist.") })
+        .fallback(|| async { Problem::new(Code::NotFound, "There is no such route.") })
         .method_not_allowed_fallback(|| async {
             Problem::new(
                 Code::MethodNotAllowed,
