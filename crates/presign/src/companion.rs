@@ -1,6 +1,6 @@
-//! The S3 routes of Uppy's Companion, as `@uppy/aws-s3` calls them when it has a `companionEndpoint`.
+//! The S3 routes of Uppy's Companion, as called by `@uppy/aws-s3` with a `companionEndpoint`.
 //!
-//! Metadata is taken and left: the name is in the row, and nothing would read the rest.
+//! `metadata` is accepted but ignored: the row has the file name, and nothing reads the rest.
 
 use std::collections::BTreeMap;
 
@@ -20,36 +20,36 @@ use upreel_http::{Caller, Code, Problem};
 use upreel_store::objects::{Completion, NamedPart};
 
 use crate::declared::{Declared, NewVideo, check_size, invalid};
-use crate::upload::{MAX_PARTS, Upload, in_range, no_such_upload, part_number, total};
+use crate::upload::{MAX_PARTS, Upload, checked_size, in_range, no_such_upload, part_number};
 
 #[derive(Deserialize)]
-pub(crate) struct File {
+pub(crate) struct NewFile {
     filename: Option<String>,
     #[serde(rename = "type")]
     media_type: Option<String>,
-    /// Companion has none; with it, what is too large is refused before it is sent.
+    /// Not a field of Companion. With it, a file that is too large is rejected before it is sent.
     size: Option<u64>,
 }
 
-impl File {
+impl NewFile {
     fn new_video(self, user: UserId, max: u64) -> Result<(NewVideo, Declared), Problem> {
         let size = self.size.map(|size| check_size(size, max)).transpose()?;
         let name = self.filename.filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| invalid("Say the file's name, as `filename`."))?;
+        let name = name.ok_or_else(|| invalid("The file name is missing. Send it as `filename`."))?;
         let declared = Declared::new(&name, self.media_type.as_deref())?;
         Ok((NewVideo::new(user, &name, &declared, size), declared))
     }
 }
 
 #[derive(Deserialize)]
-pub(crate) struct Which {
+pub(crate) struct UploadQuery {
     key: Option<String>,
     #[serde(rename = "partNumbers")]
     part_numbers: Option<String>,
 }
 
-type Queried<T> = Result<Query<T>, QueryRejection>;
-type Named<T> = Result<Path<T>, PathRejection>;
+type QueryResult<T> = Result<Query<T>, QueryRejection>;
+type PathResult<T> = Result<Path<T>, PathRejection>;
 
 #[derive(Serialize)]
 pub(crate) struct Params {
@@ -62,10 +62,10 @@ pub(crate) struct Params {
 pub(crate) async fn params(
     State(app): State<App>,
     Caller(user): Caller,
-    file: Queried<File>,
+    file: QueryResult<NewFile>,
 ) -> Result<Json<Params>, Problem> {
     let max = app.config.max_upload_bytes.min(MAX_PUT);
-    let (new, declared) = queried(file)?.new_video(user, max)?;
+    let (new, declared) = parse_query(file)?.new_video(user, max)?;
     let form = app.objects.sign_post(&new.key, &declared.media_type, max).await?;
     new.create(&app).await?;
     Ok(Json(Params {
@@ -81,7 +81,7 @@ pub(crate) async fn create(
     Caller(user): Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let (new, declared) = from_json::<File>(body)?.new_video(user, app.config.max_upload_bytes)?;
+    let (new, declared) = from_json::<NewFile>(body)?.new_video(user, app.config.max_upload_bytes)?;
     let upload = app.objects.create_multipart(&new.key, &declared.media_type).await?;
     new.create(&app).await?;
     let bucket = app.objects.bucket(&new.key);
@@ -91,10 +91,10 @@ pub(crate) async fn create(
 pub(crate) async fn parts(
     State(app): State<App>,
     Caller(user): Caller,
-    upload: Named<String>,
-    which: Queried<Which>,
+    upload: PathResult<String>,
+    which: QueryResult<UploadQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let upload = Upload::new(&user, queried(which)?.key.as_deref(), &named(upload)?)?;
+    let upload = Upload::new(&user, parse_query(which)?.key.as_deref(), &parse_path(upload)?)?;
     let parts = upload.parts(&app).await?;
     let parts = parts.iter().map(|p| json!({"PartNumber": p.number, "Size": p.size, "ETag": p.etag}));
     Ok(Json(parts.collect()))
@@ -103,39 +103,41 @@ pub(crate) async fn parts(
 pub(crate) async fn abort(
     State(app): State<App>,
     Caller(user): Caller,
-    upload: Named<String>,
-    which: Queried<Which>,
+    upload: PathResult<String>,
+    which: QueryResult<UploadQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let upload = Upload::new(&user, queried(which)?.key.as_deref(), &named(upload)?)?;
-    let there_was_one = app.objects.abort_multipart(&upload.key, &upload.id).await?;
-    there_was_one.then(|| Json(json!({}))).ok_or_else(no_such_upload)
+    let upload = Upload::new(&user, parse_query(which)?.key.as_deref(), &parse_path(upload)?)?;
+    let existed = app.objects.abort_multipart(&upload.key, &upload.id).await?;
+    existed.then(|| Json(json!({}))).ok_or_else(no_such_upload)
 }
 
 pub(crate) async fn part(
     State(app): State<App>,
     Caller(user): Caller,
-    path: Named<(String, String)>,
-    which: Queried<Which>,
+    path: PathResult<(String, String)>,
+    which: QueryResult<UploadQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let (upload, number) = named(path)?;
-    let upload = Upload::new(&user, queried(which)?.key.as_deref(), &upload)?;
+    let (upload, number) = parse_path(path)?;
+    let upload = Upload::new(&user, parse_query(which)?.key.as_deref(), &upload)?;
     let signed = app.objects.sign_part(&upload.key, &upload.id, part_number(&number)?).await?;
-    // Uppy takes it for the longest that the part may be under way, too.
+    // Uppy also uses `expires` as the timeout of the part's upload.
     Ok(Json(json!({"url": signed.url, "expires": signed.expires_in.as_secs()})))
 }
 
 pub(crate) async fn batch(
     State(app): State<App>,
     Caller(user): Caller,
-    upload: Named<String>,
-    which: Queried<Which>,
+    upload: PathResult<String>,
+    which: QueryResult<UploadQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let which = queried(which)?;
-    let upload = Upload::new(&user, which.key.as_deref(), &named(upload)?)?;
-    let numbers = which.part_numbers.ok_or_else(|| invalid("Say the parts: &partNumbers=1,2,3"))?;
+    let which = parse_query(which)?;
+    let upload = Upload::new(&user, which.key.as_deref(), &parse_path(upload)?)?;
+    let numbers = which.part_numbers.ok_or_else(|| {
+        invalid("The part numbers are missing. Send them as `partNumbers`: &partNumbers=1,2,3")
+    })?;
     let numbers = numbers.split(',').map(part_number).collect::<Result<Vec<_>, _>>()?;
     if numbers.len() > usize::from(MAX_PARTS) {
-        return Err(invalid(format!("There are at most {MAX_PARTS} parts.")));
+        return Err(invalid(format!("Too many part numbers. The limit is {MAX_PARTS}.")));
     }
     let (key, id) = (&upload.key, &upload.id);
     let urls =
@@ -162,50 +164,51 @@ struct Part {
 pub(crate) async fn complete(
     State(app): State<App>,
     Caller(user): Caller,
-    upload: Named<String>,
-    which: Queried<Which>,
+    upload: PathResult<String>,
+    which: QueryResult<UploadQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let upload = Upload::new(&user, queried(which)?.key.as_deref(), &named(upload)?)?;
+    let upload = Upload::new(&user, parse_query(which)?.key.as_deref(), &parse_path(upload)?)?;
     let (key, id) = (&upload.key, upload.id.as_str());
     let parts = from_json::<Parts>(body)?.parts.into_iter();
     let parts = parts.map(|part| Ok(NamedPart { number: in_range(part.part_number)?, etag: part.etag }));
     let parts = parts.collect::<Result<Vec<_>, Problem>>()?;
     if parts.is_empty() {
-        return Err(invalid("An upload has at least one part."));
+        return Err(invalid("The list of parts is empty. Name at least one part."));
     }
-    // Without an upload there is nothing to check: S3 answers the repetition of a completion that it has
-    // just done like the first, so a client that lost the answer can ask again.
+    // If there is no such upload, skip the check: S3 repeats the response to a completion that it has just done, so a
+    // client that lost the response can send the request again.
     if let Some(stored) = app.objects.list_parts(key, id).await?
-        && total(&parts, &stored)? > app.config.max_upload_bytes
+        && checked_size(&parts, &stored)? > app.config.max_upload_bytes
     {
-        return Err(upload.refuse(&app).await?);
+        return Err(upload.abort_too_large(&app).await?);
     }
     match app.objects.complete_multipart(key, id, &parts).await? {
         Completion::Done => {}
         Completion::NoSuchUpload => return Err(no_such_upload()),
-        // They were right a moment ago, so one was replaced meanwhile.
-        Completion::Refused => return Err(invalid("S3 does not take these parts. List them and try again.")),
+        // The check above has passed, so a part was replaced in the meantime.
+        Completion::Refused => return Err(invalid("S3 rejected these parts. List the parts and try again.")),
     }
-    tracing::info!(%key, parts = parts.len(), "completed");
+    tracing::info!(%key, parts = parts.len(), "multipart upload completed");
     let location = app.objects.location(key).await?;
     Ok(Json(json!({"location": location, "key": key.to_string(), "bucket": app.objects.bucket(key)})))
 }
 
-fn queried<T>(query: Queried<T>) -> Result<T, Problem> {
+fn parse_query<T>(query: QueryResult<T>) -> Result<T, Problem> {
     query.map(|Query(value)| value).map_err(|error| invalid(error.body_text()))
 }
 
-fn named<T>(path: Named<T>) -> Result<T, Problem> {
+fn parse_path<T>(path: PathResult<T>) -> Result<T, Problem> {
     path.map(|Path(value)| value).map_err(|_| no_such_upload())
 }
 
-/// Whatever the header says that it is: without one for JSON a page needs no preflight.
+/// Parses a JSON body. The `Content-Type` is ignored, so that a page can leave it out and avoid a CORS preflight.
 pub(crate) fn from_json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(Code::TooLarge, "The body is too long for this route."),
-        _ => Problem::new(Code::MalformedBody, "The body could not be read: send it again."),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(Code::TooLarge, "The body is too large for this route.")
+        }
+        _ => Problem::new(Code::MalformedBody, "The body could not be read. Send it again."),
     })?;
-    serde_json::from_slice(&body)
-        .map_err(|error| invalid(format!("The body is not what it should be: {error}.")))
+    serde_json::from_slice(&body).map_err(|error| invalid(format!("The body is not valid: {error}.")))
 }

@@ -1,4 +1,4 @@
-//! What a client says of the file that it is going to send, and the row that is made of it.
+//! The declared properties of a file, and the row that is created before it is uploaded.
 
 use upreel_core::limits::MAX_PUT;
 use upreel_core::video::Record;
@@ -6,7 +6,7 @@ use upreel_core::{Container, Key, UserId, VideoId, filename};
 use upreel_function::App;
 use upreel_http::{Code, Problem};
 
-/// What the client says that the file is. The bytes are looked at when they are there.
+/// The type of a file as declared by the client. The actual type is detected after the upload.
 pub(crate) struct Declared {
     pub(crate) media_type: String,
     container: Option<Container>,
@@ -27,15 +27,19 @@ impl Declared {
         if !is_video || !is_text {
             return Err(Problem::new(
                 Code::UnsupportedMedia,
-                "This type is no video. Leave it out, or send the file's own, such as video/mp4.",
+                format!(
+                    "This file isn't a video. Supported: {}. Leave the type out, or send the file's own, such as \
+                     video/mp4.",
+                    Container::names()
+                ),
             ));
         }
-        // As the client wrote it, because it will send it like that.
+        // Keep the spelling of the client, which sends the same header with the file.
         Ok(Self { media_type: text.to_owned(), container: container.or(by_name) })
     }
 }
 
-/// A new video of the caller's: its key, and a row that expires unless the bytes come.
+/// A new video of the caller: its key, and a row that expires unless the upload arrives.
 pub(crate) struct NewVideo {
     pub(crate) id: VideoId,
     pub(crate) key: Key,
@@ -52,7 +56,7 @@ impl NewVideo {
         Self { id, key, record }
     }
 
-    /// Adds the row. Comes after the signature: what is refused leaves no row.
+    /// Adds the row. Call this after signing, so that a rejected request leaves no row.
     pub(crate) async fn create(&self, app: &App) -> Result<(), Problem> {
         app.videos.create(&self.record).await?;
         tracing::info!(videoId = %self.id, "presigned");
@@ -60,7 +64,7 @@ impl NewVideo {
     }
 }
 
-/// Checks a length against what is allowed here.
+/// Checks a size in bytes against the limit `max`.
 pub(crate) fn check_size(size: u64, max: u64) -> Result<u64, Problem> {
     match size {
         0 => Err(Problem::new(Code::EmptyFile, "The file is empty.")),
@@ -69,23 +73,26 @@ pub(crate) fn check_size(size: u64, max: u64) -> Result<u64, Problem> {
     }
 }
 
-/// Also against what one PUT takes.
+/// Like [`check_size`], but also checks the limit of one PUT request.
 pub(crate) fn check_put_size(size: u64, max: u64) -> Result<u64, Problem> {
     match check_size(size, max)? {
         size if size > MAX_PUT => Err(Problem::new(
             Code::TooLarge,
-            format!("One PUT takes at most {MAX_PUT} bytes (5 GiB); a larger file needs a multipart upload."),
+            format!(
+                "The file is too large for one PUT request, which accepts up to {MAX_PUT} bytes (5 GiB). Use a \
+                 multipart upload."
+            ),
         )),
         size => Ok(size),
     }
 }
 
 pub(crate) fn parse_put_size(text: &str, max: u64) -> Result<u64, Problem> {
-    check_put_size(text.parse().map_err(|_| invalid("The size is a number of bytes."))?, max)
+    check_put_size(text.parse().map_err(|_| invalid("The size must be a number of bytes."))?, max)
 }
 
 pub(crate) fn too_large(max: u64) -> Problem {
-    Problem::new(Code::TooLarge, format!("A video has at most {max} bytes here."))
+    Problem::new(Code::TooLarge, format!("The video is too large. The limit is {max} bytes."))
 }
 
 pub(crate) fn invalid(detail: impl Into<String>) -> Problem {
@@ -101,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_comes_from_the_client_else_from_the_name() {
+    fn prefers_the_declared_type_to_the_name() {
         let mp4 = Some(Container::Mp4);
         assert_eq!(declared("a.mp4", None), Ok(("video/mp4".into(), mp4)));
         assert_eq!(declared("a.mp4", Some("")), Ok(("video/mp4".into(), mp4)));
@@ -112,14 +119,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_video_is_refused() {
+    fn rejects_other_types() {
         for bad in ["text/html", "image/svg+xml", "application/pdf", "video/mp4\r\nX: y", "vidéo/mp4"] {
             assert_eq!(declared("a.mp4", Some(bad)), Err(Code::UnsupportedMedia), "{bad}");
         }
     }
 
     #[test]
-    fn sizes_have_limits() {
+    fn checks_sizes() {
         let size = |text: &str, max| parse_put_size(text, max).map_err(|p| p.code());
         assert_eq!(size("1", 10), Ok(1));
         assert_eq!(size("0", 10), Err(Code::EmptyFile));

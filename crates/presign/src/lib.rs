@@ -1,10 +1,10 @@
-//! Signed uploads, past the API and its limits: `GET /presign` for one PUT, `POST /presign` for what Uppy's
-//! `signRequest` asks, and Companion's S3 routes below `/s3`.
+//! Presigned uploads, which send the video directly to S3 without the limits of the API: `GET /presign` for one PUT
+//! request, `POST /presign` for Uppy's `signRequest`, and Companion's S3 routes below `/s3`.
 //!
-//! What a plain `fetch(uploadUrl, {method: "PUT", headers, body: file})` or `curl -T` sends is all that
-//! the signature asks for: the content type, and the length when it was given.
+//! A presigned PUT request works with a plain `fetch(uploadUrl, {method: "PUT", headers, body: file})` or `curl -T`:
+//! the signature includes only the content type, and the length if it was given.
 //!
-//! IAM: `s3:PutObject` (also for the parts and the end of a multipart upload), `s3:AbortMultipartUpload` and
+//! IAM: `s3:PutObject` (also to send parts and to complete a multipart upload), `s3:AbortMultipartUpload` and
 //! `s3:ListMultipartUploadParts` on `videos/*` of the uploads bucket; `dynamodb:PutItem`.
 
 mod companion;
@@ -25,7 +25,7 @@ use upreel_http::{Caller, Problem};
 
 use crate::declared::{Declared, NewVideo, invalid, parse_put_size};
 
-/// The routes of this function.
+/// Returns the routes of this function.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/presign", get(presign).post(sign::sign))
@@ -52,7 +52,7 @@ struct Presigned {
     upload_url: String,
     video_id: VideoId,
     method: &'static str,
-    /// Exactly what the client has to set. It sends the length by itself.
+    /// All headers that the client has to set. It sends the length automatically.
     headers: BTreeMap<&'static str, String>,
     key: String,
     expires_in: u64,
@@ -65,7 +65,8 @@ async fn presign(
 ) -> Result<Json<Presigned>, Problem> {
     let Query(query) = query.map_err(|error| invalid(error.body_text()))?;
     let name = query.name.filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| invalid("Say the file's name: /presign?name=clip.mp4"))?;
+    let name =
+        name.ok_or_else(|| invalid("The file name is missing. Send it as `name`: /presign?name=clip.mp4"))?;
     let declared = Declared::new(&name, query.media_type.as_deref())?;
     let size = query.size.map(|size| parse_put_size(&size, app.config.max_upload_bytes)).transpose()?;
 

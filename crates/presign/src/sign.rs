@@ -1,7 +1,7 @@
-//! `POST /presign`: what Uppy 6 hands its `signRequest`, and what it wants back.
+//! `POST /presign`: signs a request for the `signRequest` option of Uppy 6.
 //!
-//! The key of a new video is made here; the one that comes with the request gives its name only. Uppy takes
-//! the answer's `key` from then on.
+//! For a new video this function creates the key, and uses the key of the request only as a file name. Uppy uses the
+//! key of the response from then on.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub(crate) struct SignRequest {
     content_type: Option<String>,
     name: Option<String>,
     size: Option<u64>,
-    /// Whether a POST policy is wanted, with which S3 itself refuses what is too large.
+    /// Whether to sign a POST policy instead of a PUT request, so that S3 itself rejects files that are too large.
     #[serde(default)]
     fields: bool,
 }
@@ -52,7 +52,7 @@ impl Signed {
     }
 }
 
-/// The request that is to be signed.
+/// The kind of request to sign.
 #[derive(Debug, PartialEq, Eq)]
 enum Kind {
     Put,
@@ -74,10 +74,10 @@ impl SignRequest {
             ("POST", Some(upload), None) => Ok(Kind::Complete(upload)),
             ("GET", Some(upload), None) => Ok(Kind::List(upload)),
             ("DELETE", Some(upload), None) => Ok(Kind::Abort(upload)),
-            ("DELETE", None, None) => Err(invalid("DELETE /videos/{videoId} removes a video.")),
+            ("DELETE", None, None) => Err(invalid("To delete a video, call DELETE /videos/{videoId}.")),
             _ => Err(invalid(
-                "Signed are PUT and POST of a new video, and PUT with `uploadId` and `partNumber`, \
-                              GET, POST and DELETE with `uploadId`.",
+                "This request cannot be signed. Supported: PUT and POST for a new video; PUT with `uploadId` and \
+                 `partNumber`; GET, POST and DELETE with `uploadId`.",
             )),
         }
     }
@@ -86,7 +86,7 @@ impl SignRequest {
         let given = self.name.as_deref().or_else(|| self.key.as_deref().map(without_prefix));
         given
             .filter(|name| !name.is_empty())
-            .ok_or_else(|| invalid("Say the file's name, as `name` or `key`."))
+            .ok_or_else(|| invalid("The file name is missing. Send it as `name` or `key`."))
     }
 
     fn upload(&self, user: &UserId, id: &str) -> Result<Upload, Problem> {
@@ -94,7 +94,7 @@ impl SignRequest {
     }
 }
 
-/// The file's name of a key as Uppy makes it: a random UUID, a hyphen, the name.
+/// Returns the file name in a key of Uppy, which is a random UUID, a hyphen, and the name.
 fn without_prefix(key: &str) -> &str {
     match key.split_at_checked(36) {
         Some((id, rest)) if Uuid::try_parse(id).is_ok() => rest.strip_prefix('-').unwrap_or(key),
@@ -109,34 +109,39 @@ pub(crate) async fn sign(
 ) -> Result<Json<Signed>, Problem> {
     let request: SignRequest = from_json(body)?;
     let signed = match request.kind()? {
-        kind @ (Kind::Put | Kind::Form | Kind::Create) => begin(&app, user, &request, &kind).await?,
+        kind @ (Kind::Put | Kind::Form | Kind::Create) => sign_new(&app, user, &request, &kind).await?,
         Kind::Part(id, number) => {
             let upload = request.upload(&user, &id)?;
             let url = app.objects.sign_part(&upload.key, &id, number).await?.url;
             Signed::new(url, &upload.key)
         }
-        Kind::List(id) => about(&app, request.upload(&user, &id)?, MultipartRequest::List(&id)).await?,
-        Kind::Abort(id) => about(&app, request.upload(&user, &id)?, MultipartRequest::Abort(&id)).await?,
+        Kind::List(id) => {
+            sign_existing(&app, request.upload(&user, &id)?, MultipartRequest::List(&id)).await?
+        }
+        Kind::Abort(id) => {
+            sign_existing(&app, request.upload(&user, &id)?, MultipartRequest::Abort(&id)).await?
+        }
         Kind::Complete(id) => {
             let upload = request.upload(&user, &id)?;
-            // S3 will not ask again, so this is the last look; the event of the object has another.
+            // The last check before the object exists. The thumbnail function checks again on its event.
             let size =
                 upload.parts(&app).await?.iter().fold(0_u64, |sum, part| sum.saturating_add(part.size));
             if size > app.config.max_upload_bytes {
-                return Err(upload.refuse(&app).await?);
+                return Err(upload.abort_too_large(&app).await?);
             }
-            about(&app, upload, MultipartRequest::Complete(&id)).await?
+            sign_existing(&app, upload, MultipartRequest::Complete(&id)).await?
         }
     };
     Ok(Json(signed))
 }
 
-async fn about(app: &App, upload: Upload, request: MultipartRequest<'_>) -> Result<Signed, Problem> {
+/// Signs a request that manages an existing upload.
+async fn sign_existing(app: &App, upload: Upload, request: MultipartRequest<'_>) -> Result<Signed, Problem> {
     Ok(Signed::new(app.objects.sign_multipart(&upload.key, request).await?, &upload.key))
 }
 
-/// Of a new video.
-async fn begin(app: &App, user: UserId, request: &SignRequest, kind: &Kind) -> Result<Signed, Problem> {
+/// Signs the first request of a new video, and adds its row.
+async fn sign_new(app: &App, user: UserId, request: &SignRequest, kind: &Kind) -> Result<Signed, Problem> {
     let max = app.config.max_upload_bytes;
     let name = request.name()?;
     let declared = Declared::new(name, request.content_type.as_deref())?;
@@ -166,29 +171,30 @@ async fn begin(app: &App, user: UserId, request: &SignRequest, kind: &Kind) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Value, json};
     use upreel_http::Code;
+
+    use super::*;
 
     fn kind(request: Value) -> Result<Kind, Code> {
         serde_json::from_value::<SignRequest>(request).unwrap().kind().map_err(|problem| problem.code())
     }
 
     #[test]
-    fn what_uppy_asks_is_understood() {
+    fn recognises_the_requests_of_uppy() {
         assert_eq!(kind(json!({"method": "PUT", "key": "k", "contentType": "video/mp4"})), Ok(Kind::Put));
         assert_eq!(kind(json!({"method": "PUT", "key": "k", "fields": true})), Ok(Kind::Form));
         assert_eq!(kind(json!({"method": "POST", "key": "k"})), Ok(Kind::Create));
-        let about = |method: &str| json!({"method": method, "key": "k", "uploadId": "u"});
-        assert_eq!(kind(about("POST")), Ok(Kind::Complete("u".into())));
-        assert_eq!(kind(about("GET")), Ok(Kind::List("u".into())));
-        assert_eq!(kind(about("DELETE")), Ok(Kind::Abort("u".into())));
+        let existing = |method: &str| json!({"method": method, "key": "k", "uploadId": "u"});
+        assert_eq!(kind(existing("POST")), Ok(Kind::Complete("u".into())));
+        assert_eq!(kind(existing("GET")), Ok(Kind::List("u".into())));
+        assert_eq!(kind(existing("DELETE")), Ok(Kind::Abort("u".into())));
         let part = json!({"method": "PUT", "key": "k", "uploadId": "u", "partNumber": 7});
         assert_eq!(kind(part), Ok(Kind::Part("u".into(), 7)));
     }
 
     #[test]
-    fn nothing_else_is_signed() {
+    fn rejects_other_requests() {
         for bad in [
             json!({"method": "GET", "key": "k"}),
             json!({"method": "HEAD", "key": "k"}),
@@ -204,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_is_in_uppy_s_key() {
+    fn finds_the_name_in_a_key_of_uppy() {
         assert_eq!(without_prefix("0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c-my clip.mp4"), "my clip.mp4");
         for other in ["clip.mp4", "0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c.mp4", "ä".repeat(20).as_str()] {
             assert_eq!(without_prefix(other), other);

@@ -1,4 +1,4 @@
-//! Upload, key and part of a request, once it is known that the caller may name them.
+//! Multipart uploads of the caller, and the validation of their parts.
 
 use upreel_core::{Key, UserId};
 use upreel_function::App;
@@ -7,12 +7,12 @@ use upreel_store::objects::{NamedPart, StoredPart};
 
 use crate::declared::{invalid, too_large};
 
-/// S3's.
+/// S3's limit on the number of parts.
 pub(crate) const MAX_PARTS: u16 = 10_000;
-/// All parts but the last have at least so many bytes.
+/// S3's minimum size of all parts but the last, in bytes.
 const MIN_PART: u64 = 5 << 20;
 
-/// A multipart upload of the caller's: the user in the key is the proof.
+/// A multipart upload that belongs to the caller, as the user in the key proves.
 #[derive(Debug)]
 pub(crate) struct Upload {
     pub(crate) key: Key,
@@ -20,18 +20,18 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    /// Of somebody else's key, of a key that is none, and of an upload that is not there, the caller
-    /// learns the same.
+    /// Checks the key and the identifier of an upload. The error for another user's key, for a malformed key and for a
+    /// missing upload is the same, so that it does not reveal which uploads exist.
     pub(crate) fn new(user: &UserId, key: Option<&str>, id: &str) -> Result<Self, Problem> {
         let key = key.filter(|key| !key.is_empty());
-        let key =
-            key.ok_or_else(|| invalid("Say the key that the upload was begun with: ?key=videos/..."))?;
-        // What S3 makes, and nothing that means anything in a URL.
+        let key = key
+            .ok_or_else(|| invalid("The key of the upload is missing. Send it as `key`: ?key=videos/..."))?;
+        // The characters of S3's identifiers, which have no special meaning in a URL.
         let is_id = (1..=1024).contains(&id.len())
             && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
         match key.parse() {
             Ok(key @ Key::Video { .. })
-                if is_id && matches!(&key, Key::Video { user: of, .. } if of == user) =>
+                if is_id && matches!(&key, Key::Video { user: owner, .. } if owner == user) =>
             {
                 Ok(Self { key, id: id.to_owned() })
             }
@@ -39,21 +39,21 @@ impl Upload {
         }
     }
 
-    /// What is there of it, in order.
+    /// Returns the received parts in ascending order.
     pub(crate) async fn parts(&self, app: &App) -> Result<Vec<StoredPart>, Problem> {
         app.objects.list_parts(&self.key, &self.id).await?.ok_or_else(no_such_upload)
     }
 
-    /// Removes an upload that would be too large, and says so.
-    pub(crate) async fn refuse(&self, app: &App) -> Result<Problem, Problem> {
+    /// Aborts an upload that would be too large, and returns the problem to respond with.
+    pub(crate) async fn abort_too_large(&self, app: &App) -> Result<Problem, Problem> {
         app.objects.abort_multipart(&self.key, &self.id).await?;
-        tracing::info!(key = %self.key, "aborted: too large");
+        tracing::info!(key = %self.key, "multipart upload aborted: too large");
         Ok(too_large(app.config.max_upload_bytes))
     }
 }
 
 pub(crate) fn no_such_upload() -> Problem {
-    Problem::new(Code::NotFound, "There is no such upload: it was completed or aborted, or it is not yours.")
+    Problem::new(Code::NotFound, "There is no such upload. It was completed or aborted, or it is not yours.")
 }
 
 pub(crate) fn part_number(text: &str) -> Result<u16, Problem> {
@@ -65,30 +65,35 @@ pub(crate) fn in_range(number: u16) -> Result<u16, Problem> {
 }
 
 fn bad_part_number() -> Problem {
-    invalid(format!("A part number is a number from 1 to {MAX_PARTS}."))
+    invalid(format!("The part number must be from 1 to {MAX_PARTS}."))
 }
 
-/// The bytes of the object that would be made of these parts: each of them is there, is the one that was
-/// meant, and none but the last is small. What S3 would refuse without a word for the user, too.
-pub(crate) fn total(named: &[NamedPart], stored: &[StoredPart]) -> Result<u64, Problem> {
+/// Returns the size of the object that these parts would give.
+///
+/// Also checks what S3 would reject without a message for users: that the parts are in ascending order, have been
+/// received with these entity tags, and that all but the last have the minimum size.
+pub(crate) fn checked_size(named: &[NamedPart], stored: &[StoredPart]) -> Result<u64, Problem> {
     let mut total = 0_u64;
     for (i, part) in named.iter().enumerate() {
         let number = part.number;
         if i > 0 && named[i - 1].number >= number {
-            return Err(invalid("The parts are not in ascending order."));
+            return Err(invalid("The parts must be in ascending order."));
         }
         let found = stored.iter().find(|stored| stored.number == number);
-        let found = found.filter(|stored| bare(&stored.etag) == bare(&part.etag));
-        let found = found.ok_or_else(|| invalid(format!("Part {number} is not there with this ETag.")))?;
+        let found = found.filter(|stored| unquoted(&stored.etag) == unquoted(&part.etag));
+        let found =
+            found.ok_or_else(|| invalid(format!("Part {number} was not received with this ETag.")))?;
         if i + 1 < named.len() && found.size < MIN_PART {
-            return Err(invalid(format!("Part {number} has less than 5 MiB; only the last one may.")));
+            return Err(invalid(format!(
+                "Part {number} has less than 5 MiB. Only the last part may be smaller."
+            )));
         }
         total = total.saturating_add(found.size);
     }
     Ok(total)
 }
 
-fn bare(etag: &str) -> &str {
+fn unquoted(etag: &str) -> &str {
     etag.trim_matches('"')
 }
 
@@ -97,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upload_is_the_key_s_user_s() {
+    fn uploads_belong_to_the_user_in_the_key() {
         let user: UserId = "u".parse().unwrap();
         let key = format!("videos/u/{}.mp4", upreel_core::VideoId::new());
         let upload =
@@ -113,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn part_numbers_are_s3_s() {
+    fn part_numbers_have_the_range_of_s3() {
         let number = |text: &str| part_number(text).map_err(|p| p.code());
         assert_eq!((number("1"), number("10000")), (Ok(1), Ok(10_000)));
         for bad in ["", "0", "-1", "10001", "65537", "1.0", "1e3", "x", " 1"] {
@@ -122,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_an_object_are_checked() {
+    fn rejects_missing_or_mismatched_parts() {
         let stored = [(1, 5 << 20), (2, 5 << 20), (3, 7), (4, 1)].map(|(number, size)| StoredPart {
             number,
             size,
@@ -131,10 +136,10 @@ mod tests {
         let sum = |named: &[(u16, &str)]| {
             let named: Vec<_> =
                 named.iter().map(|&(number, etag)| NamedPart { number, etag: etag.into() }).collect();
-            total(&named, &stored).ok()
+            checked_size(&named, &stored).ok()
         };
         assert_eq!(sum(&[(1, "\"e1\""), (2, "e2"), (3, "e3")]), Some((10 << 20) + 7));
-        assert_eq!(sum(&[(3, "e3")]), Some(7), "the last one may be small");
+        assert_eq!(sum(&[(3, "e3")]), Some(7), "the last part may be small");
         for bad in [
             &[(2, "e2"), (1, "e1")][..],
             &[(1, "e1"), (1, "e1")],
