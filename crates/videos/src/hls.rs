@@ -1,7 +1,8 @@
-//! HLS playlists, in which the segments are signed: the bucket is private, and so is the video.
+//! HLS playlists with presigned URLs of the segments, because the bucket is private.
 //!
-//! The playlists name each other relatively, so a player asks this function for each of them, with the same
-//! `Authorization`; the segments come from S3. Behind `CloudFront` all of it comes from there, see [`cdn`].
+//! The playlists refer to each other by relative URLs, so a player requests each of them from this function, with the
+//! same `Authorization` header. The segments come from S3. With `CloudFront`, playlists and segments come from there,
+//! see [`cdn`].
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
@@ -13,13 +14,12 @@ use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::Record;
 use upreel_core::{Key, Sequencer, UserId, VideoId};
 use upreel_function::App;
-use upreel_http::BaseUrl;
-use upreel_http::{Caller, Problem};
+use upreel_http::{BaseUrl, Caller, Problem};
 
 use crate::playlist::{is_playlist, rewrite};
-use crate::{cdn, not_found, own};
+use crate::{cdn, find_own, not_found};
 
-/// What a player is given, once there is something to play.
+/// Returns the URL of the master playlist; `None` until the renditions can be played.
 pub(crate) fn url(app: &App, base: &BaseUrl, record: &Record) -> Option<String> {
     let done = record.transcode.as_ref().filter(|transcode| transcode.status == TranscodeStatus::Done)?;
     let id = record.video.video_id;
@@ -46,11 +46,11 @@ pub(crate) async fn media(
 }
 
 async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) -> Result<Response, Problem> {
-    let record = own(app, user, id).await?;
+    let record = find_own(app, user, id).await?;
     let transcode = record.transcode.filter(|transcode| transcode.status == TranscodeStatus::Done);
     let run = transcode.ok_or_else(not_found)?.run;
-    let place = Place { id: record.video.video_id, run: &run, folder };
-    let key = place.key(file).filter(|_| is_playlist(file)).ok_or_else(not_found)?;
+    let folder = Folder { id: record.video.video_id, run: &run, name: folder };
+    let key = folder.key(file).filter(|_| is_playlist(file)).ok_or_else(not_found)?;
     let bytes = app.objects.load(&key).await?.ok_or_else(not_found)?;
     let text = String::from_utf8_lossy(&bytes);
     let mut names = BTreeSet::new();
@@ -60,7 +60,7 @@ async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) 
     })?;
     let mut urls = HashMap::with_capacity(names.len());
     for name in names {
-        if let Some(key) = place.key(&name) {
+        if let Some(key) = folder.key(&name) {
             urls.insert(name, app.objects.sign_rendition(&key).await?);
         }
     }
@@ -72,15 +72,17 @@ async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) 
     Ok((headers, signed).into_response())
 }
 
-struct Place<'a> {
+/// The folder of a playlist and its segments.
+struct Folder<'a> {
     id: VideoId,
     run: &'a Sequencer,
-    folder: &'a str,
+    /// The rendition with a trailing slash; empty for the master playlist.
+    name: &'a str,
 }
 
-impl Place<'_> {
+impl Folder<'_> {
     fn key(&self, file: &str) -> Option<Key> {
-        let name = format!("{}{file}", self.folder).parse().ok()?;
+        let name = format!("{}{file}", self.name).parse().ok()?;
         Some(Key::Rendition { id: self.id, run: self.run.clone(), name })
     }
 }

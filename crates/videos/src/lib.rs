@@ -1,8 +1,9 @@
-//! `GET /videos`, `GET` and `DELETE /videos/{videoId}`, and its HLS playlists: the caller's own, nobody else's.
+//! `GET /videos`, `GET` and `DELETE /videos/{videoId}`, and its HLS playlists. A caller can access only their own
+//! videos.
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
 //! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*` and `hls/*`, `s3:DeleteObject` on `work/*`;
-//! `s3:ListBucket` on the processed bucket, to delete what is in it.
+//! `s3:ListBucket` on the processed bucket, to find the objects to delete.
 
 mod cdn;
 mod hls;
@@ -20,26 +21,25 @@ use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::{Progress, Record};
 use upreel_core::{Fault, Key, Status, UserId, Video, VideoId, filename};
 use upreel_function::App;
-use upreel_http::BaseUrl;
-use upreel_http::{Caller, Code, Problem};
+use upreel_http::{BaseUrl, Caller, Code, Problem};
 use upreel_store::videos::Cursor;
 
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
-/// After how many seconds it is worth asking again for a video that is under way: a poster takes one or two.
+/// When to poll again for a video that is being processed, in seconds. A poster takes one or two.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
-/// The routes of this function.
+/// Returns the routes of this function.
 pub fn router(app: App) -> Router {
     Router::new()
         .route("/videos", get(list))
-        .route("/videos/{videoId}", get(one).delete(delete))
+        .route("/videos/{videoId}", get(detail).delete(delete))
         .route("/videos/{videoId}/hls/master.m3u8", get(hls::master))
         .route("/videos/{videoId}/hls/{rendition}/{playlist}", get(hls::media))
         .with_state(app)
 }
 
-/// A video with URLs that a browser can fetch.
+/// A video with the presigned URLs of its previews, as an item of a list.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct VideoSummary {
@@ -85,16 +85,16 @@ impl VideoSummary {
     }
 }
 
-/// VideoDetail video, with the way to its original. A list leaves that out: nobody plays a list.
+/// A video with all presigned URLs. Lists leave out the URLs of the original, because nobody plays a whole list.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct VideoDetail {
     #[serde(flatten)]
-    view: VideoSummary,
-    /// To be shown or played.
+    summary: VideoSummary,
+    /// The original, to play it in the browser.
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
-    /// To be saved, under the user's name for it.
+    /// The original, to save it with its file name.
     #[serde(skip_serializing_if = "Option::is_none")]
     download_url: Option<String>,
 }
@@ -102,7 +102,7 @@ struct VideoDetail {
 impl VideoDetail {
     async fn new(app: &App, base: &BaseUrl, record: Record) -> Result<Self, Fault> {
         let video = &record.video;
-        // Until something was uploaded there is no object.
+        // There is no object before the upload.
         let key = record.key.parse().ok().filter(|_| video.status != Status::Pending);
         let sign = async |kind| match &key {
             Some(key) => {
@@ -112,18 +112,18 @@ impl VideoDetail {
             None => Ok(None),
         };
         let (url, download_url) = (sign("inline").await?, sign("attachment").await?);
-        Ok(Self { view: VideoSummary::new(app, base, record).await?, url, download_url })
+        Ok(Self { summary: VideoSummary::new(app, base, record).await?, url, download_url })
     }
 }
 
 #[derive(Deserialize)]
-struct Window {
+struct ListQuery {
     limit: Option<String>,
     cursor: Option<String>,
 }
 
 #[derive(Serialize)]
-struct List {
+struct VideoList {
     videos: Vec<VideoSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
@@ -133,17 +133,21 @@ async fn list(
     State(app): State<App>,
     Caller(user): Caller,
     base: BaseUrl,
-    window: Result<Query<Window>, QueryRejection>,
-) -> Result<Json<List>, Problem> {
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<VideoList>, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
-    let Query(window) = window.map_err(|error| invalid(error.body_text()))?;
-    let limit = match window.limit.as_deref().map(str::parse) {
+    let Query(query) = query.map_err(|error| invalid(error.body_text()))?;
+    let limit = match query.limit.as_deref().map(str::parse) {
         None => DEFAULT_LIMIT,
         Some(Ok(limit @ 1..=MAX_LIMIT)) => limit,
-        Some(_) => return Err(invalid(format!("The limit is a number from 1 to {MAX_LIMIT}."))),
+        Some(_) => return Err(invalid(format!("The limit must be from 1 to {MAX_LIMIT}."))),
     };
-    let from = match window.cursor.as_deref().map(decode_cursor) {
-        Some(None) => return Err(invalid("The cursor is not one that this route gave.".to_owned())),
+    let from = match query.cursor.as_deref().map(decode_cursor) {
+        Some(None) => {
+            return Err(invalid(
+                "The cursor is not valid. Send one that this route has returned.".to_owned(),
+            ));
+        }
         Some(cursor) => cursor,
         None => None,
     };
@@ -152,36 +156,36 @@ async fn list(
     for record in page.records {
         videos.push(VideoSummary::new(&app, &base, record).await?);
     }
-    Ok(Json(List { videos, cursor: page.next.as_ref().map(encode_cursor) }))
+    Ok(Json(VideoList { videos, cursor: page.next.as_ref().map(encode_cursor) }))
 }
 
-async fn one(
+async fn detail(
     State(app): State<App>,
     Caller(user): Caller,
     base: BaseUrl,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let record = own(&app, &user, &id).await?;
-    let one = VideoDetail::new(&app, &base, record).await?;
-    let body = serde_json::to_vec(&one).map_err(|e| Fault::new("encode a video", &e))?;
+    let record = find_own(&app, &user, &id).await?;
+    let detail = VideoDetail::new(&app, &base, record).await?;
+    let body = serde_json::to_vec(&detail).map_err(|e| Fault::new("encode a video", &e))?;
     let etag = etag(&body);
     let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
-    let mut answer = HeaderMap::from_iter([(header::ETAG, tag)]);
-    let view = &one.view;
-    let transcoding = view.transcode.as_ref().is_some_and(|it| it.status == TranscodeStatus::Running);
-    if transcoding || !view.video.status.is_final() {
-        answer.insert(header::RETRY_AFTER, RETRY_AFTER);
+    let mut response_headers = HeaderMap::from_iter([(header::ETAG, tag)]);
+    let VideoSummary { video, transcode, .. } = &detail.summary;
+    let is_transcoding = transcode.as_ref().is_some_and(|it| it.status == TranscodeStatus::Running);
+    if is_transcoding || !video.status.is_final() {
+        response_headers.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
-    if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| names(value, &etag)) {
-        return Ok((StatusCode::NOT_MODIFIED, answer).into_response());
+    if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| matches_etag(value, &etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, response_headers).into_response());
     }
-    answer.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok((answer, body).into_response())
+    response_headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok((response_headers, body).into_response())
 }
 
-/// The caller's own video. Another user's does not exist, as far as this user may know.
-async fn own(app: &App, user: &UserId, id: &str) -> Result<Record, Problem> {
+/// Returns a video of the caller. The response for another user's video is the same as for a missing one.
+async fn find_own(app: &App, user: &UserId, id: &str) -> Result<Record, Problem> {
     let record = app.videos.get(parse(id)?).await?;
     record.filter(|r| r.is_visible() && r.video.user_id == *user).ok_or_else(not_found)
 }
@@ -192,8 +196,8 @@ async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let id = parse(&id)?;
-    // The tombstone first: a thumbnail under way then finds it, and removes what it made. Should the
-    // next lines fail, a second call does them again.
+    // Write the tombstone first: a thumbnail function that is still running finds it and deletes its objects. If a
+    // deletion below fails, a second call repeats them all.
     let record = app.videos.delete(id, &user).await?.ok_or_else(not_found)?;
     let upload = record.key.parse().ok();
     let keys: Vec<Key> = Key::previews(id).into_iter().chain(upload).collect();
@@ -211,15 +215,15 @@ fn not_found() -> Problem {
     Problem::new(Code::NotFound, "There is no such video.")
 }
 
-/// From the whole answer, signed URLs included: they stay the same for some minutes, and a client
-/// must not keep one for longer.
+/// Returns the entity tag of a response body. The body includes the presigned URLs, which stay the same for some
+/// minutes, because a client must not keep them for longer.
 fn etag(body: &[u8]) -> String {
     let digest = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(body));
     format!("\"{digest}\"")
 }
 
-/// Whether an `If-None-Match` names the tag (RFC 9110, 13.1.2: compared weakly).
-fn names(value: &HeaderValue, etag: &str) -> bool {
+/// Returns whether an `If-None-Match` header matches the tag, by weak comparison (RFC 9110, 13.1.2).
+fn matches_etag(value: &HeaderValue, etag: &str) -> bool {
     let text = value.to_str().unwrap_or_default();
     text.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
@@ -240,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_round_trips() {
+    fn cursors_round_trip() {
         let cursor = Cursor { upload_time: "2026-11-23T07:41:47.123Z".into(), id: VideoId::new() };
         assert_eq!(decode_cursor(&encode_cursor(&cursor)), Some(cursor));
         for bad in ["", "x", "!!", "eA"] {
@@ -250,8 +254,8 @@ mod tests {
 
     #[test]
     fn if_none_match_is_a_list() {
-        let names = |value: &'static str| names(&HeaderValue::from_static(value), "\"a\"");
-        assert!(names("\"a\"") && names("W/\"a\"") && names("\"b\", \"a\"") && names("*"));
-        assert!(!names("\"b\"") && !names("a") && !names(""));
+        let matches = |value: &'static str| matches_etag(&HeaderValue::from_static(value), "\"a\"");
+        assert!(matches("\"a\"") && matches("W/\"a\"") && matches("\"b\", \"a\"") && matches("*"));
+        assert!(!matches("\"b\"") && !matches("a") && !matches(""));
     }
 }
