@@ -1,4 +1,4 @@
-//! The receiver: one POST, signed as Mux signs its webhooks.
+//! The receiver of webhooks, and requests to it, signed in the same way as Mux's webhooks.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,13 +15,13 @@ use sha2::Sha256;
 use tokio::time::timeout;
 use upreel_core::Fault;
 
-/// The header that existing verifiers look for.
+/// The header with the signature, with the name that existing verifiers expect.
 pub const SIGNATURE: &str = "mux-signature";
-/// For all of it: name, connection, request, status line.
-const PATIENCE: Duration = Duration::from_secs(10);
-const CONNECT: Duration = Duration::from_secs(3);
+/// Timeout of a delivery: name resolution, connection, request and response headers.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Where events go. Cheap to clone.
+/// The receiver of webhooks. Cheap to clone.
 #[derive(Clone)]
 pub struct Endpoint {
     url: Uri,
@@ -35,61 +35,66 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Why an endpoint cannot be one.
+/// Why an endpoint is invalid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Invalid {
-    /// It is no URL, or one of another kind.
+    /// The URL is malformed, has another scheme, or has a user name.
     #[error("the webhook's URL must be an absolute {0} URL without a user name")]
     Url(&'static str),
-    /// An empty secret is none.
+    /// The secret is empty.
     #[error("the webhook's secret is empty")]
     Secret,
 }
 
 impl Endpoint {
-    /// An endpoint that is reached over TLS.
+    /// Creates an endpoint with TLS.
     ///
     /// # Errors
     /// When the URL is not `https`, or the secret is empty.
     pub fn new(url: &str, secret: &str) -> Result<Self, Invalid> {
-        Self::with(url, secret, "https", &["https"])
+        Self::with_schemes(url, secret, "https", &["https"])
     }
 
-    /// An endpoint on one's own machine, which may do without TLS.
+    /// Creates an endpoint for the local backend, where TLS is optional.
     ///
     /// # Errors
     /// When the URL is neither `http` nor `https`, or the secret is empty.
     pub fn local(url: &str, secret: &str) -> Result<Self, Invalid> {
-        Self::with(url, secret, "http or https", &["http", "https"])
+        Self::with_schemes(url, secret, "http or https", &["http", "https"])
     }
 
-    fn with(url: &str, secret: &str, kind: &'static str, schemes: &[&str]) -> Result<Self, Invalid> {
-        let url: Uri = url.parse().map_err(|_| Invalid::Url(kind))?;
-        let named = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
-        if named || !url.scheme_str().is_some_and(|scheme| schemes.contains(&scheme)) {
-            return Err(Invalid::Url(kind));
+    fn with_schemes(
+        url: &str,
+        secret: &str,
+        expected: &'static str,
+        schemes: &[&str],
+    ) -> Result<Self, Invalid> {
+        let url: Uri = url.parse().map_err(|_| Invalid::Url(expected))?;
+        let has_user = url.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        if has_user || !url.scheme_str().is_some_and(|scheme| schemes.contains(&scheme)) {
+            return Err(Invalid::Url(expected));
         }
         if secret.is_empty() {
             return Err(Invalid::Secret);
         }
-        // The SDK's own client and TLS. It follows no redirect, so an event goes where the operator said.
+        // The SDK's HTTP client. It does not follow redirects, so only the configured receiver gets the events.
         let connector = Connector::builder()
-            .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT).build())
-            // A function that was frozen would wake up with dead connections.
+            .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
+            // Pooled connections would be dead after the sandbox was frozen.
             .pool_max_idle_per_host(0)
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build();
         Ok(Self { url, secret: secret.to_owned(), connector: SharedHttpConnector::new(connector) })
     }
 
-    /// Sends one body, once. Only a 2xx is a success; what the answer holds besides is not read.
+    /// Sends a body in one attempt. Does not read the body of the response.
     ///
     /// # Errors
-    /// When there was no answer in time, or another one.
+    /// When there is no response within 10 seconds, or its status is not 2xx.
     pub async fn post(&self, body: &str) -> Result<(), Fault> {
         let fault = |error: &(dyn std::error::Error + 'static)| Fault::new("deliver the webhook", error);
-        let other = |text: String| Fault::message("deliver the webhook", text);
-        // Signed anew at each attempt: a verifier refuses a signature that is five minutes old.
+        let failed = |text: String| Fault::message("deliver the webhook", text);
+        // Each attempt has a new signature, because verifiers reject signatures older than five minutes.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let request = http::Request::post(&self.url)
             .header(header::CONTENT_TYPE, "application/json")
@@ -98,16 +103,16 @@ impl Endpoint {
             .body(SdkBody::from(body))
             .map_err(|error| fault(&error))?;
         let request = HttpRequest::try_from(request).map_err(|error| fault(&error))?;
-        let answer = timeout(PATIENCE, self.connector.call(request)).await;
-        let answer = answer.map_err(|_| other(format!("no answer within {} s", PATIENCE.as_secs())))?;
-        let status = answer.map_err(|error| fault(&error))?.status();
-        if status.is_success() { Ok(()) } else { Err(other(format!("answered {}", status.as_u16()))) }
+        let response = timeout(TIMEOUT, self.connector.call(request)).await;
+        let response = response.map_err(|_| failed(format!("no response within {} s", TIMEOUT.as_secs())))?;
+        let status = response.map_err(|error| fault(&error))?.status();
+        if status.is_success() { Ok(()) } else { Err(failed(format!("status {}", status.as_u16()))) }
     }
 }
 
-/// `t=<seconds>,v1=<HMAC-SHA256 of "t.body">`.
+/// Returns the signature of a body: `t=<seconds>,v1=<HMAC-SHA256 of "t.body">`.
 fn signature(secret: &str, time: u64, body: &str) -> String {
-    // HMAC takes a key of any length.
+    // Cannot fail: HMAC accepts keys of any length.
     let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
     let code =
         mac.chain_update(time.to_string()).chain_update(".").chain_update(body).finalize().into_bytes();
@@ -119,8 +124,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_that_of_another_implementation() {
-        // hmac.new(b"whsec-test", b'1565220904.{"type":"video.asset.ready"}', "sha256").hexdigest() of Python 3.11
+    fn signature_matches_python() {
+        // hmac.new(b"whsec-test", b'1565220904.{"type":"video.asset.ready"}', "sha256").hexdigest()
         assert_eq!(
             signature("whsec-test", 1_565_220_904, r#"{"type":"video.asset.ready"}"#),
             "t=1565220904,v1=001c5262e1d579cc40c94d4c14f9e16f150db9d7ac2fc71536fe6e83371cfccb"
@@ -128,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn only_https_is_deployed() {
+    fn deployed_endpoints_require_https() {
         for bad in [
             "http://a.example/hook",
             "https://",
@@ -147,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_is_in_no_log() {
+    fn debug_output_hides_the_secret() {
         let endpoint = Endpoint::new("https://a.example", "very-secret");
         assert!(!format!("{endpoint:?}").contains("very-secret"));
     }

@@ -1,6 +1,6 @@
-//! What is told: an event, made of one change of the table.
+//! Events: the bodies of webhooks, each created from one change of the table.
 //!
-//! The same change makes the same event, byte for byte, however often it is delivered.
+//! The same change always gives the same bytes, so a repeated delivery is identical.
 
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,40 +14,40 @@ use upreel_core::video::{Progress, Record};
 use upreel_core::{Fault, Status, Video, VideoId};
 use uuid::{Builder, Uuid};
 
-/// What has happened. The names are Mux's.
+/// The type of an event. The names are those of Mux.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Kind {
-    /// Somebody may upload now; the bytes are not there.
+    /// An upload was authorised, and has not arrived yet.
     #[serde(rename = "video.upload.created")]
     UploadCreated,
-    /// The bytes are there.
+    /// The upload has arrived.
     #[serde(rename = "video.asset.created")]
     Created,
-    /// Frames and facts are there.
+    /// The previews and the media info are available.
     #[serde(rename = "video.asset.ready")]
     Ready,
-    /// It cannot be processed; `error` says why.
+    /// The video cannot be processed; `error` has the reason.
     #[serde(rename = "video.asset.errored")]
     Errored,
-    /// Its renditions are there, or will not be; `transcode` says which.
+    /// Transcoding has ended; `transcode` has the outcome.
     #[serde(rename = "video.asset.updated")]
     Updated,
-    /// It is gone.
+    /// The video was deleted.
     #[serde(rename = "video.asset.deleted")]
     Deleted,
 }
 
 impl Kind {
-    /// What a record of the table's stream tells, if anything: most changes are nobody's business.
+    /// Returns the type of event for a record of the table's stream; `None` if the change has no event, as most do.
     #[must_use]
     pub fn from_record(record: &Value) -> Option<Self> {
         let (old, new) = (&record["dynamodb"]["OldImage"], &record["dynamodb"]["NewImage"]);
-        let ended = transcode(new).filter(|status| *status != TranscodeStatus::Running);
-        let updated = ended.is_some() && ended != transcode(old);
-        Self::between(status(old), status(new)?).or(updated.then_some(Self::Updated))
+        let ended = transcode_status(new).filter(|status| *status != TranscodeStatus::Running);
+        let updated = ended.is_some() && ended != transcode_status(old);
+        Self::for_transition(status(old), status(new)?).or(updated.then_some(Self::Updated))
     }
 
-    fn between(old: Option<Status>, new: Status) -> Option<Self> {
+    fn for_transition(old: Option<Status>, new: Status) -> Option<Self> {
         use Status::{Deleted, Failed, Pending, Processed, Processing, Uploaded};
         match (old, new) {
             (None, Pending) => Some(Self::UploadCreated),
@@ -55,40 +55,40 @@ impl Kind {
             (Some(old), Processed) if old != new => Some(Self::Ready),
             (Some(old), Failed) if old != new => Some(Self::Errored),
             (Some(old), Deleted) if old != new => Some(Self::Deleted),
-            // A newer upload of the same video, or a replay, is told when there is an outcome.
+            // A newer upload of the video, or a replay, has an event only for its outcome.
             _ => None,
         }
     }
 }
 
-/// `None` for rows that are no videos, too.
+/// Returns the status in an image of a row; `None` if the row is not a video, or its status is unknown.
 fn status(image: &Value) -> Option<Status> {
     Status::deserialize(&image["status"]["S"]).ok()
 }
 
-fn transcode(image: &Value) -> Option<TranscodeStatus> {
+fn transcode_status(image: &Value) -> Option<TranscodeStatus> {
     TranscodeStatus::deserialize(&image["transcode"]["M"]["status"]["S"]).ok()
 }
 
-/// What is sent, in the shape of Mux's events.
+/// An event, in the format of Mux's events.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
-    /// What has happened.
+    /// The type of event.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// The same at each delivery. A `UUIDv7`, so events sort by time.
+    /// The identifier, which is the same for each delivery. A `UUIDv7`, so events sort by time.
     pub id: Uuid,
-    /// When it happened, RFC 3339, to the second.
+    /// The time of the change, RFC 3339, to the second.
     pub created_at: String,
-    /// The order of the events of one video, which may arrive in another: digits, to be compared as text.
+    /// The position among the events of the video, which can arrive in any order: digits, to be compared as text.
     pub sequence: String,
-    /// Which upload or asset it is about.
+    /// The upload or asset.
     pub object: Object,
-    /// The video as it was then.
+    /// The video after the change.
     pub data: Data,
 }
 
-/// Which upload or asset an event is about.
+/// The upload or asset of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Object {
     /// `upload` or `asset`.
@@ -98,8 +98,8 @@ pub struct Object {
     pub id: VideoId,
 }
 
-/// What the API says of a video, but for the URLs: they are signed for some minutes, an event may be
-/// delivered after hours, and who reads a receiver's log should not see the video.
+/// The API's representation of a video without URLs. These are valid for some minutes while an event can be delivered
+/// after hours, and readers of a receiver's log must not be able to watch the video.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Data {
@@ -112,18 +112,18 @@ pub struct Data {
 }
 
 impl Event {
-    /// The event that a record of the table's stream tells of.
+    /// Creates the event for a record of the table's stream.
     ///
     /// # Errors
-    /// When the record is of another shape, or tells nothing (see [`Kind::from_record`]).
+    /// When the record is malformed, or has no event (see [`Kind::from_record`]).
     pub fn from_record(record: &Value) -> Result<Self, Fault> {
-        let kind = Kind::from_record(record).ok_or_else(|| unknown("no change that is told"))?;
+        let kind = Kind::from_record(record).ok_or_else(|| malformed("no event for this change"))?;
         let record =
             EventRecord::deserialize(record).map_err(|e| Fault::new("parse the stream record", &e))?;
         let change = record.change;
         let row: Record =
             serde_dynamo::from_item(change.new_image).map_err(|e| Fault::new("parse the row", &e))?;
-        let sequence = change.sequence_number.ok_or_else(|| unknown("no SequenceNumber"))?;
+        let sequence = change.sequence_number.ok_or_else(|| malformed("missing SequenceNumber"))?;
         let time = u64::try_from(change.approximate_creation_date_time.timestamp())
             .map(Duration::from_secs)
             .map_err(|error| Fault::new("parse the stream record", &error))?;
@@ -146,13 +146,13 @@ impl Event {
 }
 
 impl fmt::Display for Event {
-    /// The body, which is signed.
+    /// Writes the JSON body of the webhook, which is signed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 
-/// From the time of the change and what names it.
+/// Creates the identifier of an event from the time and the identifier of the change.
 fn id(time: Duration, change: &str) -> Uuid {
     let digest = Sha256::digest(change);
     let mut random = [0; 10];
@@ -160,31 +160,32 @@ fn id(time: Duration, change: &str) -> Uuid {
     Builder::from_unix_timestamp_millis(time.as_secs() * 1000, &random).into_uuid()
 }
 
-fn unknown(what: &str) -> Fault {
-    Fault::message("parse the stream record", what)
+fn malformed(cause: &str) -> Fault {
+    Fault::message("parse the stream record", cause)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
-    /// The records of `events/dynamodb-stream.json`: a row that is no video, one move, one outcome.
+    use super::*;
+
+    /// Returns the records of `events/dynamodb-stream.json`: a row that is not a video, a transition, an outcome.
     fn records() -> Vec<Value> {
         let file: Value = serde_json::from_str(include_str!("../../../events/dynamodb-stream.json")).unwrap();
         file["Records"].as_array().unwrap().clone()
     }
 
     #[test]
-    fn each_move_is_told_once() {
+    fn each_transition_has_at_most_one_event() {
         let name = |status: Option<Status>| status.map_or("none", Status::as_str);
-        let mut told = Vec::new();
+        let mut events = Vec::new();
         for old in Status::ALL.map(Some).into_iter().chain([None]) {
             for new in Status::ALL {
-                if let Some(kind) = Kind::between(old, new) {
-                    // What the status machine does not do may be told as anything.
+                if let Some(kind) = Kind::for_transition(old, new) {
+                    // Ignore transitions that are not allowed.
                     if old.is_none_or(|old| new.sources().contains(&old)) {
-                        told.push((name(old), name(Some(new)), kind));
+                        events.push((name(old), name(Some(new)), kind));
                     }
                 }
             }
@@ -201,11 +202,11 @@ mod tests {
             ("FAILED", "DELETED", Kind::Deleted),
             ("none", "PENDING", Kind::UploadCreated),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(events, expected);
     }
 
     #[test]
-    fn other_changes_are_nobodys_business() {
+    fn other_changes_have_no_event() {
         let kinds: Vec<Option<Kind>> = records().iter().map(Kind::from_record).collect();
         assert_eq!(kinds, [None, Some(Kind::Created), Some(Kind::Ready)]);
         let mut expired = records().remove(2);
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_transcoding_is_told_once() {
+    fn end_of_transcoding_has_one_event() {
         let with = |old: &str, new: &str| {
             let mut record = records().remove(2);
             let images = [("OldImage", old), ("NewImage", new)];
@@ -232,7 +233,7 @@ mod tests {
             }
             record
         };
-        for (old, new, told) in [
+        for (old, new, has_event) in [
             ("", "RUNNING", false),
             ("RUNNING", "RUNNING", false),
             ("RUNNING", "DONE", true),
@@ -241,7 +242,7 @@ mod tests {
             ("DONE", "DONE", false),
             ("DONE", "", false),
         ] {
-            assert_eq!(Kind::from_record(&with(old, new)), told.then_some(Kind::Updated), "{old} {new}");
+            assert_eq!(Kind::from_record(&with(old, new)), has_event.then_some(Kind::Updated), "{old} {new}");
         }
         let sent = json!(Event::from_record(&with("RUNNING", "DONE")).unwrap());
         assert_eq!(
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_what_mux_sends_around_what_the_api_says() {
+    fn event_has_the_format_of_mux_and_the_data_of_the_api() {
         let record = records().remove(2);
         let event = Event::from_record(&record).unwrap();
         assert_eq!(event.to_string(), Event::from_record(&record).unwrap().to_string());
@@ -285,11 +286,11 @@ mod tests {
     }
 
     #[test]
-    fn an_identifier_is_that_of_the_change() {
-        let [one, other] = [1, 2].map(|at| Event::from_record(&records().remove(at)).unwrap());
-        assert_eq!(one.id, Event::from_record(&records().remove(1)).unwrap().id);
-        assert!(one.id < other.id, "{} {}", one.id, other.id);
-        assert!(one.sequence < other.sequence);
-        assert_eq!(one.id.get_version_num(), 7);
+    fn identifiers_are_stable_and_ordered() {
+        let [first, second] = [1, 2].map(|at| Event::from_record(&records().remove(at)).unwrap());
+        assert_eq!(first.id, Event::from_record(&records().remove(1)).unwrap().id);
+        assert!(first.id < second.id, "{} {}", first.id, second.id);
+        assert!(first.sequence < second.sequence);
+        assert_eq!(first.id.get_version_num(), 7);
     }
 }
