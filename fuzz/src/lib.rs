@@ -116,8 +116,8 @@ impl Object {
     fn check_keyframes(&self, keyframes: &[Keyframe], n: usize) {
         assert!(keyframes.len() <= n, "{} of {n}", keyframes.len());
         assert!(keyframes.is_sorted_by_key(|keyframe| keyframe.time_ms), "{keyframes:?}");
-        for Keyframe { place, .. } in keyframes {
-            assert!(place.start < place.end && place.end <= self.source.size(), "{place:?}");
+        for Keyframe { range, .. } in keyframes {
+            assert!(range.start < range.end && range.end <= self.source.size(), "{range:?}");
         }
     }
 
@@ -125,15 +125,15 @@ impl Object {
     async fn fetch(&self, keyframes: &[Keyframe]) -> Option<Vec<Bytes>> {
         let mut samples = Vec::new();
         let mut left = SAMPLES;
-        for Keyframe { place, .. } in keyframes {
-            left = left.checked_sub(place.end - place.start)?;
-            match self.source.fetch(place.clone()).await {
+        for Keyframe { range, .. } in keyframes {
+            left = left.checked_sub(range.end - range.start)?;
+            match self.source.fetch(range.clone()).await {
                 Ok(sample) => samples.push(sample),
                 Err(Error::Limit) => return None,
                 Err(Error::Read(error)) => panic!("{error}"),
             }
             let got = samples.last().map_or(0, |sample| sample.len() as u64);
-            assert_eq!(got, place.end - place.start);
+            assert_eq!(got, range.end - range.start);
         }
         self.check_read();
         Some(samples)

@@ -67,8 +67,8 @@ impl Index {
             Track::Matroska(track) => track.keyframes(source, n).await?,
         };
         let size = source.size();
-        keyframes.retain(|Keyframe { place, .. }| {
-            place.start < place.end && place.end <= size && place.end - place.start <= MAX_KEYFRAME
+        keyframes.retain(|Keyframe { range, .. }| {
+            range.start < range.end && range.end <= size && range.end - range.start <= MAX_KEYFRAME
         });
         Ok(keyframes)
     }

@@ -13,7 +13,7 @@ pub struct Keyframe {
     /// When it is shown, in milliseconds from the start.
     pub time_ms: u64,
     /// Where its bytes are.
-    pub place: Range<u64>,
+    pub range: Range<u64>,
 }
 
 /// Where a video can be cut into parts that can be decoded each for itself.

@@ -184,7 +184,7 @@ fn poster(frame: &Frame, media_info: MediaInfo, index: Option<Index>) -> Poster 
 /// The most promising first: how many bytes a keyframe has tells how much there is to see in it. The
 /// typical and the richer ones come before the poor ones, which may be black.
 fn by_promise(mut keyframes: Vec<Keyframe>) -> Vec<Keyframe> {
-    keyframes.sort_by_key(|keyframe| len(&keyframe.place));
+    keyframes.sort_by_key(|keyframe| len(&keyframe.range));
     let mut order = keyframes.split_off(keyframes.len() / 2);
     keyframes.reverse();
     order.extend(keyframes);
@@ -195,7 +195,7 @@ fn by_promise(mut keyframes: Vec<Keyframe>) -> Vec<Keyframe> {
 fn within(keyframes: &mut Vec<Keyframe>, budget: u64) -> Vec<Keyframe> {
     let mut bytes = 0;
     let fit = keyframes.iter().take_while(|keyframe| {
-        bytes += len(&keyframe.place);
+        bytes += len(&keyframe.range);
         bytes <= budget
     });
     let count = fit.count().max(1).min(keyframes.len());
@@ -210,7 +210,7 @@ fn len(place: &Range<u64>) -> u64 {
 
 /// Reads keyframes, in their order.
 pub(crate) async fn fetch(source: &Source, keyframes: &[Keyframe]) -> Result<Vec<Bytes>, source::Error> {
-    in_parallel(keyframes.iter().map(|keyframe| source.fetch(keyframe.place.clone())).collect()).await
+    in_parallel(keyframes.iter().map(|keyframe| source.fetch(keyframe.range.clone())).collect()).await
 }
 
 /// Runs ffmpeg for the three pictures of each frame: the poster, the larger one, and one to judge it by.
@@ -266,11 +266,11 @@ mod tests {
     use super::*;
 
     fn keyframes(sizes: &[u64]) -> Vec<Keyframe> {
-        (0..).zip(sizes).map(|(time_ms, size)| Keyframe { time_ms, place: 0..*size }).collect()
+        (0..).zip(sizes).map(|(time_ms, size)| Keyframe { time_ms, range: 0..*size }).collect()
     }
 
     fn sizes(keyframes: &[Keyframe]) -> Vec<u64> {
-        keyframes.iter().map(|keyframe| len(&keyframe.place)).collect()
+        keyframes.iter().map(|keyframe| len(&keyframe.range)).collect()
     }
 
     #[test]

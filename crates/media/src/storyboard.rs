@@ -76,7 +76,7 @@ pub async fn make(
 /// Leaves every second one out until the rest fits into the budget.
 fn thin_out(keyframes: &mut Vec<Keyframe>, budget: u64) {
     while keyframes.len() > 1
-        && keyframes.iter().map(|keyframe| keyframe.place.end - keyframe.place.start).sum::<u64>() > budget
+        && keyframes.iter().map(|keyframe| keyframe.range.end - keyframe.range.start).sum::<u64>() > budget
     {
         let mut keep = false;
         keyframes.retain(|_| {
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn keyframe(time_ms: u64) -> Keyframe {
-        Keyframe { time_ms, place: 0..10 }
+        Keyframe { time_ms, range: 0..10 }
     }
 
     fn grid(tiles: usize, width: u32, height: u32) -> Grid {

@@ -222,6 +222,6 @@ impl Track {
     }
 
     pub(super) fn keyframe(&self, block: Block) -> Option<Keyframe> {
-        Some(Keyframe { time_ms: ticks_to_ms(block.time, self.scale)?, place: block.place })
+        Some(Keyframe { time_ms: ticks_to_ms(block.time, self.scale)?, range: block.place })
     }
 }

@@ -164,7 +164,7 @@ mod tests {
         let found = track.keyframes(&source, n).await.unwrap();
         let mut frames = Vec::new();
         for keyframe in &found {
-            frames.push(source.fetch(keyframe.place.clone()).await.unwrap().slice(4..));
+            frames.push(source.fetch(keyframe.range.clone()).await.unwrap().slice(4..));
         }
         (media_info, found.iter().map(|keyframe| keyframe.time_ms).collect(), frames)
     }
@@ -290,8 +290,8 @@ mod tests {
                 let found = track.keyframes(&source, n).await.unwrap();
                 let mut samples = Vec::new();
                 for keyframe in found {
-                    assert!(keyframe.place.end <= source.size());
-                    samples.push(source.fetch(keyframe.place).await.unwrap());
+                    assert!(keyframe.range.end <= source.size());
+                    samples.push(source.fetch(keyframe.range).await.unwrap());
                 }
                 track.wrap(samples);
             }

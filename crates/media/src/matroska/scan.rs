@@ -193,7 +193,7 @@ mod tests {
             let times: Vec<_> = found.iter().map(|keyframe| keyframe.time_ms).collect();
             assert_eq!(times, [10_040, 30_040, 50_040, 70_040]);
             for keyframe in found {
-                let bytes = source.fetch(keyframe.place).await.unwrap();
+                let bytes = source.fetch(keyframe.range).await.unwrap();
                 assert_eq!(bytes.len(), 200_004);
             }
             assert!(source.stats().bytes < 3 << 20, "{:?}", source.stats());

@@ -127,7 +127,7 @@ impl Fragments {
         }
         let keyframes = found.into_iter().filter_map(|fragment| fragment.keyframe);
         let mut keyframes: Vec<_> =
-            keyframes.map(|(time, place)| Keyframe { time_ms: timing.shown_at(time), place }).collect();
+            keyframes.map(|(time, place)| Keyframe { time_ms: timing.shown_at(time), range: place }).collect();
         // Fragments may lie in any order, or claim to.
         keyframes.sort_by_key(|keyframe| keyframe.time_ms);
         Ok(keyframes)
@@ -221,7 +221,7 @@ mod tests {
         let timing = Timing { scale: 1000, media_duration: 3000, ..Timing::default() };
         let mut times = Vec::new();
         for keyframe in fragments.keyframes(&source, &timing, 3).await.unwrap() {
-            let bytes = source.fetch(keyframe.place).await.unwrap();
+            let bytes = source.fetch(keyframe.range).await.unwrap();
             assert_eq!(bytes[..], u32::try_from(keyframe.time_ms).unwrap().to_be_bytes());
             times.push(keyframe.time_ms);
         }

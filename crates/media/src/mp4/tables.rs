@@ -141,7 +141,7 @@ impl Tables {
         });
         let keyframes = in_parallel(places.collect()).await?.into_iter().flatten().map(|(sample, place)| {
             let time = clock.time_of(sample).saturating_add(self.first_offset);
-            Keyframe { time_ms: timing.shown_at(time), place }
+            Keyframe { time_ms: timing.shown_at(time), range: place }
         });
         Ok(keyframes.collect())
     }
