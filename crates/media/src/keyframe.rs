@@ -26,7 +26,7 @@ pub struct CutPoints {
     /// When the keyframes are shown, in ticks, as ffmpeg counts them (`-copyts`); ascending.
     pub times: Vec<i64>,
     /// From when on there is no sound, if the index tells.
-    pub sound_end: Option<i64>,
+    pub audio_end: Option<i64>,
 }
 
 /// Why there is no index.

@@ -181,7 +181,7 @@ fn parts(
             // Rounded up, so that no picture is left over for a segment of its own.
             segment: (length / segments).max(1.0) + 0.001,
             // ffmpeg cannot encode sound of which it sees nothing.
-            audio: cuts.sound_end.is_none_or(|end| *start < end).then(|| (frames(*start), end.map(frames))),
+            audio: cuts.audio_end.is_none_or(|end| *start < end).then(|| (frames(*start), end.map(frames))),
         }
     };
     starts.iter().enumerate().map(part).collect()
@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn cuts(times: impl IntoIterator<Item = i64>) -> CutPoints {
-        CutPoints { scale: 600, step: 1, times: times.into_iter().collect(), sound_end: None }
+        CutPoints { scale: 600, step: 1, times: times.into_iter().collect(), audio_end: None }
     }
 
     fn plan(media_info: &MediaInfo, cuts: Option<&CutPoints>) -> Plan {
@@ -324,8 +324,8 @@ mod tests {
 
     #[test]
     fn parts_after_the_sound_have_none() {
-        let heard = |sound_end| {
-            let cuts = CutPoints { sound_end, ..cuts((0..50).map(|i| i * 1200)) };
+        let heard = |audio_end| {
+            let cuts = CutPoints { audio_end, ..cuts((0..50).map(|i| i * 1200)) };
             plan(&media_info(), Some(&cuts)).parts.iter().map(|part| part.audio.is_some()).collect::<Vec<_>>()
         };
         assert_eq!(heard(None), [true; 4]);

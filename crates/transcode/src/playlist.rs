@@ -194,7 +194,7 @@ mod tests {
             duration_ms: Some(20_000),
             ..MediaInfo::default()
         };
-        let cuts = CutPoints { scale: 1000, step: 40, times: vec![0, 8000], sound_end: None };
+        let cuts = CutPoints { scale: 1000, step: 40, times: vec![0, 8000], audio_end: None };
         Plan::in_parts(&media_info, Some(&cuts), 5.0).unwrap_or_else(|failure| panic!("{failure:?}"))
     }
 

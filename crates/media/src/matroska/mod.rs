@@ -121,7 +121,7 @@ impl Track {
         };
         let cues = self.all_cues(source).await?;
         let times: Vec<i64> = cues.iter().filter_map(|cue| i64::try_from(cue.time).ok()).collect();
-        Ok((!times.is_empty()).then_some(CutPoints { scale, step: 1, times, sound_end: None }))
+        Ok((!times.is_empty()).then_some(CutPoints { scale, step: 1, times, audio_end: None }))
     }
 
     async fn all_cues(&self, source: &Source) -> Result<Vec<Cue>, Error> {

@@ -46,7 +46,7 @@ impl Tables {
             step = step.min(i64::from(delta).max(1));
         }
         let step = step.min(timing.scale.into());
-        Ok(Some(CutPoints { scale: timing.scale, step, times, sound_end: None }))
+        Ok(Some(CutPoints { scale: timing.scale, step, times, audio_end: None }))
     }
 }
 
@@ -63,7 +63,7 @@ impl Fragments {
             let (time, _) = keyframe?;
             Some(time.cast_signed().saturating_add(offset.into()).saturating_add(timing.shift))
         });
-        Ok(Some(CutPoints { scale: timing.scale, step: 1, times: times.collect(), sound_end: None }))
+        Ok(Some(CutPoints { scale: timing.scale, step: 1, times: times.collect(), audio_end: None }))
     }
 }
 

@@ -60,11 +60,11 @@ impl Track {
         match &self.samples {
             Samples::Tables(tables) => {
                 let Some(cuts) = tables.cuts(source, &self.timing).await? else { return Ok(None) };
-                let sound_end = match &self.sound {
+                let audio_end = match &self.sound {
                     Some(sound) => sound.end(source, cuts.scale).await?,
                     None => None,
                 };
-                Ok(Some(CutPoints { sound_end, ..cuts }))
+                Ok(Some(CutPoints { audio_end, ..cuts }))
             }
             Samples::Fragments(fragments) => fragments.cuts(source, &self.timing).await,
         }
