@@ -208,7 +208,7 @@ pub(crate) async fn work(endpoint: String, ffmpeg: PathBuf, processor: usize) ->
     let setting = Setting { endpoint, video: &FILM, ffmpeg };
     let plan: Plan = serde_json::from_str(&line()?)?;
     while let Ok(index) = line()?.trim().parse() {
-        let source = Arc::new(source(&setting).await?.whole());
+        let source = Arc::new(source(&setting).await?.allow_full_read());
         let start = Start::now()?;
         let deadline = Instant::now() + DEADLINE;
         let (manifest, objects) = encode(&source, &plan, index, &setting.ffmpeg, deadline).await?;

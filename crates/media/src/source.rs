@@ -65,7 +65,7 @@ impl Source {
 
     /// Allows for reading all of it, though not over and over: what is encoded is not only looked at.
     #[must_use]
-    pub fn whole(mut self) -> Self {
+    pub fn allow_full_read(mut self) -> Self {
         let bytes = self.size.saturating_mul(2).saturating_add(MAX_READ);
         self.max = Stats { requests: MAX_REQUESTS + bytes / (64 << 10), bytes };
         self

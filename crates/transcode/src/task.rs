@@ -213,7 +213,7 @@ impl Work<'_> {
 
     fn source(&self, size: u64, etag: &str) -> Result<Arc<Source>, Error> {
         let source = Source::new(size, StoredObject::new(&self.app.objects, &self.key()?, etag));
-        Ok(Arc::new(source.whole()))
+        Ok(Arc::new(source.allow_full_read()))
     }
 
     async fn planned(&self) -> Result<Planned, Error> {
