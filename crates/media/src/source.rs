@@ -1,4 +1,4 @@
-//! An object of which any range can be read: cached, counted, and limited.
+//! Reads byte ranges of an object, with a cache, counters and limits.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -8,50 +8,50 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use upreel_core::{RangeReader, ReadError};
 
-/// A video that needs more than this is refused: a hostile file must not cost a download.
+/// Limit of bytes read from one object. A hostile file must not cost a full download.
 const MAX_READ: u64 = 256 << 20;
-/// Likewise; a storyboard takes some 300.
+/// Limit of requests for one object. A storyboard takes some 300.
 const MAX_REQUESTS: u64 = 2000;
-/// What the cache keeps: the tables of an index, or the blocks between which ffmpeg goes back and forth.
-const KEPT: usize = 16 << 20;
+/// Cache size in bytes: enough for the tables of an index, or for the blocks that ffmpeg alternates between.
+const CACHE_SIZE: usize = 16 << 20;
 
-/// Ranges that are asked for at the same time.
+/// Number of concurrent range requests.
 const PARALLEL: usize = 16;
 
-/// An object, and what has been read of it.
+/// An object and the cached extents of it.
 pub struct Source {
     size: u64,
     reader: Box<dyn RangeReader>,
-    max: Stats,
+    limits: Stats,
     state: Mutex<State>,
 }
 
-/// How much was read.
+/// Counters of a source's reads.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Requests for a range.
+    /// Number of range requests.
     pub requests: u64,
-    /// Bytes in their answers.
+    /// Number of requested bytes.
     pub bytes: u64,
 }
 
-/// Why there are no bytes.
+/// An error of a read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The object could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Reading on would pass a limit.
-    #[error("too much of the object was read")]
+    /// The read would exceed a limit on bytes or requests.
+    #[error("the read would exceed the limit for this object")]
     Limit,
 }
 
 #[derive(Default)]
 struct State {
-    /// What is kept, by its offset.
+    /// The cached extents, by their offset in the object.
     extents: BTreeMap<u64, Bytes>,
-    age: VecDeque<u64>,
-    kept: usize,
+    insertion_order: VecDeque<u64>,
+    cached_bytes: usize,
     stats: Stats,
 }
 
@@ -59,41 +59,41 @@ impl Source {
     /// Creates a source over an object of `size` bytes.
     #[must_use]
     pub fn new(size: u64, reader: impl RangeReader + 'static) -> Self {
-        let max = Stats { requests: MAX_REQUESTS, bytes: MAX_READ };
-        Self { size, reader: Box::new(reader), max, state: Mutex::default() }
+        let limits = Stats { requests: MAX_REQUESTS, bytes: MAX_READ };
+        Self { size, reader: Box::new(reader), limits, state: Mutex::default() }
     }
 
-    /// Allows for reading all of it, though not over and over: what is encoded is not only looked at.
+    /// Raises the limits to twice the object's size plus the default, because encoding reads all of it.
     #[must_use]
     pub fn allow_full_read(mut self) -> Self {
         let bytes = self.size.saturating_mul(2).saturating_add(MAX_READ);
-        self.max = Stats { requests: MAX_REQUESTS + bytes / (64 << 10), bytes };
+        self.limits = Stats { requests: MAX_REQUESTS + bytes / (64 << 10), bytes };
         self
     }
 
-    /// The object's size.
+    /// Returns the object's size in bytes.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }
 
-    /// What was read so far.
+    /// Returns how much has been read so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.state().stats
     }
 
-    /// The bytes of a range, as far as the object goes; kept, so that a second call costs nothing.
+    /// Reads a range, clamped to the object's size, and caches it.
     ///
     /// # Errors
-    /// When the object cannot be read, or too much of it was read already.
+    /// Fails if the object cannot be read, or if the read would exceed a limit.
     pub async fn read(&self, range: Range<u64>) -> Result<Bytes, Error> {
         let len = range.end.saturating_sub(range.start);
         self.read_ahead(range.start, len, len).await
     }
 
-    /// `len` bytes from `offset`, like [`Source::read`]. If they have to be fetched, then `ahead` bytes
-    /// are, because what follows will be wanted next.
+    /// Reads `len` bytes from `offset`, like [`Source::read`]. On a cache miss it fetches and caches up to `ahead`
+    /// bytes, because the bytes that follow are usually needed next.
     ///
     /// # Errors
     /// As [`Source::read`].
@@ -102,10 +102,10 @@ impl Source {
         if offset >= end {
             return Ok(Bytes::new());
         }
-        let head = self.state().kept_at(offset);
+        let head = self.state().cached_from(offset);
         let got = offset + head.len() as u64;
         if got >= end {
-            return Ok(head.slice(..index(end - offset)));
+            return Ok(head.slice(..to_usize(end - offset)));
         }
         let tail = self.fetch(got..end.max(offset.saturating_add(ahead).min(self.size))).await?;
         let bytes = if head.is_empty() {
@@ -116,18 +116,18 @@ impl Source {
             joined.extend_from_slice(&tail);
             joined.freeze()
         };
-        self.state().keep(offset, bytes.clone());
-        // A short answer ends the read as the end of the object would.
-        let len = bytes.len().min(index(end - offset));
+        self.state().insert(offset, bytes.clone());
+        // A short response is treated like the end of the object.
+        let len = bytes.len().min(to_usize(end - offset));
         Ok(bytes.slice(..len))
     }
 
-    /// What is kept from `offset` on, without a request.
-    pub(crate) fn kept(&self, offset: u64) -> Bytes {
-        self.state().kept_at(offset)
+    /// Returns the cached bytes that start at `offset`, without a request.
+    pub(crate) fn cached(&self, offset: u64) -> Bytes {
+        self.state().cached_from(offset)
     }
 
-    /// The bytes of a range, without keeping them, because a frame is read once.
+    /// Reads a range without caching it, because a frame is read only once.
     ///
     /// # Errors
     /// As [`Source::read`].
@@ -139,12 +139,12 @@ impl Source {
         }
         {
             let mut state = self.state();
-            let kept = state.kept_at(range.start);
-            if kept.len() as u64 >= len {
-                return Ok(kept.slice(..index(len)));
+            let cached = state.cached_from(range.start);
+            if cached.len() as u64 >= len {
+                return Ok(cached.slice(..to_usize(len)));
             }
-            // Counted before the answer, so that parallel requests cannot pass the limit together.
-            if state.stats.bytes + len > self.max.bytes || state.stats.requests >= self.max.requests {
+            // Counted before the response arrives, so that concurrent requests cannot exceed the limit together.
+            if state.stats.bytes + len > self.limits.bytes || state.stats.requests >= self.limits.requests {
                 return Err(Error::Limit);
             }
             state.stats.requests += 1;
@@ -154,52 +154,54 @@ impl Source {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // The lock is never held over anything that can panic.
+        // Nothing that can panic runs while the lock is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// What is kept from `offset` on.
-    fn kept_at(&self, offset: u64) -> Bytes {
+    /// Returns the cached bytes that start at `offset`, up to the end of their extent.
+    fn cached_from(&self, offset: u64) -> Bytes {
         let before = self.extents.range(..=offset).next_back();
-        before.map_or_else(Bytes::new, |(start, bytes)| bytes.slice(bytes.len().min(index(offset - start))..))
+        before.map_or_else(Bytes::new, |(start, bytes)| {
+            bytes.slice(bytes.len().min(to_usize(offset - start))..)
+        })
     }
 
-    fn keep(&mut self, offset: u64, bytes: Bytes) {
-        if bytes.len() > KEPT {
+    fn insert(&mut self, offset: u64, bytes: Bytes) {
+        if bytes.len() > CACHE_SIZE {
             return;
         }
-        // What lies within is no longer needed, and would hide what follows it.
+        // Extents inside the new one are redundant, and `cached_from` would stop at their end.
         let end = offset + bytes.len() as u64;
         let within =
             self.extents.range(offset..end).filter(|(start, bytes)| *start + bytes.len() as u64 <= end);
         for start in within.map(|(start, _)| *start).collect::<Vec<_>>() {
-            self.forget(start);
+            self.evict(start);
         }
-        self.kept += bytes.len();
+        self.cached_bytes += bytes.len();
         self.extents.insert(offset, bytes);
-        self.age.push_back(offset);
-        while self.kept > KEPT
-            && let Some(oldest) = self.age.front().copied()
+        self.insertion_order.push_back(offset);
+        while self.cached_bytes > CACHE_SIZE
+            && let Some(oldest) = self.insertion_order.front().copied()
         {
-            self.forget(oldest);
+            self.evict(oldest);
         }
     }
 
-    fn forget(&mut self, start: u64) {
-        self.kept -= self.extents.remove(&start).map_or(0, |bytes| bytes.len());
-        self.age.retain(|kept| *kept != start);
+    fn evict(&mut self, start: u64) {
+        self.cached_bytes -= self.extents.remove(&start).map_or(0, |bytes| bytes.len());
+        self.insertion_order.retain(|cached| *cached != start);
     }
 }
 
-/// Does what reads of a source at the same time, and gives the results in the same order.
+/// Runs reads of a source concurrently and returns their results in the same order.
 pub(crate) async fn in_parallel<T, E>(reads: Vec<impl Future<Output = Result<T, E>>>) -> Result<Vec<T>, E> {
     stream::iter(reads).buffered(PARALLEL).try_collect().await
 }
 
-/// Ranges that are held in memory fit into memory.
-fn index(n: u64) -> usize {
+/// Converts an offset into a buffer. Larger than `usize` saturates, because no buffer has that size.
+fn to_usize(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
@@ -209,7 +211,7 @@ mod tests {
     use upreel_core::Fault;
     use upreel_core::range::RangeRead;
 
-    /// An object of any size whose bytes follow from their offset.
+    /// An object of any size whose bytes are computed from their offset.
     struct Pattern;
 
     impl RangeReader for Pattern {
@@ -218,7 +220,7 @@ mod tests {
         }
     }
 
-    /// An object that S3 cannot read.
+    /// An object whose reads fail.
     struct Broken;
 
     impl RangeReader for Broken {
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn any_range_is_the_object_s_and_is_fetched_once() {
+    async fn reads_any_range_and_caches_it() {
         let size = 10_000;
         let source = source(size);
         for range in [0..100, 50..200, 9_990..20_000, 10_000..10_001, 20_000..30_000, 0..10_000] {
@@ -252,17 +254,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reading_ahead_saves_requests() {
+    async fn read_ahead_saves_requests() {
         let source = source(10_000);
         assert_eq!(source.read_ahead(100, 8, 500).await.unwrap(), pattern(100..108));
         assert_eq!(source.read(200..600).await.unwrap(), pattern(200..600));
-        assert_eq!(source.kept(590), pattern(590..600));
-        assert_eq!(source.kept(600), Bytes::new());
+        assert_eq!(source.cached(590), pattern(590..600));
+        assert_eq!(source.cached(600), Bytes::new());
         assert_eq!(source.stats(), Stats { requests: 1, bytes: 500 });
     }
 
     #[tokio::test]
-    async fn a_small_read_does_not_hide_a_larger_one() {
+    async fn small_cached_extent_does_not_hide_a_larger_one() {
         let source = source(10_000);
         source.read(500..510).await.unwrap();
         source.read(0..9000).await.unwrap();
@@ -275,24 +277,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_kept_is_bounded() {
+    async fn cache_size_is_bounded() {
         let source = source(MAX_READ);
         for i in 0..40 {
             source.read(i << 20..(i + 1) << 20).await.unwrap();
         }
-        assert_eq!(source.state().kept, KEPT);
-        assert_eq!(source.state().extents.len(), KEPT >> 20);
+        assert_eq!(source.state().cached_bytes, CACHE_SIZE);
+        assert_eq!(source.state().extents.len(), CACHE_SIZE >> 20);
         let before = source.stats().requests;
         source.read(39 << 20..40 << 20).await.unwrap();
-        assert_eq!(source.stats().requests, before, "the newest is still there");
+        assert_eq!(source.stats().requests, before, "the newest extent is still cached");
     }
 
     #[tokio::test]
-    async fn a_source_that_asks_for_too_much_is_stopped() {
+    async fn reads_beyond_the_limits_are_errors() {
         let large = source(u64::MAX);
         let mut at = 0;
-        while let Ok(part) = large.fetch(at..at + (1 << 20)).await {
-            at += part.len() as u64;
+        while let Ok(bytes) = large.fetch(at..at + (1 << 20)).await {
+            at += bytes.len() as u64;
         }
         assert_eq!(at, MAX_READ);
         let small = source(u64::MAX);
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failed_read_is_an_error_and_may_be_tried_again() {
+    async fn failed_read_is_an_error_and_can_be_retried() {
         let source = Source::new(10, Broken);
         assert!(matches!(source.read(0..1).await, Err(Error::Read(ReadError::Fault(_)))));
         assert!(source.read(0..1).await.is_err());

@@ -1,4 +1,4 @@
-//! Blocks in Clusters (RFC 9559, sections 5.1.3 and 10).
+//! Clusters and their blocks (RFC 9559, sections 5.1.3 and 10).
 
 use std::ops::Range;
 
@@ -11,56 +11,58 @@ use super::{Track, ticks_to_ms};
 use crate::keyframe::Keyframe;
 use crate::source::{Error, Source};
 
-/// The start of a Cluster, or of a block, with what may surround it.
-const NEAR: u64 = 4096;
-/// What one keyframe may take when there is only the Cluster to start from.
+/// Size of the read at the start of a Cluster or block, with some margin.
+const HEADER_READ: u64 = 4096;
+/// Limit of bytes read in search of one keyframe in a Cluster.
 const SEARCH_MAX: u64 = 2 << 20;
-/// What one read takes on such a search.
-const STEP: u64 = 256 << 10;
+/// Largest read of such a search.
+const SEARCH_READ: u64 = 256 << 10;
 
-/// A block.
+/// A Block or `SimpleBlock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) track: u64,
-    /// When it is shown, in ticks of the segment.
+    /// The presentation time, in ticks of the Segment.
     pub(super) time: u64,
     pub(super) key: bool,
-    /// Its data, from the track's number on.
-    pub(super) place: Range<u64>,
+    /// The byte range of its data, which starts with the track number.
+    pub(super) range: Range<u64>,
 }
 
-/// Walks through blocks. Clusters are not walked as the levels that they are: whatever says where the next
-/// element is leads on, so those of unknown size need no care.
+/// Iterates over blocks. It treats a Cluster's start and its children as one flat sequence of elements, so Clusters of
+/// unknown size need no special handling.
 pub(super) struct Blocks<'a> {
     track: &'a Track,
     window: Window<'a>,
     at: u64,
-    /// Where the present Cluster starts, and its timestamp.
+    /// The offset of the current Cluster.
     cluster: Option<u64>,
+    /// The timestamp of the current Cluster.
     timestamp: Option<u64>,
-    /// Whether a `BlockGroup` of the track is a keyframe because the Cues say so. Else what is behind its
-    /// block has to be read.
-    trust: bool,
+    /// Whether to take a `BlockGroup` of the track for a keyframe because a cue points at it. Otherwise the elements
+    /// after its Block have to be read.
+    trust_cue: bool,
 }
 
 impl<'a> Blocks<'a> {
     pub(super) const fn new(track: &'a Track, window: Window<'a>, at: u64) -> Self {
-        Self { track, window, at, cluster: None, timestamp: None, trust: false }
+        Self { track, window, at, cluster: None, timestamp: None, trust_cue: false }
     }
 
-    /// From the start of a Cluster to its block that starts `offset` bytes into the data.
-    async fn jump(&mut self, offset: u64) -> Result<bool, Error> {
+    /// Moves from the start of a Cluster to the block at `offset` in its data. Returns false if there is no Cluster or
+    /// it has no timestamp.
+    async fn seek_to_block(&mut self, offset: u64) -> Result<bool, Error> {
         let Some(cluster) = self.window.element(self.at).await?.filter(|it| it.id == id::CLUSTER) else {
             return Ok(false);
         };
         let start = self.window.read(cluster.data, 256).await?;
         self.timestamp = timestamp(start);
         self.at = cluster.data.saturating_add(offset);
-        self.trust = true;
+        self.trust_cue = true;
         Ok(self.timestamp.is_some())
     }
 
-    /// The next block.
+    /// Returns the next block.
     pub(super) async fn next(&mut self) -> Result<Option<Block>, Error> {
         let limit = self.track.segment.end;
         while self.at < limit
@@ -79,7 +81,7 @@ impl<'a> Blocks<'a> {
                     None
                 }
                 id::SIMPLE_BLOCK => self.block(element.data..end).await?,
-                id::BLOCK_GROUP => self.group(&element, end).await?,
+                id::BLOCK_GROUP => self.block_group(&element, end).await?,
                 _ => None,
             };
             if block.is_some() {
@@ -89,7 +91,7 @@ impl<'a> Blocks<'a> {
         Ok(None)
     }
 
-    /// The next keyframe of the track.
+    /// Returns the next keyframe of the track.
     pub(super) async fn next_key(&mut self) -> Result<Option<Block>, Error> {
         while let Some(block) = self.next().await? {
             if block.key && block.track == self.track.number {
@@ -99,10 +101,10 @@ impl<'a> Blocks<'a> {
         Ok(None)
     }
 
-    /// A `BlockGroup` (section 5.1.3.5): a keyframe refers to no other block.
-    async fn group(&mut self, group: &Element, end: u64) -> Result<Option<Block>, Error> {
+    /// Reads a `BlockGroup` (section 5.1.3.5). It is a keyframe if it has no `ReferenceBlock`.
+    async fn block_group(&mut self, group: &Element, end: u64) -> Result<Option<Block>, Error> {
         let mut found = None;
-        let mut refers = false;
+        let mut has_reference = false;
         let mut at = group.data;
         while at < end
             && let Some(element) = self.window.element(at).await?
@@ -111,34 +113,35 @@ impl<'a> Blocks<'a> {
             match element.id {
                 id::BLOCK => {
                     found = self.block(element.data..next).await?;
-                    if self.trust || found.as_ref().is_some_and(|found| found.track != self.track.number) {
+                    if self.trust_cue || found.as_ref().is_some_and(|found| found.track != self.track.number)
+                    {
                         break;
                     }
                 }
-                id::REFERENCE_BLOCK => refers = true,
+                id::REFERENCE_BLOCK => has_reference = true,
                 _ => {}
             }
             at = next;
         }
-        // If the limit was reached before the group's end, it is not known.
-        let key = self.trust || (!refers && at == end);
+        // If a limit ended the walk before the group's end, a ReferenceBlock may follow.
+        let key = self.trust_cue || (!has_reference && at == end);
         Ok(found.map(|block| Block { key, ..block }))
     }
 
-    async fn block(&mut self, place: Range<u64>) -> Result<Option<Block>, Error> {
-        let start = self.window.read(place.start, Header::MAX.min(place.end - place.start)).await?;
+    async fn block(&mut self, range: Range<u64>) -> Result<Option<Block>, Error> {
+        let start = self.window.read(range.start, Header::MAX.min(range.end - range.start)).await?;
         let header = Header::parse(start);
         Ok(header.zip(self.timestamp).map(|(header, timestamp)| Block {
             track: header.track,
-            // A time before the start is shown at the start.
+            // Negative times are clamped to 0.
             time: timestamp.saturating_add_signed(header.time.into()),
             key: header.flags & 0x80 != 0,
-            place,
+            range,
         }))
     }
 }
 
-/// The start of a block (section 10.1).
+/// A block header (section 10.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) track: u64,
@@ -157,8 +160,8 @@ impl Header {
     }
 }
 
-/// The timestamp at the start of a Cluster's data. It comes first, but for a checksum and the like; no more of
-/// them are passed over, because this is asked of each place that looks like a Cluster.
+/// Returns the timestamp at the start of a Cluster's data. Only a checksum, padding and the like may precede it, and at
+/// most 8 elements are read, because the scan calls this for everything that looks like a Cluster.
 pub(super) fn timestamp(data: &[u8]) -> Option<u64> {
     let early = [id::CRC_32, id::VOID, id::POSITION, id::PREV_SIZE];
     let first = children(data).take(8).find(|child| !early.contains(&child.id))?;
@@ -166,13 +169,13 @@ pub(super) fn timestamp(data: &[u8]) -> Option<u64> {
 }
 
 impl Track {
-    /// The keyframe at a cue; `None` if there is none.
+    /// Returns the keyframe that a cue points at, or `None` if there is none.
     pub(super) async fn locate(&self, source: &Source, cue: Cue) -> Result<Option<Keyframe>, Error> {
         let Some(cluster) = self.segment.start.checked_add(cue.cluster) else { return Ok(None) };
         let mut found = None;
         if let Some(offset) = cue.block {
-            // Exact, if the muxer was; else the Cluster is walked.
-            found = self.pointed(source, cluster, offset).await?;
+            // If the muxer wrote a wrong position, the Cluster is searched instead.
+            found = self.block_at(source, cluster, offset).await?;
         }
         if found.is_none() {
             found = self.search(source, cluster, cue.time).await?;
@@ -180,30 +183,34 @@ impl Track {
         Ok(found.and_then(|block| self.keyframe(block)))
     }
 
-    async fn pointed(&self, source: &Source, cluster: u64, offset: u64) -> Result<Option<Block>, Error> {
-        if offset > NEAR / 2 {
-            // Both places at once. A Cluster's data begin a little after its start.
+    /// Returns the keyframe at `offset` in a Cluster's data, or `None` if there is another block.
+    async fn block_at(&self, source: &Source, cluster: u64, offset: u64) -> Result<Option<Block>, Error> {
+        if offset > HEADER_READ / 2 {
+            // Read both concurrently into the cache. The Cluster's data starts up to `HEAD_MAX` bytes after its start.
             let block = cluster.saturating_add(offset);
             let both = (
-                source.read(cluster..cluster.saturating_add(NEAR)),
-                source.read(block..block.saturating_add(NEAR + ebml::HEAD_MAX)),
+                source.read(cluster..cluster.saturating_add(HEADER_READ)),
+                source.read(block..block.saturating_add(HEADER_READ + ebml::HEAD_MAX)),
             );
             try_join(both.0, both.1).await?;
         }
-        let mut blocks = Blocks::new(self, Window::new(source, NEAR, NEAR, 8 * NEAR), cluster);
-        if !blocks.jump(offset).await? {
+        let mut blocks =
+            Blocks::new(self, Window::new(source, HEADER_READ, HEADER_READ, 8 * HEADER_READ), cluster);
+        if !blocks.seek_to_block(offset).await? {
             return Ok(None);
         }
         let at = blocks.at;
         let block = blocks.next().await?;
-        // A block further on is not the one that was meant.
-        let meant = |block: &Block| block.key && block.track == self.number && block.place.start - at <= NEAR;
-        Ok(block.filter(meant))
+        // A block further on is not the one that the cue points at.
+        let is_target =
+            |block: &Block| block.key && block.track == self.number && block.range.start - at <= HEADER_READ;
+        Ok(block.filter(is_target))
     }
 
-    /// The first keyframe of a Cluster at or after a time.
+    /// Returns the first keyframe of a Cluster at or after a time.
     async fn search(&self, source: &Source, cluster: u64, time: u64) -> Result<Option<Block>, Error> {
-        let mut blocks = Blocks::new(self, Window::new(source, NEAR, STEP, SEARCH_MAX), cluster);
+        let mut blocks =
+            Blocks::new(self, Window::new(source, HEADER_READ, SEARCH_READ, SEARCH_MAX), cluster);
         while let Some(block) = blocks.next_key().await? {
             if blocks.cluster != Some(cluster) {
                 break;
@@ -215,13 +222,13 @@ impl Track {
         Ok(None)
     }
 
-    /// The first keyframe at or after an element.
-    pub(super) async fn first(&self, source: &Source, at: u64) -> Result<Option<Keyframe>, Error> {
-        let mut blocks = Blocks::new(self, Window::new(source, NEAR, STEP, SEARCH_MAX), at);
+    /// Returns the first keyframe at or after an offset.
+    pub(super) async fn first_keyframe(&self, source: &Source, at: u64) -> Result<Option<Keyframe>, Error> {
+        let mut blocks = Blocks::new(self, Window::new(source, HEADER_READ, SEARCH_READ, SEARCH_MAX), at);
         Ok(blocks.next_key().await?.and_then(|block| self.keyframe(block)))
     }
 
     pub(super) fn keyframe(&self, block: Block) -> Option<Keyframe> {
-        Some(Keyframe { time_ms: ticks_to_ms(block.time, self.scale)?, range: block.place })
+        Some(Keyframe { time_ms: ticks_to_ms(block.time, self.scale)?, range: block.range })
     }
 }

@@ -1,6 +1,6 @@
-//! Codec identifiers (RFC 9559, section 5.1.4.1.21, and the Matroska codec specifications) in `FFmpeg`'s names.
+//! Maps codec identifiers (RFC 9559, section 5.1.4.1.21, and the Matroska codec specifications) to `FFmpeg`'s names.
 
-/// The name for a video track; `private` is its `CodecPrivate`.
+/// Returns the codec of a video track; `private` is its `CodecPrivate`.
 pub(super) fn video(id: &str, private: &[u8]) -> Option<&'static str> {
     Some(match id {
         "V_MS/VFW/FOURCC" => return fourcc(private),
@@ -28,7 +28,7 @@ pub(super) fn video(id: &str, private: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Video for Windows keeps the codec in the `biCompression` of a `BITMAPINFOHEADER`.
+/// Returns the codec of a Video for Windows track, which is `biCompression` in a `BITMAPINFOHEADER`.
 fn fourcc(private: &[u8]) -> Option<&'static str> {
     let code = private.get(16..20)?.to_ascii_uppercase();
     Some(match code.as_slice() {
@@ -54,7 +54,7 @@ fn fourcc(private: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// The name for an audio track; `bits` is its `BitDepth`.
+/// Returns the codec of an audio track; `bits` is its `BitDepth`.
 pub(super) fn audio(id: &str, bits: Option<u64>) -> Option<&'static str> {
     Some(match (id, bits) {
         ("A_OPUS", _) => "opus",
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_of_video_for_windows_is_looked_up() {
+    fn video_for_windows_codec_is_read_from_codec_private() {
         let mut private = [0; 40];
         private[16..20].copy_from_slice(b"xvid");
         assert_eq!(video("V_MS/VFW/FOURCC", &private), Some("mpeg4"));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn audio_names_may_need_more_than_the_identifier() {
+    fn pcm_codec_depends_on_the_bit_depth() {
         assert_eq!(audio("A_AAC/MPEG4/LC/SBR", None), Some("aac"));
         assert_eq!(audio("A_PCM/INT/LIT", Some(24)), Some("pcm_s24le"));
         assert_eq!(audio("A_PCM/INT/LIT", None), None);

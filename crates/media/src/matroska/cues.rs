@@ -1,19 +1,19 @@
-//! The Cues: a table of times and places (RFC 9559, section 5.1.5).
+//! The Cues: a table of timestamps and positions (RFC 9559, section 5.1.5).
 
 use super::ebml::{self, child, children, id};
 
-/// A place in the file that can be sought to.
+/// A seek point of one track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cue {
-    /// In ticks of the segment.
+    /// The time, in ticks of the Segment.
     pub(super) time: u64,
-    /// Where the Cluster starts, from the Segment's data.
+    /// The offset of the Cluster from the start of the Segment's data.
     pub(super) cluster: u64,
-    /// Where the block's element starts, from the Cluster's data.
+    /// The offset of the block's element from the start of the Cluster's data.
     pub(super) block: Option<u64>,
 }
 
-/// The cues of a track, in the order of time. An entry takes 13 bytes at least, which bounds their number.
+/// Parses the cues of a track and sorts them by time. Each takes at least 13 bytes, which bounds their number.
 pub(super) fn parse(bytes: &[u8], track: u64) -> Vec<Cue> {
     let points = children(bytes).filter(|child| child.id == id::CUE_POINT);
     let mut cues: Vec<_> = points.filter_map(|point| cue(point.data, track)).collect();
@@ -24,18 +24,18 @@ pub(super) fn parse(bytes: &[u8], track: u64) -> Vec<Cue> {
 
 fn cue(point: &[u8], track: u64) -> Option<Cue> {
     let uint = |bytes, id| child(bytes, id).and_then(ebml::uint);
-    let place = children(point).find(|child| {
+    let positions = children(point).find(|child| {
         child.id == id::CUE_TRACK_POSITIONS && uint(child.data, id::CUE_TRACK) == Some(track)
     })?;
     Some(Cue {
         time: uint(point, id::CUE_TIME)?,
-        cluster: uint(place.data, id::CUE_CLUSTER_POSITION)?,
-        block: uint(place.data, id::CUE_RELATIVE_POSITION),
+        cluster: uint(positions.data, id::CUE_CLUSTER_POSITION)?,
+        block: uint(positions.data, id::CUE_RELATIVE_POSITION),
     })
 }
 
-/// CutPoints the duration into `n` equal spans and gives, for each, which of the ascending `times` is nearest to
-/// its middle; each one once.
+/// Divides the duration into `n` equal spans. Returns, for each span, the index of the entry of the ascending `times`
+/// that is nearest to its middle, without duplicates.
 pub(super) fn spread(times: &[u64], duration: u64, n: usize) -> Vec<usize> {
     let mut chosen: Vec<usize> = middles(duration, n)
         .filter_map(|middle| {
@@ -48,7 +48,7 @@ pub(super) fn spread(times: &[u64], duration: u64, n: usize) -> Vec<usize> {
     chosen
 }
 
-/// The middles of `n` equal spans.
+/// Returns the middles of `n` equal spans of `whole`.
 pub(super) fn middles(whole: u64, n: usize) -> impl Iterator<Item = u64> {
     let n = n as u128;
     (0..n).map(move |i| u64::try_from(u128::from(whole) * (2 * i + 1) / (2 * n)).unwrap_or(whole))
@@ -63,13 +63,13 @@ mod tests {
         let mut data = Vec::new();
         put(&mut data, id::CUE_TIME, &[time]);
         for (track, cluster, block) in positions {
-            let mut place = Vec::new();
-            put(&mut place, id::CUE_TRACK, &[*track]);
-            put(&mut place, id::CUE_CLUSTER_POSITION, &[*cluster]);
+            let mut positions = Vec::new();
+            put(&mut positions, id::CUE_TRACK, &[*track]);
+            put(&mut positions, id::CUE_CLUSTER_POSITION, &[*cluster]);
             if let Some(block) = block {
-                put(&mut place, id::CUE_RELATIVE_POSITION, &[*block]);
+                put(&mut positions, id::CUE_RELATIVE_POSITION, &[*block]);
             }
-            put(&mut data, id::CUE_TRACK_POSITIONS, &place);
+            put(&mut data, id::CUE_TRACK_POSITIONS, &positions);
         }
         let mut point = Vec::new();
         put(&mut point, id::CUE_POINT, &data);
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn cues_of_one_track_in_the_order_of_time() {
+    fn parses_cues_of_one_track_sorted_by_time() {
         let bytes = [
             point(9, &[(2, 5, None), (1, 6, Some(7))]),
             point(4, &[(1, 3, None)]),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn each_span_gives_the_time_nearest_to_its_middle() {
+    fn spread_selects_the_time_nearest_to_the_middle_of_each_span() {
         let times = [0, 10, 20, 90];
         assert_eq!(spread(&times, 100, 1), [2], "50 is nearer to 20 than to 90");
         assert_eq!(spread(&times, 100, 4), [1, 2, 3]);

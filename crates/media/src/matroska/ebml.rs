@@ -1,8 +1,8 @@
-//! The bytes of EBML (RFC 8794).
+//! Reads and writes EBML elements (RFC 8794).
 
 use std::iter;
 
-/// Identifiers, with their marker bits (RFC 8794, section 11; RFC 9559, section 5.1).
+/// Element IDs with their marker bits (RFC 8794, section 11; RFC 9559, section 5.1).
 pub(super) mod id {
     pub(in super::super) const EBML: u32 = 0x1A45_DFA3;
     pub(in super::super) const EBML_VERSION: u32 = 0x4286;
@@ -71,20 +71,20 @@ pub(super) mod id {
     pub(in super::super) const REFERENCE_BLOCK: u32 = 0xFB;
 }
 
-/// The longest start of an element that is read here: an identifier of 4 bytes and a size of 8.
+/// Length of the longest element header: an ID of 4 bytes and a size of 8.
 pub(super) const HEAD_MAX: u64 = 12;
 
-/// The start of an element (section 6).
+/// An element header: ID and size (section 6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) id: u32,
-    /// Bytes of the identifier and the size.
+    /// The length of the header in bytes.
     pub(super) len: usize,
-    /// Bytes of the data; `None` if unknown (section 6.2).
+    /// The length of the data in bytes; `None` if unknown (section 6.2).
     pub(super) size: Option<u64>,
 }
 
-/// Reads the start of an element; `None` if it is none, or not whole.
+/// Reads an element header. Returns `None` if it is invalid or truncated.
 pub(super) fn head(bytes: &[u8]) -> Option<Head> {
     let id_len = bytes.first()?.leading_zeros() as usize + 1;
     if id_len > 4 {
@@ -95,29 +95,29 @@ pub(super) fn head(bytes: &[u8]) -> Option<Head> {
     Some(Head { id, len: id_len + size_len, size: (size != all_ones(size_len)).then_some(size) })
 }
 
-/// Reads an integer of variable size, and says how many bytes it takes (section 4).
+/// Reads a variable-size integer (section 4). Returns its value and its length in bytes.
 pub(super) fn vint(bytes: &[u8]) -> Option<(u64, usize)> {
     let len = bytes.first()?.leading_zeros() as usize + 1;
     let raw = bytes.get(..len).filter(|_| len <= 8)?.iter().fold(0, |raw, byte| raw << 8 | u64::from(*byte));
     Some((raw & all_ones(len), len))
 }
 
-/// The greatest value of so many bytes: a size with it is unknown.
+/// Returns the largest value of a variable-size integer of `len` bytes, which stands for an unknown size.
 const fn all_ones(len: usize) -> u64 {
     (1 << (7 * len)) - 1
 }
 
-/// An element in memory.
+/// A child element in memory.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Child<'a> {
     pub(super) id: u32,
-    /// All its bytes.
+    /// The whole element.
     pub(super) all: &'a [u8],
-    /// Those after its start.
+    /// The data after the header.
     pub(super) data: &'a [u8],
 }
 
-/// The elements in the data of a master element, up to the first that is damaged.
+/// Iterates over the children in the data of a master element, up to the first malformed one.
 pub(super) fn children(mut bytes: &[u8]) -> impl Iterator<Item = Child<'_>> {
     iter::from_fn(move || {
         let head = head(bytes)?;
@@ -128,17 +128,18 @@ pub(super) fn children(mut bytes: &[u8]) -> impl Iterator<Item = Child<'_>> {
     })
 }
 
-/// The first child of a kind.
+/// Returns the data of the first child with the given ID.
 pub(super) fn child(bytes: &[u8], id: u32) -> Option<&[u8]> {
     children(bytes).find(|child| child.id == id).map(|child| child.data)
 }
 
-/// An unsigned integer (section 7.2). Without bytes it stands for the default, like a missing element.
+/// Parses an unsigned integer (section 7.2). Returns `None` for an empty one, which stands for the default value as a
+/// missing element does.
 pub(super) fn uint(data: &[u8]) -> Option<u64> {
     (1..=8).contains(&data.len()).then(|| data.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
-/// A number (section 7.3), if it is finite.
+/// Parses a float (section 7.3). Returns `None` if it is not finite.
 pub(super) fn float(data: &[u8]) -> Option<f64> {
     let value = match data.len() {
         4 => f64::from(f32::from_be_bytes(data.try_into().ok()?)),
@@ -148,12 +149,12 @@ pub(super) fn float(data: &[u8]) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// Text, which a zero may end early (sections 7.4 and 13).
+/// Parses a string, which a zero byte may terminate early (sections 7.4 and 13).
 pub(super) fn text(data: &[u8]) -> Option<&str> {
     std::str::from_utf8(data.split(|byte| *byte == 0).next()?).ok()
 }
 
-/// Writes the start of an element; the size always takes 8 bytes.
+/// Writes an element header. The size always takes 8 bytes.
 pub(super) fn put_head(out: &mut Vec<u8>, id: u32, size: usize) {
     let id = id.to_be_bytes();
     out.extend(id.iter().skip_while(|byte| **byte == 0));
@@ -171,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn integers_of_variable_size() {
+    fn reads_variable_size_integers() {
         assert_eq!(vint(&[0x81]), Some((1, 1)));
         assert_eq!(vint(&[0x40, 0x02, 9]), Some((2, 2)));
         assert_eq!(vint(&[1, 0, 0, 0, 0, 0, 1, 0]), Some((256, 8)));
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_of_elements() {
+    fn reads_element_headers() {
         assert_eq!(head(&[0xA3, 0x83, 1]), Some(Head { id: id::SIMPLE_BLOCK, len: 2, size: Some(3) }));
         let segment = [0x18, 0x53, 0x80, 0x67, 1, 255, 255, 255, 255, 255, 255, 255];
         assert_eq!(head(&segment), Some(Head { id: id::SEGMENT, len: 12, size: None }));
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn children_end_at_the_first_damage() {
+    fn children_end_at_the_first_malformed_element() {
         let mut bytes = Vec::new();
         put(&mut bytes, id::VOID, b"..");
         put(&mut bytes, id::TIMESTAMP_SCALE, &[1, 0]);
@@ -200,11 +201,11 @@ mod tests {
         let found: Vec<_> = children(&bytes).map(|child| (child.id, child.data)).collect();
         assert_eq!(found, [(id::VOID, &b".."[..]), (id::TIMESTAMP_SCALE, &[1, 0])]);
         assert_eq!(child(&bytes, id::TIMESTAMP_SCALE).and_then(uint), Some(256));
-        assert_eq!(children(&[0xA3, 0xFF, 1]).count(), 0, "an unknown size");
+        assert_eq!(children(&[0xA3, 0xFF, 1]).count(), 0, "unknown size");
     }
 
     #[test]
-    fn values() {
+    fn parses_values() {
         assert_eq!((uint(&[]), uint(&[1, 2]), uint(&[0; 9])), (None, Some(258), None));
         assert_eq!(float(&1.5f32.to_be_bytes()), Some(1.5));
         assert_eq!(float(&2.5f64.to_be_bytes()), Some(2.5));

@@ -1,4 +1,4 @@
-//! Files for the tests, built element by element.
+//! Builds files for the tests, element by element.
 
 use bytes::Bytes;
 
@@ -27,7 +27,7 @@ pub(super) fn float(id: u32, value: f64) -> Vec<u8> {
     data(id, &value.to_be_bytes())
 }
 
-/// The same element, but its size is unknown.
+/// Sets the size of an element to unknown.
 pub(super) fn unknown_size(mut element: Vec<u8>) -> Vec<u8> {
     element[5..12].fill(0xFF);
     element
@@ -89,8 +89,8 @@ pub(super) fn cluster(timestamp: u64, blocks: &[Vec<u8>]) -> Vec<u8> {
 
 pub(super) fn cue(time: u64, track: u64, cluster: u64, block: Option<u64>) -> Vec<u8> {
     let block = block.map_or_else(Vec::new, |block| uint(id::CUE_RELATIVE_POSITION, block));
-    let place = [uint(id::CUE_TRACK, track), uint(id::CUE_CLUSTER_POSITION, cluster), block];
-    master(id::CUE_POINT, &[uint(id::CUE_TIME, time), master(id::CUE_TRACK_POSITIONS, &place)])
+    let positions = [uint(id::CUE_TRACK, track), uint(id::CUE_CLUSTER_POSITION, cluster), block];
+    master(id::CUE_POINT, &[uint(id::CUE_TIME, time), master(id::CUE_TRACK_POSITIONS, &positions)])
 }
 
 pub(super) fn seek_head(targets: &[(u32, u64)]) -> Vec<u8> {
@@ -107,8 +107,8 @@ pub(super) fn file(parts: &[Vec<u8>]) -> Vec<u8> {
     [out, parts.concat()].concat()
 }
 
-/// What a muxer writes: four seconds, a keyframe of `frame` each second behind some audio, and the Cues
-/// behind all.
+/// A file as muxers write it: four seconds, each with a block of audio and then a keyframe of `frame` bytes, and the
+/// Cues at the end.
 pub(super) fn typical(frame: usize, with_positions: bool) -> Vec<u8> {
     let front =
         |cues| [seek_head(&[(id::CUES, cues)]), data(id::VOID, &[0; 30]), info(4000.0), tracks()].concat();
@@ -117,13 +117,13 @@ pub(super) fn typical(frame: usize, with_positions: bool) -> Vec<u8> {
     for second in 0..4u8 {
         let time = u64::from(second) * 1000;
         let start = body.len() as u64;
-        let audio = simple(1, 0, true, b"sound");
-        let picture = vec![second; frame];
+        let audio = simple(1, 0, true, b"audio");
+        let keyframe = vec![second; frame];
         let made = match second % 2 {
-            0 => [simple(2, 10, true, &picture), simple(2, 50, false, b"more")],
-            _ => [group(2, 10, true, &picture), group(2, 50, false, b"more")],
+            0 => [simple(2, 10, true, &keyframe), simple(2, 50, false, b"more")],
+            _ => [group(2, 10, true, &keyframe), group(2, 50, false, b"more")],
         };
-        // The block starts behind the checksum, the timestamp and the sound.
+        // The block follows the checksum, the timestamp and the audio block.
         let position = (cluster(0, &[]).len() - 12 + audio.len()) as u64;
         cues.push(cue(time + 10, 2, start, with_positions.then_some(position)));
         body.extend(cluster(time, &[audio, made.concat()]));

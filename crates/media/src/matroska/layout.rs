@@ -1,4 +1,4 @@
-//! Where the top-level elements are (RFC 9559, sections 4.5 and 6).
+//! Locates the top-level elements (RFC 9559, sections 4.5 and 6).
 
 use std::ops::Range;
 
@@ -9,46 +9,47 @@ use super::window::Window;
 use crate::keyframe::{Error, HEAD};
 use crate::source::Source;
 
-/// More than any honest Info or Tracks (a codec's private data are some kilobytes).
+/// Largest Info or Tracks element, in bytes (`CodecPrivate` takes some kilobytes).
 const MASTER_MAX: u64 = 4 << 20;
-/// What may be read in search of the first cluster: 64 elements, each beyond the last read.
+/// Limit of bytes read in search of the first Cluster: 64 elements, each beyond the previous read.
 const WALK_MAX: u64 = 64 * HEAD;
 
-/// The kind of file, as it says itself (section 4.4).
+/// The document type in the EBML header (section 4.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DocType {
     Matroska,
     Webm,
 }
 
-/// The file, down to the elements that are not clusters.
+/// The offsets of the top-level elements, except Clusters. Those of Info, Tracks and Cues have not been verified if
+/// they come from a `SeekHead`.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) doc_type: DocType,
-    /// The data of the Segment, as far as the object goes; all positions are relative to its start.
+    /// The byte range of the Segment's data, clamped to the object. Positions in the file are relative to its start.
     pub(super) segment: Range<u64>,
     pub(super) info: Option<u64>,
     pub(super) tracks: Option<u64>,
     pub(super) cues: Option<u64>,
-    /// No cluster starts before.
-    pub(super) clusters: u64,
+    /// A lower bound of the offset of the first Cluster.
+    pub(super) clusters_start: u64,
 }
 
 impl Layout {
-    /// Walks to the first cluster, or to where nothing more has to be found.
+    /// Walks the top-level elements up to the first Cluster, or until all required elements are located.
     pub(super) async fn read(source: &Source) -> Result<Self, Error> {
         let mut window = Window::new(source, HEAD, HEAD, WALK_MAX);
-        let (doc_type, segment) = start(source, &mut window).await?;
+        let (doc_type, segment) = ebml_and_segment(source, &mut window).await?;
         let mut layout =
-            Self { doc_type, clusters: segment.start, segment, info: None, tracks: None, cues: None };
-        // A SeekHead may lie, so what is met on the way holds.
+            Self { doc_type, clusters_start: segment.start, segment, info: None, tracks: None, cues: None };
+        // A SeekHead can be wrong, so elements found by the walk take precedence.
         let mut seek = Seek::default();
-        while layout.clusters < layout.segment.end {
-            let at = layout.clusters;
+        while layout.clusters_start < layout.segment.end {
+            let at = layout.clusters_start;
             let complete = layout.info.or(seek.info).is_some()
                 && layout.tracks.or(seek.tracks).is_some()
                 && layout.cues.or(seek.cues).is_some();
-            if complete && !window.holds(at) {
+            if complete && !window.holds_header(at) {
                 break;
             }
             let Some(element) = window.element(at).await? else { break };
@@ -65,7 +66,7 @@ impl Layout {
                 _ => {}
             }
             let Some(end) = element.end(layout.segment.end) else { break };
-            layout.clusters = end;
+            layout.clusters_start = end;
         }
         layout.info = layout.info.or(seek.info);
         layout.tracks = layout.tracks.or(seek.tracks);
@@ -73,7 +74,7 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The data of Info or Tracks, if the element is there, whole and of a sane size.
+    /// Reads the data of Info or Tracks. Returns `None` if the element is missing, truncated or too large.
     pub(super) async fn master(&self, source: &Source, at: u64, id: u32) -> Result<Option<Bytes>, Error> {
         self.element(source, at, id, MASTER_MAX).await
     }
@@ -83,8 +84,8 @@ impl Layout {
     }
 }
 
-/// The data of the element with this identifier at the start of the range, if it is there, whole, and no
-/// larger than `max`. `ahead` bytes are read with its start.
+/// Reads the data of the element at the start of the range. Returns `None` if the element has another ID, is truncated,
+/// or is larger than `max` bytes. The first read takes `ahead` bytes.
 pub(super) async fn data(
     source: &Source,
     range: Range<u64>,
@@ -100,14 +101,14 @@ pub(super) async fn data(
         return Ok(None);
     };
     let head = element.data - range.start;
-    // From the element's start, because that is where the source keeps what was just read.
+    // Reads from the start of the element, because the cached extent starts there.
     let bytes = source.read(range.start..end).await?;
     let whole = bytes.len() as u64 == end - range.start;
     Ok(whole.then(|| bytes.slice(usize::try_from(head).unwrap_or(bytes.len())..)))
 }
 
-/// The EBML header, and the data of the Segment.
-async fn start(source: &Source, window: &mut Window<'_>) -> Result<(DocType, Range<u64>), Error> {
+/// Reads the EBML header. Returns the document type and the byte range of the Segment's data.
+async fn ebml_and_segment(source: &Source, window: &mut Window<'_>) -> Result<(DocType, Range<u64>), Error> {
     let not_ebml = Error::Unknown("no EBML header");
     let Some(header) = data(source, 0..source.size(), id::EBML, HEAD, HEAD).await? else {
         return Err(not_ebml);
@@ -126,10 +127,10 @@ async fn start(source: &Source, window: &mut Window<'_>) -> Result<(DocType, Ran
         let Some(end) = end else { break };
         at = end;
     }
-    Err(Error::Unknown("no Segment"))
+    Err(Error::Unknown("no Segment element"))
 }
 
-/// Positions by a `SeekHead` (section 5.1.1).
+/// Offsets from a `SeekHead` (section 5.1.1).
 #[derive(Default)]
 struct Seek {
     info: Option<u64>,
@@ -147,7 +148,7 @@ impl Seek {
             else {
                 continue;
             };
-            // An identifier in the data of an element has its marker bits, too.
+            // SeekID contains the ID with its marker bits.
             let slot = match child(seek.data, id::SEEK_ID).and_then(ebml::uint).map(u32::try_from) {
                 Some(Ok(id::INFO)) => &mut self.info,
                 Some(Ok(id::TRACKS)) => &mut self.tracks,

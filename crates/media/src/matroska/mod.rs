@@ -1,9 +1,8 @@
-//! Matroska and WebM (RFC 9559, RFC 8794).
+//! Reads Matroska and WebM (RFC 9559, RFC 8794).
 //!
-//! Opening takes the first read, as a rule: what describes the file comes first, and a `SeekHead` says where
-//! the rest is. The Cues, read when keyframes are wanted, give the place of a keyframe's block in a Cluster;
-//! its start is read to know its end. Nothing in a file is trusted: what is read is bounded by constants, and
-//! what is walked by what was read.
+//! Opening usually takes one read: Info and Tracks come first, and a `SeekHead` locates the rest. The Cues, read when
+//! keyframes are requested, locate a keyframe's block in its Cluster. The start of the block is read to learn its size.
+//! No value in a file is trusted: constants bound the bytes read, and the bytes read bound the elements walked.
 
 mod clusters;
 mod codecs;
@@ -26,36 +25,36 @@ use self::layout::{DocType, Layout};
 use crate::keyframe::{CutPoints, Error, Keyframe};
 use crate::source::{Source, in_parallel};
 
-/// Some ten hours with a cue for each second and track.
+/// Largest Cues element, in bytes: some ten hours with a cue for each second and track.
 const CUES_MAX: u64 = 4 << 20;
-/// What is read with the start of the Cues: mostly all of them, and the end of the file.
+/// Size of the read at the start of the Cues, which usually covers all of them up to the end of the file.
 const CUES_AHEAD: u64 = 128 << 10;
-/// More keyframes could take more requests and walking than a file is worth.
+/// Limit of keyframes per call, which bounds requests and parsing.
 const KEYFRAMES_MAX: usize = 200;
 
-/// The first video track, and what finds its keyframes.
+/// The first video track and the location of its keyframes.
 #[derive(Debug)]
 pub(crate) struct Track {
     doc_type: DocType,
     number: u64,
     /// The whole `TrackEntry` element.
     entry: Bytes,
-    /// Nanoseconds of a tick.
+    /// `TimestampScale`: nanoseconds per tick.
     scale: u64,
     duration_ms: Option<u64>,
-    /// The data of the Segment.
+    /// The byte range of the Segment's data.
     segment: Range<u64>,
-    /// No cluster starts before.
-    clusters: u64,
-    /// Where the Cues may be.
+    /// A lower bound of the offset of the first Cluster.
+    clusters_start: u64,
+    /// The offset of the Cues, which has not been verified.
     cues: Option<u64>,
 }
 
 pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let layout = Layout::read(source).await?;
-    let at = layout.tracks.ok_or(Error::Unknown("no Tracks before the first Cluster, nor in a SeekHead"))?;
+    let at = layout.tracks.ok_or(Error::Unknown("no Tracks before the first Cluster or in a SeekHead"))?;
     let tracks = layout.master(source, at, id::TRACKS).await?;
-    let tracks = tracks::parse(&tracks.ok_or(Error::Unknown("Tracks are damaged or too large"))?);
+    let tracks = tracks::parse(&tracks.ok_or(Error::Unknown("the Tracks element is damaged or too large"))?);
     let video = tracks.video.ok_or(Error::NoVideo)?;
     let info = match layout.info {
         Some(at) => layout.master(source, at, id::INFO).await?.unwrap_or_default(),
@@ -72,12 +71,12 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
             .and_then(ebml::float)
             .and_then(|ticks| duration(ticks, scale)),
         segment: layout.segment,
-        clusters: layout.clusters,
+        clusters_start: layout.clusters_start,
         cues: layout.cues,
     };
     if track.duration_ms.is_none() {
-        let frame = video.frame.unwrap_or(0) / 1_000_000;
-        track.duration_ms = track.end(source, frame).await?;
+        let frame_duration = video.frame_duration.unwrap_or(0) / 1_000_000;
+        track.duration_ms = track.end_time(source, frame_duration).await?;
     }
     let audio_codec = tracks.audio.map(Into::into);
     Ok((MediaInfo { duration_ms: track.duration_ms, audio_codec, ..video.media_info }, track))
@@ -86,15 +85,15 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
 impl Track {
     pub(crate) async fn keyframes(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
         let n = n.min(KEYFRAMES_MAX);
-        let mut found = self.cued(source, n).await?;
+        let mut found = self.keyframes_from_cues(source, n).await?;
         if found.is_empty() {
             found = self.scan(source, n).await?;
         }
         Ok(found)
     }
 
-    /// Keyframes by the Cues; none if there are no Cues, or useless ones.
-    async fn cued(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
+    /// Returns keyframes located by the Cues. Returns none if the Cues are missing or wrong.
+    async fn keyframes_from_cues(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
         let cues = self.all_cues(source).await?;
         let times: Vec<_> =
             cues.iter().map(|cue| ticks_to_ms(cue.time, self.scale).unwrap_or(u64::MAX)).collect();
@@ -110,8 +109,8 @@ impl Track {
         Ok(found)
     }
 
-    /// When the keyframes are shown that the Cues name; `None` if there are none, or if a second is no whole
-    /// number of ticks.
+    /// Returns the presentation times of the keyframes in the Cues, or `None` if there are none or if a second is not a
+    /// whole number of ticks.
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
         const SECOND: u64 = 1_000_000_000;
         let Some(scale) =
@@ -132,7 +131,7 @@ impl Track {
     }
 }
 
-/// Milliseconds of some ticks of `scale` nanoseconds.
+/// Converts ticks of `scale` nanoseconds to milliseconds.
 fn ticks_to_ms(ticks: u64, scale: u64) -> Option<u64> {
     u64::try_from(u128::from(ticks) * u128::from(scale) / 1_000_000).ok()
 }
@@ -141,11 +140,11 @@ fn ticks_to_ms(ticks: u64, scale: u64) -> Option<u64> {
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "it is rounded"
+    reason = "the result is rounded and range-checked"
 )]
 fn duration(ticks: f64, scale: u64) -> Option<u64> {
     let ms = (ticks * scale as f64 / 1e6).round();
-    // A year: more is nonsense.
+    // Longer than a year is implausible.
     (ms > 0.0 && ms < 366.0 * 86_400_000.0).then_some(ms as u64)
 }
 
@@ -157,7 +156,7 @@ mod tests {
     use super::fixture::*;
     use super::*;
 
-    /// The times, and the frames without the start of their blocks.
+    /// Returns the media info, the keyframes' times, and their frames without the block headers.
     async fn read(bytes: Vec<u8>, n: usize) -> (MediaInfo, Vec<u64>, Vec<Bytes>) {
         let source = source(bytes);
         let (media_info, track) = open(&source).await.unwrap();
@@ -170,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn facts_and_keyframes_of_a_typical_file() {
+    async fn reads_media_info_and_keyframes_of_a_typical_file() {
         for (frame, with_positions) in [(8, true), (8, false), (100_000, true), (100_000, false)] {
             let (media_info, times, frames) = read(typical(frame, with_positions), 4).await;
             assert_eq!(
@@ -193,13 +192,13 @@ mod tests {
         let (_, track) = open(&source).await.unwrap();
         assert_eq!((source.stats().requests, source.stats().bytes), (1, crate::keyframe::HEAD));
         assert_eq!(track.keyframes(&source, 4).await.unwrap().len(), 4);
-        // One for the Cues, three for the Clusters that are not at the start.
+        // One for opening, one for the Cues, three for the Clusters that the first read does not cover.
         assert_eq!(source.stats().requests, 5);
         assert!(source.stats().bytes < 80_000, "{:?}", source.stats());
     }
 
     #[tokio::test]
-    async fn useless_cues_are_passed_over() {
+    async fn wrong_cues_are_ignored() {
         let clusters: Vec<_> = (0..3)
             .map(|i| cluster(i * 1000, &[simple(2, 0, true, &[7; 20]), simple(1, 0, true, b"s")]))
             .collect();
@@ -215,12 +214,12 @@ mod tests {
             cue(0, 1, second, None),
         ] {
             let cues = master(id::CUES, std::slice::from_ref(&bad));
-            // Without a SeekHead, they are found in front of the first Cluster.
+            // Without a SeekHead, the Cues are found before the first Cluster.
             let front = [cues, front.clone()].concat();
             let (_, times, _) = read(file(&[front, clusters.concat()]), 3).await;
             assert!(!times.is_empty(), "{bad:?}");
         }
-        // One that points at another track's block still names the Cluster.
+        // A cue that points at another track's block still locates the Cluster.
         let pointed = [cue(1000, 2, second, Some(audio)), cue(2000, 2, 3, None)];
         let cues = second + (clusters[1].len() + clusters[2].len()) as u64;
         let seek = |at| seek_head(&[(id::CUES, at), (id::CUES, 0), (id::SEGMENT, 9)]);
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_describes_the_file_may_come_last() {
+    async fn info_and_tracks_may_follow_the_clusters() {
         let first = cluster(0, &[simple(2, 0, true, &[1; 9])]);
         let attached = data(0x1941_A469, &vec![0; 200_000]);
         let front = |at: u64| {
@@ -244,11 +243,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_video_is_refused() {
+    async fn rejects_files_that_are_not_video() {
         let no_video = file(&[info(9.0), master(id::TRACKS, &[entry(1, 2, "A_OPUS", &[])])]);
         assert!(matches!(open(&source(no_video)).await, Err(Error::NoVideo)));
         let large = entry(1, 1, "V_VP8", &[data(id::CODEC_PRIVATE, &vec![0; 5 << 20])]);
-        let lying = seek_head(&[(id::TRACKS, 0)]);
+        let wrong_seek_head = seek_head(&[(id::TRACKS, 0)]);
         for bad in [
             vec![],
             b"\x1A\x45\xDF\xA3".to_vec(),
@@ -256,7 +255,7 @@ mod tests {
             [header("other"), file(&[])[header("webm").len()..].to_vec()].concat(),
             file(&[]),
             file(&[info(9.0), cluster(0, &[]), tracks()]),
-            file(&[lying, cluster(0, &[])]),
+            file(&[wrong_seek_head, cluster(0, &[])]),
             file(&[master(id::TRACKS, &[large])]),
             file(&[unknown_size(tracks())]),
         ] {
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn damage_never_panics_nor_hangs() {
+    async fn damaged_files_never_panic_or_hang() {
         let whole = typical(40, true);
         let live = file(&[info(0.0), tracks(), unknown_size(cluster(5, &[group(2, 0, true, &[9; 50])]))]);
         let mut seed = 1u64;

@@ -1,5 +1,5 @@
-//! Keyframes and the duration of a file without Cues or Duration, as a browser records it and a program
-//! that was stopped leaves it: Clusters are found by their identifier (RFC 9559, section 25.1).
+//! Finds keyframes and the duration of a file without Cues or Duration, by searching for the ID of Clusters (RFC 9559,
+//! section 25.1). Browsers record such files, and interrupted recordings leave them.
 
 use std::ops::Range;
 
@@ -15,37 +15,39 @@ use super::{Track, ticks_to_ms};
 use crate::keyframe::{Error, Keyframe};
 use crate::source::{self, Source, in_parallel};
 
-/// Up to this size everything is read at once: places in a smaller file would take as much.
-const WHOLE: u64 = 8 << 20;
-/// What is read in search of a Cluster: this much, then up to as much.
-const WINDOWS: [u64; 2] = [256 << 10, 1 << 20];
-/// Clusters may be larger. If only a few places are searched, there is more to spend on each.
-const LARGE: u64 = 4 << 20;
-const FEW: usize = 16;
-/// More places could pass the limit of the source.
-const MANY: usize = 100;
-/// What the first read takes on the way from a Cluster to a keyframe. All together take half of what the search
-/// for the Cluster may.
-const STEP: u64 = 128 << 10;
-/// No recording is longer: such a timestamp is a picture's bytes.
+/// Clusters up to this total size are read at once, because probing a smaller file would read as much.
+const WALK_MAX: u64 = 8 << 20;
+/// Bytes read in search of a Cluster: at first, and then in total.
+const SEARCH_READS: [u64; 2] = [256 << 10, 1 << 20];
+/// Limit of bytes per probe if there are at most `FEW_PROBES`, because Clusters may be larger than `SEARCH_READS[1]`.
+const PROBE_MAX: u64 = 4 << 20;
+const FEW_PROBES: usize = 16;
+/// Limit of probes. More could exceed the limits of the source.
+const PROBES_MAX: usize = 100;
+/// Size of the first read from a Cluster to a keyframe. All of these reads together take at most half of a probe's
+/// limit.
+const KEYFRAME_READ: u64 = 128 << 10;
+/// Largest plausible timestamp, in milliseconds: 30 days. With a later one the bytes are not a Cluster but part of a
+/// frame.
 const TIME_MAX: u64 = 30 * 24 * 3600 * 1000;
 
 impl Track {
-    /// Keyframes, by walking a small file, or from places that are spread evenly over a large one.
+    /// Returns at most `n` keyframes: walks a small file, or probes a large one at evenly spaced offsets.
     pub(super) async fn scan(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
-        let clusters = self.clusters..self.segment.end;
+        let clusters = self.clusters_start..self.segment.end;
         let len = clusters.end.saturating_sub(clusters.start);
-        if len <= WHOLE {
+        if len <= WALK_MAX {
             return Ok(self.walk(source, clusters, n).await?);
         }
-        let n = n.min(MANY);
-        let most = if n <= FEW { LARGE } else { WINDOWS[1] };
+        let n = n.min(PROBES_MAX);
+        let max_read = if n <= FEW_PROBES { PROBE_MAX } else { SEARCH_READS[1] };
         let probes: Vec<_> = middles(len, n)
-            .map(|offset| self.probe(source, clusters.start + offset..clusters.end, most))
+            .map(|offset| self.probe(source, clusters.start + offset..clusters.end, max_read))
             .collect();
-        let (first, found) = try_join(self.first(source, clusters.start), in_parallel(probes)).await?;
+        let (first, found) =
+            try_join(self.first_keyframe(source, clusters.start), in_parallel(probes)).await?;
         let mut found: Vec<_> = found.into_iter().flatten().collect();
-        // The first one stands for the probes that found nothing.
+        // The first keyframe replaces probes that found nothing.
         if found.len() < n {
             found.extend(first);
         }
@@ -73,23 +75,24 @@ impl Track {
         Ok(spread(&times, duration, n).into_iter().filter_map(|i| all.get(i).cloned()).collect())
     }
 
-    /// The first keyframe behind the first Cluster that starts in a range.
+    /// Returns the first keyframe at or after the first Cluster that starts in a range.
     async fn probe(
         &self,
         source: &Source,
         range: Range<u64>,
-        most: u64,
+        max_read: u64,
     ) -> Result<Option<Keyframe>, source::Error> {
         let mut read = BytesMut::new();
-        for window in [WINDOWS[0], WINDOWS[1], most] {
+        for window in [SEARCH_READS[0], SEARCH_READS[1], max_read] {
             let at = range.start + read.len() as u64;
             let end = range.start.saturating_add(window).min(range.end);
-            // Not kept: it would displace the index.
+            // Not cached, because that would evict the index.
             read.extend_from_slice(&source.fetch(at..end).await?);
-            let found = self.clusters(&read).next();
+            let found = self.find_clusters(&read).next();
             if let Some(found) = found {
                 let start = range.start + found as u64;
-                let window = Window::new(source, STEP, most / 2, most / 2).over(range.start, read.freeze());
+                let window = Window::new(source, KEYFRAME_READ, max_read / 2, max_read / 2)
+                    .over(range.start, read.freeze());
                 let block = Blocks::new(self, window, start).next_key().await?;
                 return Ok(block.and_then(|block| self.keyframe(block)));
             }
@@ -100,8 +103,8 @@ impl Track {
         Ok(None)
     }
 
-    /// Where Clusters seem to start in some bytes.
-    fn clusters<'a>(&self, bytes: &'a [u8]) -> impl DoubleEndedIterator<Item = usize> + 'a {
+    /// Returns the offsets in `bytes` at which Clusters seem to start.
+    fn find_clusters<'a>(&self, bytes: &'a [u8]) -> impl DoubleEndedIterator<Item = usize> + 'a {
         let latest =
             self.duration_ms.map_or(TIME_MAX, |duration| duration.saturating_add(duration / 8 + 60_000));
         let scale = self.scale;
@@ -115,33 +118,38 @@ impl Track {
         })
     }
 
-    /// The end of the last block in a file that does not say how long it is. A frame of the track takes
-    /// `frame` milliseconds.
-    pub(super) async fn end(&self, source: &Source, frame: u64) -> Result<Option<u64>, source::Error> {
-        for window in WINDOWS {
-            let start = self.segment.end.saturating_sub(window).max(self.clusters);
+    /// Returns the end time of the last block, in milliseconds, for a file without Duration. `frame_duration` is that
+    /// of the track's frames in milliseconds.
+    pub(super) async fn end_time(
+        &self,
+        source: &Source,
+        frame_duration: u64,
+    ) -> Result<Option<u64>, source::Error> {
+        for window in SEARCH_READS {
+            let start = self.segment.end.saturating_sub(window).max(self.clusters_start);
             let bytes = source.read(start..self.segment.end).await?;
-            if let Some(found) = self.clusters(&bytes).next_back() {
-                return self.latest(source, start, bytes.clone(), found, frame).await;
+            if let Some(found) = self.find_clusters(&bytes).next_back() {
+                return self.last_block_end(source, start, bytes.clone(), found, frame_duration).await;
             }
         }
         Ok(None)
     }
 
-    async fn latest(
+    /// Returns the latest end time of the blocks from the Cluster at `found` in `bytes` on.
+    async fn last_block_end(
         &self,
         source: &Source,
         start: u64,
         bytes: Bytes,
         found: usize,
-        frame: u64,
+        frame_duration: u64,
     ) -> Result<Option<u64>, source::Error> {
         let window = Window::new(source, 0, 0, 0).over(start, bytes);
         let mut blocks = Blocks::new(self, window, start + found as u64);
         let mut last = None;
         while let Some(block) = blocks.next().await? {
-            let shown = if block.track == self.number { frame } else { 0 };
-            last = last.max(ticks_to_ms(block.time, self.scale).map(|time| time.saturating_add(shown)));
+            let duration = if block.track == self.number { frame_duration } else { 0 };
+            last = last.max(ticks_to_ms(block.time, self.scale).map(|time| time.saturating_add(duration)));
         }
         Ok(last)
     }
@@ -152,12 +160,13 @@ mod tests {
     use super::super::fixture::{cluster, file, group, info, simple, source, tracks, unknown_size};
     use super::super::open;
 
-    /// Clusters of a second without Cues, each with a keyframe behind something else.
+    /// A file without Cues, with Clusters of one second, each with a keyframe after two other blocks.
     fn live(clusters: u64, frame: usize, unknown: bool) -> Vec<u8> {
         let clusters = (0..clusters).map(|second| {
-            let picture = vec![0x1F; frame];
+            let keyframe = vec![0x1F; frame];
             let key = if second % 2 == 0 { simple } else { group };
-            let blocks = [simple(1, 0, true, b"sound"), group(2, 1, false, b"."), key(2, 40, true, &picture)];
+            let blocks =
+                [simple(1, 0, true, b"audio"), group(2, 1, false, b"."), key(2, 40, true, &keyframe)];
             let made = cluster(second * 1000, &blocks);
             if unknown { unknown_size(made) } else { made }
         });
@@ -170,11 +179,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_small_file_is_walked() {
+    async fn walks_a_small_file() {
         for unknown in [false, true] {
             let source = source(live(10, 1000, unknown));
             let (media_info, track) = open(&source).await.unwrap();
-            // The last picture is shown for 40 ms.
+            // The last frame lasts 40 ms.
             assert_eq!(media_info.duration_ms, Some(9080));
             let found = track.keyframes(&source, 100).await.unwrap();
             let times: Vec<_> = found.iter().map(|keyframe| keyframe.time_ms).collect();
@@ -184,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_file_is_probed() {
+    async fn probes_a_large_file() {
         for unknown in [false, true] {
             let source = source(live(80, 200_000, unknown));
             let (media_info, track) = open(&source).await.unwrap();
@@ -201,11 +210,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_only_looks_like_a_cluster_is_passed_over() {
+    async fn cluster_id_inside_a_frame_is_ignored() {
         let fake = [0x1F, 0x43, 0xB6, 0x75, 0x8A, 0xE7, 0x88, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
-        let picture = fake.repeat(200_000);
+        let keyframe = fake.repeat(200_000);
         let made: Vec<_> =
-            (0..4).map(|second| cluster(second * 1000, &[simple(2, 0, true, &picture)])).collect();
+            (0..4).map(|second| cluster(second * 1000, &[simple(2, 0, true, &keyframe)])).collect();
         let source = source(file(&[info(4000.0), tracks(), made.concat()]));
         let (_, track) = open(&source).await.unwrap();
         let found = track.keyframes(&source, 8).await.unwrap();
@@ -214,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_cluster_there_is_nothing() {
+    async fn file_without_clusters_has_no_keyframes() {
         for len in [0, 20 << 20] {
             let source = source(file(&[info(0.0), tracks(), vec![0; len]]));
             let (media_info, track) = open(&source).await.unwrap();

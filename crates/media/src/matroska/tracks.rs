@@ -1,4 +1,4 @@
-//! What the Tracks element says (RFC 9559, section 5.1.4).
+//! Parses the Tracks element (RFC 9559, section 5.1.4).
 
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
@@ -7,12 +7,12 @@ use super::codecs;
 use super::ebml::{self, child, children, id};
 use crate::{colour, report};
 
-/// The tracks that matter.
+/// The selected tracks.
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
-    /// The first video track that may be played, else the first one.
+    /// The first enabled video track, else the first video track.
     pub(super) video: Option<Video>,
-    /// The first audio codec that is known.
+    /// The codec of the first audio track with a known codec.
     pub(super) audio: Option<&'static str>,
 }
 
@@ -20,16 +20,16 @@ pub(super) struct Tracks {
 #[derive(Debug)]
 pub(super) struct Video {
     pub(super) number: u64,
-    /// The whole `TrackEntry` element, as it is in the file.
+    /// The whole `TrackEntry` element, unchanged.
     pub(super) entry: Bytes,
-    /// Nanoseconds of a frame.
-    pub(super) frame: Option<u64>,
-    /// All but the duration and the audio.
+    /// `DefaultDuration`: nanoseconds per frame.
+    pub(super) frame_duration: Option<u64>,
+    /// The media info without the duration and the audio codec.
     pub(super) media_info: MediaInfo,
     enabled: bool,
 }
 
-/// Reads the data of a Tracks element.
+/// Parses the data of a Tracks element.
 pub(super) fn parse(bytes: &Bytes) -> Tracks {
     let mut tracks = Tracks::default();
     for entry in children(bytes).filter(|child| child.id == id::TRACK_ENTRY) {
@@ -53,9 +53,9 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
 fn video(data: &[u8], entry: Bytes) -> Option<Video> {
     let number = uint(data, id::TRACK_NUMBER).filter(|number| *number > 0)?;
     let private = child(data, id::CODEC_PRIVATE).unwrap_or_default();
-    let frame = uint(data, id::DEFAULT_DURATION).filter(|frame| *frame > 0);
+    let frame_duration = uint(data, id::DEFAULT_DURATION).filter(|frame| *frame > 0);
     let mut media_info = MediaInfo {
-        frame_rate: frame.and_then(rate),
+        frame_rate: frame_duration.and_then(rate),
         video_codec: codecs::video(codec(data)?, private).map(Into::into),
         ..MediaInfo::default()
     };
@@ -64,38 +64,39 @@ fn video(data: &[u8], entry: Bytes) -> Option<Video> {
     let transfer = uint(colour, id::TRANSFER_CHARACTERISTICS).and_then(colour::transfer_name);
     media_info.color_transfer = transfer.map(Into::into);
     media_info.rotation = Some(rotation(child(settings, id::PROJECTION).unwrap_or_default()));
-    picture(settings, &mut media_info);
+    display_size(settings, &mut media_info);
     let enabled = uint(data, id::FLAG_ENABLED) != Some(0);
-    Some(Video { number, entry, frame, media_info, enabled })
+    Some(Video { number, entry, frame_duration, media_info, enabled })
 }
 
 fn codec(data: &[u8]) -> Option<&str> {
     child(data, id::CODEC_ID).and_then(ebml::text)
 }
 
-/// Frames per second; three decimals are what nanoseconds leave of 30000/1001.
-#[expect(clippy::cast_precision_loss, reason = "such a length is no frame's")]
+/// Returns the frames per second, with three decimals, which is the precision that nanoseconds leave of 30000/1001.
+#[expect(clippy::cast_precision_loss, reason = "durations above 2^53 ns are rejected by the range check")]
 fn rate(frame: u64) -> Option<f64> {
     let rate = (1e12 / frame as f64).round() / 1000.0;
     (rate > 0.0 && rate <= 1000.0).then_some(rate)
 }
 
-/// Clockwise degrees. A flat picture may be rolled counterclockwise, and turned over by a yaw of half a turn
-/// before (section 5.1.4.1.28.41 and following); spheres are shown as they are stored.
+/// Returns the rotation in clockwise degrees. A rectangular projection can have a counterclockwise roll, and before
+/// that a yaw of 180 degrees, which reverses the direction (section 5.1.4.1.28.41 and following). Other projections
+/// are not rotated.
 fn rotation(projection: &[u8]) -> u16 {
     let pose = |id| child(projection, id).and_then(ebml::float).unwrap_or_default();
     let (yaw, pitch) = (pose(id::PROJECTION_POSE_YAW), pose(id::PROJECTION_POSE_PITCH));
-    let over = (yaw.abs() - 180.0).abs() < 0.5;
-    if uint(projection, id::PROJECTION_TYPE).unwrap_or(0) != 0 || pitch != 0.0 || (yaw != 0.0 && !over) {
+    let flipped = (yaw.abs() - 180.0).abs() < 0.5;
+    if uint(projection, id::PROJECTION_TYPE).unwrap_or(0) != 0 || pitch != 0.0 || (yaw != 0.0 && !flipped) {
         return 0;
     }
     let roll = pose(id::PROJECTION_POSE_ROLL);
-    let quarters = (if over { roll } else { -roll } / 90.0).round().rem_euclid(4.0);
+    let quarters = (if flipped { roll } else { -roll } / 90.0).round().rem_euclid(4.0);
     [0, 90, 180, 270].into_iter().find(|angle| (quarters * 90.0 - f64::from(*angle)).abs() < 1.0).unwrap_or(0)
 }
 
-/// The size as shown: what is cropped is left out, and pixels are made square (section 5.1.4.1.28).
-fn picture(settings: &[u8], media_info: &mut MediaInfo) {
+/// Sets the display size: after cropping, and with square pixels (section 5.1.4.1.28).
+fn display_size(settings: &[u8], media_info: &mut MediaInfo) {
     let size = |id| uint(settings, id).and_then(|size| u32::try_from(size).ok());
     let cropped = |pixels, before, after| {
         let (before, after) = (size(before).unwrap_or(0), size(after).unwrap_or(0));
@@ -106,14 +107,14 @@ fn picture(settings: &[u8], media_info: &mut MediaInfo) {
     let (Some(width), Some(height)) = (width, height) else { return };
     (media_info.width, media_info.height) = (Some(width), Some(height));
     let unit = uint(settings, id::DISPLAY_UNIT).unwrap_or(0);
-    let shown = |id, pixels| size(id).or((unit == 0).then_some(pixels)).filter(|shown| *shown > 0);
+    let display = |id, pixels| size(id).or((unit == 0).then_some(pixels)).filter(|display| *display > 0);
     let mut sar = 1.0;
-    // Pixels, lengths or a ratio: only the shape matters. Unit 4 is unknown.
+    // Pixels, lengths or a ratio: only the aspect ratio matters. Unit 4 is unknown.
     if unit < 4
-        && let Some(across) = shown(id::DISPLAY_WIDTH, width)
-        && let Some(down) = shown(id::DISPLAY_HEIGHT, height)
+        && let Some(across) = display(id::DISPLAY_WIDTH, width)
+        && let Some(down) = display(id::DISPLAY_HEIGHT, height)
     {
-        // That is the size of one of the two pictures of a stereo pair; the pixels are of both.
+        // The display size is that of one view of a stereo pair; the pixel size includes both views.
         let (side_by_side, stacked) = match uint(settings, id::STEREO_MODE) {
             Some(1 | 8 | 9 | 11) => (2.0, 1.0),
             Some(2 | 3 | 6 | 7) => (1.0, 2.0),
@@ -122,7 +123,7 @@ fn picture(settings: &[u8], media_info: &mut MediaInfo) {
         let (across, down) = (f64::from(across) * side_by_side, f64::from(down) * stacked);
         sar = across * f64::from(height) / (down * f64::from(width));
     }
-    // No camera has such pixels.
+    // Other pixel aspect ratios are implausible.
     if !(0.01..=100.0).contains(&sar) {
         sar = 1.0;
     }
@@ -144,55 +145,55 @@ mod tests {
         parse(&entry(1, 1, "V_MPEG2", &[video]).into()).video.unwrap().media_info
     }
 
-    fn shown(settings: &[Vec<u8>]) -> (Option<u32>, Option<u32>, Option<u16>) {
+    fn geometry(settings: &[Vec<u8>]) -> (Option<u32>, Option<u32>, Option<u16>) {
         let media_info = media_info(settings);
         (media_info.width, media_info.height, media_info.rotation)
     }
 
     #[test]
-    fn the_picture_as_it_is_shown() {
+    fn display_size_is_cropped_with_square_pixels() {
         let display =
             |width, height| [uint(id::DISPLAY_WIDTH, width), uint(id::DISPLAY_HEIGHT, height)].concat();
         let unit = |unit| uint(id::DISPLAY_UNIT, unit);
-        assert_eq!(shown(&[]), (Some(720), Some(576), Some(0)));
-        assert_eq!(shown(&[display(1024, 576)]), (Some(1024), Some(576), Some(0)));
-        assert_eq!(shown(&[display(16, 9), unit(3)]), (Some(1024), Some(576), Some(0)));
-        assert_eq!(shown(&[display(16, 9), unit(4)]), (Some(720), Some(576), Some(0)));
-        assert_eq!(shown(&[uint(id::DISPLAY_WIDTH, 16), unit(3)]), (Some(720), Some(576), Some(0)));
-        assert_eq!(shown(&[display(0, u64::MAX)]), (Some(720), Some(576), Some(0)));
-        assert_eq!(shown(&[display(1, 60_000)]), (Some(720), Some(576), Some(0)));
+        assert_eq!(geometry(&[]), (Some(720), Some(576), Some(0)));
+        assert_eq!(geometry(&[display(1024, 576)]), (Some(1024), Some(576), Some(0)));
+        assert_eq!(geometry(&[display(16, 9), unit(3)]), (Some(1024), Some(576), Some(0)));
+        assert_eq!(geometry(&[display(16, 9), unit(4)]), (Some(720), Some(576), Some(0)));
+        assert_eq!(geometry(&[uint(id::DISPLAY_WIDTH, 16), unit(3)]), (Some(720), Some(576), Some(0)));
+        assert_eq!(geometry(&[display(0, u64::MAX)]), (Some(720), Some(576), Some(0)));
+        assert_eq!(geometry(&[display(1, 60_000)]), (Some(720), Some(576), Some(0)));
         let crop =
             [uint(id::PIXEL_CROP_TOP, 70), uint(id::PIXEL_CROP_BOTTOM, 70), uint(id::PIXEL_CROP_LEFT, 20)];
-        assert_eq!(shown(&crop), (Some(700), Some(436), Some(0)));
-        assert_eq!(shown(&[uint(id::PIXEL_CROP_RIGHT, 720)]), (None, None, Some(0)));
-        assert_eq!(shown(&[uint(id::STEREO_MODE, 1), display(360, 576)]), (Some(720), Some(576), Some(0)));
+        assert_eq!(geometry(&crop), (Some(700), Some(436), Some(0)));
+        assert_eq!(geometry(&[uint(id::PIXEL_CROP_RIGHT, 720)]), (None, None, Some(0)));
+        assert_eq!(geometry(&[uint(id::STEREO_MODE, 1), display(360, 576)]), (Some(720), Some(576), Some(0)));
     }
 
     #[test]
-    fn turns_are_clockwise() {
+    fn rotation_is_in_clockwise_degrees() {
         let pose = |yaw, roll| {
             let yaw = float(id::PROJECTION_POSE_YAW, yaw);
             master(id::PROJECTION, &[yaw, float(id::PROJECTION_POSE_ROLL, roll)])
         };
-        assert_eq!(shown(&[pose(0.0, 90.0)]), (Some(576), Some(720), Some(270)));
-        assert_eq!(shown(&[pose(0.0, -90.0)]), (Some(576), Some(720), Some(90)));
-        assert_eq!(shown(&[pose(0.0, -180.0)]).2, Some(180));
-        assert_eq!(shown(&[pose(180.0, 90.0)]).2, Some(90));
-        assert_eq!(shown(&[pose(30.0, 90.0)]).2, Some(0));
-        assert_eq!(shown(&[pose(0.0, f64::MAX)]).1, Some(576));
+        assert_eq!(geometry(&[pose(0.0, 90.0)]), (Some(576), Some(720), Some(270)));
+        assert_eq!(geometry(&[pose(0.0, -90.0)]), (Some(576), Some(720), Some(90)));
+        assert_eq!(geometry(&[pose(0.0, -180.0)]).2, Some(180));
+        assert_eq!(geometry(&[pose(180.0, 90.0)]).2, Some(90));
+        assert_eq!(geometry(&[pose(30.0, 90.0)]).2, Some(0));
+        assert_eq!(geometry(&[pose(0.0, f64::MAX)]).1, Some(576));
         let sphere = [uint(id::PROJECTION_TYPE, 1), float(id::PROJECTION_POSE_ROLL, 90.0)];
-        assert_eq!(shown(&[master(id::PROJECTION, &sphere)]).2, Some(0));
+        assert_eq!(geometry(&[master(id::PROJECTION, &sphere)]).2, Some(0));
     }
 
     #[test]
-    fn high_dynamic_range_is_told() {
+    fn transfer_characteristics_are_read() {
         let pq = master(id::COLOUR, &[uint(id::TRANSFER_CHARACTERISTICS, 16)]);
         assert_eq!(media_info(&[pq]).color_transfer.as_deref(), Some("smpte2084"));
         assert_eq!(media_info(&[]).color_transfer, None);
     }
 
     #[test]
-    fn the_first_tracks_that_can_be_played_are_taken() {
+    fn selects_the_first_playable_tracks() {
         let rate = |frame| uint(id::DEFAULT_DURATION, frame);
         let entries = [
             entry(1, 17, "S_TEXT/UTF8", &[]),
@@ -205,7 +206,10 @@ mod tests {
         ];
         let tracks = parse(&entries.concat().into());
         let video = tracks.video.unwrap();
-        assert_eq!((video.number, video.frame, &video.entry[..]), (4, Some(33_366_700), &entries[4][..]));
+        assert_eq!(
+            (video.number, video.frame_duration, &video.entry[..]),
+            (4, Some(33_366_700), &entries[4][..])
+        );
         assert_eq!((video.media_info.frame_rate, tracks.audio), (Some(29.97), Some("pcm_s16le")));
         assert_eq!(parse(&entries[..3].concat().into()).video.unwrap().number, 2);
         assert_eq!((super::rate(1), super::rate(u64::MAX)), (None, None));

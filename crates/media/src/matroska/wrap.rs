@@ -1,4 +1,4 @@
-//! A file that holds some keyframes of one track (RFC 9559, section 4).
+//! Wraps keyframes of one track as a small file (RFC 9559, section 4).
 
 use bytes::Bytes;
 
@@ -7,20 +7,20 @@ use super::clusters::Header;
 use super::ebml::{id, put, put_head, vint};
 use super::layout::DocType;
 
-/// How long each is shown, in milliseconds.
-const SHOWN: u64 = 1000;
+/// The duration of each keyframe, in milliseconds.
+const KEYFRAME_MS: u64 = 1000;
 
 impl Track {
     /// See [`Index::wrap`](crate::Index::wrap).
     pub(crate) fn wrap(&self, samples: Vec<Bytes>) -> Vec<Bytes> {
-        let clusters = samples.into_iter().zip(0..).filter_map(|(block, i)| cluster(i * SHOWN, &block));
+        let clusters = samples.into_iter().zip(0..).filter_map(|(block, i)| cluster(i * KEYFRAME_MS, &block));
         let clusters: Vec<_> = clusters.flatten().collect();
         let mut pieces = vec![self.header(clusters.iter().map(Bytes::len).sum())];
         pieces.extend(clusters);
         pieces
     }
 
-    /// What comes before `clusters` bytes of Clusters.
+    /// Returns everything that precedes `clusters` bytes of Clusters.
     fn header(&self, clusters: usize) -> Bytes {
         let doc_type: &[u8] = match self.doc_type {
             DocType::Matroska => b"matroska",
@@ -37,7 +37,7 @@ impl Track {
         let mut info = Vec::new();
         put(&mut info, id::TIMESTAMP_SCALE, &1_000_000u32.to_be_bytes());
         put(&mut segment, id::INFO, &info);
-        // As it is: it has what the decoder needs, and the shape, the colours and the rotation.
+        // Unchanged: it contains the decoder configuration, the aspect ratio, the colours and the rotation.
         put(&mut segment, id::TRACKS, &self.entry);
 
         let mut out = Vec::new();
@@ -48,7 +48,8 @@ impl Track {
     }
 }
 
-/// The start of a Cluster, and the frame of its only block; `None` if there is no frame.
+/// Returns a Cluster with one block in two pieces: everything up to the frame, and the frame. Returns `None` if `block`
+/// contains no frame.
 fn cluster(time: u64, block: &Bytes) -> Option<[Bytes; 2]> {
     let header = Header::parse(block)?;
     let frame = first_frame(block.slice(header.len..), header.flags)?;
@@ -57,11 +58,11 @@ fn cluster(time: u64, block: &Bytes) -> Option<[Bytes; 2]> {
     let mut out = Vec::new();
     let block_len = header.len + frame.len();
     let mut group = Vec::new();
-    put(&mut group, id::BLOCK_DURATION, &SHOWN.to_be_bytes());
+    put(&mut group, id::BLOCK_DURATION, &KEYFRAME_MS.to_be_bytes());
     // A block in a group without a ReferenceBlock is a keyframe (section 10.1).
     put_head(&mut group, id::BLOCK, block_len);
     group.extend(track);
-    // No relative time, no flags.
+    // Relative timestamp 0, no flags.
     group.extend([0, 0, 0]);
     let group_len = group.len() + frame.len();
 
@@ -74,7 +75,7 @@ fn cluster(time: u64, block: &Bytes) -> Option<[Bytes; 2]> {
     Some([out.into(), frame])
 }
 
-/// The first frame of a block that may hold several (section 10.3): a keyframe is to give one picture.
+/// Returns the first frame of a block, which can contain several by lacing (section 10.3).
 fn first_frame(data: Bytes, flags: u8) -> Option<Bytes> {
     if flags & 0x06 == 0 {
         return (!data.is_empty()).then_some(data);
@@ -83,7 +84,7 @@ fn first_frame(data: Bytes, flags: u8) -> Option<Bytes> {
     let mut at = 1;
     let mut size = None;
     match flags & 0x06 {
-        // Xiph: a size is a sum of bytes up to one that is not 255; the last frame takes what is left.
+        // Xiph lacing: a size is the sum of bytes up to one that is not 255; the last frame takes the rest.
         0x02 => {
             for _ in 1..frames {
                 let mut sum = 0;
@@ -97,7 +98,7 @@ fn first_frame(data: Bytes, flags: u8) -> Option<Bytes> {
                 size = size.or(Some(sum));
             }
         }
-        // EBML: the first size, then differences; the last frame takes what is left.
+        // EBML lacing: the first size, then differences; the last frame takes the rest.
         0x06 => {
             for _ in 1..frames {
                 let (value, len) = vint(data.get(at..)?)?;
@@ -105,7 +106,7 @@ fn first_frame(data: Bytes, flags: u8) -> Option<Bytes> {
                 size = size.or(usize::try_from(value).ok());
             }
         }
-        // All of one size.
+        // Fixed-size lacing.
         _ => size = Some((data.len() - 1) / frames),
     }
     let end = size.map_or(Some(data.len()), |size| at.checked_add(size))?;
@@ -120,13 +121,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn keyframes_become_a_file_of_their_own() {
+    async fn wraps_keyframes_as_a_readable_file() {
         let source = fixture::source(file(&[info(1.0), tracks()]));
         let (media_info, track) = open(&source).await.unwrap();
         let large = vec![7; 1 << 20];
         let samples = [payload(2, -9, 0x80, &large), vec![0x82], payload(2, 3, 0, b"second")];
         let pieces = track.wrap(samples.map(Bytes::from).to_vec());
-        assert_eq!(pieces.len(), 5, "the header, then two pieces a keyframe; the broken one is left out");
+        assert_eq!(pieces.len(), 5, "the header, then two pieces per keyframe without the malformed one");
 
         let bytes = pieces.concat();
         let parts: Vec<Child<'_>> = children(&bytes).collect();
@@ -139,25 +140,25 @@ mod tests {
         let group = child(clusters[1], id::BLOCK_GROUP).unwrap();
         assert_eq!(child(group, id::BLOCK), Some(&payload(2, 0, 0, b"second")[..]));
 
-        // And it is read as what it was made from.
+        // Reading the file gives the track that it was made from.
         let source = fixture::source(bytes);
-        let (again_facts, again_track) = open(&source).await.unwrap();
+        let (again_media_info, again_track) = open(&source).await.unwrap();
         assert_eq!((again_track.number, &again_track.entry), (track.number, &track.entry));
-        assert_eq!(again_facts.video_codec, media_info.video_codec);
+        assert_eq!(again_media_info.video_codec, media_info.video_codec);
         assert_eq!(again_track.keyframes(&source, 2).await.unwrap().len(), 2);
     }
 
     #[test]
-    fn of_several_frames_in_a_block_the_first_is_taken() {
+    fn first_frame_of_a_laced_block_is_taken() {
         let frame = |flags, data: &'static [u8]| first_frame(Bytes::from_static(data), flags);
         assert_eq!(frame(0x80, b"whole").unwrap(), "whole");
-        // Xiph: three frames of 2, 1 and the rest.
+        // Xiph lacing: three frames of 2 bytes, 1 byte and the rest.
         assert_eq!(frame(0x02, b"\x02\x02\x01aabccc").unwrap(), "aa");
-        // EBML: three frames of 2, 2 - 1 and the rest.
+        // EBML lacing: three frames of 2 bytes, 2 - 1 bytes and the rest.
         assert_eq!(frame(0x86, b"\x02\x82\xBEaabccc").unwrap(), "aa");
-        // Fixed: three frames of 2.
+        // Fixed-size lacing: three frames of 2 bytes.
         assert_eq!(frame(0x04, b"\x02aabbcc").unwrap(), "aa");
-        // One frame that is laced nevertheless.
+        // Xiph lacing with a single frame.
         assert_eq!(frame(0x02, b"\x00aa").unwrap(), "aa");
         for broken in [&b""[..], b"\x02", b"\x01\xFF", b"\x01\x09a", b"\x01\x00a", b"\xFF\x81"] {
             for flags in [0x02, 0x06] {
