@@ -1,33 +1,33 @@
-//! Segments (ISO/IEC 23000-19, CMAF) from what the encoders made, with the times of the source.
+//! CMAF segments (ISO/IEC 23000-19) made of encoded frames, with the timestamps of the source.
 
 mod file;
 
-use crate::mp4::boxes::{atom, full};
+use crate::mp4::boxes::{atom, full_box};
 use crate::rendition::AAC_FRAME;
 
 pub use file::{File, Sample, Unexpected};
 
-/// A segment: a `moof` and its data.
+/// A media segment: `styp`, `moof` and `mdat`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// The boxes.
+    /// The serialised boxes.
     pub bytes: Vec<u8>,
-    /// Its duration, in ticks.
+    /// The duration in ticks.
     pub duration: u64,
-    /// Bytes up to the end of the first sample: enough to show it.
+    /// Number of bytes up to the end of the first sample, enough to show that frame.
     pub first: usize,
 }
 
-/// A sample with its times in the whole video.
+/// A sample with its times on the timeline of the whole video.
 struct Timed<'a> {
     sample: &'a Sample,
     decoded: i64,
-    shown: i64,
+    presented: i64,
     duration: i64,
 }
 
-/// Frames that may be decoded before one that is shown earlier: what x264 does with three B pictures in a row,
-/// of which one is referred to.
+/// The largest number of frames by which decoding order may run ahead of presentation order: what x264 needs for
+/// three consecutive B-frames, one of them a reference.
 pub const REORDER: usize = 2;
 
 /// Why encoded frames cannot be cut into segments.
@@ -46,20 +46,25 @@ pub enum Mismatch {
     Order,
 }
 
-/// The initialization segment.
+/// Returns the initialization segment: `ftyp` and `moov`.
 pub fn init(file: &File) -> Vec<u8> {
     let mut bytes = atom(*b"ftyp", &[b"iso6", &0u32.to_be_bytes(), b"iso6cmfcmp41"]);
     bytes.extend(&file.moov);
     bytes
 }
 
-/// CutPoints at each keyframe. The pictures are shown at `times`, in ascending order; the last one until `end`, or as
-/// long as the encoder says. No two pictures of the whole video are nearer than `step`. `number` is that of the
-/// first segment.
+/// Cuts a chunk of video into segments, one for each keyframe.
 ///
-/// A picture is decoded when the one before the one before is shown. So the times of decoding ascend, also from
-/// part to part, without that a part knows the others, and no picture is shown before it is decoded. (Offsets below
-/// zero would do as well, if all players understood them alike.)
+/// `times` are the presentation times in ascending order. The last frame lasts until `end`, or as long as the encoder
+/// says if that is `None`. `step` is a lower bound of the distance between two frames of the whole video. `number` is
+/// the sequence number of the first segment.
+///
+/// The decode time of a frame is the presentation time of the frame [`REORDER`] places before it. Decode times thus
+/// ascend across chunks although each chunk is made without knowing the others, and no frame is presented before it
+/// is decoded. (Negative composition offsets would do too, if all players handled them alike.)
+///
+/// # Errors
+/// See [`Mismatch`].
 pub fn video(
     file: &File,
     times: &[i64],
@@ -73,10 +78,10 @@ pub fn video(
     }
     let Some((begin, last)) = times.first().zip(times.last()) else { return Ok(Vec::new()) };
     let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_by_key(|i| samples[*i].shown);
-    let mut shown = vec![0; samples.len()];
+    order.sort_by_key(|i| samples[*i].presentation_time);
+    let mut presented = vec![0; samples.len()];
     for (i, time) in order.into_iter().zip(times) {
-        shown[i] = *time;
+        presented[i] = *time;
     }
     let end = end.unwrap_or_else(|| last.saturating_add(samples.last().map_or(1, |s| s.duration.into())));
     let early = |begin: i64, i: usize| begin - i64::try_from(REORDER - i).unwrap_or(0) * step;
@@ -84,24 +89,24 @@ pub fn video(
         Some(before) => times.get(before).copied().unwrap_or(end),
         None => early(*begin, i),
     };
-    let mut pictures = Vec::with_capacity(samples.len());
+    let mut frames = Vec::with_capacity(samples.len());
     for (i, sample) in samples.iter().enumerate() {
         let next = if i + 1 < samples.len() { decoded(i + 1) } else { early(end, 0) };
         let decoded = decoded(i);
-        if shown[i] < decoded {
+        if presented[i] < decoded {
             return Err(Mismatch::Order);
         }
-        pictures.push(Timed { sample, decoded, shown: shown[i], duration: (next - decoded).max(1) });
+        frames.push(Timed { sample, decoded, presented: presented[i], duration: (next - decoded).max(1) });
     }
-    let groups: Vec<&[Timed<'_>]> = pictures.chunk_by(|_, next| !next.sample.is_sync).collect();
-    let begins = groups.iter().map(|group| group.first().map_or(end, |first| first.shown)).chain([end]);
+    let groups: Vec<&[Timed<'_>]> = frames.chunk_by(|_, next| !next.sample.is_sync).collect();
+    let begins = groups.iter().map(|group| group.first().map_or(end, |first| first.presented)).chain([end]);
     let begins: Vec<i64> = begins.collect();
     let lengths = begins.windows(2).map(|pair| u64::try_from(pair[1] - pair[0]).unwrap_or(0));
     let segments = groups.iter().zip(lengths).zip(number..);
     Ok(segments.map(|((group, length), number)| segment(file, group, length, number)).collect())
 }
 
-/// CutPoints `samples` of sound, which begin at `start`, into about as many segments.
+/// Cuts audio `samples`, which begin at `start`, into about `segments` segments.
 pub fn audio(file: &File, samples: &[Sample], start: i64, segments: usize, number: u32) -> Vec<Segment> {
     let mut at = start;
     let timed: Vec<Timed<'_>> = samples
@@ -109,7 +114,7 @@ pub fn audio(file: &File, samples: &[Sample], start: i64, segments: usize, numbe
         .map(|sample| {
             let (decoded, duration) = (at, AAC_FRAME);
             at += duration;
-            Timed { sample, decoded, shown: decoded, duration }
+            Timed { sample, decoded, presented: decoded, duration }
         })
         .collect();
     let groups = timed.chunks(timed.len().div_ceil(segments.max(1)).max(1));
@@ -125,7 +130,7 @@ fn segment(file: &File, samples: &[Timed<'_>], duration: u64, number: u32) -> Se
     for timed in samples {
         let flags = if timed.sample.is_sync { SYNC } else { NON_SYNC };
         let size = file.data(timed.sample).len();
-        let offset = u32::try_from(timed.shown - timed.decoded).unwrap_or(0);
+        let offset = u32::try_from(timed.presented - timed.decoded).unwrap_or(0);
         rows.extend(u32::try_from(timed.duration).unwrap_or(0).to_be_bytes());
         rows.extend(u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
         rows.extend(flags.to_be_bytes());
@@ -133,11 +138,11 @@ fn segment(file: &File, samples: &[Timed<'_>], duration: u64, number: u32) -> Se
     }
     let count = u32::try_from(samples.len()).unwrap_or(u32::MAX).to_be_bytes();
     let moof = |data_offset: u32| {
-        let mfhd = full(*b"mfhd", 0, 0, &[&number.to_be_bytes()]);
-        // Offsets are relative to this box.
-        let tfhd = full(*b"tfhd", 0, 0x02_0000, &[&1u32.to_be_bytes()]);
-        let tfdt = full(*b"tfdt", 1, 0, &[&begin.to_be_bytes()]);
-        let trun = full(*b"trun", 0, 0x0F01, &[&count, &data_offset.to_be_bytes(), &rows]);
+        let mfhd = full_box(*b"mfhd", 0, 0, &[&number.to_be_bytes()]);
+        // 0x020000: default-base-is-moof, data offsets are relative to the `moof` box.
+        let tfhd = full_box(*b"tfhd", 0, 0x02_0000, &[&1u32.to_be_bytes()]);
+        let tfdt = full_box(*b"tfdt", 1, 0, &[&begin.to_be_bytes()]);
+        let trun = full_box(*b"trun", 0, 0x0F01, &[&count, &data_offset.to_be_bytes(), &rows]);
         atom(*b"moof", &[&mfhd, &atom(*b"traf", &[&tfhd, &tfdt, &trun])])
     };
     let offset = moof(0).len() + 8;

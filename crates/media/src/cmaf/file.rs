@@ -1,59 +1,60 @@
-//! The fragmented MP4 that ffmpeg writes, read (ISO/IEC 14496-12).
+//! Reads the fragmented MP4 files (ISO/IEC 14496-12) that ffmpeg writes.
 
 use std::ops::Range;
 
 use crate::mp4::boxes::{Fields, Name, atom};
-use crate::mp4::runs::{Alike, Defaults, TrackHeader, TrackRun};
+use crate::mp4::runs::{Defaults, TrackHeader, TrackRun, UniformSamples};
 use bytes::Bytes;
 
-/// What is in a file.
+/// A parsed fragmented MP4 file.
 #[derive(Debug)]
 pub struct File {
-    /// The `moov` box without its edit list: times are those of the samples.
+    /// The `moov` box without its edit lists, so that presentation times are those of the samples.
     pub moov: Vec<u8>,
-    /// In the order in which they are decoded.
+    /// The samples in decoding order.
     pub samples: Vec<Sample>,
     bytes: Bytes,
 }
 
-/// A picture, or an AAC frame.
+/// A video frame or an AAC frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// When it is shown, counted from the start of the file; good to compare.
-    pub shown: i64,
-    /// Its duration in the track's timescale.
+    /// The presentation time from the start of the file. Only its order is meaningful.
+    pub presentation_time: i64,
+    /// The duration in the track's timescale.
     pub duration: u32,
     /// Whether it is a keyframe.
     pub is_sync: bool,
-    place: Range<usize>,
+    range: Range<usize>,
 }
 
-/// It is not what ffmpeg writes.
+/// The file differs from what ffmpeg is expected to write.
 #[derive(Debug, thiserror::Error)]
-#[error("ffmpeg wrote an MP4 that is not understood: {0}")]
+#[error("unexpected MP4 from ffmpeg: {0}")]
 pub struct Unexpected(&'static str);
 
 impl File {
     /// Parses a whole file.
     ///
     /// # Errors
-    /// When it lacks a `moov` box, or a fragment is malformed.
+    /// Fails if the `moov` box is missing or a fragment is malformed.
     pub fn read(bytes: Bytes) -> Result<Self, Unexpected> {
         let mut moov = None;
         let mut samples = Vec::new();
         let mut time = 0;
-        for (name, start, body) in Fields(bytes.clone()).placed() {
+        for (name, start, body) in Fields(bytes.clone()).boxes_with_offsets() {
             match &name {
                 b"moov" => moov = Some(without_edits(name, &body)),
                 b"moof" => {
-                    fragment(&body, start, &mut time, &mut samples).ok_or(Unexpected("a broken moof box"))?;
+                    fragment(&body, start, &mut time, &mut samples)
+                        .ok_or(Unexpected("malformed moof box"))?;
                 }
                 _ => {}
             }
         }
         let moov = moov.ok_or(Unexpected("no moov box"))?;
-        if samples.iter().any(|sample| sample.place.end > bytes.len()) {
-            return Err(Unexpected("a sample past the end"));
+        if samples.iter().any(|sample| sample.range.end > bytes.len()) {
+            return Err(Unexpected("a sample extends past the end of the file"));
         }
         Ok(Self { moov, samples, bytes })
     }
@@ -61,10 +62,13 @@ impl File {
     /// Returns the bytes of a sample.
     #[must_use]
     pub fn data(&self, sample: &Sample) -> &[u8] {
-        &self.bytes[sample.place.clone()]
+        &self.bytes[sample.range.clone()]
     }
 
-    /// As in the `CODECS` attribute (RFC 6381): from the decoder's configuration.
+    /// Returns the value for the `CODECS` attribute (RFC 6381), from the decoder configuration in `moov`.
+    ///
+    /// # Errors
+    /// Fails if the track is neither H.264 nor AAC.
     pub fn codec(&self) -> Result<String, Unexpected> {
         let after = |name: &[u8], skip: usize| {
             let at = self.moov.windows(name.len()).position(|found| found == name)? + name.len() + skip;
@@ -74,14 +78,14 @@ impl File {
             return Ok(format!("avc1.{profile:02x}{constraints:02x}{level:02x}"));
         }
         if after(b"esds", 0).is_some() {
-            // AAC with low complexity is all that the encoder makes.
+            // The encoder only makes AAC-LC.
             return Ok("mp4a.40.2".to_owned());
         }
         Err(Unexpected("neither H.264 nor AAC"))
     }
 }
 
-/// A box with those within that have others in them, but for `edts`.
+/// Copies a box, without any `edts` box in `moov` or `trak`.
 fn without_edits(name: Name, body: &Fields) -> Vec<u8> {
     if !matches!(&name, b"moov" | b"trak") {
         return atom(name, &[&body.0]);
@@ -91,23 +95,25 @@ fn without_edits(name: Name, body: &Fields) -> Vec<u8> {
     atom(name, &[&within])
 }
 
-/// Adds the samples of the fragment (8.8.4) that begins at `start`; `time` goes on.
+/// Appends the samples of the `moof` box (8.8.4) at offset `start`. `time` is the decode time, which continues from
+/// fragment to fragment.
 fn fragment(moof: &Fields, start: usize, time: &mut i64, samples: &mut Vec<Sample>) -> Option<()> {
     let traf = moof.child(*b"traf")?;
-    // Offsets are relative to the moof box, as ffmpeg was asked for.
+    // ffmpeg runs with `default_base_moof`, so data offsets are relative to the `moof` box.
     let header = TrackHeader::read(traf.child(*b"tfhd")?, Defaults::default())?;
-    if header.base.is_some() {
+    if header.base_data_offset.is_some() {
         return None;
     }
     for (_, trun) in traf.boxes().filter(|(name, _)| name == b"trun") {
         let mut run = TrackRun::read(trun, header.defaults)?;
-        let mut at = start.checked_add_signed(isize::try_from(run.offset.unwrap_or(0)).ok()?)?;
-        while run.left > 0 {
-            let Alike { count, duration, size, shown, is_sync } = run.take()?;
+        let mut at = start.checked_add_signed(isize::try_from(run.data_offset.unwrap_or(0)).ok()?)?;
+        while run.remaining > 0 {
+            let UniformSamples { count, duration, size, composition_offset, is_sync } = run.next_samples()?;
             for _ in 0..count {
-                let place = at..at.checked_add(usize::try_from(size).ok()?)?;
-                at = place.end;
-                samples.push(Sample { shown: *time + i64::from(shown), duration, is_sync, place });
+                let range = at..at.checked_add(usize::try_from(size).ok()?)?;
+                at = range.end;
+                let presentation_time = *time + i64::from(composition_offset);
+                samples.push(Sample { presentation_time, duration, is_sync, range });
                 *time += i64::from(duration);
             }
         }
@@ -116,7 +122,7 @@ fn fragment(moof: &Fields, start: usize, time: &mut i64, samples: &mut Vec<Sampl
 }
 
 #[cfg(test)]
-#[expect(clippy::similar_names, reason = "the names of boxes are what they are")]
+#[expect(clippy::similar_names, reason = "box names such as `traf` and `trak` are given by the standard")]
 mod tests {
     use super::*;
 
@@ -135,8 +141,8 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_read_with_their_order() {
-        // Offset, first flags, then composition offsets: the second is shown after the third.
+    fn reads_samples_with_their_presentation_order() {
+        // Data offset, first sample's flags, then composition offsets: the second sample is presented after the third.
         let trun = [0x0805, 3, 0, 0, 10, 30, 0];
         let length = file(&trun, b"").len();
         let trun_with_offset = {
@@ -145,7 +151,7 @@ mod tests {
         };
         let file = File::read(file(&trun_with_offset, b"aaabbbccc")).unwrap();
         let seen: Vec<_> =
-            file.samples.iter().map(|s| (s.shown, s.duration, s.is_sync, file.data(s))).collect();
+            file.samples.iter().map(|s| (s.presentation_time, s.duration, s.is_sync, file.data(s))).collect();
         assert_eq!(seen, [(10, 10, true, &b"aaa"[..]), (40, 10, false, b"bbb"), (20, 10, false, b"ccc")]);
         assert_eq!(file.codec().unwrap(), "avc1.64001f");
         assert!(!file.moov.windows(4).any(|name| name == b"edts"));
@@ -153,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_an_error() {
+    fn malformed_file_is_an_error() {
         let whole = file(&[0x0201, 1, 8, 3], b"abc");
         assert!(File::read(Bytes::new()).is_err());
         assert!(File::read(file(&[0x0201, 9, 8, 3], b"abc")).is_err());

@@ -1,4 +1,4 @@
-//! Boxes (ISO/IEC 14496-12, 4.2), which `QuickTime` calls atoms: a size, a name, a body.
+//! Boxes (ISO/IEC 14496-12, 4.2), which `QuickTime` calls atoms: a size, a four-character type, a body.
 
 use std::ops::Range;
 
@@ -7,13 +7,13 @@ use bytes::{BufMut, Bytes};
 use crate::keyframe::Error;
 use crate::source::Source;
 
-/// A box's name.
+/// A box type: a four-character code.
 pub type Name = [u8; 4];
 
-/// Boxes that are looked at in one object. Honest ones have a few dozen.
+/// Limit of boxes read in one object. Normal files have a few dozen.
 const MAX_BOXES: u32 = 20_000;
 
-/// A box of which the body has not been read.
+/// A box header. The body has not been read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) name: Name,
@@ -22,37 +22,37 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Header and body.
-    pub(super) fn place(&self) -> Range<u64> {
+    /// Returns the byte range of header and body.
+    pub(super) fn range(&self) -> Range<u64> {
         self.start..self.body.end
     }
 }
 
-/// Reads boxes of one object, and counts them.
+/// Reads the boxes of one object, up to `MAX_BOXES`.
 pub(super) struct Reader<'a> {
     pub(super) source: &'a Source,
-    left: u32,
+    remaining: u32,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(source: &'a Source) -> Self {
-        Self { source, left: MAX_BOXES }
+        Self { source, remaining: MAX_BOXES }
     }
 
-    /// The box that begins at `at`, in a parent that ends at `end`; `None` where nothing more fits. If it
-    /// has to be fetched, `ahead` bytes are.
+    /// Reads the header of the box at offset `at` in a parent that ends at `end`. Returns `None` if there is no room
+    /// for another box. On a cache miss it fetches `ahead` bytes.
     pub(super) async fn header(&mut self, at: u64, end: u64, ahead: u64) -> Result<Option<Header>, Error> {
         let end = end.min(self.source.size());
-        // QuickTime may close a list with four bytes of zero.
+        // QuickTime may terminate a list of atoms with four zero bytes.
         if end.saturating_sub(at) < 8 {
             return Ok(None);
         }
-        self.left = self.left.checked_sub(1).ok_or(Error::Unknown("too many boxes"))?;
+        self.remaining = self.remaining.checked_sub(1).ok_or(Error::Unknown("too many boxes"))?;
         let head = self.source.read_ahead(at, 16.min(end - at), ahead.min(end - at)).await?;
         parse_header(&head, at, end).map(Some)
     }
 
-    /// The boxes within `body`; those after a broken one are lost.
+    /// Reads the headers of the boxes in `body`.
     pub(super) async fn children(&mut self, body: &Range<u64>, ahead: u64) -> Result<Vec<Header>, Error> {
         let mut found = Vec::new();
         let mut at = body.start;
@@ -63,28 +63,29 @@ impl<'a> Reader<'a> {
         Ok(found)
     }
 
-    /// The body of a box that is no longer than `max`.
+    /// Reads the body of a box. Fails if it is longer than `max` bytes.
     pub(super) async fn body(&self, header: &Header, max: u64) -> Result<Fields, Error> {
         self.read(header.body.clone(), max).await.map(Fields)
     }
 
-    /// A range that is no longer than `max`, whole.
+    /// Reads a whole range. Fails if it is longer than `max` bytes or reaches past the end of the object.
     pub(super) async fn read(&self, range: Range<u64>, max: u64) -> Result<Bytes, Error> {
         let len = range.end.saturating_sub(range.start);
         if len > max {
-            return Err(Error::Unknown("a box that is larger than any honest one"));
+            return Err(Error::Unknown("box exceeds the size limit"));
         }
         let bytes = self.source.read(range).await?;
         if (bytes.len() as u64) < len {
-            return Err(Error::Unknown("the object ends within a box"));
+            return Err(Error::Unknown("the object ends inside a box"));
         }
         Ok(bytes)
     }
 }
 
-/// A box that reaches past its parent ends with it: a file that was cut off still has its beginning.
+/// Parses the header of the box at `at`. A box that extends past the parent's `end` is cut there, so that the start of
+/// a truncated file stays readable.
 fn parse_header(head: &[u8], at: u64, end: u64) -> Result<Header, Error> {
-    const SHORT: Error = Error::Unknown("the object ends within a box's header");
+    const SHORT: Error = Error::Unknown("the object ends inside a box header");
     let mut fields = Fields(Bytes::copy_from_slice(head));
     let size = fields.u32().ok_or(SHORT)?;
     let name = fields.name().ok_or(SHORT)?;
@@ -94,47 +95,47 @@ fn parse_header(head: &[u8], at: u64, end: u64) -> Result<Header, Error> {
         size => (8, u64::from(size)),
     };
     if size < len {
-        return Err(Error::Unknown("a box that is smaller than its header"));
+        return Err(Error::Unknown("box size is smaller than its header"));
     }
     Ok(Header { name, start: at, body: at + len..at.saturating_add(size).clamp(at + len, end.max(at + len)) })
 }
 
-/// The first of this name.
+/// Returns the first box of the given type.
 pub(super) fn find(boxes: &[Header], name: Name) -> Option<&Header> {
     boxes.iter().find(|header| header.name == name)
 }
 
-/// A box.
+/// Serialises a box whose body is the concatenation of `body`.
 #[must_use]
-pub fn atom(name: Name, parts: &[&[u8]]) -> Vec<u8> {
-    let len = 8 + parts.iter().map(|part| part.len()).sum::<usize>();
+pub fn atom(name: Name, body: &[&[u8]]) -> Vec<u8> {
+    let len = 8 + body.iter().map(|bytes| bytes.len()).sum::<usize>();
     let mut atom = Vec::with_capacity(len);
     atom.put_u32(u32::try_from(len).unwrap_or(u32::MAX));
     atom.put_slice(&name);
-    for part in parts {
-        atom.put_slice(part);
+    for bytes in body {
+        atom.put_slice(bytes);
     }
     atom
 }
 
-/// A full box (4.2.2).
+/// Serialises a full box (4.2.2): a box whose body starts with a version and flags.
 #[must_use]
-pub fn full(name: Name, version: u8, flags: u32, parts: &[&[u8]]) -> Vec<u8> {
+pub fn full_box(name: Name, version: u8, flags: u32, body: &[&[u8]]) -> Vec<u8> {
     let head = (u32::from(version) << 24 | flags).to_be_bytes();
-    atom(name, &[&[&head[..]], parts].concat())
+    atom(name, &[&[&head[..]], body].concat())
 }
 
-/// A body, read field by field; `None` past its end.
+/// A cursor over the body of a box. Every read returns `None` past the end.
 #[derive(Debug, Clone)]
 pub struct Fields(pub Bytes);
 
 impl Fields {
-    /// Some bytes.
+    /// Reads `len` bytes.
     pub fn take(&mut self, len: usize) -> Option<Bytes> {
         (self.0.len() >= len).then(|| self.0.split_to(len))
     }
 
-    /// Passes over some bytes.
+    /// Skips `len` bytes.
     pub fn skip(&mut self, len: usize) -> Option<()> {
         self.take(len).map(drop)
     }
@@ -143,54 +144,54 @@ impl Fields {
         self.take(N)?.as_ref().try_into().ok()
     }
 
-    /// A number, the high byte first.
+    /// Reads a byte.
     pub fn u8(&mut self) -> Option<u8> {
         self.array().map(u8::from_be_bytes)
     }
 
-    /// A number, the high byte first.
+    /// Reads a big-endian `u16`.
     pub fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// A number, the high byte first.
+    /// Reads a big-endian `u32`.
     pub fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// A number, the high byte first.
+    /// Reads a big-endian `i32`.
     pub fn i32(&mut self) -> Option<i32> {
         self.array().map(i32::from_be_bytes)
     }
 
-    /// A number, the high byte first.
+    /// Reads a big-endian `u64`.
     pub fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// The name of something.
+    /// Reads a four-character code.
     pub fn name(&mut self) -> Option<Name> {
         self.array()
     }
 
-    /// The version and flags with which a full box begins (4.2.2).
-    pub fn version(&mut self) -> Option<(u8, u32)> {
+    /// Reads the version and flags at the start of a full box (4.2.2).
+    pub fn version_and_flags(&mut self) -> Option<(u8, u32)> {
         let word = self.u32()?;
         Some((word.to_be_bytes()[0], word & 0x00FF_FFFF))
     }
 
-    /// 32 bits in version 0, 64 in version 1.
-    pub fn wide(&mut self, version: u8) -> Option<u64> {
+    /// Reads a field of 32 bits in version 0 and 64 bits in version 1.
+    pub fn u32_or_u64(&mut self, version: u8) -> Option<u64> {
         if version == 0 { self.u32().map(u64::from) } else { self.u64() }
     }
 
-    /// The boxes within; what is broken ends the list.
+    /// Iterates over the type and body of the boxes inside, up to the first malformed one.
     pub fn boxes(&self) -> impl Iterator<Item = (Name, Self)> {
-        self.placed().map(|(name, _, body)| (name, body))
+        self.boxes_with_offsets().map(|(name, _, body)| (name, body))
     }
 
-    /// The same, each with where it begins.
-    pub fn placed(&self) -> impl Iterator<Item = (Name, usize, Self)> {
+    /// Like [`Fields::boxes`], with the offset at which each box starts.
+    pub fn boxes_with_offsets(&self) -> impl Iterator<Item = (Name, usize, Self)> {
         let mut rest = self.0.clone();
         let len = rest.len();
         std::iter::from_fn(move || {
@@ -207,7 +208,7 @@ impl Fields {
         })
     }
 
-    /// The first box within of this name.
+    /// Returns the body of the first box of the given type inside.
     #[must_use]
     pub fn child(&self, name: Name) -> Option<Fields> {
         self.boxes().find(|(found, _)| *found == name).map(|(_, body)| body)
@@ -218,7 +219,7 @@ impl Fields {
 pub(super) mod tests {
     use super::*;
 
-    /// A box that begins with numbers.
+    /// A box whose body is `words`, then `inner`.
     pub(in crate::mp4) fn atom(name: Name, words: &[u32], inner: &[u8]) -> Vec<u8> {
         let words: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
         let size = u32::try_from(8 + words.len() + inner.len()).unwrap();
@@ -230,7 +231,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn every_kind_of_size() {
+    async fn reads_every_kind_of_box_size() {
         let bytes = b"\0\0\0\x09free!\0\0\0\x01mdat\0\0\0\0\0\0\0\x12ab\0\0\0\0moovabc";
         let source = source(bytes);
         let boxes = Reader::new(&source).children(&(0..bytes.len() as u64), 8).await.unwrap();
@@ -239,35 +240,35 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_broken_is_said() {
+    async fn malformed_boxes_are_errors() {
         let cases: [(&[u8], &str); 2] = [
-            (b"\0\0\0\x07free", "a box that is smaller than its header"),
-            (b"\0\0\0\x01free\0\0\0", "the object ends within a box's header"),
+            (b"\0\0\0\x07free", "box size is smaller than its header"),
+            (b"\0\0\0\x01free\0\0\0", "the object ends inside a box header"),
         ];
-        for (bytes, complaint) in cases {
+        for (bytes, message) in cases {
             let source = source(bytes.to_vec().leak());
             let error = Reader::new(&source).children(&(0..99), 8).await.unwrap_err();
-            assert_eq!(error.to_string(), complaint);
+            assert_eq!(error.to_string(), message);
         }
         let source = source(b"\0\0\0\x63free\0\0");
         let mut reader = Reader::new(&source);
         let header = reader.header(0, 99, 8).await.unwrap().unwrap();
-        assert_eq!(header.body, 8..10, "cut off with the object");
+        assert_eq!(header.body, 8..10, "truncated at the end of the object");
         assert!(reader.read(8..99, 100).await.is_err() && reader.read(0..10, 9).await.is_err());
     }
 
     #[tokio::test]
-    async fn boxes_are_counted() {
+    async fn number_of_boxes_is_limited() {
         let source = source(b"\0\0\0\x08free".repeat(30_000).leak());
         let error = Reader::new(&source).children(&(0..source.size()), 1 << 16).await.unwrap_err();
         assert_eq!(error.to_string(), "too many boxes");
     }
 
     #[test]
-    fn fields_end_where_the_body_ends() {
+    fn reads_past_the_end_of_the_body_return_none() {
         let mut fields = Fields(Bytes::from_static(b"\x01\0\0\x02\0\0\0\0\0\0\0\x07ab"));
-        assert_eq!(fields.version(), Some((1, 2)));
-        assert_eq!(fields.wide(1), Some(7));
+        assert_eq!(fields.version_and_flags(), Some((1, 2)));
+        assert_eq!(fields.u32_or_u64(1), Some(7));
         assert_eq!((fields.u32(), fields.u16(), fields.u8()), (None, Some(0x6162), None));
     }
 }

@@ -1,41 +1,42 @@
-//! What a sample entry (ISO/IEC 14496-12, 8.5.2 and 12) tells: the codec by `FFmpeg`'s name, and the size.
+//! Sample entries (ISO/IEC 14496-12, 8.5.2 and 12): the codec, by `FFmpeg`'s name, and the frame size.
 
 use super::boxes::{Fields, Name};
 use crate::colour::transfer_name;
 
-/// What a visual sample entry says.
+/// The fields of a visual sample entry.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Picture {
+pub(super) struct VisualSampleEntry {
     pub(super) codec: Option<&'static str>,
     pub(super) width: u32,
     pub(super) height: u32,
-    /// Of one pixel, width to height (`pasp`, 12.1.4).
+    /// The pixel aspect ratio, width to height (`pasp`, 12.1.4).
     pub(super) aspect: Option<(u32, u32)>,
     pub(super) transfer: Option<&'static str>,
     pub(super) encrypted: bool,
 }
 
-/// Reads a visual sample entry (12.1.3; `QuickTime`'s video sample description begins alike).
-pub(super) fn picture(name: Name, mut entry: Fields) -> Option<Picture> {
+/// Reads a visual sample entry (12.1.3; `QuickTime`'s video sample description starts with the same fields).
+pub(super) fn visual_sample_entry(name: Name, mut entry: Fields) -> Option<VisualSampleEntry> {
     entry.skip(24)?;
     let (width, height) = (u32::from(entry.u16()?), u32::from(entry.u16()?));
     entry.skip(50)?;
-    let mut picture = Picture { width, height, encrypted: name == *b"encv", ..Picture::default() };
-    picture.codec = video_codec(name).or_else(|| mpeg4_object(entry.child(*b"esds")?));
+    let mut visual =
+        VisualSampleEntry { width, height, encrypted: name == *b"encv", ..VisualSampleEntry::default() };
+    visual.codec = video_codec(name).or_else(|| mpeg4_object(entry.child(*b"esds")?));
     if let Some(mut pasp) = entry.child(*b"pasp") {
-        picture.aspect = pasp.u32().zip(pasp.u32()).filter(|(h, v)| *h > 0 && *v > 0);
+        visual.aspect = pasp.u32().zip(pasp.u32()).filter(|(h, v)| *h > 0 && *v > 0);
     }
-    // nclx is ISO's, nclc QuickTime's; they begin alike (12.1.5).
+    // ISO's nclx (12.1.5) and QuickTime's nclc start with the same fields.
     if let Some(mut colr) = entry.child(*b"colr")
         && matches!(colr.name(), Some([b'n', b'c', b'l', b'x' | b'c']))
     {
         colr.skip(2);
-        picture.transfer = colr.u16().and_then(|code| transfer_name(code.into()));
+        visual.transfer = colr.u16().and_then(|code| transfer_name(code.into()));
     }
-    Some(picture)
+    Some(visual)
 }
 
-/// Reads an audio sample entry (12.2.3), also in the versions 1 and 2 of `QuickTime`.
+/// Reads the codec of an audio sample entry (12.2.3), also in `QuickTime`'s versions 1 and 2.
 pub(super) fn audio_codec(name: Name, mut entry: Fields) -> Option<&'static str> {
     entry.skip(8)?;
     let version = entry.u16()?;
@@ -106,7 +107,8 @@ fn video_codec(name: Name) -> Option<&'static str> {
     })
 }
 
-/// The object type of an elementary stream descriptor (ISO/IEC 14496-1, 7.2.6.5 and 7.2.6.6).
+/// Returns the codec that the object type of an elementary stream descriptor names (ISO/IEC 14496-1, 7.2.6.5 and
+/// 7.2.6.6).
 fn mpeg4_object(mut esds: Fields) -> Option<&'static str> {
     const ES_DESCRIPTOR: u8 = 3;
     const DECODER_CONFIG: u8 = 4;
@@ -142,7 +144,7 @@ fn mpeg4_object(mut esds: Fields) -> Option<&'static str> {
     })
 }
 
-/// A descriptor's tag; its length, of seven bits a byte, is passed over.
+/// Reads a descriptor's tag and skips its length, which has seven bits per byte.
 fn descriptor(fields: &mut Fields) -> Option<u8> {
     let tag = fields.u8()?;
     for _ in 0..4 {
@@ -157,26 +159,26 @@ fn descriptor(fields: &mut Fields) -> Option<u8> {
 mod tests {
     use super::*;
 
-    fn fields(parts: &[&[u8]]) -> Fields {
-        Fields(parts.concat().into())
+    fn fields(bytes: &[&[u8]]) -> Fields {
+        Fields(bytes.concat().into())
     }
 
     #[test]
-    fn a_visual_sample_entry() {
+    fn reads_a_visual_sample_entry() {
         let entry = fields(&[
             &[0; 24],
             &[5, 0, 2, 208],
             &[0; 50],
             b"\0\0\0\x10pasp\0\0\0\x40\0\0\0\x2D\0\0\0\x12colrnclx\0\x09\0\x10\0\x09",
         ]);
-        let picture = picture(*b"hvc1", entry).unwrap();
-        assert_eq!((picture.width, picture.height, picture.aspect), (1280, 720, Some((64, 45))));
-        assert_eq!((picture.codec, picture.transfer), (Some("hevc"), Some("smpte2084")));
-        assert_eq!(super::picture(*b"hvc1", fields(&[&[0; 77]])), None, "cut off");
+        let visual = visual_sample_entry(*b"hvc1", entry).unwrap();
+        assert_eq!((visual.width, visual.height, visual.aspect), (1280, 720, Some((64, 45))));
+        assert_eq!((visual.codec, visual.transfer), (Some("hevc"), Some("smpte2084")));
+        assert_eq!(super::visual_sample_entry(*b"hvc1", fields(&[&[0; 77]])), None, "cut off");
     }
 
     #[test]
-    fn the_object_type_decides() {
+    fn object_type_determines_the_codec() {
         let esds = b"\0\0\0\0\x03\x80\x80\x80\x22\0\x02\0\x04\x80\x80\x80\x14\x40\x15";
         assert_eq!(mpeg4_object(fields(&[esds])), Some("aac"));
         let short = b"\0\0\0\0\x03\x19\0\x01\0\x04\x11\x20";

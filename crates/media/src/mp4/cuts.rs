@@ -1,46 +1,51 @@
-//! When the keyframes are shown, all of them, to the tick; and when the sound ends.
+//! Cut points: the exact presentation times of all keyframes, and the end of the audio.
 
 use super::boxes::{Fields, Reader, find};
 use super::fragments::Fragments;
 use super::moof::Fragment;
 use super::movie::Media;
-use super::table::{FULL, Table};
+use super::table::{MAX_TABLE_BYTES, Table};
 use super::tables::Tables;
 use super::timing::Timing;
 use crate::keyframe::{CutPoints, Error};
 use crate::source::{Source, in_parallel};
 
-/// Samples of twelve hours at 120 frames a second.
+/// Limit of samples: twelve hours at 120 frames per second.
 const MAX_SAMPLES: u64 = 12 * 3600 * 120;
-/// Fragments that are looked at, each with a request.
+/// Limit of fragments; reading each one takes a request.
 const MAX_FRAGMENTS: usize = 5000;
 
 impl Tables {
-    /// `None` for a montage, and where the tables are larger than any honest ones.
+    /// Returns the keyframes' presentation times, or `None` if the edit list is complex or a table is too large.
     pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
         let tables = [&self.stts, &self.stss, &self.ctts];
-        let too_large = |table: &&Table| table.bytes() > FULL;
-        if timing.montage || self.count > MAX_SAMPLES || tables.into_iter().flatten().any(|t| too_large(&t)) {
+        let too_large = |table: &&Table| table.bytes() > MAX_TABLE_BYTES;
+        if timing.complex_edits
+            || self.count > MAX_SAMPLES
+            || tables.into_iter().flatten().any(|t| too_large(&t))
+        {
             return Ok(None);
         }
-        let Some(mut decoded) = Runs::read(source, self.stts.as_ref()).await? else { return Ok(None) };
-        let mut offsets = Runs::read(source, self.ctts.as_ref()).await?;
+        let Some(mut decoded) = RunLengthTable::read(source, self.stts.as_ref()).await? else {
+            return Ok(None);
+        };
+        let mut offsets = RunLengthTable::read(source, self.ctts.as_ref()).await?;
         let mut sync = match &self.stss {
-            Some(table) => Some(table.head(source, FULL).await?),
+            Some(table) => Some(table.read_prefix(source, MAX_TABLE_BYTES).await?),
             None => None,
         };
         let mut times = Vec::new();
-        let mut wanted = next(&mut sync, 0);
+        let mut next_sync = next_sync_sample(&mut sync, 0);
         let mut time = 0i64;
-        // Frames are as far apart when they are shown as when they are decoded.
+        // Presentation times have the same smallest distance as decode times.
         let mut step = i64::MAX;
         for sample in 0..self.count {
             let Some(delta) = decoded.next() else { break };
-            // Of 32 bits in version 0, too, whatever the specification says: some writers mean it.
+            // Read as signed in version 0, too, because some muxers write negative offsets there.
             let offset = offsets.as_mut().map_or(0, |runs| runs.next().unwrap_or(0).cast_signed());
-            if wanted == Some(sample) {
+            if next_sync == Some(sample) {
                 times.push(time.saturating_add(i64::from(offset)).saturating_add(timing.shift));
-                wanted = next(&mut sync, sample + 1);
+                next_sync = next_sync_sample(&mut sync, sample + 1);
             }
             time = time.saturating_add(i64::from(delta));
             step = step.min(i64::from(delta).max(1));
@@ -51,76 +56,78 @@ impl Tables {
 }
 
 impl Fragments {
-    /// Of the fragments that an index names; `None` without one.
+    /// Returns the times of the first keyframe of each fragment in the index, or `None` without an index.
     pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
-        if timing.montage || self.places.is_empty() || self.places.len() > MAX_FRAGMENTS {
+        if timing.complex_edits || self.index.is_empty() || self.index.len() > MAX_FRAGMENTS {
             return Ok(None);
         }
-        let places = self.places.iter();
-        let places = places.map(|place| async move { self.at(&mut Reader::new(source), place.offset).await });
-        let fragments = in_parallel(places.collect()).await?.into_iter().flatten();
-        let times = fragments.filter_map(|Fragment { keyframe, offset, .. }| {
+        let entries = self.index.iter();
+        let entries =
+            entries.map(|entry| async move { self.at(&mut Reader::new(source), entry.offset).await });
+        let fragments = in_parallel(entries.collect()).await?.into_iter().flatten();
+        let times = fragments.filter_map(|Fragment { keyframe, composition_offset, .. }| {
             let (time, _) = keyframe?;
-            Some(time.cast_signed().saturating_add(offset.into()).saturating_add(timing.shift))
+            Some(time.cast_signed().saturating_add(composition_offset.into()).saturating_add(timing.shift))
         });
         Ok(Some(CutPoints { scale: timing.scale, step: 1, times: times.collect(), audio_end: None }))
     }
 }
 
-/// The first track of sound; its tables have not been read.
+/// The first audio track. Its sample tables have not been read.
 #[derive(Debug)]
-pub(super) struct Sound {
+pub(super) struct AudioTrack {
     pub(super) media: Media,
     pub(super) movie_scale: u32,
 }
 
-impl Sound {
-    /// When the last of its samples has been heard, in ticks of `scale`; `None` if that is not simple.
-    pub(super) async fn end(&self, source: &Source, scale: u32) -> Result<Option<i64>, Error> {
+impl AudioTrack {
+    /// Returns the end of the last sample in ticks of `scale`, or `None` if the edit list is complex or the
+    /// time-to-sample table is missing or too large.
+    pub(super) async fn end_time(&self, source: &Source, scale: u32) -> Result<Option<i64>, Error> {
         let mut reader = Reader::new(source);
         let timing = self.media.timing(&mut reader, self.movie_scale).await?;
         let boxes = self.media.stbl(&mut reader, false).await?;
         let Some(stts) = find(&boxes, *b"stts") else { return Ok(None) };
         let table = Table::open(&reader, stts, 0, 8).await?;
-        if timing.montage || table.bytes() > FULL {
+        if timing.complex_edits || table.bytes() > MAX_TABLE_BYTES {
             return Ok(None);
         }
-        let mut runs = table.head(source, FULL).await?;
+        let mut runs = table.read_prefix(source, MAX_TABLE_BYTES).await?;
         let runs = std::iter::from_fn(|| Some(u64::from(runs.u32()?) * u64::from(runs.u32()?)));
         let end = runs.fold(0, u64::saturating_add).cast_signed().saturating_add(timing.shift);
-        // Rounded up: there may be sound until then.
+        // Rounded up, so that the last sample is inside.
         let ticks = (i128::from(end) * i128::from(scale)).div_euclid(timing.scale.into()) + 1;
         Ok(i64::try_from(ticks).ok())
     }
 }
 
-/// The number, counted from 0, of the next sync sample; without a table each sample is one.
-fn next(sync: &mut Option<Fields>, sample: u64) -> Option<u64> {
+/// Returns the index (from 0) of the first sync sample at or after `sample`. Without a table every sample is one.
+fn next_sync_sample(sync: &mut Option<Fields>, sample: u64) -> Option<u64> {
     let Some(sync) = sync else { return Some(sample) };
     std::iter::from_fn(|| sync.u32())
         .map(|number| u64::from(number).saturating_sub(1))
         .find(|found| *found >= sample)
 }
 
-/// A table of runs: how many samples, and what holds for each of them.
-struct Runs {
+/// A run-length coded table (`stts`, `ctts`): a sample count, and a value that applies to each of these samples.
+struct RunLengthTable {
     fields: Fields,
-    left: u32,
+    remaining: u32,
     value: u32,
 }
 
-impl Runs {
+impl RunLengthTable {
     async fn read(source: &Source, table: Option<&Table>) -> Result<Option<Self>, Error> {
         let Some(table) = table else { return Ok(None) };
-        Ok(Some(Self { fields: table.head(source, FULL).await?, left: 0, value: 0 }))
+        Ok(Some(Self { fields: table.read_prefix(source, MAX_TABLE_BYTES).await?, remaining: 0, value: 0 }))
     }
 
     fn next(&mut self) -> Option<u32> {
-        while self.left == 0 {
-            self.left = self.fields.u32()?;
+        while self.remaining == 0 {
+            self.remaining = self.fields.u32()?;
             self.value = self.fields.u32()?;
         }
-        self.left -= 1;
+        self.remaining -= 1;
         Some(self.value)
     }
 }

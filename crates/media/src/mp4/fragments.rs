@@ -1,24 +1,24 @@
-//! Movie fragments (ISO/IEC 14496-12, 8.8): the samples are listed in many small `moof` boxes.
+//! Movie fragments (ISO/IEC 14496-12, 8.8): many small `moof` boxes list the samples.
 //!
-//! Where those are is told by a segment index (`sidx`, 8.16.3) in front of them or by a random access box
-//! (`mfra`, 8.8.9) at the end. Without either, one leads to the next, and only so many are followed.
+//! A segment index (`sidx`, 8.16.3) before the fragments or a random access box (`mfra`, 8.8.9) at the end locates
+//! them. Without either, the reader walks from one fragment to the next, up to a limit.
 
 use super::boxes::{Header, Reader};
 use super::moof::Fragment;
 use super::runs::Defaults;
-use super::segments::{Place, Segments, random_access};
+use super::segments::{IndexEntry, SegmentIndex, random_access};
 use super::timing::Timing;
 use crate::keyframe::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
-/// What is read at a `moof`.
-const STEP: u64 = 6 * 1024;
-/// A `moof` is refused above this; one of ten minutes has less.
+/// Size of the read at a `moof` box.
+const MOOF_READ: u64 = 6 * 1024;
+/// Largest `moof` or `sidx` box; a `moof` of ten minutes is smaller.
 const MAX_MOOF: u64 = 1 << 20;
-/// Fragments that are followed one by one: for a few keyframes, and for many.
+/// Limits of fragments walked without an index: for up to `FEW` keyframes, and for more.
 const FEW: usize = 8;
 const MANY: usize = 300;
-/// Boxes between the places that an index names and their `moof`: `styp`, `prft`, `emsg`, another `sidx`.
+/// Limit of boxes between the offset in an index and the `moof`: `styp`, `prft`, `emsg`, another `sidx`.
 const MAX_BEFORE: usize = 16;
 
 /// A fragmented track.
@@ -26,82 +26,89 @@ const MAX_BEFORE: usize = 16;
 pub(super) struct Fragments {
     track: u32,
     defaults: Defaults,
-    /// Of an index; empty if there is none.
-    pub(super) places: Vec<Place>,
-    /// Where the first fragment begins.
-    begin: u64,
-    /// The first fragments, and the last one if it is known.
+    /// The fragments that the index lists; empty without an index.
+    pub(super) index: Vec<IndexEntry>,
+    /// The offset of the first `moof`.
+    first_moof: u64,
+    /// The first fragment.
     first: Fragment,
-    end: Option<u64>,
+    /// The end of the last sample, if known.
+    end_time: Option<u64>,
 }
 
 impl Fragments {
-    /// Looks for an index of the fragments after `begin`, the end of `moov`.
+    /// Reads the first fragment after `moov`, and the index of the fragments, if there is one.
     pub(super) async fn open(
         reader: &mut Reader<'_>,
-        begin: u64,
+        moov_end: u64,
         track: u32,
         scale: u32,
         defaults: Defaults,
     ) -> Result<Self, Error> {
-        let mut fragments =
-            Self { track, defaults, places: Vec::new(), begin, first: Fragment::default(), end: None };
-        let mut at = begin;
-        let mut segments: Option<Segments> = None;
+        let mut fragments = Self {
+            track,
+            defaults,
+            index: Vec::new(),
+            first_moof: moov_end,
+            first: Fragment::default(),
+            end_time: None,
+        };
+        let mut at = moov_end;
+        let mut sidx: Option<SegmentIndex> = None;
         let first = loop {
-            let Some(header) = reader.header(at, u64::MAX, STEP).await? else {
-                return Err(Error::Unknown("a video track without samples"));
+            let Some(header) = reader.header(at, u64::MAX, MOOF_READ).await? else {
+                return Err(Error::Unknown("video track without samples"));
             };
             if header.name == *b"moof" {
                 break header;
             }
             if header.name == *b"sidx"
-                && segments.as_ref().is_none_or(|segments| segments.track != track)
+                && sidx.as_ref().is_none_or(|sidx| sidx.track != track)
                 && let Some(found) =
-                    Segments::read(&mut reader.body(&header, MAX_MOOF).await?, &header, scale)
-                && (segments.is_none() || found.track == track)
+                    SegmentIndex::read(&mut reader.body(&header, MAX_MOOF).await?, &header, scale)
+                && (sidx.is_none() || found.track == track)
             {
-                segments = Some(found);
+                sidx = Some(found);
             }
             at = header.body.end;
         };
-        fragments.begin = first.start;
+        fragments.first_moof = first.start;
         fragments.first = fragments.read(reader, &first).await?;
-        // Each segment may have an index of its own; only one of everything is of use.
+        // Each segment may have its own `sidx`. Only one that covers (nearly) the whole file is useful.
         let size = reader.source.size();
-        if let Some(segments) = segments.filter(|segments| segments.end >= size - size / 8) {
-            fragments.end = Some(segments.duration.saturating_add(fragments.start()));
-            fragments.places = segments.places;
+        if let Some(sidx) = sidx.filter(|sidx| sidx.end >= size - size / 8) {
+            fragments.end_time = Some(sidx.duration.saturating_add(fragments.start_time()));
+            fragments.index = sidx.entries;
             return Ok(fragments);
         }
-        fragments.places = random_access(reader, track).await?;
-        // How long it is, the last fragment says.
-        let last = if let Some(place) = fragments.places.last() {
-            fragments.at(reader, place.offset).await?
+        fragments.index = random_access(reader, track).await?;
+        // The last fragment determines the duration.
+        let last = if let Some(entry) = fragments.index.last() {
+            fragments.at(reader, entry.offset).await?
         } else {
-            let mut chain = fragments.follow(reader, FEW).await?;
-            chain.fragments.pop().filter(|_| chain.end)
+            let mut chain = fragments.walk(reader, FEW).await?;
+            chain.fragments.pop().filter(|_| chain.complete)
         };
-        fragments.end = last.and_then(|last| last.start?.checked_add(last.duration));
+        fragments.end_time = last.and_then(|last| last.start_time?.checked_add(last.duration));
         Ok(fragments)
     }
 
-    /// The time of the first sample.
-    pub(super) fn start(&self) -> u64 {
-        self.first.start.unwrap_or(0)
+    /// Returns the decode time of the first sample.
+    pub(super) fn start_time(&self) -> u64 {
+        self.first.start_time.unwrap_or(0)
     }
 
-    /// The time after the last sample, if that is known.
-    pub(super) fn end(&self) -> Option<u64> {
-        self.end
+    /// Returns the end time of the last sample, if known.
+    pub(super) fn end_time(&self) -> Option<u64> {
+        self.end_time
     }
 
-    /// Some frames, and how long they are shown.
-    pub(super) fn rate(&self) -> (u64, u64) {
+    /// Returns the number of samples and the duration of the first fragment, from which the frame rate follows.
+    pub(super) fn samples_and_duration(&self) -> (u64, u64) {
         (self.first.samples, self.first.duration)
     }
 
-    /// At most `n` keyframes, spread evenly.
+    /// Returns at most `n` keyframes, spread evenly, in presentation order.
     pub(super) async fn keyframes(
         &self,
         source: &Source,
@@ -109,35 +116,37 @@ impl Fragments {
         n: usize,
     ) -> Result<Vec<Keyframe>, Error> {
         let wanted = span_middles(n).map(|middle| {
-            let time = timing.at(middle);
-            let next = self.places.partition_point(|place| place.time <= time);
+            let time = timing.media_time_at(middle);
+            let next = self.index.partition_point(|entry| entry.time <= time);
             next.saturating_sub(1)
         });
-        let places = chosen(&self.places, wanted)
+        let fragments = select(&self.index, wanted)
             .into_iter()
-            .map(|place| async move { self.at(&mut Reader::new(source), place.offset).await });
-        let mut found: Vec<Fragment> = in_parallel(places.collect()).await?.into_iter().flatten().collect();
+            .map(|entry| async move { self.at(&mut Reader::new(source), entry.offset).await });
+        let mut found: Vec<Fragment> =
+            in_parallel(fragments.collect()).await?.into_iter().flatten().collect();
         found.retain(|fragment| fragment.keyframe.is_some());
-        // No index, or one of fragments that do not begin with a keyframe.
+        // Without an index, or if none of the fragments contains a keyframe, walk from the start.
         if found.is_empty() {
             let limit = if n <= FEW { FEW } else { MANY };
-            let mut all = self.follow(&mut Reader::new(source), limit).await?.fragments;
+            let mut all = self.walk(&mut Reader::new(source), limit).await?.fragments;
             all.retain(|fragment| fragment.keyframe.is_some());
-            found = chosen(&all, span_middles(n).map(|middle| at_fraction(all.len(), middle)));
+            found = select(&all, span_middles(n).map(|middle| at_fraction(all.len(), middle)));
         }
         let keyframes = found.into_iter().filter_map(|fragment| fragment.keyframe);
-        let mut keyframes: Vec<_> =
-            keyframes.map(|(time, place)| Keyframe { time_ms: timing.shown_at(time), range: place }).collect();
-        // Fragments may lie in any order, or claim to.
+        let mut keyframes: Vec<_> = keyframes
+            .map(|(time, range)| Keyframe { time_ms: timing.presentation_ms(time), range })
+            .collect();
+        // Fragments need not be stored in the order of time.
         keyframes.sort_by_key(|keyframe| keyframe.time_ms);
         Ok(keyframes)
     }
 
-    /// The fragment that begins at `offset` or shortly after.
+    /// Reads the fragment whose `moof` is at `offset` or up to `MAX_BEFORE` boxes later.
     pub(super) async fn at(&self, reader: &mut Reader<'_>, offset: u64) -> Result<Option<Fragment>, Error> {
         let mut at = offset;
         for _ in 0..MAX_BEFORE {
-            match reader.header(at, u64::MAX, STEP).await? {
+            match reader.header(at, u64::MAX, MOOF_READ).await? {
                 Some(header) if header.name == *b"moof" => return self.read(reader, &header).await.map(Some),
                 Some(header) if header.name != *b"mdat" => at = header.body.end,
                 _ => break,
@@ -146,20 +155,20 @@ impl Fragments {
         Ok(None)
     }
 
-    /// The first fragments, up to `limit`.
-    async fn follow(&self, reader: &mut Reader<'_>, limit: usize) -> Result<Chain, Error> {
+    /// Reads up to `limit` fragments from the first one on.
+    async fn walk(&self, reader: &mut Reader<'_>, limit: usize) -> Result<Chain, Error> {
         let mut fragments = Vec::new();
-        let mut at = self.begin;
+        let mut at = self.first_moof;
         while fragments.len() < limit {
-            let Some(header) = reader.header(at, u64::MAX, STEP).await? else {
-                return Ok(Chain { fragments, end: true });
+            let Some(header) = reader.header(at, u64::MAX, MOOF_READ).await? else {
+                return Ok(Chain { fragments, complete: true });
             };
             if header.name == *b"moof" {
                 fragments.push(self.read(reader, &header).await?);
             }
             at = header.body.end;
         }
-        Ok(Chain { fragments, end: false })
+        Ok(Chain { fragments, complete: false })
     }
 
     async fn read(&self, reader: &Reader<'_>, moof: &Header) -> Result<Fragment, Error> {
@@ -168,24 +177,25 @@ impl Fragments {
     }
 }
 
-/// Fragments that follow each other, and whether they are all.
+/// Consecutive fragments from the first one on.
 struct Chain {
     fragments: Vec<Fragment>,
-    end: bool,
+    /// Whether the last one is the last of the object.
+    complete: bool,
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
-    reason = "a fraction of a length"
+    reason = "an approximate index, checked by its user"
 )]
 fn at_fraction(len: usize, fraction: f64) -> usize {
     (len as f64 * fraction) as usize
 }
 
-/// Those of the list that are wanted, each once; `wanted` ascends.
-fn chosen<T: Clone>(list: &[T], wanted: impl Iterator<Item = usize>) -> Vec<T> {
+/// Returns the elements at the ascending indices `wanted`, each once.
+fn select<T: Clone>(list: &[T], wanted: impl Iterator<Item = usize>) -> Vec<T> {
     let mut wanted: Vec<usize> = wanted.collect();
     wanted.dedup();
     wanted.into_iter().filter_map(|i| list.get(i).cloned()).collect()
@@ -198,7 +208,7 @@ mod tests {
     use super::super::boxes::tests::atom;
     use super::*;
 
-    /// A fragment of track 1 with one keyframe of four bytes.
+    /// A fragment of track 1 with one keyframe of four bytes, which are its decode time.
     fn fragment(time: u32) -> Vec<u8> {
         let moof = |len| {
             let traf = [
@@ -213,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keyframes_are_in_the_order_of_time() {
+    async fn keyframes_are_in_presentation_order() {
         let object: Bytes = [fragment(500), fragment(2000), fragment(1000)].concat().into();
         let source = Source::new(object.len() as u64, object);
         let mut reader = Reader::new(&source);

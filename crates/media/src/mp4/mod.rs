@@ -1,10 +1,10 @@
-//! MP4, MOV and 3GP: ISO/IEC 14496-12 (ISO base media file format), 14496-14 (MP4), the `QuickTime` File
+//! Reads MP4, MOV and 3GP: ISO/IEC 14496-12 (ISO base media file format), 14496-14 (MP4), the `QuickTime` File
 //! Format, 3GPP TS 26.244.
 //!
-//! [`movie`] finds the first video track in the `moov` box, wherever that is. Its keyframes are found by
-//! the sample [`tables`], or by the [`fragments`] that follow. [`wrap`](wrap()) makes a small file of them.
+//! [`movie`] locates the `moov` box and its first video track. The sample [`tables`] or the movie [`fragments`] list
+//! the track's keyframes. [`wrap`](wrap()) makes a small file of keyframes.
 
-#![expect(clippy::similar_names, reason = "the names of boxes are what they are")]
+#![expect(clippy::similar_names, reason = "box names such as `traf` and `trak` are given by the standard")]
 
 pub mod boxes;
 mod codecs;
@@ -31,16 +31,16 @@ use crate::source::Source;
 
 pub(crate) use self::movie::open;
 
-/// The first video track, and what finds its keyframes.
+/// The first video track and the location of its samples.
 #[derive(Debug)]
 pub(crate) struct Track {
     timing: Timing,
     boxes: wrap::Boxes,
     samples: Samples,
-    sound: Option<cuts::Sound>,
+    audio: Option<cuts::AudioTrack>,
 }
 
-/// Where the samples are listed.
+/// Where the samples are listed: in the sample tables or in movie fragments.
 #[derive(Debug)]
 enum Samples {
     Tables(Tables),
@@ -55,13 +55,13 @@ impl Track {
         }
     }
 
-    /// When the keyframes are shown; `None` if only reading everything would tell.
+    /// Returns the keyframes' presentation times, or `None` if the index does not contain them.
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
         match &self.samples {
             Samples::Tables(tables) => {
                 let Some(cuts) = tables.cuts(source, &self.timing).await? else { return Ok(None) };
-                let audio_end = match &self.sound {
-                    Some(sound) => sound.end(source, cuts.scale).await?,
+                let audio_end = match &self.audio {
+                    Some(audio) => audio.end_time(source, cuts.scale).await?,
                     None => None,
                 };
                 Ok(Some(CutPoints { audio_end, ..cuts }))
@@ -75,5 +75,5 @@ impl Track {
     }
 }
 
-/// The facts and the track of an object.
+/// The media info and the video track of an object.
 pub(crate) type Opened = (MediaInfo, Track);

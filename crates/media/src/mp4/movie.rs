@@ -1,4 +1,4 @@
-//! The `moov` box: the movie's length, its first video track, and what the sound is.
+//! The `moov` box: the movie's duration, its first video track, and the audio codec.
 
 use std::ops::Range;
 
@@ -6,8 +6,8 @@ use futures_util::future::join;
 use upreel_core::video::MediaInfo;
 
 use super::boxes::{Header, Reader, find};
-use super::codecs::{self, Picture};
-use super::cuts::Sound;
+use super::codecs::{self, VisualSampleEntry};
+use super::cuts::AudioTrack;
 use super::fragments::Fragments;
 use super::headers::{Movie, track_header};
 use super::runs::Defaults;
@@ -17,15 +17,16 @@ use super::{Opened, Samples, Track, wrap};
 use crate::keyframe::{Error, HEAD};
 use crate::source::Source;
 
-/// A `moov` up to this size is read whole.
-const WHOLE: u64 = 192 * 1024;
-/// What is read at a jump to the next box: at the top level, and within a large `moov`.
-const JUMP: u64 = 32 * 1024;
-pub(super) const STEP: u64 = 6 * 1024;
-/// Boxes at the top level before `moov`, each of which may take a request.
-const MAX_JUMPS: usize = 64;
+/// A `moov` up to this size is read whole, in bytes.
+const SMALL_MOOV: u64 = 192 * 1024;
+/// Size of the read at a box header at the top level.
+const TOP_LEVEL_READ: u64 = 32 * 1024;
+/// Size of the read at a box header inside a large `moov`.
+pub(super) const BOX_READ: u64 = 6 * 1024;
+/// Limit of top-level boxes before `moov`; each may take a request.
+const MAX_TOP_LEVEL_BOXES: usize = 64;
 const MAX_TRACKS: usize = 64;
-/// The boxes of which the body is read, but for tables; codec configurations are in one of them.
+/// Largest box that is read whole, except tables; `stsd` contains the codec configuration.
 pub(super) const MAX_BODY: u64 = 1 << 20;
 
 /// Reads the index of an object.
@@ -33,26 +34,26 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     let mut reader = Reader::new(source);
     source.read(0..HEAD).await?;
     let moov = find_moov(&mut reader).await?;
-    if moov.body.end - moov.body.start <= WHOLE {
-        reader.read(moov.place(), WHOLE + 16).await?;
+    if moov.body.end - moov.body.start <= SMALL_MOOV {
+        reader.read(moov.range(), SMALL_MOOV + 16).await?;
     }
     let mut movie = Movie::default();
-    // Each step of a walk waits for S3, so both are done at the same time.
-    let (boxes, ()) = join(reader.children(&moov.body, STEP), walk_ahead(source, &moov)).await;
+    // Each step waits for S3, so both walks run concurrently.
+    let (boxes, ()) = join(reader.children(&moov.body, BOX_READ), walk_ahead(source, &moov)).await;
     let boxes = boxes?;
-    let mvhd = find(&boxes, *b"mvhd").ok_or(Error::Unknown("no movie header"))?;
-    movie.read(&mut reader.body(mvhd, MAX_BODY).await?).ok_or(Error::Unknown("a broken movie header"))?;
+    let mvhd = find(&boxes, *b"mvhd").ok_or(Error::Unknown("no movie header (mvhd)"))?;
+    movie.read(&mut reader.body(mvhd, MAX_BODY).await?).ok_or(Error::Unknown("malformed movie header"))?;
 
     let mut video = None;
     let mut audio = None;
-    let mut sound = None;
+    let mut audio_track = None;
     for trak in boxes.iter().filter(|header| header.name == *b"trak").take(MAX_TRACKS) {
         let Some(media) = Media::open(&mut reader, trak).await? else { continue };
         match &media.handler {
             b"vide" if video.is_none() => video = Some(media),
             b"soun" if audio.is_none() => {
                 audio = media.audio_codec(&mut reader).await?;
-                sound.get_or_insert(Sound { media, movie_scale: movie.scale });
+                audio_track.get_or_insert(AudioTrack { media, movie_scale: movie.scale });
             }
             _ => {}
         }
@@ -63,17 +64,17 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     let media = video.ok_or(Error::NoVideo)?;
     let mvex = find(&boxes, *b"mvex");
     let (mut media_info, mut track) = media.track(&mut reader, &moov, mvhd, mvex, &movie).await?;
-    track.sound = sound;
+    track.audio = audio_track;
     media_info.audio_codec = audio.map(str::to_owned);
     Ok((media_info, track))
 }
 
-/// Walks to the tables of the first track if that is the video, as it mostly is: they are kept then. What goes
-/// wrong here goes wrong again where it is asked for.
+/// Reads the box headers down to the sample tables of the first track if it is video, as it usually is, so that they
+/// are cached. Ignores errors, because the caller meets them again.
 async fn walk_ahead(source: &Source, moov: &Header) {
     let mut reader = Reader::new(source);
     let mut at = moov.body.start;
-    while let Ok(Some(header)) = reader.header(at, moov.body.end, STEP).await {
+    while let Ok(Some(header)) = reader.header(at, moov.body.end, BOX_READ).await {
         if header.name == *b"trak" {
             if let Ok(Some(media)) = Media::open(&mut reader, &header).await
                 && media.handler == *b"vide"
@@ -88,20 +89,20 @@ async fn walk_ahead(source: &Source, moov: &Header) {
 
 async fn find_moov(reader: &mut Reader<'_>) -> Result<Header, Error> {
     let mut at = 0;
-    for _ in 0..MAX_JUMPS {
-        match reader.header(at, u64::MAX, JUMP).await? {
+    for _ in 0..MAX_TOP_LEVEL_BOXES {
+        match reader.header(at, u64::MAX, TOP_LEVEL_READ).await? {
             Some(header) if header.name == *b"moov" => return Ok(header),
             Some(header) if header.name == *b"moof" => {
-                return Err(Error::Unknown("fragments without a movie"));
+                return Err(Error::Unknown("movie fragment before the moov box"));
             }
             Some(header) => at = header.body.end,
-            None => return Err(Error::Unknown("no index")),
+            None => return Err(Error::Unknown("no moov box")),
         }
     }
-    Err(Error::Unknown("no index among the first boxes"))
+    Err(Error::Unknown("no moov box among the first boxes"))
 }
 
-/// The parts of a `trak` box.
+/// The boxes of a `trak` box.
 #[derive(Debug)]
 pub(super) struct Media {
     handler: [u8; 4],
@@ -112,9 +113,9 @@ pub(super) struct Media {
 
 impl Media {
     async fn open(reader: &mut Reader<'_>, trak: &Header) -> Result<Option<Self>, Error> {
-        let boxes = reader.children(&trak.body, STEP).await?;
+        let boxes = reader.children(&trak.body, BOX_READ).await?;
         let Some(mdia) = find(&boxes, *b"mdia") else { return Ok(None) };
-        let mdia = reader.children(&mdia.body, STEP).await?;
+        let mdia = reader.children(&mdia.body, BOX_READ).await?;
         let (Some(hdlr), Some(minf)) = (find(&mdia, *b"hdlr"), find(&mdia, *b"minf")) else {
             return Ok(None);
         };
@@ -124,15 +125,15 @@ impl Media {
         Ok(Some(Self { handler, boxes, mdia, minf }))
     }
 
-    /// The sample table box and what is in it; only up to `stsd` for `first`.
-    pub(super) async fn stbl(&self, reader: &mut Reader<'_>, first: bool) -> Result<Vec<Header>, Error> {
-        let minf = reader.children(&self.minf, STEP).await?;
+    /// Reads the headers of the boxes in `stbl`, or only that of `stsd`.
+    pub(super) async fn stbl(&self, reader: &mut Reader<'_>, only_stsd: bool) -> Result<Vec<Header>, Error> {
+        let minf = reader.children(&self.minf, BOX_READ).await?;
         let Some(stbl) = find(&minf, *b"stbl") else { return Ok(Vec::new()) };
-        if !first {
-            return reader.children(&stbl.body, STEP).await;
+        if !only_stsd {
+            return reader.children(&stbl.body, BOX_READ).await;
         }
         let mut at = stbl.body.start;
-        while let Some(header) = reader.header(at, stbl.body.end, STEP).await? {
+        while let Some(header) = reader.header(at, stbl.body.end, BOX_READ).await? {
             if header.name == *b"stsd" {
                 return Ok(vec![header]);
             }
@@ -159,13 +160,15 @@ impl Media {
         mvex: Option<&Header>,
         movie: &Movie,
     ) -> Result<Opened, Error> {
-        let need = |header: Option<&Header>| header.cloned().ok_or(Error::Unknown("a track without a part"));
+        let required = |header: Option<&Header>| {
+            header.cloned().ok_or(Error::Unknown("required box missing in a track"))
+        };
         let stbl = self.stbl(reader, false).await?;
-        let (tkhd, mdhd) = (need(find(&self.boxes, *b"tkhd"))?, need(find(&self.mdia, *b"mdhd"))?);
-        let (hdlr, stsd) = (need(find(&self.mdia, *b"hdlr"))?, need(find(&stbl, *b"stsd"))?);
+        let (tkhd, mdhd) = (required(find(&self.boxes, *b"tkhd"))?, required(find(&self.mdia, *b"mdhd"))?);
+        let (hdlr, stsd) = (required(find(&self.mdia, *b"hdlr"))?, required(find(&stbl, *b"stsd"))?);
 
         let (track_id, rotation) = track_header(&mut reader.body(&tkhd, MAX_BODY).await?)
-            .ok_or(Error::Unknown("a broken track header"))?;
+            .ok_or(Error::Unknown("malformed track header"))?;
         let mut timing = self.timing(reader, movie.scale).await?;
 
         let tables = Tables::open(reader, &stbl).await?;
@@ -174,16 +177,16 @@ impl Media {
 
         let mut entries = reader.body(&stsd, MAX_BODY).await?;
         let nth = usize::try_from(description).unwrap_or(usize::MAX).saturating_sub(1);
-        let picture = entries
+        let visual = entries
             .skip(8)
             .and_then(|()| entries.boxes().nth(nth))
-            .and_then(|(name, entry)| codecs::picture(name, entry))
-            .ok_or(Error::Unknown("a broken sample description"))?;
-        if picture.encrypted {
-            return Err(Error::Unknown("encrypted"));
+            .and_then(|(name, entry)| codecs::visual_sample_entry(name, entry))
+            .ok_or(Error::Unknown("malformed sample description"))?;
+        if visual.encrypted {
+            return Err(Error::Unknown("encrypted video track"));
         }
-        let mut media_info = media_info(&picture, rotation);
-        media_info.frame_rate = frame_rate(length.frames, length.shown, timing.scale);
+        let mut media_info = media_info(&visual, rotation);
+        media_info.frame_rate = frame_rate(length.frames, length.frames_duration, timing.scale);
         media_info.duration_ms = length.ms;
         let body = |header: &Header| reader.read(header.body.clone(), MAX_BODY);
         let boxes = wrap::Boxes {
@@ -194,20 +197,20 @@ impl Media {
             stsd: body(&stsd).await?,
             description,
         };
-        Ok((media_info, Track { timing, boxes, samples, sound: None }))
+        Ok((media_info, Track { timing, boxes, samples, audio: None }))
     }
 }
 
-/// How long the video is.
+/// The duration of the video.
 struct Length {
     ms: Option<u64>,
-    /// Some of the frames, and how long they are shown.
+    /// Some of the frames and their total duration in ticks, from which the frame rate follows.
     frames: u64,
-    shown: u64,
+    frames_duration: u64,
 }
 
-/// Decides where the samples are listed: by the tables in `moov`, or by fragments after it, or by both:
-/// then the tables have only the first moments.
+/// Determines where the samples are listed: in the tables of `moov`, in fragments after it, or in both. In the last
+/// case the tables only cover the start.
 async fn samples(
     reader: &mut Reader<'_>,
     tables: Tables,
@@ -219,72 +222,72 @@ async fn samples(
 ) -> Result<(Samples, Length), Error> {
     let has_tables = tables.count > 0;
     if let Some(mvex) = mvex {
-        let (defaults, declared) = extends(reader, mvex, track_id).await?;
+        let (defaults, declared) = movie_extends(reader, mvex, track_id).await?;
         match Fragments::open(reader, moov.body.end, track_id, timing.scale, defaults).await {
             Ok(fragments) => {
-                let start = if has_tables { 0 } else { fragments.start() };
+                let start = if has_tables { 0 } else { fragments.start_time() };
                 let declared = declared.max(if has_tables { 0 } else { movie.duration });
-                let end = fragments.end();
-                timing.skipped = start;
+                let end = fragments.end_time();
+                timing.media_start = start;
                 timing.media_duration = end.unwrap_or(timing.media_duration.saturating_add(start));
                 let ms = match end {
                     _ if declared > 0 => Some(to_ms(declared, movie.scale)),
                     Some(end) => Some(to_ms(end.saturating_sub(start), timing.scale)),
                     None => None,
                 };
-                let (frames, shown) = fragments.rate();
-                return Ok((Samples::Fragments(fragments), Length { ms, frames, shown }));
+                let (frames, frames_duration) = fragments.samples_and_duration();
+                return Ok((Samples::Fragments(fragments), Length { ms, frames, frames_duration }));
             }
             Err(Error::Unknown(_)) if has_tables => {}
             Err(error) => return Err(error),
         }
     }
     if !has_tables {
-        return Err(Error::Unknown("a video track without samples"));
+        return Err(Error::Unknown("video track without samples"));
     }
     let (duration, scale) = match movie.duration {
         0 => (timing.media_duration, timing.scale),
         duration => (duration, movie.scale),
     };
     let ms = Some(to_ms(duration, scale));
-    let length = Length { ms, frames: tables.count, shown: timing.media_duration };
+    let length = Length { ms, frames: tables.count, frames_duration: timing.media_duration };
     Ok((Samples::Tables(tables), length))
 }
 
-fn media_info(picture: &Picture, rotation: u16) -> MediaInfo {
-    let (across, down) = picture.aspect.unwrap_or((1, 1));
+fn media_info(visual: &VisualSampleEntry, rotation: u16) -> MediaInfo {
+    let (across, down) = visual.aspect.unwrap_or((1, 1));
     // Rounded to the nearest pixel.
-    let width = (u64::from(picture.width) * u64::from(across) + u64::from(down) / 2) / u64::from(down);
-    let (width, height) = (u32::try_from(width).unwrap_or(u32::MAX), picture.height);
-    let turned = matches!(rotation, 90 | 270);
-    let (width, height) = if turned { (height, width) } else { (width, height) };
+    let width = (u64::from(visual.width) * u64::from(across) + u64::from(down) / 2) / u64::from(down);
+    let (width, height) = (u32::try_from(width).unwrap_or(u32::MAX), visual.height);
+    let swapped = matches!(rotation, 90 | 270);
+    let (width, height) = if swapped { (height, width) } else { (width, height) };
     MediaInfo {
         width: Some(width).filter(|width| *width > 0),
         height: Some(height).filter(|height| *height > 0),
         rotation: Some(rotation),
-        video_codec: picture.codec.map(str::to_owned),
-        color_transfer: picture.transfer.map(str::to_owned),
+        video_codec: visual.codec.map(str::to_owned),
+        color_transfer: visual.transfer.map(str::to_owned),
         ..MediaInfo::default()
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate is rounded anyway")]
+#[expect(clippy::cast_precision_loss, reason = "the result is rounded anyway")]
 fn frame_rate(frames: u64, duration: u64, scale: u32) -> Option<f64> {
     let rate = frames as f64 * f64::from(scale) / duration as f64;
-    // To hundredths, as ffmpeg prints it.
+    // Rounded to hundredths, as ffmpeg prints it.
     rate.is_normal().then(|| (rate * 100.0).round() / 100.0)
 }
 
-/// `mvex`, 8.8.1: what the fragments leave out, and how long they are together.
-async fn extends(reader: &mut Reader<'_>, mvex: &Header, track: u32) -> Result<(Defaults, u64), Error> {
+/// Reads an `mvex` box (8.8.1): the defaults for the track's fragments, and their total duration, or 0 if unknown.
+async fn movie_extends(reader: &mut Reader<'_>, mvex: &Header, track: u32) -> Result<(Defaults, u64), Error> {
     let body = reader.body(mvex, MAX_BODY).await?;
     let duration = body.child(*b"mehd").and_then(|mut mehd| {
-        let (version, _) = mehd.version()?;
-        mehd.wide(version)
+        let (version, _) = mehd.version_and_flags()?;
+        mehd.u32_or_u64(version)
     });
     let mut found = Defaults::default();
     for (_, mut trex) in body.boxes().filter(|(name, _)| name == b"trex") {
-        let _version = trex.version();
+        let _version = trex.version_and_flags();
         if trex.u32() == Some(track)
             && let Some(defaults) = Defaults::read(&mut trex)
         {
@@ -299,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_rounded_or_unknown() {
+    fn frame_rate_is_rounded_or_none() {
         assert_eq!(frame_rate(50, 0, 1), None);
         assert_eq!(frame_rate(30_000, 1_001_000, 1000), Some(29.97));
     }

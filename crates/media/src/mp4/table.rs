@@ -1,4 +1,4 @@
-//! One table in a box: a count, and entries of the same width.
+//! A table in a full box: a count and entries of fixed size.
 
 use std::ops::Range;
 
@@ -6,52 +6,52 @@ use super::boxes::{Fields, Header, Reader};
 use crate::keyframe::Error;
 use crate::source::Source;
 
-/// What is read of a table at the most.
-pub(super) const FULL: u64 = 8 << 20;
+/// Limit of bytes read from one table.
+pub(super) const MAX_TABLE_BYTES: u64 = 8 << 20;
 
-/// Entries of the same width, somewhere in the object.
+/// The location of a table in the object.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
-    place: Range<u64>,
-    pub(super) width: u64,
+    range: Range<u64>,
+    pub(super) entry_size: u64,
 }
 
 impl Table {
-    /// A full box with a count and entries of `width` bytes; `skip` more bytes precede the count.
+    /// Opens the table of a full box with entries of `width` bytes. `skip` bytes precede the count.
     pub(super) async fn open(
         reader: &Reader<'_>,
         header: &Header,
         skip: u64,
-        width: u64,
+        entry_size: u64,
     ) -> Result<Self, Error> {
         let at = header.body.start + 4 + skip;
         let mut head = Fields(reader.read(at.min(header.body.end)..(at + 4).min(header.body.end), 4).await?);
         let declared = u64::from(head.u32().unwrap_or(0));
-        // A count that the box has no room for is cut, whatever it says.
-        let room = header.body.end.saturating_sub(at + 4) / width;
-        Ok(Self { place: at + 4..at + 4 + declared.min(room) * width, width })
+        // Clamp the count to the entries that fit into the box.
+        let room = header.body.end.saturating_sub(at + 4) / entry_size;
+        Ok(Self { range: at + 4..at + 4 + declared.min(room) * entry_size, entry_size })
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.bytes() / self.width
+        self.bytes() / self.entry_size
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.place.end - self.place.start
+        self.range.end - self.range.start
     }
 
-    /// Some of the entries.
+    /// Reads a range of entries.
     pub(super) async fn read(&self, source: &Source, entries: Range<u64>) -> Result<Fields, Error> {
-        let at = |entry: u64| self.place.start + entry.min(self.len()) * self.width;
+        let at = |entry: u64| self.range.start + entry.min(self.len()) * self.entry_size;
         let (start, end) = (at(entries.start), at(entries.end));
-        if end.saturating_sub(start) > FULL {
-            return Err(Error::Unknown("a table that is larger than any honest one"));
+        if end.saturating_sub(start) > MAX_TABLE_BYTES {
+            return Err(Error::Unknown("table exceeds the size limit"));
         }
         Ok(Fields(source.read(start..end).await?))
     }
 
-    /// All entries, or as many of the first ones as fit into `limit` bytes.
-    pub(super) async fn head(&self, source: &Source, limit: u64) -> Result<Fields, Error> {
-        self.read(source, 0..limit / self.width).await
+    /// Reads the first entries, as many as fit into `limit` bytes.
+    pub(super) async fn read_prefix(&self, source: &Source, limit: u64) -> Result<Fields, Error> {
+        self.read(source, 0..limit / self.entry_size).await
     }
 }

@@ -1,64 +1,67 @@
-//! The sample tables of a track (ISO/IEC 14496-12, 8.6 and 8.7), of which only a few entries are read.
+//! The sample tables of a track (ISO/IEC 14496-12, 8.6 and 8.7).
 //!
-//! A table of a long video is larger than the picture that it leads to. So the small ones are read whole,
-//! and of the large ones just the entries that are asked for, all at once.
+//! The tables of a long video are larger than a keyframe. So small tables are read whole, and of large ones only the
+//! required entries, concurrently.
 
 use std::ops::Range;
 
 use super::boxes::{Fields, Header, Reader, find};
-use super::table::{FULL, Table};
-use super::timing::{Clock, Step, Timing};
+use super::table::{MAX_TABLE_BYTES, Table};
+use super::timing::{DecodeTimes, DurationRun, Timing};
 use crate::keyframe::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
-/// Tables up to this size are read whole for a few keyframes, and up to `FULL` for many.
-const LEAN: u64 = 48 * 1024;
-/// More keyframes than this are many.
-const FEW: usize = 8;
-/// A request is worth so many bytes: with fewer for each keyframe, the tables of sizes and chunks are read whole.
-const REQUEST: u64 = 8 * 1024;
+/// Tables up to this size (in bytes) are read whole for a few keyframes, and up to `MAX_TABLE_BYTES` for many.
+const SMALL_TABLE: u64 = 48 * 1024;
+/// The largest number of keyframes that counts as few.
+const FEW_KEYFRAMES: usize = 8;
+/// The cost of a request, in bytes. The size and chunk offset tables are read whole if that is at most this much per
+/// keyframe.
+const REQUEST_COST: u64 = 8 * 1024;
 
-/// Where the samples of a track are.
+/// The sample tables of a track.
 #[derive(Debug, Clone)]
 pub(super) struct Tables {
-    /// Time to sample, 8.6.1.2.
+    /// Decoding time to sample (8.6.1.2).
     pub(super) stts: Option<Table>,
-    /// Composition offsets, 8.6.1.3, and that of the first sample.
+    /// Composition time offsets (8.6.1.3).
     pub(super) ctts: Option<Table>,
+    /// The composition time offset of the first sample.
     pub(super) first_offset: u64,
-    /// Sync samples, 8.6.2; without it each sample is one.
+    /// Sync samples (8.6.2). Without this table every sample is one.
     pub(super) stss: Option<Table>,
-    /// Sample to chunk, 8.7.4.
+    /// Sample to chunk (8.7.4).
     stsc: Option<Table>,
-    /// Which sample description the first samples have. Those with another one are left alone.
+    /// The sample description index of the first samples. Samples with another one are ignored.
     pub(super) description: u32,
-    /// Sample sizes, 8.7.3: one for all, or a table.
-    same_size: u64,
+    /// The size of every sample (8.7.3), if there is no table.
+    uniform_size: u64,
+    /// The sample sizes (8.7.3).
     sizes: Option<Table>,
-    /// How many samples there are.
+    /// The number of samples.
     pub(super) count: u64,
-    /// Chunk offsets, 8.7.5.
-    chunks: Option<Table>,
+    /// Chunk offsets (8.7.5).
+    chunk_offsets: Option<Table>,
 }
 
-/// Chunks with the same number of samples, up to the next run.
-struct Run {
+/// An entry of the sample-to-chunk table: consecutive chunks with the same number of samples.
+struct ChunkRun {
     first_sample: u64,
     first_chunk: u64,
-    per_chunk: u64,
+    samples_per_chunk: u64,
     description: u32,
 }
 
-/// A sample, and where in the tables.
+/// A sample and its position in the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Located {
+struct SampleLocation {
     sample: u64,
     chunk: u64,
     first_in_chunk: u64,
 }
 
 impl Tables {
-    /// Reads the heads of the tables among the boxes of `stbl`.
+    /// Reads the headers of the tables among the boxes of `stbl`.
     pub(super) async fn open(reader: &Reader<'_>, boxes: &[Header]) -> Result<Self, Error> {
         let mut tables = Self {
             stts: None,
@@ -67,10 +70,10 @@ impl Tables {
             stss: None,
             stsc: None,
             description: 1,
-            same_size: 0,
+            uniform_size: 0,
             sizes: None,
             count: 0,
-            chunks: None,
+            chunk_offsets: None,
         };
         if let Some(header) = find(boxes, *b"stts") {
             tables.stts = Some(Table::open(reader, header, 0, 8).await?);
@@ -79,7 +82,7 @@ impl Tables {
             let entries = Table::open(reader, header, 0, 8).await?;
             let mut first = entries.read(reader.source, 0..1).await?;
             let _count = first.u32();
-            // Some writers have it signed in version 0, too; before the start there is nothing.
+            // Some muxers write signed offsets in version 0, too. Negative ones count as zero.
             tables.first_offset = first.i32().and_then(|offset| offset.try_into().ok()).unwrap_or(0);
             tables.ctts = Some(entries);
         }
@@ -97,77 +100,77 @@ impl Tables {
         if let Some(header) = find(boxes, *b"stsz") {
             let end = header.body.end.min(header.body.start + 12);
             let mut head = Fields(reader.read(header.body.start..end, 12).await?);
-            let _version = head.version();
-            tables.same_size = u64::from(head.u32().unwrap_or(0));
+            let _version = head.version_and_flags();
+            tables.uniform_size = u64::from(head.u32().unwrap_or(0));
             let entries = Table::open(reader, header, 4, 4).await?;
-            if tables.same_size == 0 {
+            if tables.uniform_size == 0 {
                 tables.count = entries.len();
                 tables.sizes = Some(entries);
             } else {
                 tables.count = u64::from(head.u32().unwrap_or(0));
             }
         } else if find(boxes, *b"stz2").is_some() {
-            return Err(Error::Unknown("compact sample sizes"));
+            return Err(Error::Unknown("compact sample sizes (stz2) are not supported"));
         }
         if let Some(header) = find(boxes, *b"stco") {
-            tables.chunks = Some(Table::open(reader, header, 0, 4).await?);
+            tables.chunk_offsets = Some(Table::open(reader, header, 0, 4).await?);
         } else if let Some(header) = find(boxes, *b"co64") {
-            tables.chunks = Some(Table::open(reader, header, 0, 8).await?);
+            tables.chunk_offsets = Some(Table::open(reader, header, 0, 8).await?);
         }
         Ok(tables)
     }
 
-    /// At most `n` keyframes, spread evenly over `timing`.
+    /// Returns at most `n` keyframes, spread evenly over the track's duration.
     pub(super) async fn keyframes(
         &self,
         source: &Source,
         timing: &Timing,
         n: usize,
     ) -> Result<Vec<Keyframe>, Error> {
-        let limit = if n <= FEW { LEAN } else { FULL };
-        let clock = self.clock(source, timing, limit).await?;
-        let mut samples = self.sync_samples(source, timing, &clock, n, limit).await?;
+        let limit = if n <= FEW_KEYFRAMES { SMALL_TABLE } else { MAX_TABLE_BYTES };
+        let decode_times = self.decode_times(source, timing, limit).await?;
+        let mut samples = self.sync_samples(source, timing, &decode_times, n, limit).await?;
         samples.sort_unstable();
         samples.dedup();
         let runs = self.runs(source, limit).await?;
-        let worth = REQUEST * samples.len() as u64;
-        let tables = self.sizes.iter().chain(&self.chunks).filter(|table| table.bytes() <= worth);
+        let budget = REQUEST_COST * samples.len() as u64;
+        let tables = self.sizes.iter().chain(&self.chunk_offsets).filter(|table| table.bytes() <= budget);
         in_parallel(tables.map(|table| table.read(source, 0..table.len())).collect()).await?;
-        let located = samples.into_iter().filter_map(|sample| locate(&runs, sample));
-        let located = located.filter(|(_, description)| *description == self.description);
-        let places = located.map(|(located, _)| async move {
-            let place = self.place(source, located).await?;
-            Ok::<_, Error>(place.map(|place| (located.sample, place)))
+        let locations = samples.into_iter().filter_map(|sample| locate(&runs, sample));
+        let locations = locations.filter(|(_, description)| *description == self.description);
+        let ranges = locations.map(|(location, _)| async move {
+            let range = self.byte_range(source, location).await?;
+            Ok::<_, Error>(range.map(|range| (location.sample, range)))
         });
-        let keyframes = in_parallel(places.collect()).await?.into_iter().flatten().map(|(sample, place)| {
-            let time = clock.time_of(sample).saturating_add(self.first_offset);
-            Keyframe { time_ms: timing.shown_at(time), range: place }
+        let keyframes = in_parallel(ranges.collect()).await?.into_iter().flatten().map(|(sample, range)| {
+            let time = decode_times.time_of(sample).saturating_add(self.first_offset);
+            Keyframe { time_ms: timing.presentation_ms(time), range }
         });
         Ok(keyframes.collect())
     }
 
-    /// The samples to be taken: the keyframe nearest to the middle of each span.
+    /// Returns the keyframe nearest to the middle of each of `n` equal spans, as sample indices from 0.
     async fn sync_samples(
         &self,
         source: &Source,
         timing: &Timing,
-        clock: &Clock,
+        decode_times: &DecodeTimes,
         n: usize,
         limit: u64,
     ) -> Result<Vec<u64>, Error> {
-        let wanted = span_middles(n).map(|middle| clock.sample_at(timing.at(middle)));
+        let wanted = span_middles(n).map(|middle| decode_times.sample_at(timing.media_time_at(middle)));
         let Some(stss) = self.stss.as_ref().filter(|table| table.len() > 0) else {
-            // A table without entries says that there is no keyframe; the first sample is the best guess.
+            // An empty table means that there is no sync sample. The first sample is the best guess.
             let last = if self.stss.is_some() { 0 } else { self.count.saturating_sub(1) };
             return Ok(wanted.map(|sample| sample.min(last)).collect());
         };
         if stss.bytes() > limit {
-            // Keyframes are about as far apart everywhere.
+            // Assumes that the distance between keyframes is about constant.
             #[expect(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
                 clippy::cast_precision_loss,
-                reason = "an estimate, and read within its bounds"
+                reason = "an estimate; `read` clamps it to the table"
             )]
             let entries = span_middles(n).map(|middle| (stss.len() as f64 * middle) as u64);
             let read = entries
@@ -179,41 +182,43 @@ impl Tables {
                 .map(|number| u64::from(number).saturating_sub(1))
                 .collect());
         }
-        let mut all = stss.head(source, limit).await?;
+        let mut all = stss.read_prefix(source, limit).await?;
         let mut sync: Vec<u64> =
             std::iter::from_fn(|| all.u32()).map(|number| u64::from(number).saturating_sub(1)).collect();
         sync.sort_unstable();
         Ok(wanted.filter_map(|sample| nearest(&sync, sample)).collect())
     }
 
-    async fn clock(&self, source: &Source, timing: &Timing, limit: u64) -> Result<Clock, Error> {
+    async fn decode_times(&self, source: &Source, timing: &Timing, limit: u64) -> Result<DecodeTimes, Error> {
         match &self.stts {
             Some(stts) if stts.bytes() <= limit => {
-                let mut entries = stts.head(source, limit).await?;
-                let mut clock = Clock { steps: Vec::new() };
+                let mut entries = stts.read_prefix(source, limit).await?;
+                let mut decode_times = DecodeTimes { runs: Vec::new() };
                 let (mut sample, mut time) = (0u64, 0u64);
                 while let (Some(count), Some(delta)) = (entries.u32(), entries.u32()) {
-                    clock.steps.push(Step { sample, time, delta: u64::from(delta) });
+                    decode_times.runs.push(DurationRun { sample, time, delta: u64::from(delta) });
                     sample = sample.saturating_add(u64::from(count));
                     time = time.saturating_add(u64::from(count).saturating_mul(u64::from(delta)));
                 }
-                Ok(clock)
+                Ok(decode_times)
             }
-            // Too long to be read for a few pictures: each sample is shown for about as long.
+            // The table is missing, or too large for a few keyframes. Assumes a constant sample duration.
             _ => {
                 let delta = timing.media_duration.checked_div(self.count).unwrap_or(0);
-                Ok(Clock { steps: vec![Step { sample: 0, time: 0, delta }] })
+                Ok(DecodeTimes { runs: vec![DurationRun { sample: 0, time: 0, delta }] })
             }
         }
     }
 
-    /// The runs of the sample-to-chunk table, as far as they fit into the limit. Later samples are then out
-    /// of reach, because the table holds no sums.
-    async fn runs(&self, source: &Source, limit: u64) -> Result<Vec<Run>, Error> {
-        let (Some(stsc), Some(chunks)) = (&self.stsc, &self.chunks) else { return Ok(Vec::new()) };
-        let mut entries = stsc.head(source, limit).await?;
-        let mut runs: Vec<Run> = Vec::new();
-        while let (Some(chunk), Some(per_chunk), Some(description)) =
+    /// Reads the sample-to-chunk table, up to `limit` bytes. Samples in the rest of a larger table cannot be located,
+    /// because its entries do not contain sample numbers.
+    async fn runs(&self, source: &Source, limit: u64) -> Result<Vec<ChunkRun>, Error> {
+        let (Some(stsc), Some(chunk_offsets)) = (&self.stsc, &self.chunk_offsets) else {
+            return Ok(Vec::new());
+        };
+        let mut entries = stsc.read_prefix(source, limit).await?;
+        let mut runs: Vec<ChunkRun> = Vec::new();
+        while let (Some(chunk), Some(samples_per_chunk), Some(description)) =
             (entries.u32(), entries.u32(), entries.u32())
         {
             let first_chunk = u64::from(chunk).saturating_sub(1);
@@ -221,38 +226,49 @@ impl Tables {
                 None => 0,
                 Some(last) if first_chunk > last.first_chunk => {
                     let chunks = first_chunk - last.first_chunk;
-                    last.first_sample.saturating_add(chunks.saturating_mul(last.per_chunk))
+                    last.first_sample.saturating_add(chunks.saturating_mul(last.samples_per_chunk))
                 }
-                Some(_) => return Err(Error::Unknown("chunks out of order")),
+                Some(_) => return Err(Error::Unknown("sample-to-chunk entries are not in order")),
             };
-            runs.push(Run { first_sample, first_chunk, per_chunk: u64::from(per_chunk), description });
+            runs.push(ChunkRun {
+                first_sample,
+                first_chunk,
+                samples_per_chunk: u64::from(samples_per_chunk),
+                description,
+            });
         }
-        // The end of the last one.
-        let end = if runs.len() as u64 == stsc.len() { chunks.len() } else { 0 };
+        // A sentinel that marks the end of the last run.
+        let end = if runs.len() as u64 == stsc.len() { chunk_offsets.len() } else { 0 };
         if let Some(last) = runs.last() {
             let chunks = end.saturating_sub(last.first_chunk);
-            let first_sample = last.first_sample.saturating_add(chunks.saturating_mul(last.per_chunk));
-            runs.push(Run { first_sample, first_chunk: end, per_chunk: 0, description: 0 });
+            let first_sample =
+                last.first_sample.saturating_add(chunks.saturating_mul(last.samples_per_chunk));
+            runs.push(ChunkRun { first_sample, first_chunk: end, samples_per_chunk: 0, description: 0 });
         }
         Ok(runs)
     }
 
-    /// The bytes of a sample; `None` when the tables do not have it.
-    async fn place(&self, source: &Source, located: Located) -> Result<Option<Range<u64>>, Error> {
-        let Some(chunks) = &self.chunks else { return Ok(None) };
-        let Located { sample, chunk, first_in_chunk } = located;
-        let (mut offset, sizes) = tokio::try_join!(chunks.read(source, chunk..chunk + 1), async {
+    /// Returns the byte range of a sample, or `None` if the tables do not contain it.
+    async fn byte_range(
+        &self,
+        source: &Source,
+        location: SampleLocation,
+    ) -> Result<Option<Range<u64>>, Error> {
+        let Some(chunk_offsets) = &self.chunk_offsets else { return Ok(None) };
+        let SampleLocation { sample, chunk, first_in_chunk } = location;
+        let (mut offset, sizes) = tokio::try_join!(chunk_offsets.read(source, chunk..chunk + 1), async {
             match &self.sizes {
                 Some(sizes) => sizes.read(source, first_in_chunk..sample + 1).await.map(Some),
                 None => Ok(None),
             }
         })?;
-        let Some(offset) = (if chunks.width == 4 { offset.u32().map(u64::from) } else { offset.u64() })
+        let Some(offset) =
+            (if chunk_offsets.entry_size == 4 { offset.u32().map(u64::from) } else { offset.u64() })
         else {
             return Ok(None);
         };
         let (before, size) = match sizes {
-            None => ((sample - first_in_chunk).saturating_mul(self.same_size), self.same_size),
+            None => ((sample - first_in_chunk).saturating_mul(self.uniform_size), self.uniform_size),
             Some(mut sizes) => {
                 let sizes: Vec<u64> = std::iter::from_fn(|| sizes.u32()).map(u64::from).collect();
                 let Some((size, before)) = sizes.split_last() else { return Ok(None) };
@@ -264,17 +280,20 @@ impl Tables {
     }
 }
 
-/// Where a sample is, and its description's number.
-fn locate(runs: &[Run], sample: u64) -> Option<(Located, u32)> {
+/// Locates a sample in its chunk. Also returns its sample description index.
+fn locate(runs: &[ChunkRun], sample: u64) -> Option<(SampleLocation, u32)> {
     let next = runs.partition_point(|run| run.first_sample <= sample);
     let run = runs.get(next.checked_sub(1)?)?;
     runs.get(next)?;
-    let nth = (sample - run.first_sample).checked_div(run.per_chunk)?;
-    let first_in_chunk = run.first_sample + nth * run.per_chunk;
-    Some((Located { sample, chunk: run.first_chunk.checked_add(nth)?, first_in_chunk }, run.description))
+    let nth = (sample - run.first_sample).checked_div(run.samples_per_chunk)?;
+    let first_in_chunk = run.first_sample + nth * run.samples_per_chunk;
+    Some((
+        SampleLocation { sample, chunk: run.first_chunk.checked_add(nth)?, first_in_chunk },
+        run.description,
+    ))
 }
 
-/// The entry of a sorted list that is nearest.
+/// Returns the entry of a sorted list that is nearest to `wanted`, the lower one of two.
 fn nearest(sorted: &[u64], wanted: u64) -> Option<u64> {
     let next = sorted.partition_point(|entry| *entry < wanted);
     let after = sorted.get(next);
@@ -291,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_keyframe() {
+    fn nearest_entry_of_a_sorted_list() {
         for (wanted, found) in [(0, 0), (4, 0), (5, 0), (6, 10), (10, 10), (99, 20)] {
             assert_eq!(nearest(&[0, 10, 20], wanted), Some(found), "{wanted}");
         }
@@ -300,18 +319,18 @@ mod tests {
     }
 
     #[test]
-    fn samples_are_found_in_their_chunks() {
-        let run = |first_sample, first_chunk, per_chunk| Run {
+    fn locates_samples_in_their_chunks() {
+        let run = |first_sample, first_chunk, samples_per_chunk| ChunkRun {
             first_sample,
             first_chunk,
-            per_chunk,
+            samples_per_chunk,
             description: 1,
         };
-        // Two chunks of three samples, one of one, and the end.
+        // Two chunks of three samples, one of one, and the sentinel.
         let runs = [run(0, 0, 3), run(6, 2, 1), run(7, 3, 0)];
         let at = |sample| locate(&runs, sample).map(|(l, _)| (l.chunk, l.first_in_chunk));
         assert_eq!([at(0), at(2), at(3), at(6)], [Some((0, 0)), Some((0, 0)), Some((1, 3)), Some((2, 6))]);
         assert_eq!([at(7), at(99)], [None, None]);
-        assert_eq!(locate(&[run(0, 0, 0), run(0, 1, 0)], 0), None, "no samples in a chunk");
+        assert_eq!(locate(&[run(0, 0, 0), run(0, 1, 0)], 0), None, "a chunk without samples");
     }
 }

@@ -1,38 +1,39 @@
-//! The time of a track: its scale, its length, what of it is shown, and which sample is when.
+//! The timing of a track: timescale, duration, edits, and the decode times of its samples.
 
 use super::boxes::{Fields, Reader, find};
-use super::headers::{edits, media_header};
-use super::movie::{MAX_BODY, Media, STEP};
+use super::headers::{media_header, read_edits};
+use super::movie::{BOX_READ, MAX_BODY, Media};
 use crate::keyframe::Error;
 
-/// One track's time (ISO/IEC 14496-12, 8.4.2 and 8.6.6).
+/// The timing of a track (ISO/IEC 14496-12, 8.4.2 and 8.6.6). Times are in units of `scale`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Timing {
-    /// Units in a second; never zero.
+    /// Units per second; never zero.
     pub(super) scale: u32,
-    /// All of the media, in those units.
+    /// The duration of the media.
     pub(super) media_duration: u64,
-    /// Where the first edit begins in the media, and how long after the start of the movie it is shown.
-    pub(super) skipped: u64,
-    pub(super) delayed: u64,
-    /// How much later than in the media a moment is in the movie, by the edits.
+    /// The start of the first media edit, in media time.
+    pub(super) media_start: u64,
+    /// The start of the first media edit, in movie time.
+    pub(super) initial_delay: u64,
+    /// Movie time minus media time, as the edits define it.
     pub(super) shift: i64,
-    /// There are edits beyond that, so that media and movie do not go side by side.
-    pub(super) montage: bool,
+    /// Whether there are further edits, so that `shift` does not apply to the whole media.
+    pub(super) complex_edits: bool,
 }
 
 impl Media {
-    /// What its headers and its edit list say.
+    /// Reads the timing from the media header and the edit list.
     pub(super) async fn timing(&self, reader: &mut Reader<'_>, movie_scale: u32) -> Result<Timing, Error> {
-        let mdhd = find(&self.mdia, *b"mdhd").ok_or(Error::Unknown("a track without a part"))?;
+        let mdhd = find(&self.mdia, *b"mdhd").ok_or(Error::Unknown("required box missing in a track"))?;
         let mut timing = media_header(&mut reader.body(mdhd, MAX_BODY).await?)
-            .ok_or(Error::Unknown("a broken media header"))?;
+            .ok_or(Error::Unknown("malformed media header"))?;
         if let Some(edts) = find(&self.boxes, *b"edts") {
-            let elst = reader.children(&edts.body, STEP).await?;
+            let elst = reader.children(&edts.body, BOX_READ).await?;
             if let Some(elst) = find(&elst, *b"elst") {
                 let len = (elst.body.end - elst.body.start).min(256);
                 let fields = reader.read(elst.body.start..elst.body.start + len, len).await?;
-                edits(&mut Fields(fields), &mut timing, movie_scale);
+                read_edits(&mut Fields(fields), &mut timing, movie_scale);
             }
         }
         Ok(timing)
@@ -40,53 +41,57 @@ impl Media {
 }
 
 impl Timing {
-    /// The media's time at a fraction of what is shown.
+    /// Returns the media time at a fraction of the presentation.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "a place in a video need not be exact to the last of 2^53 units"
+        reason = "an approximate time is enough, and f64 is exact up to 2^53 units"
     )]
-    pub(super) fn at(&self, fraction: f64) -> u64 {
-        let shown = self.media_duration.saturating_sub(self.skipped);
-        self.skipped.saturating_add((shown as f64 * fraction) as u64)
+    pub(super) fn media_time_at(&self, fraction: f64) -> u64 {
+        let presented = self.media_duration.saturating_sub(self.media_start);
+        self.media_start.saturating_add((presented as f64 * fraction) as u64)
     }
 
-    /// When a moment of the media is shown, in milliseconds.
-    pub(super) fn shown_at(&self, time: u64) -> u64 {
-        to_ms(time.saturating_sub(self.skipped).saturating_add(self.delayed), self.scale)
+    /// Returns the presentation time of a media time, in milliseconds.
+    pub(super) fn presentation_ms(&self, time: u64) -> u64 {
+        to_ms(time.saturating_sub(self.media_start).saturating_add(self.initial_delay), self.scale)
     }
 }
 
-/// Units of a scale as milliseconds.
+/// Converts units of `scale` to milliseconds.
 pub(super) fn to_ms(time: u64, scale: u32) -> u64 {
     let ms = u128::from(time) * 1000 / u128::from(scale.max(1));
     u64::try_from(ms).unwrap_or(u64::MAX)
 }
 
-/// Tells samples from times, in the media's own scale.
-pub(super) struct Clock {
-    pub(super) steps: Vec<Step>,
+/// Maps between sample numbers and decode times (`stts`), in units of the media's timescale.
+pub(super) struct DecodeTimes {
+    pub(super) runs: Vec<DurationRun>,
 }
 
-pub(super) struct Step {
+/// Samples with the same duration, up to the next run.
+pub(super) struct DurationRun {
+    /// The number of the first sample, from 0.
     pub(super) sample: u64,
+    /// The decode time of the first sample.
     pub(super) time: u64,
+    /// The duration of each sample.
     pub(super) delta: u64,
 }
 
-impl Clock {
+impl DecodeTimes {
     pub(super) fn sample_at(&self, time: u64) -> u64 {
-        let next = self.steps.partition_point(|step| step.time <= time);
-        let Some(step) = next.checked_sub(1).and_then(|i| self.steps.get(i)) else { return 0 };
-        let sample = step.sample.saturating_add((time - step.time).checked_div(step.delta).unwrap_or(0));
-        self.steps.get(next).map_or(sample, |end| sample.min(end.sample))
+        let next = self.runs.partition_point(|run| run.time <= time);
+        let Some(run) = next.checked_sub(1).and_then(|i| self.runs.get(i)) else { return 0 };
+        let sample = run.sample.saturating_add((time - run.time).checked_div(run.delta).unwrap_or(0));
+        self.runs.get(next).map_or(sample, |end| sample.min(end.sample))
     }
 
     pub(super) fn time_of(&self, sample: u64) -> u64 {
-        let next = self.steps.partition_point(|step| step.sample <= sample);
-        let Some(step) = next.checked_sub(1).and_then(|i| self.steps.get(i)) else { return 0 };
-        step.time.saturating_add((sample - step.sample).saturating_mul(step.delta))
+        let next = self.runs.partition_point(|run| run.sample <= sample);
+        let Some(run) = next.checked_sub(1).and_then(|i| self.runs.get(i)) else { return 0 };
+        run.time.saturating_add((sample - run.sample).saturating_mul(run.delta))
     }
 }
 
@@ -95,22 +100,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_of_several_speeds() {
-        let step = |sample, time, delta| Step { sample, time, delta };
-        let clock = Clock { steps: vec![step(0, 0, 10), step(5, 50, 100), step(7, 250, 0)] };
+    fn decode_times_with_varying_sample_durations() {
+        let run = |sample, time, delta| DurationRun { sample, time, delta };
+        let decode_times = DecodeTimes { runs: vec![run(0, 0, 10), run(5, 50, 100), run(7, 250, 0)] };
         for (time, sample) in [(0, 0), (9, 0), (49, 4), (50, 5), (149, 5), (150, 6), (9999, 7)] {
-            assert_eq!(clock.sample_at(time), sample, "{time}");
+            assert_eq!(decode_times.sample_at(time), sample, "{time}");
         }
         for (sample, time) in [(0, 0), (4, 40), (5, 50), (6, 150), (9, 250)] {
-            assert_eq!(clock.time_of(sample), time, "{sample}");
+            assert_eq!(decode_times.time_of(sample), time, "{sample}");
         }
     }
 
     #[test]
-    fn an_edit_skips_the_beginning() {
-        let timing = Timing { scale: 100, media_duration: 500, skipped: 100, ..Timing::default() };
-        assert_eq!((timing.at(0.0), timing.at(0.5)), (100, 300));
-        assert_eq!((timing.shown_at(0), timing.shown_at(100), timing.shown_at(300)), (0, 0, 2000));
+    fn edit_skips_the_start_of_the_media() {
+        let timing = Timing { scale: 100, media_duration: 500, media_start: 100, ..Timing::default() };
+        assert_eq!((timing.media_time_at(0.0), timing.media_time_at(0.5)), (100, 300));
+        assert_eq!(
+            (timing.presentation_ms(0), timing.presentation_ms(100), timing.presentation_ms(300)),
+            (0, 0, 2000)
+        );
         assert_eq!(to_ms(u64::MAX, 1), u64::MAX);
     }
 }

@@ -1,11 +1,11 @@
-//! Keyframes as a file of their own.
+//! Wraps keyframes as a small MP4 file.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::boxes::atom;
 
-/// The bodies of the boxes that are taken over as they are, so that the pictures are decoded, turned and
-/// scaled as those of the original.
+/// The bodies of the boxes that are copied from the original, so that the frames are decoded, rotated and scaled in the
+/// same way.
 #[derive(Debug)]
 pub(super) struct Boxes {
     pub(super) mvhd: Bytes,
@@ -13,16 +13,16 @@ pub(super) struct Boxes {
     pub(super) mdhd: Bytes,
     pub(super) hdlr: Bytes,
     pub(super) stsd: Bytes,
-    /// The sample description to be used, counted from 1.
+    /// The sample description index, from 1.
     pub(super) description: u32,
 }
 
-/// The file, in pieces: what comes first, then the samples. Each is shown for a second. The index precedes
-/// the samples, so it can be read from a pipe.
+/// Returns the file in pieces: the headers, then the samples. Each sample lasts one second. `moov` precedes `mdat`, so
+/// ffmpeg can read the file from a pipe.
 pub(super) fn wrap(boxes: &Boxes, scale: u32, samples: Vec<Bytes>) -> Vec<Bytes> {
     let sizes: Vec<u32> =
         samples.iter().map(|sample| u32::try_from(sample.len()).unwrap_or(u32::MAX)).collect();
-    // The offset of the samples is in the header, whose length does not depend on it.
+    // The header contains the offset of the samples, which is its own length and does not change that length.
     let len = header(boxes, scale, &sizes, 0).len();
     let header = header(boxes, scale, &sizes, len as u64);
     std::iter::once(header).chain(samples).collect()
@@ -36,11 +36,11 @@ fn header(boxes: &Boxes, scale: u32, sizes: &[u32], offset: u64) -> Bytes {
     let stsc = atom(*b"stsc", &[&words(&[0, 1, 1, count, *description])]);
     let stsz = atom(*b"stsz", &[&words(&[0, 0, count]), &words(sizes)]);
     let co64 = atom(*b"co64", &[&words(&[0, 1]), &offset.to_be_bytes()]);
-    // With sizes of their own: that of the original may have been wrong, and would swallow what follows.
+    // Box sizes are computed anew: a wrong size in the original would swallow the boxes that follow.
     let (mvhd, tkhd) = (atom(*b"mvhd", &[mvhd]), atom(*b"tkhd", &[tkhd]));
     let (mdhd, hdlr, stsd) = (atom(*b"mdhd", &[mdhd]), atom(*b"hdlr", &[hdlr]), atom(*b"stsd", &[stsd]));
     let stbl = atom(*b"stbl", &[&stsd, &stts, &stsc, &stsz, &co64]);
-    // The samples are in this file, whatever the original said.
+    // `url ` with flag 1: the samples are in this file.
     let url = atom(*b"url ", &[&words(&[1])]);
     let dinf = atom(*b"dinf", &[&atom(*b"dref", &[&words(&[0, 1]), &url])]);
     let minf = atom(*b"minf", &[&atom(*b"vmhd", &[&words(&[1, 0, 0])]), &dinf, &stbl]);
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_samples_are_where_the_index_says() {
+    fn chunk_offset_points_at_the_samples() {
         let boxes = Boxes {
             mvhd: Bytes::from_static(b"of the movie"),
             tkhd: Bytes::from_static(b"of the track"),
