@@ -1,8 +1,8 @@
-//! What a container's own index says, read by ranges: facts, and where the keyframes are.
+//! The index of a container, read by byte ranges: media info and the location of the keyframes.
 //!
-//! Two readers know the formats that people upload: [`mp4`](crate::mp4) and
-//! [`matroska`](crate::matroska). They read the few tables that a keyframe takes, however large the
-//! object, and wrap the keyframe as a file of its own for ffmpeg's standard input.
+//! The readers [`mp4`](crate::mp4) and [`matroska`](crate::matroska) cover the formats that people upload. They read
+//! only the tables that lead to a keyframe, whatever the object's size, and wrap keyframes as a small file for
+//! ffmpeg's standard input.
 
 use bytes::Bytes;
 use upreel_core::Container;
@@ -13,15 +13,16 @@ use crate::keyframe::{CutPoints, Error, Keyframe};
 use crate::source::Source;
 use crate::{matroska, mp4};
 
-/// A larger picture is left to ffmpeg, which reads it piece by piece; an uncompressed one in 4K has less.
+/// Largest keyframe, in bytes; an uncompressed 4K frame is smaller. Larger ones are left to ffmpeg, which reads them
+/// piece by piece.
 const MAX_KEYFRAME: u64 = 36 << 20;
 
 /// The index of one object.
 #[derive(Debug)]
 pub struct Index {
-    /// What it says of the video.
+    /// The media info from the index.
     pub media_info: MediaInfo,
-    /// How its pictures are to be treated.
+    /// The filters that its frames need.
     pub(crate) filters: Filters,
     track: Track,
 }
@@ -33,7 +34,7 @@ enum Track {
 }
 
 impl Index {
-    /// Reads the index of an object whose bytes say `container`; `None` if there is no reader for that.
+    /// Reads the index of an object of the given container format. Returns `None` if there is no reader for it.
     ///
     /// # Errors
     /// See [`Error`].
@@ -54,10 +55,10 @@ impl Index {
         Ok(Some(Self { media_info, filters, track }))
     }
 
-    /// At most `n` keyframes, spread evenly over the video, in the order of time.
+    /// Returns at most `n` keyframes, spread evenly over the video, in presentation order.
     ///
-    /// The video is cut into `n` equal spans; each gives the keyframe nearest to its middle. Several spans
-    /// may have the same one, so there may be fewer.
+    /// Divides the video into `n` equal spans and takes the keyframe nearest to the middle of each. Returns fewer
+    /// than `n` if several spans share one.
     ///
     /// # Errors
     /// See [`Error`].
@@ -73,7 +74,7 @@ impl Index {
         Ok(keyframes)
     }
 
-    /// When all the keyframes are shown; `None` if the index does not tell.
+    /// Returns the presentation times of all keyframes, or `None` if the index does not contain them.
     ///
     /// # Errors
     /// See [`Error`].
@@ -89,8 +90,7 @@ impl Index {
         }))
     }
 
-    /// A file that holds only these keyframes, as it is to be fed to ffmpeg, piece by piece. Each is shown
-    /// for a second.
+    /// Wraps keyframes as a file for ffmpeg, returned in pieces. Each keyframe lasts one second.
     #[must_use]
     pub fn wrap(&self, samples: Vec<Bytes>) -> Vec<Bytes> {
         match &self.track {

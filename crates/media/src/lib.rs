@@ -1,9 +1,9 @@
-//! Reads a video by byte ranges and drives the ffmpeg child.
+//! Reads videos by byte ranges and runs ffmpeg on them as a child process.
 //!
-//! [`poster::make`] is the way in: it takes a [`Source`] (an object of which any range can be read),
-//! and gives pictures and facts; [`storyboard::make`] makes the pictures for scrubbing. The whole object is
-//! never read: an [`Index`] tells where a few keyframes are. For containers without a reader here, a
-//! loopback server hands ffmpeg the ranges that it seeks to.
+//! [`poster::make`] is the entry point: it takes a [`Source`] (an object that is read by byte ranges) and returns
+//! the poster and the media info. [`storyboard::make`] makes the preview frames for scrubbing. Neither downloads
+//! the whole object: an [`Index`] locates a few keyframes. For containers that have no index reader here, a
+//! loopback HTTP server serves ffmpeg the byte ranges that it requests.
 
 mod child;
 pub mod cmaf;
