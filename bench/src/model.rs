@@ -155,7 +155,7 @@ fn read(out: &mut String, measured: &Measured, duration: f64) -> Result<(), Fail
         writeln!(out, "| {title} | {} | {:.2} | {:.3} |", traffic.requests, bytes / 1e6, bytes / size)?;
     }
     // A part reads the whole index, which grows with the video, as the number of parts does.
-    let parts = measured.planned.plan.parts.len();
+    let parts = measured.planned.plan.chunks.len();
     let index = float(measured.reading.bytes);
     let once = measured.runs.iter().map(|run| run.traffic.bytes).max().map_or(0.0, float)
         - index * float(parts as u64);

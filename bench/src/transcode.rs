@@ -100,7 +100,7 @@ pub(crate) fn bench(ffmpeg: &Path) -> Result<(), Failed> {
 
     let mut runs = Vec::new();
     for workers in [1, 2, 4] {
-        say(&format!("{} parts, by {workers} at the same time", planned.plan.parts.len()));
+        say(&format!("{} parts, by {workers} at the same time", planned.plan.chunks.len()));
         store.traffic()?;
         let start = Instant::now();
         let parts = in_parts(&planned.plan, workers, &processors, &store.endpoint, ffmpeg)?;
@@ -142,7 +142,7 @@ fn in_parts(
     endpoint: &str,
     ffmpeg: &Path,
 ) -> Result<Vec<Encoded>, Failed> {
-    let left = Mutex::new(0..plan.parts.len());
+    let left = Mutex::new(0..plan.chunks.len());
     let work = |processor: usize| -> Result<Vec<Encoded>, Failed> {
         let mut worker = Process::start(part("encode").arg(endpoint).arg(ffmpeg).arg(processor.to_string()))?;
         worker.say(&serde_json::to_string(plan)?)?;

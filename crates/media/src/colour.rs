@@ -1,6 +1,7 @@
-//! Code points of colour (ITU-T H.273), as the containers write them.
+//! Colour code points (ITU-T H.273), which the containers store.
 
-/// `FFmpeg`'s name of the transfer characteristics (H.273, table 3).
+/// Returns `FFmpeg`'s name for a transfer characteristics code point (H.273, table 3); `None` if it is unspecified or
+/// reserved.
 pub(crate) fn transfer_name(code: u64) -> Option<&'static str> {
     Some(match code {
         1 => "bt709",
@@ -23,7 +24,7 @@ pub(crate) fn transfer_name(code: u64) -> Option<&'static str> {
     })
 }
 
-/// Whether `FFmpeg` calls some transfer characteristics so.
+/// Returns whether `name` is one of `FFmpeg`'s names for transfer characteristics.
 pub(crate) fn is_transfer_name(name: &str) -> bool {
     (0..=18).any(|code| transfer_name(code) == Some(name))
 }

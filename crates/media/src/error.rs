@@ -1,36 +1,36 @@
-//! Why a video has no pictures, told apart by whose fault that is.
+//! Errors of making previews and renditions, which distinguish unusable videos from faults on our or AWS's side.
 
 use upreel_core::{Fault, ReadError};
 
 use crate::{keyframe, source};
 
-/// Why there is no picture. All but `Fault` say something about the object, and would come again.
+/// Why a video could not be processed. Every variant but `Fault` is a property of the object, so a retry fails again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is empty, or larger than is allowed.
-    #[error("{size} bytes, of at most {max}")]
+    /// The object is empty or exceeds the size limit.
+    #[error("size is {size} bytes, the maximum is {max}")]
     Size {
-        /// Bytes.
+        /// The object's size, in bytes.
         size: u64,
-        /// The limit.
+        /// The largest allowed size, in bytes.
         max: u64,
     },
-    /// The bytes are of no known container.
-    #[error("not a video")]
+    /// The first bytes match no supported container.
+    #[error("unsupported container")]
     Unsupported,
-    /// There is no moving picture in it.
+    /// The container holds no video stream.
     #[error("no video stream")]
     NoVideo,
-    /// It is damaged, or its codec is unknown.
+    /// The file is damaged or its codec is not supported.
     #[error("unreadable: {0}")]
     Unreadable(String),
-    /// It needs more time or reading than is allowed.
+    /// Processing would exceed a limit on CPU time, output or bytes read.
     #[error("too complex")]
     TooComplex,
-    /// The object is gone, or is another one now.
-    #[error("the object is gone or was replaced")]
+    /// The object was deleted or replaced while it was read.
+    #[error("object was deleted or replaced")]
     Gone,
-    /// A fault of ours or of S3.
+    /// A fault on our or AWS's side.
     #[error(transparent)]
     Fault(Fault),
 }

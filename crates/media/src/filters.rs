@@ -1,28 +1,28 @@
-//! What has to be done to a picture before people can look at it, as filters of ffmpeg.
+//! ffmpeg filters that prepare decoded frames for display: deinterlacing, transparency, tone mapping and scaling.
 
-/// Properties of a video that change the filters.
+/// Properties of a video that determine the filters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Filters {
-    /// High dynamic range (PQ or HLG): to be tone-mapped.
+    /// The video has a high dynamic range (PQ or HLG) and is tone-mapped.
     pub(crate) hdr: bool,
-    /// Transparent parts: to be shown on black.
+    /// The video has an alpha channel and is drawn on black.
     pub(crate) alpha: bool,
 }
 
-/// PQ and HLG to what a standard screen shows, in linear light. White paper (203 nits, ITU-R BT.2408) stays white, and what
-/// is brighter is rolled off up to 1000 nits (`peak`), whatever the file claims. Files that leave primaries and
-/// matrix out mean those of BT.2020.
+/// Tone-maps PQ and HLG to standard dynamic range, in linear light. Diffuse white (203 nits, ITU-R BT.2408) stays
+/// white; brighter values are rolled off up to 1000 nits (`peak`), whatever the file's metadata claims. Files without
+/// primaries and matrix are taken as BT.2020.
 const TONE_MAP: &str = "setparams=color_primaries=bt2020:colorspace=bt2020nc,zscale=t=linear:p=bt709:npl=203:agamma=0,\
      format=gbrpf32le,tonemap=mobius:desat=0:peak=4.93";
 
 impl Filters {
-    /// What its transfer characteristics say.
+    /// Derives the properties from `FFmpeg`'s name for the transfer characteristics and from the presence of alpha.
     pub(crate) fn of(color_transfer: Option<&str>, alpha: bool) -> Self {
         Self { hdr: matches!(color_transfer, Some("smpte2084" | "arib-std-b67")), alpha }
     }
 
-    /// Filters for a picture of its stored size. Interlaced frames are filled up from one field alone,
-    /// because the neighbours of a keyframe here are from other scenes.
+    /// Returns filters that run before scaling: they draw transparent frames on black, and deinterlace within one frame,
+    /// because the neighbouring frames here are keyframes of other scenes.
     pub(crate) fn source(self) -> &'static str {
         if self.alpha {
             "estdif=mode=frame:deint=interlaced,format=gbrap,premultiply=inplace=1,format=gbrp"
@@ -31,8 +31,8 @@ impl Filters {
         }
     }
 
-    /// Filters that scale to `size` (`W:H`), with square pixels, for a video in standard dynamic range. All that is
-    /// made of it says which colours it has: the source's, or those `assumed`.
+    /// Returns filters that scale to `size` (`W:H`), with square pixels, for a rendition in standard dynamic range. The
+    /// frames are tagged with colours: BT.709 if tone-mapped, else `assumed` if given, else the source's.
     pub(crate) fn scale_video(self, size: &str, assumed: Option<&str>) -> String {
         let colours = match assumed {
             _ if self.hdr => format!(",{TONE_MAP},zscale=t=bt709:p=bt709:m=bt709:r=limited"),
@@ -45,9 +45,10 @@ impl Filters {
         format!("scale={size}:flags=bicubic{colours},format=yuv420p,setsar=1")
     }
 
-    /// Filters that scale to `size` (`W:H`), with square pixels and the colours of a JPEG.
+    /// Returns filters that scale to `size` (`W:H`), with square pixels and JPEG's colours. `enlarge` says that the size
+    /// exceeds the video's.
     pub(crate) fn scale(self, size: &str, enlarge: bool) -> String {
-        // Averaging is quick and free of artefacts, but would show the pixels of what is enlarged.
+        // Averaging is fast and free of artefacts, but shows blocky pixels when it enlarges.
         let flags = if enlarge { "bicubic" } else { "area" };
         let colours = if self.hdr {
             format!(",{TONE_MAP},zscale=t=iec61966-2-1:m=170m:r=full")

@@ -1,59 +1,62 @@
-//! One decoded keyframe: its pictures, and whether it is one that people want to see.
+//! A decoded keyframe: its two posters, its `BlurHash`, and a score for how much it shows.
 
 use bytes::Bytes;
 
-/// Pixels across and down of the picture that is judged.
-pub(crate) const SMALL: usize = 48;
-/// Bytes of that picture, red, green and blue.
-const SMALL_BYTES: usize = SMALL * SMALL * 3;
-/// `BlurHash` components across and down.
+/// Width and height, in pixels, of the downscaled frame that is scored.
+pub(crate) const SCORED_SIDE: usize = 48;
+/// Bytes of the downscaled frame, in RGB.
+const SCORED_BYTES: usize = SCORED_SIDE * SCORED_SIDE * 3;
+/// Horizontal and vertical `BlurHash` components.
 const COMPONENTS: (u32, u32) = (4, 3);
 
-/// What ffmpeg makes of one keyframe.
+/// A keyframe in the three sizes that ffmpeg scales it to.
 #[derive(Debug)]
 pub(crate) struct Frame {
-    /// The poster, and the larger one.
+    /// The poster.
     pub(crate) jpeg: Bytes,
+    /// The large poster.
     pub(crate) large: Bytes,
-    /// `SMALL` x `SMALL` pixels, whatever the shape of the video.
+    /// `SCORED_SIDE` x `SCORED_SIDE` RGB pixels, whatever the video's aspect ratio.
     pixels: Bytes,
 }
 
 impl Frame {
-    /// Takes what came out of the three pipes apart. A frame of which a part is missing is left out.
+    /// Splits the contents of the three output pipes into frames. Frames that are missing in any pipe are dropped.
     pub(crate) fn split(jpegs: Vec<u8>, large: Vec<u8>, pixels: Vec<u8>) -> Vec<Self> {
         let pixels = Bytes::from(pixels);
         let pixels =
-            (0..pixels.len() / SMALL_BYTES).map(|i| pixels.slice(i * SMALL_BYTES..(i + 1) * SMALL_BYTES));
-        let pictures = split_jpegs(jpegs.into()).into_iter().zip(split_jpegs(large.into())).zip(pixels);
-        pictures.map(|((jpeg, large), pixels)| Self { jpeg, large, pixels }).collect()
+            (0..pixels.len() / SCORED_BYTES).map(|i| pixels.slice(i * SCORED_BYTES..(i + 1) * SCORED_BYTES));
+        let frames = split_jpegs(jpegs.into()).into_iter().zip(split_jpegs(large.into())).zip(pixels);
+        frames.map(|((jpeg, large), pixels)| Self { jpeg, large, pixels }).collect()
     }
 
-    /// How much there is to see: bits of a pixel's brightness, less for what is very dark or bright.
+    /// Returns a score for how much the frame shows: the entropy of its brightness, in bits, reduced if it is very dark
+    /// or very bright.
     pub(crate) fn score(&self) -> f64 {
         LuminanceStats::of(&self.pixels).score()
     }
 
-    /// Black, white, or one flat colour: any other frame is better.
+    /// Returns whether the frame is black, white or of one flat colour, so that any other frame is a better poster.
     pub(crate) fn is_dull(&self) -> bool {
         LuminanceStats::of(&self.pixels).is_dull()
     }
 
-    /// See <https://blurha.sh>.
+    /// Returns the frame's `BlurHash` (<https://blurha.sh>).
     pub(crate) fn blur_hash(&self) -> String {
         let rgba: Vec<u8> =
             self.pixels.as_chunks::<3>().0.iter().flat_map(|[r, g, b]| [*r, *g, *b, u8::MAX]).collect();
-        let side = u32::try_from(SMALL).unwrap_or(u32::MAX);
+        let side = u32::try_from(SCORED_SIDE).unwrap_or(u32::MAX);
         blurhash::encode(COMPONENTS.0, COMPONENTS.1, side, side, &rgba).unwrap_or_default()
     }
 }
 
-/// Brightness and colours over a picture, from 0 to 255.
+/// Statistics of a frame's brightness and colours, on a scale from 0 to 255.
 struct LuminanceStats {
+    /// Mean brightness.
     mean: f64,
-    /// Of the colours, so that a picture of one brightness is not taken for a flat one.
+    /// Standard deviation over the colour channels. It detects frames with several colours of the same brightness.
     deviation: f64,
-    /// Of the brightness in 64 steps, in bits.
+    /// Entropy of the brightness in 64 steps, in bits.
     entropy: f64,
 }
 
@@ -63,7 +66,7 @@ impl LuminanceStats {
         let (mut sums, mut squares, mut total, mut count) = ([0.0; 3], [0.0; 3], 0.0, 0.0);
         for pixel in pixels.as_chunks::<3>().0 {
             let [red, green, blue] = pixel.map(u32::from);
-            // Rec. 601, in 256ths.
+            // Rec. 601 weights, in 256ths.
             let luma = (77 * red + 150 * green + 29 * blue) >> 8;
             steps[(luma >> 2) as usize & 63] += 1;
             total += f64::from(luma);
@@ -93,7 +96,7 @@ impl LuminanceStats {
     }
 }
 
-/// Frames one after the other (ITU-T T.81, B.1); what is cut off at the end is left out.
+/// Splits concatenated JPEG images (ITU-T T.81, B.1). A truncated last image is dropped.
 fn split_jpegs(mut data: Bytes) -> Vec<Bytes> {
     let mut found = Vec::new();
     while let Some(len) = jpeg_len(&data) {
@@ -102,6 +105,7 @@ fn split_jpegs(mut data: Bytes) -> Vec<Bytes> {
     found
 }
 
+/// Returns the length of the JPEG image at the start of `data`; `None` if there is none or it is truncated.
 fn jpeg_len(data: &[u8]) -> Option<usize> {
     const START_OF_SCAN: u8 = 0xDA;
     const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
@@ -115,7 +119,7 @@ fn jpeg_len(data: &[u8]) -> Option<usize> {
             _ => return None,
         }
     }
-    // In the scan, a zero follows each 0xFF that is no marker.
+    // Within the scan, every 0xFF that doesn't start a marker is followed by a zero.
     let end = data.get(at..)?.windows(2).position(|pair| pair == END_OF_IMAGE)?;
     Some(at + end + 2)
 }
@@ -125,7 +129,7 @@ mod tests {
     use super::*;
 
     fn frame(pixel: impl Fn(usize) -> [u8; 3]) -> Frame {
-        let pixels = (0..SMALL * SMALL).flat_map(pixel).collect();
+        let pixels = (0..SCORED_SIDE * SCORED_SIDE).flat_map(pixel).collect();
         Frame { jpeg: Bytes::new(), large: Bytes::new(), pixels }
     }
 
@@ -134,17 +138,20 @@ mod tests {
     }
 
     #[test]
-    fn black_white_and_slates_are_dull() {
+    fn black_white_and_flat_frames_are_dull() {
         for dull in [[0; 3], [255; 3], [16; 3], [0, 0, 255], [200, 30, 30]] {
             assert!(frame(|_| dull).is_dull(), "{dull:?}");
         }
-        assert!(frame(|i| if i == 0 { [255; 3] } else { [0; 3] }).is_dull(), "a spot on black");
+        assert!(frame(|i| if i == 0 { [255; 3] } else { [0; 3] }).is_dull(), "one white pixel on black");
         assert!(!frame(|i| grey(i % 256)).is_dull());
-        assert!(!frame(|i| if i % SMALL < SMALL / 2 { [224, 32, 32] } else { [32, 160, 32] }).is_dull());
+        assert!(
+            !frame(|i| if i % SCORED_SIDE < SCORED_SIDE / 2 { [224, 32, 32] } else { [32, 160, 32] })
+                .is_dull()
+        );
     }
 
     #[test]
-    fn more_to_see_scores_higher() {
+    fn score_grows_with_detail() {
         let scores = [
             frame(|_| [0; 3]).score(),
             frame(|i| grey(i % 8)).score(),
@@ -155,20 +162,20 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_has_the_average_colour() {
+    fn blur_hash_has_the_average_colour() {
         let hash = frame(|_| [255, 0, 0]).blur_hash();
         let pixels = blurhash::decode(&hash, 1, 1, 1.0).unwrap();
         assert!(pixels[0] > 250 && pixels[1] < 5 && pixels[2] < 5, "{pixels:?}");
     }
 
     #[test]
-    fn pictures_are_told_apart() {
-        // The end marker within a segment is none.
+    fn splits_concatenated_jpegs() {
+        // The bytes of an end marker within a segment don't end the image.
         let jpeg = b"\xFF\xD8\xFF\xE0\0\x04\xFF\xD9\xFF\xDA\0\x03!scan\xFF\0scan\xFF\xD9";
         let two = [&jpeg[..], &jpeg[..]].concat();
         assert_eq!(split_jpegs(two.clone().into()), [&jpeg[..], &jpeg[..]]);
-        assert_eq!(split_jpegs(two[..two.len() - 1].to_vec().into()).len(), 1, "cut off");
+        assert_eq!(split_jpegs(two[..two.len() - 1].to_vec().into()).len(), 1, "truncated");
         assert_eq!(split_jpegs(Bytes::from_static(b"\xFF\xD8\xFF\xE0\xFF\xFF")).len(), 0);
-        assert_eq!(split_jpegs(Bytes::from_static(b"no picture")).len(), 0);
+        assert_eq!(split_jpegs(Bytes::from_static(b"no JPEG")).len(), 0);
     }
 }

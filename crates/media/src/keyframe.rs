@@ -25,7 +25,7 @@ pub struct CutPoints {
     pub step: i64,
     /// The keyframes' presentation times in ticks, ascending, as ffmpeg reports them with `-copyts`.
     pub times: Vec<i64>,
-    /// The end of the audio in ticks, if the index contains it.
+    /// From when on there is no sound, if the index tells.
     pub audio_end: Option<i64>,
 }
 

@@ -1,8 +1,8 @@
-//! The poster and the facts of a video.
+//! Makes a video's poster and collects its media info.
 //!
-//! Where the container's index can be read, a few keyframes are cut out and decoded in one run of ffmpeg,
-//! and the best of them is the poster. For other containers, or when that fails, ffmpeg seeks in the object
-//! itself, through the range server.
+//! If the container's index can be read, a few keyframes are fetched and decoded by one ffmpeg process, and the one that
+//! shows most becomes the poster. For other containers, or if that fails, ffmpeg itself seeks in the object, through
+//! the range server.
 
 use std::ops::Range;
 use std::path::Path;
@@ -16,42 +16,43 @@ use upreel_core::{Container, Fault};
 use crate::error::Error;
 use crate::ffmpeg::{self, Input};
 use crate::filters::Filters;
-use crate::frame::{Frame, SMALL};
+use crate::frame::{Frame, SCORED_SIDE};
 use crate::index::Index;
 use crate::keyframe::{HEAD, Keyframe};
 use crate::report::{self, Report};
 use crate::source::{self, Source, in_parallel};
 
-/// Keyframes that are looked at.
+/// Keyframes to choose the poster from.
 const CANDIDATES: usize = 8;
-/// Bytes of keyframes that are read at first: one of a large video, several of a small one.
-const FIRST_LOOK: u64 = 192 * 1024;
-/// Bytes of those that are read if all of the first are black or flat.
-const SECOND_LOOK: u64 = 24 << 20;
-/// Where to look in a video without an index: in seconds at first, many videos begin black; then at
-/// fractions of the whole.
-const FIRST_CHOICE: &str = "1";
-const OTHER_CHOICES: [f64; 3] = [0.2, 0.5, 0.8];
+/// Bytes of keyframes to read at first: one keyframe of a large video, several of a small one.
+const FIRST_BUDGET: u64 = 192 * 1024;
+/// Bytes of keyframes to read if all of the first ones are black or flat.
+const SECOND_BUDGET: u64 = 24 << 20;
+/// Where to seek first in a video without an index, in seconds. Many videos begin black.
+const FIRST_SEEK: &str = "1";
+/// Where to seek next, as fractions of the duration, while the best frame is black or flat.
+const FURTHER_SEEKS: [f64; 3] = [0.2, 0.5, 0.8];
 
-/// What a video gives.
+/// A poster in two sizes, and what was learned about the video.
 #[derive(Debug)]
 pub struct Poster {
-    /// The picture, 640 pixels wide, upright.
+    /// The poster as a JPEG, upright, 640 pixels wide.
     pub jpeg: Bytes,
-    /// The same, 1280 pixels wide.
+    /// The poster as a JPEG, upright, 1280 pixels wide.
     pub large: Bytes,
-    /// A `BlurHash` of it, to be shown while it loads.
+    /// The poster's `BlurHash`, a placeholder to show while the poster loads.
     pub blur_hash: String,
-    /// What is known of the video.
+    /// The video's media info.
     pub media_info: MediaInfo,
-    /// Where the keyframes are, if the container's index could be read.
+    /// The container's index, if it could be read.
     pub index: Option<Index>,
 }
 
-/// Makes the poster of `source` with the `ffmpeg` program, by `deadline`.
+/// Makes the poster of `source` with the `ffmpeg` program, which is killed at `deadline`.
 ///
 /// # Errors
-/// See [`Error`]: all but `Fault` say something about the object, and would come again.
+/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for this
+/// object.
 pub async fn make(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
     timeout_at(deadline, attempt(source, ffmpeg, deadline))
         .await
@@ -62,21 +63,23 @@ async fn attempt(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Resu
     let head = source.read(0..HEAD).await?;
     let container = Container::sniff(&head).ok_or(Error::Unsupported)?;
     let attempt = Attempt { source, container, ffmpeg, deadline };
-    match attempt.keyframes().await {
+    match attempt.by_index().await {
         Ok(Some(poster)) => return Ok(poster),
         Ok(None) => {}
         Err(error @ (Error::Fault(_) | Error::Gone | Error::TooComplex)) => return Err(error),
-        // ffmpeg knows more kinds of files, and repairs more.
-        Err(error) => tracing::info!(%error, "no poster by the index, seeking in the object"),
+        // ffmpeg supports more variants of the containers, and recovers from more damage.
+        Err(error) => tracing::info!(%error, "no poster from the index, ffmpeg seeks in the object"),
     }
-    let mut poster = attempt.seek().await?;
-    // ffmpeg was told not to walk through the fragments, so it knows the length of the first only.
+    let mut poster = attempt.by_seeking().await?;
+    // The file is fragmented. ffmpeg was told not to walk through the fragments (`ignidx`), so it knows the duration
+    // of the first one only.
     if head.windows(4).any(|name| name == b"mvex") {
         poster.media_info.duration_ms = None;
     }
     Ok(poster)
 }
 
+/// The arguments of one attempt to make a poster.
 struct Attempt<'a> {
     source: &'a Arc<Source>,
     container: Container,
@@ -85,18 +88,18 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// CutPoints keyframes out and decodes them; `None` for containers without a reader.
-    async fn keyframes(&self) -> Result<Option<Poster>, Error> {
+    /// Fetches keyframes by the index and decodes them. Returns `None` if there is no index reader for the container.
+    async fn by_index(&self) -> Result<Option<Poster>, Error> {
         let Some(mut index) = Index::open(self.source, self.container).await? else { return Ok(None) };
-        let mut candidates = by_promise(index.keyframes(self.source, CANDIDATES).await?);
+        let mut candidates = by_expected_detail(index.keyframes(self.source, CANDIDATES).await?);
         let mut found: Option<(Frame, Report)> = None;
         let mut failure = Error::Unreadable("no keyframe".to_owned());
-        for budget in [FIRST_LOOK, SECOND_LOOK] {
-            let filters: Vec<Keyframe> = within(&mut candidates, budget);
-            if filters.is_empty() || found.as_ref().is_some_and(|(frame, _)| !frame.is_dull()) {
+        for budget in [FIRST_BUDGET, SECOND_BUDGET] {
+            let chosen: Vec<Keyframe> = take_within(&mut candidates, budget);
+            if chosen.is_empty() || found.as_ref().is_some_and(|(frame, _)| !frame.is_dull()) {
                 break;
             }
-            let samples = fetch(self.source, &filters).await?;
+            let samples = fetch(self.source, &chosen).await?;
             let input = Input::File(self.container, index.wrap(samples));
             match self.decode(&input, index.filters, &index.media_info).await {
                 Ok((frames, report)) => {
@@ -116,28 +119,28 @@ impl Attempt<'_> {
         Ok(Some(poster(&frame, index.media_info.clone(), Some(index))))
     }
 
-    /// Lets ffmpeg seek in the object.
-    async fn seek(&self) -> Result<Poster, Error> {
+    /// Makes the poster without an index: ffmpeg seeks in the object.
+    async fn by_seeking(&self) -> Result<Poster, Error> {
         let at = |seconds| Input::Object(self.container, self.source, seconds);
         let (filters, media_info) = (Filters::default(), MediaInfo::default());
-        let first = match self.decode(&at(Some(FIRST_CHOICE.to_owned())), filters, &media_info).await {
-            // Too short for the first choice, or damaged there.
+        let first = match self.decode(&at(Some(FIRST_SEEK.to_owned())), filters, &media_info).await {
+            // The video is shorter than the first position, or damaged there.
             Err(Error::Unreadable(why)) => {
-                tracing::debug!(why, "no picture at the first choice, taking the first one");
+                tracing::debug!(why, "no frame at the first position, taking the first frame");
                 self.decode(&at(None), filters, &media_info).await
             }
             other => other,
         };
         let (frames, report) = first?;
-        let mut best = frames.into_iter().next().ok_or(Error::Unreadable("no picture".to_owned()))?;
+        let mut best = frames.into_iter().next().ok_or(Error::Unreadable("no frame".to_owned()))?;
         let length = report.media_info.duration_ms.unwrap_or(0);
-        for fraction in OTHER_CHOICES.into_iter().filter(|_| length > 2000) {
+        for fraction in FURTHER_SEEKS.into_iter().filter(|_| length > 2000) {
             if !best.is_dull() {
                 break;
             }
-            #[expect(clippy::cast_precision_loss, reason = "a place in a video need not be exact")]
+            #[expect(clippy::cast_precision_loss, reason = "the position need not be exact")]
             let seconds = format!("{:.3}", length as f64 * fraction / 1000.0);
-            // It has a poster already; that another place is damaged is no matter.
+            // Errors are ignored: there already is a frame to fall back on.
             if let Ok((frames, _)) =
                 self.decode(&at(Some(seconds)), report.filters(), &report.media_info).await
             {
@@ -153,17 +156,17 @@ impl Attempt<'_> {
         Ok(poster(&best, media_info, None))
     }
 
-    /// Decodes what `input` gives, once more if the pictures turn out to need other filters.
+    /// Decodes the frames of `input` with `filters`, and once more if ffmpeg reports properties that need other filters.
     async fn decode(
         &self,
         input: &Input<'_>,
         filters: Filters,
         media_info: &MediaInfo,
     ) -> Result<(Vec<Frame>, Report), Error> {
-        let once = |filters| pictures(self.ffmpeg, input, filters, media_info, self.deadline);
+        let once = |filters| decode_frames(self.ffmpeg, input, filters, media_info, self.deadline);
         match once(filters).await {
             Ok((frames, report)) if report.filters() == filters => Ok((frames, report)),
-            // An ffmpeg without tone mapping still makes a pale picture.
+            // If ffmpeg was built without tone mapping, the poster has pale colours.
             Ok((frames, report)) => Ok(once(report.filters()).await.unwrap_or((frames, report))),
             Err(Error::Unreadable(_)) if filters != Filters::default() => once(Filters::default()).await,
             Err(error) => Err(error),
@@ -181,9 +184,9 @@ fn poster(frame: &Frame, media_info: MediaInfo, index: Option<Index>) -> Poster 
     }
 }
 
-/// The most promising first: how many bytes a keyframe has tells how much there is to see in it. The
-/// typical and the richer ones come before the poor ones, which may be black.
-fn by_promise(mut keyframes: Vec<Keyframe>) -> Vec<Keyframe> {
+/// Orders keyframes by how much they are likely to show, judging by their size in bytes. Those of median size and above
+/// come first, in ascending order; the smaller ones, which may be black, follow in descending order.
+fn by_expected_detail(mut keyframes: Vec<Keyframe>) -> Vec<Keyframe> {
     keyframes.sort_by_key(|keyframe| len(&keyframe.range));
     let mut order = keyframes.split_off(keyframes.len() / 2);
     keyframes.reverse();
@@ -191,8 +194,9 @@ fn by_promise(mut keyframes: Vec<Keyframe>) -> Vec<Keyframe> {
     order
 }
 
-/// Takes those off the front that fit into the budget, and one in any case; in the order of time.
-fn within(keyframes: &mut Vec<Keyframe>, budget: u64) -> Vec<Keyframe> {
+/// Removes the first keyframes that together have at most `budget` bytes, but at least one. Returns them in the order of
+/// time.
+fn take_within(keyframes: &mut Vec<Keyframe>, budget: u64) -> Vec<Keyframe> {
     let mut bytes = 0;
     let fit = keyframes.iter().take_while(|keyframe| {
         bytes += len(&keyframe.range);
@@ -208,13 +212,13 @@ fn len(place: &Range<u64>) -> u64 {
     place.end - place.start
 }
 
-/// Reads keyframes, in their order.
+/// Fetches the bytes of keyframes, in the given order.
 pub(crate) async fn fetch(source: &Source, keyframes: &[Keyframe]) -> Result<Vec<Bytes>, source::Error> {
     in_parallel(keyframes.iter().map(|keyframe| source.fetch(keyframe.range.clone())).collect()).await
 }
 
-/// Runs ffmpeg for the three pictures of each frame: the poster, the larger one, and one to judge it by.
-async fn pictures(
+/// Runs ffmpeg to decode and scale frames: up to [`CANDIDATES`] of a file, one of an object.
+async fn decode_frames(
     ffmpeg: &Path,
     input: &Input<'_>,
     filters: Filters,
@@ -224,37 +228,32 @@ async fn pictures(
     let frames = if matches!(input, Input::File(..)) { CANDIDATES.to_string() } else { "1".to_owned() };
     let graph = graph(filters, media_info.width);
     let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
-    let picture = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
-    let (small, large) = (picture("[small]"), picture("[large]"));
+    let output = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
+    let (small, large) = (output("[small]"), output("[large]"));
     let pixels = ["-map", "[pixels]", "-frames:v", &frames, "-c:v", "rawvideo", "-f", "rawvideo"];
     let (outputs, stderr) = ffmpeg::run(ffmpeg, input, &graph, &[&small, &large, &pixels], deadline).await?;
     let Ok([small, large, pixels]) = <[Vec<u8>; 3]>::try_from(outputs) else {
-        return Err(Error::Unreadable("not three outputs".to_owned()));
+        return Err(Error::Unreadable("ffmpeg returned fewer than three outputs".to_owned()));
     };
     let frames = Frame::split(small, large, pixels);
     if frames.is_empty() {
-        return Err(Error::Unreadable("no whole picture".to_owned()));
+        return Err(Error::Unreadable("no complete frame".to_owned()));
     }
     Ok((frames, report::parse(&stderr)))
 }
 
-/// The filters between a video and its `[large]` and `[small]` poster, and the `[pixels]` that are judged:
-/// with them, ffmpeg makes the same picture of the same keyframe of the whole file.
-#[must_use]
-pub fn filters(index: &Index) -> String {
-    graph(index.filters, index.media_info.width)
-}
-
+/// Builds the filter graph from the video to the `[small]` and `[large]` poster and the `[pixels]` that are scored.
+/// `width` is the video's display width.
 fn graph(filters: Filters, width: Option<u32>) -> String {
     let scaled = |across: u32| {
-        // An even height, and none out of proportion.
+        // The height is even, and at most six times the width.
         let half = across / 2;
         let size = format!("w={across}:h='clip(2*round({half}*ih/(iw*sar)),2,{})'", across * 6);
         filters.scale(&size, width.is_none_or(|width| width < across))
     };
     format!(
         "[0:V:0]{source},split[a][b];[a]{large}[large];[b]{small},split[small][c];\
-         [c]scale={SMALL}:{SMALL}:flags=area,format=rgb24[pixels]",
+         [c]scale={SCORED_SIDE}:{SCORED_SIDE}:flags=area,format=rgb24[pixels]",
         source = filters.source(),
         large = scaled(1280),
         small = scaled(640),
@@ -274,20 +273,20 @@ mod tests {
     }
 
     #[test]
-    fn the_typical_come_first_and_the_poor_last() {
-        let order = by_promise(keyframes(&[5, 900, 100, 120, 110, 2, 130, 90]));
+    fn median_and_larger_keyframes_come_first() {
+        let order = by_expected_detail(keyframes(&[5, 900, 100, 120, 110, 2, 130, 90]));
         assert_eq!(sizes(&order), [110, 120, 130, 900, 100, 90, 5, 2]);
-        assert_eq!(sizes(&by_promise(keyframes(&[7]))), [7]);
-        assert_eq!(by_promise(Vec::new()), []);
+        assert_eq!(sizes(&by_expected_detail(keyframes(&[7]))), [7]);
+        assert_eq!(by_expected_detail(Vec::new()), []);
     }
 
     #[test]
-    fn a_budget_takes_one_at_least_and_all_at_most() {
+    fn budget_takes_at_least_one_keyframe() {
         let mut left = keyframes(&[50, 40, 30]);
-        assert_eq!(sizes(&within(&mut left, 10)), [50]);
-        assert_eq!(sizes(&within(&mut left, 70)), [40, 30]);
-        assert_eq!(within(&mut left, 70), []);
-        let mut order = by_promise(keyframes(&[30, 20, 10]));
-        assert_eq!(sizes(&within(&mut order, 60)), [30, 20, 10], "in the order of time");
+        assert_eq!(sizes(&take_within(&mut left, 10)), [50]);
+        assert_eq!(sizes(&take_within(&mut left, 70)), [40, 30]);
+        assert_eq!(take_within(&mut left, 70), []);
+        let mut order = by_expected_detail(keyframes(&[30, 20, 10]));
+        assert_eq!(sizes(&take_within(&mut order, 60)), [30, 20, 10], "in the order of time");
     }
 }

@@ -1,39 +1,39 @@
-//! What ffmpeg prints about its input, as facts.
+//! Parses what ffmpeg prints about its input into media info.
 //!
-//! The report is text for people, but these lines have been the same from FFmpeg 4 to 8, save for the
-//! indentation of the side data. A file's own metadata is printed in it too, deeper or with its key
-//! padded, so it cannot pass for one of the lines read here. Readers of a container's index will give
-//! the facts without it.
+//! The report is meant for people, but the lines read here are the same in FFmpeg 4 to 8, except for the indentation of
+//! side data. The report also contains the file's own metadata. Those lines are indented more or have padded keys, so
+//! a file cannot forge the lines that are read here.
 
 use upreel_core::video::MediaInfo;
 
 use crate::colour::is_transfer_name;
 use crate::filters::Filters;
 
-/// What the report says.
+/// The parsed report.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Report {
     pub(crate) media_info: MediaInfo,
-    /// The pictures have transparent parts.
+    /// The pixel format has an alpha channel.
     alpha: bool,
-    /// It says how their colours became numbers (H.273, table 4).
+    /// The stream specifies its colour matrix (H.273, table 4).
     matrix: bool,
 }
 
 impl Report {
+    /// Returns the properties that determine the filters.
     pub(crate) fn filters(&self) -> Filters {
         Filters::of(self.media_info.color_transfer.as_deref(), self.alpha)
     }
 
-    /// The colours of pictures that do not say which they have, as players take them: those of HD from its size on,
-    /// else those of television before. RGB is to become them.
+    /// Returns the colour space that players assume for a stream without a colour matrix: BT.709 from HD size, else
+    /// SMPTE 170M. RGB is converted to it. Returns `None` if the stream specifies a matrix or the size is unknown.
     pub(crate) fn assumed_colours(&self) -> Option<&'static str> {
         let (width, height) = (self.media_info.width?, self.media_info.height?);
         let hd = width.min(height) >= 720 || width.max(height) >= 1280;
         (!self.matrix).then_some(if hd { "bt709" } else { "smpte170m" })
     }
 
-    /// Puts what the decoder knows better into what the container says.
+    /// Overwrites values from the container with those that the decoder reports, which are more reliable.
     pub(crate) fn correct(&self, media_info: &mut MediaInfo) {
         let MediaInfo { width, height, rotation, video_codec, color_transfer, .. } = &self.media_info;
         if width.is_some() && height.is_some() {
@@ -44,7 +44,7 @@ impl Report {
     }
 }
 
-/// Reads the report of the first input.
+/// Parses the report on the first input.
 pub(crate) fn parse(report: &str) -> Report {
     let mut media_info = MediaInfo::default();
     let (mut alpha, mut matrix) = (false, false);
@@ -56,7 +56,7 @@ pub(crate) fn parse(report: &str) -> Report {
         } else if let Some(stream) = line.strip_prefix("  Stream #0:") {
             in_video = false;
             if let Some((_, video)) = stream.split_once(": Video: ") {
-                // A cover picture is not the video; of several videos, the first is taken.
+                // Cover art is not the video. Of several video streams, the first one counts.
                 if media_info.video_codec.is_none() && !video.contains("(attached pic)") {
                     in_video = true;
                     (sar, alpha, matrix) = video_stream(video, &mut media_info);
@@ -74,22 +74,23 @@ pub(crate) fn parse(report: &str) -> Report {
     Report { media_info, alpha, matrix }
 }
 
-/// Reads one line, gives the sample aspect ratio, and whether there is transparency and a matrix.
+/// Parses the line of a video stream. Returns the sample aspect ratio, and whether the stream has an alpha channel and
+/// specifies a colour matrix.
 fn video_stream(line: &str, media_info: &mut MediaInfo) -> (f64, bool, bool) {
     let mut sar = 1.0;
     media_info.video_codec = codec(line);
     media_info.rotation = Some(0);
-    for part in top_level(line) {
-        if let Some((width, height, rest)) = dimensions(part) {
+    for field in top_level(line) {
+        if let Some((width, height, rest)) = dimensions(field) {
             (media_info.width, media_info.height) = (Some(width), Some(height));
             sar = rest
                 .split_once("SAR ")
                 .and_then(|(_, rest)| ratio(rest.split([' ', ']']).next()?))
                 .unwrap_or(1.0);
-        } else if let Some(ratio_text) = part.strip_prefix("SAR ") {
-            // Printed on its own when the container and the codec disagree: the container's holds.
+        } else if let Some(ratio_text) = field.strip_prefix("SAR ") {
+            // ffmpeg prints this field if container and codec disagree. The container's value counts.
             sar = ratio_text.split(' ').next().and_then(ratio).unwrap_or(sar);
-        } else if let Some(rate) = part.strip_suffix(" fps") {
+        } else if let Some(rate) = field.strip_suffix(" fps") {
             media_info.frame_rate = match rate.strip_suffix('k') {
                 Some(thousands) => thousands.parse::<f64>().ok().map(|rate| rate * 1000.0),
                 None => rate.parse().ok(),
@@ -104,7 +105,8 @@ fn video_stream(line: &str, media_info: &mut MediaInfo) -> (f64, bool, bool) {
     (sar, alpha.iter().any(|name| pixels.starts_with(name)), colour().any(has_matrix))
 }
 
-/// `gbr` is none.
+/// Returns whether a colour description such as `bt709` or `bt2020nc/bt2020/smpte2084` specifies a matrix. `gbr` stands
+/// for RGB without one.
 fn has_matrix(colour: &str) -> bool {
     match colour.split_once('/') {
         Some((matrix, _)) => !matches!(matrix, "unknown" | "gbr"),
@@ -112,28 +114,33 @@ fn has_matrix(colour: &str) -> bool {
     }
 }
 
-/// Matrix, primaries and transfer, or one word where all are alike.
+/// Returns the transfer characteristics of a colour description: matrix, primaries and transfer, or one name for all.
 fn transfer(colour: &str) -> Option<&str> {
     let name = colour.rsplit('/').next().unwrap_or_default();
     is_transfer_name(name).then_some(name)
 }
 
-/// Turns stored dimensions into those of the picture as it is shown.
+/// Converts the stored dimensions to display dimensions, by the sample aspect ratio and the rotation.
 pub(crate) fn square_pixels(media_info: &mut MediaInfo, sar: f64) {
     let (Some(width), Some(height)) = (media_info.width, media_info.height) else { return };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "both are pictures' sizes")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "frame dimensions are far below 2^32"
+    )]
     let width = (f64::from(width) * sar).round() as u32;
     let turned = matches!(media_info.rotation, Some(90 | 270));
     (media_info.width, media_info.height) =
         if turned { (Some(height), Some(width)) } else { (Some(width), Some(height)) };
 }
 
+/// Returns the codec name at the start of a stream's description.
 fn codec(stream: &str) -> Option<String> {
     let name: String = stream.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     (!name.is_empty() && name != "none").then_some(name)
 }
 
-/// Splits at the commas outside of brackets.
+/// Splits at commas outside of brackets.
 fn top_level(line: &str) -> impl Iterator<Item = &str> {
     let mut depth = 0i32;
     line.split(move |c| {
@@ -143,9 +150,9 @@ fn top_level(line: &str) -> impl Iterator<Item = &str> {
     .map(str::trim)
 }
 
-/// `320x180 [SAR 1:1 DAR 16:9]`
-fn dimensions(part: &str) -> Option<(u32, u32, &str)> {
-    let (size, rest) = part.split_once(' ').unwrap_or((part, ""));
+/// Parses dimensions such as `320x180 [SAR 1:1 DAR 16:9]`. The third value is the text after them.
+fn dimensions(field: &str) -> Option<(u32, u32, &str)> {
+    let (size, rest) = field.split_once(' ').unwrap_or((field, ""));
     let (width, height) = size.split_once('x')?;
     Some((width.parse().ok()?, height.parse().ok()?, rest))
 }
@@ -156,7 +163,7 @@ fn ratio(text: &str) -> Option<f64> {
     (num > 0.0 && den > 0.0).then(|| num / den)
 }
 
-/// `00:01:02.34`
+/// Parses a duration such as `00:01:02.34`.
 fn milliseconds(text: &str) -> Option<u64> {
     let mut parts = text.trim().split(':');
     let (hours, minutes) = (parts.next()?.parse::<u64>().ok()?, parts.next()?.parse::<u64>().ok()?);
@@ -166,7 +173,7 @@ fn milliseconds(text: &str) -> Option<u64> {
     seconds.checked_mul(1000)?.checked_add(hundredths * 10)
 }
 
-/// A display matrix turns counterclockwise; people and players count clockwise.
+/// Converts a rotation from the display matrix's counterclockwise degrees to clockwise degrees: 0, 90, 180 or 270.
 fn clockwise(degrees: &str) -> Option<u16> {
     let quarters = (-degrees.parse::<f64>().ok()? / 90.0).round();
     [0.0, 1.0, 2.0, 3.0]
@@ -199,7 +206,7 @@ Stream mapping:
 ";
 
     #[test]
-    fn newer_versions_indent_side_data_deeper() {
+    fn indentation_of_side_data_does_not_matter() {
         let newer =
             PHONE.replace("    Side data:\n      displaymatrix", "      Side data:\n        displaymatrix");
         assert_ne!(newer, PHONE);
@@ -207,7 +214,7 @@ Stream mapping:
     }
 
     #[test]
-    fn a_phone_s_video() {
+    fn parses_a_phone_video() {
         assert_eq!(
             parse(PHONE).media_info,
             MediaInfo {
@@ -225,7 +232,7 @@ Stream mapping:
     }
 
     #[test]
-    fn pixels_that_are_not_square() {
+    fn display_size_follows_sample_aspect_ratio() {
         let line =
             "  Stream #0:0: Video: mpeg2video (Main), yuv420p(tv), 720x576 [SAR 64:45 DAR 16:9], 25 fps";
         let media_info = parse(line).media_info;
@@ -239,7 +246,7 @@ Stream mapping:
     }
 
     #[test]
-    fn colour_and_transparency() {
+    fn detects_hdr_and_alpha() {
         let filters = |format: &str| {
             let report = parse(&format!("  Stream #0:0: Video: h264 (High), {format}, 64x64, 25 fps"));
             (report.media_info.color_transfer.clone().unwrap_or_default(), report.filters())
@@ -257,7 +264,7 @@ Stream mapping:
     }
 
     #[test]
-    fn colours_are_assumed_where_none_are_named() {
+    fn colours_are_assumed_without_a_matrix() {
         let assumed = |format: &str, size: &str| {
             parse(&format!("  Stream #0:0: Video: h264 (High), {format}, {size}, 25 fps")).assumed_colours()
         };
@@ -280,7 +287,7 @@ Stream mapping:
     }
 
     #[test]
-    fn the_decoder_corrects_the_container() {
+    fn decoder_values_override_container_values() {
         let mut media_info =
             MediaInfo { width: Some(1), height: Some(2), frame_rate: Some(3.0), ..MediaInfo::default() };
         parse(PHONE).correct(&mut media_info);
@@ -292,14 +299,14 @@ Stream mapping:
     }
 
     #[test]
-    fn a_cover_is_not_the_video() {
+    fn cover_art_is_not_the_video() {
         let report = "  Stream #0:0: Video: mjpeg, yuvj420p, 600x600, 90k tbr (attached pic)\n  \
                       Stream #0:1: Video: h264, yuv420p, 320x180, 25 fps";
         assert_eq!(parse(report).media_info.video_codec.as_deref(), Some("h264"));
     }
 
     #[test]
-    fn what_is_unknown_stays_out() {
+    fn unknown_values_are_none() {
         let report = "  Duration: N/A, start: 0.0\n  Stream #0:0: Video: none, 0x0 [SAR 0:0 DAR 0:0]\n";
         let media_info = parse(report).media_info;
         assert_eq!((media_info.duration_ms, media_info.video_codec), (None, None));
@@ -307,7 +314,7 @@ Stream mapping:
     }
 
     #[test]
-    fn turns_are_clockwise() {
+    fn rotation_is_clockwise() {
         for (text, degrees) in
             [("-90.00", 90), ("90.00", 270), ("180.00", 180), ("-180.00", 180), ("-0.00", 0)]
         {

@@ -1,8 +1,8 @@
-//! What the child may ask of the kernel: a seccomp filter, which it inherits.
+//! Restricts the system calls of the child process with a seccomp filter.
 //!
-//! A filter binds the thread that sets it and all that comes from it. So a thread is started for it,
-//! starts the child and ends; nothing is set between fork and exec, and the rest of this process stays
-//! free. All that starting a process takes is therefore on the lists as well.
+//! A filter applies to the thread that installs it and to that thread's children. So a dedicated thread installs the
+//! filter, spawns the child and ends. Nothing runs between fork and exec, and the rest of this process is not
+//! restricted. The filter must therefore also allow the calls that spawn a process.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,16 +11,18 @@ use std::sync::Once;
 
 use tokio::process::{Child, Command};
 
-/// What one kind of run needs beyond the least.
+/// Permissions of a child process beyond the minimum.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Needs {
-    /// It connects to the range server.
+pub(crate) struct Permissions {
+    /// The child may connect to the range server.
     pub(crate) network: bool,
-    /// Its libraries are files, which it opens. Ours is linked statically and opens nothing at all.
+    /// The child may open files for reading, to load its shared libraries. The layer's ffmpeg is linked statically and
+    /// opens no files.
     pub(crate) libraries: bool,
 }
 
-impl Needs {
+impl Permissions {
+    /// Returns the permissions for `program`. It gets `libraries` unless it is a statically linked ELF program.
     pub(crate) fn of(program: &Path, network: bool) -> Self {
         let mut head = Vec::new();
         let read = File::open(program).and_then(|file| file.take(4096).read_to_end(&mut head));
@@ -28,12 +30,12 @@ impl Needs {
     }
 }
 
-/// Whether these first bytes are an ELF file's that asks for no loader; false in doubt.
+/// Returns whether a file that starts with `head` is an ELF program without a dynamic loader; `false` if in doubt.
 fn is_static(head: &[u8]) -> bool {
     const PT_INTERP: u32 = 3;
     let number = |at: usize| Some(u16::from_le_bytes(head.get(at..at + 2)?.try_into().ok()?));
     let table = || {
-        // 64 bits, little-endian: what both processors of Lambda run.
+        // 64-bit, little-endian: both of Lambda's architectures.
         let start = head.strip_prefix(b"\x7fELF\x02\x01")?.get(26..34)?;
         let start = usize::try_from(u64::from_le_bytes(start.try_into().ok()?)).ok()?;
         let (size, count) = (usize::from(number(54)?), usize::from(number(56)?));
@@ -43,19 +45,19 @@ fn is_static(head: &[u8]) -> bool {
     table().is_some_and(|mut headers| headers.all(|header| !header.starts_with(&PT_INTERP.to_le_bytes())))
 }
 
-/// Starts the child with the filter in force, or without one where there is none.
-pub(crate) fn spawn(mut command: Command, needs: Needs) -> io::Result<Child> {
+/// Spawns the child with the filter in force. Without seccomp, logs a warning once and spawns it unfiltered.
+pub(crate) fn spawn(mut command: Command, permissions: Permissions) -> io::Result<Child> {
     static WARNING: Once = Once::new();
     let runtime = tokio::runtime::Handle::current();
     let start = move || {
         let _entered = runtime.enter();
-        let held = filter::hold(needs);
-        (held, command.spawn())
+        let applied = filter::apply(permissions);
+        (applied, command.spawn())
     };
     let thread = std::thread::Builder::new().name("spawn".to_owned()).spawn(start)?;
-    let (held, child) =
-        thread.join().map_err(|_| io::Error::other("the thread that starts the child panicked"))?;
-    if let Err(error) = held {
+    let (applied, child) =
+        thread.join().map_err(|_| io::Error::other("the thread that spawns the child panicked"))?;
+    if let Err(error) = applied {
         WARNING.call_once(|| tracing::warn!(error, "ffmpeg runs without a system call filter"));
     }
     child
@@ -63,8 +65,8 @@ pub(crate) fn spawn(mut command: Command, needs: Needs) -> io::Result<Child> {
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod filter {
-    pub(super) fn hold(_: super::Needs) -> Result<(), String> {
-        Err("there is none for this system".to_owned())
+    pub(super) fn hold(_: super::Permissions) -> Result<(), String> {
+        Err("not supported on this platform".to_owned())
     }
 }
 
@@ -84,20 +86,20 @@ mod filter {
         BackendError, BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
     };
 
-    use super::Needs;
+    use super::Permissions;
 
     const ARCH: TargetArch =
         if cfg!(target_arch = "x86_64") { TargetArch::x86_64 } else { TargetArch::aarch64 };
 
-    /// For every child. Nothing here reaches beyond what it has been given: its memory, its threads, its
-    /// pipes. It could fork and leave its group, because starting it takes both; the filter goes along.
+    /// Calls allowed for every child. They affect only its own memory, threads and pipes. The child could fork and
+    /// leave its process group, because spawning it requires both calls, but its children inherit the filter.
     const ALWAYS: &[libc::c_long] = &[
-        // Its memory.
+        // Memory.
         libc::SYS_brk,
         libc::SYS_madvise,
         libc::SYS_mremap,
         libc::SYS_munmap,
-        // Its pipes. FFmpeg 7 duplicates each one that it is given.
+        // Pipes. FFmpeg 7 duplicates each one that it is given.
         libc::SYS_close,
         libc::SYS_dup,
         libc::SYS_dup3,
@@ -112,7 +114,7 @@ mod filter {
         libc::SYS_readv,
         libc::SYS_write,
         libc::SYS_writev,
-        // Its threads and time. See `legacy_clone` for clone3.
+        // Threads and time. For clone3, see `reject_clone3`.
         libc::SYS_clock_gettime,
         libc::SYS_clock_nanosleep,
         libc::SYS_clone3,
@@ -135,7 +137,7 @@ mod filter {
         libc::SYS_set_robust_list,
         libc::SYS_set_tid_address,
         libc::SYS_sigaltstack,
-        // Who it is. Callers expect no error from these.
+        // Identity. Callers don't expect errors from these calls.
         libc::SYS_getegid,
         libc::SYS_geteuid,
         libc::SYS_getgid,
@@ -145,7 +147,7 @@ mod filter {
         libc::SYS_gettid,
         libc::SYS_getuid,
         libc::SYS_uname,
-        // To start it and to wait for it.
+        // Spawning the child and waiting for it.
         libc::SYS_chdir,
         libc::SYS_epoll_ctl,
         libc::SYS_execve,
@@ -155,9 +157,9 @@ mod filter {
         libc::SYS_wait4,
     ];
 
-    /// What the newer processor has only in another form.
+    /// Calls that aarch64 replaced with newer ones in [`ALWAYS`].
     #[cfg(target_arch = "x86_64")]
-    const ALWAYS_HERE: &[libc::c_long] = &[
+    const ALWAYS_ARCH: &[libc::c_long] = &[
         libc::SYS_arch_prctl,
         libc::SYS_dup2,
         libc::SYS_getpgrp,
@@ -166,9 +168,9 @@ mod filter {
         libc::SYS_vfork,
     ];
     #[cfg(not(target_arch = "x86_64"))]
-    const ALWAYS_HERE: &[libc::c_long] = &[];
+    const ALWAYS_ARCH: &[libc::c_long] = &[];
 
-    /// To find, load and set up libraries; opening is a rule of its own.
+    /// Calls to find, load and set up shared libraries. `openat` has its own rule.
     const LIBRARIES: &[libc::c_long] = &[
         libc::SYS_faccessat,
         libc::SYS_faccessat2,
@@ -182,12 +184,12 @@ mod filter {
         libc::SYS_statx,
     ];
     #[cfg(target_arch = "x86_64")]
-    const LIBRARIES_HERE: &[libc::c_long] =
+    const LIBRARIES_ARCH: &[libc::c_long] =
         &[libc::SYS_access, libc::SYS_lstat, libc::SYS_readlink, libc::SYS_stat];
     #[cfg(not(target_arch = "x86_64"))]
-    const LIBRARIES_HERE: &[libc::c_long] = &[];
+    const LIBRARIES_ARCH: &[libc::c_long] = &[];
 
-    /// What a client does with a socket; making one is a rule of its own.
+    /// Calls of a client on a socket. `socket` has its own rule.
     const NETWORK: &[libc::c_long] = &[
         libc::SYS_connect,
         libc::SYS_getpeername,
@@ -201,41 +203,42 @@ mod filter {
     type Rules = BTreeMap<i64, Vec<SeccompRule>>;
     type Compiled = Result<BpfProgram, BackendError>;
 
-    /// Binds the calling thread, for good.
-    pub(super) fn hold(needs: Needs) -> Result<(), String> {
+    /// Installs the filter on the calling thread. It cannot be removed.
+    pub(super) fn apply(permissions: Permissions) -> Result<(), String> {
         static LEGACY: OnceLock<Compiled> = OnceLock::new();
         static KINDS: [OnceLock<Compiled>; 4] = [const { OnceLock::new() }; 4];
-        let kind = &KINDS[usize::from(needs.network) * 2 + usize::from(needs.libraries)];
-        // The second one lets no third one in.
-        for filter in [LEGACY.get_or_init(legacy_clone), kind.get_or_init(|| allow(needs))] {
+        let kind = &KINDS[usize::from(permissions.network) * 2 + usize::from(permissions.libraries)];
+        // The order matters: the second filter forbids installing a third one.
+        for filter in [LEGACY.get_or_init(reject_clone3), kind.get_or_init(|| allow(permissions))] {
             let filter = filter.as_ref().map_err(ToString::to_string)?;
             seccompiler::apply_filter(filter).map_err(|error| error.to_string())?;
         }
         Ok(())
     }
 
-    /// The flags of clone3 are in memory, where no filter sees them, so it is said to be unknown and the
-    /// C library takes clone instead. The error of the other filter would make it give up.
-    fn legacy_clone() -> Compiled {
+    /// Makes clone3 fail with ENOSYS, so that the C library falls back to clone. A filter can't check the flags of
+    /// clone3, which are in memory. With EPERM, the other filter's error, the C library would not fall back.
+    fn reject_clone3() -> Compiled {
         let rules = Rules::from([(libc::SYS_clone3, Vec::new())]);
         filter(rules, SeccompAction::Allow, errno(ENOSYS))
     }
 
-    /// All else is refused and not deadly, so that the child can say what it could not do.
-    fn allow(needs: Needs) -> Compiled {
+    /// Builds the filter that allows the calls needed with `permissions`. All other calls fail with EPERM instead of
+    /// killing the child, so that ffmpeg can report what failed.
+    fn allow(permissions: Permissions) -> Compiled {
         let lists = [
-            (true, [ALWAYS, ALWAYS_HERE]),
-            (needs.libraries, [LIBRARIES, LIBRARIES_HERE]),
-            (needs.network, [NETWORK, &[]]),
+            (true, [ALWAYS, ALWAYS_ARCH]),
+            (permissions.libraries, [LIBRARIES, LIBRARIES_ARCH]),
+            (permissions.network, [NETWORK, &[]]),
         ];
         let wanted = lists.iter().filter(|(wanted, _)| *wanted).flat_map(|(_, lists)| lists.concat());
         let mut rules: Rules = wanted.map(|call| (call, Vec::new())).collect();
-        let mut only = |call: libc::c_long, conditions: Vec<SeccompCondition>| {
+        let mut allow_if = |call: libc::c_long, conditions: Vec<SeccompCondition>| {
             rules.entry(call).or_default().push(SeccompRule::new(conditions)?);
             Ok::<(), BackendError>(())
         };
 
-        // No namespaces: they open much of the kernel to a process without rights.
+        // No namespaces: they expose much of the kernel to unprivileged processes.
         let namespaces = CLONE_NEWCGROUP
             | CLONE_NEWIPC
             | CLONE_NEWNET
@@ -243,28 +246,28 @@ mod filter {
             | CLONE_NEWPID
             | CLONE_NEWUSER
             | CLONE_NEWUTS;
-        only(libc::SYS_clone, vec![none_of(0, namespaces)?])?;
-        // Not F_SETOWN, which has signals sent to others.
-        only(libc::SYS_fcntl, vec![SeccompCondition::new(1, Dword, Le, bits(F_SETFL))?])?;
-        only(libc::SYS_fcntl, vec![equal(1, F_DUPFD_CLOEXEC)?])?;
-        only(libc::SYS_prctl, vec![equal(0, PR_SET_NAME)?])?;
-        // A pair is connected to itself only. The standard library hears through one why exec failed.
-        only(libc::SYS_socketpair, vec![equal(0, AF_UNIX)?, masked(1, 0xF, SOCK_SEQPACKET)?])?;
-        // Limits can be read and not set, this process's least of all.
-        only(libc::SYS_prlimit64, vec![SeccompCondition::new(2, Qword, Eq, 0)?])?;
-        // Code comes from the program's file, or from its libraries' files.
+        allow_if(libc::SYS_clone, vec![none_of(0, namespaces)?])?;
+        // No F_SETOWN: it makes the kernel send signals to other processes.
+        allow_if(libc::SYS_fcntl, vec![SeccompCondition::new(1, Dword, Le, bits(F_SETFL))?])?;
+        allow_if(libc::SYS_fcntl, vec![equal(1, F_DUPFD_CLOEXEC)?])?;
+        allow_if(libc::SYS_prctl, vec![equal(0, PR_SET_NAME)?])?;
+        // A socket pair is connected only to itself. The standard library reports a failed exec through one.
+        allow_if(libc::SYS_socketpair, vec![equal(0, AF_UNIX)?, masked(1, 0xF, SOCK_SEQPACKET)?])?;
+        // Resource limits can be read but not set, neither the child's nor this process's.
+        allow_if(libc::SYS_prlimit64, vec![SeccompCondition::new(2, Qword, Eq, 0)?])?;
+        // No executable memory, except for shared libraries.
         for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-            let code = if needs.libraries { 0 } else { PROT_EXEC };
-            only(call, vec![none_of(2, code)?])?;
+            let code = if permissions.libraries { 0 } else { PROT_EXEC };
+            allow_if(call, vec![none_of(2, code)?])?;
         }
-        if needs.libraries {
+        if permissions.libraries {
             let writing = O_ACCMODE | O_CREAT | O_TRUNC;
-            only(libc::SYS_openat, vec![none_of(2, writing)?])?;
+            allow_if(libc::SYS_openat, vec![none_of(2, writing)?])?;
             #[cfg(target_arch = "x86_64")]
-            only(libc::SYS_open, vec![none_of(1, writing)?])?;
+            allow_if(libc::SYS_open, vec![none_of(1, writing)?])?;
         }
-        if needs.network {
-            only(libc::SYS_socket, vec![equal(0, AF_INET)?, masked(1, 0xF, SOCK_STREAM)?])?;
+        if permissions.network {
+            allow_if(libc::SYS_socket, vec![equal(0, AF_INET)?, masked(1, 0xF, SOCK_STREAM)?])?;
         }
         filter(rules, errno(EPERM), SeccompAction::Allow)
     }
@@ -289,7 +292,7 @@ mod filter {
         SeccompCondition::new(argument, Dword, MaskedEq(bits(mask)), bits(value))
     }
 
-    /// An argument of 32 bits as the filter sees it.
+    /// Converts a 32-bit argument to the filter's representation.
     fn bits(value: i32) -> u64 {
         u64::from(value.cast_unsigned())
     }
@@ -299,7 +302,7 @@ mod filter {
 mod tests {
     use super::*;
 
-    /// An ELF header, and program headers of these types.
+    /// Returns an ELF header followed by program headers of these types.
     fn elf(types: &[u8]) -> Vec<u8> {
         let mut head = vec![0; 64 + 56 * types.len()];
         head[..6].copy_from_slice(b"\x7fELF\x02\x01");
@@ -311,10 +314,10 @@ mod tests {
     }
 
     #[test]
-    fn a_static_program_is_known_by_its_headers() {
+    fn static_program_is_detected_by_its_headers() {
         assert!(is_static(&elf(&[1, 1, 6])));
         assert!(!is_static(&elf(&[6, 3, 1])));
-        // In doubt it is let open its libraries.
+        // In doubt, the program may open shared libraries.
         assert!(!is_static(&elf(&[])));
         assert!(!is_static(&elf(&[1, 1])[..150]));
         assert!(!is_static(b"#!/bin/sh\n"));
@@ -322,62 +325,63 @@ mod tests {
         let mut far = elf(&[1]);
         far[32..40].fill(0xFF);
         assert!(!is_static(&far));
-        assert!(!Needs::of(Path::new("/nowhere/ffmpeg"), false).network);
-        assert!(Needs::of(Path::new("/nowhere/ffmpeg"), false).libraries);
+        assert!(!Permissions::of(Path::new("/nowhere/ffmpeg"), false).network);
+        assert!(Permissions::of(Path::new("/nowhere/ffmpeg"), false).libraries);
     }
 
-    /// How the child ends, and what it says.
+    /// Runs a child; returns whether it succeeded, and its standard output and error.
     #[cfg(target_os = "linux")]
-    async fn run(program: &str, args: &[&str], needs: Needs) -> (bool, String) {
+    async fn run(program: &str, args: &[&str], permissions: Permissions) -> (bool, String) {
         let mut command = Command::new(program);
         let null = std::process::Stdio::from(File::open("/dev/null").unwrap());
         command.args(args).stdin(null).stdout(std::process::Stdio::piped());
         command.stderr(std::process::Stdio::piped());
-        let output = spawn(command, needs).unwrap().wait_with_output().await.unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+        let output = spawn(command, permissions).unwrap().wait_with_output().await.unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&printed).into_owned())
     }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn files_are_read_only_and_only_with_libraries() {
+    async fn files_are_readable_only_with_library_permission() {
         let path = format!("/tmp/upreel-sandbox-{}", uuid::Uuid::new_v4());
-        let libraries = Needs { network: false, libraries: true };
-        let (ended, said) = run("/bin/cat", &["/proc/self/status"], libraries).await;
-        assert!(ended && said.contains("Seccomp:\t2") && said.contains("NoNewPrivs:\t1"), "{said}");
+        let libraries = Permissions { network: false, libraries: true };
+        let (ended, printed) = run("/bin/cat", &["/proc/self/status"], libraries).await;
+        assert!(ended && printed.contains("Seccomp:\t2") && printed.contains("NoNewPrivs:\t1"), "{printed}");
         for mode in [">", ">>", "<>"] {
-            let (ended, said) = run("/bin/sh", &["-c", &format!("echo x {mode} {path}")], libraries).await;
-            assert!(!ended && said.contains("not permitted"), "{mode} {said}");
+            let (ended, printed) = run("/bin/sh", &["-c", &format!("echo x {mode} {path}")], libraries).await;
+            assert!(!ended && printed.contains("not permitted"), "{mode} {printed}");
             assert!(!Path::new(&path).exists());
         }
-        // The loader is the first to open a file.
-        let strict = Needs { network: false, libraries: false };
-        let (ended, said) = run("/bin/cat", &["/proc/self/status"], strict).await;
-        assert!(!ended && said.contains("error while loading shared libraries"), "{said}");
+        // The dynamic loader is the first to open a file.
+        let strict = Permissions { network: false, libraries: false };
+        let (ended, printed) = run("/bin/cat", &["/proc/self/status"], strict).await;
+        assert!(!ended && printed.contains("error while loading shared libraries"), "{printed}");
     }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn sockets_are_for_streams_and_only_with_network() {
+    async fn tcp_sockets_need_network_permission() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         for (network, kind, possible) in
             [(true, "tcp", true), (true, "udp", false), (false, "tcp", false), (false, "udp", false)]
         {
             let text = format!("exec 3<>/dev/{kind}/127.0.0.1/{port} && echo made");
-            let (_, said) = run("/bin/bash", &["-c", &text], Needs { network, libraries: true }).await;
-            assert_eq!(said.contains("made"), possible, "{network} {kind} {said}");
-            assert_eq!(said.contains("not permitted"), !possible, "{network} {kind} {said}");
+            let (_, printed) =
+                run("/bin/bash", &["-c", &text], Permissions { network, libraries: true }).await;
+            assert_eq!(printed.contains("made"), possible, "{network} {kind} {printed}");
+            assert_eq!(printed.contains("not permitted"), !possible, "{network} {kind} {printed}");
         }
     }
 
     #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn the_parent_is_out_of_reach() {
-        let needs = Needs { network: true, libraries: true };
+    async fn signals_limits_and_namespaces_are_forbidden() {
+        let permissions = Permissions { network: true, libraries: true };
         for text in ["kill -9 $PPID", "ulimit -n 8", "unshare -U true"] {
-            let (ended, said) = run("/bin/bash", &["-c", text], needs).await;
-            assert!(!ended && said.contains("not permitted"), "{text}: {said}");
+            let (ended, printed) = run("/bin/bash", &["-c", text], permissions).await;
+            assert!(!ended && printed.contains("not permitted"), "{text}: {printed}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! A loopback HTTP server for one object: ffmpeg seeks in it with range requests.
+//! A loopback HTTP server for one object, in which ffmpeg seeks with range requests.
 //!
-//! It reads whole blocks of the object, answers one path, a random token, and is gone when it is dropped.
+//! The server reads the object in whole blocks. It serves a single path, a random token, and stops when it is dropped.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,79 +21,82 @@ use tokio::task::JoinSet;
 
 use crate::source::{self, Source};
 
-/// What one request to S3 reads: large enough to cover an index or a keyframe in a few requests,
-/// small enough to waste little. Measured against others in the prototypes.
-const BLOCK: u64 = 512 * 1024;
-/// What is handed to the socket at a time. Little more than this is read ahead of the client.
-const FRAME: u64 = 64 * 1024;
+/// Bytes that one request to S3 reads. Measurements of the prototypes chose this size: an index or a keyframe takes few
+/// requests, and few bytes are wasted.
+const BLOCK_SIZE: u64 = 512 * 1024;
+/// Bytes written to the socket at a time. The server reads little more than this ahead of the client.
+const WRITE_SIZE: u64 = 64 * 1024;
 
-/// A server that is bound and does not answer yet: connections wait until [`Server::run`].
+/// A server that is bound to a port. Connections wait until [`Server::run`] accepts them.
 pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    /// The only path served, with a random token.
     path: String,
-    failure: Failure,
+    failure: ReadFailure,
 }
 
-/// The error of the source that ended an answer.
-type Failure = Arc<Mutex<Option<source::Error>>>;
+/// The error of the source that aborted a response.
+type ReadFailure = Arc<Mutex<Option<source::Error>>>;
 
-/// What the connection is told of it: nothing, it is cut.
+/// Ends a response body, which closes the connection. The cause is in [`ReadFailure`]; ffmpeg doesn't see it.
 #[derive(Debug, thiserror::Error)]
-#[error("the source has stopped")]
-struct Stopped;
+#[error("reading the source failed")]
+struct SourceFailed;
 
 impl Server {
+    /// Binds to a free port on the loopback interface.
     pub(crate) fn bind() -> io::Result<Self> {
         let socket = TcpSocket::new_v4()?;
-        // What waits in a socket's buffer was read from S3, and is lost when ffmpeg seeks.
-        socket.set_send_buffer_size(u32::try_from(FRAME).unwrap_or(u32::MAX))?;
+        // A small buffer: bytes in it were read from S3, and are wasted when ffmpeg seeks.
+        socket.set_send_buffer_size(u32::try_from(WRITE_SIZE).unwrap_or(u32::MAX))?;
         socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
         let listener = socket.listen(8)?;
         let address = listener.local_addr()?;
         let path = format!("/{}", uuid::Uuid::new_v4().simple());
-        Ok(Self { listener, address, path, failure: Failure::default() })
+        Ok(Self { listener, address, path, failure: ReadFailure::default() })
     }
 
-    /// Why an answer was cut, if one was.
+    /// Returns the error that aborted a response, if any, and clears it.
     pub(crate) fn failure(&self) -> Option<source::Error> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Returns the object's URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}{}", self.address, self.path)
     }
 
-    /// Answers until it is dropped; never returns.
+    /// Serves the object until the returned future is dropped.
     pub(crate) async fn run(&self, source: &Arc<Source>) -> Infallible {
         let path: Arc<str> = self.path.as_str().into();
-        // Dropped with this future, and the connections with it.
+        // Aborts the connections when this future is dropped.
         let mut connections = JoinSet::new();
         loop {
             let Ok((stream, _)) = self.listener.accept().await else { continue };
             while connections.try_join_next().is_some() {}
             let (source, path, failure) = (source.clone(), path.clone(), self.failure.clone());
             connections.spawn(async move {
-                let answer = service_fn(|request| {
-                    let response = answer(&source, &path, &failure, &request);
+                let service = service_fn(|request| {
+                    let response = respond(&source, &path, &failure, &request);
                     async move { Ok::<_, Infallible>(response) }
                 });
                 let connection = http1::Builder::new()
-                    .max_buf_size(usize::try_from(FRAME).unwrap_or(usize::MAX))
-                    .serve_connection(TokioIo::new(stream), answer);
-                // ffmpeg closes a connection to seek: that is no error.
+                    .max_buf_size(usize::try_from(WRITE_SIZE).unwrap_or(usize::MAX))
+                    .serve_connection(TokioIo::new(stream), service);
+                // ffmpeg closes a connection in order to seek, so errors are expected.
                 let _ = connection.await;
             });
         }
     }
 }
 
-fn answer(
+fn respond(
     source: &Arc<Source>,
     path: &str,
-    failure: &Failure,
+    failure: &ReadFailure,
     request: &Request<Incoming>,
-) -> Response<UnsyncBoxBody<Bytes, Stopped>> {
+) -> Response<UnsyncBoxBody<Bytes, SourceFailed>> {
     let empty = || StreamBody::new(stream::empty()).boxed_unsync();
     let size = source.size();
     let mut response = Response::new(empty());
@@ -101,7 +104,7 @@ fn answer(
         *response.status_mut() = StatusCode::NOT_FOUND;
         return response;
     }
-    let range = match requested(request.headers(), size) {
+    let range = match parse_range(request.headers(), size) {
         Ok(None) => 0..size,
         Ok(Some(range)) => {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
@@ -118,50 +121,54 @@ fn answer(
     set(response.headers_mut(), header::ACCEPT_RANGES, "bytes");
     set(response.headers_mut(), header::CONTENT_LENGTH, &(range.end - range.start).to_string());
     if *request.method() == Method::GET {
-        *response.body_mut() = StreamBody::new(frames(source.clone(), failure.clone(), range)).boxed_unsync();
+        *response.body_mut() = StreamBody::new(body(source.clone(), failure.clone(), range)).boxed_unsync();
     }
     response
 }
 
-fn frames(
+/// Streams a range of the source as the frames of a response body.
+fn body(
     source: Arc<Source>,
-    failure: Failure,
+    failure: ReadFailure,
     range: Range<u64>,
-) -> impl Stream<Item = Result<Frame<Bytes>, Stopped>> {
+) -> impl Stream<Item = Result<Frame<Bytes>, SourceFailed>> {
     stream::try_unfold(range.start, move |at| {
         let (source, failure, end) = (source.clone(), failure.clone(), range.end);
         async move {
-            let part = block(&source, at).await.map_err(|error| {
+            let bytes = block(&source, at).await.map_err(|error| {
                 *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                Stopped
+                SourceFailed
             })?;
-            let part =
-                part.slice(..part.len().min(usize::try_from(FRAME.min(end - at)).unwrap_or(usize::MAX)));
-            let next = at + part.len() as u64;
-            Ok((next > at).then(|| (Frame::data(part), next)))
+            let bytes = bytes
+                .slice(..bytes.len().min(usize::try_from(WRITE_SIZE.min(end - at)).unwrap_or(usize::MAX)));
+            let next = at + bytes.len() as u64;
+            Ok((next > at).then(|| (Frame::data(bytes), next)))
         }
     })
 }
 
-/// The rest of the block in which `at` lies.
+/// Reads the block that contains the offset `at`, and returns its bytes from there on.
 async fn block(source: &Source, at: u64) -> Result<Bytes, source::Error> {
-    let start = at - at % BLOCK;
-    let mut block = source.read(start..start + BLOCK).await?;
+    let start = at - at % BLOCK_SIZE;
+    let mut block = source.read(start..start + BLOCK_SIZE).await?;
     let skip = usize::try_from(at - start).unwrap_or(usize::MAX).min(block.len());
     Ok(block.split_off(skip))
 }
 
+/// Sets a header. A value that is not valid for a header is ignored.
 fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
     if let Ok(value) = value.parse() {
         headers.insert(name, value);
     }
 }
 
+/// The requested range is outside of the object (status 416).
 #[derive(Debug, PartialEq, Eq)]
 struct Unsatisfiable;
 
-/// The one range that is asked for (RFC 9110, 14.2). What is not understood counts as no range.
-fn requested(headers: &HeaderMap, size: u64) -> Result<Option<Range<u64>>, Unsatisfiable> {
+/// Returns the range requested in the `Range` header (RFC 9110, section 14.2). Headers that this server doesn't support
+/// are ignored, as the RFC allows.
+fn parse_range(headers: &HeaderMap, size: u64) -> Result<Option<Range<u64>>, Unsatisfiable> {
     let Some((first, last)) = headers
         .get(header::RANGE)
         .and_then(|range| range.to_str().ok())
@@ -184,11 +191,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_read_as_the_rfc_says() {
+    fn parses_ranges_per_rfc_9110() {
         let range = |text: &str| {
             let mut headers = HeaderMap::new();
             set(&mut headers, header::RANGE, text);
-            requested(&headers, 100)
+            parse_range(&headers, 100)
         };
         assert_eq!(range("bytes=0-"), Ok(Some(0..100)));
         assert_eq!(range("bytes=10-19"), Ok(Some(10..20)));
@@ -197,6 +204,6 @@ mod tests {
         assert_eq!(range("bytes=20-10"), Err(Unsatisfiable));
         assert_eq!(range("bytes=x-"), Ok(None));
         assert_eq!(range("items=0-1"), Ok(None));
-        assert_eq!(requested(&HeaderMap::new(), 100), Ok(None));
+        assert_eq!(parse_range(&HeaderMap::new(), 100), Ok(None));
     }
 }

@@ -1,4 +1,4 @@
-//! Up to 100 keyframes as one picture, and a `WebVTT` file that tells a player which part is when.
+//! Makes a storyboard: up to 100 keyframes as tiles of one image, and a `WebVTT` file that maps times to tiles.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -15,29 +15,30 @@ use crate::keyframe::Keyframe;
 use crate::poster::fetch;
 use crate::source::Source;
 
-/// Tiles at most, and how many in a row then.
+/// The maximum number of tiles.
 const MAX_TILES: usize = 100;
 /// The longer side of a tile, in pixels.
 const TILE: u32 = 160;
-/// There is one tile for so many milliseconds, at most.
+/// The minimum time between tiles, in milliseconds.
 const STEP_MS: u64 = 1000;
-/// Bytes of keyframes that are read; if there are more, tiles are left out.
+/// Bytes of keyframes to read. If the keyframes have more, tiles are left out.
 const BUDGET: u64 = 32 << 20;
 
-/// Frames for scrubbing.
+/// Images that a player shows while the user scrubs.
 #[derive(Debug)]
 pub struct Storyboard {
-    /// All tiles, row by row.
+    /// The JPEG image with all tiles, row by row.
     pub jpeg: Bytes,
-    /// Which tile is when, with `#xywh=` of the image (Media Fragments URI 1.0, 4.2.2).
+    /// The `WebVTT` file. Each cue names a tile as `#xywh=` of the image (Media Fragments URI 1.0, section 4.2.2).
     pub vtt: String,
 }
 
-/// Makes the storyboard of a video whose index is known. `image` is what the `WebVTT` file calls the
-/// picture. A short video may have only one tile.
+/// Makes the storyboard of a video from its index. `image` is the image's URL in the `WebVTT` file. A short video may
+/// have only one tile.
 ///
 /// # Errors
-/// See [`Error`].
+/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for this
+/// object.
 pub async fn make(
     source: &Source,
     index: &Index,
@@ -58,8 +59,8 @@ pub async fn make(
     let container = index.media_info.container.unwrap_or(Container::Mp4);
     let input = Input::File(container, index.wrap(samples));
     let size = format!("{}:{}", grid.width, grid.height);
-    // A keyframe is shown for a second: where one can't be decoded, the tile before it is repeated. The last one
-    // counts also if the video is shorter than that.
+    // `Index::wrap` gives each keyframe a duration of one second. If one can't be decoded, `fps=1` repeats the tile
+    // before it. `eof_action=pass` keeps the last keyframe.
     let graph = format!(
         "[0:V:0]{},{},fps=1:start_time=0:eof_action=pass,tile={}x{}[tiles]",
         index.filters.source(),
@@ -70,10 +71,10 @@ pub async fn make(
     let output = ["-map", "[tiles]", "-frames:v", "1", "-c:v", "mjpeg", "-q:v", "5", "-f", "image2pipe"];
     let (mut outputs, _) = ffmpeg::run(ffmpeg, &input, &graph, &[&output], deadline).await?;
     let jpeg = outputs.pop().unwrap_or_default().into();
-    Ok(Storyboard { jpeg, vtt: track(&keyframes, duration, &grid, image) })
+    Ok(Storyboard { jpeg, vtt: web_vtt(&keyframes, duration, &grid, image) })
 }
 
-/// Leaves every second one out until the rest fits into the budget.
+/// Drops every second keyframe until the rest has at most `budget` bytes.
 fn thin_out(keyframes: &mut Vec<Keyframe>, budget: u64) {
     while keyframes.len() > 1
         && keyframes.iter().map(|keyframe| keyframe.range.end - keyframe.range.start).sum::<u64>() > budget
@@ -86,11 +87,13 @@ fn thin_out(keyframes: &mut Vec<Keyframe>, budget: u64) {
     }
 }
 
-/// How the tiles lie.
+/// The layout of the tiles.
 struct Grid {
     columns: usize,
     rows: usize,
+    /// Width of a tile, in pixels.
     width: u32,
+    /// Height of a tile, in pixels.
     height: u32,
 }
 
@@ -98,7 +101,7 @@ impl Grid {
     fn new(tiles: usize, media_info: &MediaInfo) -> Self {
         let columns = (1..MAX_TILES).find(|columns| columns * columns >= tiles).unwrap_or(1);
         let (width, height) = (media_info.width.unwrap_or(16).max(1), media_info.height.unwrap_or(9).max(1));
-        // Even, and at least a tenth of the longer side.
+        // The shorter side is even, and at least a tenth of the longer side.
         let short = |of: u32, to: u32| {
             let side = u64::from(TILE) * u64::from(of) / u64::from(to) / 2 * 2;
             u32::try_from(side).unwrap_or(TILE).clamp(TILE / 10, TILE)
@@ -108,7 +111,7 @@ impl Grid {
         Self { columns, rows: tiles.div_ceil(columns), width, height }
     }
 
-    /// `x,y,w,h` of a tile.
+    /// Returns `x,y,w,h` of a tile, in pixels.
     fn place(&self, tile: usize) -> String {
         let (column, row) = (tile % self.columns, tile / self.columns);
         let x = column * self.width as usize;
@@ -117,21 +120,21 @@ impl Grid {
     }
 }
 
-/// The `WebVTT` file: each tile until the next one is, the first from the start, the last to the end.
-fn track(keyframes: &[Keyframe], duration: Option<u64>, grid: &Grid, image: &str) -> String {
+/// Writes the `WebVTT` file. Each tile lasts until the next one; the first starts at 0, the last ends with the video.
+fn web_vtt(keyframes: &[Keyframe], duration: Option<u64>, grid: &Grid, image: &str) -> String {
     let mut vtt = "WEBVTT\n".to_owned();
     for (tile, keyframe) in keyframes.iter().enumerate() {
         let start = if tile == 0 { 0 } else { keyframe.time_ms };
         let next = keyframes.get(tile + 1).map(|next| next.time_ms);
         let end = next.or(duration).unwrap_or(0).max(start + 1);
         let (start, end, place) = (timestamp(start), timestamp(end), grid.place(tile));
-        // Writing to a string can't fail.
+        // Writing to a `String` can't fail.
         let _ = write!(vtt, "\n{start} --> {end}\n{image}#xywh={place}\n");
     }
     vtt
 }
 
-/// `HH:MM:SS.mmm`
+/// Formats a time as `HH:MM:SS.mmm`.
 fn timestamp(ms: u64) -> String {
     let (seconds, ms) = (ms / 1000, ms % 1000);
     format!("{:02}:{:02}:{:02}.{ms:03}", seconds / 3600, seconds / 60 % 60, seconds % 60)
@@ -150,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn tiles_have_the_shape_of_the_video() {
+    fn tiles_have_the_aspect_ratio_of_the_video() {
         for (shape, tile) in [
             ((1920, 1080), (160, 90)),
             ((1080, 1920), (90, 160)),
@@ -164,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_grid_is_about_square_and_has_no_empty_row() {
+    fn grid_is_nearly_square_without_empty_rows() {
         for (tiles, columns, rows) in
             [(1, 1, 1), (2, 2, 1), (4, 2, 2), (5, 3, 2), (99, 10, 10), (100, 10, 10), (90, 10, 9)]
         {
@@ -174,21 +177,21 @@ mod tests {
     }
 
     #[test]
-    fn the_track_covers_the_whole_video() {
+    fn cues_cover_the_whole_video() {
         let keyframes = [keyframe(40), keyframe(2000), keyframe(3_723_004)];
-        let vtt = track(&keyframes, Some(3_800_000), &grid(3, 16, 9), "a.jpg");
+        let vtt = web_vtt(&keyframes, Some(3_800_000), &grid(3, 16, 9), "a.jpg");
         assert_eq!(
             vtt,
             "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\na.jpg#xywh=0,0,160,90\n\n\
              00:00:02.000 --> 01:02:03.004\na.jpg#xywh=160,0,160,90\n\n\
              01:02:03.004 --> 01:03:20.000\na.jpg#xywh=0,90,160,90\n"
         );
-        let vtt = track(&keyframes[..1], None, &grid(1, 16, 9), "a.jpg");
+        let vtt = web_vtt(&keyframes[..1], None, &grid(1, 16, 9), "a.jpg");
         assert!(vtt.contains("00:00:00.000 --> 00:00:00.001"), "{vtt}");
     }
 
     #[test]
-    fn what_is_too_much_is_left_out() {
+    fn keyframes_over_the_budget_are_dropped() {
         let mut keyframes: Vec<_> = (0..9).map(keyframe).collect();
         thin_out(&mut keyframes, 30);
         assert_eq!(keyframes, [0, 4, 8].map(keyframe));

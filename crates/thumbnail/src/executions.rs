@@ -1,4 +1,4 @@
-//! The state machine that transcodes (`statemachines/transcode.asl.json`).
+//! Starts executions of the transcoding state machine (`statemachines/transcode.asl.json`).
 
 use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
@@ -6,7 +6,7 @@ use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use upreel_core::Fault;
 use upreel_core::transcode::Run;
 
-/// Step Functions, as this function uses it.
+/// A client for the executions of one state machine.
 #[derive(Debug, Clone)]
 pub struct Executions {
     client: Client,
@@ -14,20 +14,20 @@ pub struct Executions {
 }
 
 impl Executions {
-    /// Of the state machine with this ARN, reached through `sdk`.
+    /// Creates a client for the state machine with the ARN `state_machine`.
     #[must_use]
     pub fn new(sdk: &SdkConfig, state_machine: String) -> Self {
         Self { client: Client::new(sdk), state_machine }
     }
 
-    /// Starts the transcoding of each upload, unless that was started before: the execution's name says which upload
-    /// it is, and no name is taken twice.
+    /// Starts an execution for each run, unless it was started before. The execution's name consists of video id and
+    /// sequencer, and Step Functions rejects a name that is already in use.
     ///
     /// # Errors
-    /// When Step Functions fails.
+    /// Returns a fault if Step Functions fails.
     pub async fn start(&self, runs: &[Run]) -> Result<(), Fault> {
         for run in runs {
-            let input = serde_json::to_string(run).map_err(|e| Fault::new("start a transcoding", &e))?;
+            let input = serde_json::to_string(run).map_err(|e| Fault::new("start an execution", &e))?;
             let name = format!("{}-{}", run.video_id, run.sequencer.as_str());
             let start = self.client.start_execution().state_machine_arn(&self.state_machine);
             match start.name(name).input(input).send().await {

@@ -1,4 +1,4 @@
-//! The `thumbnail` function on Lambda.
+//! Starts the `thumbnail` function on Lambda.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use upreel_core::Fault;
 use upreel_function::{App, deadline, diagnostic};
 use upreel_thumbnail::executions::Executions;
 
-/// How long recording the outcome may take after ffmpeg was killed.
+/// Time left to record the outcome after ffmpeg is killed.
 const MARGIN: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]

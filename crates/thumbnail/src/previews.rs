@@ -1,4 +1,4 @@
-//! What one object looks like: its pictures and facts, and what they cost.
+//! Makes the previews of one object, and reports their cost as logs and metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,20 +11,23 @@ use upreel_media::source::Stats;
 use upreel_media::{Error, Index, Poster, Source, Storyboard, poster, storyboard};
 use upreel_store::objects::{Head, StoredObject};
 
-/// A storyboard is worth no longer wait; it reads at most a hundred keyframes.
-const STORYBOARD: Duration = Duration::from_mins(1);
-/// What a storyboard leaves of the time, so that the poster is stored in any case.
-const STORE: Duration = Duration::from_secs(5);
+/// Timeout of the storyboard, which is optional and reads at most 100 keyframes.
+const STORYBOARD_TIMEOUT: Duration = Duration::from_mins(1);
+/// Time reserved after the storyboard's deadline, so that the poster can be stored in any case.
+const STORE_MARGIN: Duration = Duration::from_secs(5);
 
-/// What was made of an object.
+/// The previews of an object.
 pub(crate) struct Previews {
     pub(crate) poster: Poster,
-    /// Only if the container's index could be read, and nothing went wrong.
+    /// `None` if the container's index could not be read, or the storyboard failed.
     pub(crate) storyboard: Option<Storyboard>,
 }
 
-/// Makes the pictures of the object at `key`, as long as it is the one of `head`.
-pub(crate) async fn previews(
+/// Makes the previews of the object at `key`.
+///
+/// # Errors
+/// Returns [`Error::Gone`] if the object is no longer the one described by `head`.
+pub(crate) async fn make_previews(
     app: &App,
     (key, id): (&Key, VideoId),
     head: &Head,
@@ -40,15 +43,15 @@ pub(crate) async fn previews(
     measure_poster(id, &source, start, poster.as_ref().err());
     let poster = poster?;
     let storyboard = match &poster.index {
-        Some(index) => board(app, id, &source, index, deadline).await?,
+        Some(index) => make_storyboard(app, id, &source, index, deadline).await?,
         None => None,
     };
     Ok(Previews { poster, storyboard })
 }
 
-/// The storyboard, if there is one. A video is as good without it, so that no error but
-/// [`Error::Gone`] is one of the video: then there is another object to be looked at.
-async fn board(
+/// Makes the storyboard. A video is usable without it, so errors give `None`, except for [`Error::Gone`]: the object was
+/// replaced, and its poster is outdated as well.
+async fn make_storyboard(
     app: &App,
     id: VideoId,
     source: &Source,
@@ -56,7 +59,7 @@ async fn board(
     deadline: Instant,
 ) -> Result<Option<Storyboard>, Error> {
     let (start, before) = (Instant::now(), source.stats());
-    let deadline = deadline.checked_sub(STORE).unwrap_or(start).min(start + STORYBOARD);
+    let deadline = deadline.checked_sub(STORE_MARGIN).unwrap_or(start).min(start + STORYBOARD_TIMEOUT);
     let image = Key::StoryboardImage(id).file_name();
     let making = storyboard::make(source, index, &image, &app.config.ffmpeg, deadline);
     let made = timeout_at(deadline, making)
@@ -70,14 +73,14 @@ async fn board(
     }
 }
 
-/// Says what a poster cost, in the log and as metrics.
+/// Reports the cost of a poster as a log line and metrics.
 #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
 fn measure_poster(id: VideoId, source: &Source, start: Instant, error: Option<&Error>) {
     let Stats { bytes, requests } = source.stats();
     let (size, ms) = (source.size(), millis(start));
     match error {
         None => tracing::info!(videoId = %id, size, bytes, requests, ms, "poster made"),
-        // Logged where the attempt ends.
+        // `handle` logs faults.
         Some(Error::Fault(_)) => {}
         Some(error) => tracing::warn!(videoId = %id, size, bytes, requests, ms, %error, "no poster"),
     }
@@ -93,7 +96,7 @@ fn measure_poster(id: VideoId, source: &Source, start: Instant, error: Option<&E
     );
 }
 
-/// The same for a storyboard, beyond what the poster took.
+/// Reports the cost of a storyboard, in addition to the poster's.
 #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
 fn measure_storyboard(id: VideoId, source: &Source, before: Stats, start: Instant, error: Option<&Error>) {
     let stats = source.stats();
@@ -113,6 +116,7 @@ fn measure_storyboard(id: VideoId, source: &Source, before: Stats, start: Instan
     );
 }
 
+/// Returns the milliseconds since `start`.
 fn millis(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! One part of a video: its segments, and a manifest that says what they are.
+//! Encodes one chunk of a video to segments, and describes them in a manifest.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,64 +14,67 @@ use upreel_media::{Error, Source};
 use crate::plan::Plan;
 use upreel_media::cmaf::{self, File, Segment};
 
-/// The name of the sound among the tracks.
+/// The name of the audio track.
 pub(crate) const AUDIO: &str = "audio";
-/// More segments than a part ever has.
-const NUMBERS: usize = 1000;
+/// Sequence numbers reserved for each chunk: more than it ever has segments.
+const NUMBERS_PER_CHUNK: usize = 1000;
 
-/// Something to be stored beside the playlists.
+/// An object to store.
 #[derive(Debug)]
 pub struct Object {
-    /// Where, such as `v720/0003-01.m4s`.
+    /// The name within the folder of the renditions, such as `v720/0003-01.m4s`.
     pub name: String,
-    /// What is in it.
+    /// The content.
     pub bytes: Bytes,
 }
 
-/// What a part has become.
+/// Describes an encoded chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
-    /// Which part.
+    /// The chunk's number, from 0.
     pub index: usize,
-    /// How many pictures it has.
-    pub pictures: usize,
-    /// For each size, then for the sound if there is any.
+    /// Number of video frames.
+    #[serde(rename = "pictures")]
+    pub frames: usize,
+    /// A track for each rung, then the audio track if there is one.
     pub tracks: Vec<Track>,
 }
 
-/// A track of a part.
+/// A track of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Track {
-    /// The folder.
+    /// The track's folder: the rung's name, or `audio`.
     pub name: String,
-    /// As in the `CODECS` attribute (RFC 6381).
+    /// The codec, as in the playlist's `CODECS` attribute (RFC 6381).
     pub codec: String,
-    /// A hash of the initialization segment: all parts must have the same.
+    /// A hash of the initialization segment, which must be the same for all chunks.
     pub init: String,
-    /// In the order of time.
-    pub segments: Vec<Entry>,
+    /// The segments in the order of time.
+    pub segments: Vec<SegmentEntry>,
 }
 
 /// A segment of a track.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
-    /// The file in the folder.
+pub struct SegmentEntry {
+    /// The file name in the track's folder.
     pub name: String,
-    /// Ticks; those of sound are samples.
+    /// The duration in ticks; for audio, in samples.
     pub duration: u64,
-    /// How many.
+    /// Size in bytes.
     pub bytes: usize,
-    /// How many there are up to the end of the first picture.
+    /// Bytes from the start of the segment to the end of its first frame.
     pub first: usize,
 }
 
-/// Encodes a part of the video in `source`.
+/// Encodes the chunk number `index` of the video in `source`. Returns its manifest, and the segments to store. ffmpeg is
+/// killed at `deadline`.
 ///
 /// # Errors
-/// See [`Error`]: all but `Fault` say something about the object, and would come again.
+/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for this
+/// object.
 pub async fn encode(
     source: &Arc<Source>,
     plan: &Plan,
@@ -79,71 +82,80 @@ pub async fn encode(
     ffmpeg: &Path,
     deadline: Instant,
 ) -> Result<(Manifest, Vec<Object>), Error> {
-    let bad = |error: &(dyn std::error::Error + 'static)| Error::Fault(Fault::new("encode a part", error));
-    let part = plan.parts.get(index).ok_or_else(|| bad(&NoPart(index)))?;
-    let job = rendition::Part {
+    let fault = |error: &(dyn std::error::Error + 'static)| Error::Fault(Fault::new("encode a chunk", error));
+    let chunk = plan.chunks.get(index).ok_or_else(|| fault(&UnknownChunk(index)))?;
+    let job = rendition::Chunk {
         container: plan.container,
         color_transfer: plan.color_transfer.as_deref(),
         scale: plan.scale,
-        span: part.span,
-        seek: part.seek.clone(),
-        segment: part.segment,
-        audio: part.audio.filter(|_| plan.audio),
+        span: chunk.span,
+        seek: chunk.seek.clone(),
+        segment: chunk.segment,
+        audio: chunk.audio.filter(|_| plan.audio),
     };
-    let rungs: Vec<rendition::Rung<'_>> = plan.rungs.iter().map(crate::ladder::Rung::to_encode).collect();
+    let rungs: Vec<rendition::Rung<'_>> =
+        plan.rungs.iter().map(crate::ladder::Rung::encoder_settings).collect();
     let encoded = rendition::encode(source, &job, &rungs, ffmpeg, deadline).await?;
 
     let mut times = encoded.times;
-    match (part.span, times.first()) {
-        (_, None) => return Err(Error::Unreadable("a part without pictures".to_owned())),
-        // ffmpeg has sought elsewhere: the pictures before would be missing.
+    match (chunk.span, times.first()) {
+        (_, None) => return Err(Error::Unreadable("a chunk has no frames".to_owned())),
+        // ffmpeg found another keyframe than the planned one, so frames would be missing.
         (Some((start, _)), Some(first)) if index > 0 && *first != start => {
-            return Err(Error::Unreadable(format!("a part that begins at {first}, not at {start}")));
+            return Err(Error::Unreadable(format!("a chunk starts at {first} instead of {start}")));
         }
         _ => {}
     }
     for time in &mut times {
         *time = time.saturating_sub(plan.origin).max(0);
     }
-    let pictures = times.len();
-    let end = part.span.and_then(|(_, end)| end).map(|end| end - plan.origin);
+    let frames = times.len();
+    let end = chunk.span.and_then(|(_, end)| end).map(|end| end - plan.origin);
 
-    let mut made = Made { index, tracks: Vec::new(), objects: Vec::new() };
+    let mut output = ChunkOutput { index, tracks: Vec::new(), objects: Vec::new() };
     for (rung, bytes) in plan.rungs.iter().zip(encoded.videos) {
-        let file = File::read(bytes).map_err(|e| bad(&e))?;
-        let segments = cmaf::video(&file, &times, end, plan.step, made.number()).map_err(|e| bad(&e))?;
-        made.add(&rung.name, &file, segments).map_err(|e| bad(&e))?;
+        let file = File::read(bytes).map_err(|e| fault(&e))?;
+        let segments =
+            cmaf::video(&file, &times, end, plan.step, output.first_number()).map_err(|e| fault(&e))?;
+        output.add(&rung.name, &file, segments).map_err(|e| fault(&e))?;
     }
-    if let Some((bytes, (first, end))) = encoded.audio.zip(part.audio) {
-        let file = File::read(bytes).map_err(|e| bad(&e))?;
+    if let Some((bytes, (first, end))) = encoded.audio.zip(chunk.audio) {
+        let file = File::read(bytes).map_err(|e| fault(&e))?;
         let all = &file.samples;
-        // Counted from the end, which is the same also where there was nothing but silence; without an end from
-        // the start, where there may be nothing.
-        let heard = match end.map(|end| usize::try_from(end - first).unwrap_or(0)) {
+        // With an end, the frames are counted from the end of the file, which is exact even if the source had only
+        // silence. Without an end, they are counted from the start, and there may be none.
+        let kept = match end.map(|end| usize::try_from(end - first).unwrap_or(0)) {
             Some(wanted) => {
                 let to = all.len().saturating_sub(Encoded::OVERLAP);
-                to.checked_sub(wanted).map(|from| &all[from..to]).ok_or_else(|| bad(&Short(all.len())))?
+                to.checked_sub(wanted)
+                    .map(|from| &all[from..to])
+                    .ok_or_else(|| fault(&TooFewAudioFrames(all.len())))?
             }
             None => &all[Encoded::WARM_UP.min(all.len())..],
         };
-        let segments = made.tracks.first().map_or(1, |track| track.segments.len());
-        let segments =
-            cmaf::audio(&file, heard, first * AAC_FRAME - plan.origin_in_samples(), segments, made.number());
-        made.add(AUDIO, &file, segments).map_err(|e| bad(&e))?;
+        let segments = output.tracks.first().map_or(1, |track| track.segments.len());
+        let segments = cmaf::audio(
+            &file,
+            kept,
+            first * AAC_FRAME - plan.origin_in_samples(),
+            segments,
+            output.first_number(),
+        );
+        output.add(AUDIO, &file, segments).map_err(|e| fault(&e))?;
     }
-    Ok((Manifest { index, pictures, tracks: made.tracks }, made.objects))
+    Ok((Manifest { index, frames, tracks: output.tracks }, output.objects))
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the plan has no part {0}")]
-struct NoPart(usize);
+#[error("the plan has no chunk {0}")]
+struct UnknownChunk(usize);
 
 #[derive(Debug, thiserror::Error)]
-#[error("{0} frames of sound are too few")]
-struct Short(usize);
+#[error("the encoder returned only {0} audio frames")]
+struct TooFewAudioFrames(usize);
 
 impl Plan {
-    /// [`Plan::origin`] on the clock of the sound.
+    /// Returns [`Plan::origin`] in audio samples.
     #[must_use]
     pub fn origin_in_samples(&self) -> i64 {
         let samples = i128::from(self.origin) * i128::from(SAMPLE_RATE) / i128::from(self.scale.max(1));
@@ -151,29 +163,36 @@ impl Plan {
     }
 }
 
-struct Made {
+/// The tracks and objects of a chunk, collected while it is encoded.
+struct ChunkOutput {
     index: usize,
     tracks: Vec<Track>,
     objects: Vec<Object>,
 }
 
-impl Made {
-    /// The number of the first segment of this part (`mfhd`): they ascend from part to part.
-    fn number(&self) -> u32 {
-        u32::try_from(self.index * NUMBERS + 1).unwrap_or(u32::MAX)
+impl ChunkOutput {
+    /// Returns the sequence number (`mfhd`) of the chunk's first segment. Sequence numbers ascend across chunks.
+    fn first_number(&self) -> u32 {
+        u32::try_from(self.index * NUMBERS_PER_CHUNK + 1).unwrap_or(u32::MAX)
     }
 
+    /// Adds a track: its segments, and its initialization segment if this chunk stores it.
     fn add(&mut self, name: &str, file: &File, segments: Vec<Segment>) -> Result<(), cmaf::Unexpected> {
         let init = cmaf::init(file);
         let hash = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(&init));
-        // The sound may end before the last part, and each that has some can say how it begins.
+        // Chunk 0 stores the initialization segments of the video tracks. Not every chunk has audio, so every one that
+        // has stores the audio's initialization segment; they are identical.
         if self.index == 0 || name == AUDIO {
             self.objects.push(Object { name: format!("{name}/init.mp4"), bytes: init.into() });
         }
         let mut entries = Vec::with_capacity(segments.len());
         for (i, Segment { bytes, duration, first }) in segments.into_iter().enumerate() {
-            let entry =
-                Entry { name: format!("{:04}-{i:02}.m4s", self.index), duration, bytes: bytes.len(), first };
+            let entry = SegmentEntry {
+                name: format!("{:04}-{i:02}.m4s", self.index),
+                duration,
+                bytes: bytes.len(),
+                first,
+            };
             self.objects.push(Object { name: format!("{name}/{}", entry.name), bytes: bytes.into() });
             entries.push(entry);
         }

@@ -1,12 +1,12 @@
-//! What can come in between, and what users are told of it.
+//! Errors of a task, and the failures that users see.
 
 use upreel_core::{Failure, Fault};
 
-/// Why a task is not done.
+/// Why a task did not complete.
 pub(crate) enum Error {
-    /// The video cannot be transcoded. To try again would be in vain.
+    /// The video cannot be transcoded; a retry would fail again.
     Video(Failure),
-    /// A fault of ours or of AWS: to be tried again.
+    /// A fault on our or AWS's side; the task should be retried.
     Fault(Fault),
 }
 
@@ -16,6 +16,7 @@ impl From<Fault> for Error {
     }
 }
 
+/// Returns the failure for an object that was deleted or replaced.
 pub(crate) fn gone() -> Error {
     Error::Video(Failure::new(
         Failure::UNREADABLE,
@@ -23,7 +24,7 @@ pub(crate) fn gone() -> Error {
     ))
 }
 
-/// Without an index a video can be done as a whole, unless it cannot be read at all.
+/// Returns `None`, so that the video is encoded as one chunk without an index, unless the object could not be read.
 pub(crate) fn fall_back_without_index<T>(error: upreel_media::Error) -> Result<Option<T>, Error> {
     match error {
         upreel_media::Error::Fault(fault) => Err(fault.into()),
@@ -32,19 +33,20 @@ pub(crate) fn fall_back_without_index<T>(error: upreel_media::Error) -> Result<O
     }
 }
 
+/// Converts an error of encoding a chunk.
 pub(crate) fn failure(error: upreel_media::Error) -> Error {
     use upreel_media::Error::{Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
     let (code, message) = match error {
         Fault(fault) => return fault.into(),
         Gone => return gone(),
-        NoVideo => (Failure::NO_VIDEO, "There is no picture in the file."),
-        TooComplex => (Failure::TOO_COMPLEX, "The video is too complex to be transcoded."),
+        NoVideo => (Failure::NO_VIDEO, "The file has no video stream."),
+        TooComplex => (Failure::TOO_COMPLEX, "The video is too complex to transcode."),
         Unreadable(why) => {
-            tracing::warn!(why, "a chunk cannot be encoded");
-            (Failure::UNREADABLE, "The file is damaged, or in a codec that is not supported.")
+            tracing::warn!(why, "chunk cannot be encoded");
+            (Failure::UNREADABLE, "The file is damaged, or its codec is not supported.")
         }
         Size { .. } | Unsupported => {
-            (Failure::UNSUPPORTED_MEDIA, "The file is not a video of a supported format.")
+            (Failure::UNSUPPORTED_MEDIA, "The file is not a video in a supported format.")
         }
     };
     Error::Video(Failure::new(code, message))

@@ -1,13 +1,13 @@
-//! In which sizes a video is offered.
+//! The ladder: the renditions that are made of a video.
 
 use serde::{Deserialize, Serialize};
 use upreel_media::rendition;
 
-/// Lengths of the shorter side, and bits in a second for 30 pictures a second, at most.
+/// The rungs: the shorter side in pixels, and the maximum bit rate at 30 frames per second, in bits per second.
 const LADDER: [(u32, u32); 4] = [(1080, 5_000_000), (720, 2_800_000), (480, 1_400_000), (360, 800_000)];
-/// What many decoders can do on the longer side.
+/// The maximum length of the longer side, in pixels, which many decoders support.
 const MAX_SIDE: f64 = 4096.0;
-/// Levels of H.264 (ITU-T H.264, table A-1): name, macroblocks in a picture and in a second.
+/// Levels of H.264 (ITU-T H.264, table A-1): name, maximum macroblocks per frame and per second.
 const LEVELS: [(&str, u32, f64); 8] = [
     ("3.0", 1620, 40_500.0),
     ("3.1", 3600, 108_000.0),
@@ -19,33 +19,33 @@ const LEVELS: [(&str, u32, f64); 8] = [
     ("5.2", 36_864, 2_073_600.0),
 ];
 
-/// One size.
+/// A rung of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rung {
-    /// Its name in keys: `v` and the shorter side.
+    /// The name in keys: `v` and the shorter side, such as `v720`.
     pub name: String,
-    /// Pixels across, even.
+    /// Width in pixels, even.
     pub width: u32,
-    /// Pixels down, even.
+    /// Height in pixels, even.
     pub height: u32,
-    /// Bits in a second, at most.
+    /// Maximum bit rate, in bits per second.
     pub max_bitrate: u32,
-    /// Of H.264.
+    /// H.264 level, such as `4.0`.
     pub level: String,
 }
 
 impl Rung {
-    /// As the encoder takes it.
+    /// Returns the encoder settings of the rung.
     #[must_use]
-    pub fn to_encode(&self) -> rendition::Rung<'_> {
+    pub fn encoder_settings(&self) -> rendition::Rung<'_> {
         let Self { width, height, max_bitrate, .. } = *self;
         rendition::Rung { width, height, max_bitrate, level: &self.level }
     }
 }
 
-/// The sizes for a picture of `width` and `height` as it is shown, the largest first: none larger than that,
-/// and one at least.
+/// Returns the rungs for a video with these display dimensions, the largest first. There is at least one. None is
+/// larger than the video, except that each side has at least 2 pixels.
 #[must_use]
 pub fn ladder(width: u32, height: u32, frame_rate: f64) -> Vec<Rung> {
     let short = width.min(height);
@@ -64,38 +64,38 @@ pub fn ladder(width: u32, height: u32, frame_rate: f64) -> Vec<Rung> {
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "sides of a picture and rates of bits are far below 2^32"
+    reason = "frame dimensions and bit rates are far below 2^32"
 )]
 fn rung(side: u32, bitrate: u32, (width, height): (u32, u32), frame_rate: f64) -> Rung {
     let (short, long) = (f64::from(width.min(height).max(1)), f64::from(width.max(height).max(1)));
     let scale = (f64::from(side) / short).min(MAX_SIDE / long);
     let even = |length: u32| ((f64::from(length) * scale / 2.0).round() as u32).max(1) * 2;
-    // Twice the pictures take half as much again: there is less news in each.
-    let more = if frame_rate > 35.0 { 1.5 } else { 1.0 };
+    // Twice the frame rate needs only 1.5 times the bit rate, because consecutive frames differ less.
+    let factor = if frame_rate > 35.0 { 1.5 } else { 1.0 };
     let (width, height) = (even(width).min(even_below(width)), even(height).min(even_below(height)));
     Rung {
         name: format!("v{side}"),
         width,
         height,
-        max_bitrate: (f64::from(bitrate) * more) as u32,
+        max_bitrate: (f64::from(bitrate) * factor) as u32,
         level: level(width, height, frame_rate).to_owned(),
     }
 }
 
-/// The largest even number that is no larger, and 2 at least.
+/// Rounds down to an even number, at least 2.
 fn even_below(length: u32) -> u32 {
     (length / 2 * 2).max(2)
 }
 
-/// The lowest level that allows for it.
+/// Returns the lowest level that allows the dimensions and the frame rate, or else the highest.
 fn level(width: u32, height: u32, frame_rate: f64) -> &'static str {
     let (across, down) = (width.div_ceil(16), height.div_ceil(16));
-    let picture = across * down;
-    let fits = |(_, pictures, seconds): &&(&str, u32, f64)| {
-        // A side has at most the root of eight pictures' macroblocks (A.3.1).
-        picture <= *pictures
-            && across.max(down).pow(2) <= 8 * pictures
-            && f64::from(picture) * frame_rate <= *seconds
+    let macroblocks = across * down;
+    let fits = |(_, per_frame, per_second): &&(&str, u32, f64)| {
+        // Each side has at most the square root of 8 times the macroblocks of a frame (A.3.1).
+        macroblocks <= *per_frame
+            && across.max(down).pow(2) <= 8 * per_frame
+            && f64::from(macroblocks) * frame_rate <= *per_second
     };
     LEVELS.iter().find(fits).map_or("5.2", |(name, ..)| name)
 }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn no_size_is_larger_than_the_source() {
+    fn rungs_are_even_and_not_larger_than_the_source() {
         let full =
             named(&[("v1080", 1920, 1080), ("v720", 1280, 720), ("v480", 854, 480), ("v360", 640, 360)]);
         assert_eq!(sizes(3840, 2160), full);
@@ -133,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn a_portrait_is_measured_by_its_shorter_side() {
+    fn portrait_rungs_follow_the_shorter_side() {
         assert_eq!(sizes(1080, 1920)[0], ("v1080".to_owned(), 1080, 1920));
     }
 
     #[test]
-    fn the_level_is_the_lowest_that_allows_for_it() {
+    fn level_is_the_lowest_that_fits() {
         for (width, height, rate, expected) in [
             (640, 360, 30.0, "3.0"),
             (854, 480, 29.97, "3.1"),

@@ -1,8 +1,9 @@
-//! One video to HLS renditions: planned by its index, encoded in parts side by side, packaged to the tick.
+//! The `transcode` and `encode` functions: they transcode a video to HLS renditions. One task plans chunks from the
+//! container's index, one task for each chunk encodes it, and a last one writes the playlists.
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem`; `s3:GetObject` on `videos/*` and `work/*`; `s3:PutObject` and
 //! `s3:DeleteObject` on `hls/*` and `work/*`; `s3:ListBucket` on the buckets, without which a missing object is a
-//! 403, and to delete what is in a folder.
+//! 403, and which lists the objects to delete.
 
 pub mod encode;
 mod error;

@@ -1,4 +1,5 @@
-//! The `transcode` function on Lambda: the tasks of the state machine (`statemachines/transcode.asl.json`).
+//! Starts the `transcode` function on Lambda, which runs the tasks of the state machine
+//! (`statemachines/transcode.asl.json`).
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use upreel_core::Fault;
 use upreel_function::{App, deadline, diagnostic};
 use upreel_transcode::Task;
 
-/// How long recording the outcome may take after ffmpeg was killed.
+/// Time left to record the outcome after ffmpeg is killed.
 const MARGIN: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,6 +23,6 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn handle(app: &App, event: LambdaEvent<Value>) -> Result<Value, Fault> {
-    let task = Task::of_event(event.payload)?;
+    let task = Task::from_event(event.payload)?;
     upreel_transcode::handle(app, &task, deadline(&event.context, MARGIN)).await
 }

@@ -1,5 +1,5 @@
-//! Into which parts a video is cut: at keyframes, each part long enough to be worth a start and short enough to be
-//! done in time.
+//! Plans a transcoding: cuts the video into chunks at keyframes. A chunk is long enough to be worth starting an encoder,
+//! and short enough to be encoded within the function's timeout.
 
 use serde::{Deserialize, Serialize};
 use upreel_core::video::MediaInfo;
@@ -10,108 +10,122 @@ use upreel_media::rendition::{AAC_FRAME, DEFAULT_SCALE, SAMPLE_RATE};
 use crate::ladder::{Rung, ladder};
 use upreel_media::cmaf::REORDER;
 
-/// How long a part is to be, in seconds.
-const PART: (f64, f64) = (10.0, 60.0);
-/// Pixels in a part: 30 s in 1080p with 30 pictures a second.
-const PART_PIXELS: f64 = 30.0 * 30.0 * 1920.0 * 1080.0;
-/// A part with more pixels than this comes near to fifteen minutes: 10 min of the same.
-const MAX_PIXELS: f64 = 20.0 * PART_PIXELS;
-/// How long a segment is to be, in seconds.
+/// Minimum and maximum of the intended duration of a chunk, in seconds.
+const CHUNK_SECONDS: (f64, f64) = (10.0, 60.0);
+/// Intended pixels of a chunk: 30 s of 1080p at 30 frames per second.
+const CHUNK_PIXELS: f64 = 30.0 * 30.0 * 1920.0 * 1080.0;
+/// Maximum pixels of a chunk: 10 min of 1080p at 30 frames per second. Encoding more comes close to Lambda's timeout of
+/// 15 min.
+const MAX_PIXELS: f64 = 20.0 * CHUNK_PIXELS;
+/// Intended duration of a segment, in seconds.
 const SEGMENT: f64 = 4.0;
-/// Sound is cut so many seconds after the picture, so that all that a part's encoder needs lies behind the keyframe.
+/// Seconds between a cut in the video and the corresponding cut in the audio. The delay ensures that all audio that a
+/// chunk's encoder needs is stored after the keyframe.
 const AUDIO_LAG: f64 = 0.5;
-/// Where ffmpeg looks for the keyframe of a part: a little after it, or else at the one before.
+/// Seconds after a chunk's first keyframe to seek to. Seeking to its exact time can find the keyframe before it.
 const SEEK_AFTER: f64 = 0.002;
-/// The same in Matroska, where ffmpeg looks 3/23 s earlier if pictures are stored out of order.
+/// [`SEEK_AFTER`] for Matroska, where ffmpeg seeks 3/23 s earlier if frames are reordered.
 const SEEK_AFTER_MATROSKA: f64 = 0.132;
-/// A first picture this late (in seconds) begins the time; sound and silence before it are left out.
-const LATE: f64 = 5.0;
+/// If the first frame is presented later than this, in seconds, the renditions start with it. Earlier audio is dropped.
+const LATE_START: f64 = 5.0;
 
-/// How a video is encoded.
+/// How to encode a video: the ladder and the chunks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// What the object's bytes are.
+    /// The object's container.
     pub container: Container,
-    /// The transfer characteristics, if known.
+    /// `FFmpeg`'s name for the transfer characteristics, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub color_transfer: Option<String>,
-    /// Ticks in a second, for all times here.
+    /// Ticks per second, the unit of all times here.
     pub scale: u32,
-    /// What is the time 0 in the renditions.
+    /// The source's time that becomes time 0 of the renditions.
     pub origin: i64,
-    /// No two pictures are nearer to each other.
+    /// Minimum distance of two frames, in ticks.
     pub step: i64,
-    /// Whether there is sound.
+    /// Whether the video has audio.
     pub audio: bool,
-    /// Frames in a second, on average.
+    /// Average frames per second.
     pub frame_rate: f64,
-    /// The sizes, the largest first.
+    /// The ladder, the largest rung first.
     pub rungs: Vec<Rung>,
-    /// The parts, in the order of time.
-    pub parts: Vec<Part>,
+    /// The chunks, in the order of time.
+    #[serde(rename = "parts")]
+    pub chunks: Vec<Chunk>,
 }
 
-/// A part of a video.
+/// A chunk of a video, which one invocation encodes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
-    /// Which one, from 0.
+pub struct Chunk {
+    /// The chunk's number, from 0.
     pub index: usize,
-    /// When its first picture is shown, and the first one of the next part; `None` without an index.
+    /// Presentation times of the chunk's first frame and of the next chunk's first frame, which is `None` for the last
+    /// chunk. `None` if there is no index.
     pub span: Option<(i64, Option<i64>)>,
-    /// In seconds, see [`upreel_media::rendition::Part::seek`].
+    /// Time to seek to, in seconds, see [`upreel_media::rendition::Chunk::seek`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seek: Option<String>,
-    /// Seconds of a segment.
+    /// Duration of a segment, in seconds.
     pub segment: f64,
-    /// AAC frames, from the first until before the second; `None` where there is no sound any more.
+    /// Numbers of the chunk's AAC frames: from the first (inclusive) to the second (exclusive), which is `None` for the
+    /// last chunk. `None` if the chunk starts after the end of the audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<(i64, Option<i64>)>,
 }
 
 impl Plan {
-    /// Plans by what is known of a video, and where it can be cut, if its index tells.
+    /// Plans the transcoding of a video. `cuts` holds its keyframes; without them, the whole video is one chunk.
     ///
     /// # Errors
-    /// When a part would take too long, because keyframes are too far apart.
+    /// Returns a failure if a chunk would take too long to encode, because keyframes are too far apart or there is no
+    /// index, or if the container or the dimensions are unknown.
     pub fn new(media_info: &MediaInfo, cuts: Option<&CutPoints>) -> Result<Self, Failure> {
         let rate = frame_rate(media_info);
         let pixels =
             f64::from(media_info.width.unwrap_or(1)) * f64::from(media_info.height.unwrap_or(1)) * rate;
-        Self::in_parts(media_info, cuts, (PART_PIXELS / pixels).clamp(PART.0, PART.1))
+        Self::with_chunk_length(
+            media_info,
+            cuts,
+            (CHUNK_PIXELS / pixels).clamp(CHUNK_SECONDS.0, CHUNK_SECONDS.1),
+        )
     }
 
-    /// The same with parts of so many seconds.
+    /// Like [`Plan::new`], with chunks of about `length` seconds.
     ///
     /// # Errors
-    /// As [`Plan::new`].
-    pub fn in_parts(media_info: &MediaInfo, cuts: Option<&CutPoints>, length: f64) -> Result<Self, Failure> {
+    /// See [`Plan::new`].
+    pub fn with_chunk_length(
+        media_info: &MediaInfo,
+        cuts: Option<&CutPoints>,
+        length: f64,
+    ) -> Result<Self, Failure> {
         let (Some(container), Some(width), Some(height)) =
             (media_info.container, media_info.width, media_info.height)
         else {
-            return Err(Failure::new(Failure::UNREADABLE, "The size of the picture is not known."));
+            return Err(Failure::new(Failure::UNREADABLE, "The dimensions of the video are not known."));
         };
         let frame_rate = frame_rate(media_info);
         let pixels = f64::from(width) * f64::from(height) * frame_rate;
         let duration = media_info.duration_ms.map(seconds);
         let cuts = cuts.filter(|cuts| !cuts.times.is_empty());
         let scale = cuts.map_or(DEFAULT_SCALE, |cuts| cuts.scale);
-        let starts = cuts.map(|cuts| chosen(cuts, length)).unwrap_or_default();
+        let starts = cuts.map(|cuts| chunk_starts(cuts, length)).unwrap_or_default();
         let origin =
-            starts.first().copied().filter(|first| *first < 0 || at(*first, scale) > LATE).unwrap_or(0);
+            starts.first().copied().filter(|first| *first < 0 || at(*first, scale) > LATE_START).unwrap_or(0);
         let step = cuts.map_or(1, |cuts| cuts.step.max(1));
-        let parts = match cuts {
-            Some(cuts) => parts(container, cuts, &starts, origin, duration),
+        let chunks = match cuts {
+            Some(cuts) => chunks(container, cuts, &starts, origin, duration),
             None => {
-                vec![Part { index: 0, span: None, seek: None, segment: SEGMENT, audio: Some((0, None)) }]
+                vec![Chunk { index: 0, span: None, seek: None, segment: SEGMENT, audio: Some((0, None)) }]
             }
         };
-        if longest(&parts, scale, duration) * pixels > MAX_PIXELS {
+        if longest(&chunks, scale, duration) * pixels > MAX_PIXELS {
             let why = "Keyframes are too far apart, or there is no index to find them by.";
             return Err(Failure::new(
                 Failure::TOO_COMPLEX,
-                format!("The video cannot be cut into parts. {why}"),
+                format!("The video cannot be cut into chunks. {why}"),
             ));
         }
         Ok(Self {
@@ -123,71 +137,73 @@ impl Plan {
             audio: media_info.audio_codec.is_some(),
             frame_rate,
             rungs: ladder(width, height, frame_rate),
-            parts,
+            chunks,
         })
     }
 }
 
+/// Returns the frame rate; 30 if it is unknown or implausible.
 fn frame_rate(media_info: &MediaInfo) -> f64 {
     media_info.frame_rate.filter(|rate| (1.0..=1000.0).contains(rate)).unwrap_or(30.0)
 }
 
-/// The keyframes at which parts begin: the last one that keeps a part within `length`, else the next one.
-fn chosen(cuts: &CutPoints, length: f64) -> Vec<i64> {
-    let mut chosen: Vec<i64> = Vec::new();
+/// Chooses the keyframes at which chunks start: the last one that keeps the chunk before it within `length` seconds, or
+/// the next one if there is none.
+fn chunk_starts(cuts: &CutPoints, length: f64) -> Vec<i64> {
+    let mut starts: Vec<i64> = Vec::new();
     let mut before: Option<i64> = None;
     for time in cuts.times.iter().copied() {
-        let Some(start) = chosen.last().copied() else {
-            chosen.push(time);
+        let Some(start) = starts.last().copied() else {
+            starts.push(time);
             continue;
         };
         let within = |time: i64| at(time - start, cuts.scale) <= length;
         if !within(time) {
-            // All keyframes up to here are within; the last of them begins the next part, if there is one.
+            // All keyframes before this one are within `length`. The last of them, if any, starts the next chunk.
             let begin = before.filter(|before| *before > start).unwrap_or(time);
-            chosen.push(begin);
-            // This one may be too far away from that, too.
+            starts.push(begin);
+            // This keyframe may be too far from that one as well.
             if begin != time && at(time - begin, cuts.scale) > length {
-                chosen.push(time);
+                starts.push(time);
             }
         }
         before = Some(time);
     }
-    chosen
+    starts
 }
 
-fn parts(
+fn chunks(
     container: Container,
     cuts: &CutPoints,
     starts: &[i64],
     origin: i64,
     duration: Option<f64>,
-) -> Vec<Part> {
+) -> Vec<Chunk> {
     let scale = cuts.scale;
     let frames = |start: i64| {
-        // Sound before the first picture belongs to the first part.
+        // Audio before the first frame belongs to the first chunk.
         let first = starts.first() == Some(&start);
         frame_from(if first { at(origin, scale) } else { at(start, scale) + AUDIO_LAG })
     };
-    let part = |(index, start): (usize, &i64)| {
+    let chunk = |(index, start): (usize, &i64)| {
         let end = starts.get(index + 1).copied();
         let end_at = end.map(|end| at(end, scale)).or(duration);
         let length = end_at.map_or(SEGMENT, |end| end - at(*start, scale));
         let segments = (length / SEGMENT).round().max(1.0);
-        Part {
+        Chunk {
             index,
             span: Some((*start, end)),
             seek: (index > 0).then(|| seek(container, cuts, *start)),
-            // Rounded up, so that no picture is left over for a segment of its own.
+            // Rounded up, so that no single frame is left over for a last segment.
             segment: (length / segments).max(1.0) + 0.001,
-            // ffmpeg cannot encode sound of which it sees nothing.
+            // ffmpeg fails to encode audio if the chunk starts after its end.
             audio: cuts.audio_end.is_none_or(|end| *start < end).then(|| (frames(*start), end.map(frames))),
         }
     };
-    starts.iter().enumerate().map(part).collect()
+    starts.iter().enumerate().map(chunk).collect()
 }
 
-/// A moment at which ffmpeg, looking for the keyframe at or before it, finds this one.
+/// Returns a time, in seconds, from which ffmpeg seeks back to the keyframe at `start` and no other.
 fn seek(container: Container, cuts: &CutPoints, start: i64) -> String {
     let next = cuts.times.partition_point(|time| *time <= start);
     let room = cuts.times.get(next).map_or(f64::MAX, |next| at(next - start, cuts.scale));
@@ -198,29 +214,33 @@ fn seek(container: Container, cuts: &CutPoints, start: i64) -> String {
     format!("{:.6}", at(start, cuts.scale) + after)
 }
 
-/// The longest part, in seconds.
-fn longest(parts: &[Part], scale: u32, duration: Option<f64>) -> f64 {
-    let length = |part: &Part| match part.span {
+/// Returns the duration of the longest chunk, in seconds.
+fn longest(chunks: &[Chunk], scale: u32, duration: Option<f64>) -> f64 {
+    let length = |chunk: &Chunk| match chunk.span {
         Some((start, Some(end))) => at(end - start, scale),
         Some((start, None)) => duration.map_or(0.0, |duration| duration - at(start, scale)),
         None => duration.unwrap_or(0.0),
     };
-    parts.iter().map(length).fold(0.0, f64::max)
+    chunks.iter().map(length).fold(0.0, f64::max)
 }
 
-/// Ticks as seconds.
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 ticks, and used to choose, not to cut")]
+/// Converts ticks to seconds.
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 ticks, and only used to choose cuts")]
 fn at(time: i64, scale: u32) -> f64 {
     time as f64 / f64::from(scale.max(1))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "milliseconds of a video")]
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 milliseconds")]
 fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
 
-/// The first AAC frame that begins at a moment or after it.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "frames of a video")]
+/// Returns the number of the first AAC frame that starts at or after a time.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "AAC frames of a video are far fewer than 2^53"
+)]
 fn frame_from(seconds: f64) -> i64 {
     (seconds * f64::from(SAMPLE_RATE) / AAC_FRAME as f64).ceil() as i64
 }
@@ -250,35 +270,35 @@ mod tests {
     }
 
     #[test]
-    fn parts_begin_at_keyframes_and_follow_each_other() {
+    fn chunks_start_at_keyframes_without_gaps() {
         let every_two_seconds = cuts((0..50).map(|i| i * 1200));
         let plan = plan(&media_info(), Some(&every_two_seconds));
-        let spans: Vec<_> = plan.parts.iter().map(|part| part.span.unwrap_or_default()).collect();
+        let spans: Vec<_> = plan.chunks.iter().map(|chunk| chunk.span.unwrap_or_default()).collect();
         assert_eq!(
             spans,
             [(0, Some(18_000)), (18_000, Some(36_000)), (36_000, Some(54_000)), (54_000, None)]
         );
-        for pair in plan.parts.windows(2) {
+        for pair in plan.chunks.windows(2) {
             assert_eq!(pair[0].audio.unwrap().1, Some(pair[1].audio.unwrap().0));
         }
-        assert_eq!(plan.parts[0].audio.unwrap().0, 0);
-        // 30 s are 1406.25 frames; half a second more are 23.4.
-        assert_eq!(plan.parts[1].audio.unwrap().0, 1430);
-        assert_eq!(plan.parts[1].seek.as_deref(), Some("30.002000"));
-        assert_eq!((plan.parts[0].seek.as_deref(), plan.origin), (None, -2));
+        assert_eq!(plan.chunks[0].audio.unwrap().0, 0);
+        // 30 s are 1406.25 AAC frames, and another half second is 23.4.
+        assert_eq!(plan.chunks[1].audio.unwrap().0, 1430);
+        assert_eq!(plan.chunks[1].seek.as_deref(), Some("30.002000"));
+        assert_eq!((plan.chunks[0].seek.as_deref(), plan.origin), (None, -2));
     }
 
     #[test]
-    fn a_part_is_no_longer_than_it_has_to_be() {
+    fn chunks_are_as_short_as_keyframes_allow() {
         let far_apart = cuts([0, 6000, 30_000, 33_000, 60_000]);
-        let starts = chosen(&far_apart, 30.0);
+        let starts = chunk_starts(&far_apart, 30.0);
         assert_eq!(starts, [0, 6000, 30_000, 33_000, 60_000], "{starts:?}");
-        let lonely = chosen(&cuts([0, 600, 1200, 60_000]), 30.0);
-        assert_eq!(lonely, [0, 1200, 60_000]);
+        let sparse = chunk_starts(&cuts([0, 600, 1200, 60_000]), 30.0);
+        assert_eq!(sparse, [0, 1200, 60_000]);
     }
 
     #[test]
-    fn more_pixels_make_shorter_parts() {
+    fn chunks_are_shorter_for_larger_videos() {
         let every_second = cuts((0..100).map(|i| i * 600));
         let count = |width, height, rate| {
             let media_info = MediaInfo {
@@ -287,7 +307,7 @@ mod tests {
                 frame_rate: Some(rate),
                 ..media_info()
             };
-            plan(&media_info, Some(&every_second)).parts.len()
+            plan(&media_info, Some(&every_second)).chunks.len()
         };
         assert_eq!(count(640, 360, 30.0), 2);
         assert_eq!(count(1920, 1080, 30.0), 4);
@@ -295,10 +315,10 @@ mod tests {
     }
 
     #[test]
-    fn without_an_index_there_is_one_part_or_none() {
+    fn video_without_index_is_one_chunk_or_too_complex() {
         let whole = plan(&media_info(), None);
-        assert_eq!((whole.parts.len(), whole.scale), (1, DEFAULT_SCALE));
-        assert_eq!((whole.parts[0].span, whole.parts[0].audio), (None, Some((0, None))));
+        assert_eq!((whole.chunks.len(), whole.scale), (1, DEFAULT_SCALE));
+        assert_eq!((whole.chunks[0].span, whole.chunks[0].audio), (None, Some((0, None))));
         let long = MediaInfo { duration_ms: Some(3_600_000), ..media_info() };
         assert_eq!(Plan::new(&long, None).unwrap_err().code, Failure::TOO_COMPLEX);
         assert_eq!(Plan::new(&long, Some(&cuts([0]))).unwrap_err().code, Failure::TOO_COMPLEX);
@@ -307,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn matroska_is_sought_later_unless_the_next_keyframe_is_near() {
+    fn matroska_seeks_later_unless_the_next_keyframe_is_close() {
         let times = cuts([0, 600, 660]);
         assert_eq!(seek(Container::Mkv, &times, 0), "0.132000");
         assert_eq!(seek(Container::Mkv, &times, 600), "1.002000");
@@ -315,22 +335,26 @@ mod tests {
     }
 
     #[test]
-    fn a_late_or_early_first_picture_moves_the_origin() {
+    fn late_or_early_first_frame_moves_the_origin() {
         let origin = |first| plan(&media_info(), Some(&cuts([first, first + 600]))).origin;
         assert_eq!([origin(0), origin(600), origin(600_000), origin(-40)], [-2, -2, 599_998, -42]);
         let late = plan(&media_info(), Some(&cuts([600_000])));
-        assert_eq!(late.parts[0].audio.unwrap().0, 46_875);
+        assert_eq!(late.chunks[0].audio.unwrap().0, 46_875);
     }
 
     #[test]
-    fn parts_after_the_sound_have_none() {
-        let heard = |audio_end| {
+    fn chunks_after_the_end_of_audio_have_none() {
+        let has_audio = |audio_end| {
             let cuts = CutPoints { audio_end, ..cuts((0..50).map(|i| i * 1200)) };
-            plan(&media_info(), Some(&cuts)).parts.iter().map(|part| part.audio.is_some()).collect::<Vec<_>>()
+            plan(&media_info(), Some(&cuts))
+                .chunks
+                .iter()
+                .map(|chunk| chunk.audio.is_some())
+                .collect::<Vec<_>>()
         };
-        assert_eq!(heard(None), [true; 4]);
-        assert_eq!(heard(Some(18_001)), [true, true, false, false]);
-        assert_eq!(heard(Some(18_000)), [true, false, false, false]);
-        assert_eq!(heard(Some(0)), [false; 4]);
+        assert_eq!(has_audio(None), [true; 4]);
+        assert_eq!(has_audio(Some(18_001)), [true, true, false, false]);
+        assert_eq!(has_audio(Some(18_000)), [true, false, false, false]);
+        assert_eq!(has_audio(Some(0)), [false; 4]);
     }
 }

@@ -1,8 +1,8 @@
-//! The tasks of a transcoding: for a state machine, or a loop.
+//! The tasks of a transcoding, which a state machine runs on AWS and a loop runs locally.
 //!
-//! Each can be done twice, at the same time too, without harm: it writes the same objects, and what it tells the
-//! row counts once. What is wrong with a video is written into its row and is no error: the tasks after it find that,
-//! and do nothing. What is wrong on our side is an error, to be tried again.
+//! Every task is idempotent, even if it runs twice at the same time: it writes the same objects, and its update of the
+//! record counts once. A failure of the video is recorded and the task succeeds; later tasks see the failure and do
+//! nothing. A fault on our or AWS's side is returned as an error, and the task should be retried.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,35 +26,36 @@ use crate::error::{Error, failure, fall_back_without_index, gone};
 use crate::plan::Plan;
 use crate::playlist::playlists;
 
-/// Objects that are written at the same time.
+/// Maximum number of concurrent writes to S3.
 const PARALLEL: usize = 16;
 
-/// One step.
+/// A task of a transcoding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
 pub enum Task {
-    /// Cut the video into chunks, by its index. Gives their numbers; none if there is nothing to do.
+    /// Plan the chunks from the container's index. The result lists their numbers; it is empty if there is nothing to do.
     Plan(Run),
-    /// Encode one of them.
+    /// Encode one chunk.
     Encode {
-        /// Of which upload.
+        /// The run that the chunk belongs to.
         #[serde(flatten)]
         run: Run,
-        /// Which one.
+        /// The chunk's number.
         index: usize,
     },
     /// Write the playlists.
     Package(Run),
-    /// Give up: something failed on our side, for good.
+    /// Record that transcoding failed on our side, after all retries.
     Fail(Run),
 }
 
 impl Task {
-    /// As a state machine invokes it; or as the rule does which sees that an execution has come to a bad end.
+    /// Parses the event of an invocation: a task from the state machine, or the event of an execution that failed, from
+    /// an `EventBridge` rule.
     ///
     /// # Errors
-    /// When it is no task.
-    pub fn of_event(event: Value) -> Result<Self, Fault> {
+    /// Returns a fault if the event is neither.
+    pub fn from_event(event: Value) -> Result<Self, Fault> {
         let read = match event["detail"]["input"].as_str() {
             Some(input) => serde_json::from_str(input).map(Self::Fail),
             None => serde_json::from_value(event),
@@ -63,40 +64,43 @@ impl Task {
     }
 }
 
-/// What the tasks after the first go by.
+/// The content of `plan.json`: the plan, and the version of the object it was made for.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Planned {
+struct StoredPlan {
     size: u64,
     etag: String,
     plan: Plan,
 }
 
-/// Does a task; ffmpeg is killed at `deadline`. Gives `chunks`, the numbers of what is to be encoded.
+/// Runs a task. ffmpeg is killed at `deadline`. Returns JSON with `chunks`, the numbers of the chunks to encode.
 ///
 /// # Errors
-/// When something failed that may pass: the task should be tried again.
+/// Returns a fault if something failed on our or AWS's side; the task should be retried.
 pub async fn handle(app: &App, task: &Task, deadline: Instant) -> Result<Value, Fault> {
     let (Task::Plan(run) | Task::Encode { run, .. } | Task::Package(run) | Task::Fail(run)) = task;
     let work = Work { app, run, deadline };
-    let done = match task {
+    let result = match task {
         Task::Plan(_) => work.plan().await,
         Task::Encode { index, .. } => work.encode(*index).await.map(|()| Vec::new()),
         Task::Package(_) => work.package().await.map(|()| Vec::new()),
         Task::Fail(_) => work.fail().await.map(|()| Vec::new()).map_err(Error::from),
     };
-    match done {
+    match result {
         Ok(chunks) => Ok(json!({"chunks": chunks})),
         Err(Error::Fault(fault)) => Err(fault),
         Err(Error::Video(failure)) => {
-            tracing::warn!(videoId = %run.video_id, code = failure.code, "cannot be transcoded");
-            work.settle(app.videos.mark_transcode_failed(run.video_id, &run.sequencer, &failure).await?)
-                .await?;
+            tracing::warn!(videoId = %run.video_id, code = failure.code, "video cannot be transcoded");
+            work.clean_up_if_deleted(
+                app.videos.mark_transcode_failed(run.video_id, &run.sequencer, &failure).await?,
+            )
+            .await?;
             Ok(json!({"chunks": []}))
         }
     }
 }
 
+/// A task's run, with what it needs.
 struct Work<'a> {
     app: &'a App,
     run: &'a Run,
@@ -104,18 +108,19 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// The row, while it is of this upload.
+    /// Returns the record; `None` if it no longer belongs to this run.
     async fn record(&self) -> Result<Option<Record>, Fault> {
         let record = self.app.videos.get(self.run.video_id).await?.filter(|record| {
             record.video.status == Status::Processed && record.sequencer.as_ref() == Some(&self.run.sequencer)
         });
         if record.is_none() {
-            tracing::info!(videoId = %self.run.video_id, "deleted or uploaded again, nothing to do");
+            tracing::info!(videoId = %self.run.video_id, "video was deleted or uploaded again, nothing to do");
         }
         Ok(record)
     }
 
-    /// Whether the rest is still wanted: not if a chunk could not be encoded.
+    /// Returns whether the transcoding is still running. It is not if a chunk failed, or if the video was deleted or
+    /// uploaded again.
     async fn is_running(&self) -> Result<bool, Fault> {
         let transcode = self.record().await?.and_then(|record| record.transcode);
         Ok(transcode.is_some_and(|transcode| transcode.status == TranscodeStatus::Running))
@@ -132,7 +137,7 @@ impl Work<'_> {
             Some(container) => Index::open(&source, container).await,
             None => Ok(None),
         };
-        // What its reader does not understand, ffmpeg may: as a whole.
+        // If the index reader fails, ffmpeg may still read the file, as one chunk.
         let cuts = match index.map_err(Into::into) {
             Ok(Some(index)) => match index.cuts(&source).await.map_err(Into::into) {
                 Ok(cuts) => cuts,
@@ -142,13 +147,13 @@ impl Work<'_> {
             Err(error) => fall_back_without_index(error)?,
         };
         let plan = Plan::new(&record.video.media_info, cuts.as_ref()).map_err(Error::Video)?;
-        let chunks = plan.parts.len();
+        let chunks = plan.chunks.len();
         tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, "planned");
         let Head { size, etag, .. } = head;
-        self.store_json("plan.json", &Planned { size, etag, plan }).await?;
-        let begun = self.app.videos.mark_transcode_started(*video_id, sequencer, chunks).await?;
-        self.settle(begun).await?;
-        Ok(if begun == UpdateOutcome::Recorded { (0..chunks).collect() } else { Vec::new() })
+        self.store_json("plan.json", &StoredPlan { size, etag, plan }).await?;
+        let outcome = self.app.videos.mark_transcode_started(*video_id, sequencer, chunks).await?;
+        self.clean_up_if_deleted(outcome).await?;
+        Ok(if outcome == UpdateOutcome::Recorded { (0..chunks).collect() } else { Vec::new() })
     }
 
     async fn encode(&self, index: usize) -> Result<(), Error> {
@@ -156,18 +161,20 @@ impl Work<'_> {
         if !self.is_running().await? {
             return Ok(());
         }
-        let Planned { size, etag, plan } = self.planned().await?;
+        let StoredPlan { size, etag, plan } = self.load_plan().await?;
         if self.load_json::<Manifest>(&manifest_name(index)).await?.is_none() {
             let start = Instant::now();
             let source = self.source(size, &etag)?;
             let encoded = encode(&source, &plan, index, &self.app.config.ffmpeg, self.deadline).await;
             let (manifest, objects) = encoded.map_err(failure)?;
             let (ms, bytes) = (start.elapsed().as_millis(), source.stats().bytes);
-            tracing::info!(videoId = %video_id, index, pictures = manifest.pictures, bytes, ms, "chunk encoded");
+            tracing::info!(videoId = %video_id, index, pictures = manifest.frames, bytes, ms, "chunk encoded");
             self.store_all(objects).await?;
             self.store_json(&manifest_name(index), &manifest).await?;
         }
-        Ok(self.settle(self.app.videos.mark_chunk_encoded(*video_id, sequencer, index).await?).await?)
+        Ok(self
+            .clean_up_if_deleted(self.app.videos.mark_chunk_encoded(*video_id, sequencer, index).await?)
+            .await?)
     }
 
     async fn package(&self) -> Result<(), Error> {
@@ -175,14 +182,14 @@ impl Work<'_> {
         if !self.is_running().await? {
             return Ok(());
         }
-        let Planned { plan, .. } = self.planned().await?;
-        let manifests = (0..plan.parts.len())
+        let StoredPlan { plan, .. } = self.load_plan().await?;
+        let manifests = (0..plan.chunks.len())
             .map(|index| async move { self.load_json::<Manifest>(&manifest_name(index)).await });
         let manifests = try_join_all(manifests).await?.into_iter().flatten().collect();
         let objects =
             playlists(&plan, manifests).map_err(|error| Fault::new("write the playlists", &error))?;
         self.store_all(objects).await?;
-        self.settle(self.app.videos.mark_transcoded(*video_id, sequencer).await?).await?;
+        self.clean_up_if_deleted(self.app.videos.mark_transcoded(*video_id, sequencer).await?).await?;
         tracing::info!(videoId = %video_id, "transcoded");
         Ok(())
     }
@@ -191,14 +198,15 @@ impl Work<'_> {
         let Run { video_id, sequencer, .. } = self.run;
         let failure = Failure::new(
             Failure::INTERNAL,
-            "Transcoding failed on our side; the operators can start it again.",
+            "Transcoding failed on our side. The operators can start it again.",
         );
-        self.settle(self.app.videos.mark_transcode_failed(*video_id, sequencer, &failure).await?).await
+        self.clean_up_if_deleted(self.app.videos.mark_transcode_failed(*video_id, sequencer, &failure).await?)
+            .await
     }
 
-    /// Nothing stays of a video that was deleted meanwhile.
-    async fn settle(&self, finish: UpdateOutcome) -> Result<(), Fault> {
-        if finish == UpdateOutcome::Deleted {
+    /// Deletes the renditions if the record says that the video was deleted meanwhile.
+    async fn clean_up_if_deleted(&self, outcome: UpdateOutcome) -> Result<(), Fault> {
+        if outcome == UpdateOutcome::Deleted {
             self.app.objects.delete_renditions(self.run.video_id).await?;
         }
         Ok(())
@@ -216,9 +224,9 @@ impl Work<'_> {
         Ok(Arc::new(source.allow_full_read()))
     }
 
-    async fn planned(&self) -> Result<Planned, Error> {
-        let planned = self.load_json("plan.json").await?;
-        planned.ok_or_else(|| Fault::new("read the plan", &Unusable("plan")).into())
+    async fn load_plan(&self) -> Result<StoredPlan, Error> {
+        let plan = self.load_json("plan.json").await?;
+        plan.ok_or_else(|| Fault::new("read the plan", &Unusable("plan")).into())
     }
 
     async fn store_all(&self, objects: Vec<Object>) -> Result<(), Error> {
@@ -226,7 +234,7 @@ impl Work<'_> {
         let store = objects.into_iter().map(|Object { name, bytes }| async move {
             let is_playlist = Path::new(&name).extension().is_some_and(|extension| extension == "m3u8");
             let kind = if is_playlist { "application/vnd.apple.mpegurl" } else { "video/mp4" };
-            let name = name.parse().map_err(|error| Fault::new("name an object", &error))?;
+            let name = name.parse().map_err(|error| Fault::new("parse an object name", &error))?;
             let key = Key::Rendition { id: *id, run: run.clone(), name };
             self.app.objects.store(&key, kind, bytes).await
         });
@@ -235,7 +243,7 @@ impl Work<'_> {
     }
 
     fn work_key(&self, name: &str) -> Result<Key, Fault> {
-        let name = name.parse().map_err(|error| Fault::new("name an object", &error))?;
+        let name = name.parse().map_err(|error| Fault::new("parse an object name", &error))?;
         Ok(Key::Work { id: self.run.video_id, run: self.run.sequencer.clone(), name })
     }
 
@@ -252,9 +260,10 @@ impl Work<'_> {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("there is no usable {0}")]
+#[error("the {0} is missing or invalid")]
 struct Unusable(&'static str);
 
+/// Returns the file name of a chunk's manifest.
 fn manifest_name(index: usize) -> String {
     format!("{index:04}.json")
 }
@@ -265,7 +274,7 @@ mod tests {
     use upreel_core::VideoId;
 
     #[test]
-    fn tasks_are_flat() {
+    fn parses_tasks_and_execution_events() {
         let id = VideoId::new();
         let run = Run {
             video_id: id,
@@ -287,7 +296,7 @@ mod tests {
         assert_eq!(with("fail", json!({"cause": "x"})), Task::Fail(run.clone()));
         let status = json!({"detail-type": "Step Functions Execution Status Change",
                             "detail": {"status": "TIMED_OUT", "input": text.to_string()}});
-        assert_eq!(Task::of_event(status).ok(), Some(Task::Fail(run)));
-        assert!(Task::of_event(json!({"task": "other"})).is_err());
+        assert_eq!(Task::from_event(status).ok(), Some(Task::Fail(run)));
+        assert!(Task::from_event(json!({"task": "other"})).is_err());
     }
 }

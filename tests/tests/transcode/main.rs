@@ -59,7 +59,7 @@ async fn rendered(path: &Path, length: f64) -> Rendered {
         Some(index) => index.cuts(&planned).await.unwrap(),
         None => None,
     };
-    let plan = Plan::in_parts(&media_info, cuts.as_ref(), length).unwrap();
+    let plan = Plan::with_chunk_length(&media_info, cuts.as_ref(), length).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = planned.stats().bytes;
     let mut manifests = Vec::new();
@@ -70,7 +70,7 @@ async fn rendered(path: &Path, length: f64) -> Rendered {
             std::fs::write(path, &object.bytes).unwrap();
         }
     };
-    for part in &plan.parts {
+    for part in &plan.chunks {
         let source = source(path);
         let (manifest, objects) = encode(&source, &plan, part.index, &ffmpeg(), deadline).await.unwrap();
         bytes += source.stats().bytes;
@@ -169,12 +169,12 @@ async fn check(name: &str, args: &str, parts: usize) {
     let source = packets(&path, "V:0");
     eprintln!(
         "{name}: {} parts, {} pictures, {} of {} bytes read",
-        rendered.plan.parts.len(),
+        rendered.plan.chunks.len(),
         source.pts.len(),
         rendered.bytes,
         path.metadata().unwrap().len()
     );
-    assert_eq!(rendered.plan.parts.len(), parts, "{name}");
+    assert_eq!(rendered.plan.chunks.len(), parts, "{name}");
     let mut shift = 0.0;
     for rung in &rendered.plan.rungs {
         let whole = rendered.whole(&rung.name);
@@ -183,7 +183,7 @@ async fn check(name: &str, args: &str, parts: usize) {
         shift = made.pts[0] - source.pts[0];
         let off = made.pts.iter().zip(&source.pts).map(|(a, b)| (a - b - shift).abs()).fold(0.0, f64::max);
         // To the tick; without an index that is one of 90,000 a second.
-        let exact = if rendered.plan.parts[0].span.is_some() { 0.000_002 } else { 0.000_02 };
+        let exact = if rendered.plan.chunks[0].span.is_some() { 0.000_002 } else { 0.000_02 };
         assert!(off < exact, "{name} {}: {off} s off", rung.name);
         assert!(made.dts.is_sorted_by(|a, b| a < b), "{name} {}", rung.name);
         assert_eq!(complaints(&whole), "", "{name} {}", rung.name);

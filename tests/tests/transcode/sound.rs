@@ -97,7 +97,7 @@ async fn check(name: &str, args: &str, length: f64, late: f64) -> Rendered {
             .map(|(s, i)| (s - tone(i)).abs())
             .fold(0.0, f64::max)
     };
-    for part in &rendered.plan.parts[1..] {
+    for part in &rendered.plan.chunks[1..] {
         let Some((frame, _)) = part.audio else { continue };
         let border = f64::from(i32::try_from(frame * 1024).unwrap()) / RATE;
         if border > late + 0.1 && border < heard_until - 0.1 {
@@ -106,14 +106,14 @@ async fn check(name: &str, args: &str, length: f64, late: f64) -> Rendered {
             assert!(far < 0.03, "{name}: a click of {far} at {border} s");
         }
     }
-    eprintln!("{name}: {} parts, {worst} s apart at most", rendered.plan.parts.len());
+    eprintln!("{name}: {} parts, {worst} s apart at most", rendered.plan.chunks.len());
     rendered
 }
 
 #[tokio::test]
 async fn sound_and_picture_stay_together_for_twenty_minutes() {
     let rendered = check("long.mp4", &marked(1200.0, 44_100, 0.0, ""), 60.0, 0.0).await;
-    assert_eq!(rendered.plan.parts.len(), 20);
+    assert_eq!(rendered.plan.chunks.len(), 20);
 }
 
 #[tokio::test]
@@ -129,5 +129,5 @@ async fn sound_begins_late() {
 #[tokio::test]
 async fn sound_begins_after_the_first_part() {
     let rendered = check("later.mp4", &marked(60.0, 48_000, 22.0, ""), 15.0, 22.0).await;
-    assert_eq!(rendered.plan.parts.len(), 4);
+    assert_eq!(rendered.plan.chunks.len(), 4);
 }
