@@ -1,12 +1,24 @@
 //! Deadlines and errors of handlers on `lambda_runtime`.
 
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use lambda_runtime::{Context, Diagnostic};
+use lambda_runtime::{Context, Diagnostic, Error};
 use tokio::time::Instant;
 use upreel_core::Fault;
 
+use crate::telemetry;
+
 /// Returns the time by which the handler has to return: `margin` before Lambda's timeout.
+/// Runs a function: its start-up, and its invocations until Lambda ends the process. An error is logged as one JSON line of
+/// level `ERROR`, also if the settings are incomplete and there is no log yet.
+pub async fn run(function: impl Future<Output = Result<(), Error>>) -> ExitCode {
+    let Err(error) = function.await else { return ExitCode::SUCCESS };
+    telemetry::init("error");
+    tracing::error!(error = "Function.StartFailed", reason = %error, "function cannot run");
+    ExitCode::FAILURE
+}
+
 #[must_use]
 pub fn deadline(context: &Context, margin: Duration) -> Instant {
     let end = UNIX_EPOCH + Duration::from_millis(context.deadline);

@@ -10,4 +10,4 @@ pub mod telemetry;
 
 pub use app::App;
 pub use config::Config;
-pub use invocation::{deadline, diagnostic};
+pub use invocation::{deadline, diagnostic, run};

@@ -13,7 +13,7 @@ use tracing_subscriber::prelude::*;
 static METRICS: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging and metrics: one JSON object on each line of standard output, as CloudWatch Logs expects. An invalid
-/// `log_level` means `info`.
+/// `log_level` means `info`. Does nothing the second time.
 pub fn init(log_level: &str) {
     METRICS.store(true, Ordering::Relaxed);
     // `EnvFilter` is not used, because its regular expressions take longer to start than everything else.
@@ -21,7 +21,8 @@ pub fn init(log_level: &str) {
         log_level.parse::<Targets>().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
     let lines = lines.with_current_span(true).with_span_list(false);
-    tracing_subscriber::registry().with(lines.with_filter(levels)).init();
+    // Fails if logging was started before.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(levels)).try_init();
 }
 
 /// A CloudWatch unit.

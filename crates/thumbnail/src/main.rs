@@ -1,8 +1,9 @@
 //! Starts the `thumbnail` function on Lambda.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use upreel_core::Fault;
 use upreel_function::{App, deadline, diagnostic};
@@ -12,15 +13,18 @@ use upreel_thumbnail::executions::Executions;
 const MARGIN: Duration = Duration::from_secs(5);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let (app, sdk) = App::with_sdk().await?;
-    let executions = app.config.state_machine.clone().map(|arn| Executions::new(&sdk, arn));
-    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
-        let (app, executions) = (app.clone(), executions.clone());
-        Box::pin(async move {
-            handle(&app, executions.as_ref(), &event).await.map_err(|fault| diagnostic(&fault))
-        })
-    }))
+async fn main() -> ExitCode {
+    upreel_function::run(async {
+        let (app, sdk) = App::with_sdk().await?;
+        let executions = app.config.state_machine.clone().map(|arn| Executions::new(&sdk, arn));
+        lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
+            let (app, executions) = (app.clone(), executions.clone());
+            Box::pin(async move {
+                handle(&app, executions.as_ref(), &event).await.map_err(|fault| diagnostic(&fault))
+            })
+        }))
+        .await
+    })
     .await
 }
 

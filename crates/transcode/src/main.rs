@@ -1,9 +1,10 @@
 //! Starts the `transcode` function on Lambda, which runs the tasks of the state machine
 //! (`statemachines/transcode.asl.json`).
 
+use std::process::ExitCode;
 use std::time::Duration;
 
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use upreel_core::Fault;
 use upreel_function::{App, deadline, diagnostic};
@@ -13,12 +14,15 @@ use upreel_transcode::Task;
 const MARGIN: Duration = Duration::from_secs(10);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let app = App::from_env().await?;
-    lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
-        let app = app.clone();
-        Box::pin(async move { handle(&app, event).await.map_err(|fault| diagnostic(&fault)) })
-    }))
+async fn main() -> ExitCode {
+    upreel_function::run(async {
+        let app = App::from_env().await?;
+        lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
+            let app = app.clone();
+            Box::pin(async move { handle(&app, event).await.map_err(|fault| diagnostic(&fault)) })
+        }))
+        .await
+    })
     .await
 }
 
