@@ -43,7 +43,7 @@ test('the Dashboard of the example shows posters, and why uploads failed', async
 
   await upload('notes.txt');
   await page.getByText('Failed to upload notes.txt').first().waitFor();
-  const message = "This type is no video. Leave it out, or send the file's own, such as video/mp4.";
+  const message = "This file isn't a video. Supported: MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, FLV, Ogg or WMV. Leave the type out, or send the file's own, such as video/mp4.";
   // The Dashboard has an Informer in each of its two panels.
   await page.locator(`.uppy-Informer [aria-label="${message}"]`).first().waitFor();
   if (process.env.SCREENSHOTS) await page.screenshot({path: join(process.env.SCREENSHOTS, 'uppy.png')});

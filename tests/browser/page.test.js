@@ -202,9 +202,9 @@ test('shows why files are rejected, and uploads the others', async (t) => {
   await page.setInputFiles('#file', [notes, fake]);
   await choose(page, videos.large, videos.medium, videos.small);
   for (const [name, message] of [
-    ['large.mp4', /^A video has at most 13\.0 MiB here\. This file has 104 MiB\.$/],
-    ['notes.txt', /^This type is no video/],
-    ['fake.mp4', /^These bytes are no video/],
+    ['large.mp4', /^The video is too large\. The limit is 13\.0 MiB\. This file has 104 MiB\.$/],
+    ['notes.txt', /^This file isn't a video/],
+    ['fake.mp4', /^This file isn't a supported video/],
   ]) {
     await waitForState(page, name, 'refused');
     assert.match(await text(page, name, '.error'), message);

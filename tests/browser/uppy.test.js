@@ -252,7 +252,7 @@ for (const plugin of Object.keys(VERSIONS)) {
     test('rejects a file that is not a video', async (t) => {
       const {backend, page, choose} = await setUp(t, plugin);
       await choose(text);
-      const message = "This type is no video. Leave it out, or send the file's own, such as video/mp4.";
+      const message = "This file isn't a video. Supported: MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, FLV, Ogg or WMV. Leave the type out, or send the file's own, such as video/mp4.";
       // Companion 6 shows only the status (CompanionS3.ts, `_fetch`).
       await assertFailed(page, plugin === 'companion 6' ? 'Companion request failed: Unsupported Media Type' : message);
       assert.deepEqual(await backend.videos(), []);
@@ -262,7 +262,7 @@ for (const plugin of Object.keys(VERSIONS)) {
       const args = ['--max-upload-bytes', `${12 * MB}`];
       const {backend, page, choose} = await setUp(t, plugin, {...MULTIPART, args});
       await choose(videos.middle);
-      const message = 'A video has at most 12582912 bytes here.';
+      const message = 'The video is too large. The limit is 12582912 bytes.';
       await assertFailed(page, plugin === 'companion 6' ? 'Companion request failed: Payload Too Large' : message);
       const upload = await page.evaluate(() => window.upload);
       // signRequest passes the size, so the file is rejected before a part is sent.
@@ -275,7 +275,7 @@ for (const plugin of Object.keys(VERSIONS)) {
       await choose(videos.small);
       const toS3 = (request) => new URL(request.url()).pathname.startsWith('/uploads/');
       if (plugin === 'signRequest') {
-        await assertFailed(page, 'A video has at most 1000 bytes here.');
+        await assertFailed(page, 'The video is too large. The limit is 1000 bytes.');
         assert.deepEqual(page.requests.filter(toS3), []);
       } else {
         // The POST policy limits the size and S3 rejects the form. Uppy does not show S3's message.
@@ -319,11 +319,11 @@ for (const version of [5, 6]) {
     });
 
     test('shows why the server rejects a file, and does not retry', async (t) => {
-      const formats = 'MP4, MOV, WebM, MKV, AVI, MPEG-TS, MPEG-PS, FLV, OGG, 3GP or WMV';
+      const formats = 'MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, FLV, Ogg or WMV';
       const {backend, page, choose} = await setUp(t, 'xhr', {version, args: ['--max-upload-bytes', '1000']});
       for (const [file, message] of [
-        [text, `These bytes are no video that is supported: ${formats}.`],
-        [videos.small, 'A video has at most 1000 bytes here.'],
+        [text, `This file isn't a supported video. Supported: ${formats}.`],
+        [videos.small, 'The video is too large. The limit is 1000 bytes.'],
       ]) {
         page.requests.length = 0;
         await choose(file);
@@ -337,8 +337,8 @@ for (const version of [5, 6]) {
     test('a file too large for the API is referred to /presign', async (t) => {
       const {page, choose} = await setUp(t, 'xhr', {version});
       await choose(videos.overApi);
-      const hint = 'Ask GET /presign for a URL and PUT a larger one there.';
-      await assertFailed(page, `A video sent to /upload has at most 4613734 bytes. ${hint}`);
+      const hint = 'Request a URL from GET /presign, and send the video there with PUT.';
+      await assertFailed(page, `The video is too large for /upload, which accepts up to 4613734 bytes. ${hint}`);
     });
   });
 }

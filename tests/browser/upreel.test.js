@@ -356,7 +356,7 @@ test('retries server errors, after the delay in Retry-After', async (t) => {
 
 test('reports why the server rejects a file, before sending it', async (t) => {
   const {backend, page} = await start(t, videos.medium, '--max-upload-bytes', String(5 * MiB));
-  const message = `A video has at most ${5 * MiB} bytes here.`;
+  const message = `The video is too large. The limit is ${5 * MiB} bytes.`;
   const tooLarge = {name: 'UpreelError', code: 'TOO_LARGE', status: 413, message};
   await startUpload(page);
   assert.deepEqual(await outcome(page), tooLarge);

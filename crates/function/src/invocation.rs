@@ -9,9 +9,8 @@ use upreel_core::Fault;
 
 use crate::telemetry;
 
-/// Returns the time by which the handler has to return: `margin` before Lambda's timeout.
-/// Runs a function: its start-up, and its invocations until Lambda ends the process. An error is logged as one JSON line of
-/// level `ERROR`, also if the settings are incomplete and there is no log yet.
+/// Runs a function: its start-up, and its invocations until Lambda ends the process. An error is logged as one JSON
+/// line of level `ERROR`, also if the settings are incomplete and there is no log yet.
 pub async fn run(function: impl Future<Output = Result<(), Error>>) -> ExitCode {
     let Err(error) = function.await else { return ExitCode::SUCCESS };
     telemetry::init("error");
@@ -19,6 +18,7 @@ pub async fn run(function: impl Future<Output = Result<(), Error>>) -> ExitCode 
     ExitCode::FAILURE
 }
 
+/// Returns the time by which the handler has to return: `margin` before Lambda's timeout.
 #[must_use]
 pub fn deadline(context: &Context, margin: Duration) -> Instant {
     let end = UNIX_EPOCH + Duration::from_millis(context.deadline);
