@@ -1,6 +1,7 @@
-//! What lies between a function and S3: a wait before each answer, and one link that all answers share.
+//! The simulated network between a function and S3: a latency for each request, and a bandwidth that all responses
+//! share.
 //!
-//! It also counts, so that every method is measured by the server and none by itself.
+//! It also counts requests and bytes, so that all methods are measured in the same way, by the server.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,40 +11,41 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 
-/// From a request to the first byte of its answer.
+/// Time from a request to the first byte of its response.
 pub(crate) const LATENCY: Duration = Duration::from_millis(20);
-/// What the link carries in a second.
+/// Bandwidth of the link.
 pub(crate) const BYTES_PER_SECOND: u64 = 90_000_000;
-/// Streams take turns on the link with pieces of this size.
+/// Responses take turns on the link with pieces of this size, in bytes.
 const PIECE: usize = 64 << 10;
-/// How late a stream may come for its next piece and still lose nothing: timers and other processes make it
-/// late, which is not the link's doing.
+/// A response that asks for its next piece with at most this delay loses no bandwidth. Such delays come from timers and
+/// other processes, not from the link.
 const GRACE: Duration = Duration::from_millis(5);
 
 #[derive(Default)]
 pub(crate) struct Link {
-    /// Until when it is taken.
-    taken: Mutex<Option<Instant>>,
+    /// The time at which the last piece is sent and the link is free.
+    busy_until: Mutex<Option<Instant>>,
     requests: AtomicU64,
     bytes: AtomicU64,
 }
 
-/// What went over the link.
+/// The traffic over the link.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Traffic {
     pub(crate) requests: u64,
-    /// Bytes of bodies, handed to the connection. What a client did not wait for is not sent.
+    /// Bytes of response bodies that were passed to the connection. Bytes that a client didn't wait for aren't
+    /// included.
     pub(crate) bytes: u64,
 }
 
 impl Link {
-    /// A request has come.
+    /// Counts a request, and waits for the latency.
     pub(crate) async fn request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(LATENCY).await;
     }
 
-    /// The stream as it arrives at the other end.
+    /// Delays a response body to the bandwidth of the link.
     pub(crate) fn carry<E>(
         self: Arc<Self>,
         body: impl Stream<Item = Result<Bytes, E>>,
@@ -59,7 +61,7 @@ impl Link {
             let piece = pieces.next().await?;
             let mut sent = before;
             if let Ok(piece) = &piece {
-                let at = link.take(Instant::now(), before, piece.len());
+                let at = link.reserve(Instant::now(), before, piece.len());
                 tokio::time::sleep_until(at).await;
                 link.bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
                 sent = Some(at);
@@ -68,7 +70,7 @@ impl Link {
         })
     }
 
-    /// What went over it since the last call.
+    /// Returns the traffic since the last call.
     pub(crate) fn traffic(&self) -> Traffic {
         Traffic {
             requests: self.requests.swap(0, Ordering::Relaxed),
@@ -76,13 +78,14 @@ impl Link {
         }
     }
 
-    /// When a piece will have been sent whose stream has sent the one before at `before`.
-    fn take(&self, now: Instant, before: Option<Instant>, bytes: usize) -> Instant {
+    /// Reserves the link for a piece, and returns the time at which it is sent. `before` is the time at which the
+    /// response sent its previous piece.
+    fn reserve(&self, now: Instant, before: Option<Instant>, bytes: usize) -> Instant {
         let nanos = bytes as u64 * 1_000_000_000 / BYTES_PER_SECOND;
         let ready = before.map_or(now, |before| before.max(now.checked_sub(GRACE).unwrap_or(now)));
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = taken.map_or(ready, |taken| taken.max(ready)) + Duration::from_nanos(nanos);
-        *taken = Some(sent);
+        let mut busy_until = self.busy_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = busy_until.map_or(ready, |busy| busy.max(ready)) + Duration::from_nanos(nanos);
+        *busy_until = Some(sent);
         sent
     }
 }
@@ -103,45 +106,45 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Bytes that take so many milliseconds.
-    fn worth(ms: u64) -> usize {
+    /// Returns the number of bytes that the link sends in this time.
+    fn bytes_in(ms: u64) -> usize {
         usize::try_from(BYTES_PER_SECOND * ms / 1000).unwrap()
     }
 
     #[test]
-    fn a_stream_has_the_whole_link_even_if_it_wakes_late() {
+    fn a_single_stream_gets_the_full_bandwidth_despite_delays() {
         let (link, start) = (Link::default(), Instant::now());
         let mut sent = None;
         for _ in 0..1000 {
             let late = sent.map_or(start, |sent: Instant| sent + Duration::from_millis(2));
-            sent = Some(link.take(late, sent, worth(1)));
+            sent = Some(link.reserve(late, sent, bytes_in(1)));
         }
         assert_eq!(sent, Some(start + SECOND));
     }
 
     #[test]
-    fn streams_share_the_link() {
+    fn streams_share_the_bandwidth() {
         let (link, start) = (Link::default(), Instant::now());
         let (mut one, mut two) = (None, None);
         for _ in 0..500 {
-            one = Some(link.take(one.unwrap_or(start), one, worth(1)));
-            two = Some(link.take(two.unwrap_or(start), two, worth(1)));
+            one = Some(link.reserve(one.unwrap_or(start), one, bytes_in(1)));
+            two = Some(link.reserve(two.unwrap_or(start), two, bytes_in(1)));
         }
         assert_eq!(two, Some(start + SECOND));
     }
 
     #[test]
-    fn a_pause_is_not_made_up_for() {
+    fn bandwidth_unused_during_a_pause_is_lost() {
         let (link, start) = (Link::default(), Instant::now());
-        let first = link.take(start, None, worth(1));
+        let first = link.reserve(start, None, bytes_in(1));
         let later = start + SECOND;
-        assert_eq!(link.take(later, Some(first), worth(10)), later + Duration::from_millis(10) - GRACE);
-        let other = Link::default().take(later, None, worth(10));
+        assert_eq!(link.reserve(later, Some(first), bytes_in(10)), later + Duration::from_millis(10) - GRACE);
+        let other = Link::default().reserve(later, None, bytes_in(10));
         assert_eq!(other, later + Duration::from_millis(10), "a new stream has no grace");
     }
 
     #[tokio::test]
-    async fn what_is_carried_is_whole_and_what_is_not_taken_is_not_counted() {
+    async fn bodies_are_complete_and_only_consumed_bytes_are_counted() {
         let link = Arc::new(Link::default());
         let body: Bytes = (0..3 * PIECE + 5).map(|i| u8::try_from(i % 251).unwrap()).collect();
         let stream = || stream::iter([Ok::<_, Infallible>(body.clone()), Ok(body.clone())]);

@@ -1,7 +1,8 @@
-//! `upreel-bench`: the thumbnail engine beside the usual ways, on large files; and transcoding in parts.
+//! `upreel-bench`: compares the thumbnail engine with common alternatives on large files, and measures transcoding in
+//! chunks.
 //!
-//! S3 is here, at the cost that it has for a function: see [`link`]. Each method runs in a process of its
-//! own ([`worker`]); what it reads is counted by S3, what it leaves in its temporary folder by [`drive`].
+//! A local S3 simulates the latency and the bandwidth that a function has ([`link`]). Each method runs in a separate
+//! process ([`worker`]). S3 counts requests and bytes, and [`drive`] measures the temporary files.
 
 mod drive;
 mod files;
@@ -26,37 +27,37 @@ use crate::files::{VIDEOS, Video};
 use crate::report::Row;
 use crate::worker::{Method, Setting};
 
-/// Why there is no result: said to the person who started it.
-type Failed = Box<dyn Error + Send + Sync>;
+/// Any error; `main` prints it.
+type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Compares Upreel's thumbnail engine with the usual ways, on videos of up to 5 GB.
+/// Compares Upreel's thumbnail engine with common alternatives, on videos of up to 5 GB.
 ///
-/// The videos are made the first time (17 GB; --quick: 1.1 GB). A complete run writes bench/results.md.
+/// The first run generates the videos (17 GB; with --quick 1.1 GB). A complete run writes bench/results.md.
 #[derive(Parser)]
 struct Arguments {
     /// Only the 60 MB and the 1 GB MP4
     #[arg(long)]
     quick: bool,
-    /// Only videos whose file's name begins with one of these: mp4, mkv, webm, mov, ts, mp4-5g ...
+    /// Only videos whose file name begins with one of these: mp4, mkv, webm, mov, ts, mp4-5g ...
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Only Upreel, not the usual ways
+    /// Only Upreel, without the alternatives
     #[arg(long)]
     ours: bool,
-    /// How often each method runs; on 5 GB the download runs once
+    /// Number of runs of each method; the download of 5 GB runs once
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
-    /// Upreel's ffmpeg; the usual ways take the one on the PATH [default: `$FFMPEG_PATH`]
+    /// Upreel's ffmpeg; the alternatives use the one on the PATH [default: `$FFMPEG_PATH`]
     #[arg(long)]
     ffmpeg: Option<PathBuf>,
     #[command(subcommand)]
-    part: Option<Part>,
+    mode: Option<Mode>,
 }
 
-/// Another benchmark, and the processes that they start.
+/// Another benchmark, and the hidden subcommands of the child processes.
 #[derive(Subcommand)]
-enum Part {
-    /// Transcodes a video of two minutes in parts, and by one ordinary run; writes bench/transcode.md
+enum Mode {
+    /// Transcodes a video of two minutes in chunks, and in a single run of ffmpeg; writes bench/transcode.md
     Transcode,
     #[command(hide = true)]
     S3 { folder: PathBuf },
@@ -65,57 +66,57 @@ enum Part {
     #[command(hide = true)]
     Encode { endpoint: String, ffmpeg: PathBuf, processor: usize },
     #[command(hide = true)]
-    Ordinary { file: PathBuf, ffmpeg: PathBuf, processor: Option<usize> },
+    SingleRun { file: PathBuf, ffmpeg: PathBuf, processor: Option<usize> },
     #[command(hide = true)]
     Run { method: Method, video: String, endpoint: String, ffmpeg: PathBuf },
 }
 
-/// One thread, like the functions.
+/// Runs on one thread, like the functions.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = match arguments.part {
+    let result = match arguments.mode {
         None => bench(&arguments),
-        Some(Part::Transcode) => ours(&arguments).and_then(|ffmpeg| transcode::bench(&ffmpeg)),
-        Some(Part::Plan { endpoint, ffmpeg }) => transcode::plan(endpoint, ffmpeg).await,
-        Some(Part::Encode { endpoint, ffmpeg, processor }) => {
-            transcode::work(endpoint, ffmpeg, processor).await
+        Some(Mode::Transcode) => upreel_ffmpeg(&arguments).and_then(|ffmpeg| transcode::bench(&ffmpeg)),
+        Some(Mode::Plan { endpoint, ffmpeg }) => transcode::plan(endpoint, ffmpeg).await,
+        Some(Mode::Encode { endpoint, ffmpeg, processor }) => {
+            transcode::encode_requested(endpoint, ffmpeg, processor).await
         }
-        Some(Part::Ordinary { file, ffmpeg, processor }) => transcode::ordinary(&file, &ffmpeg, processor),
-        Some(Part::S3 { folder }) => s3::serve(folder).await.map(|never| match never {}),
-        Some(Part::Run { method, video, endpoint, ffmpeg }) => match Video::named(&video) {
+        Some(Mode::SingleRun { file, ffmpeg, processor }) => transcode::single_run(&file, &ffmpeg, processor),
+        Some(Mode::S3 { folder }) => s3::serve(folder).await.map(|never| match never {}),
+        Some(Mode::Run { method, video, endpoint, ffmpeg }) => match Video::named(&video) {
             Some(video) => worker::run(method, &Setting { endpoint, video, ffmpeg }).await,
-            None => Err(format!("there is no video {video}").into()),
+            None => Err(format!("unknown video: {video}").into()),
         },
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to be done if that fails too.
+            // If stderr is closed, the exit code alone reports the error.
             let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn bench(arguments: &Arguments) -> Result<(), Failed> {
+fn bench(arguments: &Arguments) -> Result<(), BoxError> {
     let wanted = |video: &&Video| {
         (arguments.only.is_empty() || arguments.only.iter().any(|only| video.name.starts_with(only)))
             && (video.quick || !arguments.quick)
     };
     let videos: Vec<_> = VIDEOS.iter().filter(wanted).collect();
     if videos.is_empty() {
-        return Err("there is no such video".into());
+        return Err("no video matches".into());
     }
-    let ffmpeg = ours(arguments)?;
+    let ffmpeg = upreel_ffmpeg(arguments)?;
     let folder = files::make(&videos)?;
-    let _alone = alone(&folder)?;
+    let _lock = lock(&folder)?;
     let mut store = Store::start(&folder)?;
     let mut rows = Vec::new();
     for video in videos {
         let size = fs::metadata(folder.join(video.name))?.len();
         for method in [Method::Download, Method::Http, Method::Poster, Method::Storyboard] {
-            if arguments.ours && !method.ours() {
+            if arguments.ours && !method.is_upreel() {
                 continue;
             }
             let once = method == Method::Download && size > 2_000_000_000;
@@ -134,16 +135,17 @@ fn bench(arguments: &Arguments) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Upreel's ffmpeg.
-fn ours(arguments: &Arguments) -> Result<PathBuf, Failed> {
+/// Returns the path of Upreel's ffmpeg.
+fn upreel_ffmpeg(arguments: &Arguments) -> Result<PathBuf, BoxError> {
     let ffmpeg = arguments.ffmpeg.clone().or_else(|| std::env::var_os("FFMPEG_PATH").map(PathBuf::from));
-    Ok(ffmpeg.ok_or("name Upreel's ffmpeg with FFMPEG_PATH, as `make bench` does")?)
+    Ok(ffmpeg.ok_or("set FFMPEG_PATH to Upreel's ffmpeg, as `make bench` does")?)
 }
 
-/// Holds the folder, as two at once would measure each other; removes what a killed one has left.
-fn alone(folder: &Path) -> Result<File, Failed> {
+/// Locks the folder, so that two benchmarks don't distort each other. Removes temporary files that a killed benchmark
+/// left.
+fn lock(folder: &Path) -> Result<File, BoxError> {
     let lock = File::create(folder.join("lock"))?;
-    lock.try_lock().map_err(|error| format!("another benchmark runs: {error}"))?;
+    lock.try_lock().map_err(|error| format!("another benchmark is running: {error}"))?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(drive::TEMPORARY) {

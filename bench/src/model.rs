@@ -1,38 +1,40 @@
-//! The report on transcoding: what was measured, and what follows from it for an hour of video on Lambda.
+//! The report on transcoding: the measurements, and a model of an hour of video on Lambda.
 
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
-use crate::Failed;
+use crate::BoxError;
 use crate::link::{BYTES_PER_SECOND, LATENCY};
-use crate::machine::{self, said};
+use crate::machine::{self, first_line};
 use crate::report::{float, memory};
-use crate::transcode::{Encoded, Measured, Ordinary, Run};
+use crate::transcode::{Encoded, Measurements, Run, SingleRun};
 use crate::worker::Cost;
 
-/// No more than this is to be read of an object, all parts together.
-const MOST_READ: f64 = 1.25;
-/// MB of a function's memory for which it has one processor (the Lambda developer guide, "Configure memory").
+/// Target for the bytes read by all chunks, relative to the size of the object.
+const MAX_READ: f64 = 1.25;
+/// Memory with which a function has one processor, in MB (Lambda developer guide, "Configure memory").
 const PROCESSOR: f64 = 1769.0;
-/// Until a function runs that did not: Lambda's own start, the layer, the function's init. Assumed.
+/// Duration of a cold start in seconds: Lambda's own start, the layer, the function's init. Assumed.
 const COLD: f64 = 0.5;
-/// From one state to the next, and until a map has started its children. Assumed.
+/// Duration of a state transition in seconds. Assumed.
 const STATE: f64 = 0.1;
+/// Time until a map has started its children, in seconds. Assumed.
 const MAP: f64 = 2.0;
-/// Transitions of a state machine for each part, and beside them. Assumed: of Standard workflows.
+/// Number of state transitions for each chunk, and for the rest of the execution. Assumed, for Standard workflows.
 const TRANSITIONS: (f64, f64) = (3.0, 10.0);
-/// US dollars, us-east-1: a GB-second, a request to Lambda, a transition, a read and a write of S3.
+/// Prices in US dollars, us-east-1: a GB-second, a request to Lambda, a state transition, a GET and a PUT of S3.
 const GB_SECOND: f64 = 0.000_016_666_7;
 const REQUEST: f64 = 0.20 / 1e6;
 const TRANSITION: f64 = 0.025 / 1e3;
 const GET: f64 = 0.000_4 / 1e3;
 const PUT: f64 = 0.005 / 1e3;
-/// US dollars for a minute in HD and in SD of AWS Elemental `MediaConvert` (AVC, one pass, up to 30 pictures a second,
-/// basic tier).
+/// Price of a minute in HD and in SD of AWS Elemental `MediaConvert`, in US dollars (AVC, single pass, up to 30 frames
+/// per second, basic tier).
 const MEDIA_CONVERT: (f64, f64) = (0.015, 0.007_5);
 
 impl Encoded {
+    /// Returns the duration, in ticks of the plan's time scale.
     fn ticks(&self) -> u64 {
         let first = self.manifest.tracks.first();
         first.map_or(0, |track| track.segments.iter().map(|segment| segment.duration).sum())
@@ -40,38 +42,38 @@ impl Encoded {
 }
 
 impl Run {
-    /// Of all parts, in seconds.
+    /// Returns the processor time of all chunks, in seconds.
     fn cpu(&self) -> f64 {
-        self.parts.iter().map(|part| part.cost.cpu / 1000.0).sum()
+        self.chunks.iter().map(|chunk| chunk.cost.cpu / 1000.0).sum()
     }
 
-    fn most(&self, number: impl Fn(&Cost) -> u64) -> u64 {
-        self.parts.iter().map(|part| number(&part.cost)).max().unwrap_or(0)
+    fn max(&self, number: impl Fn(&Cost) -> u64) -> u64 {
+        self.chunks.iter().map(|chunk| number(&chunk.cost)).max().unwrap_or(0)
     }
 }
 
-pub(crate) fn write(measured: &Measured, ffmpeg: &Path) -> Result<String, Failed> {
+pub(crate) fn write(measured: &Measurements, ffmpeg: &Path) -> Result<String, BoxError> {
     let [first, .., last] = measured.runs.as_slice() else { return Err("nothing was measured".into()) };
     let scale = f64::from(measured.planned.plan.scale);
-    let duration = float(first.parts.iter().map(Encoded::ticks).sum()) / scale;
+    let duration = float(first.chunks.iter().map(Encoded::ticks).sum()) / scale;
     let here = machine::here("make bench ARGS=transcode", "bench/transcode.md")?;
     let mut out = format!(
-        "# Transcoding in parts\n\n{here}; Upreel's {}.\n\n",
-        said(Command::new(ffmpeg).arg("-version"))
+        "# Transcoding in chunks\n\n{here}; Upreel's {}.\n\n",
+        first_line(Command::new(ffmpeg).arg("-version"))
     );
     if cfg!(debug_assertions) {
-        out.push_str("Upreel's own part is built without optimisation here; ffmpeg is not.\n\n");
+        out.push_str("Upreel itself is a debug build here; ffmpeg is optimised.\n\n");
     }
     let rungs: Vec<&str> = measured.planned.plan.rungs.iter().map(|rung| rung.name.as_str()).collect();
     writeln!(
         out,
-        "The video: {duration:.0} s of H.264 and AAC in 1080p with 30 pictures a second, detail that moves, and grain; {:.1} MB, {:.1} Mb/s.
-Made of it: {}, and the sound.
+        "The source is {duration:.0} s of H.264 and AAC in 1080p with 30 frames per second, moving detail and grain; {:.1} MB, {:.1} Mb/s.
+The renditions are {}, and audio.
 
-S3 is local: each request waits {} ms for the first byte, all answers share a link of {} MB/s; requests and bytes are
-counted there. A worker is a process that is kept to one processor, as a function with {PROCESSOR:.0} MB has it, and runs
-`upreel_transcode::encode` for one part after the other. What it makes is counted and dropped. The ordinary run is the same ffmpeg
-with the same settings, from a local file into one file. There are {} processors, so four workers have half of one each.",
+S3 is local: each request waits {} ms for the first byte, and all responses share a link of {} MB/s. S3 counts requests and
+bytes. A worker is a process that is pinned to one processor, like a function with {PROCESSOR:.0} MB, and runs
+`upreel_transcode::encode` for one chunk after the other. Its output is counted and discarded. The single run is the same
+ffmpeg with the same settings, from a local file to one file. There are {} processors, so four workers have half of one each.",
         float(measured.size) / 1e6,
         float(measured.size) * 8.0 / duration / 1e6,
         rungs.join(", "),
@@ -79,25 +81,25 @@ with the same settings, from a local file into one file. There are {} processors
         BYTES_PER_SECOND / 1_000_000,
         measured.processors,
     )?;
-    took(&mut out, measured, duration)?;
-    read(&mut out, measured, duration)?;
+    costs(&mut out, measured, duration)?;
+    reads(&mut out, measured, duration)?;
     hour(&mut out, measured, first, duration)?;
     let ratio = measured.runs.iter().map(|run| run.traffic.bytes).max().map_or(f64::MAX, float)
         / float(measured.size);
-    let faster = first.wall / measured.runs.get(1).map_or(f64::MAX, |two| two.wall);
-    let peak = memory(last.most(|cost| cost.parent) + first.most(|cost| cost.child));
-    writeln!(out, "\n## What was demanded\n\n| | demanded | measured | |\n|---|---:|---:|---|")?;
-    let mut demand = |what: &str, demanded: String, measured: String, met: bool| {
-        writeln!(out, "| {what} | {demanded} | {measured} | {} |", if met { "ok" } else { "MISSED" })
+    let speedup = first.wall / measured.runs.get(1).map_or(f64::MAX, |two| two.wall);
+    let peak = memory(last.max(|cost| cost.parent) + first.max(|cost| cost.child));
+    writeln!(out, "\n## Targets\n\n| | target | measured | |\n|---|---:|---:|---|")?;
+    let mut target = |what: &str, target: String, measured: String, met: bool| {
+        writeln!(out, "| {what} | {target} | {measured} | {} |", if met { "ok" } else { "MISSED" })
     };
-    demand(
-        "bytes read by all parts / object",
-        format!("at most {MOST_READ}"),
+    target(
+        "bytes read by all chunks / object",
+        format!("at most {MAX_READ}"),
         format!("{ratio:.3}"),
-        ratio <= MOST_READ,
+        ratio <= MAX_READ,
     )?;
-    demand("wall of one worker / of two", "1.8".to_owned(), format!("{faster:.2}"), faster >= 1.8)?;
-    demand(
+    target("wall of one worker / of two", "1.8".to_owned(), format!("{speedup:.2}"), speedup >= 1.8)?;
+    target(
         "memory of a worker",
         format!("at most {PROCESSOR:.0} MB"),
         format!("{peak:.0} MB"),
@@ -106,10 +108,10 @@ with the same settings, from a local file into one file. There are {} processors
     Ok(out)
 }
 
-fn took(out: &mut String, measured: &Measured, duration: f64) -> Result<(), Failed> {
-    out.push_str("\n## What it took\n\n| | wall (s) | processor (s) | processor for 1 s of video (s) | MB made | MB of memory: parent + child |\n|---|---:|---:|---:|---:|---:|\n");
-    for (title, Ordinary { bytes, cost }) in
-        [("ordinary, one processor", &measured.one), ("ordinary, all processors", &measured.all)]
+fn costs(out: &mut String, measured: &Measurements, duration: f64) -> Result<(), BoxError> {
+    out.push_str("\n## Time and memory\n\n| | wall (s) | processor (s) | processor for 1 s of video (s) | MB written | memory MB: parent + child |\n|---|---:|---:|---:|---:|---:|\n");
+    for (title, SingleRun { bytes, cost }) in
+        [("single run, one processor", &measured.one), ("single run, all processors", &measured.all)]
     {
         let cpu = cost.cpu / 1000.0;
         writeln!(
@@ -122,136 +124,141 @@ fn took(out: &mut String, measured: &Measured, duration: f64) -> Result<(), Fail
         )?;
     }
     for run in &measured.runs {
-        let bytes = run.parts.iter().map(|part| part.bytes).sum();
+        let bytes = run.chunks.iter().map(|chunk| chunk.bytes).sum();
         writeln!(
             out,
-            "| {} parts, {} at a time | {:.1} | {:.1} | {:.3} | {:.1} | {:.0} + {:.0} |",
-            run.parts.len(),
+            "| {} chunks, {} at a time | {:.1} | {:.1} | {:.3} | {:.1} | {:.0} + {:.0} |",
+            run.chunks.len(),
             run.workers,
             run.wall,
             run.cpu(),
             run.cpu() / duration,
             float(bytes) / 1e6,
-            memory(run.most(|cost| cost.parent)),
-            memory(run.most(|cost| cost.child)),
+            memory(run.max(|cost| cost.parent)),
+            memory(run.max(|cost| cost.child)),
         )?;
     }
     let cost = &measured.planned.cost;
     writeln!(
         out,
-        "\nThe plan took {:.0} ms, {:.0} of the processor; the playlists {:.1} ms.",
+        "\nThe plan took {:.0} ms ({:.0} ms of processor time), the playlists {:.1} ms.",
         cost.wall, cost.cpu, measured.package
     )?;
     Ok(())
 }
 
-fn read(out: &mut String, measured: &Measured, duration: f64) -> Result<(), Failed> {
-    out.push_str("\n## What was read\n\n| | requests | MB | of the object |\n|---|---:|---:|---:|\n");
+fn reads(out: &mut String, measured: &Measurements, duration: f64) -> Result<(), BoxError> {
+    out.push_str("\n## Reads\n\n| | requests | MB | MB / object |\n|---|---:|---:|---:|\n");
     let size = float(measured.size);
-    let plan = ("plan".to_owned(), measured.reading);
-    let runs = measured.runs.iter().map(|run| (format!("all parts, {} at a time", run.workers), run.traffic));
+    let plan = ("plan".to_owned(), measured.plan_traffic);
+    let runs =
+        measured.runs.iter().map(|run| (format!("all chunks, {} at a time", run.workers), run.traffic));
     for (title, traffic) in std::iter::once(plan).chain(runs) {
         let bytes = float(traffic.bytes);
         writeln!(out, "| {title} | {} | {:.2} | {:.3} |", traffic.requests, bytes / 1e6, bytes / size)?;
     }
-    // A part reads the whole index, which grows with the video, as the number of parts does.
-    let parts = measured.planned.plan.chunks.len();
-    let index = float(measured.reading.bytes);
-    let once = measured.runs.iter().map(|run| run.traffic.bytes).max().map_or(0.0, float)
-        - index * float(parts as u64);
-    let at = |seconds: f64| {
+    // Each chunk reads the whole index. Both the index and the number of chunks grow with the video.
+    let chunks = measured.planned.plan.chunks.len();
+    let index = float(measured.plan_traffic.bytes);
+    let samples = measured.runs.iter().map(|run| run.traffic.bytes).max().map_or(0.0, float)
+        - index * float(chunks as u64);
+    let ratio = |seconds: f64| {
         let times = seconds / duration;
-        (once * times + index * times * float(parts as u64) * times) / (size * times)
+        (samples * times + index * times * float(chunks as u64) * times) / (size * times)
     };
     writeln!(
         out,
-        "\nEach part reads the index, of {:.0} kB here, and that of a longer video is larger. The same of an hour would be {:.3} of \
-         the object, of four hours {:.3}.",
+        "\nEach chunk reads the whole index, which has {:.0} kB here and grows with the video. The ratio would be {:.3} for an \
+         hour of the same video, and {:.3} for four hours.",
         index / 1e3,
-        at(3600.0),
-        at(4.0 * 3600.0)
+        ratio(3600.0),
+        ratio(4.0 * 3600.0)
     )?;
     Ok(())
 }
 
-/// What an hour would take, if all went as was measured.
+/// The model of an hour of video, extrapolated from the measurements.
 struct Hour<'a> {
-    measured: &'a Measured,
-    /// Seconds of a processor for one of the video.
+    measured: &'a Measurements,
+    /// Processor time for a second of video, in seconds.
     cpu: f64,
-    /// How much longer the slowest part takes than others of its length.
+    /// Time of the slowest chunk, relative to the mean time for its length.
     tail: f64,
-    /// Requests to read and objects written, for a second of the video.
+    /// Number of GET requests for a second of video.
     gets: f64,
+    /// Number of objects written for a second of video.
     puts: f64,
-    /// Of several processors, as one ordinary run uses them.
-    use_of_many: f64,
+    /// Utilization of several processors, measured with the single run.
+    utilization: f64,
 }
 
 impl Hour<'_> {
-    /// Seconds and dollars, by so many functions of so many MB, in parts of so many seconds.
-    fn on(&self, functions: f64, megabytes: f64, part: f64) -> (f64, f64) {
-        let parts = (3600.0 / part).ceil();
+    /// Returns time in seconds and price in dollars, for a number of functions, their memory in MB, and chunks of
+    /// `length` seconds.
+    fn estimate(&self, functions: f64, megabytes: f64, length: f64) -> (f64, f64) {
+        let chunks = (3600.0 / length).ceil();
         let processors = megabytes / PROCESSOR;
-        let used = if processors > 1.0 { self.use_of_many } else { 1.0 };
-        let encode = part * self.cpu / (processors * used);
-        let rounds = (parts / functions).ceil();
+        let utilization = if processors > 1.0 { self.utilization } else { 1.0 };
+        let encode = length * self.cpu / (processors * utilization);
+        let rounds = (chunks / functions).ceil();
         let plan = self.measured.planned.cost.wall / 1000.0;
         let package = self.measured.package / 1000.0;
         let seconds = 3.0 * COLD + 4.0 * STATE + MAP + plan + package + encode * (rounds + self.tail - 1.0);
-        let billed = parts * encode + (parts.min(functions) + 2.0) * COLD + plan + package;
+        let billed = chunks * encode + (chunks.min(functions) + 2.0) * COLD + plan + package;
         let dollars = billed * megabytes / 1024.0 * GB_SECOND
-            + (parts + 2.0) * REQUEST
-            + (parts * TRANSITIONS.0 + TRANSITIONS.1) * TRANSITION
+            + (chunks + 2.0) * REQUEST
+            + (chunks * TRANSITIONS.0 + TRANSITIONS.1) * TRANSITION
             + self.gets * 3600.0 * GET
-            + (self.puts * 3600.0 + parts) * PUT;
+            + (self.puts * 3600.0 + chunks) * PUT;
         (seconds, dollars)
     }
 }
 
-fn hour(out: &mut String, measured: &Measured, run: &Run, duration: f64) -> Result<(), Failed> {
+fn hour(out: &mut String, measured: &Measurements, run: &Run, duration: f64) -> Result<(), BoxError> {
     let scale = f64::from(measured.planned.plan.scale);
     let cpu = run.cpu() / duration;
-    let slowest = |part: &Encoded| part.cost.cpu / 1000.0 / (float(part.ticks()) / scale) / cpu;
+    let relative_time = |chunk: &Encoded| chunk.cost.cpu / 1000.0 / (float(chunk.ticks()) / scale) / cpu;
     let hour = Hour {
         measured,
         cpu,
-        tail: run.parts.iter().map(slowest).fold(1.0, f64::max),
+        tail: run.chunks.iter().map(relative_time).fold(1.0, f64::max),
         gets: float(run.traffic.requests) / duration,
-        puts: float(run.parts.iter().map(|part| part.objects).sum()) / duration,
-        use_of_many: (measured.one.cost.wall / measured.all.cost.wall / float(measured.processors as u64))
+        puts: float(run.chunks.iter().map(|chunk| chunk.objects).sum()) / duration,
+        utilization: (measured.one.cost.wall / measured.all.cost.wall / float(measured.processors as u64))
             .min(1.0),
     };
     writeln!(
         out,
-        "\n## A model: an hour of the same on Lambda
+        "\n## Model: an hour of the same video on Lambda
 
-Not measured. {cpu:.3} s of a processor for each second of video, as measured with one worker; a processor of Lambda as fast
-as one here. {PROCESSOR:.0} MB of memory are one processor (Lambda's developer guide), 10,240 MB are 5.8, and of several
-{:.0} % are used, as the ordinary run has used those here; of more it will be less. The slowest part takes {:.2} times as long as the mean of its length, as
-measured. Assumed: {COLD} s for a cold start, {STATE} s for a change of state, {MAP:.0} s until the map has started its parts, {:.0}
-transitions for each part and {:.0} more; no throttling. Read and written as measured: {:.0} reads and {:.0} objects in all.
+These figures are calculated, not measured. Measured inputs: {cpu:.3} s of processor time for each second of video, with one
+worker; a utilization of {:.0} % of several processors, with the single run (more processors will have less); a slowest chunk
+that takes {:.2} times the mean time for its length; {:.0} GET requests and {:.0} objects in total.
+Assumptions: a processor of Lambda is as fast as one here; {PROCESSOR:.0} MB of memory are one processor (Lambda developer
+guide), 10,240 MB are 5.8; {COLD} s for a cold start, {STATE} s for a state transition, {MAP:.0} s until the map has started its
+children; {:.0} state transitions for each chunk and {:.0} more; no throttling.
 
-US dollars, us-east-1, without free tier, storage and delivery. A GB-second ${GB_SECOND} (x86), a million requests to Lambda $0.20, 1,000 reads of S3
-$0.0004, 1,000 writes $0.005: sources as in [OPERATIONS.md](../docs/OPERATIONS.md). 1,000 transitions $0.025 (AWS's page, a stored copy without date).
+Prices are in US dollars for us-east-1, without free tier, storage and delivery: a GB-second ${GB_SECOND} (x86), a million
+requests to Lambda $0.20, 1,000 GET requests to S3 $0.0004, 1,000 PUT requests $0.005 (sources in
+[OPERATIONS.md](../docs/OPERATIONS.md)), and 1,000 state transitions $0.025 (AWS's price page, a stored copy without date).
 
-| functions | MB of memory | parts | seconds for an hour | US dollars |
+| functions | memory MB | chunks | seconds for an hour | US dollars |
 |---:|---:|---|---:|---:|",
-        hour.use_of_many * 100.0,
+        hour.utilization * 100.0,
         hour.tail,
-        TRANSITIONS.0,
-        TRANSITIONS.1,
         hour.gets * 3600.0,
         hour.puts * 3600.0,
+        TRANSITIONS.0,
+        TRANSITIONS.1,
     )?;
     for functions in [100.0, 1000.0] {
         for megabytes in [PROCESSOR, 2.0 * PROCESSOR, 10_240.0] {
-            for part in [30.0, 10.0] {
-                let (seconds, dollars) = hour.on(functions, megabytes, part);
-                let parts = (3600.0 / part).ceil();
+            for length in [30.0, 10.0] {
+                let (seconds, dollars) = hour.estimate(functions, megabytes, length);
+                let chunks = (3600.0 / length).ceil();
                 writeln!(
                     out,
-                    "| {functions:.0} | {megabytes:.0} | {parts:.0} of {part:.0} s | {seconds:.0} | {dollars:.3} |"
+                    "| {functions:.0} | {megabytes:.0} | {chunks:.0} of {length:.0} s | {seconds:.0} | {dollars:.3} |"
                 )?;
             }
         }
@@ -262,12 +269,12 @@ $0.0004, 1,000 writes $0.005: sources as in [OPERATIONS.md](../docs/OPERATIONS.m
     writeln!(
         out,
         "
-Parts are of 30 s as it is deployed, so an hour keeps no more than 120 functions busy; parts of 10 s are the shortest that a
-plan has, and are here to show what they would bring.
+The deployed function uses chunks of 30 s for this video, so an hour occupies at most 120 functions. Chunks of 10 s, the
+minimum of a plan, are shown for comparison.
 
-AWS Elemental MediaConvert would take ${:.2} for the same sizes: {hd} in HD at ${} a minute and {sd} in SD at ${} (AVC, one pass, up
-to 30 pictures a second, basic tier, on demand). That price is **from memory: check**; a public note of January 2021 has just twice as
-much for 30 to 60 pictures a second.",
+AWS Elemental MediaConvert would cost ${:.2} for the same sizes: {hd} in HD at ${} per minute and {sd} in SD at ${} (AVC, single
+pass, up to 30 frames per second, basic tier, on demand). This price is **from memory and needs a check**; a public note of
+January 2021 states twice this price for 30 to 60 frames per second.",
         minute * 60.0,
         MEDIA_CONVERT.0,
         MEDIA_CONVERT.1,

@@ -1,7 +1,7 @@
-//! An S3 that costs what S3 costs: the real protocol with signatures, behind a [`Link`].
+//! An S3 server with the real protocol and signatures, behind a [`Link`] with the latency and bandwidth of S3.
 //!
-//! `s3s` alone, without `s3s-fs` below: that one would read 5 GB for an entity tag and send in pieces of
-//! 4 KiB, and be the bottleneck of what is measured here.
+//! It uses `s3s` without `s3s-fs`, which would be the bottleneck: it reads a whole file of 5 GB for an entity tag, and
+//! sends pieces of 4 KiB.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -30,37 +30,37 @@ use tokio::net::TcpSocket;
 use upreel_store::sdk::{self, Roots};
 use upreel_store::{Buckets, ObjectStore};
 
-use crate::Failed;
+use crate::BoxError;
 use crate::files::Video;
 use crate::link::Link;
 
 const ACCESS_KEY: &str = "bench";
 const SECRET_KEY: &str = "bench-secret";
 const BUCKET: &str = "uploads";
-/// What is read from the disk at a time.
+/// Size of the reads from the disk, in bytes.
 const READ: u64 = 512 << 10;
-/// What waits in a socket is counted as sent, so little may wait there.
-const WAITING: u32 = 128 << 10;
+/// Send buffer of a socket, in bytes. It is small because buffered bytes are counted as sent.
+const SEND_BUFFER: u32 = 128 << 10;
 
-/// Serves the videos in `folder` until its standard input ends. It prints its address, and for each line
-/// that it is sent, the requests and bytes since the last one.
-pub(crate) async fn serve(folder: PathBuf) -> Result<Infallible, Failed> {
+/// Serves the videos in `folder` until its standard input is closed. It prints its address, and for each line of input
+/// the requests and bytes since the last one.
+pub(crate) async fn serve(folder: PathBuf) -> Result<Infallible, BoxError> {
     let service = {
-        let mut builder = S3ServiceBuilder::new(Shelf { folder });
+        let mut builder = S3ServiceBuilder::new(VideoFolder { folder });
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         builder.build()
     };
     let socket = TcpSocket::new_v4()?;
-    socket.set_send_buffer_size(WAITING)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let listener = socket.listen(64)?;
     writeln!(io::stdout(), "http://{}", listener.local_addr()?)?;
 
     let link = Arc::new(Link::default());
-    let counted = link.clone();
+    let counter = link.clone();
     std::thread::spawn(move || {
         for line in io::stdin().lines() {
-            let traffic = counted.traffic();
+            let traffic = counter.traffic();
             if line.is_err() || writeln!(io::stdout(), "{} {}", traffic.requests, traffic.bytes).is_err() {
                 break;
             }
@@ -72,22 +72,22 @@ pub(crate) async fn serve(folder: PathBuf) -> Result<Infallible, Failed> {
         stream.set_nodelay(true)?;
         let (service, link) = (service.clone(), link.clone());
         tokio::spawn(async move {
-            let answer = service_fn(|request| answer(&service, &link, request));
+            let respond = service_fn(|request| respond(&service, &link, request));
             let connection =
-                http1::Builder::new().max_buf_size(64 << 10).serve_connection(TokioIo::new(stream), answer);
-            // Clients that have what they wanted go away, which is no error.
+                http1::Builder::new().max_buf_size(64 << 10).serve_connection(TokioIo::new(stream), respond);
+            // A client that closes the connection early is not an error.
             let _ = connection.await;
         });
     }
 }
 
-type Answer<S> = http::Response<StreamBody<S>>;
+type Response<S> = http::Response<StreamBody<S>>;
 
-async fn answer(
+async fn respond(
     service: &S3Service,
     link: &Arc<Link>,
     request: http::Request<Incoming>,
-) -> Result<Answer<impl Stream<Item = Result<Frame<Bytes>, s3s::StdError>> + use<>>, s3s::HttpError> {
+) -> Result<Response<impl Stream<Item = Result<Frame<Bytes>, s3s::StdError>> + use<>>, s3s::HttpError> {
     link.request().await;
     let response = service.call(request.map(Into::into)).await?;
     let link = link.clone();
@@ -95,8 +95,8 @@ async fn answer(
         .map(|body| StreamBody::new(link.carry(body.into_data_stream()).map(|part| part.map(Frame::data)))))
 }
 
-/// The folder of the videos, as a bucket.
-struct Shelf {
+/// The folder of the videos, served as a bucket.
+struct VideoFolder {
     folder: PathBuf,
 }
 
@@ -106,19 +106,19 @@ struct Found {
     etag: ETag,
 }
 
-impl Shelf {
+impl VideoFolder {
     fn find(&self, bucket: &str, key: &str) -> S3Result<Found> {
         let name = (bucket == BUCKET).then(|| Video::of(key)).flatten().map(|video| video.name);
         let name = name.ok_or_else(|| s3_error!(NoSuchKey))?;
         let file = File::open(self.folder.join(name)).map_err(|error| s3_error!(error, NoSuchKey))?;
-        let media_info = file.metadata().map_err(|error| s3_error!(error, InternalError))?;
-        let etag = ETag::Strong(format!("{:x}-{:x}", media_info.size(), media_info.mtime()));
-        Ok(Found { file, size: media_info.size(), etag })
+        let metadata = file.metadata().map_err(|error| s3_error!(error, InternalError))?;
+        let etag = ETag::Strong(format!("{:x}-{:x}", metadata.size(), metadata.mtime()));
+        Ok(Found { file, size: metadata.size(), etag })
     }
 }
 
 #[async_trait]
-impl S3 for Shelf {
+impl S3 for VideoFolder {
     async fn head_object(
         &self,
         request: S3Request<dto::HeadObjectInput>,
@@ -174,7 +174,7 @@ fn read(file: Arc<File>, range: Range<u64>) -> impl Stream<Item = io::Result<Byt
     })
 }
 
-/// The objects at `endpoint`, as a function has them.
+/// Returns an [`ObjectStore`] for `endpoint`, configured as in a function.
 pub(crate) fn objects(endpoint: &str) -> ObjectStore {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "bench");
     let sdk: SdkConfig = sdk::defaults(&Roots::Known)

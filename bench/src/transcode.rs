@@ -1,7 +1,7 @@
-//! Transcoding in parts, by as many workers as are asked for, beside one ordinary run of ffmpeg.
+//! Transcodes a video in chunks with several workers, and in a single run of ffmpeg.
 //!
-//! A worker is a process on one processor: what a function with 1,769 MB of memory has. It reads the object from the
-//! S3 of [`s3`](crate::s3) by the code that is deployed; what it makes is counted and dropped.
+//! A worker is a process on one processor, like a function with 1,769 MB of memory. It runs the deployed code, reads
+//! the object from the S3 of [`s3`](crate::s3), and counts and discards its output.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -22,208 +22,219 @@ use crate::drive::{Process, Store};
 use crate::files::{FILM, make};
 use crate::link::Traffic;
 use crate::worker::{Cost, Setting, Start, source};
-use crate::{Failed, model};
+use crate::{BoxError, model};
 
-/// As for a function.
+/// The timeout of a function.
 const DEADLINE: Duration = Duration::from_mins(15);
 
-/// The plan, and what it took.
+/// The plan, and its cost.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
     pub(crate) cost: Cost,
 }
 
-/// A part, and what it took.
+/// An encoded chunk, and its cost.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Encoded {
     pub(crate) manifest: Manifest,
-    /// How many objects were made, and of how many bytes together.
+    /// Number of objects.
     pub(crate) objects: u64,
+    /// Total size of the objects.
     pub(crate) bytes: u64,
     pub(crate) cost: Cost,
 }
 
-/// One ordinary run, and what it took.
+/// A single run of ffmpeg for the whole video: size of the output, and cost.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Ordinary {
+pub(crate) struct SingleRun {
     pub(crate) bytes: u64,
     pub(crate) cost: Cost,
 }
 
-/// All parts, done by some workers.
+/// All chunks, encoded by a number of workers.
 pub(crate) struct Run {
     pub(crate) workers: usize,
-    /// Seconds from the first part's start to the last one's end.
+    /// Time from the start of the first chunk to the end of the last one, in seconds.
     pub(crate) wall: f64,
     pub(crate) traffic: Traffic,
-    pub(crate) parts: Vec<Encoded>,
+    pub(crate) chunks: Vec<Encoded>,
 }
 
-/// Everything that was measured.
-pub(crate) struct Measured {
+/// All measurements.
+pub(crate) struct Measurements {
+    /// Size of the source, in bytes.
     pub(crate) size: u64,
     pub(crate) planned: Planned,
-    pub(crate) reading: Traffic,
-    pub(crate) one: Ordinary,
-    pub(crate) all: Ordinary,
+    pub(crate) plan_traffic: Traffic,
+    /// The single run on one processor.
+    pub(crate) one: SingleRun,
+    /// The single run on all processors.
+    pub(crate) all: SingleRun,
     pub(crate) processors: usize,
     pub(crate) runs: Vec<Run>,
-    /// Milliseconds that the playlists take.
+    /// Time to write the playlists, in milliseconds.
     pub(crate) package: f64,
 }
 
-/// Measures, and writes bench/transcode.md.
-pub(crate) fn bench(ffmpeg: &Path) -> Result<(), Failed> {
+/// Runs the benchmark, and writes bench/transcode.md.
+pub(crate) fn bench(ffmpeg: &Path) -> Result<(), BoxError> {
     let folder = make(&[&FILM])?;
-    let _alone = crate::alone(&folder)?;
+    let _lock = crate::lock(&folder)?;
     let file = folder.join(FILM.name);
     let mut store = Store::start(&folder)?;
 
-    let mut process = Process::start(part("plan").arg(&store.endpoint).arg(ffmpeg))?;
-    process.hear()?;
+    let mut process = Process::start(subcommand("plan").arg(&store.endpoint).arg(ffmpeg))?;
+    process.read_line()?;
     store.traffic()?;
-    process.say("go")?;
-    let planned: Planned = serde_json::from_str(&process.hear()?)?;
-    let reading = store.traffic()?;
+    process.write_line("go")?;
+    let planned: Planned = serde_json::from_str(&process.read_line()?)?;
+    let plan_traffic = store.traffic()?;
 
     let processors = processors()?;
-    let ordinary = |processor: Option<usize>| -> Result<Ordinary, Failed> {
-        let mut command = part("ordinary");
+    let single_run = |processor: Option<usize>| -> Result<SingleRun, BoxError> {
+        let mut command = subcommand("single-run");
         command.arg(&file).arg(ffmpeg).args(processor.map(|processor| processor.to_string()));
         let mut process = Process::start(&mut command)?;
-        process.say(&serde_json::to_string(&planned.plan)?)?;
-        Ok(serde_json::from_str(&process.hear()?)?)
+        process.write_line(&serde_json::to_string(&planned.plan)?)?;
+        Ok(serde_json::from_str(&process.read_line()?)?)
     };
-    say("one ordinary run of ffmpeg, on one processor and on all");
-    let (one, all) = (ordinary(processors.first().copied())?, ordinary(None)?);
+    log("a single run of ffmpeg, on one processor and on all");
+    let (one, all) = (single_run(processors.first().copied())?, single_run(None)?);
 
     let mut runs = Vec::new();
     for workers in [1, 2, 4] {
-        say(&format!("{} parts, by {workers} at the same time", planned.plan.chunks.len()));
+        log(&format!("{} chunks, {workers} workers", planned.plan.chunks.len()));
         store.traffic()?;
         let start = Instant::now();
-        let parts = in_parts(&planned.plan, workers, &processors, &store.endpoint, ffmpeg)?;
+        let chunks = encode_chunks(&planned.plan, workers, &processors, &store.endpoint, ffmpeg)?;
         let wall = start.elapsed().as_secs_f64();
-        runs.push(Run { workers, wall, traffic: store.traffic()?, parts });
+        runs.push(Run { workers, wall, traffic: store.traffic()?, chunks });
     }
-    let manifests = runs.first().map(|run| run.parts.iter().map(|part| part.manifest.clone()).collect());
+    let manifests = runs.first().map(|run| run.chunks.iter().map(|chunk| chunk.manifest.clone()).collect());
     let start = Instant::now();
     playlist::playlists(&planned.plan, manifests.unwrap_or_default())?;
     let package = start.elapsed().as_secs_f64() * 1000.0;
 
     let size = fs::metadata(&file)?.len();
     let processors = processors.len();
-    let measured = Measured { size, planned, reading, one, all, processors, runs, package };
-    let report = model::write(&measured, ffmpeg)?;
+    let measurements = Measurements { size, planned, plan_traffic, one, all, processors, runs, package };
+    let report = model::write(&measurements, ffmpeg)?;
     write!(io::stdout(), "{report}")?;
     fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("transcode.md"), report)?;
     Ok(())
 }
 
-fn say(text: &str) {
-    // Nobody has to listen.
+fn log(text: &str) {
+    // Progress messages are optional.
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// This program, to do a part of the work.
-fn part(name: &str) -> Command {
+/// Returns the command of a hidden subcommand of this program.
+fn subcommand(name: &str) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "upreel-bench".into());
     let mut command = Command::new(program);
     command.arg(name);
     command
 }
 
-/// Hands out the parts, each to the worker that is free next.
-fn in_parts(
+/// Encodes all chunks, each with the next free worker.
+fn encode_chunks(
     plan: &Plan,
     workers: usize,
     processors: &[usize],
     endpoint: &str,
     ffmpeg: &Path,
-) -> Result<Vec<Encoded>, Failed> {
-    let left = Mutex::new(0..plan.chunks.len());
-    let work = |processor: usize| -> Result<Vec<Encoded>, Failed> {
-        let mut worker = Process::start(part("encode").arg(endpoint).arg(ffmpeg).arg(processor.to_string()))?;
-        worker.say(&serde_json::to_string(plan)?)?;
+) -> Result<Vec<Encoded>, BoxError> {
+    let indices = Mutex::new(0..plan.chunks.len());
+    let work = |processor: usize| -> Result<Vec<Encoded>, BoxError> {
+        let mut worker =
+            Process::start(subcommand("encode").arg(endpoint).arg(ffmpeg).arg(processor.to_string()))?;
+        worker.write_line(&serde_json::to_string(plan)?)?;
         let mut done = Vec::new();
         loop {
-            let Some(index) = left.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
-            worker.say(&index.to_string())?;
-            done.push(serde_json::from_str(&worker.hear()?)?);
+            let Some(index) = indices.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
+            worker.write_line(&index.to_string())?;
+            done.push(serde_json::from_str(&worker.read_line()?)?);
         }
         Ok(done)
     };
     thread::scope(|scope| {
         let workers: Vec<_> =
             processors.iter().cycle().take(workers).map(|p| scope.spawn(|| work(*p))).collect();
-        let mut parts = Vec::new();
+        let mut chunks = Vec::new();
         for worker in workers {
-            parts.extend(worker.join().map_err(|_| "a worker has panicked")??);
+            chunks.extend(worker.join().map_err(|_| "a worker panicked")??);
         }
-        Ok(parts)
+        Ok(chunks)
     })
 }
 
-/// The processors that this process may use.
-fn processors() -> Result<Vec<usize>, Failed> {
+/// Returns the processors that this process may use.
+fn processors() -> Result<Vec<usize>, BoxError> {
     let set = sched_getaffinity(Pid::from_raw(0))?;
     Ok((0..CpuSet::count()).filter(|processor| set.is_set(*processor).unwrap_or(false)).collect())
 }
 
-/// Keeps this process, and those that it starts, to one processor.
-fn stay_on(processor: usize) -> Result<(), Failed> {
+/// Pins this process and its children to one processor.
+fn pin_to(processor: usize) -> Result<(), BoxError> {
     let mut set = CpuSet::new();
     set.set(processor)?;
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
-fn line() -> Result<String, Failed> {
+fn read_line() -> Result<String, BoxError> {
     let mut line = String::new();
     io::stdin().read_line(&mut line)?;
     Ok(line)
 }
 
-fn tell(result: &impl Serialize) -> Result<(), Failed> {
+fn print_json(result: &impl Serialize) -> Result<(), BoxError> {
     Ok(writeln!(io::stdout(), "{}", serde_json::to_string(result)?)?)
 }
 
-/// Plans as the function does, for which the facts are in the video's row.
-pub(crate) async fn plan(endpoint: String, ffmpeg: PathBuf) -> Result<(), Failed> {
+/// Makes the plan as the function does. Its media info comes from a poster, which isn't measured, because a function
+/// reads it from the video's row.
+pub(crate) async fn plan(endpoint: String, ffmpeg: PathBuf) -> Result<(), BoxError> {
     let setting = Setting { endpoint, video: &FILM, ffmpeg };
-    let known = Arc::new(source(&setting).await?);
-    let media_info = poster::make(&known, &setting.ffmpeg, Instant::now() + DEADLINE).await?.media_info;
+    let poster_source = Arc::new(source(&setting).await?);
+    let media_info =
+        poster::make(&poster_source, &setting.ffmpeg, Instant::now() + DEADLINE).await?.media_info;
     let source = source(&setting).await?;
-    let container = media_info.container.ok_or("the container is not known")?;
+    let container = media_info.container.ok_or("the container is unknown")?;
     let start = Start::ready()?;
-    let index = Index::open(&source, container).await?.ok_or("there is no index")?;
+    let index = Index::open(&source, container).await?.ok_or("the container has no index reader")?;
     let plan = Plan::new(&media_info, index.cuts(&source).await?.as_ref());
     let plan = plan.map_err(|failure| failure.message)?;
-    tell(&Planned { plan, cost: start.cost()? })
+    print_json(&Planned { plan, cost: start.cost()? })
 }
 
-/// Encodes the parts of which it is told the numbers, each with a connection of its own.
-pub(crate) async fn work(endpoint: String, ffmpeg: PathBuf, processor: usize) -> Result<(), Failed> {
-    stay_on(processor)?;
+/// Encodes the chunks whose indices it reads from standard input, each with a new connection.
+pub(crate) async fn encode_requested(
+    endpoint: String,
+    ffmpeg: PathBuf,
+    processor: usize,
+) -> Result<(), BoxError> {
+    pin_to(processor)?;
     let setting = Setting { endpoint, video: &FILM, ffmpeg };
-    let plan: Plan = serde_json::from_str(&line()?)?;
-    while let Ok(index) = line()?.trim().parse() {
+    let plan: Plan = serde_json::from_str(&read_line()?)?;
+    while let Ok(index) = read_line()?.trim().parse() {
         let source = Arc::new(source(&setting).await?.allow_full_read());
         let start = Start::now()?;
         let deadline = Instant::now() + DEADLINE;
         let (manifest, objects) = encode(&source, &plan, index, &setting.ffmpeg, deadline).await?;
         let bytes = objects.iter().map(|Object { bytes, .. }| bytes.len() as u64).sum();
-        tell(&Encoded { manifest, objects: objects.len() as u64, bytes, cost: start.cost()? })?;
+        print_json(&Encoded { manifest, objects: objects.len() as u64, bytes, cost: start.cost()? })?;
     }
     Ok(())
 }
 
-/// What a person would start who has the file: one run that makes the same sizes with the same settings.
-pub(crate) fn ordinary(file: &Path, ffmpeg: &Path, processor: Option<usize>) -> Result<(), Failed> {
+/// Transcodes a local file in a single run of ffmpeg, with the same sizes and settings.
+pub(crate) fn single_run(file: &Path, ffmpeg: &Path, processor: Option<usize>) -> Result<(), BoxError> {
     if let Some(processor) = processor {
-        stay_on(processor)?;
+        pin_to(processor)?;
     }
-    let plan: Plan = serde_json::from_str(&line()?)?;
+    let plan: Plan = serde_json::from_str(&read_line()?)?;
     let output = tempfile::tempfile()?;
     let start = Start::now()?;
     let status = Command::new(ffmpeg)
@@ -235,10 +246,10 @@ pub(crate) fn ordinary(file: &Path, ffmpeg: &Path, processor: Option<usize>) -> 
     if !status.success() {
         return Err(status.to_string().into());
     }
-    tell(&Ordinary { bytes: output.metadata()?.len(), cost: start.cost()? })
+    print_json(&SingleRun { bytes: output.metadata()?.len(), cost: start.cost()? })
 }
 
-/// One file with a track for each size, as the encoders of `upreel_media::rendition` are set.
+/// Returns ffmpeg's arguments for one file with a track for each size, with the settings of `upreel_media::rendition`.
 fn arguments(plan: &Plan) -> Vec<String> {
     let rungs = || plan.rungs.iter().enumerate();
     let mut graph = format!("[0:V:0]split={}", plan.rungs.len());

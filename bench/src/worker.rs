@@ -1,7 +1,7 @@
-//! One method on one video, once, in a process of its own.
+//! Runs one method on one video, in a separate process.
 //!
-//! It prepares itself as a function does before its first event, says that it is ready, waits for a line,
-//! works, and prints what that took.
+//! The process initializes itself as a function does before its first event, prints "ready", waits for a line, runs the
+//! method, and prints the measurement.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,21 +20,20 @@ use upreel_media::{Source, poster, storyboard};
 use upreel_store::objects::{Head, StoredObject};
 
 use crate::files::Video;
-use crate::{Failed, s3};
+use crate::{BoxError, s3};
 
-/// Nothing here takes longer, but for a download of 5 GB.
 const DEADLINE: Duration = Duration::from_mins(10);
 
-/// How a picture is made.
+/// A method to make a preview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Method {
     /// Download the object, then give it to ffmpeg
     Download,
     /// Give ffmpeg a signed URL
     Http,
-    /// The engine's poster
+    /// Upreel's poster
     Poster,
-    /// The engine's storyboard, after the poster
+    /// Upreel's storyboard, after the poster
     Storyboard,
 }
 
@@ -48,52 +47,52 @@ impl Method {
         }
     }
 
-    pub(crate) const fn ours(self) -> bool {
+    pub(crate) const fn is_upreel(self) -> bool {
         matches!(self, Self::Poster | Self::Storyboard)
     }
 }
 
-/// What it cost.
+/// Time and memory of a piece of work.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Cost {
-    /// In milliseconds, from the event to the result.
+    /// Wall-clock time from the event to the result, in milliseconds.
     pub(crate) wall: f64,
     /// Processor time of this process and its children, in milliseconds.
     pub(crate) cpu: f64,
-    /// The most memory that this process has had, in KiB.
+    /// Peak memory of this process, in KiB.
     pub(crate) parent: u64,
-    /// The most memory that one of its children has had, in KiB.
+    /// Peak memory of its largest child, in KiB.
     pub(crate) child: u64,
 }
 
-/// What it took.
+/// The measurement of one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Taken {
+pub(crate) struct Measurement {
     #[serde(flatten)]
     pub(crate) cost: Cost,
-    /// Bytes of the picture.
-    pub(crate) picture: usize,
-    /// The engine knew the container's index, and did not leave the reading to ffmpeg.
+    /// Size of the JPEG, in bytes.
+    pub(crate) jpeg: usize,
+    /// Whether Upreel read the container's index; if not, ffmpeg read the file itself.
     pub(crate) index: Option<bool>,
 }
 
-/// Where the method's pieces are.
+/// The input of a method.
 pub(crate) struct Setting {
     pub(crate) endpoint: String,
     pub(crate) video: &'static Video,
     pub(crate) ffmpeg: PathBuf,
 }
 
-pub(crate) async fn run(method: Method, setting: &Setting) -> Result<(), Failed> {
-    let taken = match method {
-        Method::Download | Method::Http => usual(method, setting).await,
-        Method::Poster | Method::Storyboard => ours(method, setting).await,
+pub(crate) async fn run(method: Method, setting: &Setting) -> Result<(), BoxError> {
+    let measurement = match method {
+        Method::Download | Method::Http => run_alternative(method, setting).await,
+        Method::Poster | Method::Storyboard => run_upreel(method, setting).await,
     }?;
-    writeln!(io::stdout(), "{}", serde_json::to_string(&taken)?)?;
+    writeln!(io::stdout(), "{}", serde_json::to_string(&measurement)?)?;
     Ok(())
 }
 
-async fn usual(method: Method, setting: &Setting) -> Result<Taken, Failed> {
+async fn run_alternative(method: Method, setting: &Setting) -> Result<Measurement, BoxError> {
     let objects = s3::objects(&setting.endpoint);
     let url = objects.sign_get(&setting.video.key()?).await?;
     let folder = std::env::temp_dir();
@@ -110,108 +109,109 @@ async fn usual(method: Method, setting: &Setting) -> Result<Taken, Failed> {
     }
     ffmpeg.args(["-frames:v", "1", "-vf", "scale=640:-2"]).arg(&output);
     let status = ffmpeg.status()?;
-    let picture = if status.success() { fs::read(&output)? } else { Vec::new() };
-    start.taken(&picture, None)
+    let jpeg = if status.success() { fs::read(&output)? } else { Vec::new() };
+    start.measurement(&jpeg, None)
 }
 
-/// Downloads with as little as there can be between the socket and the disk; an SDK takes more.
-fn download(url: &str, to: &Path) -> Result<(), Failed> {
+/// Downloads an object with the least possible overhead between socket and disk; less than an SDK has.
+fn download(url: &str, to: &Path) -> Result<(), BoxError> {
     let (host, path) =
         url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or("not a plain URL")?;
     let mut stream = TcpStream::connect(host)?;
     write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
-    let mut answer = BufReader::with_capacity(256 << 10, stream);
+    let mut response = BufReader::with_capacity(256 << 10, stream);
     let mut line = String::new();
-    answer.read_line(&mut line)?;
+    response.read_line(&mut line)?;
     if !line.starts_with("HTTP/1.1 200 ") {
         return Err(line.trim_end().into());
     }
     let mut size = 0;
     while line != "\r\n" {
         line.clear();
-        answer.read_line(&mut line)?;
+        response.read_line(&mut line)?;
         if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             size = length.trim().parse()?;
         }
     }
-    let copied = io::copy(&mut answer.take(size), &mut File::create(to)?)?;
-    if copied == size { Ok(()) } else { Err("the download was cut".into()) }
+    let copied = io::copy(&mut response.take(size), &mut File::create(to)?)?;
+    if copied == size { Ok(()) } else { Err("the download is incomplete".into()) }
 }
 
-/// The object, as a function finds it.
-pub(crate) async fn source(setting: &Setting) -> Result<Source, Failed> {
+/// Opens the object as a function does.
+pub(crate) async fn source(setting: &Setting) -> Result<Source, BoxError> {
     let objects = s3::objects(&setting.endpoint);
     let key = setting.video.key()?;
-    // The event says this, so it is asked by another client: the one that is measured has no connection yet.
+    // An event contains size and entity tag. They are read with another client, because the measured one must not have
+    // an open connection yet.
     let other = s3::objects(&setting.endpoint);
-    let Head { size, etag, .. } = other.head(&key).await?.ok_or("there is no such object")?;
+    let Head { size, etag, .. } = other.head(&key).await?.ok_or("the object does not exist")?;
     Ok(Source::new(size, StoredObject::new(&objects, &key, &etag)))
 }
 
-/// As the thumbnail function does it.
-async fn ours(method: Method, setting: &Setting) -> Result<Taken, Failed> {
+/// Makes a poster or a storyboard as the thumbnail function does.
+async fn run_upreel(method: Method, setting: &Setting) -> Result<Measurement, BoxError> {
     let source = Arc::new(source(setting).await?);
 
     if method == Method::Poster {
         let start = Start::ready()?;
         let poster = poster::make(&source, &setting.ffmpeg, Instant::now() + DEADLINE).await?;
-        return start.taken(&poster.jpeg, Some(poster.index.is_some()));
+        return start.measurement(&poster.jpeg, Some(poster.index.is_some()));
     }
     let poster = poster::make(&source, &setting.ffmpeg, Instant::now() + DEADLINE).await?;
-    let index = poster.index.ok_or("no index, no storyboard")?;
+    let index = poster.index.ok_or("no storyboard: the container has no index reader")?;
     let start = Start::ready()?;
     let deadline = Instant::now() + DEADLINE;
     let storyboard = storyboard::make(&source, &index, "storyboard.jpg", &setting.ffmpeg, deadline).await?;
-    start.taken(&storyboard.jpeg, Some(true))
+    start.measurement(&storyboard.jpeg, Some(true))
 }
 
-/// The moment from which it is measured.
+/// The start of a measurement.
 pub(crate) struct Start {
     at: Instant,
     cpu: i64,
 }
 
 impl Start {
-    /// Says that all is prepared, and waits for the event.
-    pub(crate) fn ready() -> Result<Self, Failed> {
+    /// Prints "ready", waits for the event, and starts the measurement.
+    pub(crate) fn ready() -> Result<Self, BoxError> {
         writeln!(io::stdout(), "ready")?;
         io::stdin().read_line(&mut String::new())?;
         Self::now()
     }
 
-    pub(crate) fn now() -> Result<Self, Failed> {
+    pub(crate) fn now() -> Result<Self, BoxError> {
         Ok(Self { at: Instant::now(), cpu: cpu()? })
     }
 
-    pub(crate) fn cost(&self) -> Result<Cost, Failed> {
+    pub(crate) fn cost(&self) -> Result<Cost, BoxError> {
         let wall = self.at.elapsed().as_secs_f64() * 1000.0;
         let micros = u32::try_from(cpu()? - self.cpu)?;
         Ok(Cost {
             wall,
             cpu: f64::from(micros) / 1000.0,
             parent: peak()?,
-            // Not below this process's own peak at its start: the system counts from the fork.
+            // Linux counts from the fork, so this is at least the memory of this process at that time.
             child: getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss().try_into()?,
         })
     }
 
-    fn taken(&self, picture: &[u8], index: Option<bool>) -> Result<Taken, Failed> {
+    fn measurement(&self, jpeg: &[u8], index: Option<bool>) -> Result<Measurement, BoxError> {
         let cost = self.cost()?;
-        if !picture.starts_with(&[0xFF, 0xD8, 0xFF]) {
-            return Err("there is no picture".into());
+        if !jpeg.starts_with(&[0xFF, 0xD8, 0xFF]) {
+            return Err("the output is not a JPEG".into());
         }
-        Ok(Taken { cost, picture: picture.len(), index })
+        Ok(Measurement { cost, jpeg: jpeg.len(), index })
     }
 }
 
-/// Processor time of this process and the children that have ended, in microseconds.
-fn cpu() -> Result<i64, Failed> {
+/// Returns the processor time of this process and its finished children, in microseconds.
+fn cpu() -> Result<i64, BoxError> {
     let of = |usage: Usage| usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Ok(of(getrusage(UsageWho::RUSAGE_SELF)?) + of(getrusage(UsageWho::RUSAGE_CHILDREN)?))
 }
 
-/// The most memory that this program has had, in KiB. `ru_maxrss` would hold what was there before `exec`.
-fn peak() -> Result<u64, Failed> {
+/// Returns the peak memory of this program, in KiB. `ru_maxrss` would include the memory before `exec`.
+fn peak() -> Result<u64, BoxError> {
     let status = fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
     Ok(peak.trim().trim_end_matches(" kB").parse()?)

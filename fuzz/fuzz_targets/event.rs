@@ -1,10 +1,10 @@
-//! The events of the thumbnail function, with the keys and file names that come in them.
+//! Parses the S3 events of the thumbnail function, and the keys and file names in them.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use upreel_core::{Key, filename};
-use upreel_fuzz as _;
 use upreel_events::s3;
+use upreel_fuzz as _;
 
 fuzz_target!(|input: &[u8]| {
     let Ok(event) = serde_json::from_slice(input) else { return };

@@ -1,4 +1,4 @@
-//! The index reader of `media::matroska`.
+//! Reads the index of a Matroska file with `media::matroska`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! The index reader of `media::mp4`.
+//! Reads the index of an MP4 file with `media::mp4`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

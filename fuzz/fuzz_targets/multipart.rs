@@ -1,4 +1,4 @@
-//! The form of `POST /upload`: a line with the content type, then the body.
+//! Parses the form of `POST /upload`. The input is a line with the content type, then the body.
 #![no_main]
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use upreel_fuzz as _;
 use upreel_http::form;
 use upreel_http::form::{Malformed, Multipart, Part};
 
-/// Inputs are shorter than this and what a form may have beside the file.
+/// The limit for the file, in bytes. Inputs are short enough for the limit of the form's other bytes.
 const LIMIT: u64 = 1000;
 
 fuzz_target!(|input: &[u8]| {
@@ -24,32 +24,32 @@ fuzz_target!(|input: &[u8]| {
     let file = form::read(&headers, body.clone(), LIMIT);
     match &parts {
         Err(_) => assert!(file.is_err()),
-        Ok(parts) => in_order(parts, &body),
+        Ok(parts) => check_order(parts, &body),
     }
     if let Ok(file) = file {
         assert!((1..=LIMIT).contains(&(file.bytes.len() as u64)));
-        assert!(body.windows(file.bytes.len()).any(|part| part == file.bytes), "not a part of the body");
+        assert!(body.windows(file.bytes.len()).any(|part| part == file.bytes), "the file is not in the body");
     }
-    like_multer(&content_type, &body, parts);
+    compare_with_multer(&content_type, &body, parts);
 });
 
-/// The values are slices of the body, one behind the other.
-fn in_order(parts: &[Part], body: &Bytes) {
+/// Checks that the values are slices of the body, in order and without overlap.
+fn check_order(parts: &[Part], body: &Bytes) {
     let mut from = body.as_ptr();
     for value in parts.iter().map(|part| &part.value).filter(|value| !value.is_empty()) {
         let slice = value.as_ptr_range();
-        assert!(from <= slice.start && slice.end <= body.as_ptr_range().end, "not behind the one before");
+        assert!(from <= slice.start && slice.end <= body.as_ptr_range().end, "a value is out of order");
         from = slice.end;
     }
 }
 
-/// Where multer reads to the end and nothing in the body can be doubted, it has read the same.
-fn like_multer(content_type: &HeaderValue, body: &Bytes, ours: Result<Vec<Part>, Malformed>) {
+/// Checks that multer parses the same values, for bodies that it parses to the end and that are unambiguous.
+fn compare_with_multer(content_type: &HeaderValue, body: &Bytes, ours: Result<Vec<Part>, Malformed>) {
     let Ok(ours) = ours else { return };
     let Ok(text) = content_type.to_str() else { return };
     let Some(boundary) = text.strip_prefix("multipart/form-data; boundary=") else { return };
     let delimiters = memchr::memmem::find_iter(body, format!("--{boundary}").as_bytes()).count();
-    // It does not know parts without headers, and takes the delimiter behind an empty line for the value.
+    // multer rejects parts without headers, and takes the delimiter after an empty line for the value.
     let is_plain = |part: &Part| part.name.is_some() && !part.value.is_empty();
     if delimiters != ours.len() + 1
         || !ours.iter().all(is_plain)
@@ -60,7 +60,7 @@ fn like_multer(content_type: &HeaderValue, body: &Bytes, ours: Result<Vec<Part>,
     let stream = stream::iter([Ok::<_, std::convert::Infallible>(body.clone())]);
     let mut form = multer::Multipart::new(stream, boundary);
     let mut theirs = Vec::new();
-    // The whole body is there, so it never waits.
+    // The whole body is in memory, so the future is always ready.
     while let Some(Ok(field)) = form.next_field().now_or_never() {
         let Some(field) = field else {
             return assert_eq!(ours.into_iter().map(|part| part.value).collect::<Vec<_>>(), theirs);

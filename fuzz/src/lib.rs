@@ -1,4 +1,4 @@
-//! What the targets share: an object made of an input, and what has to hold whatever an index says.
+//! Code shared by the fuzz targets: an object built from the input, and the invariants that hold for every index.
 
 use std::alloc::System;
 use std::ops::Range;
@@ -14,28 +14,28 @@ use upreel_media::Index;
 use upreel_media::keyframe::{HEAD, Keyframe};
 use upreel_media::source::{Error, Source};
 
-/// Memory that a target may have at a time. libFuzzer's own limit for allocations needs a sanitizer.
+/// The limit of allocated memory: 256 MiB at a time. libFuzzer's own limit requires a sanitizer.
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
 
-/// As `Source` has them.
+/// The limits of `Source`.
 const MAX_READ: u64 = 256 << 20;
 const MAX_REQUESTS: u64 = 2000;
 
-/// Bytes of keyframes that are read; there is nothing in them to be found.
-const SAMPLES: u64 = 1 << 20;
+/// Maximum number of bytes of keyframes to read. The parsers don't look into them, so more would find nothing.
+const MAX_SAMPLES: u64 = 1 << 20;
 
-/// What is asked for: one poster, its candidates, a storyboard.
+/// Number of keyframes to request: one, the candidates for a poster, the tiles of a storyboard.
 const KEYFRAMES: [usize; 3] = [1, 8, 100];
 
-/// Opens the input as an object of this container, and takes what a poster and a storyboard take.
+/// Opens the input as an object in this container, and reads the keyframes of a poster and a storyboard.
 ///
-/// The input's last byte says how often the rest is repeated: mostly once, so that a real file and a byte of
-/// zero are a seed; but up to 4096 times, so that small inputs make large objects. Those take long, so only
-/// one in 1024 of them is as large as it says.
+/// The input's last byte sets how often the rest is repeated. It is mostly once, so that a real file followed by a zero
+/// byte is a seed, and up to 4096 times, so that small inputs make large objects. Those are slow, so only one in 1024
+/// of them has its full size.
 ///
 /// # Panics
-/// When something does not hold.
+/// When an invariant is violated.
 pub fn index(input: &[u8], container: Container) {
     let Some((last, input)) = input.split_last() else { return };
     let _ = Container::sniff(input);
@@ -52,14 +52,14 @@ struct Object {
     read: Arc<Read>,
 }
 
-/// What was read, counted here.
+/// Requests and bytes, counted independently of `Source`.
 #[derive(Default)]
 struct Read {
     requests: AtomicU64,
     bytes: AtomicU64,
 }
 
-/// The input over and over, up to a size.
+/// The input, repeated up to a size.
 struct Repeated {
     input: Bytes,
     size: u64,
@@ -87,7 +87,7 @@ impl Object {
         let opened = Index::open(&self.source, container).await;
         self.check_read();
         let Ok(index) = opened else { return };
-        let index = index.expect("there is a reader");
+        let index = index.expect("the container has a reader");
         assert_eq!(index.media_info.container, Some(container));
         assert!(index.media_info.frame_rate.is_none_or(|rate| rate.is_finite() && rate >= 0.0));
         assert!(matches!(index.media_info.rotation, None | Some(0 | 90 | 180 | 270)));
@@ -109,7 +109,7 @@ impl Object {
         assert!(requests <= MAX_REQUESTS && bytes <= MAX_READ, "{stats:?}");
         let size = self.source.size();
         if size <= HEAD {
-            assert!(requests <= 1 && bytes <= size, "{stats:?} of an object that the first read has whole");
+            assert!(requests <= 1 && bytes <= size, "{stats:?} of an object that fits into the first read");
         }
     }
 
@@ -121,10 +121,10 @@ impl Object {
         }
     }
 
-    /// The keyframes' bytes; `None` when that is too much to read.
+    /// Reads the keyframes, or returns `None` when they are too large together.
     async fn fetch(&self, keyframes: &[Keyframe]) -> Option<Vec<Bytes>> {
         let mut samples = Vec::new();
-        let mut left = SAMPLES;
+        let mut left = MAX_SAMPLES;
         for Keyframe { range, .. } in keyframes {
             left = left.checked_sub(range.end - range.start)?;
             match self.source.fetch(range.clone()).await {
@@ -140,16 +140,19 @@ impl Object {
     }
 }
 
-/// Every sample is a piece, in the same order, and what comes of it can be opened.
+/// Checks that the wrapped file contains every sample in order, and that it can be opened.
 async fn check_wrapped(pieces: &[Bytes], samples: &[Bytes], container: Container) {
     let frames = if container == Container::Mkv {
-        // Of a block the frame is taken; one without a frame is left out.
+        // Only the frame of a block is kept; blocks without a frame are left out.
         let frames: Vec<_> = pieces.iter().skip(2).step_by(2).cloned().collect();
         let mut blocks = samples.iter().map(|block| block.as_ptr_range());
         for frame in &frames {
             let frame = frame.as_ptr_range();
             assert!(frame.start < frame.end);
-            assert!(blocks.any(|block| block.start <= frame.start && frame.end <= block.end), "of no block");
+            assert!(
+                blocks.any(|block| block.start <= frame.start && frame.end <= block.end),
+                "the frame is in no block"
+            );
         }
         frames
     } else {
@@ -166,7 +169,7 @@ async fn check_wrapped(pieces: &[Bytes], samples: &[Bytes], container: Container
     assert!(opened.is_ok(), "{:?}", opened.err());
 }
 
-/// A range of what is repeated without end.
+/// Returns a range of the endlessly repeated input.
 fn repeated(input: &Bytes, range: &Range<u64>) -> Bytes {
     let len = usize::try_from(range.end - range.start).expect("fits");
     let begin = usize::try_from(range.start % input.len() as u64).expect("fits");

@@ -1,4 +1,4 @@
-//! What several test programs share.
+//! Helpers shared by several test programs.
 
 use std::fs::File;
 use std::io;
@@ -10,7 +10,7 @@ use upreel_core::Fault;
 use upreel_core::range::{RangeRead, RangeReader};
 use upreel_media::Source;
 
-/// A file on disk, read like an object in S3.
+/// A file on disk that is read by ranges, like an object in S3.
 pub struct FileReader(File);
 
 impl RangeReader for FileReader {
@@ -22,7 +22,7 @@ impl RangeReader for FileReader {
     }
 }
 
-/// Opens a file as a source for the readers of `upreel-media`.
+/// Opens a file as a [`Source`] for the readers of `upreel-media`.
 ///
 /// # Errors
 /// When the file cannot be opened.

@@ -1,8 +1,8 @@
-//! What `tests/videos/hostile.py` makes: every file ends in a poster or a typed error, in time, within the
-//! limits of memory and reading, and none of them reaches what it refers to.
+//! The files of `tests/videos/hostile.py`: each ends in a poster or a typed error, before the deadline and within the
+//! limits of memory and reads, and none makes ffmpeg open the file or URL that it refers to.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stdout, reason = "the figures are worth reading")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test")]
+#![expect(clippy::print_stdout, reason = "prints the measurements")]
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -25,22 +25,23 @@ use upreel_media::source::{Source, Stats};
 use upreel_media::{Error, poster};
 
 const DEADLINE: Duration = Duration::from_mins(1);
-/// As `Source` has them; what is over is refused before it is read.
+/// The limits of `Source`, which rejects a read that would exceed them.
 const MAX_READ: u64 = 256 << 20;
 const MAX_REQUESTS: u64 = 2000;
 const MAX_MEMORY: i64 = 1 << 30;
-/// Where a file has the port of the canary server.
-const PORT: &[u8] = b"127.0.0.1:00000/";
+/// Placeholder for the address of the canary server in the files.
+const PLACEHOLDER: &[u8] = b"127.0.0.1:00000/";
+/// Files of this size or more don't contain the placeholder.
 const SMALL: u64 = 64 << 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn hostile_files_do_no_harm() {
-    let (folder, files) = made();
+async fn hostile_files_end_in_a_poster_or_a_typed_error() {
+    let (folder, files) = make_files();
     assert!(files.len() >= 600, "the set has {} files", files.len());
     let before = (names(&folder), names(Path::new("/")));
     let server = CanaryServer::start().await;
-    let mut complaints = Vec::new();
-    for ffmpeg in engines() {
+    let mut errors = Vec::new();
+    for ffmpeg in ffmpegs() {
         let fifo = CanaryFifo::watch(folder.join("canary.fifo"));
         let start = Instant::now();
         let mut runs: Vec<Run> = stream::iter(&files)
@@ -48,53 +49,54 @@ async fn hostile_files_do_no_harm() {
             .buffer_unordered(2)
             .collect()
             .await;
-        let engine = ffmpeg.display();
-        println!("{engine}: {} files in {:.0?}", runs.len(), start.elapsed());
+        let name = ffmpeg.display();
+        println!("{name}: {} files in {:.0?}", runs.len(), start.elapsed());
         println!("  {}", counts(&runs));
-        for (what, key) in RANKINGS {
+        for (title, key) in RANKINGS {
             runs.sort_by_key(|run| std::cmp::Reverse(key(run)));
-            let most: Vec<String> =
-                runs[..5].iter().map(|run| format!("{} {:?}", run.file, run.figures())).collect();
-            println!("  {what}: {}", most.join(", "));
+            let top: Vec<String> =
+                runs[..5].iter().map(|run| format!("{} {:?}", run.file, run.measurements())).collect();
+            println!("  {title}: {}", top.join(", "));
         }
-        complaints.extend(runs.iter().filter_map(|run| run.complaint(&engine.to_string())));
+        errors.extend(runs.iter().filter_map(|run| run.error(&name.to_string())));
         if fifo.was_opened() {
-            complaints.push(format!("{engine}: the canary file was opened"));
+            errors.push(format!("{name}: the canary file was opened"));
         }
     }
-    let reached = server.requests.lock().unwrap();
-    assert!(reached.is_empty(), "the canary server was reached: {reached:#?}");
-    assert!(complaints.is_empty(), "{complaints:#?}");
-    // /tmp belongs to others, too.
-    assert_eq!((names(&folder), names(Path::new("/"))), before, "a file was left");
+    let requests = server.requests.lock().unwrap();
+    assert!(requests.is_empty(), "the canary server received requests: {requests:#?}");
+    assert!(errors.is_empty(), "{errors:#?}");
+    // /tmp isn't compared, because other programs use it too.
+    assert_eq!((names(&folder), names(Path::new("/"))), before, "a file was created or removed");
     let memory = [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN].map(max_rss);
-    println!("memory: {} MB here, {} MB in the largest child", memory[0] >> 20, memory[1] >> 20);
+    println!("memory: {} MB in this process, {} MB in the largest child", memory[0] >> 20, memory[1] >> 20);
     assert!(memory.iter().all(|bytes| *bytes < MAX_MEMORY), "{memory:?} bytes of memory");
 }
 
-/// In bytes. What made the set counts as well, if it was made just now.
+/// Returns the peak memory in bytes. That of the children includes the scripts that generated the files, if they ran.
 fn max_rss(who: UsageWho) -> i64 {
     let unit = if cfg!(target_os = "macos") { 1 } else { 1024 };
     getrusage(who).unwrap().max_rss() * unit
 }
 
-/// The layer's, which can little, and the one on the PATH, which can much more, and makes the set.
-fn engines() -> Vec<PathBuf> {
+/// Returns the ffmpeg programs to test: that of the layer, with few features, and the one on the PATH, which has more
+/// and generates the files.
+fn ffmpegs() -> Vec<PathBuf> {
     let on_path = std::env::var_os("PATH").unwrap();
     let on_path =
         std::env::split_paths(&on_path).map(|folder| folder.join("ffmpeg")).find(|path| path.is_file());
     let layer = std::env::var_os("FFMPEG_PATH").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let mut engines: Vec<PathBuf> = layer.into_iter().chain(on_path).collect();
-    engines.dedup();
-    engines
+    let mut ffmpegs: Vec<PathBuf> = layer.into_iter().chain(on_path).collect();
+    ffmpegs.dedup();
+    ffmpegs
 }
 
-/// The folder of the set, and its files.
-fn made() -> (PathBuf, Vec<String>) {
+/// Generates the files, and returns their folder and names.
+fn make_files() -> (PathBuf, Vec<String>) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("videos");
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (good, folder) = (temporary.join("good"), temporary.join("hostile"));
-    let ffmpeg = engines().pop().expect("no ffmpeg");
+    let ffmpeg = ffmpegs().pop().expect("no ffmpeg");
     let script = |program: &str, name: &str, folders: &[&Path]| {
         let mut command = Command::new(program);
         command.arg(scripts.join(name)).args(folders).env("FFMPEG", &ffmpeg);
@@ -111,18 +113,18 @@ fn names(folder: &Path) -> BTreeSet<PathBuf> {
     std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
-/// What came of one file.
+/// The result of one file.
 struct Run {
     file: String,
     outcome: Result<Bytes, Error>,
-    took: Duration,
+    duration: Duration,
     stats: Stats,
 }
 
 type Ranking = (&'static str, fn(&Run) -> u128);
 
 const RANKINGS: [Ranking; 3] = [
-    ("slowest", |run| run.took.as_micros()),
+    ("slowest", |run| run.duration.as_micros()),
     ("most bytes", |run| run.stats.bytes.into()),
     ("most requests", |run| run.stats.requests.into()),
 ];
@@ -132,25 +134,25 @@ async fn run(folder: &Path, file: &str, ffmpeg: &Path, port: u16) -> Run {
     let start = Instant::now();
     let outcome = poster::make(&source, ffmpeg, start + DEADLINE).await;
     let outcome = outcome.map(|poster| poster.jpeg);
-    Run { file: file.to_owned(), outcome, took: start.elapsed(), stats: source.stats() }
+    Run { file: file.to_owned(), outcome, duration: start.elapsed(), stats: source.stats() }
 }
 
-/// The file, with the port of the canary server in it if it is one of the small ones, which may name it.
+/// Opens a file. In a small one, the placeholder is replaced by the port of the canary server.
 fn source(path: &Path, port: u16) -> Source {
     let size = path.metadata().unwrap().len();
     if size >= SMALL {
         return upreel_tests::source(path).unwrap();
     }
     let mut bytes = std::fs::read(path).unwrap();
-    while let Some(at) = bytes.windows(PORT.len()).position(|window| window == PORT) {
+    while let Some(at) = bytes.windows(PLACEHOLDER.len()).position(|window| window == PLACEHOLDER) {
         bytes[at + 10..at + 15].copy_from_slice(port.to_string().as_bytes());
     }
     Source::new(size, Bytes::from(bytes))
 }
 
 impl Run {
-    fn figures(&self) -> (Duration, u64, u64) {
-        (self.took, self.stats.bytes, self.stats.requests)
+    fn measurements(&self) -> (Duration, u64, u64) {
+        (self.duration, self.stats.bytes, self.stats.requests)
     }
 
     fn kind(&self) -> &'static str {
@@ -166,26 +168,27 @@ impl Run {
         }
     }
 
-    fn complaint(&self, engine: &str) -> Option<String> {
-        let wrong = match &self.outcome {
-            Ok(jpeg) => wrong_picture(jpeg),
+    /// Returns a description of what is wrong with the result, if anything.
+    fn error(&self, ffmpeg: &str) -> Option<String> {
+        let error = match &self.outcome {
+            Ok(jpeg) => poster_error(jpeg),
             Err(error @ (Error::Fault(_) | Error::Gone)) => Some(error.to_string()),
             Err(_) => None,
         };
-        let wrong = wrong
+        let error = error
             .or_else(|| {
-                (self.took > DEADLINE + Duration::from_secs(1)).then(|| "after the deadline".to_owned())
+                (self.duration > DEADLINE + Duration::from_secs(1)).then(|| "deadline exceeded".to_owned())
             })
             .or_else(|| {
                 (self.stats.bytes > MAX_READ || self.stats.requests > MAX_REQUESTS)
-                    .then(|| "read on".to_owned())
+                    .then(|| "read limit exceeded".to_owned())
             })?;
-        Some(format!("{engine}: {}: {wrong} {:?}", self.file, self.figures()))
+        Some(format!("{ffmpeg}: {}: {error} {:?}", self.file, self.measurements()))
     }
 }
 
-/// What is wrong with a poster: it is none, or it is the canary.
-fn wrong_picture(jpeg: &[u8]) -> Option<String> {
+/// Returns a description of what is wrong with a poster: it isn't a JPEG of the right size, or it shows the canary.
+fn poster_error(jpeg: &[u8]) -> Option<String> {
     let mut decoder = Decoder::new(jpeg);
     let pixels = match decoder.decode() {
         Ok(pixels) => pixels,
@@ -206,7 +209,7 @@ fn counts(runs: &[Run]) -> String {
     chunks.map(|kind| format!("{} {}", kind.len(), kind[0])).collect::<Vec<_>>().join(", ")
 }
 
-/// Answers everything with nothing, and remembers what was asked for.
+/// A server that answers every request with 404 and records it. No file may cause a request to it.
 struct CanaryServer {
     port: u16,
     requests: Arc<Mutex<Vec<String>>>,
@@ -216,16 +219,16 @@ impl CanaryServer {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        // The files have room for five digits.
+        // The placeholder has room for five digits.
         assert!(port >= 10_000, "{port}");
         let requests = Arc::<Mutex<Vec<String>>>::default();
-        let seen = requests.clone();
+        let recorded = requests.clone();
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut request = [0; 200];
                 let length = stream.read(&mut request).await.unwrap_or_default();
-                seen.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).into_owned());
+                recorded.lock().unwrap().push(String::from_utf8_lossy(&request[..length]).into_owned());
                 let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await;
             }
         });
@@ -233,7 +236,7 @@ impl CanaryServer {
     }
 }
 
-/// A pipe by name: to open it for writing waits until somebody opens it for reading.
+/// A named pipe that no program may open. Opening it for writing blocks until another program opens it for reading.
 struct CanaryFifo {
     path: PathBuf,
     opened: Arc<AtomicBool>,

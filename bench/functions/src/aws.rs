@@ -1,5 +1,5 @@
-//! S3 and DynamoDB, as far as the functions call them: over TLS, with signatures, bodies and conditions checked, and
-//! every call counted. What is not as it should be is refused, and remembered as a complaint.
+//! The operations of S3 and DynamoDB that the functions call, over TLS. Signatures, bodies and conditions are checked,
+//! and all calls are counted. An incorrect call is rejected with 400, and its error fails the run.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -21,13 +21,13 @@ use tokio::net::TcpListener;
 
 use crate::signature::{check_header, hex};
 use crate::tls::{self, Trust};
-use crate::{Failed, aws_chunked, work};
+use crate::{BoxError, aws_chunked, work};
 
 pub(crate) const TABLE: &str = "videos";
 pub(crate) const UPLOADS: &str = "uploads";
 const CHECKSUM: &str = "x-amz-checksum-crc32";
 
-/// The endpoints.
+/// The emulated services.
 pub(crate) struct Aws {
     pub(crate) url: String,
     pub(crate) trust: Trust,
@@ -35,17 +35,18 @@ pub(crate) struct Aws {
     _folder: TempDir,
 }
 
-/// What is known of the calls of one run.
+/// The calls and the data of one run.
 #[derive(Default)]
 struct State {
     calls: Vec<String>,
-    complaint: Option<String>,
-    /// What is to be uploaded.
+    /// The first error.
+    error: Option<String>,
+    /// The expected upload.
     file: File,
     rows: HashMap<String, Row>,
 }
 
-/// Where the row of a new video stands.
+/// The progress of a new video.
 #[derive(PartialEq)]
 enum Row {
     Pending,
@@ -61,7 +62,7 @@ struct File {
 }
 
 impl Aws {
-    pub(crate) async fn start() -> Result<Self, Failed> {
+    pub(crate) async fn start() -> Result<Self, BoxError> {
         let folder = tempfile::tempdir()?;
         let (acceptor, trust) = tls::make(folder.path())?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -73,9 +74,9 @@ impl Aws {
                 let (acceptor, state) = (acceptor.clone(), shared.clone());
                 tokio::spawn(async move {
                     let _ = stream.set_nodelay(true);
-                    // Who does not trust the authority has gone.
+                    // The handshake fails if the client doesn't trust the certificate authority.
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let service = service_fn(|request| answer(request, &state));
+                    let service = service_fn(|request| respond(request, &state));
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
             }
@@ -83,33 +84,35 @@ impl Aws {
         Ok(Self { url, trust, state, _folder: folder })
     }
 
-    /// Forgets the last run. `file` is what the next one uploads.
+    /// Resets the state for a new run, which uploads `file`.
     pub(crate) fn expect(&self, file: Bytes) {
         let sha256 = hex(&Sha256::digest(&file));
         let crc32 = STANDARD.encode_to_string(crc32fast::hash(&file).to_be_bytes());
         *lock(&self.state) = State { file: File { bytes: file, sha256, crc32 }, ..State::default() };
     }
 
-    /// How many calls there were.
+    /// Returns the number of calls.
     pub(crate) fn calls(&self) -> usize {
         lock(&self.state).calls.len()
     }
 
-    /// Their names.
-    pub(crate) fn named_calls(&self) -> Vec<String> {
+    /// Returns the names of all calls.
+    pub(crate) fn call_names(&self) -> Vec<String> {
         lock(&self.state).calls.clone()
     }
 
+    /// Checks the calls of a run.
+    ///
     /// # Errors
-    /// What was wrong with a call; or when a video is only half uploaded.
-    pub(crate) fn finish(&self) -> Result<(), Failed> {
+    /// When a call was incorrect, or the upload of a video is incomplete.
+    pub(crate) fn finish(&self) -> Result<(), BoxError> {
         let state = lock(&self.state);
-        if let Some(complaint) = &state.complaint {
-            return Err(complaint.clone().into());
+        if let Some(error) = &state.error {
+            return Err(error.clone().into());
         }
         let uploads = state.calls.iter().any(|call| call == "s3:PutObject");
         if uploads && state.rows.values().any(|row| *row != Row::Uploaded) {
-            return Err("a video was not stored, or its row does not say so".into());
+            return Err("a video was not stored, or its row is not UPLOADED".into());
         }
         Ok(())
     }
@@ -119,7 +122,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn answer(
+async fn respond(
     request: Request<Incoming>,
     state: &Mutex<State>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
@@ -130,10 +133,10 @@ async fn answer(
         None => s3(&parts, body, state).await,
     };
     Ok(result.unwrap_or_else(|error| {
-        let complaint = format!("{} {}: {error}", parts.method, parts.uri);
-        let refusal = Response::new(Full::from(complaint.clone()));
-        lock(state).complaint.get_or_insert(complaint);
-        let (mut head, body) = refusal.into_parts();
+        let error = format!("{} {}: {error}", parts.method, parts.uri);
+        let response = Response::new(Full::from(error.clone()));
+        lock(state).error.get_or_insert(error);
+        let (mut head, body) = response.into_parts();
         head.status = StatusCode::BAD_REQUEST;
         Response::from_parts(head, body)
     }))
@@ -143,31 +146,31 @@ fn header<'a>(parts: &'a Parts, name: &str) -> &'a str {
     parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-async fn s3(parts: &Parts, body: Incoming, state: &Mutex<State>) -> Result<Response<Full<Bytes>>, Failed> {
+async fn s3(parts: &Parts, body: Incoming, state: &Mutex<State>) -> Result<Response<Full<Bytes>>, BoxError> {
     lock(state).calls.push(if parts.method == Method::PUT { "s3:PutObject" } else { "s3" }.to_owned());
     let payload = header(parts, "x-amz-content-sha256");
     check_header(&parts.method, &parts.uri, &parts.headers, payload)?;
     let (bucket, key) = parts.uri.path().trim_start_matches('/').split_once('/').unwrap_or_default();
     let is_new = header(parts, "if-none-match") == "*" && header(parts, "content-type") == "video/mp4";
     if parts.method != Method::PUT || bucket != UPLOADS || !is_new {
-        return Err("no conditional PUT of a video".into());
+        return Err("not a conditional PUT of a video".into());
     }
     let File { bytes, sha256, crc32 } = lock(state).file.clone();
     let checksum = if payload == "STREAMING-UNSIGNED-PAYLOAD-TRAILER" {
-        is_chunked(body, &bytes).await?
+        check_chunked(body, &bytes).await?
     } else if payload == "UNSIGNED-PAYLOAD" || payload == sha256 {
-        is_plain(body, &bytes).await?;
+        check_plain(body, &bytes).await?;
         Some(header(parts, CHECKSUM).to_owned()).filter(|checksum| !checksum.is_empty())
     } else {
-        return Err("the hash is not the file's".into());
+        return Err("the payload hash does not match the file".into());
     };
     if checksum.is_some_and(|checksum| checksum != crc32) {
-        return Err("the checksum is not the file's".into());
+        return Err("the checksum does not match the file".into());
     }
     let id = key.rsplit('/').next().unwrap_or_default().trim_end_matches(".mp4");
     match lock(state).rows.get_mut(id) {
         Some(row @ Row::Pending) => *row = Row::Stored,
-        _ => return Err("no row is pending for this object".into()),
+        _ => return Err("this object has no PENDING row".into()),
     }
     let response = Response::builder()
         .header("etag", "\"9b2cf535f27731c974343645a3985328\"")
@@ -177,21 +180,21 @@ async fn s3(parts: &Parts, body: Incoming, state: &Mutex<State>) -> Result<Respo
     Ok(response.body(Full::default())?)
 }
 
-/// As it comes, without a copy: what this takes is in the time of the function's call.
-async fn is_plain(mut body: Incoming, file: &[u8]) -> Result<(), Failed> {
+/// Compares a body with the file. It doesn't copy the body, because the function waits meanwhile.
+async fn check_plain(mut body: Incoming, file: &[u8]) -> Result<(), BoxError> {
     let mut rest = file;
     while let Some(frame) = body.frame().await {
         if let Some(chunk) = frame?.data_ref() {
-            rest = rest.strip_prefix(&chunk[..]).ok_or("the body is not the file")?;
+            rest = rest.strip_prefix(&chunk[..]).ok_or("the body does not match the file")?;
         }
     }
-    if rest.is_empty() { Ok(()) } else { Err("the body is cut off".into()) }
+    if rest.is_empty() { Ok(()) } else { Err("the body is incomplete".into()) }
 }
 
-/// The checksum that comes with it.
-async fn is_chunked(body: Incoming, file: &[u8]) -> Result<Option<String>, Failed> {
+/// Compares an `aws-chunked` body with the file, and returns the checksum in its trailer.
+async fn check_chunked(body: Incoming, file: &[u8]) -> Result<Option<String>, BoxError> {
     let (bytes, checksum) = aws_chunked::decode(&body.collect().await?.to_bytes())?;
-    if bytes == file { Ok(checksum) } else { Err("the body is not the file".into()) }
+    if bytes == file { Ok(checksum) } else { Err("the body does not match the file".into()) }
 }
 
 async fn dynamodb(
@@ -199,15 +202,15 @@ async fn dynamodb(
     operation: &str,
     body: Incoming,
     state: &Mutex<State>,
-) -> Result<Response<Full<Bytes>>, Failed> {
+) -> Result<Response<Full<Bytes>>, BoxError> {
     lock(state).calls.push(format!("dynamodb:{operation}"));
     let body = body.collect().await?.to_bytes();
     check_header(&parts.method, &parts.uri, &parts.headers, &hex(&Sha256::digest(&body)))?;
     let input: Value = serde_json::from_slice(&body)?;
     if input["TableName"] != TABLE {
-        return Err("another table".into());
+        return Err("wrong table".into());
     }
-    let wrong = |why: &str| Err(format!("{why}: {input}").into());
+    let fail = |error: &str| Err(format!("{error}: {input}").into());
     let rows = &mut lock(state).rows;
     let output = match operation {
         "PutItem" => {
@@ -217,37 +220,38 @@ async fn dynamodb(
                 .iter()
                 .all(|name| item[name]["S"].is_string());
             if item["status"]["S"] != "PENDING" || !complete || !item["ttl"]["N"].is_string() {
-                return wrong("not the row of a new video");
+                return fail("incomplete row of a new video");
             }
             if *condition != "attribute_not_exists(videoId)"
                 || rows.insert(id.to_owned(), Row::Pending).is_some()
             {
-                return wrong("not a new row, or one that replaces another");
+                return fail("the row exists, or the condition is missing");
             }
             json!({})
         }
         "UpdateItem" => {
             let id = input["Key"]["videoId"]["S"].as_str().unwrap_or_default();
             let values = input["ExpressionAttributeValues"].as_object();
-            let has = |value: &str| values.is_some_and(|all| all.values().any(|one| one["S"] == value));
+            let has =
+                |value: &str| values.is_some_and(|all| all.values().any(|operand| operand["S"] == value));
             if !has("UPLOADED") || !has("PENDING") || !input["ConditionExpression"].is_string() {
-                return wrong("not a move from PENDING to UPLOADED");
+                return fail("not a transition from PENDING to UPLOADED");
             }
             match rows.get_mut(id) {
                 Some(row @ Row::Stored) => *row = Row::Uploaded,
-                _ => return wrong("the object of this row is not stored"),
+                _ => return fail("the object of this row is not stored"),
             }
             json!({})
         }
         "GetItem" => {
             if input["Key"]["videoId"]["S"] != work::VIDEO || input["ConsistentRead"] != true {
-                return wrong("not a consistent read of the video");
+                return fail("not a consistent read of the video");
             }
             json!({"Item": work::row(work::VIDEO)})
         }
         "Query" => {
             if input["IndexName"] != "byUser" || input["Limit"] != 20 || input["ScanIndexForward"] != false {
-                return wrong("not the first page of the newest videos");
+                return fail("not the first page of the newest videos");
             }
             let items: Vec<Value> = work::listed().map(|id| work::row(&id)).collect();
             let last = items.last().map(|item| {
@@ -255,7 +259,7 @@ async fn dynamodb(
             });
             json!({"Count": items.len(), "ScannedCount": items.len(), "Items": items, "LastEvaluatedKey": last})
         }
-        _ => return wrong("a call that is not needed"),
+        _ => return fail("unexpected operation"),
     };
     let body = output.to_string();
     let response = Response::builder()

@@ -1,4 +1,4 @@
-//! Who is compared: the same three functions, written in different ways.
+//! The implementations to compare: the same three functions, written in different ways.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use tokio::process::Command;
 
 use crate::deployed::Template;
 use crate::tls::Trust;
-use crate::{Bench, Failed, root};
+use crate::{Bench, BoxError, root};
 
-/// Those of the API.
+/// The functions of the API.
 pub(crate) const FUNCTIONS: [&str; 3] = ["upload", "presign", "videos"];
 
-/// How the functions are written.
+/// The kind of an implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Kind {
     Upreel,
@@ -47,18 +47,18 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The functions of one kind.
+/// An implementation of the three functions.
 #[derive(Debug)]
 pub(crate) struct Candidate {
     pub(crate) kind: Kind,
-    /// What runs them, if they are no programs themselves.
+    /// The interpreter; empty for binaries.
     pub(crate) interpreter: PathBuf,
-    /// Where they are.
+    /// The folder of the functions.
     pub(crate) folder: PathBuf,
 }
 
 impl Candidate {
-    pub(crate) fn new(kind: Kind, options: &Bench) -> Result<Self, Failed> {
+    pub(crate) fn new(kind: Kind, options: &Bench) -> Result<Self, BoxError> {
         let here = root().join("bench/functions");
         let (interpreter, folder) = match kind {
             Kind::Upreel => (PathBuf::new(), options.upreel.clone()),
@@ -67,23 +67,25 @@ impl Candidate {
             Kind::NodeV2 => (node(&here), here.join("node/dist/v2")),
             Kind::Python => (options.python.clone(), here.join("python")),
         };
-        // A function is not started where this is.
+        // Functions start in another working directory, so the path must be absolute.
         let candidate = Self { kind, interpreter, folder: root().join(folder) };
         for function in FUNCTIONS {
             let file = candidate.file(function);
             if !file.is_file() {
-                return Err(format!("{} is not built: `make bench-functions` does it", file.display()).into());
+                return Err(
+                    format!("{} is missing: build it with `make bench-functions`", file.display()).into()
+                );
             }
         }
         Ok(candidate)
     }
 
-    /// Those that a `sam build` made.
+    /// Returns the functions that `sam build` built.
     pub(crate) fn built(folder: &Path) -> Self {
         Self { kind: Kind::Upreel, interpreter: PathBuf::new(), folder: root().join(folder) }
     }
 
-    /// The file that is deployed, or the largest of them.
+    /// Returns the file of a function that is deployed, or the largest one if there are several.
     pub(crate) fn file(&self, function: &str) -> PathBuf {
         let built = self.folder.join(crate::deployed::logical(function)).join("bootstrap");
         match self.kind {
@@ -94,14 +96,14 @@ impl Candidate {
         }
     }
 
-    /// Starts a function as Lambda does.
+    /// Returns the command that starts a function as Lambda does.
     pub(crate) fn command(&self, function: &str, template: &Template) -> Command {
         let file = self.file(function);
         match self.kind {
             Kind::Upreel | Kind::Rust => Command::new(file),
             Kind::NodeV3 | Kind::NodeV2 => {
                 let mut command = Command::new(&self.interpreter);
-                // As Lambda's own bootstrap divides the memory.
+                // The same memory limits as Lambda's bootstrap sets.
                 let memory = template.memory(function);
                 let new = memory / 10;
                 command.arg(format!("--max-semi-space-size={}", new / 2));
@@ -118,35 +120,36 @@ impl Candidate {
         }
     }
 
-    /// Has the test's authority trusted, and as many others read as on Lambda.
+    /// Returns the variables that make a function trust the test's certificate authority, and read as many root
+    /// certificates as on Lambda.
     pub(crate) fn variables(&self, trust: &Trust) -> Vec<(&'static str, PathBuf)> {
-        // Beside those that are in Node.js.
+        // In addition to the roots in Node.js.
         let node = ("NODE_EXTRA_CA_CERTS", trust.authority.clone());
         match self.kind {
-            // In place of the five roots in the binary.
+            // Replaces the five roots in the binary.
             Kind::Upreel => {
                 vec![("AWS_CA_BUNDLE", trust.amazon.clone())]
             }
             Kind::NodeV3 => vec![node],
             Kind::NodeV2 => vec![
                 node,
-                // Without these it makes new connections, and a speech when it starts.
+                // Without these, it reuses no connections, and prints a warning at the start.
                 ("AWS_NODEJS_CONNECTION_REUSE_ENABLED", "1".into()),
                 ("AWS_SDK_JS_SUPPRESS_MAINTENANCE_MODE_MESSAGE", "1".into()),
             ],
-            // In place of the list that comes with botocore.
+            // Replaces the roots of botocore.
             Kind::Python => vec![("AWS_CA_BUNDLE", trust.mozilla.clone())],
             Kind::Rust => vec![
-                // In place of the system's.
+                // Replaces the roots of the system.
                 ("SSL_CERT_FILE", trust.mozilla.clone()),
-                // Without it lambda_http sees the stage in every path.
+                // Without this, lambda_http prefixes every path with the stage.
                 ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".into()),
             ],
         }
     }
 }
 
-/// The Node.js that Lambda has too, in the version of the lock file.
+/// Returns the path of Node.js: the version in the lock file, which Lambda also has.
 fn node(here: &Path) -> PathBuf {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x64" };
     here.join(format!("node/node_modules/node-linux-{architecture}/bin/node"))

@@ -1,9 +1,10 @@
-//! What template.yaml says of a function: its memory and its environment. So what is measured is what is deployed.
+//! Reads the memory and the environment of the functions from template.yaml, so that the benchmark measures what is
+//! deployed.
 
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::{Failed, root};
+use crate::{BoxError, root};
 
 /// The settings of all functions.
 #[derive(Debug)]
@@ -15,29 +16,30 @@ pub(crate) struct Template {
 const GLOBALS: &str = "Function";
 
 impl Template {
-    pub(crate) fn read() -> Result<Self, Failed> {
+    pub(crate) fn read() -> Result<Self, BoxError> {
         let text = fs::read_to_string(root().join("template.yaml"))?;
         let template = Self::parse(&text);
         for function in ["upload", "presign", "videos", "thumbnail"] {
             if !template.memory.contains_key(&logical(function)) {
-                return Err(format!("template.yaml does not say the memory of {function}").into());
+                return Err(format!("template.yaml has no MemorySize for {function}").into());
             }
         }
         Ok(template)
     }
 
-    /// Megabytes.
+    /// Returns the memory size of a function, in MB.
     pub(crate) fn memory(&self, function: &str) -> u64 {
         self.memory.get(&logical(function)).copied().unwrap_or_default()
     }
 
-    /// Its variables that are written out there, which leaves out names and parameters.
+    /// Returns the environment variables of a function that have a literal value, without references and parameters.
     pub(crate) fn variables(&self, function: &str) -> impl Iterator<Item = (&str, &str)> {
         let of = |name: &str| self.variables.get(name).into_iter().flatten();
         of(GLOBALS).chain(of(&logical(function))).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The template has tags that a YAML parser would have to be taught, and a form that the gate holds.
+    /// Parses the template line by line. A YAML parser would need support for tags such as `!Ref`, and the template's
+    /// layout is enforced by its checks.
     fn parse(text: &str) -> Self {
         let mut template = Self { memory: BTreeMap::new(), variables: BTreeMap::new() };
         let (mut entry, mut variables) = ("", None);
@@ -70,6 +72,7 @@ impl Template {
     }
 }
 
+/// Returns the logical ID of a function in the template.
 pub(crate) fn logical(function: &str) -> String {
     let (first, rest) = function.split_at(1);
     format!("{}{rest}Function", first.to_uppercase())
@@ -80,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_and_variables_are_found() {
+    fn parses_memory_and_variables() {
         let template = Template::parse(
             "Globals:\n  Function:\n    Environment:\n      Variables:\n        TABLE: !Ref T\n        A: 'true'\n\
              Resources:\n  UploadFunction:\n    Properties:\n      MemorySize: 1024 # because\n      Environment:\n\

@@ -1,18 +1,18 @@
-//! What is demanded of the functions. The first part does not depend on time, so CI holds it (`check`).
+//! The limits and targets of the functions. `check` enforces the limits in CI, because they don't depend on time.
 
-/// Bytes of the program of an API function.
+/// Size of the program of an API function, in bytes.
 pub(crate) const BINARY: u64 = 7_200_000;
-/// Bytes of it in a zip.
+/// Size of the program in a zip, in bytes.
 pub(crate) const ZIP: u64 = 3_600_000;
-/// Instructions until the first event is asked for, of every function.
+/// Instructions of every function until it requests its first event.
 pub(crate) const INSTRUCTIONS: u64 = 3_000_000;
 /// Minor page faults of a warm upload of 4 MiB.
 pub(crate) const FAULTS: f64 = 50.0;
-/// Megabytes that an upload of 4 MiB takes at most at once. Its event alone has 5.6: a copy of it, or of what is in it,
-/// does not fit.
+/// Peak memory of an upload of 4 MiB, in MB. The event alone has 5.6 MB, so there is no room for a copy of it or of the
+/// file.
 pub(crate) const MEMORY: f64 = 17.0;
 
-/// How many times less than Node.js with the SDK v3.
+/// Targets relative to Node.js with the SDK v3: how many times less time and memory.
 pub(crate) struct Less {
     pub(crate) cold: f64,
     pub(crate) warm: f64,

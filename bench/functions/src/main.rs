@@ -1,8 +1,8 @@
-//! `upreel-bench-functions`: the functions beside the usual ones (`bench`), and the limits that CI holds them to
-//! (`check`).
+//! `upreel-bench-functions`: compares the functions with common implementations (`bench`), and checks the limits that
+//! CI enforces (`check`).
 //!
-//! Each function is a process that asks the Runtime API which is here ([`runtime`]), and calls the S3 and DynamoDB
-//! that are here, over TLS ([`aws`]). What it takes is read from outside, so the cost of all that is not in it.
+//! Each function is a process. It talks to an emulator of the Runtime API ([`runtime`]), and to emulators of S3 and
+//! DynamoDB over TLS ([`aws`]). The process is measured from outside, so the measurements don't include the emulators.
 
 mod aws;
 mod aws_chunked;
@@ -37,22 +37,22 @@ use crate::report::{Cell, Results};
 use crate::run::Length;
 use crate::work::Work;
 
-/// Why there is no result: said to the person who started it.
-type Failed = Box<dyn Error + Send + Sync>;
+/// Any error; `main` prints it.
+type BoxError = Box<dyn Error + Send + Sync>;
 
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
-    part: Part,
+    mode: Mode,
 }
 
 #[derive(Subcommand)]
-enum Part {
-    /// Compare Upreel's functions with the usual ones; a complete run writes bench/functions.md
+enum Mode {
+    /// Compare Upreel's functions with common implementations; a complete run writes bench/functions.md
     Bench(Bench),
-    /// Hold what `sam build` made to limits that do not depend on time
+    /// Check the programs of `sam build` against limits that don't depend on time
     Check {
-        /// As `sam build` leaves it
+        /// The output folder of `sam build`
         build: PathBuf,
     },
 }
@@ -62,57 +62,57 @@ struct Bench {
     /// Only these: upreel, node-v3, node-v2, python, rust
     #[arg(long, value_delimiter = ',', value_enum)]
     only: Vec<Kind>,
-    /// Only this work: upload-100k, upload-4m, presign, part, get, list
+    /// Only these kinds of requests: upload-100k, upload-4m, presign, part, get, list
     #[arg(long, value_delimiter = ',', value_enum)]
     work: Vec<Work>,
-    /// How often each function is started for each work; the table has the medians
+    /// Number of times that each function is started for each kind of request; the tables have the medians
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
-    /// How many warm requests are measured in each round, after 10 that are not
+    /// Number of warm requests that are measured in each round, after 10 that are not
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
     requests: u16,
-    /// The folder with Upreel's binaries
+    /// Folder of Upreel's binaries
     #[arg(long, default_value = "target/release")]
     upreel: PathBuf,
-    /// The folder with the binaries of bench/functions/rust
+    /// Folder of the binaries of bench/functions/rust
     #[arg(long, default_value = "bench/functions/rust/target/release")]
     rust: PathBuf,
-    /// The Python of bench/functions/python/requirements.txt
+    /// Python interpreter with the packages of bench/functions/python/requirements.txt
     #[arg(long, default_value = "python3")]
     python: PathBuf,
 }
 
-/// One thread: the function has the other processor for itself.
+/// Runs on one thread, so that the function has the other processor for itself.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let result = match Arguments::parse().part {
-        Part::Bench(options) => bench(&options).await,
-        Part::Check { build } => check::check(&build).await,
+    let result = match Arguments::parse().mode {
+        Mode::Bench(options) => bench(&options).await,
+        Mode::Check { build } => check::check(&build).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to be done if that fails too.
+            // If stderr is closed, the exit code alone reports the error.
             let _ = writeln!(io::stderr(), "{error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// The top of the tree.
+/// Returns the root of the repository.
 fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here)
 }
 
-async fn bench(options: &Bench) -> Result<(), Failed> {
+async fn bench(options: &Bench) -> Result<(), BoxError> {
     let template = Template::read()?;
     let wanted = |kind: &Kind| options.only.is_empty() || options.only.contains(kind);
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(wanted).collect();
     let work: Vec<Work> =
         Work::ALL.into_iter().filter(|work| options.work.is_empty() || options.work.contains(work)).collect();
     let candidate = |kind| Candidate::new(kind, options);
-    let candidates = kinds.iter().map(|kind| candidate(*kind)).collect::<Result<Vec<_>, Failed>>()?;
+    let candidates = kinds.iter().map(|kind| candidate(*kind)).collect::<Result<Vec<_>, BoxError>>()?;
     let aws = Arc::new(Aws::start().await?);
 
     let length = Length { settle: 10, measured: options.requests.into() };
@@ -124,7 +124,7 @@ async fn bench(options: &Bench) -> Result<(), Failed> {
         work.iter().flat_map(|work| candidates.iter().map(move |candidate| (*work, candidate))).collect();
     for round in 0..usize::from(options.rounds) {
         writeln!(io::stderr(), "round {} of {}", round + 1, options.rounds)?;
-        // Round robin, from another place each time: what else the machine does meets all alike.
+        // Round robin with a different start in each round, so that other load on the machine affects all equally.
         for turn in 0..pairs.len() {
             let turn = (turn + round * 7) % pairs.len();
             let (work, candidate) = pairs[turn];

@@ -1,4 +1,4 @@
-//! The tables.
+//! The report.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,19 +7,19 @@ use std::process::Command;
 use crate::candidate::{Candidate, Kind};
 use crate::deployed::Template;
 use crate::limits::{BINARY, FAULTS, INSTRUCTIONS, Less, MEMORY, PRESIGN, UPLOAD, ZIP};
-use crate::machine::{self, said};
+use crate::machine::{self, first_line};
 use crate::run::{Length, Run, float, median};
 use crate::sizes::Size;
 use crate::work::Work;
-use crate::{Failed, root};
+use crate::{BoxError, root};
 
-/// Dollars, see [`PRICES`].
+/// US dollars, see [`PRICES`].
 const PER_MILLION_REQUESTS: f64 = 0.20;
 const PER_GB_SECOND_X86: f64 = 0.000_016_666_7;
 const PER_GB_SECOND_ARM: f64 = 0.000_013_333_4;
-const PRICES: &str = "0.20 a million requests, 0.0000166667 (x86) and\n  0.0000133334 (Arm) a GB-second \
+const PRICES: &str = "0.20 for a million requests, 0.0000166667 (x86) and\n  0.0000133334 (Arm) for a GB-second \
                       (<https://aws.amazon.com/lambda/pricing/>, us-east-1, first tier, as quoted in May 2026)";
-/// With so many megabytes a function has one processor; with less, that share of one.
+/// Memory with which a function has one processor, in MB. With less, it has that share of one.
 const ONE_PROCESSOR: f64 = 1769.0;
 
 /// The runs of one function for one kind of request.
@@ -39,13 +39,13 @@ impl Cell {
         median(&mut self.runs.iter().map(number).collect::<Vec<_>>())
     }
 
-    /// The most, as it is no matter of luck.
+    /// Returns the maximum over the runs. It should be the same in each.
     fn calls(&self) -> usize {
         self.runs.iter().map(|run| run.calls).max().unwrap_or_default()
     }
 }
 
-/// All that was measured.
+/// All measurements.
 #[derive(Debug)]
 pub(crate) struct Results {
     pub(crate) template: Template,
@@ -58,22 +58,22 @@ pub(crate) struct Results {
 }
 
 impl Results {
-    pub(crate) fn write(&self, candidates: &[Candidate]) -> Result<String, Failed> {
-        let mut out = String::from("# Upreel's functions beside the usual ones\n\n");
-        self.surroundings(&mut out, candidates)?;
+    pub(crate) fn write(&self, candidates: &[Candidate]) -> Result<String, BoxError> {
+        let mut out = String::from("# Upreel's functions compared with common implementations\n\n");
+        self.method(&mut out, candidates)?;
         for work in Work::ALL {
             self.requests(&mut out, work)?;
         }
         self.programs(&mut out)?;
-        out.push_str("\n## What was demanded\n\n| | demanded | measured | |\n|---|---:|---:|---|\n");
-        for Demand { what, demanded, measured, met } in self.demands() {
-            writeln!(out, "| {what} | {demanded} | {measured} | {} |", if met { "ok" } else { "MISSED" })?;
+        out.push_str("\n## Targets\n\n| | target | measured | |\n|---|---:|---:|---|\n");
+        for Target { what, expected, measured, met } in self.targets() {
+            writeln!(out, "| {what} | {expected} | {measured} | {} |", if met { "ok" } else { "MISSED" })?;
         }
         Ok(out)
     }
 
-    /// What was measured, where, and how.
-    fn surroundings(&self, out: &mut String, candidates: &[Candidate]) -> Result<(), Failed> {
+    /// Writes the environment and the method of the measurements.
+    fn method(&self, out: &mut String, candidates: &[Candidate]) -> Result<(), BoxError> {
         let here = machine::here("make bench-functions", "bench/functions.md")?;
         let Length { settle, measured } = self.length;
         let rounds = self.rounds;
@@ -83,24 +83,24 @@ impl Results {
             out,
             "{here}{versions}{priority}.
 
-Each function is a process that talks to the same emulator of Lambda's Runtime API, and to the same S3 and DynamoDB,
-over TLS on the loopback interface. Signatures, bodies, checksums, conditions and every URL in an answer are checked, and
-the calls to AWS are counted. Events, environment and memory size are those of [events](../events) and
-[template.yaml](../template.yaml). All take turns, in {rounds} rounds; the figures are medians of the rounds.
+Each function is a process that talks to the same emulator of Lambda's Runtime API, and to the same emulators of S3 and
+DynamoDB, over TLS on the loopback interface. The emulators check signatures, bodies, checksums, conditions and every URL
+in a response, and count the calls to AWS. Events, environment and memory size are those of [events](../events) and
+[template.yaml](../template.yaml). The functions take turns in {rounds} rounds; the figures are medians of the rounds.
 
-- init: from the start of the process until it asks for the first event; cold: until the first answer is there
-- warm: the median of {measured} requests after the first and {settle} more; CPU: their processor time (user and system);
-  faults: their minor page faults; memory: the most at once (`VmHWM`). What answers them is another process
-- USD: a million warm requests at the list price: {PRICES}.
-  The billed time is the CPU time, at the share of a processor that the memory size gives (1,769 MB is one), in whole
-  milliseconds. The time that AWS's own services take is the same for all, and not in it
-- Node.js, SDK v3 and v2: [node](functions/node), bundled and minified by esbuild, clients outside of the handler, connections
-  kept; a shorter loop than that of Lambda's own runtime, and V8's memory limits as Lambda sets them
-- Python: [python](functions/python), with Lambda's own runtime client; boto3 is in Lambda's runtime and not in its zip
-- Rust, defaults: [rust](functions/rust), lambda_http, multer and the AWS SDK with their default features, Cargo's own release
-  profile
-- Upreel: the release build, as it is deployed. It trusts the roots that are in the binary, here with the test's authority
-  beside them, from a file that it reads first; the others read what they read on Lambda"
+- init: from the start of the process to its request for the first event; cold: from the start to the first response
+- warm: median of {measured} requests, after the first and {settle} more; CPU: their processor time (user and system); faults:
+  their minor page faults; memory: peak (`VmHWM`). The emulators are another process
+- USD: price of a million warm requests: {PRICES}.
+  The billed time is the CPU time, divided by the share of a processor that the memory size gives (1,769 MB is one), in
+  whole milliseconds. The time of AWS's own services is the same for all and not included
+- Node.js, SDK v3 and v2: [node](functions/node), bundled and minified by esbuild, with clients outside of the handler,
+  persistent connections, a shorter loop than Lambda's own runtime, and V8's memory limits as Lambda sets them
+- Python: [python](functions/python), with Lambda's own runtime client; boto3 is part of Lambda's runtime, not of the zip
+- Rust, defaults: [rust](functions/rust), lambda_http, multer and the AWS SDK with their default features, and Cargo's
+  default release profile
+- Upreel: the release build, as it is deployed. It reads the roots that are otherwise in its binary, together with the
+  test's certificate authority, from a file; the others read the same number of roots as on Lambda"
         )?;
         Ok(())
     }
@@ -109,7 +109,7 @@ the calls to AWS are counted. Events, environment and memory size are those of [
         self.cells.iter().find(|cell| cell.work == work && cell.kind == kind)
     }
 
-    fn requests(&self, out: &mut String, work: Work) -> Result<(), Failed> {
+    fn requests(&self, out: &mut String, work: Work) -> Result<(), BoxError> {
         let cells: Vec<_> = self.cells.iter().filter(|cell| cell.work == work).collect();
         if cells.is_empty() {
             return Ok(());
@@ -141,7 +141,7 @@ the calls to AWS are counted. Events, environment and memory size are those of [
         Ok(())
     }
 
-    fn programs(&self, out: &mut String) -> Result<(), Failed> {
+    fn programs(&self, out: &mut String) -> Result<(), BoxError> {
         out.push_str(
             "\n## Programs\n\n`valgrind --tool=callgrind` counts the instructions, of all threads.\n\n\
              | function | | MB | MB in a zip | instructions to the first event |\n|---|---|---:|---:|---:|\n",
@@ -156,21 +156,21 @@ the calls to AWS are counted. Events, environment and memory size are those of [
         Ok(())
     }
 
-    /// The demands on what was measured.
-    fn demands(&self) -> Vec<Demand> {
-        let mut demands = Vec::new();
+    /// Returns the targets for the measurements.
+    fn targets(&self) -> Vec<Target> {
+        let mut targets = Vec::new();
         for (work, Less { cold, warm, memory }) in [(Work::Upload4m, UPLOAD), (Work::Presign, PRESIGN)] {
             let (Some(ours), Some(node)) = (self.cell(work, Kind::Upreel), self.cell(work, Kind::NodeV3))
             else {
                 continue;
             };
-            let mut less = |what: &str, demanded: f64, number: fn(&Run) -> f64| {
+            let mut less = |what: &str, target: f64, number: fn(&Run) -> f64| {
                 let measured = node.median(number) / ours.median(number);
-                demands.push(Demand {
+                targets.push(Target {
                     what: format!("{what}, {}: Node.js, SDK v3 / Upreel", work.title()),
-                    demanded: format!("{demanded:.0}"),
+                    expected: format!("{target:.0}"),
                     measured: format!("{measured:.1}"),
-                    met: measured >= demanded,
+                    met: measured >= target,
                 });
             };
             less("cold", cold, |run| run.cold);
@@ -179,9 +179,9 @@ the calls to AWS are counted. Events, environment and memory size are those of [
         }
         let mut at_most = |what: String, measured: f64, limit: f64, unit: &str| {
             let places = if unit.is_empty() { 0 } else { 2 };
-            demands.push(Demand {
+            targets.push(Target {
                 what,
-                demanded: format!("at most {limit}{unit}"),
+                expected: format!("at most {limit}{unit}"),
                 measured: format!("{measured:.places$}{unit}"),
                 met: measured <= limit,
             });
@@ -206,26 +206,26 @@ the calls to AWS are counted. Events, environment and memory size are those of [
             at_most("memory, upload, 4 MiB".to_owned(), cell.median(|run| run.memory), MEMORY, " MB");
         }
         for cell in self.cells.iter().filter(|cell| cell.kind == Kind::Upreel) {
-            let (calls, demanded) = (cell.calls(), cell.work.calls());
-            demands.push(Demand {
+            let (calls, target) = (cell.calls(), cell.work.calls());
+            targets.push(Target {
                 what: format!("AWS calls, {}", cell.work.title()),
-                demanded: demanded.to_string(),
+                expected: target.to_string(),
                 measured: calls.to_string(),
-                met: calls == demanded,
+                met: calls == target,
             });
         }
-        demands
+        targets
     }
 }
 
-struct Demand {
+struct Target {
     what: String,
-    demanded: String,
+    expected: String,
     measured: String,
     met: bool,
 }
 
-/// For a million requests of so many milliseconds of processor time.
+/// Returns the price of a million requests with this processor time in milliseconds, and this memory size in MB.
 fn dollars(cpu: f64, memory: u64, per_gb_second: f64) -> f64 {
     let share = (float(memory) / ONE_PROCESSOR).min(1.0);
     let billed = (cpu / share).ceil() / 1000.0;
@@ -237,30 +237,30 @@ fn capital(text: &str) -> String {
     first.to_uppercase() + rest
 }
 
-/// Whether what else the machine does has to wait: `chrt --fifo 1 ...`. The functions inherit it.
-fn is_real_time() -> Result<bool, Failed> {
+/// Returns whether this process runs at real-time priority (`chrt --fifo 1 ...`), which the functions inherit.
+fn is_real_time() -> Result<bool, BoxError> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // proc(5): the 40th field; after the name in brackets comes the third.
+    // The priority is field 40 in proc(5). The first field after the name in brackets is number 3.
     let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
     Ok(fields.split_whitespace().nth(37).is_some_and(|priority| priority != "0"))
 }
 
-/// Of what the others run on, and with.
-fn versions(candidates: &[Candidate]) -> Result<String, Failed> {
+/// Returns the versions of the interpreters and SDKs.
+fn versions(candidates: &[Candidate]) -> Result<String, BoxError> {
     let package = std::fs::read_to_string(root().join("bench/functions/node/package.json"))?;
     let package: serde_json::Value = serde_json::from_str(&package)?;
     let of = |name: &str| package["dependencies"][name].as_str().unwrap_or("unknown").to_owned();
     let mut text = String::new();
     for candidate in candidates {
-        let said = |arguments: &[&str]| said(Command::new(&candidate.interpreter).args(arguments));
+        let run = |arguments: &[&str]| first_line(Command::new(&candidate.interpreter).args(arguments));
         match candidate.kind {
             Kind::NodeV3 => {
-                write!(text, "; Node.js {}, SDK {}", said(&["--version"]), of("@aws-sdk/client-s3"))?;
+                write!(text, "; Node.js {}, SDK {}", run(&["--version"]), of("@aws-sdk/client-s3"))?;
             }
             Kind::NodeV2 => write!(text, " and {}", of("aws-sdk"))?,
             Kind::Python => {
-                let boto3 = said(&["-c", "import boto3; print(boto3.__version__)"]);
-                write!(text, "; {}, boto3 {boto3}", said(&["--version"]))?;
+                let boto3 = run(&["-c", "import boto3; print(boto3.__version__)"]);
+                write!(text, "; {}, boto3 {boto3}", run(&["--version"]))?;
             }
             Kind::Upreel | Kind::Rust => {}
         }
@@ -273,8 +273,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_million_requests_have_a_price() {
-        // 10 ms of a whole processor, at 1769 MB; at half of that the same work is billed for twice the time.
+    fn price_of_a_million_requests() {
+        // 10 ms of a whole processor with 1,769 MB. With less memory, the share of a processor prolongs the billed
+        // time.
         let whole = dollars(10.0, 1769, PER_GB_SECOND_X86);
         assert!((whole - (0.20 + 10_000.0 * 1.727_539 * PER_GB_SECOND_X86)).abs() < 1e-4, "{whole}");
         assert!(

@@ -1,10 +1,10 @@
-//! One process of a function: from its start, through some requests, to its end.
+//! Measures one process of a function, from its start through a number of requests.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Failed;
+use crate::BoxError;
 use crate::aws::{Aws, TABLE, UPLOADS};
 use crate::candidate::Candidate;
 use crate::deployed::Template;
@@ -12,34 +12,34 @@ use crate::runtime::{self, Done};
 use crate::work::Work;
 
 pub(crate) const REGION: &str = "us-east-1";
-/// Those of AWS's documentation.
+/// The example credentials of AWS's documentation.
 pub(crate) const ACCESS_KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 pub(crate) const SECRET_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
-/// How many warm requests there are.
+/// The number of warm requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Length {
-    /// Not measured: a just-in-time compiler may still be at work.
+    /// Warm-up requests that aren't measured, because a just-in-time compiler may still be working.
     pub(crate) settle: usize,
     pub(crate) measured: usize,
 }
 
-/// What it took.
+/// The measurement of one process.
 #[derive(Debug, Clone)]
 pub(crate) struct Run {
-    /// Milliseconds until the first event was asked for.
+    /// Time from the start to the request for the first event, in milliseconds.
     pub(crate) init: f64,
-    /// Milliseconds until the first answer was there.
+    /// Time from the start to the first response, in milliseconds.
     pub(crate) cold: f64,
-    /// Milliseconds of a warm request: the median.
+    /// Median time of a warm request, in milliseconds.
     pub(crate) warm: f64,
-    /// Milliseconds of processor time of a warm request: the mean.
+    /// Mean processor time of a warm request, in milliseconds.
     pub(crate) cpu: f64,
-    /// Minor page faults of a warm request: the mean.
+    /// Mean number of minor page faults of a warm request.
     pub(crate) faults: f64,
-    /// The most memory at once, MB.
+    /// Peak memory, in MB.
     pub(crate) memory: f64,
-    /// Calls to AWS of each request.
+    /// Number of calls to AWS of each request.
     pub(crate) calls: usize,
 }
 
@@ -54,10 +54,10 @@ impl fmt::Display for Run {
     }
 }
 
-/// The environment that Lambda and the template give a function, and where AWS is.
+/// Returns the environment that Lambda and the template give a function, and the endpoint of the emulators.
 pub(crate) fn environment(function: &str, template: &Template, aws: &Aws) -> Vec<(String, String)> {
     let memory = template.memory(function).to_string();
-    // Of the length that they have on Lambda.
+    // The same length as on Lambda.
     let token = "IQoJb3JpZ2luX2VjEXAMPLE".repeat(40);
     let variables = [
         ("AWS_REGION", REGION),
@@ -91,44 +91,46 @@ pub(crate) fn environment(function: &str, template: &Template, aws: &Aws) -> Vec
         .collect()
 }
 
+/// Starts a function, sends it requests, and checks its responses and its calls to AWS.
+///
 /// # Errors
-/// When the function fails, answers what it should not, or calls AWS otherwise than it should.
+/// When the function fails, or a response or a call is incorrect.
 pub(crate) async fn run(
     candidate: &Candidate,
     work: Work,
     template: &Template,
     aws: &Arc<Aws>,
     length: Length,
-) -> Result<Run, Failed> {
+) -> Result<Run, BoxError> {
     let function = work.function();
     aws.expect(work.file());
     let mut command = candidate.command(function, template);
     command.env_clear().envs(environment(function, template, aws)).envs(candidate.variables(&aws.trust));
     let events = 1 + length.settle + length.measured;
     let done = runtime::run(command, work.event()?, events, aws.clone()).await;
-    // A call that was refused is why the answer is an error.
+    // Report a rejected call first: it is the cause of an error response.
     aws.finish()?;
-    let Done { mut child, seen } = done?;
+    let Done { mut child, measurements } = done?;
     let memory = runtime::peak(&child)?;
     child.kill().await?;
-    for answer in &seen.answers {
-        work.check(answer)?;
+    for response in &measurements.responses {
+        work.check(response)?;
     }
-    let counts: Vec<usize> = [0].into_iter().chain(seen.calls).collect();
+    let counts: Vec<usize> = [0].into_iter().chain(measurements.calls).collect();
     let each: Vec<usize> = counts.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let calls = each.iter().max().copied().unwrap_or_default();
-    if each.iter().any(|one| *one != calls) {
-        return Err(format!("calls to AWS differ from request to request: {:?}", aws.named_calls()).into());
+    if each.iter().any(|count| *count != calls) {
+        return Err(format!("calls to AWS differ from request to request: {:?}", aws.call_names()).into());
     }
     let from = 1 + length.settle;
-    let (Some(begin), Some(end)) = (seen.usage.get(from), seen.usage.get(events)) else {
-        return Err("there are fewer answers than events".into());
+    let (Some(begin), Some(end)) = (measurements.usage.get(from), measurements.usage.get(events)) else {
+        return Err("there are fewer responses than events".into());
     };
     let requests = count(length.measured);
-    let mut warm: Vec<f64> = seen.answered[from..].iter().copied().map(millis).collect();
+    let mut warm: Vec<f64> = measurements.latencies[from..].iter().copied().map(millis).collect();
     Ok(Run {
-        init: millis(seen.init),
-        cold: millis(seen.cold),
+        init: millis(measurements.init),
+        cold: millis(measurements.cold),
         warm: median(&mut warm),
         cpu: millis(end.cpu.saturating_sub(begin.cpu)) / requests,
         faults: float(end.faults - begin.faults) / requests,
@@ -141,7 +143,7 @@ pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// The numbers here are far from what a float cannot hold.
+/// Converts a number. All numbers in the reports are below 2^53, so the conversion is exact.
 #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
 pub(crate) fn float(number: u64) -> f64 {
     number as f64
@@ -151,7 +153,7 @@ fn count(number: usize) -> f64 {
     float(number.try_into().unwrap_or(u64::MAX))
 }
 
-/// Infinite if there is none.
+/// Returns the median, or infinity if there are no values.
 pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::INFINITY)

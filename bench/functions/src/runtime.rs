@@ -1,4 +1,4 @@
-//! The Runtime API of Lambda, for one process: it asks for the next event, and answers it.
+//! An emulator of Lambda's Runtime API for one process, which requests events and posts its responses.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
@@ -22,43 +22,43 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
-use crate::Failed;
+use crate::BoxError;
 use crate::aws::Aws;
 
-/// For all events of a process.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Timeout for all events of a process.
+const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// What a process has used until now.
+/// The resources that a process has used since its start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
-    /// Processor time of all its threads.
+    /// Processor time of all threads.
     pub(crate) cpu: Duration,
     /// Minor page faults.
     pub(crate) faults: u64,
 }
 
-/// What was seen of a process.
+/// The measurements of a process.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
-    /// From its start until it asked for the first event.
+pub(crate) struct Measurements {
+    /// Time from the start to the request for the first event.
     pub(crate) init: Duration,
-    /// From its start until its first answer was there.
+    /// Time from the start to the first response.
     pub(crate) cold: Duration,
-    /// Of each answer, after its event.
-    pub(crate) answered: Vec<Duration>,
-    pub(crate) answers: Vec<Bytes>,
-    /// Calls to AWS, until each answer.
+    /// Time from each event to its response.
+    pub(crate) latencies: Vec<Duration>,
+    pub(crate) responses: Vec<Bytes>,
+    /// Total number of calls to AWS at each response.
     pub(crate) calls: Vec<usize>,
-    /// When it asked for each event, and after the last one.
+    /// Usage at the request for each event, and after the last one.
     pub(crate) usage: Vec<Usage>,
     sent: Option<Instant>,
     error: Option<String>,
 }
 
-/// A process that has answered all its events, and waits for another.
+/// A process that has responded to all events, and waits for another one.
 pub(crate) struct Done {
     pub(crate) child: Child,
-    pub(crate) seen: Seen,
+    pub(crate) measurements: Measurements,
 }
 
 struct Session {
@@ -67,20 +67,20 @@ struct Session {
     started: Instant,
     pid: u32,
     aws: Arc<Aws>,
-    seen: Mutex<Seen>,
+    measurements: Mutex<Measurements>,
     done: Notify,
 }
 
-/// Starts a process, and gives it the same event so many times.
+/// Starts a process, and sends it the same event `events` times.
 ///
 /// # Errors
-/// When it ends, or answers with an error.
+/// When the process exits, responds with an error, or exceeds the timeout.
 pub(crate) async fn run(
     mut command: Command,
     event: Bytes,
     events: usize,
     aws: Arc<Aws>,
-) -> Result<Done, Failed> {
+) -> Result<Done, BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let mut log = tempfile::tempfile()?;
     command
@@ -91,11 +91,11 @@ pub(crate) async fn run(
         .kill_on_drop(true);
     let started = Instant::now();
     let mut child = command.spawn()?;
-    let pid = child.id().ok_or("it has ended")?;
-    let seen = Mutex::new(Seen::default());
-    let session = Arc::new(Session { event, events, started, pid, aws, seen, done: Notify::new() });
-    let patience = tokio::time::sleep(PATIENCE);
-    tokio::pin!(patience);
+    let pid = child.id().ok_or("the process has exited")?;
+    let measurements = Mutex::new(Measurements::default());
+    let session = Arc::new(Session { event, events, started, pid, aws, measurements, done: Notify::new() });
+    let timeout = tokio::time::sleep(TIMEOUT);
+    tokio::pin!(timeout);
     loop {
         tokio::select! {
             connection = listener.accept() => {
@@ -103,51 +103,52 @@ pub(crate) async fn run(
                 stream.set_nodelay(true)?;
                 let session = session.clone();
                 tokio::spawn(async move {
-                    let service = service_fn(|request| session.answer(request));
+                    let service = service_fn(|request| session.respond(request));
                     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
                 });
             }
             status = child.wait() => return Err(format!("{}: {}", status?, tail(&mut log)).into()),
-            () = &mut patience => return Err(format!("it hangs: {}", tail(&mut log)).into()),
+            () = &mut timeout => return Err(format!("timeout: {}", tail(&mut log)).into()),
             () = session.done.notified() => break,
         }
     }
-    let seen = std::mem::take(&mut *session.seen());
-    match seen.error {
+    let measurements = std::mem::take(&mut *session.measurements());
+    match measurements.error {
         Some(error) => Err(format!("{error} {}", tail(&mut log)).into()),
-        None => Ok(Done { child, seen }),
+        None => Ok(Done { child, measurements }),
     }
 }
 
 impl Session {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn measurements(&self) -> MutexGuard<'_, Measurements> {
+        self.measurements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    async fn respond(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
         if request.method() == Method::GET {
             return Ok(self.next().await);
         }
         let path = request.uri().path().to_owned();
         let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-        let mut seen = self.seen();
+        let mut measurements = self.measurements();
         let now = Instant::now();
         match body {
             Ok(body) if path.ends_with("/response") => {
-                if seen.answers.is_empty() {
-                    seen.cold = now - self.started;
+                if measurements.responses.is_empty() {
+                    measurements.cold = now - self.started;
                 }
-                let sent = seen.sent.take().unwrap_or(now);
-                seen.answered.push(now - sent);
-                seen.answers.push(body);
-                seen.calls.push(self.aws.calls());
+                let sent = measurements.sent.take().unwrap_or(now);
+                measurements.latencies.push(now - sent);
+                measurements.responses.push(body);
+                measurements.calls.push(self.aws.calls());
             }
             Ok(body) => {
-                seen.error = Some(format!("an error: {}", String::from_utf8_lossy(&body)));
+                measurements.error =
+                    Some(format!("the function returned an error: {}", String::from_utf8_lossy(&body)));
                 self.done.notify_one();
             }
             Err(error) => {
-                seen.error = Some(format!("half an answer: {error}"));
+                measurements.error = Some(format!("the response is incomplete: {error}"));
                 self.done.notify_one();
             }
         }
@@ -158,28 +159,31 @@ impl Session {
 
     async fn next(&self) -> Response<Full<Bytes>> {
         let last = {
-            let mut seen = self.seen();
-            if seen.usage.is_empty() {
-                seen.init = self.started.elapsed();
+            let mut measurements = self.measurements();
+            if measurements.usage.is_empty() {
+                measurements.init = self.started.elapsed();
             }
             match usage(self.pid) {
-                Ok(usage) => seen.usage.push(usage),
-                Err(error) => seen.error = Some(error.to_string()),
+                Ok(usage) => measurements.usage.push(usage),
+                Err(error) => measurements.error = Some(error.to_string()),
             }
-            seen.error.is_some() || seen.usage.len() > self.events
+            measurements.error.is_some() || measurements.usage.len() > self.events
         };
         if last {
             self.done.notify_one();
             pending::<()>().await;
         }
-        let mut seen = self.seen();
+        let mut measurements = self.measurements();
         let mut event = Response::new(Full::from(self.event.clone()));
         let deadline = humantime::parse_rfc3339_weak("2099-01-01 00:00:00").ok();
         let deadline =
             deadline.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
         for (name, value) in [
             ("content-type", "application/json".to_owned()),
-            ("lambda-runtime-aws-request-id", format!("8476a536-e9f4-11e8-9739-{:012}", seen.usage.len())),
+            (
+                "lambda-runtime-aws-request-id",
+                format!("8476a536-e9f4-11e8-9739-{:012}", measurements.usage.len()),
+            ),
             ("lambda-runtime-deadline-ms", deadline.as_millis().to_string()),
             (
                 "lambda-runtime-invoked-function-arn",
@@ -194,33 +198,35 @@ impl Session {
                 event.headers_mut().insert(name, value);
             }
         }
-        seen.sent = Some(Instant::now());
+        measurements.sent = Some(Instant::now());
         event
     }
 }
 
-fn usage(pid: u32) -> Result<Usage, Failed> {
+/// Reads the resource usage of a process from `/proc`.
+fn usage(pid: u32) -> Result<Usage, BoxError> {
     let process = Path::new("/proc").join(pid.to_string());
-    // In nanoseconds. /proc/PID/stat has ticks of ten milliseconds.
+    // schedstat has nanoseconds; /proc/PID/stat would have ticks of 10 ms.
     let mut cpu = Duration::ZERO;
     for task in fs::read_dir(process.join("task"))? {
         let times = fs::read_to_string(task?.path().join("schedstat"))?;
         cpu += Duration::from_nanos(times.split(' ').next().unwrap_or_default().parse()?);
     }
-    // After the name in brackets: state, parent, ..., the eighth is the number of minor faults.
+    // The number of minor faults is the eighth field after the name in brackets.
     let stat = fs::read_to_string(process.join("stat"))?;
-    let (_, fields) = stat.rsplit_once(')').ok_or("no /proc/PID/stat")?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("malformed /proc/PID/stat")?;
     let faults = fields.split_whitespace().nth(7).ok_or("no faults in /proc/PID/stat")?;
     Ok(Usage { cpu, faults: faults.parse()? })
 }
 
-/// The most memory that a process has had at once, in bytes.
-pub(crate) fn peak(child: &Child) -> Result<u64, Failed> {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id().ok_or("it has ended")?))?;
+/// Returns the peak memory of a process, in bytes.
+pub(crate) fn peak(child: &Child) -> Result<u64, BoxError> {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id().ok_or("the process has exited")?))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
     Ok(peak.ok_or("no VmHWM")?.parse::<u64>()? * 1024)
 }
 
+/// Returns the last 2,000 characters of the process's standard error.
 fn tail(log: &mut File) -> String {
     let mut text = Vec::new();
     let _ = log.rewind().and_then(|()| log.read_to_end(&mut text));

@@ -1,4 +1,4 @@
-//! Signature version 4, checked as AWS does it: in a header, or in the query of a presigned URL.
+//! Verifies Signature Version 4, in the `Authorization` header or in the query of a presigned URL.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html>
 
@@ -6,41 +6,41 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, Method, Uri};
 use sha2::{Digest, Sha256};
 
-use crate::Failed;
+use crate::BoxError;
 use crate::run::{ACCESS_KEY, REGION, SECRET_KEY};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// A request that bears its signature in the header `authorization`. `payload` is the body's hash, or what says
-/// that there is none.
+/// Verifies the signature in the `Authorization` header. `payload` is the hash of the body, or the placeholder for an
+/// unsigned one.
 pub(crate) fn check_header(
     method: &Method,
     uri: &Uri,
     headers: &HeaderMap,
     payload: &str,
-) -> Result<(), Failed> {
+) -> Result<(), BoxError> {
     let get = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let fields = get("authorization").strip_prefix(ALGORITHM).ok_or("no signature in version 4")?;
+    let fields = get("authorization").strip_prefix(ALGORITHM).ok_or("no Signature Version 4")?;
     let field = |name: &str| {
         let found = fields.split(',').find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='));
         found.ok_or_else(|| format!("no {name} in the signature"))
     };
     let signed = field("SignedHeaders")?;
-    for must in ["host", "x-amz-date"] {
-        if !signed.split(';').any(|name| name == must) {
-            return Err(format!("{must} is not signed").into());
+    for required in ["host", "x-amz-date"] {
+        if !signed.split(';').any(|name| name == required) {
+            return Err(format!("{required} is not signed").into());
         }
     }
     let canonical = Canonical { method, uri, query: uri.query().unwrap_or_default(), signed, payload };
     canonical.check(field("Credential")?, get("x-amz-date"), field("Signature")?, get)
 }
 
-/// A URL that somebody was given, for a request with these headers.
-pub(crate) fn check_url(method: &Method, url: &str, headers: &[(&str, &str)]) -> Result<(), Failed> {
+/// Verifies a presigned URL, for a request with these headers.
+pub(crate) fn check_url(method: &Method, url: &str, headers: &[(&str, &str)]) -> Result<(), BoxError> {
     let uri: Uri = url.parse()?;
     let query = uri.query().unwrap_or_default();
     let (query, signature) = query.rsplit_once("X-Amz-Signature=").ok_or("the URL is not signed")?;
-    // It is not always the last one.
+    // Other parameters can follow the signature.
     let (signature, rest) = signature.split_once('&').unwrap_or((signature, ""));
     let query = format!("{query}{rest}");
     let field = |name: &str| {
@@ -73,13 +73,13 @@ impl Canonical<'_> {
         date: &str,
         signature: &str,
         header: impl Fn(&str) -> &'h str,
-    ) -> Result<(), Failed> {
+    ) -> Result<(), BoxError> {
         let (key, scope) = credential.split_once('/').ok_or("no scope in the signature")?;
         let [day, region, service, end] = scope.split('/').collect::<Vec<_>>()[..] else {
-            return Err(format!("not a scope: {scope}").into());
+            return Err(format!("malformed scope: {scope}").into());
         };
         if key != ACCESS_KEY || region != REGION || end != "aws4_request" || !date.starts_with(day) {
-            return Err(format!("not a credential for here: {credential}").into());
+            return Err(format!("wrong credential: {credential}").into());
         }
         let mut pairs: Vec<_> = self.query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect();
         pairs.sort_by(|a, b| a.split_once('=').cmp(&b.split_once('=')));
@@ -103,7 +103,7 @@ impl Canonical<'_> {
         if signature == expected {
             Ok(())
         } else {
-            Err(format!("the signature does not match; signed was:\n{}", request.join("\n")).into())
+            Err(format!("the signature does not match; canonical request:\n{}", request.join("\n")).into())
         }
     }
 }
@@ -117,7 +117,7 @@ fn decode(text: &str) -> String {
 }
 
 fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-    // A key may have any length.
+    // HMAC accepts keys of any length, so this never fails.
     let Ok(mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
     mac.chain_update(text).finalize().into_bytes().to_vec()
 }
@@ -132,7 +132,7 @@ mod tests {
 
     /// AWS's own examples: <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
     #[test]
-    fn a_request_is_checked_as_aws_does_it() {
+    fn verifies_signed_requests() {
         const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let uri = Uri::from_static("https://examplebucket.s3.amazonaws.com/test.txt");
         let mut headers = HeaderMap::new();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_url_is_noticed() {
+    fn rejects_changed_presigned_urls() {
         let url = "https://examplebucket.s3.amazonaws.com/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256\
             &X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request\
             &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host\

@@ -1,4 +1,4 @@
-//! What is deployed: bytes, and bytes in a zip.
+//! The size of the deployed functions, as files and in a zip.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,10 +7,10 @@ use std::path::Path;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-use crate::Failed;
+use crate::BoxError;
 use crate::candidate::{Candidate, FUNCTIONS, Kind};
 
-/// Of one function.
+/// The size of one function, in bytes.
 #[derive(Debug)]
 pub(crate) struct Size {
     pub(crate) kind: Kind,
@@ -19,7 +19,7 @@ pub(crate) struct Size {
     pub(crate) zip: u64,
 }
 
-pub(crate) fn all(candidates: &[Candidate]) -> Result<Vec<Size>, Failed> {
+pub(crate) fn all(candidates: &[Candidate]) -> Result<Vec<Size>, BoxError> {
     let mut sizes = Vec::new();
     for candidate in candidates {
         for function in FUNCTIONS {
@@ -29,7 +29,7 @@ pub(crate) fn all(candidates: &[Candidate]) -> Result<Vec<Size>, Failed> {
     Ok(sizes)
 }
 
-pub(crate) fn of(candidate: &Candidate, function: &'static str) -> Result<Size, Failed> {
+pub(crate) fn of(candidate: &Candidate, function: &'static str) -> Result<Size, BoxError> {
     let file = candidate.file(function);
     let mut zip = zipped(&file)?;
     let mut bytes = fs::metadata(&file)?.len();
@@ -41,8 +41,9 @@ pub(crate) fn of(candidate: &Candidate, function: &'static str) -> Result<Size, 
     Ok(Size { kind: candidate.kind, function, bytes, zip })
 }
 
-/// As `sam package` does it; the zip's own entry is some hundred bytes more.
-fn zipped(file: &Path) -> Result<u64, Failed> {
+/// Returns the compressed size of a file, as in the zip of `sam package`. The headers of the zip have some hundred
+/// bytes more.
+fn zipped(file: &Path) -> Result<u64, BoxError> {
     let mut encoder = DeflateEncoder::new(Count(0), Compression::default());
     io::copy(&mut File::open(file)?, &mut encoder)?;
     Ok(encoder.finish()?.0)

@@ -1,4 +1,4 @@
-//! An authority of its own, and a certificate for `localhost`.
+//! A certificate authority for the benchmark, and a certificate for `localhost`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,19 +12,20 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use webpki_root_certs::TLS_SERVER_ROOT_CERTS;
 
-use crate::Failed;
+use crate::BoxError;
 
-/// What the functions are given to trust: the authority, and as many others as they would have to read on Lambda.
+/// Files with the root certificates for the functions: the benchmark's authority, and as many others as they read on
+/// Lambda.
 pub(crate) struct Trust {
     /// Only the authority.
     pub(crate) authority: PathBuf,
-    /// With the five roots that are in Upreel's binaries.
+    /// The authority and the five roots that are in Upreel's binaries.
     pub(crate) amazon: PathBuf,
-    /// With all of Mozilla's, as a system has them.
+    /// The authority and all of Mozilla's roots, like the file of a system.
     pub(crate) mozilla: PathBuf,
 }
 
-pub(crate) fn make(folder: &Path) -> Result<(TlsAcceptor, Trust), Failed> {
+pub(crate) fn make(folder: &Path) -> Result<(TlsAcceptor, Trust), BoxError> {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "Upreel's benchmark");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -42,16 +43,16 @@ pub(crate) fn make(folder: &Path) -> Result<(TlsAcceptor, Trust), Failed> {
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
 
-    let write = |name: &str, others: &[&CertificateDer<'_>]| -> Result<PathBuf, Failed> {
+    let write = |name: &str, others: &[&CertificateDer<'_>]| -> Result<PathBuf, BoxError> {
         let path = folder.join(name);
-        let pem: String = others.iter().copied().chain([authority.der()]).map(|one| pem(one)).collect();
+        let pem: String = others.iter().copied().chain([authority.der()]).map(|root| pem(root)).collect();
         fs::write(&path, pem)?;
         Ok(path)
     };
     let all: Vec<_> = TLS_SERVER_ROOT_CERTS.iter().collect();
     let amazon: Vec<_> = all.iter().copied().filter(|root| is_amazon(root)).collect();
     if amazon.len() != 5 {
-        return Err(format!("Mozilla's list has {} of Amazon's five roots", amazon.len()).into());
+        return Err(format!("expected Amazon's five roots in Mozilla's list, found {}", amazon.len()).into());
     }
     let trust = Trust {
         authority: write("authority.pem", &[])?,

@@ -1,18 +1,18 @@
-//! What the functions are asked to do, and whether they have done it.
+//! The kinds of requests, and the checks of their responses.
 
 use bytes::Bytes;
 use clap::ValueEnum;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::Failed;
+use crate::BoxError;
 use crate::signature::check_url;
 
 const USER: &str = "0a4e6b7c-70f1-70c1-9a1b-2f7d3c5e8a90";
-/// The video that is asked for.
+/// The video of the requests for one video.
 pub(crate) const VIDEO: &str = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e";
 const BOUNDARY: &str = "----WebKitFormBoundary7MA4YWxkTrZu0gW";
-/// As S3 makes them.
+/// An upload ID like those of S3.
 const UPLOAD_ID: &str =
     "VXBsb2FkIElEIGZvciA2aWWpbmcncyBteS1tb3ZpZS5tMnRzIHVwbG9hZA.kL2Nq3hcBlHlV5ckY7vfnXOZJDFZaYKPc0iYJHb9KqA-";
 
@@ -51,8 +51,8 @@ impl Work {
             }
             Self::Presign => "`GET /presign`: a signed URL and a row",
             Self::Part => "`GET /s3/multipart/{uploadId}/{partNumber}`: a signed URL",
-            Self::Get => "`GET /videos/{videoId}`: a row, and four signed URLs",
-            Self::List => "`GET /videos`: twenty rows, and eighty signed URLs",
+            Self::Get => "`GET /videos/{videoId}`: a row and four signed URLs",
+            Self::List => "`GET /videos`: twenty rows and eighty signed URLs",
         }
     }
 
@@ -64,7 +64,7 @@ impl Work {
         }
     }
 
-    /// How many calls to AWS it takes, and no more.
+    /// Returns the expected number of calls to AWS.
     pub(crate) const fn calls(self) -> usize {
         match self {
             Self::Upload100k | Self::Upload4m => 3,
@@ -73,7 +73,7 @@ impl Work {
         }
     }
 
-    /// What is uploaded.
+    /// Returns the file to upload.
     pub(crate) fn file(self) -> Bytes {
         match self {
             Self::Upload100k => video(100_000),
@@ -82,8 +82,8 @@ impl Work {
         }
     }
 
-    /// As API Gateway sends it.
-    pub(crate) fn event(self) -> Result<Bytes, Failed> {
+    /// Returns the event, as API Gateway sends it.
+    pub(crate) fn event(self) -> Result<Bytes, BoxError> {
         let event = match self {
             Self::Upload100k | Self::Upload4m => include_str!("../../../events/upload.json"),
             Self::Presign => include_str!("../../../events/presign.json"),
@@ -95,7 +95,7 @@ impl Work {
         claims["sub"] = USER.into();
         match self {
             Self::Upload100k | Self::Upload4m => {
-                // With a key each request but the first would be answered from memory.
+                // With a key, all requests but the first would get the stored response.
                 for headers in ["headers", "multiValueHeaders"] {
                     event[headers].as_object_mut().and_then(|headers| headers.remove("Idempotency-Key"));
                 }
@@ -124,15 +124,17 @@ impl Work {
         Ok(event.to_string().into())
     }
 
+    /// Checks a response, including the signature of each URL in it.
+    ///
     /// # Errors
-    /// What is wrong with an answer: each URL in it has to be good.
-    pub(crate) fn check(self, answer: &[u8]) -> Result<(), Failed> {
-        let answer: Value = serde_json::from_slice(answer)?;
-        if answer["statusCode"] != 200 {
-            return Err(format!("an answer: {answer}").into());
+    /// When the response is incorrect.
+    pub(crate) fn check(self, response: &[u8]) -> Result<(), BoxError> {
+        let response: Value = serde_json::from_slice(response)?;
+        if response["statusCode"] != 200 {
+            return Err(format!("the status is not 200: {response}").into());
         }
-        let body = answer["body"].as_str().unwrap_or_default();
-        let body: Value = match answer["isBase64Encoded"].as_bool() {
+        let body = response["body"].as_str().unwrap_or_default();
+        let body: Value = match response["isBase64Encoded"].as_bool() {
             Some(true) => serde_json::from_slice(&base64_simd::STANDARD.decode_to_vec(body)?)?,
             _ => serde_json::from_str(body)?,
         };
@@ -140,32 +142,32 @@ impl Work {
         match self {
             Self::Upload100k | Self::Upload4m => {
                 if body["success"] != true || text("status") != "UPLOADED" {
-                    return Err(format!("no upload: {body}").into());
+                    return Err(format!("not an uploaded video: {body}").into());
                 }
-                signed(&Method::GET, text("url"), &key(text("videoId")), &[])
+                check_signed(&Method::GET, text("url"), &key(text("videoId")), &[])
             }
             Self::Presign => {
                 let headers = [("content-type", "video/mp4"), ("content-length", "104857600")];
                 if text("key") != key(text("videoId")) || body["headers"]["Content-Type"] != "video/mp4" {
-                    return Err(format!("no presigned PUT: {body}").into());
+                    return Err(format!("not a presigned PUT: {body}").into());
                 }
-                signed(&Method::PUT, text("uploadUrl"), text("key"), &headers)
+                check_signed(&Method::PUT, text("uploadUrl"), text("key"), &headers)
             }
             Self::Part => {
                 let pairs = [String::from("partNumber=7"), format!("uploadId={UPLOAD_ID}")];
-                let has = |pair: &String| text("url").split(['?', '&']).any(|one| one == pair);
+                let has = |pair: &String| text("url").split(['?', '&']).any(|piece| piece == pair);
                 if !pairs.iter().all(has) {
-                    return Err(format!("no signed part: {body}").into());
+                    return Err(format!("not a signed part: {body}").into());
                 }
-                signed(&Method::PUT, text("url"), &key(VIDEO), &[])
+                check_signed(&Method::PUT, text("url"), &key(VIDEO), &[])
             }
-            Self::Get => shown(&body),
+            Self::Get => check_video(&body),
             Self::List => {
                 let videos = body["videos"].as_array().map(Vec::as_slice).unwrap_or_default();
                 if videos.len() != 20 || !body["cursor"].is_string() {
-                    return Err(format!("not a page of twenty: {body}").into());
+                    return Err(format!("not a page of twenty videos: {body}").into());
                 }
-                videos.iter().try_for_each(shown)
+                videos.iter().try_for_each(check_video)
             }
         }
     }
@@ -175,20 +177,20 @@ fn key(id: &str) -> String {
     format!("videos/{USER}/{id}.mp4")
 }
 
-/// A URL for this request, that S3 would take.
-fn signed(method: &Method, url: &str, key: &str, headers: &[(&str, &str)]) -> Result<(), Failed> {
+/// Checks that a URL is signed for this object and this request.
+fn check_signed(method: &Method, url: &str, key: &str, headers: &[(&str, &str)]) -> Result<(), BoxError> {
     if !url.split('?').next().unwrap_or_default().ends_with(key) {
-        return Err(format!("a URL of another object than {key}: {url}").into());
+        return Err(format!("not a URL of {key}: {url}").into());
     }
     check_url(method, url, headers).map_err(|error| format!("{url}: {error}").into())
 }
 
-/// A video with its pictures.
-fn shown(video: &Value) -> Result<(), Failed> {
+/// Checks a processed video and the URLs of its previews.
+fn check_video(video: &Value) -> Result<(), BoxError> {
     let text = |name: &str| video[name].as_str().unwrap_or_default();
     let id = text("videoId");
     if text("status") != "PROCESSED" || text("filename") != "clip.mp4" || video["width"] != 1920 {
-        return Err(format!("not the video: {video}").into());
+        return Err(format!("wrong video: {video}").into());
     }
     for (name, key) in [
         ("thumbnailUrl", format!("thumbnails/{id}.jpg")),
@@ -196,12 +198,12 @@ fn shown(video: &Value) -> Result<(), Failed> {
         ("storyboardUrl", format!("storyboards/{id}.vtt")),
         ("storyboardImageUrl", format!("storyboards/{id}.jpg")),
     ] {
-        signed(&Method::GET, text(name), &key, &[])?;
+        check_signed(&Method::GET, text(name), &key, &[])?;
     }
     Ok(())
 }
 
-/// The row of a processed video.
+/// Returns the row of a processed video.
 pub(crate) fn row(id: &str) -> Value {
     json!({
         "videoId": {"S": id}, "userId": {"S": USER}, "filename": {"S": "clip.mp4"}, "key": {"S": key(id)},
@@ -217,7 +219,7 @@ pub(crate) fn row(id: &str) -> Value {
     })
 }
 
-/// The videos of a page.
+/// Returns the identifiers of the videos in a page.
 pub(crate) fn listed() -> impl Iterator<Item = String> {
     (0..20).map(|n| format!("{}{n:02x}", &VIDEO[..34]))
 }
@@ -230,7 +232,7 @@ fn form(file: &[u8]) -> Vec<u8> {
     [head.as_bytes(), file, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat()
 }
 
-/// The beginning of an MP4, and then bytes like those of a picture: none is more likely than another.
+/// Returns a file that begins like an MP4, followed by pseudo-random bytes, which are as incompressible as video.
 fn video(size: usize) -> Bytes {
     let mut bytes = b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2mp41".to_vec();
     let mut state = 0x2545_f491_4f6c_dd1d_u64;

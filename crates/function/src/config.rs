@@ -92,6 +92,7 @@ impl Webhook {
 }
 
 /// Returns a variable; `None` if it is not set or empty.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads settings")]
 fn variable(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }

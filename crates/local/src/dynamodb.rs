@@ -1,4 +1,4 @@
-//! DynamoDB: `dynoxide` on `SQLite`, served over HTTP so that the SDK is the one that is deployed.
+//! DynamoDB: `dynoxide` on `SQLite`, served over HTTP so that the functions use the AWS SDK as they do when deployed.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,9 +13,10 @@ use aws_sdk_dynamodb::types::{
 use dynoxide::Database;
 use tokio::net::TcpListener;
 
-/// DynamoDB promises days; a page that is looked at wants a minute.
-const SWEEP: Duration = Duration::from_mins(1);
+/// Interval at which expired rows are deleted. AWS takes up to days; a minute keeps the web page up to date.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
+/// Opens the database in a file, or in memory without one.
 pub(crate) fn open(file: Option<&Path>) -> Result<Database, String> {
     let database = match file {
         Some(file) => Database::new(&file.to_string_lossy()),
@@ -24,30 +25,31 @@ pub(crate) fn open(file: Option<&Path>) -> Result<Database, String> {
     database.map_err(|error| error.to_string())
 }
 
+/// Serves the database and deletes expired rows, until it is dropped.
 pub(crate) async fn serve(listener: TcpListener, database: Database) {
     let sweeper = database.clone();
     let sweep = async move {
         loop {
-            tokio::time::sleep(SWEEP).await;
+            tokio::time::sleep(SWEEP_INTERVAL).await;
             let database = sweeper.clone();
             match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
                 Ok(Ok(0)) | Err(_) => {}
-                Ok(Ok(rows)) => tracing::info!(rows, "expired rows dropped"),
-                Ok(Err(error)) => tracing::warn!(%error, "expired rows cannot be dropped"),
+                Ok(Ok(rows)) => tracing::info!(rows, "deleted expired rows"),
+                Ok(Err(error)) => tracing::warn!(%error, "could not delete expired rows"),
             }
         }
     };
     tokio::select! {
         ended = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()) => {
             if let Err(error) = ended {
-                tracing::error!(error, "DynamoDB stopped");
+                tracing::error!(error, "the DynamoDB server stopped");
             }
         }
         () = sweep => {}
     }
 }
 
-/// Makes the table as the template does, unless it is there.
+/// Creates the table with the schema of `template.yaml`, unless it exists.
 pub(crate) async fn create_table(sdk: &SdkConfig, table: &str) -> Result<(), String> {
     let client = Client::new(sdk);
     if client.describe_table().table_name(table).send().await.is_ok() {
@@ -83,7 +85,7 @@ pub(crate) async fn create_table(sdk: &SdkConfig, table: &str) -> Result<(), Str
     Ok(())
 }
 
-/// Turns the table's stream on or off, unless it is so.
+/// Turns the table's stream on or off. Does nothing if it already is.
 pub(crate) async fn set_stream(sdk: &SdkConfig, table: &str, on: bool) -> Result<(), String> {
     let client = Client::new(sdk);
     let described = client.describe_table().table_name(table).send().await;

@@ -1,7 +1,7 @@
-//! API Gateway in front of the functions, and the page.
+//! A stand-in for API Gateway in front of the functions, and the web page.
 //!
-//! A request goes to the routers of the deployed functions, with the request context that API Gateway would add and
-//! within its limits: 10 MB for a request, and 6 MiB for the event that is made of it.
+//! It passes requests to the routers of the deployed functions, adds the request context that API Gateway would add,
+//! and enforces the limits: 10 MB for a request to API Gateway, 6 MiB for the event that Lambda receives.
 
 use std::io;
 use std::sync::Arc;
@@ -22,15 +22,18 @@ use upreel_http::{ApiGatewayProxyRequestContext, Code, Problem, RequestContext, 
 use crate::openapi;
 use crate::queue::Queue;
 
+/// API Gateway's limit for the body of a request, in bytes.
 const MAX_REQUEST: usize = 10 * 1000 * 1000;
+/// Lambda's limit for an event, in bytes.
 const MAX_EVENT: usize = 6 * 1024 * 1024;
-/// What an event holds beside headers and body.
+/// Estimated size of the rest of an event besides headers, path and body, in bytes.
 const CONTEXT_SIZE: usize = 1024;
-/// A browser that is answered while it still sends shows a network error instead of the answer.
+/// Maximum number of bytes that are read of a body that is too large. A browser that receives the response while it
+/// still sends reports a network error instead of the response.
 const MAX_DRAIN: usize = 256 * 1024 * 1024;
 const DEFAULT_USER: &str = "local";
 
-/// What the page may do. What it shows comes from the S3 port; hls.js plays what it has loaded as a `blob:`.
+/// The page's Content-Security-Policy. Images and videos come from the S3 port, and hls.js plays them from a `blob:`.
 const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media-src http: blob:; \
                            connect-src 'self' http:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
@@ -50,7 +53,7 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
         .fallback_service(proxy)
 }
 
-/// Their addresses, types and texts.
+/// Path, content type and text of each file of the web page.
 const PAGES: [(&str, &str, &str); 10] = [
     ("/", HTML, include_str!("../../../web/page/index.html")),
     ("/style.css", CSS, include_str!("../../../web/page/style.css")),
@@ -96,7 +99,7 @@ async fn replay(State(queues): State<Vec<Arc<Queue>>>) -> Response {
 
 async fn invoke(State(functions): State<Router>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
-    // API Gateway answers preflight requests itself.
+    // API Gateway answers preflight requests itself, so they have no user and no limits.
     if parts.method == Method::OPTIONS {
         return call(functions, Request::from_parts(parts, Body::empty())).await;
     }
@@ -110,7 +113,7 @@ async fn invoke(State(functions): State<Router>, request: Request) -> Response {
             parts.headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
             call(functions, Request::from_parts(parts, body.into())).await
         }
-        Err(problem) => refuse(functions, parts.headers, problem).await,
+        Err(problem) => reject(functions, parts.headers, problem).await,
     }
 }
 
@@ -118,7 +121,8 @@ async fn call(functions: Router, request: Request) -> Response {
     functions.oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
-/// The size of the event that Lambda would receive: the body in base64 and the headers, some of them twice.
+/// Estimates the size of the event that Lambda would receive. API Gateway encodes the body in base64 and sends the
+/// headers and the query twice (single values and lists).
 fn event_size(parts: &Parts, body: &[u8]) -> usize {
     let headers: usize =
         parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 6).sum();
@@ -128,7 +132,8 @@ fn event_size(parts: &Parts, body: &[u8]) -> usize {
         + CONTEXT_SIZE
 }
 
-/// The request context of API Gateway, with the user that a Cognito authorizer would have found.
+/// Returns API Gateway's request context, with the user that a Cognito authorizer would have found: that of the header
+/// `x-user`, or the default one.
 fn context(parts: &Parts) -> ApiGatewayProxyRequestContext {
     let user = parts.headers.get("x-user").map_or(Ok(DEFAULT_USER), HeaderValue::to_str).unwrap_or_default();
     let mut context = ApiGatewayProxyRequestContext::default();
@@ -138,36 +143,40 @@ fn context(parts: &Parts) -> ApiGatewayProxyRequestContext {
     context
 }
 
-/// Answers in place of a function, with the CORS headers that a function's answer would have.
-async fn refuse(functions: Router, headers: HeaderMap, problem: Problem) -> Response {
+/// Returns the problem in place of a function's response, with the CORS headers that the function would have sent.
+async fn reject(functions: Router, headers: HeaderMap, problem: Problem) -> Response {
     let mut response = problem.into_response();
     let mut request = Request::new(Body::empty());
     if let Some(origin) = headers.get(header::ORIGIN) {
         request.headers_mut().insert(header::ORIGIN, origin.clone());
     }
-    let like = call(functions, request).await;
-    let cors =
+    let sample = call(functions, request).await;
+    let is_cors =
         |name: &header::HeaderName| name == header::VARY || name.as_str().starts_with("access-control-");
-    for (name, value) in like.headers().iter().filter(|(name, _)| cors(name)) {
+    for (name, value) in sample.headers().iter().filter(|(name, _)| is_cors(name)) {
         response.headers_mut().insert(name, value.clone());
     }
     response
 }
 
+/// Reads a body of at most [`MAX_REQUEST`] bytes. A larger one is read and discarded, up to [`MAX_DRAIN`].
 async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut stream = body.into_data_stream();
     let (mut bytes, mut total) = (Vec::new(), 0);
-    // curl asks first (Expect: 100-continue) and is told before it sends; reading would let it begin.
-    let asks_first = headers.contains_key(header::EXPECT);
-    if asks_first && announced.is_some_and(|length: usize| length > MAX_REQUEST) {
+    // A client such as curl waits for `100 Continue`, which the first read of the body sends. Reject the body before
+    // that.
+    let expects_continue = headers.contains_key(header::EXPECT);
+    if expects_continue && declared.is_some_and(|length: usize| length > MAX_REQUEST) {
         return Err(too_large());
     }
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|_| Problem::new(Code::MalformedBody, "The body was cut off."))?;
-        total += chunk.len();
+    while let Some(data) = stream.next().await {
+        let data = data.map_err(|_| {
+            Problem::new(Code::MalformedBody, "The connection was closed before the whole body arrived.")
+        })?;
+        total += data.len();
         if total <= MAX_REQUEST {
-            bytes.extend_from_slice(&chunk);
+            bytes.extend_from_slice(&data);
         } else if total > MAX_DRAIN {
             break;
         }
@@ -178,7 +187,7 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
 fn too_large() -> Problem {
     Problem::new(
         Code::TooLarge,
-        "The API takes at most 10 MB a request, and 4.4 MiB of video. Ask GET /presign for a URL and PUT a larger \
-         file there.",
+        "A request to the API can have at most 10 MB, and a video in it 4.4 MiB. Upload a larger file with a PUT \
+         request to a URL from GET /presign.",
     )
 }

@@ -1,8 +1,8 @@
-//! The whole backend on one machine: the API with its page, S3, DynamoDB, and the thumbnail function
-//! started by events. No Docker, no account.
+//! The whole backend on one machine: the API and the web page, S3, DynamoDB, and the functions that events start.
+//! It needs no Docker and no AWS account.
 //!
-//! The functions are the deployed ones; what is local are the three services around them, each behind
-//! its real protocol.
+//! The functions are the deployed ones. API Gateway, S3 and DynamoDB are replaced by local implementations that speak
+//! the same protocols.
 
 mod dynamodb;
 mod gateway;
@@ -41,83 +41,83 @@ use crate::queue::{Handler, Queue};
 use crate::s3::Storage;
 use crate::webhook::Webhook;
 
-/// The credentials of the local S3, for the AWS CLI and the SDKs.
+/// The access key ID of the local S3, for the AWS CLI and SDKs.
 pub const ACCESS_KEY: &str = "upreel";
-/// See [`ACCESS_KEY`]; no secret, as nothing outside of this machine reaches the port.
+/// The secret that belongs to [`ACCESS_KEY`]. It can be public: the ports accept connections from this machine only.
 pub const SECRET_KEY: &str = "upreel-local";
-/// The region that everything claims to be in.
+/// The AWS region of the local services.
 pub const REGION: &str = "us-east-1";
 /// The bucket of the originals.
 pub const UPLOADS: &str = "uploads";
-/// The bucket of the posters.
+/// The bucket of the previews.
 pub const THUMBNAILS: &str = "thumbnails";
 /// The bucket of the HLS renditions.
 pub const PROCESSED: &str = "processed";
 const TABLE: &str = "VideoMetadata";
-/// The thumbnail function's timeout in the template.
+/// The thumbnail function's timeout in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// How to start.
+/// The settings of [`Local`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The API's port; 0 for any free one, also below.
+    /// The API's port; 0 picks a free port, as for the other ports.
     pub port: u16,
     /// The S3 port.
     pub s3_port: u16,
     /// The DynamoDB port.
     pub dynamodb_port: u16,
-    /// Where everything is kept; `None` forgets it at the end.
+    /// The folder that stores all data; with `None`, a temporary folder that is removed at the end.
     pub data: Option<PathBuf>,
-    /// The ffmpeg program.
+    /// Path of the ffmpeg program.
     pub ffmpeg: PathBuf,
-    /// Larger videos are refused.
+    /// Maximum size of a video, in bytes.
     pub max_upload_bytes: u64,
-    /// The waits between the attempts at an event.
+    /// Delays between the three attempts to process an event.
     pub back_off: [Duration; 2],
-    /// Who is told of changes; nobody by default.
+    /// The receiver of webhooks; `None` turns webhooks off.
     pub webhook: Option<Webhook>,
-    /// How many chunks are transcoded at a time; nothing is by default.
+    /// Number of chunks encoded at the same time; `None` turns transcoding off.
     pub transcode: Option<usize>,
 }
 
-/// Why it does not start.
+/// An error that prevents the start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A port is taken.
+    /// A port cannot be bound.
     #[error(
-        "port {port} for {service} cannot be used: {source}. Is Upreel running already? Choose another with {flag}"
+        "port {port} for {service} cannot be used: {source}. Is Upreel already running? Choose another port with {flag}"
     )]
     Port {
         /// The port.
         port: u16,
-        /// What it is for.
+        /// The service that needs the port.
         service: &'static str,
-        /// The flag that sets it.
+        /// The command line flag that sets the port.
         flag: &'static str,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Another process uses the data.
-    #[error("{0} is in use by another process: choose another folder with --data, or --ephemeral")]
+    /// Another process uses the data folder.
+    #[error("{0} is in use by another process: choose another folder with --data, or use --ephemeral")]
     Locked(PathBuf),
-    /// The data cannot be used.
+    /// The data folder cannot be read or written.
     #[error("the data in {0} cannot be used: {1}")]
     Data(PathBuf, String),
 }
 
-/// The running backend; it stops when it is dropped. What was under way goes on at the next start.
+/// The running backend. Dropping it stops it; unfinished work resumes at the next start on the same data.
 pub struct Local {
-    /// The API and the page, as a URL.
+    /// URL of the API and the web page.
     pub api: String,
     /// The S3 endpoint.
     pub s3: String,
     /// The DynamoDB endpoint.
     pub dynamodb: String,
-    /// The stores and settings, as the functions have them.
+    /// The stores and the configuration that the functions use.
     pub app: App,
-    /// The events.
+    /// The queue of S3 events.
     pub queue: Arc<Queue>,
-    /// How many events an earlier process had left.
+    /// Number of unfinished events from an earlier process.
     pub resumed: usize,
     _servers: JoinSet<()>,
     _lock: Lock,
@@ -125,7 +125,7 @@ pub struct Local {
 }
 
 impl Local {
-    /// Starts everything; it is ready when this returns.
+    /// Starts the backend. All servers accept connections when this returns.
     ///
     /// # Errors
     /// When a port is taken or the data cannot be used.
@@ -133,7 +133,8 @@ impl Local {
         Self::start_with(options, |handler| handler).await
     }
 
-    /// Like [`Local::start`], with something around the thumbnail function: a test makes it fail.
+    /// Starts the backend as [`Local::start`] does, with a wrapper around the thumbnail function. Tests use it to make
+    /// the function fail.
     ///
     /// # Errors
     /// When a port is taken or the data cannot be used.
@@ -169,8 +170,8 @@ impl Local {
         let database = database.map_err(|e| unusable(&e))?;
         servers.spawn(dynamodb::serve(dynamodb, database.clone()));
         dynamodb::create_table(&dynamodb_sdk, TABLE).await.map_err(|e| unusable(&e))?;
-        let told = options.webhook.is_some();
-        dynamodb::set_stream(&dynamodb_sdk, TABLE, told).await.map_err(|e| unusable(&e))?;
+        let stream = options.webhook.is_some();
+        dynamodb::set_stream(&dynamodb_sdk, TABLE, stream).await.map_err(|e| unusable(&e))?;
 
         let queue = Arc::new(Queue::open(&data).map_err(|e| unusable(&e))?);
         let storage = Storage::new(&data, [UPLOADS, THUMBNAILS, PROCESSED], queue.clone());
@@ -233,13 +234,14 @@ impl Local {
     }
 }
 
-/// Of the data folder. Closing the file is not enough: a child that is just being started has a copy of it.
+/// The lock of the data folder. It is released explicitly: closing the file doesn't release it while a child process
+/// that is being spawned still holds a copy of the descriptor.
 struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
         if let Err(error) = self.0.unlock() {
-            tracing::warn!(%error, "the data folder stays locked until this process ends");
+            tracing::warn!(%error, "the data folder could not be unlocked and stays locked until this process exits");
         }
     }
 }
@@ -254,7 +256,7 @@ fn config(options: &Options) -> Config {
         },
         state_machine: options.transcode.map(|_| "crates/local/src/transcode.rs".to_owned()),
         cdn: None,
-        // Whatever port the page that is being written runs on, and no page from elsewhere.
+        // Pages under development on any port of this machine, but no others.
         allowed_origins: ["http://localhost:*", "http://127.0.0.1:*"].map(str::to_owned).to_vec(),
         max_upload_bytes: options.max_upload_bytes,
         transfer_acceleration: false,
@@ -264,7 +266,8 @@ fn config(options: &Options) -> Config {
     }
 }
 
-/// The function, as Lambda would invoke it; what may be transcoded is put into that queue.
+/// Returns the thumbnail function as the handler of a queue. The videos that it accepts for transcoding are sent to
+/// `transcodes`.
 fn thumbnail(app: App, transcodes: Option<Arc<Queue>>) -> Handler {
     Arc::new(move |event| {
         let (app, transcodes) = (app.clone(), transcodes.clone());
@@ -277,7 +280,7 @@ fn thumbnail(app: App, transcodes: Option<Arc<Queue>>) -> Handler {
     })
 }
 
-/// Only this machine may connect.
+/// Binds a port of the loopback interface, so that only this machine can connect. Returns the listener and its URL.
 async fn bind(port: u16, service: &'static str, flag: &'static str) -> Result<(TcpListener, String), Error> {
     let bound = async {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;

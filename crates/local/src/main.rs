@@ -1,4 +1,6 @@
-//! `upreel`: the whole backend on one machine.
+//! `upreel`: runs the whole backend on one machine.
+
+#![expect(clippy::disallowed_methods, reason = "the command line's own settings")]
 
 use std::env;
 use std::error::Error;
@@ -14,11 +16,11 @@ use upreel_local::webhook::{self, Webhook};
 use upreel_local::{ACCESS_KEY, Local, Options, REGION, SECRET_KEY};
 use upreel_webhook::Endpoint;
 
-/// The whole Upreel backend on this machine: API and page, S3, DynamoDB, thumbnails.
+/// Runs the whole Upreel backend on this machine: API and web page, S3, DynamoDB, thumbnails.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Port of the API and the page (0: any free one)
+    /// Port of the API and the web page (0 picks a free port)
     #[arg(long, default_value_t = 3000)]
     port: u16,
     /// Port of S3
@@ -27,25 +29,25 @@ struct Arguments {
     /// Port of DynamoDB
     #[arg(long, default_value_t = 8000)]
     dynamodb_port: u16,
-    /// Folder in which everything is kept
+    /// Folder that stores all data
     #[arg(long, default_value = ".upreel")]
     data: PathBuf,
-    /// Keep nothing: start empty, and remove everything at the end
+    /// Store the data in a temporary folder and remove it on exit
     #[arg(long, conflicts_with = "data")]
     ephemeral: bool,
-    /// The ffmpeg program [default: `$FFMPEG_PATH`, else ffmpeg on the PATH]
+    /// Path of the ffmpeg program [default: `$FFMPEG_PATH`, else ffmpeg on the PATH]
     #[arg(long)]
     ffmpeg: Option<PathBuf>,
-    /// Refuse videos with more bytes than this
+    /// Maximum size of a video, in bytes
     #[arg(long, default_value_t = 5 << 40, value_parser = clap::value_parser!(u64).range(1..))]
     max_upload_bytes: u64,
-    /// Make HLS renditions of each video too, which takes about as long as it plays
+    /// Also transcode each video to HLS renditions, which takes about as long as the video plays
     #[arg(long)]
     transcode: bool,
-    /// Tell this URL what happens to videos (see "Webhooks" in the README)
+    /// Send a webhook to this URL when a video changes (see "Webhooks" in the README)
     #[arg(long, requires = "webhook_secret")]
     webhook_url: Option<String>,
-    /// With what the webhooks are signed
+    /// Secret that signs the webhooks
     #[arg(long, requires = "webhook_url")]
     webhook_secret: Option<String>,
 }
@@ -57,7 +59,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     tracing_subscriber::registry().with(lines.with_filter(levels.parse::<Targets>()?)).init();
     if let Err(error) = run(arguments).await {
-        // Not as main's result: that would be printed in Rust's notation.
+        // Returning the error from `main` would print its `Debug` form.
         tracing::error!("{error}");
         std::process::exit(1);
     }
@@ -66,11 +68,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let ffmpeg = arguments.ffmpeg.or_else(find_ffmpeg).ok_or(
-        "there is no ffmpeg on the PATH: install it (apt-get install ffmpeg, brew install ffmpeg), \
-         or name it with --ffmpeg",
+        "ffmpeg was not found on the PATH: install it (apt-get install ffmpeg, brew install ffmpeg), \
+         or set its path with --ffmpeg",
     )?;
     let data = (!arguments.ephemeral).then(|| arguments.data.clone());
-    let told = arguments.webhook_url.clone().unwrap_or_else(|| "nobody (--webhook-url)".to_owned());
+    let webhooks = arguments.webhook_url.clone().unwrap_or_else(|| "off (--webhook-url)".to_owned());
     let endpoint = arguments.webhook_url.zip(arguments.webhook_secret);
     let endpoint = endpoint.map(|(url, secret)| Endpoint::local(&url, &secret)).transpose()?;
     let local = Local::start(Options {
@@ -85,25 +87,25 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         webhook: endpoint.map(|endpoint| Webhook { endpoint, back_off: webhook::BACK_OFF.to_vec() }),
     })
     .await?;
-    greet(&local, &ffmpeg, data, &told)?;
+    greet(&local, &ffmpeg, data, &webhooks)?;
     stop_signal().await?;
-    writeln!(io::stdout(), "\nStopped. What was under way goes on at the next start.")?;
+    writeln!(io::stdout(), "\nStopped. Unfinished work resumes at the next start.")?;
     Ok(())
 }
 
-fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>, told: &str) -> io::Result<()> {
+fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>, webhooks: &str) -> io::Result<()> {
     let Local { api, s3, dynamodb, resumed, .. } = local;
-    let data = data.map_or("nowhere (--ephemeral)".to_owned(), |data| data.display().to_string());
+    let data = data.map_or("temporary (--ephemeral)".to_owned(), |data| data.display().to_string());
     let mut out = io::stdout().lock();
     writeln!(
         out,
         "
   Upreel is running.
 
-  Page and API   {api}  (described at {api}/docs)
+  Page and API   {api}  (documentation: {api}/docs)
   S3             {s3}  (access key {ACCESS_KEY}, secret {SECRET_KEY}, region {REGION})
   DynamoDB       {dynamodb}
-  Webhooks       {told}
+  Webhooks       {webhooks}
   Data           {data}
   ffmpeg         {}
 
@@ -112,17 +114,18 @@ fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>, told: &
   Dead letters:  curl {api}/_local/dlq
                  curl -X POST {api}/_local/dlq/replay
 
-  Ctrl-C stops it.
+  Press Ctrl-C to stop.
 ",
         ffmpeg.display()
     )?;
     if *resumed > 0 {
-        writeln!(out, "  {resumed} unfinished event(s) of the last run are being worked on.\n")?;
+        writeln!(out, "  Resuming {resumed} unfinished event(s) from the last run.\n")?;
     }
     out.flush()
 }
 
-/// The programs see no environment, so the PATH is looked through here.
+/// Finds ffmpeg: `$FFMPEG_PATH`, else the first one on the PATH. ffmpeg itself runs with an empty environment, so the
+/// PATH is searched here.
 fn find_ffmpeg() -> Option<PathBuf> {
     if let Some(path) = env::var_os("FFMPEG_PATH").filter(|path| !path.is_empty()) {
         return Some(path.into());
@@ -130,6 +133,7 @@ fn find_ffmpeg() -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join("ffmpeg")).find(|path| path.is_file())
 }
 
+/// Waits for SIGINT (Ctrl-C) or SIGTERM.
 async fn stop_signal() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;

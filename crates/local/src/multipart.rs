@@ -1,7 +1,7 @@
-//! What `s3s-fs` does not know of a multipart upload: its key, and the entity tags of its parts.
+//! The data of multipart uploads that `s3s-fs` doesn't store: the key of an upload and the entity tags of its parts.
 //!
-//! Without them an upload could be completed under any key, with parts that nobody checked, and one that
-//! is not there would be forbidden or empty instead of not found.
+//! Without them, an upload could be completed under any key and with any entity tags, and requests for a missing upload
+//! would get 403 or an empty list instead of 404.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,13 @@ use s3s::dto::{CompletedPart, ETag, ListPartsOutput, Part};
 use s3s::{S3Result, s3_error};
 use uuid::Uuid;
 
+/// S3's minimum size of every part but the last, in bytes.
 const MIN_PART: i64 = 5 << 20;
+/// S3's maximum number of parts in one response.
 const PAGE: usize = 1000;
 
-/// A folder for each upload, with a file for its key and one for each part's entity tag.
+/// The folder of all uploads. Each upload has a folder in it, with a file for its key and one for the entity tag of
+/// each part.
 #[derive(Clone)]
 pub(crate) struct Multipart {
     root: PathBuf,
@@ -27,6 +30,7 @@ impl Multipart {
         Ok(Self { root: root.to_owned() })
     }
 
+    /// Stores the key of a new upload.
     pub(crate) fn begin(&self, upload: &str, bucket: &str, key: &str) -> S3Result<()> {
         let folder = self.root.join(upload);
         fs::create_dir_all(&folder)
@@ -34,7 +38,7 @@ impl Multipart {
             .map_err(|error| s3_error!(error, InternalError))
     }
 
-    /// The folder of an upload, if it is one of this object.
+    /// Returns the folder of an upload, or `NoSuchUpload` if there is no such upload for this object.
     pub(crate) fn find(&self, upload: &str, bucket: &str, key: &str) -> S3Result<PathBuf> {
         let folder = Uuid::try_parse(upload).map(|id| self.root.join(id.to_string()));
         let folder = folder.map_err(|_| s3_error!(NoSuchUpload))?;
@@ -45,18 +49,19 @@ impl Multipart {
     }
 }
 
-/// Keeps a part's entity tag.
-pub(crate) fn stored(folder: &Path, number: i32, etag: Option<&ETag>) -> S3Result<()> {
+/// Stores the entity tag of a part.
+pub(crate) fn store_etag(folder: &Path, number: i32, etag: Option<&ETag>) -> S3Result<()> {
     let etag = etag.map(ETag::value).unwrap_or_default();
     fs::write(folder.join(number.to_string()), etag).map_err(|error| s3_error!(error, InternalError))
 }
 
+/// Removes the data of an upload that was completed or aborted.
 pub(crate) fn end(folder: &Path) {
-    // What is left keeps a name that no upload gets again.
+    // A leftover folder does no harm: upload IDs are never reused.
     let _ = fs::remove_dir_all(folder);
 }
 
-/// All parts that `s3s-fs` lists, in order and with their entity tags.
+/// Returns the parts that `s3s-fs` lists, sorted by number and with their entity tags.
 pub(crate) fn all(folder: &Path, output: ListPartsOutput) -> Vec<Part> {
     let mut parts = output.parts.unwrap_or_default();
     parts.sort_by_key(|part| part.part_number);
@@ -67,7 +72,7 @@ pub(crate) fn all(folder: &Path, output: ListPartsOutput) -> Vec<Part> {
     parts
 }
 
-/// One page of them.
+/// Returns the page of at most `max` parts after the part number `marker`.
 pub(crate) fn page(parts: Vec<Part>, marker: Option<i32>, max: Option<i32>) -> ListPartsOutput {
     let max = max.and_then(|max| usize::try_from(max).ok()).unwrap_or(PAGE).min(PAGE);
     let mut rest = parts.into_iter().filter(|part| part.part_number > marker);
@@ -80,25 +85,26 @@ pub(crate) fn page(parts: Vec<Part>, marker: Option<i32>, max: Option<i32>) -> L
     }
 }
 
-/// What S3 checks before it makes the object. `s3s-fs` does so half way, when the upload is lost.
-pub(crate) fn check(named: &[CompletedPart], there: &[Part]) -> S3Result<()> {
-    let there: BTreeMap<_, _> = there.iter().map(|part| (part.part_number, part)).collect();
-    for (i, part) in named.iter().enumerate() {
-        if i > 0 && named[i - 1].part_number >= part.part_number {
+/// Checks the parts of a completion request, as S3 does before it creates the object. `s3s-fs` would detect such errors
+/// only after it has consumed some of the parts.
+pub(crate) fn check(requested: &[CompletedPart], stored: &[Part]) -> S3Result<()> {
+    let stored: BTreeMap<_, _> = stored.iter().map(|part| (part.part_number, part)).collect();
+    for (i, part) in requested.iter().enumerate() {
+        if i > 0 && requested[i - 1].part_number >= part.part_number {
             return Err(s3_error!(InvalidPartOrder));
         }
-        let found = there.get(&part.part_number).ok_or_else(|| s3_error!(InvalidPart))?;
-        let wanted = part.e_tag.as_ref().map(ETag::value);
-        if wanted != found.e_tag.as_ref().map(ETag::value) {
+        let found = stored.get(&part.part_number).ok_or_else(|| s3_error!(InvalidPart))?;
+        let etag = part.e_tag.as_ref().map(ETag::value);
+        if etag != found.e_tag.as_ref().map(ETag::value) {
             return Err(s3_error!(InvalidPart));
         }
-        if i + 1 < named.len() && found.size < Some(MIN_PART) {
+        if i + 1 < requested.len() && found.size < Some(MIN_PART) {
             return Err(s3_error!(EntityTooSmall));
         }
     }
-    // S3 takes numbers with gaps; the files below do not.
-    let gaps = named.iter().zip(1..).any(|(part, number)| part.part_number != Some(number));
-    if named.is_empty() || gaps { Err(s3_error!(InvalidPart)) } else { Ok(()) }
+    // S3 accepts gaps between part numbers; `s3s-fs` doesn't.
+    let gaps = requested.iter().zip(1..).any(|(part, number)| part.part_number != Some(number));
+    if requested.is_empty() || gaps { Err(s3_error!(InvalidPart)) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -111,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_come_in_pages() {
+    fn parts_are_listed_in_pages() {
         let parts = || (1..=5).map(|number| part(number, 1)).collect();
         let numbers = |page: ListPartsOutput| {
             let parts = page.parts.unwrap_or_default();
@@ -127,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn what_s3_would_refuse_is_refused() {
-        let there = [part(1, MIN_PART), part(2, 1), part(3, 1)];
-        let named = |parts: &[(i32, &str)]| {
-            let named: Vec<_> = parts
+    fn rejects_missing_mismatched_unordered_and_small_parts() {
+        let stored = [part(1, MIN_PART), part(2, 1), part(3, 1)];
+        let is_accepted = |parts: &[(i32, &str)]| {
+            let requested: Vec<_> = parts
                 .iter()
                 .map(|&(number, etag)| CompletedPart {
                     part_number: Some(number),
@@ -138,9 +144,9 @@ mod tests {
                     ..Default::default()
                 })
                 .collect();
-            check(&named, &there).is_ok()
+            check(&requested, &stored).is_ok()
         };
-        assert!(named(&[(1, "e1")]) && named(&[(1, "e1"), (2, "e2")]));
+        assert!(is_accepted(&[(1, "e1")]) && is_accepted(&[(1, "e1"), (2, "e2")]));
         for bad in [
             &[][..],
             &[(1, "e2")],
@@ -149,7 +155,7 @@ mod tests {
             &[(1, "e1"), (1, "e1")],
             &[(1, "e1"), (2, "e2"), (3, "e3")],
         ] {
-            assert!(!named(bad), "{bad:?}");
+            assert!(!is_accepted(bad), "{bad:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `openapi.yaml` as JSON, for the page that shows it and for programs.
+//! Serves `openapi.yaml` as JSON, for the documentation page and for programs.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::de::Error as _;
 
-/// Straight from one to the other, so that the order stays as it was written.
+/// The document, transcoded directly from YAML to JSON so that the order of its keys is kept.
 static DOCUMENT: LazyLock<Result<String, String>> = LazyLock::new(|| {
     let mut json = Vec::new();
     serde_saphyr::with_deserializer_from_str(include_str!("../../../openapi.yaml"), |yaml| {

@@ -1,9 +1,9 @@
-//! Asynchronous invocation as Lambda does it: an event is tried, tried again twice with back-off, and
-//! then lies in the dead-letter queue until somebody replays it.
+//! Asynchronous invocation as in Lambda: an event that fails is retried with back-off (twice for S3 events), and then
+//! stays in the dead-letter queue until it is replayed.
 //!
-//! Events are files, so that they outlive the process: `queue/` holds what is to be done, `dlq/` what
-//! failed. A file in `queue/` without an event is an intent: a write to S3 had begun. At the next start
-//! it becomes an event if the object is there.
+//! Events are stored as files, so that they survive a restart: `queue/` holds pending events, `dlq/` failed ones. A
+//! file in `queue/` without an event is an intent: a write to S3 that had begun. At the next start it becomes an event
+//! if the object exists.
 
 use std::fs;
 use std::io;
@@ -21,16 +21,16 @@ use upreel_core::Fault;
 use upreel_store::ObjectStore;
 use uuid::Uuid;
 
-/// How many events are worked on at the same time.
+/// Maximum number of events that are handled at the same time.
 const CONCURRENCY: usize = 2;
 
-/// What Lambda would invoke.
+/// The function that handles events.
 pub type Handler = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
 
-/// The waits between the attempts; Lambda's are a minute and two.
+/// Delays between the attempts. Lambda waits one minute, then two.
 pub const BACK_OFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
-/// The events under way, and the dead letters.
+/// The pending events of one function, and its dead-letter queue.
 pub struct Queue {
     waiting: PathBuf,
     dead: PathBuf,
@@ -39,12 +39,12 @@ pub struct Queue {
     sequence: AtomicU64,
 }
 
-/// A file of the queue.
+/// The contents of a file in `queue/`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Job {
     id: Uuid,
     key: String,
-    /// `None` while it is an intent.
+    /// `None` for an intent.
     event: Option<Value>,
 }
 
@@ -52,28 +52,29 @@ struct Job {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
-    /// Names it.
+    /// The identifier of the message.
     pub id: Uuid,
-    /// The object that it is about.
+    /// The key of the S3 object that the event is about.
     pub key: String,
-    /// What the last attempt said.
+    /// The error of the last attempt.
     pub error: String,
-    /// How many there were.
+    /// The number of attempts.
     pub attempts: usize,
-    /// The event, as the function got it.
+    /// The event, as the function received it.
     pub event: Value,
 }
 
-/// A finished write to S3.
+/// A completed write to S3.
 pub(crate) struct StoredObject<'a> {
     pub(crate) bucket: &'a str,
     pub(crate) key: &'a str,
-    pub(crate) name: &'static str,
+    /// The `eventName`, such as `ObjectCreated:Put`.
+    pub(crate) event_name: &'static str,
     pub(crate) size: u64,
     pub(crate) etag: &'a str,
 }
 
-/// A write to S3 that has begun; taken back when it is dropped.
+/// The stored intent of a write to S3 that has begun. Its file is removed when it is dropped before the write is done.
 pub(crate) struct Intent {
     path: PathBuf,
     id: Uuid,
@@ -89,10 +90,10 @@ impl Drop for Intent {
 }
 
 impl Queue {
-    /// The queue whose files are under `data`. Nothing runs until [`Queue::run`].
+    /// Opens the queue whose files are in `data`. It handles no events until [`Queue::run`] is called.
     ///
     /// # Errors
-    /// When the folders cannot be made.
+    /// When the folders cannot be created.
     pub fn open(data: &Path) -> io::Result<Self> {
         let (waiting, dead) = (data.join("queue"), data.join("dlq"));
         fs::create_dir_all(&waiting)?;
@@ -101,22 +102,24 @@ impl Queue {
         Ok(Self { waiting, dead, sender, receiver: Mutex::new(Some(receiver)), sequence: AtomicU64::new(0) })
     }
 
+    /// Stores the intent to write an object.
     pub(crate) fn intend(&self, key: &str) -> io::Result<Intent> {
         let job = Job { id: Uuid::now_v7(), key: key.to_owned(), event: None };
         let path = save(&self.waiting, job.id, &job)?;
         Ok(Intent { path, id: job.id, done: false })
     }
 
-    pub(crate) fn written(&self, mut intent: Intent, written: &StoredObject<'_>) -> io::Result<()> {
-        let job = Job { id: intent.id, key: written.key.to_owned(), event: Some(self.event(written)) };
+    /// Replaces an intent by the event of the write, and sends it.
+    pub(crate) fn send_created(&self, mut intent: Intent, object: &StoredObject<'_>) -> io::Result<()> {
+        let job = Job { id: intent.id, key: object.key.to_owned(), event: Some(self.event(object)) };
         save(&self.waiting, job.id, &job)?;
         intent.done = true;
-        // Nobody receives while the backend is shutting down; the file is there at the next start.
+        // Sending fails while the backend shuts down. The file remains and is read at the next start.
         let _ = self.sender.send(job);
         Ok(())
     }
 
-    /// Puts an event in that is there already; one with the same identifier is replaced.
+    /// Sends an event. It replaces a pending event with the same identifier.
     pub(crate) fn send(&self, id: Uuid, key: String, event: Value) -> io::Result<()> {
         let job = Job { id, key, event: Some(event) };
         save(&self.waiting, id, &job)?;
@@ -124,27 +127,28 @@ impl Queue {
         Ok(())
     }
 
-    /// The event, in the words of S3.
-    fn event(&self, written: &StoredObject<'_>) -> Value {
+    /// Returns the S3 event notification for a write.
+    fn event(&self, object: &StoredObject<'_>) -> Value {
         json!({"Records": [{
             "eventVersion": "2.1",
             "eventSource": "aws:s3",
             "awsRegion": "us-east-1",
-            "eventName": written.name,
+            "eventName": object.event_name,
             "s3": {
                 "s3SchemaVersion": "1.0",
-                "bucket": {"name": written.bucket, "arn": format!("arn:aws:s3:::{}", written.bucket)},
+                "bucket": {"name": object.bucket, "arn": format!("arn:aws:s3:::{}", object.bucket)},
                 "object": {
-                    "key": form_encode(written.key),
-                    "size": written.size,
-                    "eTag": written.etag,
+                    "key": form_encode(object.key),
+                    "size": object.size,
+                    "eTag": object.etag,
                     "sequencer": format!("{:016X}", self.sequencer()),
                 },
             },
         }]})
     }
 
-    /// Greater than every one before, also those of an earlier process.
+    /// Returns a number greater than all earlier ones, including those of an earlier process: the time in nanoseconds,
+    /// or one more than the last number.
     fn sequencer(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
@@ -152,10 +156,10 @@ impl Queue {
         if last < now { now } else { self.sequence.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
-    /// Takes up what an earlier process left; tells how many events.
+    /// Sends the events that an earlier process left pending, and returns their number.
     ///
     /// # Errors
-    /// When a file cannot be read, or the bucket not be asked.
+    /// When a file cannot be read, or a HEAD request to the bucket fails.
     pub async fn resume(&self, objects: &ObjectStore, bucket: &str) -> Result<usize, Fault> {
         let jobs: Vec<Job> = load(&self.waiting).map_err(|error| Fault::new("read the queue", &error))?;
         let mut resumed = 0;
@@ -169,34 +173,35 @@ impl Queue {
             let Ok(key) = job.key.parse() else { continue };
             if let Some(head) = objects.head(&key).await? {
                 let etag = head.etag.trim_matches('"');
-                let written =
-                    StoredObject { bucket, key: &job.key, name: "ObjectCreated:Put", size: head.size, etag };
-                self.written(intent, &written).map_err(|error| Fault::new("write the queue", &error))?;
+                let (key, event_name) = (&job.key, "ObjectCreated:Put");
+                let object = StoredObject { bucket, key, event_name, size: head.size, etag };
+                self.send_created(intent, &object).map_err(|error| Fault::new("write the queue", &error))?;
                 resumed += 1;
             }
         }
         Ok(resumed)
     }
 
-    /// Works on the events until it is dropped; may be called once.
+    /// Handles events until the future is dropped. Only the first call has an effect.
     pub async fn run(self: Arc<Self>, handler: Handler, back_off: Vec<Duration>) {
         let slots = Arc::new(Semaphore::new(CONCURRENCY));
         let receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(mut receiver) = receiver else { return };
-        let mut work = JoinSet::<()>::new();
+        let mut tasks = JoinSet::<()>::new();
         while let Some(job) = receiver.recv().await {
             let (queue, handler, slots) = (self.clone(), handler.clone(), slots.clone());
             let back_off = back_off.clone();
-            work.spawn(async move {
-                queue.work(job, &handler, &slots, &back_off).await;
+            tasks.spawn(async move {
+                queue.process(job, &handler, &slots, &back_off).await;
             });
-            while work.try_join_next().is_some() {}
+            while tasks.try_join_next().is_some() {}
         }
     }
 
-    async fn work(&self, job: Job, handler: &Handler, slots: &Semaphore, back_off: &[Duration]) {
+    /// Handles one event, with retries, until it succeeds or becomes a dead letter.
+    async fn process(&self, job: Job, handler: &Handler, slots: &Semaphore, back_off: &[Duration]) {
         let Some(event) = job.event.clone() else { return };
-        let mut waits = back_off.iter();
+        let mut delays = back_off.iter();
         loop {
             let result = {
                 let _slot = slots.acquire().await;
@@ -206,8 +211,8 @@ impl Queue {
                 Ok(()) => break,
                 Err(fault) => fault,
             };
-            let Some(wait) = waits.next() else {
-                tracing::error!(key = job.key, %fault, "gave up: the event is in the dead-letter queue");
+            let Some(delay) = delays.next() else {
+                tracing::error!(key = job.key, %fault, "all attempts failed, the event is now a dead letter");
                 let attempts = back_off.len() + 1;
                 let letter = DeadLetter {
                     id: job.id,
@@ -217,28 +222,28 @@ impl Queue {
                     event,
                 };
                 if let Err(error) = save(&self.dead, job.id, &letter) {
-                    // The event stays in the queue, for the next start.
-                    tracing::error!(%error, "the dead-letter queue cannot be written");
+                    // The event stays in the queue and is sent again at the next start.
+                    tracing::error!(%error, "could not write to the dead-letter queue");
                     return;
                 }
                 break;
             };
-            tokio::time::sleep(*wait).await;
+            tokio::time::sleep(*delay).await;
         }
         if let Err(error) = fs::remove_file(path(&self.waiting, job.id)) {
-            tracing::warn!(%error, "an event that is done stays in the queue");
+            tracing::warn!(%error, "could not remove a finished event from the queue");
         }
     }
 
-    /// The dead letters, oldest first.
+    /// Returns the dead letters, oldest first.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// When a file cannot be read.
     pub fn dead_letters(&self) -> io::Result<Vec<DeadLetter>> {
         load(&self.dead)
     }
 
-    /// Puts the dead letters back into the queue; tells how many.
+    /// Sends the events of all dead letters again, and returns their number.
     ///
     /// # Errors
     /// When a file cannot be moved.
@@ -259,16 +264,16 @@ fn path(folder: &Path, id: Uuid) -> PathBuf {
     folder.join(format!("{id}.json"))
 }
 
-/// Whole or not at all: written beside, then renamed.
+/// Writes a file atomically: to a temporary name, then renamed.
 fn save(folder: &Path, id: Uuid, value: &impl Serialize) -> io::Result<PathBuf> {
     let path = path(folder, id);
-    let part = path.with_extension("part");
-    fs::write(&part, serde_json::to_vec(value)?)?;
-    fs::rename(&part, &path)?;
+    let temporary = path.with_extension("part");
+    fs::write(&temporary, serde_json::to_vec(value)?)?;
+    fs::rename(&temporary, &path)?;
     Ok(path)
 }
 
-/// Every file of a folder; identifiers are in the order of time.
+/// Reads every file of a folder, oldest first: the names are `UUIDv7`, which sort by time.
 fn load<T: for<'a> Deserialize<'a>>(folder: &Path) -> io::Result<Vec<T>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -279,7 +284,7 @@ fn load<T: for<'a> Deserialize<'a>>(folder: &Path) -> io::Result<Vec<T>> {
     paths.iter().map(|path| Ok(serde_json::from_slice(&fs::read(path)?)?)).collect()
 }
 
-/// As S3 writes keys in events.
+/// Encodes a key as S3 does in events.
 fn form_encode(key: &str) -> String {
     key.bytes().fold(String::new(), |text, byte| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' | b'/' => {

@@ -1,8 +1,8 @@
-//! S3 on the file system: `s3s-fs`, and what of S3 it leaves out and Upreel needs.
+//! S3 on the file system: `s3s-fs`, and the behaviour of S3 that it lacks and Upreel needs.
 //!
-//! That is: events after a write, `If-Match` on reads, conditional writes that exclude each other,
-//! empty bodies, no `aws-chunked` stored as the object's encoding, the headers of a form's answer, and
-//! multipart uploads that are checked (`multipart.rs`).
+//! This adds events after a write, `If-Match` on reads, mutual exclusion of conditional writes, empty bodies, the
+//! response headers of a POST form, and checks of multipart uploads (`multipart.rs`); and it doesn't store
+//! `aws-chunked` as the encoding of an object.
 
 use std::io;
 use std::path::Path;
@@ -25,14 +25,15 @@ pub(crate) struct Storage {
     queue: Arc<Queue>,
     uploads: String,
     multipart: Multipart,
-    /// Held while an upload is completed or aborted: it is one or the other, and once.
+    /// Held while a multipart upload is completed or aborted, so that only one request ends it.
     ending: Arc<Mutex<()>>,
-    /// Held by a conditional write from its check to its end.
+    /// Held during a conditional write, from its check to its end.
     conditional: Arc<Mutex<()>>,
 }
 
 impl Storage {
-    /// Objects in `s3` of the data, with a folder for each bucket; writes to the first are told to `queue`.
+    /// Opens the buckets, which are folders in `data/s3`. Writes of videos to the first bucket send an event to
+    /// `queue`.
     pub(crate) fn new(data: &Path, buckets: [&str; 3], queue: Arc<Queue>) -> io::Result<Self> {
         let root = &data.join("s3");
         for bucket in buckets {
@@ -44,13 +45,13 @@ impl Storage {
         Ok(Self { files, queue, uploads, multipart, ending: Arc::default(), conditional: Arc::default() })
     }
 
-    /// Does `write`, and has its event sent when it succeeds. The intent is on disk before the object
-    /// is, so that no event is lost with the process.
+    /// Performs `write` and sends its event if it succeeds. The intent is stored before the object is written, so that
+    /// no event is lost when the process is killed.
     async fn write<T>(
         &self,
         bucket: &str,
         key: &str,
-        name: &'static str,
+        event_name: &'static str,
         write: impl Future<Output = S3Result<T>>,
     ) -> S3Result<T> {
         if bucket != self.uploads || !matches!(key.parse(), Ok(Key::Video { .. })) {
@@ -60,7 +61,10 @@ impl Storage {
         let result = write.await?;
         let head = self.head(bucket, key).await?;
         self.queue
-            .written(intent, &StoredObject { bucket, key, name, size: head.size, etag: &head.etag })
+            .send_created(
+                intent,
+                &StoredObject { bucket, key, event_name, size: head.size, etag: &head.etag },
+            )
             .map_err(|error| s3_error!(error, InternalError))?;
         Ok(result)
     }
@@ -81,7 +85,7 @@ struct Head {
     etag: String,
 }
 
-/// A request of our own to the files below.
+/// Returns an internal request to `s3s-fs`.
 fn request<T>(input: T) -> S3Request<T> {
     S3Request {
         input,
@@ -96,23 +100,23 @@ fn request<T>(input: T) -> S3Request<T> {
     }
 }
 
-/// The URL of an object, where the client has found this port.
+/// Returns the URL of an object, with the host that the client used.
 fn location(headers: &HeaderMap, bucket: &str, key: &str) -> String {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     format!("http://{host}/{bucket}/{key}")
 }
 
-/// `aws-chunked` is how a body travelled, not what it is.
+/// Returns the `Content-Encoding` to store. `aws-chunked` is an encoding of the transfer, not of the object.
 fn stored_encoding(encoding: Option<String>) -> Option<String> {
     let rest: Vec<String> = encoding?
         .split(',')
-        .map(|part| part.trim().to_owned())
-        .filter(|part| !part.is_empty() && part != "aws-chunked")
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty() && name != "aws-chunked")
         .collect();
     (!rest.is_empty()).then(|| rest.join(", "))
 }
 
-/// The operations that are passed on as they are, and those that are not.
+/// Implements [`S3`]: the listed operations are delegated to `s3s-fs`, those in the block are implemented here.
 macro_rules! s3 {
     ($($name:ident: $input:ident => $output:ident;)* { $($own:tt)* }) => {
         #[async_trait]
@@ -158,7 +162,7 @@ s3! {
             input.body.get_or_insert_with(|| dto::StreamingBlob::from(Body::empty()));
             let (bucket, key) = (input.bucket.clone(), input.key.clone());
             let conditional = input.if_match.is_some() || input.if_none_match.is_some();
-            let _alone = if conditional { Some(self.conditional.lock().await) } else { None };
+            let _guard = if conditional { Some(self.conditional.lock().await) } else { None };
             self.write(&bucket, &key, "ObjectCreated:Put", self.files.put_object(req)).await
         }
 
@@ -204,7 +208,7 @@ s3! {
             let (input, number) = (&req.input, req.input.part_number);
             let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
             let response = self.files.upload_part(req).await?;
-            multipart::stored(&folder, number, response.output.e_tag.as_ref())?;
+            multipart::store_etag(&folder, number, response.output.e_tag.as_ref())?;
             Ok(response)
         }
 
@@ -231,34 +235,34 @@ s3! {
         ) -> S3Result<S3Response<dto::CompleteMultipartUploadOutput>> {
             let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
             let upload_id = req.input.upload_id.clone();
-            let alone = self.ending.clone().lock_owned().await;
+            let guard = self.ending.clone().lock_owned().await;
             let folder = self.multipart.find(&upload_id, &bucket, &key)?;
             let input =
                 dto::ListPartsInput { bucket: bucket.clone(), key: key.clone(), upload_id, ..Default::default() };
-            let there = self.files.list_parts(request(input)).await?.output;
-            let there = multipart::all(&folder, there);
-            let named = req.input.multipart_upload.as_ref().and_then(|named| named.parts.as_deref());
-            multipart::check(named.unwrap_or_default(), &there)?;
+            let stored = self.files.list_parts(request(input)).await?.output;
+            let stored = multipart::all(&folder, stored);
+            let requested = req.input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref());
+            multipart::check(requested.unwrap_or_default(), &stored)?;
             let location = location(&req.headers, &bucket, &key);
-            // To join large parts takes longer than a client waits for the first byte, so that is sent at once, as
-            // S3 does it. And it goes on without the client, or the parts would be lost half way.
+            // Joining large parts takes longer than a client waits for the first byte, so the response begins at once,
+            // as in S3. The task continues if the client disconnects: stopping half way would lose the parts.
             let storage = self.clone();
-            let done = tokio::spawn(async move {
-                let _alone = alone;
+            let task = tokio::spawn(async move {
+                let _guard = guard;
                 let complete = async {
                     let mut output = storage.files.complete_multipart_upload(req).await?.output;
-                    if let Some(done) = output.future.take() {
-                        output = done.await?;
+                    if let Some(future) = output.future.take() {
+                        output = future.await?;
                     }
                     Ok(output)
                 };
-                let name = "ObjectCreated:CompleteMultipartUpload";
-                let mut output = storage.write(&bucket, &key, name, complete).await?;
+                let event_name = "ObjectCreated:CompleteMultipartUpload";
+                let mut output = storage.write(&bucket, &key, event_name, complete).await?;
                 output.location = Some(location);
                 multipart::end(&folder);
                 Ok(output)
             });
-            let future = async { done.await.unwrap_or_else(|error| Err(s3_error!(error, InternalError))) };
+            let future = async { task.await.unwrap_or_else(|error| Err(s3_error!(error, InternalError))) };
             let output = dto::CompleteMultipartUploadOutput { future: Some(Box::pin(future)), ..Default::default() };
             Ok(S3Response::new(output))
         }
@@ -268,7 +272,7 @@ s3! {
             req: S3Request<dto::AbortMultipartUploadInput>,
         ) -> S3Result<S3Response<dto::AbortMultipartUploadOutput>> {
             let input = &req.input;
-            let _alone = self.ending.lock().await;
+            let _guard = self.ending.lock().await;
             let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
             let response = self.files.abort_multipart_upload(req).await?;
             multipart::end(&folder);
@@ -282,7 +286,7 @@ mod tests {
     use super::stored_encoding;
 
     #[test]
-    fn the_encoding_of_the_transfer_is_not_the_object_s() {
+    fn aws_chunked_is_not_stored_as_content_encoding() {
         let stored = |text: &str| stored_encoding(Some(text.to_owned()));
         assert_eq!(stored("aws-chunked"), None);
         assert_eq!(stored("aws-chunked, gzip").as_deref(), Some("gzip"));

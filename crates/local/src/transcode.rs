@@ -1,7 +1,7 @@
-//! The state machine of a transcoding as a loop: the same tasks, a few chunks at a time.
+//! Runs the tasks of the transcoding state machine in a loop, with a few chunks at a time.
 //!
-//! What is to be transcoded waits in a queue of its own, which tries again and gives up as the other ones do; what
-//! is done already is not done again.
+//! Videos to transcode wait in a separate [`Queue`], with the same retries and dead letters as the other ones. A retry
+//! skips the chunks that are already encoded.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -19,17 +19,18 @@ use uuid::Uuid;
 
 use crate::queue::{Handler, Queue};
 
-/// The encode function's timeout in the template.
+/// The encode function's timeout in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
-/// Puts an upload into the queue.
+/// Sends a run to the queue. A pending run of the same video is replaced.
 pub(crate) fn send(queue: &Queue, run: &Run) -> Result<(), Fault> {
     let event = serde_json::to_value(run).map_err(|error| Fault::new("queue a transcoding", &error))?;
     let id = Uuid::try_parse(&run.video_id.to_string()).unwrap_or_else(|_| Uuid::now_v7());
     queue.send(id, run.key.clone(), event).map_err(|error| Fault::new("queue a transcoding", &error))
 }
 
-/// Transcodes an upload; of all together, so many chunks are encoded at a time.
+/// Returns the handler of the queue, which transcodes one run. It encodes at most `workers` chunks at the same time,
+/// across all runs.
 pub(crate) fn handler(app: App, workers: usize) -> Handler {
     let slots = Arc::new(Semaphore::new(workers));
     Arc::new(move |event| {
@@ -40,7 +41,7 @@ pub(crate) fn handler(app: App, workers: usize) -> Handler {
                 Ok(()) => Ok(()),
                 Err(fault) => {
                     if let Err(error) = handle(&app, &Task::Fail(run), Instant::now() + TIMEOUT).await {
-                        tracing::warn!(%error, "the record does not say that the transcoding failed");
+                        tracing::warn!(%error, "could not record the failure of a transcode");
                     }
                     Err(fault)
                 }
@@ -72,7 +73,7 @@ async fn transcode(app: &App, run: &Run, slots: &Semaphore) -> Result<(), Fault>
     perform(Task::Package(run.clone())).await.map(drop)
 }
 
-/// How many chunks at a time suit this machine: each uses several processors.
+/// Returns the number of chunks to encode at the same time: half the processors, because each chunk uses several.
 #[must_use]
 pub fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).div_ceil(2)

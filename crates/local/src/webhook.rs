@@ -1,8 +1,7 @@
-//! The webhook function's two triggers: the table's stream is followed, and what it tells waits in a queue of
-//! its own until it is delivered.
+//! The two triggers of the webhook function: a poller of the table's stream, and the queue of webhooks to deliver.
 //!
-//! How far the stream was followed is written down after the queue has what it told, so a kill repeats some
-//! and loses nothing.
+//! The position in the stream is stored after the records are in the queue. If the process is killed, some webhooks may
+//! be sent twice, but none is lost.
 
 use std::fs;
 use std::io;
@@ -19,7 +18,7 @@ use uuid::Uuid;
 
 use crate::queue::{Handler, Queue};
 
-/// The waits between the attempts; deployed they begin with half a minute, and end after 17 hours.
+/// Delays between the attempts. When deployed, they begin at half a minute and end after 17 hours.
 pub const BACK_OFF: [Duration; 6] = [
     Duration::from_secs(1),
     Duration::from_secs(2),
@@ -28,20 +27,21 @@ pub const BACK_OFF: [Duration; 6] = [
     Duration::from_secs(16),
     Duration::from_secs(32),
 ];
-/// As often as Lambda looks.
-const LOOK: Duration = Duration::from_millis(250);
+/// Interval between polls of the stream; the same as Lambda's.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// Maximum number of records read at a time.
 const BATCH: usize = 100;
 
-/// Who is told of changes, and how patiently.
+/// The receiver of webhooks, and the retries.
 #[derive(Debug, Clone)]
 pub struct Webhook {
     /// The receiver.
     pub endpoint: Endpoint,
-    /// The waits between the attempts.
+    /// Delays between the attempts.
     pub back_off: Vec<Duration>,
 }
 
-/// The function, as the queue invokes it.
+/// Returns the handler of the queue, which delivers one webhook.
 pub(crate) fn handler(endpoint: Endpoint) -> Handler {
     Arc::new(move |record| {
         let endpoint = endpoint.clone();
@@ -49,21 +49,22 @@ pub(crate) fn handler(endpoint: Endpoint) -> Handler {
     })
 }
 
-/// Puts what the table's stream tells into the queue, until it is dropped.
-pub(crate) async fn follow(database: Database, table: &str, queue: Arc<Queue>, place: &Path) {
+/// Polls the table's stream and sends its records to the queue, until the future is dropped. The file `position` holds
+/// the sequence number of the last record.
+pub(crate) async fn follow(database: Database, table: &str, queue: Arc<Queue>, position: &Path) {
     loop {
-        match step(&database, table, &queue, place).await {
+        match poll(&database, table, &queue, position).await {
             Ok(BATCH) => continue,
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the table's stream cannot be followed"),
+            Err(error) => tracing::error!(%error, "could not read the table's stream"),
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// One batch; tells how many records it had.
-async fn step(database: &Database, table: &str, queue: &Queue, place: &Path) -> io::Result<usize> {
-    let last = match fs::read_to_string(place) {
+/// Sends one batch to the queue, and returns the number of records that were read.
+async fn poll(database: &Database, table: &str, queue: &Queue, position: &Path) -> io::Result<usize> {
+    let last = match fs::read_to_string(position) {
         Ok(last) => Some(last),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
@@ -72,21 +73,21 @@ async fn step(database: &Database, table: &str, queue: &Queue, place: &Path) -> 
     let records = tokio::task::spawn_blocking(move || read(&database, &table, last)).await??;
     for record in &records {
         if Kind::from_record(record).is_some() {
-            // One that cannot be understood fails at its delivery, and is a dead letter then.
+            // A record that cannot be parsed fails on delivery and becomes a dead letter.
             let id = Event::from_record(record).map_or_else(|_| Uuid::now_v7(), |event| event.id);
             let key = record["dynamodb"]["NewImage"]["key"]["S"].as_str().unwrap_or_default();
             queue.send(id, key.to_owned(), record.clone())?;
         }
     }
     if let Some(last) = records.last().and_then(|record| record["dynamodb"]["SequenceNumber"].as_str()) {
-        let part = place.with_extension("part");
-        fs::write(&part, last)?;
-        fs::rename(part, place)?;
+        let temporary = position.with_extension("part");
+        fs::write(&temporary, last)?;
+        fs::rename(temporary, position)?;
     }
     Ok(records.len())
 }
 
-/// The records after the last one, in the words of AWS.
+/// Reads the records after `last`, in the JSON format of DynamoDB Streams.
 fn read(database: &Database, table: &str, last: Option<String>) -> io::Result<Vec<Value>> {
     let kind = if last.is_some() { "AFTER_SEQUENCE_NUMBER" } else { "TRIM_HORIZON" };
     let request = GetShardIteratorRequest {
@@ -98,6 +99,6 @@ fn read(database: &Database, table: &str, last: Option<String>) -> io::Result<Ve
     let shard_iterator = database.get_shard_iterator(request).map_err(io::Error::other)?.shard_iterator;
     let request =
         GetRecordsRequest { shard_iterator: shard_iterator.unwrap_or_default(), limit: Some(BATCH) };
-    let answer = database.get_records(request).map_err(io::Error::other)?;
-    Ok(answer.records.iter().map(|record| json!(record)).collect())
+    let response = database.get_records(request).map_err(io::Error::other)?;
+    Ok(response.records.iter().map(|record| json!(record)).collect())
 }

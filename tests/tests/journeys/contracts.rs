@@ -1,4 +1,4 @@
-//! The event files in `events/`, through the decoder and the router that a function has on Lambda.
+//! The event files in `events/`, passed through the conversion and the router that the functions use on Lambda.
 
 use std::path::Path;
 
@@ -27,31 +27,36 @@ async fn invoke(routes: Router, backend: &Backend, event: &str) -> (u16, Value) 
 }
 
 #[tokio::test]
-async fn every_api_event_is_understood() {
+async fn api_events_are_handled() {
     let backend = Backend::start().await;
     let app = &backend.local.app;
     let (status, uploaded) = invoke(upreel_upload::router(app.clone()), &backend, "upload.json").await;
     assert_eq!((status, &uploaded["status"]), (200, &"UPLOADED".into()), "{uploaded}");
     let (_, again) = invoke(upreel_upload::router(app.clone()), &backend, "upload.json").await;
-    assert_eq!(again["videoId"], uploaded["videoId"], "the event has an Idempotency-Key");
+    assert_eq!(again["videoId"], uploaded["videoId"], "the same Idempotency-Key");
 
     let (status, signed) = invoke(upreel_presign::router(app.clone()), &backend, "presign.json").await;
     assert_eq!((status, &signed["method"]), (200, &"PUT".into()));
     assert!(signed["key"].as_str().unwrap().starts_with("videos/0a4e6b7c-70f1-70c1-9a1b-2f7d3c5e8a90/"));
 
     let (status, list) = invoke(upreel_videos::router(app.clone()), &backend, "list-videos.json").await;
-    assert_eq!((status, list["videos"].as_array().unwrap().len()), (200, 2), "those of the event's user");
+    assert_eq!(
+        (status, list["videos"].as_array().unwrap().len()),
+        (200, 2),
+        "the videos of the event's user"
+    );
     for event in ["get-video.json", "delete-video.json"] {
         let (status, problem) = invoke(upreel_videos::router(app.clone()), &backend, event).await;
         assert_eq!((status, &problem["code"]), (404, &"NOT_FOUND".into()), "{event}");
     }
 }
 
-/// The library for this, which copies a body four times and panics where it cannot go on, reads the same.
+/// `upreel_http::request` changes an event before `lambda_http` converts it, and decodes the body itself. For events
+/// that `lambda_http` can convert alone, the method, path, query, headers and body must be the same.
 #[tokio::test]
-async fn an_event_is_the_request_that_aws_s_library_makes_of_it() {
+async fn requests_equal_those_of_lambda_http() {
     for name in ["upload.json", "presign.json", "list-videos.json", "get-video.json", "delete-video.json"] {
-        // That one puts the stage into the path, unless it is told not to or there is none.
+        // lambda_http prefixes the path with any other stage.
         let event = file(name).replace("\"stage\": \"v1\"", "\"stage\": \"$default\"");
         let theirs = lambda_http::request::from_str(&event).unwrap();
         let ours = upreel_http::request(serde_json::from_str(&event).unwrap());
@@ -71,7 +76,7 @@ fn query(address: &Uri) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_body_that_is_no_base64_is_the_client_s_fault() {
+async fn malformed_base64_body_is_a_400() {
     let backend = Backend::start().await;
     let app = &backend.local.app;
     for (name, routes) in [
@@ -84,17 +89,17 @@ async fn a_body_that_is_no_base64_is_the_client_s_fault() {
         event["isBase64Encoded"] = true.into();
         event["multiValueHeaders"]["Origin"] = serde_json::json!(["http://localhost:5173"]);
         let request = upreel_http::request(serde_json::from_value(event).unwrap());
-        let answer =
+        let response =
             upreel_http::complete(routes, &app.config.allowed_origins).oneshot(request).await.unwrap();
-        assert_eq!(answer.status(), 400, "{name}");
-        assert_eq!(answer.headers()["access-control-allow-origin"], "http://localhost:5173", "{name}");
-        let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        assert_eq!(response.status(), 400, "{name}");
+        assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:5173", "{name}");
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["code"], "MALFORMED_BODY", "{name}");
     }
 }
 
 #[tokio::test]
-async fn every_storage_event_is_understood() {
+async fn s3_events_are_handled() {
     let backend = Backend::start().await;
     let keys = |name: &str| {
         let event = serde_json::from_str(&file(name)).unwrap();
@@ -108,7 +113,7 @@ async fn every_storage_event_is_understood() {
     }
     assert_eq!(keys("s3-multipart.json"), [format!("videos/eu-central-1:{user}/{id}.mov")]);
     assert_eq!(keys("s3-test.json"), [""; 0]);
-    // Their objects are gone: each is acknowledged, and nothing is made up.
+    // The objects don't exist: each event is acknowledged, and no preview is written.
     for name in ["s3-put.json", "s3-copy.json", "s3-multipart.json", "s3-test.json", "dlq-message.json"] {
         let event = serde_json::from_str(&file(name)).unwrap();
         upreel_thumbnail::handle(&backend.local.app, &event, Instant::now()).await.unwrap();
@@ -117,7 +122,7 @@ async fn every_storage_event_is_understood() {
 }
 
 #[tokio::test]
-async fn every_webhook_event_is_understood() {
+async fn webhook_events_are_handled() {
     let event = |name: &str| serde_json::from_str::<Value>(&file(name)).unwrap();
     let stream = event("dynamodb-stream.json");
     let message = event("webhook-message.json");
@@ -125,7 +130,7 @@ async fn every_webhook_event_is_understood() {
     let record: Value = serde_json::from_str(message["Records"][0]["body"].as_str().unwrap()).unwrap();
     assert_eq!(record, stream["Records"][2]);
 
-    // There is no SQS here, and nobody at the endpoint: whatever cannot be handed on must come again.
+    // Neither SQS nor the endpoint can be reached: the records must be reported as failed, so that Lambda retries them.
     let config = upreel_function::config::Webhook {
         url: "https://127.0.0.1:1/".to_owned(),
         secret: "secret".to_owned(),
@@ -138,10 +143,10 @@ async fn every_webhook_event_is_understood() {
     let failed = |item: &str| serde_json::json!({"batchItemFailures": [{"itemIdentifier": item}]});
     assert_eq!(webhook.handle(&stream).await.unwrap(), failed("4421584500000000017449"));
     assert_eq!(webhook.handle(&message).await.unwrap(), failed("059f36b4-87a3-44ab-83d2-661975830a7d"));
-    // Nothing in it is told: nothing to hand on.
-    let mut quiet = stream.clone();
-    quiet["Records"].as_array_mut().unwrap().truncate(1);
-    assert_eq!(webhook.handle(&quiet).await.unwrap(), serde_json::json!({"batchItemFailures": []}));
+    // The first record causes no webhook, so nothing is sent and nothing can fail.
+    let mut irrelevant = stream.clone();
+    irrelevant["Records"].as_array_mut().unwrap().truncate(1);
+    assert_eq!(webhook.handle(&irrelevant).await.unwrap(), serde_json::json!({"batchItemFailures": []}));
     for other in ["s3-put.json", "presign.json"] {
         assert!(webhook.handle(&event(other)).await.is_err(), "{other}");
     }

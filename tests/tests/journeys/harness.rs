@@ -1,4 +1,4 @@
-//! A backend of its own for each test, and the words in which the tests speak.
+//! A separate backend for each test, and the operations that the tests share.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use upreel_local::queue::Handler;
 use upreel_local::{Local, Options};
 
-/// Long enough for a loaded machine; nothing here waits for a time, only until something is so.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Timeout of all waits, long enough for a loaded machine. Tests wait for conditions, never for a fixed time.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub(crate) struct Backend {
     pub(crate) local: Local,
@@ -37,14 +37,14 @@ pub(crate) fn options(data: &Path) -> Options {
     }
 }
 
-/// The one under test: `$FFMPEG_PATH`, else the one on the PATH.
+/// Returns the ffmpeg under test: `$FFMPEG_PATH`, else the one on the PATH.
 pub(crate) fn ffmpeg() -> PathBuf {
-    let named = std::env::var_os("FFMPEG_PATH").filter(|path| !path.is_empty());
-    named.map_or_else(maker, PathBuf::from)
+    let path = std::env::var_os("FFMPEG_PATH").filter(|path| !path.is_empty());
+    path.map_or_else(system_ffmpeg, PathBuf::from)
 }
 
-/// The one on the PATH, which makes the videos: the layer's has few encoders.
-fn maker() -> PathBuf {
+/// Returns the ffmpeg on the PATH, which generates the videos; that of the layer has few encoders.
+fn system_ffmpeg() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     std::env::split_paths(&path)
         .map(|folder| folder.join("ffmpeg"))
@@ -54,10 +54,13 @@ fn maker() -> PathBuf {
 
 impl Backend {
     pub(crate) async fn start() -> Self {
-        Self::with(|_| {}, |handler| handler).await
+        Self::start_with(|_| {}, |handler| handler).await
     }
 
-    pub(crate) async fn with(set: impl FnOnce(&mut Options), wrap: impl FnOnce(Handler) -> Handler) -> Self {
+    pub(crate) async fn start_with(
+        set: impl FnOnce(&mut Options),
+        wrap: impl FnOnce(Handler) -> Handler,
+    ) -> Self {
         let temporary = TempDir::new().unwrap();
         let mut options = options(temporary.path());
         set(&mut options);
@@ -66,12 +69,12 @@ impl Backend {
         Self { local, http: Client::new(), data, _temporary: Some(temporary) }
     }
 
-    /// On data that is there already.
-    pub(crate) async fn on(data: &Path) -> Self {
-        Self::from(options(data)).await
+    /// Starts a backend on existing data.
+    pub(crate) async fn start_on(data: &Path) -> Self {
+        Self::start_from(options(data)).await
     }
 
-    pub(crate) async fn from(options: Options) -> Self {
+    pub(crate) async fn start_from(options: Options) -> Self {
         let data = options.data.clone().unwrap();
         let local = Local::start(options).await.unwrap();
         Self { local, http: Client::new(), data, _temporary: None }
@@ -90,7 +93,7 @@ impl Backend {
         self.post("/upload").multipart(Form::new().part("file", part)).send().await.unwrap()
     }
 
-    /// Asks for a URL and PUTs there; gives the video's id.
+    /// Requests a presigned URL and uploads the bytes with it. Returns the video's identifier.
     pub(crate) async fn put(&self, name: &str, media_type: &str, bytes: Vec<u8>) -> String {
         let signed = self.presign(&[("name", name), ("type", media_type)]).await;
         let put = self.put_to(&signed, bytes).send().await.unwrap();
@@ -99,12 +102,12 @@ impl Backend {
     }
 
     pub(crate) async fn presign(&self, query: &[(&str, &str)]) -> Value {
-        let answer = self.get("/presign").query(query).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        answer.json().await.unwrap()
+        let response = self.get("/presign").query(query).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.json().await.unwrap()
     }
 
-    /// A PUT as the answer describes it.
+    /// Returns the PUT request that a response of `/presign` describes.
     pub(crate) fn put_to(&self, signed: &Value, bytes: Vec<u8>) -> RequestBuilder {
         let mut put = self.http.put(signed["uploadUrl"].as_str().unwrap()).body(bytes);
         for (name, value) in signed["headers"].as_object().unwrap() {
@@ -117,37 +120,37 @@ impl Backend {
         self.get(&format!("/videos/{id}")).send().await.unwrap().json().await.unwrap()
     }
 
-    /// Waits until the video stands like this.
-    pub(crate) async fn until(&self, id: &str, status: &str) -> Value {
+    /// Waits until the video has this status.
+    pub(crate) async fn wait_for(&self, id: &str, status: &str) -> Value {
         let start = Instant::now();
         loop {
             let video = self.video(id).await;
             if video["status"] == status {
                 return video;
             }
-            assert!(start.elapsed() < PATIENCE, "not {status} but {video}");
+            assert!(start.elapsed() < TIMEOUT, "expected {status}: {video}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Waits until the work has come to an end, whatever it is.
-    pub(crate) async fn settled(&self, id: &str) -> Value {
+    /// Waits until the video is PROCESSED or FAILED.
+    pub(crate) async fn wait_until_finished(&self, id: &str) -> Value {
         let start = Instant::now();
         loop {
             let video = self.video(id).await;
             if matches!(video["status"].as_str(), Some("PROCESSED" | "FAILED")) {
                 return video;
             }
-            assert!(start.elapsed() < PATIENCE, "still {video}");
+            assert!(start.elapsed() < TIMEOUT, "not finished: {video}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Waits until nothing is waiting or under way.
-    pub(crate) async fn idle(&self) {
+    /// Waits until the queue has no pending events.
+    pub(crate) async fn wait_until_idle(&self) {
         let start = Instant::now();
         while !files(&self.data.join("queue")).is_empty() {
-            assert!(start.elapsed() < PATIENCE, "still busy");
+            assert!(start.elapsed() < TIMEOUT, "the queue is not empty");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -156,33 +159,34 @@ impl Backend {
         &self.data
     }
 
-    /// The webhooks that wait for their delivery.
+    /// Returns the files of the pending webhooks.
     pub(crate) fn webhooks(&self) -> Vec<PathBuf> {
         files(&self.data.join("webhooks/queue"))
     }
 
-    /// The objects in a bucket.
+    /// Returns the files of the objects in a bucket.
     pub(crate) fn objects(&self, bucket: &str) -> Vec<PathBuf> {
         files(&self.data.join("s3").join(bucket))
     }
 
-    /// What is kept of multipart uploads under way.
+    /// Returns the files of all unfinished multipart uploads.
     pub(crate) fn parts(&self) -> Vec<PathBuf> {
-        let is_part =
-            |path: &PathBuf| [".upload-", ".upload_id-"].iter().any(|of| path.to_string_lossy().contains(of));
+        let is_part = |path: &PathBuf| {
+            [".upload-", ".upload_id-"].iter().any(|infix| path.to_string_lossy().contains(infix))
+        };
         let s3 = std::fs::read_dir(self.data.join("s3")).unwrap().map(|entry| entry.unwrap().path());
         s3.filter(is_part).chain(files(&self.data.join("multipart"))).collect()
     }
 
-    /// What was made of a video: what the answers of one and of the list call it, and its bytes.
-    pub(crate) async fn picture(&self, video: &Value, url: &str) -> Vec<u8> {
-        let url = video[url].as_str().unwrap_or_else(|| panic!("no {url} in {video}"));
-        let answer = self.http.get(url).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        answer.bytes().await.unwrap().to_vec()
+    /// Downloads the object at the URL in a field of the video, such as `thumbnailUrl`.
+    pub(crate) async fn download(&self, video: &Value, field: &str) -> Vec<u8> {
+        let url = video[field].as_str().unwrap_or_else(|| panic!("no {field} in {video}"));
+        let response = self.http.get(url).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.bytes().await.unwrap().to_vec()
     }
 
-    pub(crate) async fn listed(&self) -> usize {
+    pub(crate) async fn video_count(&self) -> usize {
         let list: Value = self.get("/videos?limit=100").send().await.unwrap().json().await.unwrap();
         list["videos"].as_array().unwrap().len()
     }
@@ -205,29 +209,30 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// One row of a manifest, by column.
+/// One row of a manifest: columns and values.
 pub(crate) type Row = Vec<(String, String)>;
 
 pub(crate) fn cell<'a>(row: &'a Row, column: &str) -> &'a str {
     row.iter().find(|(name, _)| name == column).map(|(_, value)| value.as_str()).unwrap()
 }
 
-/// The videos that `tests/videos/make.sh` makes.
+/// The folder and the manifest of the valid videos, generated by `tests/videos/make.sh`.
 pub(crate) fn good() -> &'static (PathBuf, Vec<Row>) {
     static SET: OnceLock<(PathBuf, Vec<Row>)> = OnceLock::new();
-    SET.get_or_init(|| made("make.sh", "good"))
+    SET.get_or_init(|| generate("make.sh", "good"))
 }
 
-/// The bad ones, of `bad.sh`.
+/// The folder and the manifest of the invalid files, generated by `tests/videos/bad.sh`.
 pub(crate) fn bad() -> &'static (PathBuf, Vec<Row>) {
     static SET: OnceLock<(PathBuf, Vec<Row>)> = OnceLock::new();
-    SET.get_or_init(|| made("bad.sh", "bad"))
+    SET.get_or_init(|| generate("bad.sh", "bad"))
 }
 
-fn made(script: &str, folder: &str) -> (PathBuf, Vec<Row>) {
+fn generate(script: &str, folder: &str) -> (PathBuf, Vec<Row>) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("videos");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(folder);
-    let status = Command::new("bash").arg(scripts.join(script)).arg(&folder).env("FFMPEG", maker()).status();
+    let status =
+        Command::new("bash").arg(scripts.join(script)).arg(&folder).env("FFMPEG", system_ffmpeg()).status();
     assert!(status.unwrap().success(), "{script} failed");
     let manifest = std::fs::read_to_string(folder.join("manifest.tsv")).unwrap();
     let mut lines = manifest.lines();
@@ -237,16 +242,17 @@ fn made(script: &str, folder: &str) -> (PathBuf, Vec<Row>) {
     (folder, lines.map(row).collect())
 }
 
-/// A small real video.
+/// Returns a small MP4 video.
 pub(crate) fn mp4() -> Vec<u8> {
     std::fs::read(good().0.join("h264-faststart.mp4")).unwrap()
 }
 
-/// Another one.
+/// Returns a small WebM video.
 pub(crate) fn webm() -> Vec<u8> {
     std::fs::read(good().0.join("vp9.webm")).unwrap()
 }
 
+/// Checks that a response is a complete problem document, and returns its status and its `code`.
 pub(crate) async fn problem(response: Response) -> (u16, String) {
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     let status = response.status().as_u16();

@@ -1,6 +1,6 @@
-//! Whole journeys: a real client, the real functions, real S3 and DynamoDB protocols, real ffmpeg.
+//! End-to-end tests with a real HTTP client, the real functions, the real protocols of S3 and DynamoDB, and ffmpeg.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test")]
 
 mod contracts;
 mod events;

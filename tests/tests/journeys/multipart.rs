@@ -1,4 +1,4 @@
-//! Companion's S3 routes and Uppy's `signRequest`: parts and forms that go straight to S3.
+//! Companion's S3 routes and Uppy's `signRequest`: multipart uploads and POST forms that go directly to S3.
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -8,7 +8,7 @@ use crate::harness::{Backend, mp4, problem};
 
 const PART: usize = 5 << 20;
 
-/// A real video of so many bytes: what a player has to skip comes last.
+/// Returns a valid video of this size, padded with a `free` box.
 fn padded(size: usize) -> Vec<u8> {
     let mut bytes = mp4();
     let free = u32::try_from(size - bytes.len()).unwrap();
@@ -18,7 +18,7 @@ fn padded(size: usize) -> Vec<u8> {
     bytes
 }
 
-/// An upload that was begun.
+/// A multipart upload.
 struct Upload {
     key: String,
     id: String,
@@ -27,12 +27,12 @@ struct Upload {
 impl Upload {
     async fn begin(backend: &Backend) -> Self {
         let file = json!({"filename": "clip.mp4", "type": "video/mp4", "metadata": {"name": "clip.mp4"}});
-        let answer = ok(backend.post("/s3/multipart").json(&file)).await;
-        assert_eq!(answer["bucket"], "uploads");
-        Self { key: text(&answer["key"]), id: text(&answer["uploadId"]) }
+        let response = ok(backend.post("/s3/multipart").json(&file)).await;
+        assert_eq!(response["bucket"], "uploads");
+        Self { key: text(&response["key"]), id: text(&response["uploadId"]) }
     }
 
-    /// The video's identifier.
+    /// Returns the video's identifier.
     fn video(&self) -> &str {
         self.key.rsplit('/').next().unwrap().split('.').next().unwrap()
     }
@@ -42,12 +42,12 @@ impl Upload {
         backend.http.request(method, url).query(&[("key", &self.key)])
     }
 
-    /// Puts one part by its URL; gives its name for the completion.
+    /// Uploads one part with a signed URL. Returns its entry for the completion request.
     async fn put(&self, backend: &Backend, number: usize, bytes: &[u8]) -> Value {
         let signed = ok(self.at(backend, Method::GET, &format!("/{number}"))).await;
         assert_eq!(signed["expires"], 900);
         let url = text(&signed["url"]);
-        assert!(url.contains("X-Amz-SignedHeaders=host&"), "a browser sends no more: {url}");
+        assert!(url.contains("X-Amz-SignedHeaders=host&"), "a browser sends no other signed header: {url}");
         put_part(backend, &url, number, bytes).await
     }
 
@@ -71,9 +71,9 @@ async fn put_part(backend: &Backend, url: &str, number: usize, bytes: &[u8]) -> 
 }
 
 async fn ok(request: RequestBuilder) -> Value {
-    let answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
-    answer.json().await.unwrap()
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    response.json().await.unwrap()
 }
 
 fn text(value: &Value) -> String {
@@ -81,7 +81,7 @@ fn text(value: &Value) -> String {
 }
 
 #[tokio::test]
-async fn three_parts_become_a_video() {
+async fn a_multipart_upload_becomes_a_video() {
     let backend = Backend::start().await;
     let video = padded(3 * PART);
     let upload = Upload::begin(&backend).await;
@@ -103,27 +103,27 @@ async fn three_parts_become_a_video() {
     assert_eq!(done["location"], format!("{}/uploads/{}", backend.local.s3, upload.key));
     assert_eq!((&done["key"], &done["bucket"]), (&json!(upload.key), &json!("uploads")));
 
-    let row = backend.until(upload.video(), "PROCESSED").await;
+    let row = backend.wait_for(upload.video(), "PROCESSED").await;
     assert_eq!((&row["filename"], &row["size"]), (&json!("clip.mp4"), &json!(video.len())));
-    assert_eq!(backend.picture(&row, "thumbnailUrl").await[..2], [0xff, 0xd8]);
+    assert_eq!(backend.download(&row, "thumbnailUrl").await[..2], [0xff, 0xd8]);
     assert_eq!(std::fs::read(&backend.objects("uploads")[0]).unwrap(), video);
-    assert_eq!(backend.parts().len(), 0, "nothing of the upload is left");
+    assert_eq!(backend.parts().len(), 0, "the parts are removed");
 
     for again in [upload.complete(&backend, &parts).await, abort(&backend, &upload).await] {
         assert_eq!(problem(again).await, (404, "NOT_FOUND".into()));
     }
-    backend.idle().await;
+    backend.wait_until_idle().await;
     assert_eq!(backend.video(upload.video()).await["status"], "PROCESSED");
 }
 
 #[tokio::test]
-async fn a_completion_goes_on_without_the_client() {
+async fn completion_continues_after_the_client_disconnects() {
     let backend = Backend::start().await;
     let video = padded(8 * PART);
     let upload = Upload::begin(&backend).await;
     let parts = upload.put_all(&backend, &video).await;
-    let wish = json!({"method": "POST", "key": upload.key, "uploadId": upload.id});
-    let url = text(&ok(backend.post("/presign").json(&wish)).await["url"]);
+    let sign_request = json!({"method": "POST", "key": upload.key, "uploadId": upload.id});
+    let url = text(&ok(backend.post("/presign").json(&sign_request)).await["url"]);
     let listed = parts.iter().map(|part| {
         format!(
             "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>",
@@ -132,7 +132,7 @@ async fn a_completion_goes_on_without_the_client() {
         )
     });
     let xml = format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", listed.collect::<String>());
-    // S3 begins to answer; the client does not wait for the rest.
+    // S3 begins the response before the upload is completed. The client disconnects then.
     let begun =
         backend.http.post(url).header("Content-Type", "application/xml").body(xml).send().await.unwrap();
     assert_eq!(begun.status(), StatusCode::OK);
@@ -140,11 +140,11 @@ async fn a_completion_goes_on_without_the_client() {
     assert_eq!(
         problem(upload.complete(&backend, &parts).await).await,
         (404, "NOT_FOUND".into()),
-        "it was done"
+        "the upload is completed"
     );
-    backend.until(upload.video(), "PROCESSED").await;
+    backend.wait_for(upload.video(), "PROCESSED").await;
     assert_eq!(std::fs::read(&backend.objects("uploads")[0]).unwrap(), video);
-    assert_eq!(backend.parts().len(), 0, "nothing of the upload is left");
+    assert_eq!(backend.parts().len(), 0, "the parts are removed");
 }
 
 async fn abort(backend: &Backend, upload: &Upload) -> Response {
@@ -152,7 +152,7 @@ async fn abort(backend: &Backend, upload: &Upload) -> Response {
 }
 
 #[tokio::test]
-async fn a_batch_of_urls_is_as_good() {
+async fn parts_can_be_signed_in_a_batch() {
     let backend = Backend::start().await;
     let upload = Upload::begin(&backend).await;
     let batch = upload.at(&backend, Method::GET, "/batch").query(&[("partNumbers", "2,1")]);
@@ -164,11 +164,11 @@ async fn a_batch_of_urls_is_as_good() {
         parts.push(put_part(&backend, urls[&(i + 1).to_string()].as_str().unwrap(), i + 1, bytes).await);
     }
     assert_eq!(upload.complete(&backend, &parts).await.status(), StatusCode::OK);
-    backend.until(upload.video(), "PROCESSED").await;
+    backend.wait_for(upload.video(), "PROCESSED").await;
 }
 
 #[tokio::test]
-async fn all_pages_of_the_parts_are_listed() {
+async fn lists_more_parts_than_s3_returns_at_once() {
     let backend = Backend::start().await;
     let upload = Upload::begin(&backend).await;
     let numbers: Vec<_> = (1..=1001).map(|number: u16| number.to_string()).collect();
@@ -176,7 +176,7 @@ async fn all_pages_of_the_parts_are_listed() {
     let urls = ok(batch).await;
     let puts = urls["presignedUrls"].as_object().unwrap().values();
     let puts = puts.map(|url| backend.http.put(text(url)).body("x").send());
-    // S3 lists a thousand at a time.
+    // S3 returns at most 1,000 parts in a response.
     for put in futures_util::future::join_all(puts).await {
         assert_eq!(put.unwrap().status(), StatusCode::OK);
     }
@@ -187,18 +187,22 @@ async fn all_pages_of_the_parts_are_listed() {
 }
 
 #[tokio::test]
-async fn an_abort_leaves_no_parts() {
+async fn abort_removes_all_parts() {
     let backend = Backend::start().await;
     let upload = Upload::begin(&backend).await;
     let part = upload.put(&backend, 1, &mp4()).await;
     let url = text(&ok(upload.at(&backend, Method::GET, "/2")).await["url"]);
     assert_ne!(backend.parts().len(), 0);
-    let answer = abort(&backend, &upload).await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(answer.json::<Value>().await.unwrap(), json!({}));
+    let response = abort(&backend, &upload).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.json::<Value>().await.unwrap(), json!({}));
     assert_eq!(backend.parts().len(), 0);
 
-    assert_eq!(backend.http.put(url).body(mp4()).send().await.unwrap().status(), 404, "signed, but gone");
+    assert_eq!(
+        backend.http.put(url).body(mp4()).send().await.unwrap().status(),
+        404,
+        "a signed URL of an aborted upload"
+    );
     for late in [
         abort(&backend, &upload).await,
         upload.at(&backend, Method::GET, "").send().await.unwrap(),
@@ -210,38 +214,38 @@ async fn an_abort_leaves_no_parts() {
 }
 
 #[tokio::test]
-async fn more_than_the_limit_is_not_completed() {
+async fn uploads_over_the_limit_are_not_completed() {
     let limit = u64::try_from(PART + 1000).unwrap();
-    let backend = Backend::with(|options| options.max_upload_bytes = limit, |handler| handler).await;
+    let backend = Backend::start_with(|options| options.max_upload_bytes = limit, |handler| handler).await;
     let upload = Upload::begin(&backend).await;
     let parts = upload.put_all(&backend, &padded(PART + 1001)).await;
     assert_eq!(problem(upload.complete(&backend, &parts).await).await, (413, "TOO_LARGE".into()));
-    assert_eq!((backend.parts().len(), backend.objects("uploads").len()), (0, 0), "it is aborted");
+    assert_eq!((backend.parts().len(), backend.objects("uploads").len()), (0, 0), "the upload is aborted");
 
-    let rows = backend.listed().await;
-    let said = json!({"filename": "a.mp4", "type": "video/mp4", "size": limit + 1});
-    let early = backend.post("/s3/multipart").json(&said).send().await.unwrap();
-    assert_eq!(problem(early).await, (413, "TOO_LARGE".into()), "who says the size is not let in");
-    assert_eq!(backend.listed().await, rows);
+    let rows = backend.video_count().await;
+    let file = json!({"filename": "a.mp4", "type": "video/mp4", "size": limit + 1});
+    let early = backend.post("/s3/multipart").json(&file).send().await.unwrap();
+    assert_eq!(problem(early).await, (413, "TOO_LARGE".into()), "a declared size is checked at once");
+    assert_eq!(backend.video_count().await, rows);
 
     let upload = Upload::begin(&backend).await;
     let parts = upload.put_all(&backend, &padded(PART + 1000)).await;
-    assert_eq!(upload.complete(&backend, &parts).await.status(), StatusCode::OK, "just fits");
-    backend.until(upload.video(), "PROCESSED").await;
+    assert_eq!(upload.complete(&backend, &parts).await.status(), StatusCode::OK, "exactly the limit");
+    backend.wait_for(upload.video(), "PROCESSED").await;
 }
 
 #[tokio::test]
-async fn another_user_s_upload_does_not_exist() {
+async fn uploads_of_another_user_are_not_found() {
     let backend = Backend::start().await;
     let upload = Upload::begin(&backend).await;
     let part = upload.put(&backend, 1, &mp4()).await;
     let parts = json!({"parts": [part]});
     let sign = |method: &str, part: Option<u16>| {
-        let mut wish = json!({"method": method, "key": upload.key, "uploadId": upload.id});
+        let mut sign_request = json!({"method": method, "key": upload.key, "uploadId": upload.id});
         if let Some(number) = part {
-            wish["partNumber"] = json!(number);
+            sign_request["partNumber"] = json!(number);
         }
-        backend.post("/presign").json(&wish)
+        backend.post("/presign").json(&sign_request)
     };
     let requests = || {
         [
@@ -256,40 +260,40 @@ async fn another_user_s_upload_does_not_exist() {
             ("sign an abort", sign("DELETE", None)),
         ]
     };
-    let mut answers = Vec::new();
+    let mut responses = Vec::new();
     for (what, request) in requests() {
-        let answer = request.header("x-user", "eve").send().await.unwrap();
-        assert_eq!(answer.status(), 404, "{what}");
-        answers.push(answer.text().await.unwrap());
+        let response = request.header("x-user", "eve").send().await.unwrap();
+        assert_eq!(response.status(), 404, "{what}");
+        responses.push(response.text().await.unwrap());
     }
-    // The same words as for an upload that is not there.
+    // The responses are identical to that of an upload that doesn't exist.
     let gone = Upload { id: upreel_core::VideoId::new().to_string(), key: upload.key.clone() };
-    answers.push(gone.at(&backend, Method::GET, "").send().await.unwrap().text().await.unwrap());
-    answers.dedup();
-    assert_eq!(answers.len(), 1, "{answers:?}");
+    responses.push(gone.at(&backend, Method::GET, "").send().await.unwrap().text().await.unwrap());
+    responses.dedup();
+    assert_eq!(responses.len(), 1, "{responses:?}");
 
-    // Nor does it exist under a key of one's own.
+    // The upload doesn't exist under a key of the other user either.
     let key = upload.key.replace("/local/", "/eve/");
     let own = Upload { id: upload.id.clone(), key };
     let listed = own.at(&backend, Method::GET, "").header("x-user", "eve").send().await.unwrap();
     assert_eq!(problem(listed).await, (404, "NOT_FOUND".into()));
     for (what, request) in requests() {
-        let nobody = request.header("x-user", "../local").send().await.unwrap();
-        assert_eq!(nobody.status(), 401, "{what}");
+        let invalid = request.header("x-user", "../local").send().await.unwrap();
+        assert_eq!(invalid.status(), 401, "{what}");
     }
     let listed = ok(upload.at(&backend, Method::GET, "")).await;
-    assert_eq!(listed.as_array().unwrap().len(), 1, "nothing has happened to it");
+    assert_eq!(listed.as_array().unwrap().len(), 1, "the upload is unchanged");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_request_is_said() {
+async fn invalid_requests_are_rejected_and_change_nothing() {
     let backend = Backend::start().await;
     let upload = Upload::begin(&backend).await;
     let part = upload.put(&backend, 1, &mp4()).await;
     let small = upload.put(&backend, 2, b"x").await;
     let get = |path: &str| upload.at(&backend, Method::GET, path);
     let complete = |body: &str| upload.at(&backend, Method::POST, "/complete").body(body.to_owned());
-    let named = |parts: &[&Value]| complete(&json!({"parts": parts}).to_string());
+    let with_parts = |parts: &[&Value]| complete(&json!({"parts": parts}).to_string());
     let other = json!({"PartNumber": 1, "ETag": "\"00000000000000000000000000000000\""});
     let number = |number: i64| json!({"PartNumber": number, "ETag": part["ETag"]});
     let bare = format!("/s3/multipart/{}", upload.id);
@@ -304,27 +308,31 @@ async fn what_is_wrong_with_a_request_is_said() {
         ("no key", backend.get(&bare), 400),
         ("no key to abort", backend.http.delete(format!("{}{bare}", backend.local.api)), 400),
         ("two keys", backend.get(&bare).query(&[("key", "a"), ("key", "b")]), 400),
-        ("a key that is none", backend.get(&bare).query(&[("key", "../x")]), 404),
-        ("an upload that is none", backend.get("/s3/multipart/x%2Fy").query(&[("key", &upload.key)]), 404),
-        ("no JSON", complete("parts=1"), 400),
+        ("malformed key", backend.get(&bare).query(&[("key", "../x")]), 404),
+        ("malformed upload ID", backend.get("/s3/multipart/x%2Fy").query(&[("key", &upload.key)]), 404),
+        ("body is not JSON", complete("parts=1"), 400),
         ("no body", complete(""), 400),
         ("no parts", complete("{}"), 400),
-        ("an empty list", named(&[]), 400),
-        ("part 0 completed", named(&[&number(0)]), 400),
-        ("part 70000 completed", named(&[&number(70_000)]), 400),
-        ("a part that is not there", named(&[&number(3)]), 400),
-        ("another ETag", named(&[&other]), 400),
-        ("twice the same", named(&[&part, &part]), 400),
-        ("the wrong order", named(&[&small, &part]), 400),
-        ("a small part in front", named(&[&part, &small]), 400),
-        ("a file without a name", backend.post("/s3/multipart").body(r#"{"type": "video/mp4"}"#), 400),
-        ("no video", backend.post("/s3/multipart").body(r#"{"filename": "a", "type": "text/html"}"#), 415),
-        ("no video, by form", backend.get("/s3/params?filename=a&type=text/html"), 415),
-        ("no name, by form", backend.get("/s3/params?type=video/mp4"), 400),
+        ("empty list of parts", with_parts(&[]), 400),
+        ("part 0 completed", with_parts(&[&number(0)]), 400),
+        ("part 70000 completed", with_parts(&[&number(70_000)]), 400),
+        ("missing part", with_parts(&[&number(3)]), 400),
+        ("different ETag", with_parts(&[&other]), 400),
+        ("duplicate part", with_parts(&[&part, &part]), 400),
+        ("wrong order", with_parts(&[&small, &part]), 400),
+        ("first part too small", with_parts(&[&part, &small]), 400),
+        ("no filename", backend.post("/s3/multipart").body(r#"{"type": "video/mp4"}"#), 400),
+        ("not a video", backend.post("/s3/multipart").body(r#"{"filename": "a", "type": "text/html"}"#), 415),
+        ("form: not a video", backend.get("/s3/params?filename=a&type=text/html"), 415),
+        ("form: no filename", backend.get("/s3/params?type=video/mp4"), 400),
         ("nothing to sign", backend.post("/presign").body("{}"), 400),
-        ("a key to read", backend.post("/presign").json(&json!({"method": "GET", "key": upload.key})), 400),
         (
-            "a key to delete",
+            "GET without upload ID",
+            backend.post("/presign").json(&json!({"method": "GET", "key": upload.key})),
+            400,
+        ),
+        (
+            "DELETE without upload ID",
             backend.post("/presign").json(&json!({"method": "DELETE", "key": upload.key})),
             400,
         ),
@@ -335,19 +343,15 @@ async fn what_is_wrong_with_a_request_is_said() {
             404 => "NOT_FOUND",
             _ => "UNSUPPORTED_MEDIA",
         };
-        let answer = request.send().await.unwrap();
-        assert_eq!((what, problem(answer).await), (what, (status, code.into())));
+        let response = request.send().await.unwrap();
+        assert_eq!((what, problem(response).await), (what, (status, code.into())));
     }
-    assert_eq!(backend.listed().await, 1, "what is refused leaves no row");
-    assert_eq!(
-        upload.complete(&backend, &[part]).await.status(),
-        StatusCode::OK,
-        "and the upload is as it was"
-    );
-    backend.until(upload.video(), "PROCESSED").await;
+    assert_eq!(backend.video_count().await, 1, "rejected requests create no row");
+    assert_eq!(upload.complete(&backend, &[part]).await.status(), StatusCode::OK, "the upload is unchanged");
+    backend.wait_for(upload.video(), "PROCESSED").await;
 }
 
-/// A form as Uppy fills it in: the fields, then the file.
+/// Returns the request of a form as Uppy sends it: the fields, then the file. `change` replaces the values of fields.
 fn form(backend: &Backend, signed: &Value, change: &[(&str, &str)], bytes: Vec<u8>) -> RequestBuilder {
     let mut form = Form::new();
     for (name, value) in signed["fields"].as_object().unwrap() {
@@ -359,7 +363,7 @@ fn form(backend: &Backend, signed: &Value, change: &[(&str, &str)], bytes: Vec<u
 }
 
 #[tokio::test]
-async fn a_form_takes_one_video() {
+async fn a_post_form_uploads_a_video() {
     let backend = Backend::start().await;
     let signed =
         ok(backend.get("/s3/params?filename=clip.mp4&type=video/mp4&metadata%5Bname%5D=clip.mp4")).await;
@@ -374,15 +378,15 @@ async fn a_form_takes_one_video() {
     let header = |name: &str| posted.headers()[name].to_str().unwrap().to_owned();
     assert_eq!(header("location"), format!("{}/uploads/{key}", backend.local.s3));
     assert!(header("etag").starts_with('"'));
-    let video = backend.until(id, "PROCESSED").await;
+    let video = backend.wait_for(id, "PROCESSED").await;
     assert_eq!((&video["filename"], &video["contentType"]), (&json!("clip.mp4"), &json!("video/mp4")));
     assert_eq!(std::fs::read(&backend.objects("uploads")[0]).unwrap(), mp4());
 }
 
 #[tokio::test]
-async fn a_form_takes_nothing_else() {
+async fn a_post_form_rejects_everything_else() {
     let limit = u64::try_from(mp4().len()).unwrap();
-    let backend = Backend::with(|options| options.max_upload_bytes = limit, |handler| handler).await;
+    let backend = Backend::start_with(|options| options.max_upload_bytes = limit, |handler| handler).await;
     let signed = ok(backend.get("/s3/params?filename=clip.mp4&type=video/mp4")).await;
     let eve = text(&signed["fields"]["key"]).replace("/local/", "/eve/");
     let longer = [mp4(), vec![0]].concat();
@@ -394,19 +398,19 @@ async fn a_form_takes_nothing_else() {
         ("another signature", &[("X-Amz-Signature", "00")], mp4(), 403),
         ("another policy", &[("Policy", "e30=")], mp4(), 403),
     ] {
-        let answer = form(&backend, &signed, change, bytes).send().await.unwrap();
-        let got = answer.status().as_u16();
-        // Which of the two it is differs between S3 and what plays it here.
-        assert!(got == status || matches!(got, 400 | 403), "{what}: {got} {:?}", answer.text().await);
+        let response = form(&backend, &signed, change, bytes).send().await.unwrap();
+        let got = response.status().as_u16();
+        // The local S3 differs from AWS in which of the two statuses it uses.
+        assert!(got == status || matches!(got, 400 | 403), "{what}: {got} {:?}", response.text().await);
     }
     assert_eq!(backend.objects("uploads").len(), 0);
     assert_eq!(form(&backend, &signed, &[], mp4()).send().await.unwrap().status(), StatusCode::CREATED);
 }
 
 #[tokio::test]
-async fn uppy_6_signs_one_request_after_the_other() {
+async fn uppy_6_can_sign_every_request_of_an_upload() {
     let backend = Backend::start().await;
-    let sign = async |wish: Value| ok(backend.post("/presign").body(wish.to_string())).await;
+    let sign = async |sign_request: Value| ok(backend.post("/presign").body(sign_request.to_string())).await;
     let name = "0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c-clip.mp4";
 
     let put = sign(json!({"method": "PUT", "key": name, "contentType": "video/mp4"})).await;
@@ -414,14 +418,14 @@ async fn uppy_6_signs_one_request_after_the_other() {
     let sent = backend.http.put(text(&put["url"])).header("Content-Type", "video/mp4").body(mp4());
     assert_eq!(sent.send().await.unwrap().status(), StatusCode::OK);
     let video = Upload { key: text(&put["key"]), id: String::new() };
-    assert_eq!(backend.until(video.video(), "PROCESSED").await["filename"], "clip.mp4");
+    assert_eq!(backend.wait_for(video.video(), "PROCESSED").await["filename"], "clip.mp4");
 
     let policy =
         sign(json!({"method": "PUT", "key": name, "contentType": "video/mp4", "fields": true})).await;
     assert_eq!(policy["key"], policy["fields"]["key"]);
     assert_eq!(form(&backend, &policy, &[], mp4()).send().await.unwrap().status(), StatusCode::CREATED);
 
-    // Without a type: the name says it, and the headers of the answer replace Uppy's.
+    // Without a content type, it is derived from the name. Uppy uses the headers of the response.
     let create = sign(json!({"method": "POST", "key": name})).await;
     assert_eq!(create["headers"], json!({"Content-Type": "video/mp4"}));
     let created = backend.http.post(text(&create["url"])).header("Content-Type", "video/mp4").send();
@@ -429,9 +433,9 @@ async fn uppy_6_signs_one_request_after_the_other() {
     let id = xml.split("<UploadId>").nth(1).unwrap().split("</UploadId>").next().unwrap().to_owned();
     let upload = Upload { key: text(&create["key"]), id };
     let about = |method: &str| json!({"method": method, "key": upload.key, "uploadId": upload.id});
-    let mut wish = about("PUT");
-    wish["partNumber"] = json!(1);
-    let part = put_part(&backend, &text(&sign(wish).await["url"]), 1, &mp4()).await;
+    let mut sign_request = about("PUT");
+    sign_request["partNumber"] = json!(1);
+    let part = put_part(&backend, &text(&sign(sign_request).await["url"]), 1, &mp4()).await;
 
     let list = backend.http.get(text(&sign(about("GET")).await["url"])).send().await.unwrap();
     assert!(list.text().await.unwrap().contains("<PartNumber>1</PartNumber>"));
@@ -446,45 +450,45 @@ async fn uppy_6_signs_one_request_after_the_other() {
     let xml = done.text().await.unwrap();
     assert!(
         xml.contains(&format!("<Location>{}/uploads/{}<", backend.local.s3, upload.key)),
-        "Uppy needs it: {xml}"
+        "Uppy requires the location: {xml}"
     );
-    backend.until(upload.video(), "PROCESSED").await;
+    backend.wait_for(upload.video(), "PROCESSED").await;
 
     let upload = Upload::begin(&backend).await;
     upload.put(&backend, 1, &mp4()).await;
-    let wish = json!({"method": "DELETE", "key": upload.key, "uploadId": upload.id});
-    let gone = backend.http.delete(text(&sign(wish).await["url"])).send().await.unwrap();
+    let sign_request = json!({"method": "DELETE", "key": upload.key, "uploadId": upload.id});
+    let gone = backend.http.delete(text(&sign(sign_request).await["url"])).send().await.unwrap();
     assert_eq!(gone.status(), StatusCode::NO_CONTENT);
     assert_eq!(backend.parts().len(), 0);
 }
 
 #[tokio::test]
-async fn a_completion_too_large_is_not_signed() {
+async fn completion_over_the_limit_is_not_signed() {
     let limit = u64::try_from(mp4().len()).unwrap();
-    let backend = Backend::with(|options| options.max_upload_bytes = limit, |handler| handler).await;
-    let wish = json!({"method": "POST", "key": "a.mp4", "size": limit + 1});
-    assert_eq!(problem(backend.post("/presign").json(&wish).send().await.unwrap()).await.0, 413);
+    let backend = Backend::start_with(|options| options.max_upload_bytes = limit, |handler| handler).await;
+    let sign_request = json!({"method": "POST", "key": "a.mp4", "size": limit + 1});
+    assert_eq!(problem(backend.post("/presign").json(&sign_request).send().await.unwrap()).await.0, 413);
     let upload = Upload::begin(&backend).await;
     upload.put(&backend, 1, &[mp4(), vec![0]].concat()).await;
-    let wish = json!({"method": "POST", "key": upload.key, "uploadId": upload.id});
-    let answer = backend.post("/presign").json(&wish).send().await.unwrap();
-    assert_eq!(problem(answer).await, (413, "TOO_LARGE".into()));
-    assert_eq!(backend.parts().len(), 0, "it is aborted");
+    let sign_request = json!({"method": "POST", "key": upload.key, "uploadId": upload.id});
+    let response = backend.post("/presign").json(&sign_request).send().await.unwrap();
+    assert_eq!(problem(response).await, (413, "TOO_LARGE".into()));
+    assert_eq!(backend.parts().len(), 0, "the upload is aborted");
 }
 
 #[tokio::test]
-async fn an_upload_outlives_a_restart() {
+async fn a_multipart_upload_continues_after_a_restart() {
     let data = tempfile::TempDir::new().unwrap();
     let video = padded(PART + 1000);
-    let backend = Backend::on(data.path()).await;
+    let backend = Backend::start_on(data.path()).await;
     let upload = Upload::begin(&backend).await;
     upload.put(&backend, 1, &video[..PART]).await;
     drop(backend);
 
-    let backend = Backend::on(data.path()).await;
+    let backend = Backend::start_on(data.path()).await;
     let listed = ok(upload.at(&backend, Method::GET, "")).await;
     let mut parts = listed.as_array().unwrap().clone();
     parts.push(upload.put(&backend, 2, &video[PART..]).await);
     assert_eq!(upload.complete(&backend, &parts).await.status(), StatusCode::OK);
-    backend.until(upload.video(), "PROCESSED").await;
+    backend.wait_for(upload.video(), "PROCESSED").await;
 }

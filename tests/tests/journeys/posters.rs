@@ -1,4 +1,5 @@
-//! Every container and codec of the set: facts and an upright poster; and every bad file its code.
+//! All containers and codecs of `tests/videos`: media info and an upright poster for the valid videos, and the error
+//! code of each invalid file.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,12 +14,12 @@ use upreel_media::{Source, poster};
 
 use crate::harness::{Backend, Row, bad, cell, ffmpeg, good};
 
-/// The quadrants of the picture in `tests/videos`, as a viewer sees them.
+/// The colours of the four quadrants in the frames of `tests/videos`, as a viewer sees them.
 const QUADRANTS: [[u8; 3]; 4] =
     [[0xe0, 0x20, 0x20], [0x20, 0xa0, 0x20], [0x20, 0x40, 0xe0], [0xe0, 0xe0, 0x20]];
 
 #[tokio::test]
-async fn every_video_of_the_set_gets_its_poster() {
+async fn all_valid_videos_get_media_info_and_previews() {
     let backend = Backend::start().await;
     let (folder, rows) = good();
     assert!(rows.len() >= 60, "the set has {} videos", rows.len());
@@ -27,14 +28,14 @@ async fn every_video_of_the_set_gets_its_poster() {
         let bytes = std::fs::read(folder.join(cell(row, "file"))).unwrap();
         ids.push(backend.put(cell(row, "file"), cell(row, "mime"), bytes).await);
     }
-    let mut complaints = Vec::new();
+    let mut errors = Vec::new();
     for (row, id) in rows.iter().zip(&ids) {
-        let video = backend.settled(id).await;
-        if let Err(complaint) = check(&backend, row, &video).await {
-            complaints.push(format!("{}: {complaint}", cell(row, "file")));
+        let video = backend.wait_until_finished(id).await;
+        if let Err(error) = check(&backend, row, &video).await {
+            errors.push(format!("{}: {error}", cell(row, "file")));
         }
     }
-    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert!(errors.is_empty(), "{errors:#?}");
     assert_eq!(backend.dead_letters().await.len(), 0);
 }
 
@@ -65,9 +66,9 @@ async fn check(backend: &Backend, row: &Row, video: &Value) -> Result<(), String
     let duration: f64 = cell(row, "duration_ms").parse().unwrap();
     match video["durationMs"].as_f64() {
         Some(found) if (found - duration).abs() <= 100.0 => {}
-        // FFmpeg 7 leaves out how long the last frame is shown.
+        // FFmpeg 7 doesn't include the duration of the last frame.
         Some(found) if file.contains("variable-rate") && (found - duration).abs() <= 300.0 => {}
-        // These do not say it, and the whole file is not read to find out.
+        // These files don't state their duration, and Upreel doesn't read a whole file to find it.
         None if ["live", "no-cues", "fragmented"].iter().any(|kind| file.contains(kind)) => {}
         found => return Err(format!("durationMs is {found:?}, not {duration}")),
     }
@@ -77,7 +78,7 @@ async fn check(backend: &Backend, row: &Row, video: &Value) -> Result<(), String
         return Err(format!("frameRate is {found:?}, not {rate}"));
     }
     for (url, width) in [("thumbnailUrl", 640), ("thumbnailLargeUrl", 1280)] {
-        upright(&backend.picture(video, url).await, video, width, cell(row, "shown"))
+        check_poster(&backend.download(video, url).await, video, width, cell(row, "shown"))
             .map_err(|error| format!("{url}: {error}"))?;
     }
     let has_reader = ["mp4", "mov", "3gp", "mkv", "webm"].contains(&cell(row, "container"));
@@ -85,7 +86,7 @@ async fn check(backend: &Backend, row: &Row, video: &Value) -> Result<(), String
         return Err(format!("storyboardUrl is {}", video["storyboardUrl"]));
     }
     match video["blurHash"].as_str() {
-        // Two digits of shape, four of the average, two for each of the other components.
+        // Two digits for size and maximum, four for the average colour, two for each other component.
         Some(hash) if hash.len() >= 6 && hash.len().is_multiple_of(2) => Ok(()),
         hash => Err(format!("blurHash is {hash:?}")),
     }
@@ -96,10 +97,10 @@ fn parse_rate(text: &str) -> f64 {
     parts.next().unwrap() / parts.next().unwrap_or(1.0)
 }
 
-/// So wide, of the video's shape, with each quadrant's colour in its place.
-fn upright(jpeg: &[u8], video: &Value, wide: u16, shown: &str) -> Result<(), String> {
+/// Checks the width of a poster, its aspect ratio, and the colours of its quadrants.
+fn check_poster(jpeg: &[u8], video: &Value, expected_width: u16, shown: &str) -> Result<(), String> {
     let (colours, tolerance) = match shown {
-        // Tone mapping rolls bright colours off.
+        // Tone mapping compresses bright colours.
         "toned" => (QUADRANTS, 50),
         "hole" => ([[0; 3], QUADRANTS[1], QUADRANTS[2], QUADRANTS[3]], 30),
         "black" => ([[0; 3]; 4], 30),
@@ -109,16 +110,16 @@ fn upright(jpeg: &[u8], video: &Value, wide: u16, shown: &str) -> Result<(), Str
     let pixels = decoder.decode().map_err(|error| error.to_string())?;
     let info = decoder.info().unwrap();
     let (width, height) = (usize::from(info.width), usize::from(info.height));
-    let shape = video["height"].as_f64().unwrap() / video["width"].as_f64().unwrap();
-    let expected = f64::from(wide) * shape.min(6.0);
-    if info.width != wide || (f64::from(info.height) - expected).abs() > 2.0 {
-        return Err(format!("the poster is {width}x{height}, not {wide}x{expected}"));
+    let ratio = video["height"].as_f64().unwrap() / video["width"].as_f64().unwrap();
+    let expected_height = f64::from(expected_width) * ratio.min(6.0);
+    if info.width != expected_width || (f64::from(info.height) - expected_height).abs() > 2.0 {
+        return Err(format!("the poster is {width}x{height}, not {expected_width}x{expected_height}"));
     }
     for (i, colour) in colours.iter().enumerate() {
         let (x, y) = (width * (1 + 2 * (i % 2)) / 4, height * (1 + 2 * (i / 2)) / 4);
         let found = &pixels[(y * width + x) * 3..][..3];
-        let off = found.iter().zip(colour).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-        if off > tolerance {
+        let difference = found.iter().zip(colour).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        if difference > tolerance {
             return Err(format!("quadrant {i} is {found:?}, not {colour:?}"));
         }
     }
@@ -130,16 +131,16 @@ async fn a_storyboard_covers_the_whole_video() {
     let backend = Backend::start().await;
     for (file, media_type) in [("h264-faststart.mp4", "video/mp4"), ("vp9.webm", "video/webm")] {
         let id = backend.put(file, media_type, std::fs::read(good().0.join(file)).unwrap()).await;
-        let video = backend.until(&id, "PROCESSED").await;
-        let answer = backend.http.get(video["storyboardUrl"].as_str().unwrap());
-        // A page of another origin than S3's reads it.
-        let answer = answer.header("Origin", "http://localhost:5173").send().await.unwrap();
-        assert_eq!(answer.headers()["content-type"], "text/vtt");
-        assert_eq!(answer.headers()["access-control-allow-origin"], "http://localhost:5173");
-        let track = answer.text().await.unwrap();
+        let video = backend.wait_for(&id, "PROCESSED").await;
+        let response = backend.http.get(video["storyboardUrl"].as_str().unwrap());
+        // The page that reads the track has another origin than S3.
+        let response = response.header("Origin", "http://localhost:5173").send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/vtt");
+        assert_eq!(response.headers()["access-control-allow-origin"], "http://localhost:5173");
+        let track = response.text().await.unwrap();
         assert!(track.starts_with("WEBVTT\n\n"), "{track}");
 
-        let image = backend.picture(&video, "storyboardImageUrl").await;
+        let image = backend.download(&video, "storyboardImageUrl").await;
         let mut decoder = Decoder::new(&image[..]);
         decoder.decode().unwrap();
         let info = decoder.info().unwrap();
@@ -150,9 +151,9 @@ async fn a_storyboard_covers_the_whole_video() {
             assert!((seconds(from) - end).abs() < 0.001 && seconds(to) > end, "a gap in {track}");
             end = seconds(to);
             let (name, place) = tile.trim_end().split_once("#xywh=").unwrap();
-            assert_eq!(name, format!("{id}.jpg"), "the name beside it");
-            let place: Vec<u16> = place.split(',').map(|number| number.parse().unwrap()).collect();
-            assert!(place[0] + place[2] <= info.width && place[1] + place[3] <= info.height, "{place:?}");
+            assert_eq!(name, format!("{id}.jpg"), "relative to the URL of the track");
+            let tile: Vec<u16> = place.split(',').map(|number| number.parse().unwrap()).collect();
+            assert!(tile[0] + tile[2] <= info.width && tile[1] + tile[3] <= info.height, "{tile:?}");
         }
         let duration = video["durationMs"].as_f64().unwrap() / 1000.0;
         assert!((end - duration).abs() <= 0.1, "{file}: {end} of {duration}");
@@ -168,7 +169,7 @@ fn seconds(stamp: &str) -> f64 {
 #[tokio::test]
 async fn poster_equals_ffmpeg_output_for_the_whole_file() {
     let (folder, rows) = good();
-    let mut complaints = Vec::new();
+    let mut errors = Vec::new();
     let mut compared = 0;
     for row in
         rows.iter().filter(|row| ["mp4", "mov", "3gp", "mkv", "webm"].contains(&cell(row, "container")))
@@ -177,7 +178,7 @@ async fn poster_equals_ffmpeg_output_for_the_whole_file() {
         let source = Arc::new(source(&path));
         let poster = poster::make(&source, &ffmpeg(), Instant::now() + Duration::from_mins(1)).await.unwrap();
         let Some(index) = poster.index else {
-            complaints.push(format!("{}: not by its index", cell(row, "file")));
+            errors.push(format!("{}: not by its index", cell(row, "file")));
             continue;
         };
         let keyframes = index.keyframes(&source, 8).await.unwrap();
@@ -185,11 +186,11 @@ async fn poster_equals_ffmpeg_output_for_the_whole_file() {
         let whole: Vec<Vec<u8>> =
             keyframes.iter().map(|keyframe| whole_file(&path, keyframe.time_ms, &filters)).collect();
         if !whole.iter().any(|jpeg| *jpeg == poster.jpeg) {
-            complaints.push(format!("{}: none of {} is the poster", cell(row, "file"), whole.len()));
+            errors.push(format!("{}: none of {} is the poster", cell(row, "file"), whole.len()));
         }
         compared += 1;
     }
-    assert!(complaints.is_empty(), "{complaints:#?}");
+    assert!(errors.is_empty(), "{errors:#?}");
     assert!(compared >= 40, "{compared} were compared");
 }
 
@@ -251,7 +252,7 @@ fn source(path: &Path) -> Source {
 }
 
 #[tokio::test]
-async fn every_bad_file_gets_its_code() {
+async fn all_invalid_files_fail_with_their_error_code() {
     let backend = Backend::start().await;
     let (folder, rows) = bad();
     assert!(rows.len() >= 17, "the set has {} files", rows.len());
@@ -259,7 +260,7 @@ async fn every_bad_file_gets_its_code() {
         let file = cell(row, "file");
         let bytes = std::fs::read(folder.join(file)).unwrap();
         let id = backend.put(file, "video/mp4", bytes).await;
-        let video = backend.settled(&id).await;
+        let video = backend.wait_until_finished(&id).await;
         let code = match file {
             "empty.mp4" => "EMPTY_FILE",
             "audio.m4a" | "moov-garbage.mp4" => "NO_VIDEO",
@@ -273,7 +274,7 @@ async fn every_bad_file_gets_its_code() {
         assert_eq!((&video["status"], &video["error"]["code"]), (&"FAILED".into(), &code.into()), "{file}");
         assert!(!video["error"]["message"].as_str().unwrap().is_empty());
     }
-    backend.idle().await;
-    assert_eq!(backend.dead_letters().await.len(), 0, "a bad file is nobody's fault but its own");
+    backend.wait_until_idle().await;
+    assert_eq!(backend.dead_letters().await.len(), 0, "an invalid file is a failure, not a fault");
     assert_eq!(backend.objects("thumbnails").len(), 0);
 }

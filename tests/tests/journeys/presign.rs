@@ -1,11 +1,11 @@
-//! `GET /presign` and the PUT that follows.
+//! `GET /presign` and the PUT request to its URL.
 
 use serde_json::Value;
 
 use crate::harness::{Backend, mp4, problem, webm};
 
 #[tokio::test]
-async fn a_plain_put_is_enough() {
+async fn a_presigned_put_uploads_a_video() {
     let backend = Backend::start().await;
     let size = mp4().len().to_string();
     let signed = backend.presign(&[("name", "clip.mp4"), ("type", "video/mp4"), ("size", &size)]).await;
@@ -20,7 +20,7 @@ async fn a_plain_put_is_enough() {
     assert_eq!(backend.video(id).await["status"], "PENDING");
 
     assert_eq!(backend.put_to(&signed, mp4()).send().await.unwrap().status(), 200);
-    let video = backend.until(id, "PROCESSED").await;
+    let video = backend.wait_for(id, "PROCESSED").await;
     assert_eq!((&video["filename"], &video["width"]), (&"clip.mp4".into(), &320.into()));
 }
 
@@ -34,13 +34,13 @@ async fn only_the_name_is_required() {
     let signed = backend.presign(&[("name", "clip")]).await;
     assert_eq!(signed["headers"]["Content-Type"], "application/octet-stream");
     assert_eq!(backend.put_to(&signed, mp4()).send().await.unwrap().status(), 200);
-    let video = backend.until(signed["videoId"].as_str().unwrap(), "PROCESSED").await;
+    let video = backend.wait_for(signed["videoId"].as_str().unwrap(), "PROCESSED").await;
     assert_eq!((&video["contentType"], &video["container"]), (&"video/mp4".into(), &"mp4".into()));
 }
 
 #[tokio::test]
-async fn a_bad_wish_has_its_code() {
-    let backend = Backend::with(|options| options.max_upload_bytes = 1000, |handler| handler).await;
+async fn invalid_queries_are_rejected_with_their_error_code() {
+    let backend = Backend::start_with(|options| options.max_upload_bytes = 1000, |handler| handler).await;
     let cases = [
         ("", 400, "INVALID_REQUEST"),
         ("?name=", 400, "INVALID_REQUEST"),
@@ -51,14 +51,14 @@ async fn a_bad_wish_has_its_code() {
         ("?name=a.mp4&size=1001", 413, "TOO_LARGE"),
     ];
     for (query, status, code) in cases {
-        let answer = backend.get(&format!("/presign{query}")).send().await.unwrap();
-        assert_eq!(problem(answer).await, (status, code.into()), "{query}");
+        let response = backend.get(&format!("/presign{query}")).send().await.unwrap();
+        assert_eq!(problem(response).await, (status, code.into()), "{query}");
     }
-    assert_eq!(backend.listed().await, 0);
+    assert_eq!(backend.video_count().await, 0);
 }
 
 #[tokio::test]
-async fn the_signature_binds_type_length_key_and_time() {
+async fn the_signature_covers_type_length_key_and_expiry() {
     let backend = Backend::start().await;
     let size = mp4().len().to_string();
     let signed = backend.presign(&[("name", "a.mp4"), ("type", "video/mp4"), ("size", &size)]).await;
@@ -73,7 +73,7 @@ async fn the_signature_binds_type_length_key_and_time() {
         ("another type", put(&url, "text/html", mp4())),
         ("another length", put(&url, "video/mp4", longer)),
         ("another user's key", put(&other, "video/mp4", mp4())),
-        ("another life", put(&later, "video/mp4", mp4())),
+        ("another expiry", put(&later, "video/mp4", mp4())),
         ("no signature", put(url.split('?').next().unwrap(), "video/mp4", mp4())),
     ] {
         let status = put.send().await.unwrap().status();
@@ -84,32 +84,32 @@ async fn the_signature_binds_type_length_key_and_time() {
 }
 
 #[tokio::test]
-async fn a_second_put_is_what_counts() {
+async fn a_second_put_replaces_the_first() {
     let backend = Backend::start().await;
     let signed = backend.presign(&[("name", "a.mp4")]).await;
     let id = signed["videoId"].as_str().unwrap();
     backend.put_to(&signed, mp4()).send().await.unwrap();
-    let first = backend.until(id, "PROCESSED").await;
+    let first = backend.wait_for(id, "PROCESSED").await;
     assert_eq!(first["videoCodec"], "h264");
 
     backend.put_to(&signed, webm()).send().await.unwrap();
-    backend.idle().await;
-    let second = backend.until(id, "PROCESSED").await;
+    backend.wait_until_idle().await;
+    let second = backend.wait_for(id, "PROCESSED").await;
     assert_eq!((&second["videoCodec"], &second["size"]), (&"vp9".into(), &webm().len().into()));
 
     backend.put_to(&signed, b"no video".to_vec()).send().await.unwrap();
-    backend.idle().await;
-    let third = backend.until(id, "FAILED").await;
+    backend.wait_until_idle().await;
+    let third = backend.wait_for(id, "FAILED").await;
     assert_eq!(third["error"]["code"], "UNSUPPORTED_MEDIA");
     assert_eq!(
         (&third["videoCodec"], &third["thumbnailUrl"]),
         (&Value::Null, &Value::Null),
-        "nothing of the old one"
+        "no data of the previous upload"
     );
 }
 
 #[tokio::test]
-async fn many_puts_at_once_end_in_one_truth() {
+async fn concurrent_puts_leave_a_consistent_row() {
     let backend = Backend::start().await;
     let signed = backend.presign(&[("name", "a.mp4")]).await;
     let id = signed["videoId"].as_str().unwrap();
@@ -117,8 +117,8 @@ async fn many_puts_at_once_end_in_one_truth() {
     for put in futures_util::future::join_all(puts).await {
         assert_eq!(put.unwrap().status(), 200);
     }
-    backend.idle().await;
-    let video = backend.settled(id).await;
+    backend.wait_until_idle().await;
+    let video = backend.wait_until_finished(id).await;
     let stored = std::fs::read(&backend.objects("uploads")[0]).unwrap();
     let codec = if stored == mp4() { "h264" } else { "vp9" };
     assert_eq!((&video["status"], &video["videoCodec"]), (&"PROCESSED".into(), &codec.into()));
@@ -126,14 +126,14 @@ async fn many_puts_at_once_end_in_one_truth() {
 }
 
 #[tokio::test]
-async fn the_limit_holds_on_the_event_too() {
-    let backend = Backend::with(|options| options.max_upload_bytes = 1000, |handler| handler).await;
+async fn the_size_limit_is_enforced_on_the_event() {
+    let backend = Backend::start_with(|options| options.max_upload_bytes = 1000, |handler| handler).await;
     let id = backend.put("a.mp4", "video/mp4", mp4()).await;
-    assert_eq!(backend.until(&id, "FAILED").await["error"]["code"], "TOO_LARGE");
+    assert_eq!(backend.wait_for(&id, "FAILED").await["error"]["code"], "TOO_LARGE");
 }
 
 #[tokio::test]
-async fn cors_lets_a_page_put() {
+async fn cors_allows_a_put_from_configured_origins_only() {
     let backend = Backend::start().await;
     let signed = backend.presign(&[("name", "a.mp4")]).await;
     for (origin, allowed) in [("http://localhost:5173", true), ("https://evil.example", false)] {
@@ -158,7 +158,7 @@ async fn cors_lets_a_page_put() {
         assert_eq!(put.headers().get("access-control-allow-origin").is_some(), allowed);
         let exposed = put.headers()["access-control-expose-headers"].to_str().unwrap();
         assert!(exposed.to_lowercase().contains("etag"), "{exposed}");
-        let refused = backend.get("/presign").header("Origin", origin).send().await.unwrap();
-        assert_eq!(refused.headers().get("access-control-allow-origin").is_some(), allowed, "errors too");
+        let error = backend.get("/presign").header("Origin", origin).send().await.unwrap();
+        assert_eq!(error.headers().get("access-control-allow-origin").is_some(), allowed, "error response");
     }
 }

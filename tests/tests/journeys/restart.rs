@@ -1,4 +1,4 @@
-//! The process is killed, and started again on the same data.
+//! Restarts on the same data, after the process was killed.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,9 +9,9 @@ use upreel_local::{Error, Local};
 
 use crate::harness::{Backend, mp4, options};
 
-/// The backend in a process of its own, which a test can kill.
+/// Not a test: runs the backend in a separate process that a test can kill.
 #[test]
-#[ignore = "started by the tests below"]
+#[ignore = "started by other tests"]
 fn process() {
     let data = std::env::var_os("UPREEL_TEST_DATA").expect("started by another test");
     tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -28,16 +28,17 @@ fn process() {
     });
 }
 
+/// Starts the backend in a separate process. Returns the process and the URL of the API.
 pub(crate) fn spawn(
     data: &std::path::Path,
     ffmpeg: &std::path::Path,
-    more: &[(&str, &str)],
+    variables: &[(&str, &str)],
 ) -> (Child, String) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "restart::process", "--ignored", "--nocapture"])
         .env("UPREEL_TEST_DATA", data)
         .env("UPREEL_TEST_FFMPEG", ffmpeg)
-        .envs(more.iter().copied())
+        .envs(variables.iter().copied())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -49,10 +50,10 @@ pub(crate) fn spawn(
 }
 
 #[tokio::test]
-async fn a_kill_loses_nothing() {
+async fn a_killed_process_loses_no_events() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    // It hangs, so that the kill comes in the middle of the work on the first video.
+    // ffmpeg hangs, so that the first video is still being processed when the process is killed.
     let hanging = folder.path().join("ffmpeg");
     std::fs::write(&hanging, "#!/bin/sh\nexec sleep 600\n").unwrap();
     std::fs::set_permissions(&hanging, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -62,18 +63,18 @@ async fn a_kill_loses_nothing() {
         http.get(format!("{api}/presign?name=a.mp4")).send().await.unwrap().json().await.unwrap()
     };
 
-    let working = presign().await;
+    let processing = presign().await;
     let put =
-        http.put(working["uploadUrl"].as_str().unwrap()).header("Content-Type", "video/mp4").body(mp4());
+        http.put(processing["uploadUrl"].as_str().unwrap()).header("Content-Type", "video/mp4").body(mp4());
     assert_eq!(put.send().await.unwrap().status(), 200);
-    let id = working["videoId"].as_str().unwrap().to_owned();
+    let id = processing["videoId"].as_str().unwrap().to_owned();
     loop {
         let video: Value = http.get(format!("{api}/videos/{id}")).send().await.unwrap().json().await.unwrap();
         if video["status"] == "PROCESSING" {
             break;
         }
     }
-    // An upload that has begun and does not end.
+    // The upload of the second video has begun but doesn't end.
     let uploading = presign().await;
     let (sent, mut received) = tokio::sync::mpsc::channel::<()>(1);
     let body = futures_util::stream::iter([mp4()]).chain(futures_util::stream::once(async move {
@@ -88,23 +89,23 @@ async fn a_kill_loses_nothing() {
     received.recv().await.unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(put.await.unwrap().is_err(), "the client is not told that it is there");
+    assert!(put.await.unwrap().is_err(), "the unfinished upload is not acknowledged");
 
-    let backend = Backend::on(&data).await;
+    let backend = Backend::start_on(&data).await;
     assert_eq!(backend.local.resumed, 1);
-    backend.until(&id, "PROCESSED").await;
-    backend.idle().await;
+    backend.wait_for(&id, "PROCESSED").await;
+    backend.wait_until_idle().await;
     assert_eq!(backend.video(uploading["videoId"].as_str().unwrap()).await["status"], "PENDING");
-    assert_eq!(backend.objects("uploads").len(), 1, "no half object");
+    assert_eq!(backend.objects("uploads").len(), 1, "no partial object");
 }
 
 #[tokio::test]
-async fn an_event_that_was_not_sent_is_sent_at_the_next_start() {
+async fn an_intent_becomes_an_event_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let id = {
-        // Killed after the object was written and before its event was: the intent is all there is.
-        let backend = Backend::with(
+        // The state of a process that was killed after it wrote the object and before it wrote the event.
+        let backend = Backend::start_with(
             |o| o.data = Some(data.clone()),
             |_| std::sync::Arc::new(|_| Box::pin(std::future::pending())),
         )
@@ -118,20 +119,20 @@ async fn an_event_that_was_not_sent_is_sent_at_the_next_start() {
         }
         id
     };
-    let backend = Backend::on(&data).await;
+    let backend = Backend::start_on(&data).await;
     assert_eq!(backend.local.resumed, 1);
-    backend.until(&id, "PROCESSED").await;
+    backend.wait_for(&id, "PROCESSED").await;
 }
 
 #[tokio::test]
-async fn two_on_the_same_data_are_refused() {
+async fn a_second_backend_on_the_same_data_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let _first = Local::start(options(folder.path())).await.unwrap();
     assert!(matches!(Local::start(options(folder.path())).await, Err(Error::Locked(_))));
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_named() {
+async fn the_error_of_a_taken_port_names_port_and_flag() {
     let first = Backend::start().await;
     let port = first.local.api.rsplit(':').next().unwrap().parse().unwrap();
     let folder = tempfile::tempdir().unwrap();

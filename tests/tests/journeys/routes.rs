@@ -1,6 +1,6 @@
-//! All routes of `openapi.yaml`: whose things they give out, which methods they have, which pages may call them.
+//! Checks of all routes in `openapi.yaml`: access control, methods, and CORS.
 //!
-//! The table is held against the document, so a new route needs a row, and with it all that is asked here.
+//! A test compares the table with the document, so every new route needs a row and is covered by all checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,7 +9,7 @@ use aws_config::Region;
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::Response as Answer;
+use axum::http::Response;
 use reqwest::header::HeaderMap;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Request, RequestBuilder, StatusCode};
@@ -21,36 +21,37 @@ use upreel_store::sdk;
 
 use crate::harness::{Backend, mp4};
 
-/// Of whom the things are that a request names.
+/// The resource that a request names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Names {
-    /// It names none: what it makes or lists is the caller's.
+    /// None: the request creates or lists the caller's own resources.
     Nothing,
     Upload,
-    /// An upload, and what is signed is a request to S3 with this method.
+    /// A multipart upload. The response is a presigned request to S3 with this method.
     Signed(&'static str),
     Video,
 }
 
-/// A way to use a route.
+/// A request to a route.
 struct Row {
     method: Method,
     path: &'static str,
     names: Names,
     /// The rest of the request: query, headers, body.
-    with: fn(RequestBuilder, &Things) -> RequestBuilder,
+    with: fn(RequestBuilder, &Resources) -> RequestBuilder,
 }
 
-/// An upload in parts with one part, and a video.
+/// A multipart upload with one part, and a video.
 #[derive(Clone)]
-struct Things {
+struct Resources {
     key: String,
     upload: String,
     etag: String,
     video: String,
 }
 
-const BROKEN: &str = "\0\0\0\x18ftypisom\0\0\0\0isomavc1";
+/// The beginning of an MP4 file; enough for `POST /upload`.
+const TRUNCATED_MP4: &str = "\0\0\0\x18ftypisom\0\0\0\0isomavc1";
 
 fn table() -> Vec<Row> {
     use Names::{Nothing, Signed, Upload, Video};
@@ -60,7 +61,7 @@ fn table() -> Vec<Row> {
         row(post(), "/upload", Nothing, |request, _| {
             let form = "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp4\"\r\n\r\n";
             let request = request.header("Content-Type", "multipart/form-data; boundary=B");
-            request.body(format!("{form}{BROKEN}\r\n--B--\r\n"))
+            request.body(format!("{form}{TRUNCATED_MP4}\r\n--B--\r\n"))
         }),
         row(get(), "/presign", Nothing, |request, _| request.query(&[("name", "a.mp4")])),
         row(post(), "/presign", Nothing, |request, _| {
@@ -78,7 +79,7 @@ fn table() -> Vec<Row> {
         row(post(), "/presign", Signed("GET"), |request, of| {
             request.json(&json!({"method": "GET", "key": of.key, "uploadId": of.upload}))
         }),
-        // This one asks S3 for the size before it signs.
+        // Before it signs a completion, the function gets the size of the upload from S3.
         row(post(), "/presign", Upload, |request, of| {
             request.json(&json!({"method": "POST", "key": of.key, "uploadId": of.upload}))
         }),
@@ -104,7 +105,7 @@ fn table() -> Vec<Row> {
     ]
 }
 
-fn key(request: RequestBuilder, of: &Things) -> RequestBuilder {
+fn key(request: RequestBuilder, of: &Resources) -> RequestBuilder {
     request.query(&[("key", &of.key)])
 }
 
@@ -113,11 +114,11 @@ impl Row {
         format!("{} {}", self.method, self.path)
     }
 
-    fn request(&self, backend: &Backend, of: &Things) -> RequestBuilder {
+    fn request(&self, backend: &Backend, of: &Resources) -> RequestBuilder {
         self.request_by(backend, of, self.method.clone())
     }
 
-    fn request_by(&self, backend: &Backend, of: &Things, method: Method) -> RequestBuilder {
+    fn request_by(&self, backend: &Backend, of: &Resources, method: Method) -> RequestBuilder {
         let path = self.path.replace("{uploadId}", &of.upload).replace("{videoId}", &of.video);
         let path = path.replace("{rendition}", "v720").replace("{playlist}", "index.m3u8");
         let url = format!("{}{}", backend.local.api, path.replace("{partNumber}", "1"));
@@ -125,8 +126,8 @@ impl Row {
     }
 }
 
-impl Things {
-    /// The user `local`'s.
+impl Resources {
+    /// Creates the resources of the user `local`.
     async fn of_local(backend: &Backend) -> Self {
         let begun = backend.post("/s3/multipart").json(&json!({"filename": "a.mp4"})).send().await.unwrap();
         let begun: Value = begun.json().await.unwrap();
@@ -140,14 +141,14 @@ impl Things {
         Self { key, upload, etag, video }
     }
 
-    /// Nobody's.
+    /// Returns resources that don't exist.
     fn missing(&self) -> Self {
         let video = VideoId::new().to_string();
         Self { upload: VideoId::new().to_string(), video, ..self.clone() }
     }
 
-    /// Their upload, under a key of eve's own.
-    fn under_eve_s_key(&self) -> Self {
+    /// Returns the same upload ID with a key of the user `eve`.
+    fn under_key_of_eve(&self) -> Self {
         Self { key: self.key.replace("/local/", "/eve/"), ..self.clone() }
     }
 }
@@ -156,7 +157,7 @@ async fn document(backend: &Backend) -> Value {
     backend.get("/openapi.json").send().await.unwrap().json().await.unwrap()
 }
 
-/// The methods of each path.
+/// Returns the methods of each path.
 fn operations(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let methods = ["get", "put", "post", "delete", "patch", "head", "options", "trace"];
     let of = |item: &Value| {
@@ -168,7 +169,7 @@ fn operations(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[tokio::test]
-async fn the_table_and_the_routers_have_what_the_document_has() {
+async fn the_table_and_the_routers_match_the_document() {
     let backend = Backend::start().await;
     let documented = operations(&document(&backend).await);
     let mut rows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -188,7 +189,7 @@ async fn the_table_and_the_routers_have_what_the_document_has() {
 }
 
 #[tokio::test]
-async fn the_document_is_served_and_shown() {
+async fn the_document_and_its_page_are_served() {
     let backend = Backend::start().await;
     for (path, content_type) in [
         ("/openapi.json", "application/json"),
@@ -196,52 +197,52 @@ async fn the_document_is_served_and_shown() {
         ("/docs.js", "text/javascript"),
         ("/docs.css", "text/css"),
     ] {
-        let answer = backend.get(path).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK, "{path}");
-        assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(content_type), "{path}");
+        let response = backend.get(path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert!(response.headers()["content-type"].to_str().unwrap().starts_with(content_type), "{path}");
     }
     let text = backend.get("/openapi.json").send().await.unwrap().text().await.unwrap();
-    assert!(text.find("\"/upload\"") < text.find("\"/presign\""), "in the order in which it was written");
+    assert!(text.find("\"/upload\"") < text.find("\"/presign\""), "the order of the YAML file is kept");
 }
 
 #[tokio::test]
-async fn a_path_has_the_methods_of_the_document_and_says_so() {
+async fn methods_match_the_document_and_the_allow_header() {
     let backend = Backend::start().await;
     let document = document(&backend).await;
     for (path, methods) in operations(&document) {
         let url = format!("{}{}", backend.local.api, path.replace(['{', '}'], ""));
         let mut allowed = methods.clone();
-        // Locally; API Gateway has no HEAD.
+        // Local only: API Gateway doesn't route HEAD.
         if methods.contains("GET") {
             allowed.insert("HEAD".to_owned());
         }
         for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
             let request = backend.http.request(method.parse().unwrap(), &url).header("x-user", "..");
-            let answer = request.send().await.unwrap();
+            let response = request.send().await.unwrap();
             let what = format!("{method} {path}");
             if methods.contains(method) {
-                assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{what}");
+                assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{what}");
                 continue;
             }
-            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{what}");
-            let allow = answer.headers()["allow"].to_str().unwrap();
+            assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{what}");
+            let allow = response.headers()["allow"].to_str().unwrap();
             assert_eq!(allow.split(',').map(str::to_owned).collect::<BTreeSet<_>>(), allowed, "{what}");
-            let problem: Value = answer.json().await.unwrap();
+            let problem: Value = response.json().await.unwrap();
             assert_eq!(problem["code"], "METHOD_NOT_ALLOWED", "{what}");
         }
     }
 }
 
 #[tokio::test]
-async fn each_route_gives_everybody_their_own_and_nobody_anything() {
+async fn routes_require_a_caller_and_give_access_to_own_resources_only() {
     let backend = Backend::start().await;
     let send = async |request: RequestBuilder, user: &str| {
-        let answer = request.header("x-user", user).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        let response = request.header("x-user", user).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
     };
     for row in table() {
         let name = row.name();
-        let own = Things::of_local(&backend).await;
+        let own = Resources::of_local(&backend).await;
         let missing = backend.get(&match row.names {
             Names::Video => format!("/videos/{}", own.missing().video),
             _ => format!("/s3/multipart/{}?key={}", own.missing().upload, own.key),
@@ -249,12 +250,12 @@ async fn each_route_gives_everybody_their_own_and_nobody_anything() {
         let not_found = send(missing, "local").await;
         assert_eq!(not_found.0, 404);
 
-        // A name that none can be: the gateway's authorizer would not let it through.
+        // An invalid user, which an authorizer would reject, and no user.
         let (status, problem) = send(row.request(&backend, &own), "../local").await;
         assert_eq!(status, 401, "{name}: {problem}");
-        let nobody =
-            direct(functions(&backend.local.app, &[]), row.request(&backend, &own), None, None).await;
-        assert_eq!(nobody.status(), 401, "{name}");
+        let anonymous =
+            invoke(functions(&backend.local.app, &[]), row.request(&backend, &own), None, None).await;
+        assert_eq!(anonymous.status(), 401, "{name}");
 
         let by_eve = send(row.request(&backend, &own), "eve").await;
         if row.names == Names::Nothing {
@@ -263,11 +264,11 @@ async fn each_route_gives_everybody_their_own_and_nobody_anything() {
         } else {
             assert_eq!(by_eve, not_found, "{name}");
         }
-        let (status, text) = send(row.request(&backend, &own.under_eve_s_key()), "eve").await;
+        let (status, text) = send(row.request(&backend, &own.under_key_of_eve()), "eve").await;
         match row.names {
             Names::Nothing | Names::Video => {}
             Names::Upload => assert_eq!((status, text), not_found, "{name}"),
-            // Signing asks nobody; what is signed is worth nothing.
+            // Signing needs no call to AWS, so it succeeds. But S3 rejects the signed request.
             Names::Signed(method) => {
                 assert_eq!(status, 200, "{name}");
                 let signed: Value = serde_json::from_str(&text).unwrap();
@@ -277,11 +278,11 @@ async fn each_route_gives_everybody_their_own_and_nobody_anything() {
             }
         }
 
-        // Nothing has happened to what is the owner's.
+        // The owner's resources are unchanged.
         let (status, text) = send(row.request(&backend, &own), "local").await;
         let done = match name.as_str() {
             "DELETE /videos/{videoId}" => 204,
-            // There are none of this video; transcodes.rs has one with renditions.
+            // This video has no renditions; transcodes.rs tests one that has.
             hls if hls.contains("/hls/") => 404,
             _ => 200,
         };
@@ -289,7 +290,7 @@ async fn each_route_gives_everybody_their_own_and_nobody_anything() {
     }
 }
 
-/// The three functions' routes, for pages of these origins.
+/// Returns the routers of the three functions, with these allowed origins.
 fn functions(app: &App, origins: &[&str]) -> Router {
     let mut config = (*app.config).clone();
     config.allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
@@ -297,14 +298,14 @@ fn functions(app: &App, origins: &[&str]) -> Router {
     upreel_http::complete(routes.merge(upreel_videos::router(app.clone())), &config.allowed_origins)
 }
 
-/// A function's answer to the event that API Gateway would make of a request; without a user it has no
-/// authorizer's claims.
-async fn direct(
+/// Calls the functions with the event that API Gateway would make of a request. Without a user, the event has no claims
+/// of an authorizer.
+async fn invoke(
     functions: Router,
     request: RequestBuilder,
     user: Option<&str>,
     origin: Option<&str>,
-) -> Answer<Body> {
+) -> Response<Body> {
     let mut request = request.build().unwrap();
     if let Some(origin) = origin {
         request.headers_mut().insert("origin", origin.parse().unwrap());
@@ -328,7 +329,7 @@ fn event(request: &Request, user: Option<&str>) -> Value {
     })
 }
 
-/// That an answer lets a page of `origin` read it, or does not.
+/// Checks that the CORS headers of a response allow the origin `allowed` to read it, or none.
 fn check(headers: &HeaderMap, origin: &str, allowed: Option<&str>, what: &str) {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_lowercase());
     let what = format!("{what} for {origin}");
@@ -343,7 +344,7 @@ fn check(headers: &HeaderMap, origin: &str, allowed: Option<&str>, what: &str) {
     }
 }
 
-/// That a preflight of `origin` lets a page send what the route takes.
+/// Checks that the response to a preflight request allows the method and headers of the route.
 fn check_preflight(headers: &HeaderMap, origin: &str, allowed: Option<&str>, method: &str, what: &str) {
     let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_lowercase());
     let what = format!("preflight of {what} for {origin}");
@@ -353,7 +354,7 @@ fn check_preflight(headers: &HeaderMap, origin: &str, allowed: Option<&str>, met
     let methods = text("access-control-allow-methods").unwrap();
     assert!(methods.split(',').any(|m| m == method.to_lowercase()), "{what}: {methods}");
     let names = text("access-control-allow-headers").unwrap();
-    // The last four: what signs a page's request for IAM callers.
+    // The last four are for requests that a page signs with IAM credentials.
     for name in [
         "authorization",
         "content-type",
@@ -378,10 +379,10 @@ const ORIGINS: [&str; 6] = [
 ];
 
 #[tokio::test]
-async fn only_pages_of_the_configured_origins_read_an_answer() {
+async fn only_configured_origins_can_read_responses() {
     let backend = Backend::start().await;
     let app = &backend.local.app;
-    let own = Things::of_local(&backend).await;
+    let own = Resources::of_local(&backend).await;
     let configured: [(&[&str], &[&str]); 4] = [
         (&[], &[]),
         (&["https://a.example"], &["https://a.example"]),
@@ -399,51 +400,51 @@ async fn only_pages_of_the_configured_origins_read_an_answer() {
                 let preflight = row
                     .request_by(&backend, &own, Method::OPTIONS)
                     .header("Access-Control-Request-Method", row.method.as_str());
-                let asked = [
+                let requests = [
                     (row.request(&backend, &own), None, 401),
                     (row.request(&backend, &own.missing()), Some("eve"), 0),
                     (wrong, Some("eve"), 405),
                 ];
-                for (request, user, status) in asked {
-                    let answer = direct(functions.clone(), request, user, Some(origin)).await;
+                for (request, user, status) in requests {
+                    let response = invoke(functions.clone(), request, user, Some(origin)).await;
                     let expected = match (status, row.names) {
                         (0, Names::Nothing) => 200,
                         (0, _) => 404,
                         _ => status,
                     };
-                    assert_eq!(answer.status(), expected, "{name}");
-                    check(answer.headers(), origin, allowed, &name);
+                    assert_eq!(response.status(), expected, "{name}");
+                    check(response.headers(), origin, allowed, &name);
                 }
-                let answer = direct(functions.clone(), preflight, None, Some(origin)).await;
-                check_preflight(answer.headers(), origin, allowed, row.method.as_str(), &name);
+                let response = invoke(functions.clone(), preflight, None, Some(origin)).await;
+                check_preflight(response.headers(), origin, allowed, row.method.as_str(), &name);
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_page_reads_a_fault_and_learns_nothing() {
+async fn faults_have_cors_headers_and_no_internals() {
     let backend = Backend::start().await;
-    let own = Things::of_local(&backend).await;
+    let own = Resources::of_local(&backend).await;
     let rows = table();
     let requests: Vec<_> = rows.iter().map(|row| (row.name(), row.request(&backend, &own))).collect();
-    // Nobody answers at this port.
+    // No server listens on this port.
     let credentials = Credentials::new("key", "secret", None, None, "test");
-    let nowhere = sdk::defaults(&sdk::Roots::Known)
+    let unreachable = sdk::defaults(&sdk::Roots::Known)
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url("http://127.0.0.1:1")
         .build();
-    let app = App::new(&nowhere, &nowhere, (*backend.local.app.config).clone());
+    let app = App::new(&unreachable, &unreachable, (*backend.local.app.config).clone());
     let functions = functions(&app, &["https://a.example"]);
-    let asked = requests.into_iter().zip(&rows).map(async |((name, request), row)| {
-        let answer = direct(functions.clone(), request, Some("local"), Some("https://a.example")).await;
-        // To sign is to calculate.
+    let calls = requests.into_iter().zip(&rows).map(async |((name, request), row)| {
+        let response = invoke(functions.clone(), request, Some("local"), Some("https://a.example")).await;
+        // Signing needs no call to AWS.
         let status = if matches!(row.names, Names::Signed(_)) { 200 } else { 500 };
-        assert_eq!(answer.status(), status, "{name}");
-        check(answer.headers(), "https://a.example", Some("https://a.example"), &name);
+        assert_eq!(response.status(), status, "{name}");
+        check(response.headers(), "https://a.example", Some("https://a.example"), &name);
         if status == 500 {
-            let body = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
             let problem: Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(problem["code"], "INTERNAL", "{name}");
             let text = problem.to_string().to_lowercase();
@@ -453,21 +454,22 @@ async fn a_page_reads_a_fault_and_learns_nothing() {
             );
         }
     });
-    futures_util::future::join_all(asked).await;
+    futures_util::future::join_all(calls).await;
 }
 
 #[tokio::test]
-async fn the_gateway_s_own_answers_are_readable_too() {
+async fn responses_of_the_gateway_have_cors_headers() {
     let backend = Backend::start().await;
-    let own = Things::of_local(&backend).await;
+    let own = Resources::of_local(&backend).await;
     for (origin, allowed) in
         [("http://localhost:5173", true), ("http://127.0.0.1:8080", true), ("https://evil.example", false)]
     {
         let allowed = allowed.then_some(origin);
         for row in table() {
             let name = row.name();
-            let answer = row.request(&backend, &own).header("origin", origin).header("x-user", "eve").send();
-            check(answer.await.unwrap().headers(), origin, allowed, &name);
+            let response =
+                row.request(&backend, &own).header("origin", origin).header("x-user", "eve").send();
+            check(response.await.unwrap().headers(), origin, allowed, &name);
             let preflight = row
                 .request_by(&backend, &own, Method::OPTIONS)
                 .header("origin", origin)
@@ -479,24 +481,24 @@ async fn the_gateway_s_own_answers_are_readable_too() {
             [("/nothing", 0, 404), ("/upload", 4_900_000, 413), ("/upload", 10_100_000, 413)]
         {
             let file = Form::new().part("file", Part::bytes(vec![0; size]).file_name("a.mp4"));
-            let answer = backend.post(path).header("origin", origin).multipart(file).send().await.unwrap();
-            assert_eq!(answer.status(), status, "{path} {size}");
-            check(answer.headers(), origin, allowed, path);
+            let response = backend.post(path).header("origin", origin).multipart(file).send().await.unwrap();
+            assert_eq!(response.status(), status, "{path} {size}");
+            check(response.headers(), origin, allowed, path);
         }
     }
 }
 
 #[tokio::test]
-async fn a_page_uploads_to_s3_and_reads_what_it_has_to() {
+async fn pages_can_upload_to_s3_and_read_the_response_headers() {
     let backend = Backend::start().await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let ask = async |path: &str| backend.get(path).send().await.unwrap().json::<Value>().await.unwrap();
+    let get = async |path: &str| backend.get(path).send().await.unwrap().json::<Value>().await.unwrap();
     for (origin, allowed) in [("http://localhost:5173", true), ("https://evil.example", false)] {
         let allowed = allowed.then_some(origin);
-        let own = Things::of_local(&backend).await;
-        let put = text(&ask("/presign?name=a.mp4").await["uploadUrl"]);
-        let part = text(&ask(&format!("/s3/multipart/{}/1?key={}", own.upload, own.key)).await["url"]);
-        let form = ask("/s3/params?filename=a.mp4").await;
+        let own = Resources::of_local(&backend).await;
+        let put = text(&get("/presign?name=a.mp4").await["uploadUrl"]);
+        let part = text(&get(&format!("/s3/multipart/{}/1?key={}", own.upload, own.key)).await["url"]);
+        let form = get("/s3/params?filename=a.mp4").await;
         let fields = form["fields"].as_object().unwrap();
         let fill = || {
             let fields =
@@ -504,22 +506,22 @@ async fn a_page_uploads_to_s3_and_reads_what_it_has_to() {
             fields.part("file", Part::bytes(mp4()).file_name("a.mp4"))
         };
         let unsigned = put.split('?').next().unwrap().to_owned();
-        let asked = [
+        let requests = [
             ("a PUT", backend.http.put(&put).header("Content-Type", "video/mp4").body(mp4()), 200),
             ("a part", backend.http.put(&part).body(mp4()), 200),
             ("a form", backend.http.post(text(&form["url"])).multipart(fill()), 201),
             ("no signature", backend.http.put(&unsigned).body(mp4()), 403),
             ("another method", backend.http.delete(&put), 403),
         ];
-        for (what, request, status) in asked {
-            let answer = request.header("origin", origin).send().await.unwrap();
-            assert_eq!(answer.status(), status, "{what}");
-            check(answer.headers(), origin, allowed, what);
+        for (what, request, status) in requests {
+            let response = request.header("origin", origin).send().await.unwrap();
+            assert_eq!(response.status(), status, "{what}");
+            check(response.headers(), origin, allowed, what);
             if status < 300 {
-                assert!(answer.headers()["etag"].to_str().unwrap().starts_with('"'), "{what}");
+                assert!(response.headers()["etag"].to_str().unwrap().starts_with('"'), "{what}");
             }
             if status == 201 {
-                assert!(answer.headers().contains_key("location"));
+                assert!(response.headers().contains_key("location"));
             }
         }
         for (url, method) in [(&put, "PUT"), (&part, "PUT"), (&text(&form["url"]), "POST"), (&put, "DELETE")]

@@ -19,106 +19,106 @@ async fn id(response: Response) -> String {
 }
 
 #[tokio::test]
-async fn a_video_becomes_a_poster() {
+async fn an_uploaded_video_gets_a_poster() {
     let backend = Backend::start().await;
-    let answer = backend.upload("clip.mp4", mp4()).await;
-    assert_eq!(answer.status(), StatusCode::OK);
-    let answer: Value = answer.json().await.unwrap();
-    assert_eq!((&answer["success"], &answer["status"]), (&true.into(), &"UPLOADED".into()));
-    let original = backend.http.get(answer["url"].as_str().unwrap()).send().await.unwrap();
+    let response = backend.upload("clip.mp4", mp4()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let response: Value = response.json().await.unwrap();
+    assert_eq!((&response["success"], &response["status"]), (&true.into(), &"UPLOADED".into()));
+    let original = backend.http.get(response["url"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(original.headers()["content-type"], "video/mp4");
     assert_eq!(original.bytes().await.unwrap(), mp4());
 
-    let video = backend.until(answer["videoId"].as_str().unwrap(), "PROCESSED").await;
+    let video = backend.wait_for(response["videoId"].as_str().unwrap(), "PROCESSED").await;
     assert_eq!((&video["filename"], &video["size"]), (&"clip.mp4".into(), &mp4().len().into()));
     let poster = backend.http.get(video["thumbnailUrl"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(poster.headers()["content-type"], "image/jpeg");
 }
 
 #[tokio::test]
-async fn the_bytes_decide_what_it_is() {
+async fn the_container_is_detected_from_the_bytes() {
     let backend = Backend::start().await;
-    let part = Part::bytes(webm()).file_name("lie.mp4").mime_str("video/mp4").unwrap();
-    let answer = backend.post("/upload").multipart(Form::new().part("file", part)).send().await.unwrap();
-    let video = backend.video(&id(answer).await).await;
+    let part = Part::bytes(webm()).file_name("webm.mp4").mime_str("video/mp4").unwrap();
+    let response = backend.post("/upload").multipart(Form::new().part("file", part)).send().await.unwrap();
+    let video = backend.video(&id(response).await).await;
     assert_eq!(video["contentType"], "video/webm");
     let stored = backend.objects("uploads");
     assert_eq!(stored[0].extension().unwrap(), "webm");
 }
 
 #[tokio::test]
-async fn what_is_no_video_leaves_nothing() {
+async fn rejected_files_leave_no_row_or_object() {
     let backend = Backend::start().await;
     for name in
         ["text.mp4", "page.mp4", "image.mp4", "archive.mp4", "photo.mp4", "heic.mp4", "hls.mp4", "dash.mp4"]
     {
-        let answer = backend.upload(name, std::fs::read(bad().0.join(name)).unwrap()).await;
-        assert_eq!(problem(answer).await, (415, "UNSUPPORTED_MEDIA".into()), "{name}");
+        let response = backend.upload(name, std::fs::read(bad().0.join(name)).unwrap()).await;
+        assert_eq!(problem(response).await, (415, "UNSUPPORTED_MEDIA".into()), "{name}");
     }
     assert_eq!(problem(backend.upload("empty.mp4", Vec::new()).await).await, (400, "EMPTY_FILE".into()));
     let other = Form::new().part("video", Part::bytes(mp4()).file_name("a.mp4"));
-    let answer = backend.post("/upload").multipart(other).send().await.unwrap();
-    assert_eq!(problem(answer).await, (400, "MISSING_FILE".into()));
-    let answer = backend.post("/upload").send().await.unwrap();
-    assert_eq!(problem(answer).await, (400, "MALFORMED_BODY".into()));
-    let answer =
+    let response = backend.post("/upload").multipart(other).send().await.unwrap();
+    assert_eq!(problem(response).await, (400, "MISSING_FILE".into()));
+    let response = backend.post("/upload").send().await.unwrap();
+    assert_eq!(problem(response).await, (400, "MALFORMED_BODY".into()));
+    let response =
         backend.post("/upload").header("content-type", "application/json").body("{}").send().await.unwrap();
-    assert_eq!(problem(answer).await, (400, "MALFORMED_BODY".into()));
-    assert_eq!((backend.listed().await, backend.objects("uploads").len()), (0, 0));
+    assert_eq!(problem(response).await, (400, "MALFORMED_BODY".into()));
+    assert_eq!((backend.video_count().await, backend.objects("uploads").len()), (0, 0));
 }
 
 #[tokio::test]
-async fn too_large_is_said_with_what_to_do() {
+async fn a_file_over_the_limit_is_a_413_that_names_presign() {
     let backend = Backend::start().await;
     let mut video = mp4();
-    // Over Upreel's own limit, over the event's, over the gateway's.
+    // Over Upreel's limit for the file, Lambda's limit for the event, API Gateway's limit for the request.
     for size in [4_613_735, 4_900_000, 10_100_000] {
         video.resize(size, 0);
-        let answer = backend.upload("a.mp4", video.clone()).await;
-        assert_eq!(answer.status(), 413, "{size}");
-        let body: Value = answer.json().await.unwrap();
+        let response = backend.upload("a.mp4", video.clone()).await;
+        assert_eq!(response.status(), 413, "{size}");
+        let body: Value = response.json().await.unwrap();
         assert_eq!(body["code"], "TOO_LARGE");
         assert!(body["detail"].as_str().unwrap().contains("/presign"), "{body}");
     }
-    assert_eq!((backend.listed().await, backend.objects("uploads").len()), (0, 0));
+    assert_eq!((backend.video_count().await, backend.objects("uploads").len()), (0, 0));
     video.resize(4_613_734, 0);
-    assert_eq!(backend.upload("a.mp4", video).await.status(), 200, "the limit itself");
+    assert_eq!(backend.upload("a.mp4", video).await.status(), 200, "exactly the limit");
 }
 
 #[tokio::test]
-async fn max_upload_bytes_holds_here_too() {
-    let backend = Backend::with(|options| options.max_upload_bytes = 1000, |handler| handler).await;
+async fn max_upload_bytes_is_enforced() {
+    let backend = Backend::start_with(|options| options.max_upload_bytes = 1000, |handler| handler).await;
     assert_eq!(problem(backend.upload("a.mp4", mp4()).await).await, (413, "TOO_LARGE".into()));
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_off_leaves_nothing() {
+async fn a_truncated_body_leaves_no_row_or_object() {
     let backend = Backend::start().await;
     let address = backend.local.api.strip_prefix("http://").unwrap();
     let head = "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\n";
     let part = "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp4\"\r\n\r\n";
 
-    // The connection breaks before the announced length is there.
+    // The connection closes before the declared length is sent.
     let mut socket = TcpStream::connect(address).await.unwrap();
     let request = format!("{head}Content-Length: 100000\r\n\r\n{part}");
     socket.write_all(request.as_bytes()).await.unwrap();
     socket.write_all(&mp4()[..5000]).await.unwrap();
     drop(socket);
 
-    // The length is right, the form has no end.
+    // The length is right, but the form has no closing delimiter.
     let mut socket = TcpStream::connect(address).await.unwrap();
     let body = [part.as_bytes(), &mp4()[..]].concat();
     let request = format!("{head}Connection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     socket.write_all(request.as_bytes()).await.unwrap();
     socket.write_all(&body).await.unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("MALFORMED_BODY"), "{answer}");
-    assert_eq!((backend.listed().await, backend.objects("uploads").len()), (0, 0));
+    let mut response = String::new();
+    socket.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 400") && response.contains("MALFORMED_BODY"), "{response}");
+    assert_eq!((backend.video_count().await, backend.objects("uploads").len()), (0, 0));
 }
 
 #[tokio::test]
-async fn hostile_names_are_only_names() {
+async fn hostile_filenames_are_sanitized_and_not_in_keys() {
     let backend = Backend::start().await;
     let names = [
         ("../../../etc/passwd.mp4", "passwd.mp4"),
@@ -131,7 +131,7 @@ async fn hostile_names_are_only_names() {
         let video = backend.video(&id(backend.upload(name, mp4()).await).await).await;
         assert_eq!(video["filename"], stored);
     }
-    // Written by hand: a client would escape these.
+    // These bodies are built by hand, because the client would escape the names.
     for (name, stored) in [("a\\\"b.mp4", "a\"b.mp4"), (&"ü".repeat(300), &*"ü".repeat(127)), ("", "video")]
     {
         let body = [
@@ -141,8 +141,8 @@ async fn hostile_names_are_only_names() {
             b"\r\n--B--\r\n".to_vec(),
         ];
         let upload = backend.post("/upload").header("content-type", "multipart/form-data; boundary=B");
-        let answer = upload.body(body.concat()).send().await.unwrap();
-        let video = backend.video(&id(answer).await).await;
+        let response = upload.body(body.concat()).send().await.unwrap();
+        let video = backend.video(&id(response).await).await;
         assert_eq!(video["filename"], stored, "{name}");
     }
     for key in backend.objects("uploads") {
@@ -155,16 +155,16 @@ async fn hostile_names_are_only_names() {
 }
 
 #[tokio::test]
-async fn the_same_key_and_body_are_one_video() {
+async fn the_same_idempotency_key_returns_the_same_video() {
     let backend = Backend::start().await;
     let first = id(with_key(&backend, "k", mp4()).await).await;
-    backend.until(&first, "PROCESSED").await;
+    backend.wait_for(&first, "PROCESSED").await;
     assert_eq!(id(with_key(&backend, "k", mp4()).await).await, first);
     assert_eq!(backend.video(&first).await["status"], "PROCESSED", "the second request changes nothing");
     assert_eq!(problem(with_key(&backend, "k", webm()).await).await, (422, "IDEMPOTENCY_MISMATCH".into()));
     assert_ne!(id(with_key(&backend, "other", mp4()).await).await, first);
     assert_eq!(problem(with_key(&backend, "", mp4()).await).await, (400, "INVALID_REQUEST".into()));
-    assert_eq!((backend.listed().await, backend.objects("uploads").len()), (2, 2));
+    assert_eq!((backend.video_count().await, backend.objects("uploads").len()), (2, 2));
 
     let delete = backend.http.delete(format!("{}/videos/{first}", backend.local.api)).send().await.unwrap();
     assert_eq!(delete.status(), 204);
@@ -173,21 +173,21 @@ async fn the_same_key_and_body_are_one_video() {
 }
 
 #[tokio::test]
-async fn the_same_key_at_the_same_time_is_one_video() {
+async fn concurrent_requests_with_one_idempotency_key_create_one_video() {
     let backend = Backend::start().await;
-    let answers = futures_util::future::join_all((0..8).map(|_| with_key(&backend, "k", mp4()))).await;
+    let responses = futures_util::future::join_all((0..8).map(|_| with_key(&backend, "k", mp4()))).await;
     let mut ids = Vec::new();
-    for answer in answers {
-        ids.push(id(answer).await);
+    for response in responses {
+        ids.push(id(response).await);
     }
     ids.dedup();
     assert_eq!(ids.len(), 1);
-    backend.until(&ids[0], "PROCESSED").await;
-    assert_eq!((backend.listed().await, backend.objects("uploads").len()), (1, 1));
+    backend.wait_for(&ids[0], "PROCESSED").await;
+    assert_eq!((backend.video_count().await, backend.objects("uploads").len()), (1, 1));
 }
 
 #[tokio::test]
-async fn another_user_s_key_is_another_key() {
+async fn idempotency_keys_are_separate_per_user() {
     let backend = Backend::start().await;
     let mine = id(with_key(&backend, "k", mp4()).await).await;
     let form = Form::new().part("file", Part::bytes(mp4()).file_name("a.mp4"));

@@ -18,7 +18,7 @@ async fn delete(backend: &Backend, id: &str, user: &str) -> Response {
 }
 
 #[tokio::test]
-async fn a_page_can_poll_cheaply() {
+async fn unchanged_videos_are_a_304() {
     let backend = Backend::start().await;
     let signed = backend.presign(&[("name", "a.mp4")]).await;
     let path = format!("/videos/{}", signed["videoId"].as_str().unwrap());
@@ -29,100 +29,100 @@ async fn a_page_can_poll_cheaply() {
     assert_eq!(same.text().await.unwrap(), "");
 
     backend.put_to(&signed, mp4()).send().await.unwrap();
-    backend.until(signed["videoId"].as_str().unwrap(), "PROCESSED").await;
+    backend.wait_for(signed["videoId"].as_str().unwrap(), "PROCESSED").await;
     let changed = backend.get(&path).header("If-None-Match", &etag).send().await.unwrap();
     assert_eq!(changed.status(), 200);
     let etag = changed.headers()["etag"].clone();
     let same = backend.get(&path).header("If-None-Match", &etag).send().await.unwrap();
-    assert_eq!(same.status(), 304, "with a signed URL in it");
+    assert_eq!(same.status(), 304, "also with signed URLs in the body");
 }
 
 #[tokio::test]
-async fn a_page_is_told_when_to_ask_again() {
+async fn unfinished_videos_have_retry_after() {
     let backend = Backend::start().await;
     let signed = backend.presign(&[("name", "a.mp4")]).await;
     let id = signed["videoId"].as_str().unwrap();
     let path = format!("/videos/{id}");
-    let ask = async |etag: &str| {
+    let get = async |etag: &str| {
         let request =
             backend.get(&path).header("If-None-Match", etag).header("Origin", "http://localhost:5173");
         request.send().await.unwrap()
     };
-    let seconds = |answer: &Response| -> Option<u64> {
-        Some(answer.headers().get("retry-after")?.to_str().unwrap().parse().unwrap())
+    let seconds = |response: &Response| -> Option<u64> {
+        Some(response.headers().get("retry-after")?.to_str().unwrap().parse().unwrap())
     };
-    let pending = ask("").await;
+    let pending = get("").await;
     let etag = pending.headers()["etag"].to_str().unwrap().to_owned();
     assert!(pending.status() == 200 && seconds(&pending).is_some_and(|wait| wait > 0));
     let exposed = pending.headers()["access-control-expose-headers"].to_str().unwrap().to_lowercase();
     assert!(exposed.split(',').any(|name| name.trim() == "retry-after"), "{exposed}");
-    let same = ask(&etag).await;
+    let same = get(&etag).await;
     assert_eq!((same.status().as_u16(), seconds(&same)), (304, seconds(&pending)));
 
     let (videos, video) = (&backend.local.app.videos, id.parse().unwrap());
     videos.mark_uploaded(video).await.unwrap();
-    let uploaded = ask("").await;
+    let uploaded = get("").await;
     assert_eq!(seconds(&uploaded), seconds(&pending));
     assert_eq!(uploaded.json::<Value>().await.unwrap()["status"], "UPLOADED");
     videos.claim(video, &"local".parse().unwrap(), &"0".parse().unwrap(), 1).await.unwrap();
-    let processing = ask("").await;
+    let processing = get("").await;
     assert_eq!(seconds(&processing), seconds(&pending));
     assert_eq!(processing.json::<Value>().await.unwrap()["status"], "PROCESSING");
 
     backend.put_to(&signed, mp4()).send().await.unwrap();
-    backend.until(id, "PROCESSED").await;
-    let done = ask(&etag).await;
+    backend.wait_for(id, "PROCESSED").await;
+    let done = get(&etag).await;
     assert_eq!((done.status().as_u16(), seconds(&done)), (200, None));
-    let same = ask(done.headers()["etag"].to_str().unwrap()).await;
+    let same = get(done.headers()["etag"].to_str().unwrap()).await;
     assert_eq!((same.status().as_u16(), seconds(&same)), (304, None));
 
     let failed = backend.put("a.mp4", "video/mp4", b"no video at all".to_vec()).await;
-    backend.until(&failed, "FAILED").await;
+    backend.wait_for(&failed, "FAILED").await;
     let failed = backend.get(&format!("/videos/{failed}")).send().await.unwrap();
     assert_eq!((failed.status().as_u16(), seconds(&failed)), (200, None));
 }
 
 #[tokio::test]
-async fn each_user_sees_only_their_own() {
+async fn users_see_only_their_own_videos() {
     let backend = Backend::start().await;
     let id = backend.put("a.mp4", "video/mp4", mp4()).await;
-    backend.until(&id, "PROCESSED").await;
+    backend.wait_for(&id, "PROCESSED").await;
     let eve = |path: String| backend.get(&path).header("x-user", "eve").send();
     let list: Value = eve("/videos".into()).await.unwrap().json().await.unwrap();
     assert_eq!(list["videos"], serde_json::json!([]));
     assert_eq!(problem(eve(format!("/videos/{id}")).await.unwrap()).await, (404, "NOT_FOUND".into()));
     assert_eq!(problem(delete(&backend, &id, "eve").await).await, (404, "NOT_FOUND".into()));
     assert_eq!(backend.video(&id).await["status"], "PROCESSED");
-    let nobody = backend.get("/videos").header("x-user", "../x").send().await.unwrap();
-    assert_eq!(problem(nobody).await, (401, "UNAUTHORIZED".into()));
+    let invalid = backend.get("/videos").header("x-user", "../x").send().await.unwrap();
+    assert_eq!(problem(invalid).await, (401, "UNAUTHORIZED".into()));
 }
 
 #[tokio::test]
-async fn the_list_says_all_that_the_video_says() {
+async fn the_list_has_preview_urls_and_no_internal_fields() {
     let backend = Backend::start().await;
     let id = backend.put("a.mp4", "video/mp4", mp4()).await;
-    let video = backend.until(&id, "PROCESSED").await;
+    let video = backend.wait_for(&id, "PROCESSED").await;
     let list: Value = backend.get("/videos").send().await.unwrap().json().await.unwrap();
     for field in ["thumbnailUrl", "thumbnailLargeUrl", "storyboardUrl", "storyboardImageUrl", "blurHash"] {
         assert!(video[field].is_string(), "{field} in {video}");
-        // Signed at the same multiple of five minutes, or one later.
+        // The signing time is rounded to five minutes, so the queries may differ.
         let path = |video: &Value| video[field].as_str().unwrap().split('?').next().unwrap().to_owned();
         assert_eq!(path(&list["videos"][0]), path(&video));
     }
     for field in ["thumbnailKey", "thumbnailLargeKey", "storyboardKey", "key", "sequencer"] {
-        assert_eq!(video[field], Value::Null, "what is only the functions' business");
+        assert_eq!(video[field], Value::Null, "{field} is internal");
     }
 }
 
 #[tokio::test]
-async fn the_original_can_be_played_and_saved() {
+async fn the_original_can_be_played_and_downloaded() {
     let backend = Backend::start().await;
-    // S3 keeps the type that was declared; the bytes say another.
+    // S3 stores the declared content type, but the URLs return the detected one.
     let signed = backend.presign(&[("name", "é \"1\".mp4"), ("type", "video/webm")]).await;
     let id = signed["videoId"].as_str().unwrap();
-    assert_eq!(backend.video(id).await["url"], Value::Null, "there is nothing yet");
+    assert_eq!(backend.video(id).await["url"], Value::Null, "no URL before the upload");
     backend.put_to(&signed, mp4()).send().await.unwrap();
-    let video = backend.until(id, "PROCESSED").await;
+    let video = backend.wait_for(id, "PROCESSED").await;
     for (field, kind) in [("url", "inline"), ("downloadUrl", "attachment")] {
         let get = backend.http.get(video[field].as_str().unwrap()).header("range", "bytes=4-7");
         let part = get.send().await.unwrap();
@@ -133,7 +133,7 @@ async fn the_original_can_be_played_and_saved() {
         assert_eq!(part.bytes().await.unwrap(), "ftyp");
     }
     let list: Value = backend.get("/videos").send().await.unwrap().json().await.unwrap();
-    assert_eq!(list["videos"][0]["url"], Value::Null, "nobody plays a list");
+    assert_eq!(list["videos"][0]["url"], Value::Null, "the list has no URLs of originals");
 }
 
 #[tokio::test]
@@ -159,19 +159,19 @@ async fn the_list_is_newest_first_and_paged() {
     }
     assert_eq!(seen, ids);
     for bad in ["limit=0", "limit=101", "limit=x", "cursor=x"] {
-        let answer = backend.get(&format!("/videos?{bad}")).send().await.unwrap();
-        assert_eq!(problem(answer).await, (400, "INVALID_REQUEST".into()), "{bad}");
+        let response = backend.get(&format!("/videos?{bad}")).send().await.unwrap();
+        assert_eq!(problem(response).await, (400, "INVALID_REQUEST".into()), "{bad}");
     }
 }
 
 #[tokio::test]
-async fn delete_leaves_nothing_and_may_be_repeated() {
+async fn delete_removes_all_objects_and_is_idempotent() {
     let backend = Backend::start().await;
     let signed = backend.presign(&[("name", "a.mp4")]).await;
     let id = signed["videoId"].as_str().unwrap();
     backend.put_to(&signed, mp4()).send().await.unwrap();
-    backend.until(id, "PROCESSED").await;
-    // Whatever this video has, and what an earlier upload of it may have left.
+    backend.wait_for(id, "PROCESSED").await;
+    // All objects that a video can have, including those of an earlier upload.
     for key in Key::previews(id.parse().unwrap()) {
         backend.local.app.objects.put(&key, "image/jpeg", "x".into(), WriteCondition::Absent).await.unwrap();
     }
@@ -179,18 +179,18 @@ async fn delete_leaves_nothing_and_may_be_repeated() {
     for _ in 0..2 {
         assert_eq!(delete(&backend, id, "local").await.status(), 204);
         assert_eq!(problem(backend.get(&format!("/videos/{id}")).send().await.unwrap()).await.0, 404);
-        assert_eq!(backend.listed().await, 0);
+        assert_eq!(backend.video_count().await, 0);
         assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (0, 0));
     }
-    // The URL lives on; what it brings does not.
+    // The presigned URL is still valid, but an object uploaded with it is removed.
     backend.put_to(&signed, mp4()).send().await.unwrap();
-    backend.idle().await;
+    backend.wait_until_idle().await;
     assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (0, 0));
-    assert_eq!(backend.listed().await, 0);
+    assert_eq!(backend.video_count().await, 0);
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said() {
+async fn unknown_paths_and_methods_are_404_and_405() {
     let backend = Backend::start().await;
     for path in ["/nothing", "/videos/x", "/videos/0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c", "/videos/a/b"] {
         assert_eq!(
@@ -205,7 +205,7 @@ async fn what_is_not_there_is_said() {
 }
 
 #[tokio::test]
-async fn the_page_is_served() {
+async fn the_web_page_is_served() {
     let backend = Backend::start().await;
     for (path, content_type) in [
         ("/", "text/html"),
@@ -213,9 +213,11 @@ async fn the_page_is_served() {
         ("/app.js", "text/javascript"),
         ("/storyboard.js", "text/javascript"),
     ] {
-        let answer = backend.get(path).send().await.unwrap();
-        assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(content_type));
-        assert!(answer.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'self'"));
-        assert!(!answer.text().await.unwrap().is_empty());
+        let response = backend.get(path).send().await.unwrap();
+        assert!(response.headers()["content-type"].to_str().unwrap().starts_with(content_type));
+        assert!(
+            response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'self'")
+        );
+        assert!(!response.text().await.unwrap().is_empty());
     }
 }

@@ -1,19 +1,20 @@
-//! Colours: all sizes show those of the source, and say which they are.
+//! Colours: all renditions have the colours of the source, and correct colour tags.
 
 use std::path::Path;
 use std::process::Command;
 
-use super::{made, rendered};
+use super::{generate, transcode};
 
-/// Red, green, blue.
+/// Red, green and blue of the test video.
 const PATCH: [u8; 3] = [0x20, 0xC0, 0x40];
 
-fn patch(size: &str, more: &str) -> String {
-    format!("-f lavfi -i color=c=0x20C040:s={size}:d=2:r=5,format=gbrp {more}")
+/// Returns ffmpeg's arguments for a video in this colour.
+fn patch(size: &str, args: &str) -> String {
+    format!("-f lavfi -i color=c=0x20C040:s={size}:d=2:r=5,format=gbrp {args}")
 }
 
-/// The middle of the first picture, as ffmpeg shows it by what the file says of its colours.
-fn shown(path: &Path) -> [u8; 3] {
+/// Returns the colour at the centre of the first frame, as ffmpeg converts it according to the file's colour tags.
+fn displayed_colour(path: &Path) -> [u8; 3] {
     let output = Command::new("ffmpeg")
         .args(["-nostdin", "-v", "error", "-i"])
         .arg(path)
@@ -31,6 +32,7 @@ fn shown(path: &Path) -> [u8; 3] {
     output.stdout.try_into().unwrap()
 }
 
+/// Returns range, matrix, transfer and primaries of a file.
 fn tags(path: &Path) -> String {
     let entries = "stream=color_range,color_space,color_transfer,color_primaries";
     let output = Command::new("ffprobe")
@@ -41,31 +43,32 @@ fn tags(path: &Path) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// All sizes have these tags and this colour.
-async fn check(name: &str, args: &str, tagged: &str, colour: [u8; 3]) -> Vec<(u32, u32)> {
-    let rendered = rendered(&made(name, args), 5.0).await;
-    for rung in &rendered.plan.rungs {
-        let whole = rendered.whole(&rung.name);
-        assert_eq!(tags(&whole), tagged, "{name} {}", rung.name);
-        let shown = shown(&whole);
-        let off = shown.iter().zip(colour).map(|(a, b)| a.abs_diff(b)).max();
-        assert!(off <= Some(4), "{name} {}: {shown:?} instead of {colour:?}", rung.name);
+/// Transcodes a video, and checks that all renditions have these tags and this colour. Returns the sizes of the
+/// renditions.
+async fn check(name: &str, args: &str, expected_tags: &str, expected: [u8; 3]) -> Vec<(u32, u32)> {
+    let transcoded = transcode(&generate(name, args), 5.0).await;
+    for rung in &transcoded.plan.rungs {
+        let file = transcoded.concatenated(&rung.name);
+        assert_eq!(tags(&file), expected_tags, "{name} {}", rung.name);
+        let colour = displayed_colour(&file);
+        let difference = colour.iter().zip(expected).map(|(a, b)| a.abs_diff(b)).max();
+        assert!(difference <= Some(4), "{name} {}: {colour:?} instead of {expected:?}", rung.name);
     }
-    rendered.plan.rungs.iter().map(|rung| (rung.width, rung.height)).collect()
+    transcoded.plan.rungs.iter().map(|rung| (rung.width, rung.height)).collect()
 }
 
 const HD: &str = "tv,bt709,bt709,bt709";
 const SD: &str = "tv,smpte170m,smpte170m,smpte170m";
 
 #[tokio::test]
-async fn hd_without_tags() {
+async fn untagged_hd_is_bt709() {
     let args = patch("1280x720", "-vf scale=out_color_matrix=bt709,format=yuv420p -c:v libx264");
     let sizes = check("hd.mp4", &args, HD, PATCH).await;
     assert_eq!(sizes, [(1280, 720), (854, 480), (640, 360)]);
 }
 
 #[tokio::test]
-async fn hd_without_tags_in_hevc() {
+async fn untagged_hd_in_hevc_is_bt709() {
     let args = patch(
         "1280x720",
         "-vf scale=out_color_matrix=bt709,format=yuv420p -c:v libx265 -x265-params log-level=none -tag:v hvc1",
@@ -74,14 +77,14 @@ async fn hd_without_tags_in_hevc() {
 }
 
 #[tokio::test]
-async fn television_without_tags_and_with_wide_pixels() {
+async fn untagged_sd_with_non_square_pixels_is_bt601() {
     let args = patch("720x576", "-vf scale=out_color_matrix=bt601,format=yuv420p,setsar=64/45 -c:v libx264");
     let sizes = check("pal.mp4", &args, SD, PATCH).await;
     assert_eq!(sizes, [(854, 480), (640, 360)]);
 }
 
 #[tokio::test]
-async fn tags_are_kept() {
+async fn colour_tags_are_kept() {
     let args = patch(
         "1280x720",
         "-vf scale=out_color_matrix=bt601,format=yuv420p -c:v libx264 -colorspace smpte170m -color_primaries smpte170m \
@@ -91,7 +94,7 @@ async fn tags_are_kept() {
 }
 
 #[tokio::test]
-async fn full_range() {
+async fn full_range_becomes_limited_range() {
     let args = patch(
         "1280x720",
         "-vf scale=out_color_matrix=bt709:out_range=pc,format=yuvj420p -c:v libx264 -color_range pc",
@@ -100,14 +103,14 @@ async fn full_range() {
 }
 
 #[tokio::test]
-async fn rgb() {
+async fn rgb_becomes_bt709() {
     check("rgb.mov", &patch("1280x720", "-c:v qtrle"), HD, PATCH).await;
 }
 
-/// White paper has 203 nits, which is 58 % in PQ. What is brighter has its place above: 68 % of the light are left to it,
-/// which is 217 by BT.1886.
+/// Diffuse white has 203 nits, which is 58 % in PQ. Tone mapping maps it to 68 % of the light, to leave room for
+/// highlights; this is the code value 217 in BT.1886.
 #[tokio::test]
-async fn high_dynamic_range_becomes_standard() {
+async fn hdr_is_tone_mapped_to_sdr() {
     let args = "-f lavfi -i color=c=gray:s=1280x720:d=2:r=5,format=yuv420p10le,geq=lum=572:cb=512:cr=512 \
                 -c:v libx265 -x265-params log-level=none -tag:v hvc1 -colorspace bt2020nc -color_primaries bt2020 \
                 -color_trc smpte2084";

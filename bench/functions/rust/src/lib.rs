@@ -1,4 +1,4 @@
-//! What the three functions share.
+//! Code shared by the three functions.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use serde_dynamo::to_item;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The clients, made once, and the names from the environment.
+/// The clients, created once, and the names from the environment.
 pub struct App {
     pub s3: aws_sdk_s3::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
@@ -33,7 +33,7 @@ impl App {
         })
     }
 
-    /// A row for a video whose bytes are not there yet.
+    /// Creates the row of a video that is not uploaded yet.
     pub async fn create(&self, row: &Value) -> Result<(), Error> {
         let put = self.dynamodb.put_item().table_name(&self.table).set_item(Some(to_item(row)?));
         put.condition_expression("attribute_not_exists(videoId)").send().await?;
@@ -60,14 +60,14 @@ pub fn pending(id: Uuid, user: &str, key: &str, name: &str, media_type: &str, si
     row
 }
 
-/// The signed-in user, as the API's authorizer has found it.
+/// Returns the signed-in user, from the claims of the API's authorizer.
 pub fn caller(request: &Request) -> Option<String> {
     let RequestContext::ApiGatewayV1(context) = request.request_context_ref()? else { return None };
     context.authorizer.fields.get("claims")?.get("sub")?.as_str().map(str::to_owned)
 }
 
-pub fn answer(status: u16, body: &Value) -> Result<Response<Body>, Error> {
-    println!("{}", json!({"level": "INFO", "status": status, "message": "answered"}));
+pub fn respond(status: u16, body: &Value) -> Result<Response<Body>, Error> {
+    println!("{}", json!({"level": "INFO", "status": status, "message": "responded"}));
     let response = Response::builder().status(status).header("content-type", "application/json");
     Ok(response.header("access-control-allow-origin", "*").body(body.to_string().into())?)
 }

@@ -311,6 +311,7 @@ mod tests {
     #[tokio::test]
     #[ignore = "runs in the process that `system_authority_is_trusted` starts"]
     async fn another_process() {
+        #[expect(clippy::disallowed_methods, reason = "tells the child process of a test where to connect")]
         let port = std::env::var("UPREEL_TEST_PORT").unwrap().parse().unwrap();
         scan(&Roots::Known, port, 2).await.unwrap();
     }

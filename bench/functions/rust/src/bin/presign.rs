@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::presigning::PresigningConfig;
 use lambda_http::{Body, Error, Request, RequestExt, Response, service_fn, tracing};
 use serde_json::json;
-use usual::{App, answer, caller, pending};
+use usual::{App, caller, pending, respond};
 use uuid::Uuid;
 
 #[tokio::main]
@@ -17,14 +17,14 @@ async fn main() -> Result<(), Error> {
 
 async fn handle(app: &App, request: Request) -> Result<Response<Body>, Error> {
     let Some(user) = caller(&request) else {
-        return answer(401, &json!({"message": "Sign in first."}));
+        return respond(401, &json!({"message": "Sign in first."}));
     };
     match request.uri().path().strip_prefix("/s3/multipart/") {
         None => presign(app, &user, &request).await,
         Some(rest) => {
             let Some((upload, Ok(part))) = rest.split_once('/').map(|(upload, part)| (upload, part.parse()))
             else {
-                return answer(404, &json!({"message": "There is no such route."}));
+                return respond(404, &json!({"message": "Route not found."}));
             };
             sign_part(app, &user, upload, part, &request).await
         }
@@ -34,7 +34,7 @@ async fn handle(app: &App, request: Request) -> Result<Response<Body>, Error> {
 async fn presign(app: &App, user: &str, request: &Request) -> Result<Response<Body>, Error> {
     let query = request.query_string_parameters();
     let Some(name) = query.first("name") else {
-        return answer(400, &json!({"message": "Say the file's name."}));
+        return respond(400, &json!({"message": "The parameter name is required."}));
     };
     let media_type = query.first("type").unwrap_or("application/octet-stream");
     let size: Option<u64> = query.first("size").and_then(|size| size.parse().ok());
@@ -47,7 +47,7 @@ async fn presign(app: &App, user: &str, request: &Request) -> Result<Response<Bo
     let headers = json!({"Content-Type": media_type});
     let body = json!({"uploadUrl": signed.uri(), "videoId": id, "method": "PUT", "headers": headers, "key": key,
         "expiresIn": 300});
-    answer(200, &body)
+    respond(200, &body)
 }
 
 async fn sign_part(
@@ -60,9 +60,9 @@ async fn sign_part(
     let query = request.query_string_parameters();
     let key = query.first("key").unwrap_or_default();
     if !key.starts_with(&format!("videos/{user}/")) {
-        return answer(404, &json!({"message": "There is no such upload."}));
+        return respond(404, &json!({"message": "Upload not found."}));
     }
     let request = app.s3.upload_part().bucket(&app.uploads).key(key).upload_id(upload).part_number(part);
     let signed = request.presigned(PresigningConfig::expires_in(Duration::from_secs(900))?).await?;
-    answer(200, &json!({"url": signed.uri(), "expires": 900}))
+    respond(200, &json!({"url": signed.uri(), "expires": 900}))
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use lambda_http::{Body, Error, Request, Response, service_fn, tracing};
 use serde_json::json;
-use usual::{App, answer, caller, pending, text};
+use usual::{App, caller, pending, respond, text};
 use uuid::Uuid;
 
 #[tokio::main]
@@ -17,12 +17,12 @@ async fn main() -> Result<(), Error> {
 
 async fn handle(app: &App, request: Request) -> Result<Response<Body>, Error> {
     let Some(user) = caller(&request) else {
-        return answer(401, &json!({"message": "Sign in first."}));
+        return respond(401, &json!({"message": "Sign in first."}));
     };
     let content_type =
         request.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Ok(boundary) = multer::parse_boundary(content_type) else {
-        return answer(400, &json!({"message": "Send multipart/form-data."}));
+        return respond(400, &json!({"message": "Send multipart/form-data."}));
     };
     let body = match request.into_body() {
         Body::Binary(bytes) => Bytes::from(bytes),
@@ -39,10 +39,10 @@ async fn handle(app: &App, request: Request) -> Result<Response<Body>, Error> {
         }
     }
     let Some((name, bytes)) = file else {
-        return answer(400, &json!({"message": "The form has no field file."}));
+        return respond(400, &json!({"message": "The form has no field `file`."}));
     };
     if bytes.get(4..8) != Some(b"ftyp") {
-        return answer(415, &json!({"message": "This is no MP4."}));
+        return respond(415, &json!({"message": "The file is not an MP4 video."}));
     }
     let id = Uuid::new_v4();
     let key = format!("videos/{user}/{id}.mp4");
@@ -62,5 +62,5 @@ async fn handle(app: &App, request: Request) -> Result<Response<Body>, Error> {
         .send()
         .await?;
     let url = app.sign_get(&app.uploads, &key).await?;
-    answer(200, &json!({"success": true, "videoId": id, "status": "UPLOADED", "url": url}))
+    respond(200, &json!({"success": true, "videoId": id, "status": "UPLOADED", "url": url}))
 }

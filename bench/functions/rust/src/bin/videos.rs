@@ -4,7 +4,7 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD, Engine};
 use lambda_http::{Body, Error, Request, RequestExt, Response, http::HeaderValue, service_fn, tracing};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use usual::{App, answer, caller, text};
+use usual::{App, caller, respond, text};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -15,27 +15,27 @@ async fn main() -> Result<(), Error> {
 
 async fn handle(app: &App, request: Request) -> Result<Response<Body>, Error> {
     let Some(user) = caller(&request) else {
-        return answer(401, &json!({"message": "Sign in first."}));
+        return respond(401, &json!({"message": "Sign in first."}));
     };
     match request.uri().path().strip_prefix("/videos/") {
         None => list(app, &user, &request).await,
-        Some(id) => one(app, &user, id, &request).await,
+        Some(id) => get(app, &user, id, &request).await,
     }
 }
 
-async fn one(app: &App, user: &str, id: &str, request: &Request) -> Result<Response<Body>, Error> {
+async fn get(app: &App, user: &str, id: &str, request: &Request) -> Result<Response<Body>, Error> {
     let get = app.dynamodb.get_item().table_name(&app.table).key("videoId", text(id)).consistent_read(true);
     let row: Option<Value> = get.send().await?.item.map(serde_dynamo::from_item).transpose()?;
     let Some(row) = row.filter(|row| row["userId"] == user) else {
-        return answer(404, &json!({"message": "There is no such video."}));
+        return respond(404, &json!({"message": "Video not found."}));
     };
     let body = view(app, row).await?;
     let etag =
         format!("\"{:x?}\"", &Sha256::digest(body.to_string())[..16]).replace([',', ' ', '[', ']'], "");
     if request.headers().get("if-none-match").is_some_and(|tag| tag == etag.as_str()) {
-        return answer(304, &Value::Null);
+        return respond(304, &Value::Null);
     }
-    let mut response = answer(200, &body)?;
+    let mut response = respond(200, &body)?;
     response.headers_mut().insert("etag", HeaderValue::from_str(&etag)?);
     Ok(response)
 }
@@ -52,12 +52,12 @@ async fn list(app: &App, user: &str, request: &Request) -> Result<Response<Body>
     }
     let last: Option<Value> = page.last_evaluated_key.map(serde_dynamo::from_item).transpose()?;
     let cursor = last.map(|last| URL_SAFE_NO_PAD.encode(last.to_string()));
-    answer(200, &json!({"videos": videos, "cursor": cursor}))
+    respond(200, &json!({"videos": videos, "cursor": cursor}))
 }
 
-/// The row with URLs in place of keys.
+/// Returns the row with URLs in place of keys.
 async fn view(app: &App, mut row: Value) -> Result<Value, Error> {
-    let Some(fields) = row.as_object_mut() else { return Err("no row".into()) };
+    let Some(fields) = row.as_object_mut() else { return Err("the row is not an object".into()) };
     for (key, url) in [("thumbnailKey", "thumbnailUrl"), ("thumbnailLargeKey", "thumbnailLargeUrl")] {
         if let Some(Value::String(key)) = fields.remove(key) {
             fields.insert(url.to_owned(), app.sign_get(&app.thumbnails, &key).await?.into());
