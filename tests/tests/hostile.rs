@@ -24,7 +24,8 @@ use tokio::time::Instant;
 use upreel_media::source::{Source, Stats};
 use upreel_media::{Error, poster};
 
-const DEADLINE: Duration = Duration::from_mins(1);
+/// Ends a hang. What a file may cost is limited by ffmpeg's processor time, which does not depend on the machine's load.
+const DEADLINE: Duration = Duration::from_mins(10);
 /// The limits of `Source`, which rejects a read that would exceed them.
 const MAX_READ: u64 = 256 << 20;
 const MAX_REQUESTS: u64 = 2000;

@@ -287,7 +287,7 @@ async fn undeliverable_webhooks_become_dead_letters_and_can_be_replayed() {
     let letters = backend.dead_letters().await;
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0]["attempts"], 3);
-    assert_eq!(letters[0]["error"], "deliver the webhook: answered 503");
+    assert_eq!(letters[0]["error"], "deliver the webhook: status 503");
     assert!(text(&letters[0]["key"]).contains(&id));
     let rejected = receiver.wait_for(&id, LIFECYCLE[1]).await;
 
@@ -411,7 +411,7 @@ async fn delivery_waits_for_the_status_and_ignores_the_body() {
     let url = format!("http://{}", silent.local_addr().unwrap());
     let start = Instant::now();
     let fault = Endpoint::local(&url, SECRET).unwrap().post("{}").await.unwrap_err();
-    assert_eq!(fault.to_string(), "deliver the webhook: no answer within 10 s");
+    assert_eq!(fault.to_string(), "deliver the webhook: no response within 10 s");
     assert!(start.elapsed() < Duration::from_secs(20));
     // A receiver whose response body never ends.
     let endless = Receiver::start_with(|_, _| {
