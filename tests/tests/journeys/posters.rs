@@ -164,10 +164,10 @@ fn seconds(stamp: &str) -> f64 {
     stamp.split(':').fold(0.0, |sum, part| sum * 60.0 + part.parse::<f64>().unwrap())
 }
 
-/// Fetching a keyframe by the index must change nothing: the poster is, byte for byte, what ffmpeg makes of the same
-/// keyframe when it has the whole file.
+/// Wrapping a single keyframe must not change the poster: it is identical, byte for byte, to the one that ffmpeg makes
+/// from the same keyframe in the whole file.
 #[tokio::test]
-async fn poster_equals_ffmpeg_output_for_the_whole_file() {
+async fn posters_equal_those_made_from_the_whole_file() {
     let (folder, rows) = good();
     let mut errors = Vec::new();
     let mut compared = 0;
@@ -178,20 +178,22 @@ async fn poster_equals_ffmpeg_output_for_the_whole_file() {
         let source = Arc::new(source(&path));
         let poster = poster::make(&source, &ffmpeg(), Instant::now() + Duration::from_mins(1)).await.unwrap();
         let Some(index) = poster.index else {
-            errors.push(format!("{}: not by its index", cell(row, "file")));
+            errors.push(format!("{}: made without an index", cell(row, "file")));
             continue;
         };
         let keyframes = index.keyframes(&source, 8).await.unwrap();
         let filters = poster_filters(row);
-        let whole: Vec<Vec<u8>> =
-            keyframes.iter().map(|keyframe| whole_file(&path, keyframe.time_ms, &filters)).collect();
+        let whole: Vec<Vec<u8>> = keyframes
+            .iter()
+            .map(|keyframe| poster_from_whole_file(&path, keyframe.time_ms, &filters))
+            .collect();
         if !whole.iter().any(|jpeg| *jpeg == poster.jpeg) {
-            errors.push(format!("{}: none of {} is the poster", cell(row, "file"), whole.len()));
+            errors.push(format!("{}: none of {} keyframes gives the poster", cell(row, "file"), whole.len()));
         }
         compared += 1;
     }
     assert!(errors.is_empty(), "{errors:#?}");
-    assert!(compared >= 40, "{compared} were compared");
+    assert!(compared >= 40, "only {compared} videos were compared");
 }
 
 /// Returns the filters that make a 640 pixels wide poster of this video. They are spelled out here, so that the test
@@ -225,15 +227,15 @@ fn poster_filters(row: &Row) -> String {
     format!("[0:V:0]{}[poster]", filters.join(","))
 }
 
-/// Returns what ffmpeg makes of the keyframe at a time, when it has the whole file.
-fn whole_file(path: &Path, time_ms: u64, filters: &str) -> Vec<u8> {
-    // The layer's ffmpeg can open no file; it reads what it is handed over.
+/// Makes a poster from the keyframe at a time, with the whole file as ffmpeg's input.
+fn poster_from_whole_file(path: &Path, time_ms: u64, filters: &str) -> Vec<u8> {
+    // The layer's ffmpeg has no `file` protocol. It reads the file from its standard input.
     let protocols = Command::new(ffmpeg()).args(["-hide_banner", "-protocols"]).output().unwrap().stdout;
-    let opens = String::from_utf8(protocols).unwrap().lines().any(|line| line.trim() == "file");
-    let input = if opens { format!("file:{}", path.display()) } else { "fd:".to_owned() };
-    // A moment later, because the container rounds times.
+    let has_file = String::from_utf8(protocols).unwrap().lines().any(|line| line.trim() == "file");
+    let input = if has_file { format!("file:{}", path.display()) } else { "fd:".to_owned() };
+    // Seek 10 ms past the keyframe, because the container rounds times.
     let seconds = format!("{:.3}", Duration::from_millis(time_ms + 10).as_secs_f64());
-    // A keyframe may lie before the part that an edit list shows, and then ffmpeg does not give it.
+    // ffmpeg drops a keyframe that is before the range of an edit list.
     let edits = if path.ends_with("h264-edit-list.mp4") { "-ignore_editlist 1" } else { "" };
     let before = format!("-loglevel error {edits} -noaccurate_seek -ss {seconds} -i");
     let output = "-map [poster] -frames:v 1 -c:v mjpeg -q:v 3 -f image2pipe pipe:1";

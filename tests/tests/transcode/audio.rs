@@ -123,12 +123,12 @@ async fn audio_stays_in_sync_in_matroska() {
 }
 
 #[tokio::test]
-async fn audio_that_begins_late() {
+async fn late_audio_stays_in_sync() {
     check("late.mp4", &marked(60.0, 44_100, 3.3, ""), 15.0, 3.3).await;
 }
 
 #[tokio::test]
-async fn audio_that_begins_after_the_first_chunk() {
+async fn audio_beginning_after_the_first_chunk_stays_in_sync() {
     let transcoded = check("later.mp4", &marked(60.0, 48_000, 22.0, ""), 15.0, 22.0).await;
     assert_eq!(transcoded.plan.chunks.len(), 4);
 }
