@@ -8,6 +8,7 @@
 mod multipart;
 mod renditions;
 mod signed;
+mod stored;
 
 use std::ops::Range;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -19,11 +20,12 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use upreel_core::range::{RangeRead, RangeReader, ReadError};
+use upreel_core::range::ReadError;
 use upreel_core::{Fault, Key};
 
 pub use multipart::{Completion, NamedPart, StoredPart};
 pub use signed::{Form, MultipartRequest};
+pub use stored::StoredObject;
 
 /// The lifetime of a presigned upload URL. An upload that has started may take longer.
 const UPLOAD_URL_TTL: Duration = Duration::from_mins(5);
@@ -282,28 +284,6 @@ impl ObjectStore {
         let credentials = provider.provide_credentials().await.map_err(|e| Fault::new("credentials", &e))?;
         let left = credentials.expiry().and_then(|at| at.duration_since(SystemTime::now()).ok());
         Ok(left.map_or(wanted, |left| wanted.min(left)))
-    }
-}
-
-/// One version of an object in S3, identified by its entity tag.
-#[derive(Debug, Clone)]
-pub struct StoredObject {
-    store: ObjectStore,
-    key: Key,
-    etag: String,
-}
-
-impl StoredObject {
-    /// Refers to the object at `key`. Reads fail with [`ReadError::Gone`] once its entity tag is no longer `etag`.
-    #[must_use]
-    pub fn new(store: &ObjectStore, key: &Key, etag: &str) -> Self {
-        Self { store: store.clone(), key: key.clone(), etag: etag.to_owned() }
-    }
-}
-
-impl RangeReader for StoredObject {
-    fn read_range(&self, range: Range<u64>) -> RangeRead<'_> {
-        Box::pin(self.store.read(&self.key, &self.etag, range))
     }
 }
 
