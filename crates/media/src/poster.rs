@@ -1,8 +1,8 @@
 //! Makes a video's poster and collects its media info.
 //!
-//! If the container's index can be read, a few keyframes are fetched and decoded by one ffmpeg process, and the one that
-//! shows most becomes the poster. For other containers, or if that fails, ffmpeg itself seeks in the object, through
-//! the range server.
+//! If the container's index can be read, a few keyframes are fetched and decoded by one ffmpeg process, and the one
+//! that shows most becomes the poster. For other containers, or if that fails, ffmpeg itself seeks in the object,
+//! through the range server.
 
 use std::ops::Range;
 use std::path::Path;
@@ -51,8 +51,8 @@ pub struct Poster {
 /// Makes the poster of `source` with the `ffmpeg` program, which is killed at `deadline`.
 ///
 /// # Errors
-/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for this
-/// object.
+/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for
+/// this object.
 pub async fn make(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
     timeout_at(deadline, attempt(source, ffmpeg, deadline))
         .await
@@ -156,7 +156,8 @@ impl Attempt<'_> {
         Ok(poster(&best, media_info, None))
     }
 
-    /// Decodes the frames of `input` with `filters`, and once more if ffmpeg reports properties that need other filters.
+    /// Decodes the frames of `input` with `filters`, and once more if ffmpeg reports properties that need other
+    /// filters.
     async fn decode(
         &self,
         input: &Input<'_>,
@@ -194,8 +195,8 @@ fn by_expected_detail(mut keyframes: Vec<Keyframe>) -> Vec<Keyframe> {
     order
 }
 
-/// Removes the first keyframes that together have at most `budget` bytes, but at least one. Returns them in the order of
-/// time.
+/// Removes the first keyframes that together have at most `budget` bytes, but at least one. Returns them in the order
+/// of time.
 fn take_within(keyframes: &mut Vec<Keyframe>, budget: u64) -> Vec<Keyframe> {
     let mut bytes = 0;
     let fit = keyframes.iter().take_while(|keyframe| {
@@ -208,8 +209,8 @@ fn take_within(keyframes: &mut Vec<Keyframe>, budget: u64) -> Vec<Keyframe> {
     taken
 }
 
-fn len(place: &Range<u64>) -> u64 {
-    place.end - place.start
+fn len(range: &Range<u64>) -> u64 {
+    range.end - range.start
 }
 
 /// Fetches the bytes of keyframes, in the given order.

@@ -1,8 +1,8 @@
 //! Encodes a chunk of a video to H.264 and AAC, all rungs of the ladder from one read and one decode.
 //!
 //! Chunks are cut to the tick, so that independently encoded chunks join without gaps: every frame is in exactly one
-//! chunk, whatever the storage order of frames. Audio is cut on a grid of AAC frames that all chunks share. Each chunk's
-//! audio encoder starts a few AAC frames early, to reach a steady state.
+//! chunk, whatever the storage order of frames. Audio is cut on a grid of AAC frames that all chunks share. Each
+//! chunk's audio encoder starts a few AAC frames early, to reach a steady state.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub const SAMPLE_RATE: u32 = 48_000;
 pub const AAC_FRAME: i64 = 1024;
 /// AAC frames to encode before the first one that is kept, because the encoder starts from silence.
 const WARM_UP: usize = 4;
-/// AAC frames to encode after the last one that is kept. Consecutive AAC frames overlap, and one decodes to noise next to
-/// a frame that was encoded differently.
+/// AAC frames to encode after the last one that is kept. Consecutive AAC frames overlap, and one decodes to noise next
+/// to a frame that was encoded differently.
 const OVERLAP: usize = 1;
 /// Ticks per second for videos without an index: MPEG's 90 kHz clock.
 pub const DEFAULT_SCALE: u32 = 90_000;
@@ -57,16 +57,16 @@ pub struct Chunk<'a> {
     pub color_transfer: Option<&'a str>,
     /// Ticks per second, the unit of all times here.
     pub scale: u32,
-    /// Presentation times of the chunk's frames: from the first (inclusive) to the second (exclusive), which is `None` for
-    /// the last chunk. `None` means the whole video.
+    /// Presentation times of the chunk's frames: from the first (inclusive) to the second (exclusive), which is `None`
+    /// for the last chunk. `None` means the whole video.
     pub span: Option<(i64, Option<i64>)>,
-    /// Time in seconds, a little after the chunk's first keyframe, so that ffmpeg seeks to that keyframe. `None` reads from
-    /// the start.
+    /// Time in seconds, a little after the chunk's first keyframe, so that ffmpeg seeks to that keyframe. `None` reads
+    /// from the start.
     pub seek: Option<String>,
     /// Interval between keyframes, which is the duration of a segment, in seconds.
     pub segment: f64,
-    /// Numbers of the chunk's AAC frames, counted from time 0: from the first (inclusive) to the second (exclusive), which
-    /// is `None` for the last chunk. `None` means no audio.
+    /// Numbers of the chunk's AAC frames, counted from time 0: from the first (inclusive) to the second (exclusive),
+    /// which is `None` for the last chunk. `None` means no audio.
     pub audio: Option<(i64, Option<i64>)>,
 }
 
@@ -92,8 +92,8 @@ impl Encoded {
 /// Encodes a chunk with the `ffmpeg` program, which is killed at `deadline`.
 ///
 /// # Errors
-/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for this
-/// object.
+/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for
+/// this object.
 pub async fn encode(
     source: &Arc<Source>,
     chunk: &Chunk<'_>,
@@ -246,7 +246,8 @@ fn h264(i: usize, rung: &Rung<'_>) -> Vec<String> {
     .collect()
 }
 
-/// Returns the `-force_key_frames` expression for a keyframe at `first`, in ticks, and every `segment` seconds after it.
+/// Returns the `-force_key_frames` expression for a keyframe at `first`, in ticks, and every `segment` seconds after
+/// it.
 #[expect(clippy::cast_precision_loss, reason = "the error is far below the distance of two frames")]
 fn forced_keyframes(first: i64, scale: u32, segment: f64) -> String {
     let first = first as f64 / f64::from(scale) - 0.000_001;

@@ -37,8 +37,8 @@ pub struct Storyboard {
 /// have only one tile.
 ///
 /// # Errors
-/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for this
-/// object.
+/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for
+/// this object.
 pub async fn make(
     source: &Source,
     index: &Index,
