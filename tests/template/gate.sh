@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Holds template.yaml to what it promises, without an account and, once its tools are there, without a network.
+# Checks template.yaml without an AWS account. Needs no network once its tools are installed.
 #
-#   gate.sh          everything
-#   gate.sh fast     what needs no checkov: linters, transform, assertions
+#   gate.sh          runs every check
+#   gate.sh fast     skips checkov and the mutations: linters, SAM transform, assertions
 #
-# To pin other versions: change sam.in, checkov.in or build.in, then for each
+# To update the tools, change the versions in sam.in, checkov.in or build.in, then run for each
 #   pip-compile --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
 #     --no-emit-options --no-header NAME.in
 set -euo pipefail
@@ -14,12 +14,12 @@ sam=$(scripts/venv.sh $here/sam.txt)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 
-# No credentials, no region of this machine's, no talking home.
+# Uses neither credentials nor settings of this machine, and sends no telemetry.
 export AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none AWS_DEFAULT_REGION=eu-central-1
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
 export SAM_CLI_TELEMETRY=0 PYTHONDONTWRITEBYTECODE=1
 
-step() {
+step() { # NAME COMMAND...
   local name=$1 start=$SECONDS
   shift
   if ! "$@" >"$out/log" 2>&1; then
@@ -27,28 +27,29 @@ step() {
     echo "template gate: $name: FAILED" >&2
     exit 1
   fi
-  # The last line of what counts something is worth a look.
+  # Shows the result of a step that counts something.
   echo "template gate: $name: ok ($((SECONDS - start)) s)$(grep -E '(caught|findings|Passed checks.*)$' "$out/log" | tail -1 | sed 's/^/, /')"
 }
 
-# Infos count, but for I3042 (a partition that SAM writes) and W2001 (a parameter that only SAM reads).
+# Informational findings fail too, except I3042 (a hardcoded partition, written by SAM) and W2001 (an unused parameter:
+# only SAM reads it).
 lint_result() {
   "$sam/cfn-lint" -t "$out/transformed.json" -c I -i I3042 W2001 -r eu-central-1
 }
 
-checks() {
+checks() { # FILE
   local file=$1
   SCAN=$("$checkov/checkov" -f "$file" --framework cloudformation --skip-download --compact --quiet) || {
     echo "$SCAN"
     return 1
   }
-  # A scan that found nothing to look at is no success.
+  # Fails if checkov found nothing to check.
   echo "$SCAN" | grep -E 'Passed checks: [1-9]'
 }
 
 step "cfn-lint with the serverless rules" "$sam/cfn-lint" -t template.yaml -a cfn_lint_serverless.rules -c I -r eu-central-1
 step "sam validate --lint" "$sam/sam" validate --lint --template template.yaml
-step "SAM transform, no cycles" "$sam/python" $here/transform.py template.yaml "$out/transformed.json"
+step "SAM transform without cycles" "$sam/python" $here/transform.py template.yaml "$out/transformed.json"
 step "cfn-lint on the result" lint_result
 step "assertions" "$sam/python" $here/assert_transformed.py template.yaml
 if [ "${1:-}" = fast ]; then exit; fi

@@ -1,6 +1,6 @@
-"""The gate's own test: breaks the template in many ways, and each must be found.
+"""Mutation test of the template gate: every way in which MUTATIONS breaks the template must be found.
 
-`caught by` names the first finding: of assert_transformed.py or the transform, else of cfn-lint.
+A mutation is caught by assert_transformed.py, by the SAM transform or by cfn-lint; the output shows the first finding.
 """
 
 import copy
@@ -16,7 +16,7 @@ from transform import REGION, load, transform
 
 
 def at(template, path):
-    """The part of the template at a path such as `Api/DefinitionBody/paths`, within Properties."""
+    """Returns the node of the template at a path such as `Api//DefinitionBody//paths`, within Properties."""
     name, *rest = path.split("//")
     node = template["Resources"][name]["Properties"]
     for part in rest:
@@ -68,7 +68,7 @@ def make_the_authorizer_optional(t):
 
 
 @mutation
-def let_every_token_in(t):
+def accept_any_token(t):
     body(t)["components"]["securitySchemes"]["Caller"] = {"type": "apiKey", "name": "Authorization", "in": "header"}
 
 
@@ -83,72 +83,72 @@ def drop_contentHandling_of_a_preflight(t):
 
 
 @mutation
-def drop_contentHandling_of_its_answer(t):
+def drop_contentHandling_of_a_preflight_response(t):
     del integration(t, "/videos", "options")["responses"]["default"]["contentHandling"]
 
 
 @mutation
-def guard_a_preflight(t):
+def require_a_caller_for_a_preflight(t):
     body(t)["paths"]["/presign"]["options"]["security"] = [{"Caller": []}]
 
 
 @mutation
-def open_CORS_of_the_API(t):
-    answer = integration(t, "/upload", "options")["responses"]["default"]
-    answer["responseParameters"]["method.response.header.Access-Control-Allow-Origin"] = "'*'"
+def allow_every_origin_in_the_API(t):
+    response = integration(t, "/upload", "options")["responses"]["default"]
+    response["responseParameters"]["method.response.header.Access-Control-Allow-Origin"] = "'*'"
 
 
 @mutation
 def echo_every_origin(t):
-    answer = integration(t, "/upload", "options")["responses"]["default"]
-    sub = answer["responseTemplates"]["application/json"]["Fn::Sub"]
+    response = integration(t, "/upload", "options")["responses"]["default"]
+    sub = response["responseTemplates"]["application/json"]["Fn::Sub"]
     sub[0] = sub[0].replace("($allowed.contains($origin) || $allowed.contains($anyPort))", "true")
 
 
 @mutation
-def match_origins_by_their_beginning(t):
-    answer = integration(t, "/videos", "options")["responses"]["default"]
-    sub = answer["responseTemplates"]["application/json"]["Fn::Sub"]
+def match_origins_by_prefix(t):
+    response = integration(t, "/videos", "options")["responses"]["default"]
+    sub = response["responseTemplates"]["application/json"]["Fn::Sub"]
     sub[0] = sub[0].replace(":[0-9]+$", ":[0-9]+.*$")
 
 
 @mutation
-def drop_CORS_from_an_error(t):
+def drop_CORS_from_an_error_response(t):
     del body(t)["x-amazon-apigateway-gateway-responses"]["DEFAULT_4XX"]["responseParameters"]
 
 
 @mutation
-def hide_headers_of_an_error(t):
+def expose_no_headers_of_an_error_response(t):
     response = body(t)["x-amazon-apigateway-gateway-responses"]["DEFAULT_5XX"]
     del response["responseParameters"]["gatewayresponse.header.Access-Control-Expose-Headers"]
 
 
 @mutation
-def throttle_without_an_end(t):
+def drop_Retry_After(t):
     response = body(t)["x-amazon-apigateway-gateway-responses"]["THROTTLED"]
     del response["responseParameters"]["gatewayresponse.header.Retry-After"]
 
 
 @mutation
-def let_no_page_sign_for_IAM(t):
+def forbid_signature_headers_in_a_preflight(t):
     headers = integration(t, "/presign", "options")["responses"]["default"]["responseParameters"]
     name = "method.response.header.Access-Control-Allow-Headers"
     headers[name] = headers[name].replace("x-amz-content-sha256,", "")
 
 
 @mutation
-def break_the_JSON_of_an_error(t):
+def break_the_JSON_of_an_error_response(t):
     templates = body(t)["x-amazon-apigateway-gateway-responses"]["REQUEST_TOO_LARGE"]["responseTemplates"]
     templates["application/json"] = templates["application/json"].replace('"status":413', '"status":"413')
 
 
 @mutation
-def no_binary_types(t):
+def drop_binary_media_types(t):
     del at(t, "Api")["BinaryMediaTypes"]
 
 
 @mutation
-def no_throttling(t):
+def drop_throttling(t):
     del at(t, "Api//MethodSettings//0")["ThrottlingRateLimit"]
 
 
@@ -159,32 +159,32 @@ def log_the_token(t):
 
 
 @mutation
-def wrong_function_behind_a_route(t):
+def route_to_the_wrong_function(t):
     integration(t, "/presign", "get")["uri"] = integration(t, "/upload", "post")["uri"]
 
 
 @mutation
-def drop_the_completion(t):
+def drop_the_route_that_completes_uploads(t):
     del body(t)["paths"]["/s3/multipart/{uploadId}/complete"]["post"]
 
 
 @mutation
-def drop_the_permission_of_the_parts(t):
+def drop_the_permission_of_the_route_for_parts(t):
     del at(t, "PresignFunction//Events")["Part"]
 
 
 @mutation
-def drop_a_permission(t):
+def drop_the_permission_of_a_route(t):
     del at(t, "VideosFunction//Events")["Delete"]
 
 
 @mutation
-def deploy_the_API_only_for_text(t):
+def drop_AlwaysDeploy(t):
     del at(t, "Api")["AlwaysDeploy"]
 
 
 @mutation
-def publish_no_version_for_a_parameter(t):
+def drop_VersionDescription(t):
     del at(t, "PresignFunction")["VersionDescription"]
 
 
@@ -197,7 +197,7 @@ def drop_the_dead_letter_queue(t):
 
 
 @mutation
-def retry_never(t):
+def disable_retries(t):
     at(t, "ThumbnailFunction//EventInvokeConfig")["MaximumRetryAttempts"] = 0
 
 
@@ -207,7 +207,7 @@ def drop_the_layer(t):
 
 
 @mutation
-def replay_at_once(t):
+def enable_the_replay_by_default(t):
     at(t, "ThumbnailFunction//Events//Replay//Properties")["Enabled"] = True
 
 
@@ -217,32 +217,32 @@ def drop_an_environment_variable(t):
 
 
 @mutation
-def give_memory_back_after_each_request(t):
+def trim_memory_after_each_request(t):
     t["Globals"]["Function"]["Environment"]["Variables"]["MALLOC_TRIM_THRESHOLD_"] = "131072"
 
 
 @mutation
-def wrong_binary(t):
+def build_the_wrong_binary(t):
     t["Resources"]["PresignFunction"]["Metadata"]["BuildProperties"]["Binary"] = "upload"
 
 
 @mutation
-def replay_overlaps_itself(t):
+def exceed_the_visibility_timeout_of_the_replay(t):
     at(t, "ThumbnailFunction")["Timeout"] = 300
 
 
 @mutation
-def a_cycle(t):
+def create_a_dependency_cycle(t):
     t["Globals"]["Function"]["Environment"]["Variables"]["UPLOADS_BUCKET"] = {"Ref": "UploadsBucket"}
 
 
 @mutation
-def unknown_reference(t):
+def reference_an_unknown_resource(t):
     at(t, "AlarmSubscription")["TopicArn"] = {"Ref": "AlarmsTopic"}
 
 
 @mutation
-def wrong_runtime_property(t):
+def add_an_unknown_property(t):
     at(t, "Dashboard")["DashboardTitle"] = "x"
 
 
@@ -250,83 +250,83 @@ def wrong_runtime_property(t):
 
 
 @mutation
-def webhooks_by_default(t):
+def enable_webhooks_by_default(t):
     t["Parameters"]["WebhookUrl"]["Default"] = "https://app.example.com"
 
 
 @mutation
-def webhooks_over_plain_HTTP(t):
+def allow_webhooks_over_plain_HTTP(t):
     t["Parameters"]["WebhookUrl"]["AllowedPattern"] = "^(https?://[^@ ]+)?$"
 
 
 @mutation
-def webhooks_without_a_secret(t):
+def allow_webhooks_without_a_secret(t):
     del t["Rules"]["WebhooksAreSigned"]
 
 
 @mutation
-def show_the_secret(t):
+def show_the_webhook_secret(t):
     del t["Parameters"]["WebhookSecret"]["NoEcho"]
 
 
 @mutation
-def a_short_secret(t):
+def allow_a_short_webhook_secret(t):
     del t["Parameters"]["WebhookSecret"]["AllowedPattern"]
 
 
 @mutation
-def a_queue_for_nobody(t):
+def create_the_webhook_queue_without_webhooks(t):
     del t["Resources"]["WebhookDLQ"]["Condition"]
 
 
 @mutation
-def a_stream_for_nobody(t):
+def enable_the_stream_without_webhooks(t):
     stream = at(t, "VideoMetadata")["StreamSpecification"]
     at(t, "VideoMetadata")["StreamSpecification"] = stream["Fn::If"][1]
 
 
 @mutation
-def a_stream_without_what_was(t):
+def stream_only_new_images(t):
     at(t, "VideoMetadata")["StreamSpecification"]["Fn::If"][1]["StreamViewType"] = "NEW_IMAGE"
 
 
 @mutation
-def one_failure_fails_the_batch(t):
+def drop_ReportBatchItemFailures(t):
     del at(t, "WebhookFunction//Events//Waiting//Properties")["FunctionResponseTypes"]
 
 
 @mutation
-def lose_changes_that_could_not_be_queued(t):
+def drop_the_failure_destination_of_the_stream(t):
     del at(t, "WebhookFunction//Events//Changed//Properties")["DestinationConfig"]
 
 
 @mutation
-def hold_up_the_shard_for_a_day(t):
+def drop_the_maximum_record_age(t):
     del at(t, "WebhookFunction//Events//Changed//Properties")["MaximumRecordAgeInSeconds"]
 
 
 @mutation
-def miss_what_happens_meanwhile(t):
+def start_at_the_latest_record(t):
     at(t, "WebhookFunction//Events//Changed//Properties")["StartingPosition"] = "LATEST"
 
 
 @mutation
-def flood_the_endpoint(t):
+def drop_the_maximum_concurrency_of_webhooks(t):
     del at(t, "WebhookFunction//Events//Waiting//Properties")["ScalingConfig"]
 
 
 @mutation
-def never_give_up(t):
+def drop_the_redrive_policy_of_webhooks(t):
     del at(t, "WebhookQueue")["RedrivePolicy"]
 
 
 @mutation
-def deliver_twice_at_a_time(t):
+def exceed_the_visibility_timeout_of_webhooks(t):
     at(t, "WebhookFunction")["Timeout"] = 60
 
 
 @mutation
-def forget_the_wait(t):
+def drop_ChangeMessageVisibility(t):
     statements(t, "WebhookRole")[1]["Action"].remove("sqs:ChangeMessageVisibility")
 
 
@@ -336,7 +336,7 @@ def let_webhooks_read_videos(t):
 
 
 @mutation
-def no_alarm_for_webhooks(t):
+def drop_the_alarm_of_webhooks(t):
     del t["Resources"]["WebhookDeadLettersAlarm"]
 
 
@@ -344,12 +344,12 @@ def no_alarm_for_webhooks(t):
 
 
 @mutation
-def add_an_action(t):
+def grant_an_unneeded_action(t):
     statements(t, "PresignRole")[0]["Action"].append("s3:GetObject")
 
 
 @mutation
-def forget_to_abort(t):
+def drop_AbortMultipartUpload(t):
     statements(t, "PresignRole")[0]["Action"].remove("s3:AbortMultipartUpload")
 
 
@@ -374,27 +374,27 @@ def allow_the_whole_bucket(t):
 
 
 @mutation
-def forget_the_storyboards(t):
+def drop_access_to_storyboards(t):
     statements(t, "ThumbnailRole")[1]["Resource"].pop()
 
 
 @mutation
-def delete_posters_and_leave_storyboards(t):
+def drop_the_permission_to_delete_storyboards(t):
     statements(t, "VideosRole")[1]["Resource"].pop()
 
 
 @mutation
-def let_users_requests_write_storyboards(t):
+def let_the_videos_function_write_storyboards(t):
     statements(t, "VideosRole")[1]["Action"].append("s3:PutObject")
 
 
 @mutation
-def forget_the_index(t):
+def drop_access_to_the_index(t):
     statements(t, "VideosRole")[3]["Resource"] = {"Fn::GetAtt": ["VideoMetadata", "Arn"]}
 
 
 @mutation
-def let_SAM_make_the_role(t):
+def let_SAM_create_the_role(t):
     function = at(t, "ThumbnailFunction")
     del function["Role"]
     function["Policies"] = ["AmazonS3FullAccess"]
@@ -404,17 +404,17 @@ def let_SAM_make_the_role(t):
 
 
 @mutation
-def accelerate_without_being_asked(t):
+def enable_acceleration_by_default(t):
     at(t, "UploadsBucket")["AccelerateConfiguration"] = {"AccelerationStatus": "Enabled"}
 
 
 @mutation
-def open_CORS_of_the_bucket(t):
+def allow_every_origin_in_a_bucket(t):
     at(t, "UploadsBucket")["CorsConfiguration"]["Fn::If"][1]["CorsRules"][0]["AllowedOrigins"] = ["*"]
 
 
 @mutation
-def keep_pages_from_storyboards(t):
+def drop_CORS_of_storyboards(t):
     del at(t, "ThumbnailsBucket")["CorsConfiguration"]
 
 
@@ -424,52 +424,52 @@ def allow_every_origin_by_default(t):
 
 
 @mutation
-def hide_the_ETag(t):
+def stop_exposing_ETag(t):
     del at(t, "UploadsBucket")["CorsConfiguration"]["Fn::If"][1]["CorsRules"][0]["ExposedHeaders"]
 
 
 @mutation
-def hide_the_Location(t):
+def stop_exposing_Location(t):
     at(t, "UploadsBucket")["CorsConfiguration"]["Fn::If"][1]["CorsRules"][0]["ExposedHeaders"].remove("Location")
 
 
 @mutation
-def refuse_forms(t):
+def drop_POST_from_CORS_of_the_bucket(t):
     at(t, "UploadsBucket")["CorsConfiguration"]["Fn::If"][1]["CorsRules"][0]["AllowedMethods"].remove("POST")
 
 
 @mutation
-def a_public_bucket(t):
+def allow_a_public_bucket(t):
     at(t, "ThumbnailsBucket//PublicAccessBlockConfiguration")["BlockPublicPolicy"] = False
 
 
 @mutation
-def signed_URLs_of_any_age(t):
+def drop_the_age_limit_of_presigned_URLs(t):
     del at(t, "UploadsBucketPolicy//PolicyDocument//Statement")[2]
 
 
 @mutation
-def plain_HTTP(t):
+def allow_plain_HTTP(t):
     del at(t, "ThumbnailsBucketPolicy//PolicyDocument//Statement")[0]
 
 
 @mutation
-def keep_cut_off_uploads(t):
+def keep_incomplete_multipart_uploads(t):
     del at(t, "UploadsBucket")["LifecycleConfiguration"]
 
 
 @mutation
-def every_object_starts_the_function(t):
+def drop_the_prefix_of_S3_events(t):
     del at(t, "ThumbnailFunction//Events//Stored//Properties")["Filter"]
 
 
 @mutation
-def wrong_TTL_attribute(t):
+def use_the_wrong_TTL_attribute(t):
     at(t, "VideoMetadata//TimeToLiveSpecification")["AttributeName"] = "expiresAt"
 
 
 @mutation
-def no_point_in_time_recovery(t):
+def disable_point_in_time_recovery(t):
     at(t, "VideoMetadata//PointInTimeRecoverySpecification")["PointInTimeRecoveryEnabled"] = False
 
 
@@ -482,33 +482,33 @@ def delete_the_videos_with_the_stack(t):
 
 
 @mutation
-def an_eleventh_alarm(t):
+def exceed_the_free_alarms(t):
     for number in (1, 2):
         t["Resources"][f"Alarm{number}"] = copy.deepcopy(t["Resources"]["ApiErrorsAlarm"])
 
 
 @mutation
-def an_alarm_that_tells_nobody(t):
+def drop_the_action_of_an_alarm(t):
     del at(t, "DeadLetterErrorsAlarm")["AlarmActions"]
 
 
 @mutation
-def an_alarm_on_nothing(t):
+def watch_a_metric_that_does_not_exist(t):
     at(t, "ApiErrorsAlarm//Dimensions//0")["Value"] = "upload"
 
 
 @mutation
-def logs_for_ever(t):
+def keep_logs_forever(t):
     del at(t, "VideosLogs")["RetentionInDays"]
 
 
 @mutation
-def a_key_by_default(t):
+def create_a_KMS_key_by_default(t):
     t["Parameters"]["CustomerManagedKey"]["Default"] = "true"
 
 
 @mutation
-def a_suppression_without_a_reason(t):
+def suppress_a_check_without_a_reason(t):
     del t["Resources"]["Api"]["Metadata"]["checkov"]["skip"][0]["comment"]
 
 
@@ -521,146 +521,146 @@ def drop_an_output(t):
 
 
 @mutation
-def transcode_by_default(t):
+def enable_transcoding_by_default(t):
     t["Parameters"]["Transcode"]["Default"] = "true"
 
 
 @mutation
-def a_state_machine_for_nobody(t):
+def create_the_state_machine_role_without_transcoding(t):
     del t["Resources"]["TranscodeMachineRole"]["Condition"]
 
 
 @mutation
-def a_state_machine_that_nobody_starts(t):
+def drop_STATE_MACHINE_ARN(t):
     del at(t, "ThumbnailFunction//Environment//Variables")["STATE_MACHINE_ARN"]
 
 
 @mutation
-def do_not_let_thumbnails_start_it(t):
+def drop_StartExecution(t):
     del at(t, "ThumbnailRole")["Policies"][1]
 
 
 @mutation
-def start_transcodings_twice(t):
+def use_an_express_state_machine(t):
     at(t, "TranscodeMachine")["Type"] = "EXPRESS"
 
 
 @mutation
-def another_name_than_its_role_knows(t):
+def rename_the_state_machine(t):
     at(t, "TranscodeMachine")["Name"] = {"Fn::Sub": "${AWS::StackName}-hls"}
 
 
 @mutation
-def forget_the_limit_of_chunks(t):
+def drop_the_concurrency_of_chunks(t):
     del at(t, "TranscodeMachine//DefinitionSubstitutions")["Concurrency"]
 
 
 @mutation
-def a_state_machine_may_invoke_all(t):
+def let_the_state_machine_invoke_every_function(t):
     statements(t, "TranscodeMachineRole")[0]["Resource"] = "*"
 
 
 @mutation
-def leave_a_record_that_runs_for_ever(t):
+def ignore_executions_that_time_out(t):
     detail = at(t, "TranscodeFunction//Events//Ended//Properties//Pattern//detail")
     detail["status"].remove("TIMED_OUT")
 
 
 @mutation
-def hear_of_every_state_machine(t):
+def receive_events_of_every_state_machine(t):
     del at(t, "TranscodeFunction//Events//Ended//Properties//Pattern//detail")["stateMachineArn"]
 
 
 @mutation
-def no_ffmpeg_for_chunks(t):
+def drop_the_layer_of_the_encoder(t):
     del at(t, "EncodeFunction")["Layers"]
 
 
 @mutation
-def memory_that_a_new_account_has_not(t):
+def exceed_the_memory_of_a_new_account(t):
     at(t, "EncodeFunction")["MemorySize"] = 10240
 
 
 @mutation
-def keep_the_work_of_transcodings(t):
+def keep_intermediate_chunks_forever(t):
     del at(t, "ProcessedBucket//LifecycleConfiguration//Rules")[1]
 
 
 @mutation
-def open_the_renditions(t):
+def drop_the_public_access_block_of_renditions(t):
     del at(t, "ProcessedBucket")["PublicAccessBlockConfiguration"]
 
 
 @mutation
-def let_every_distribution_in(t):
+def let_every_distribution_read_renditions(t):
     statement = at(t, "ProcessedBucketPolicy//PolicyDocument//Statement")[3]["Fn::If"][1]
     del statement["Condition"]
 
 
 @mutation
-def play_what_is_not_signed(t):
+def drop_the_signature_check_of_the_CDN(t):
     del at(t, "CdnDistribution//DistributionConfig//DefaultCacheBehavior")["FunctionAssociations"]
 
 
 @mutation
-def play_without_a_secret(t):
+def allow_the_CDN_without_a_secret(t):
     del t["Rules"]["CdnIsSigned"]
 
 
 @mutation
-def a_secret_that_breaks_out(t):
+def allow_quotes_in_the_CDN_secret(t):
     t["Parameters"]["CdnSecret"]["AllowedPattern"] = "^(.{20,})?$"
 
 
 @mutation
-def show_the_secret_of_URLs(t):
+def show_the_CDN_secret(t):
     del t["Parameters"]["CdnSecret"]["NoEcho"]
 
 
 @mutation
-def a_new_secret_makes_no_new_version(t):
+def omit_the_CDN_secret_from_versions(t):
     at(t, "VideosFunction")["VersionDescription"] = at(t, "UploadFunction")["VersionDescription"]
 
 
 @mutation
-def a_bucket_of_everybody_s(t):
+def drop_the_origin_access_control(t):
     del at(t, "CdnDistribution//DistributionConfig//Origins//0")["OriginAccessControlId"]
 
 
 def lint(transformed):
-    """cfn-lint's findings, as the gate asks for them."""
+    """Returns cfn-lint's findings, with the options of gate.sh."""
     config = ManualArgs(regions=[REGION], ignore_checks=["I", "W2001"])
     return [f"{m.rule.id} {m.message}" for m in cfnlint.api.lint(json.dumps(transformed, default=str), config=config)]
 
 
-def caught_by(template):
+def first_finding(template):
     try:
-        for case, wrong in findings(template):
-            return f"{case}: {wrong}"
-        for wrong in lint(transform(template)):
-            return f"cfn-lint: {wrong}"
+        for case, problem in findings(template):
+            return f"{case}: {problem}"
+        for problem in lint(transform(template)):
+            return f"cfn-lint: {problem}"
     except InvalidDocumentException as error:
         return f"SAM: {error.message}"
     return None
 
 
-def broken(original, name):
-    """What is found once the change is made."""
+def mutate(original, name):
+    """Applies a mutation and returns the first finding; None if there is no finding, or if nothing changed."""
     template = copy.deepcopy(original)
     MUTATIONS[name](template)
-    return caught_by(template) if template != original else None
+    return first_finding(template) if template != original else None
 
 
 def main(path):
     original = load(path)
-    if wrong := caught_by(original):
-        print(f"the template itself: {wrong}")
+    if problem := first_finding(original):
+        print(f"the template without a mutation: {problem}")
         return 1
     caught = 0
     with ProcessPoolExecutor() as pool:
-        for name, wrong in zip(MUTATIONS, pool.map(broken, [original] * len(MUTATIONS), MUTATIONS)):
-            caught += wrong is not None
-            print(f"{'caught' if wrong else 'MISSED'}  {name}: {(wrong or 'nothing was found')[:110]}")
+        for name, problem in zip(MUTATIONS, pool.map(mutate, [original] * len(MUTATIONS), MUTATIONS)):
+            caught += problem is not None
+            print(f"{'caught' if problem else 'MISSED'}  {name}: {(problem or 'no finding')[:110]}")
     print(f"{caught}/{len(MUTATIONS)} caught")
     return caught != len(MUTATIONS)
 

@@ -1,4 +1,7 @@
-"""The SAM transform offline, as CloudFormation would run it, and what CloudFormation then makes of the result."""
+"""Runs the SAM transform offline, and resolves parameters and conditions of the result as CloudFormation does.
+
+usage: transform.py TEMPLATE RESULT
+"""
 
 import functools
 import json
@@ -22,7 +25,7 @@ PSEUDO = {
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
 }
-NOTHING = object()
+NO_VALUE = object()
 
 
 def load(path):
@@ -35,7 +38,7 @@ def parameters(template, given=()):
 
 
 def definition(path):
-    """A state machine, with a number where a placeholder stands for one."""
+    """Loads the definition of a state machine; placeholders for numbers become 7."""
     return json.loads(re.sub(r": \$\{\w+\}", ": 7", Path(path).read_text()))
 
 
@@ -45,8 +48,8 @@ def session():
 
 
 def transform(template, given=()):
-    """The template after SAM's macro, with these parameters; the artifacts as `sam package` leaves them."""
-    # Through text, because `sam build` writes YAML's aliases out and SAM changes parts in place.
+    """Returns the transformed template, for these parameters and artifacts as after `sam package`."""
+    # A copy through JSON resolves YAML aliases as `sam build` does; SAM modifies the template in place.
     template = json.loads(json.dumps(template))
     artifact = {"Bucket": "artifacts", "Key": "artifact"}
     template.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
@@ -55,7 +58,7 @@ def transform(template, given=()):
             resource["Properties"]["CodeUri"] = artifact
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             resource["Properties"]["ContentUri"] = artifact
-        # Written out, so that cfn-lint sees it.
+        # Inlined, so that cfn-lint checks it.
         if resource["Type"] == "AWS::Serverless::StateMachine":
             resource["Properties"]["Definition"] = definition(resource["Properties"].pop("DefinitionUri"))
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
@@ -64,7 +67,7 @@ def transform(template, given=()):
 
 
 def references(node):
-    """The names that a part of a template refers to."""
+    """Returns the names that a node of a template refers to."""
     if isinstance(node, list):
         return set().union(*map(references, node), set())
     if not isinstance(node, dict):
@@ -86,7 +89,7 @@ def references(node):
 
 
 def cycles(transformed):
-    """The circles of resources that each need the next one first, whatever the conditions."""
+    """Returns the dependency cycles among the resources, regardless of conditions."""
     resources = transformed["Resources"]
     graph = networkx.DiGraph((n, used) for n, r in resources.items() for used in references(r) & resources.keys())
     groups = networkx.strongly_connected_components(graph)
@@ -94,9 +97,9 @@ def cycles(transformed):
 
 
 class Resolved:
-    """A transformed template with its parameters and conditions filled in, as CloudFormation would.
+    """A transformed template with parameters and conditions resolved as CloudFormation does.
 
-    What only AWS knows is left as text: `${Bucket}`, `${Bucket.Arn}`.
+    Values that are known only after deployment stay text: `${Bucket}`, `${Bucket.Arn}`.
     """
 
     def __init__(self, transformed, given=()):
@@ -119,19 +122,19 @@ class Resolved:
     def resolve(self, node, condition=False):
         if isinstance(node, list):
             items = (self.resolve(item, condition) for item in node)
-            return [item for item in items if item is not NOTHING]
+            return [item for item in items if item is not NO_VALUE]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
             ((key, value),) = node.items()
             if key == "Ref":
-                return NOTHING if value == "AWS::NoValue" else self.values.get(value, f"${{{value}}}")
+                return NO_VALUE if value == "AWS::NoValue" else self.values.get(value, f"${{{value}}}")
             if key == "Condition" and condition:
                 return self.holds(value)
             if key.startswith("Fn::"):
                 return self.function(key, value, condition)
         items = ((key, self.resolve(value, condition)) for key, value in node.items())
-        return {key: value for key, value in items if value is not NOTHING}
+        return {key: value for key, value in items if value is not NO_VALUE}
 
     def function(self, key, value, condition):
         if key == "Fn::If":
@@ -159,13 +162,13 @@ class Resolved:
                 return value[1].split(value[0])
             case "Fn::Select":
                 return value[1][int(value[0])]
-        raise ValueError(f"{key} is not known here")
+        raise ValueError(f"{key} is not supported")
 
 
 if __name__ == "__main__":
     source, target = sys.argv[1:]
     result = transform(load(source))
     Path(target).write_text(json.dumps(result, indent=1, default=str))
-    for circle in cycles(result):
-        print("a cycle:", " -> ".join(circle))
+    for cycle in cycles(result):
+        print("dependency cycle:", " -> ".join(cycle))
     sys.exit(bool(cycles(result)))
