@@ -7,6 +7,7 @@
 #![expect(clippy::similar_names, reason = "box names such as `traf` and `trak` are given by the standard")]
 
 pub mod boxes;
+mod chunks;
 mod codecs;
 mod cuts;
 mod fragments;

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::boxes::{Fields, Header, Reader, find};
+use super::chunks::{ChunkRun, SampleLocation, locate};
 use super::table::{MAX_TABLE_BYTES, Table};
 use super::timing::{DecodeTimes, DurationRun, Timing};
 use crate::keyframe::{Error, Keyframe, span_middles};
@@ -42,22 +43,6 @@ pub(super) struct Tables {
     pub(super) count: u64,
     /// Chunk offsets (8.7.5).
     chunk_offsets: Option<Table>,
-}
-
-/// An entry of the sample-to-chunk table: consecutive chunks with the same number of samples.
-struct ChunkRun {
-    first_sample: u64,
-    first_chunk: u64,
-    samples_per_chunk: u64,
-    description: u32,
-}
-
-/// A sample and its position in the tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct SampleLocation {
-    sample: u64,
-    chunk: u64,
-    first_in_chunk: u64,
 }
 
 impl Tables {
@@ -280,19 +265,6 @@ impl Tables {
     }
 }
 
-/// Locates a sample in its chunk. Also returns its sample description index.
-fn locate(runs: &[ChunkRun], sample: u64) -> Option<(SampleLocation, u32)> {
-    let next = runs.partition_point(|run| run.first_sample <= sample);
-    let run = runs.get(next.checked_sub(1)?)?;
-    runs.get(next)?;
-    let nth = (sample - run.first_sample).checked_div(run.samples_per_chunk)?;
-    let first_in_chunk = run.first_sample + nth * run.samples_per_chunk;
-    Some((
-        SampleLocation { sample, chunk: run.first_chunk.checked_add(nth)?, first_in_chunk },
-        run.description,
-    ))
-}
-
 /// Returns the entry of a sorted list that is nearest to `wanted`, the lower one of two.
 fn nearest(sorted: &[u64], wanted: u64) -> Option<u64> {
     let next = sorted.partition_point(|entry| *entry < wanted);
@@ -316,21 +288,5 @@ mod tests {
         }
         assert_eq!(nearest(&[7], 0), Some(7));
         assert_eq!(nearest(&[], 0), None);
-    }
-
-    #[test]
-    fn locates_samples_in_their_chunks() {
-        let run = |first_sample, first_chunk, samples_per_chunk| ChunkRun {
-            first_sample,
-            first_chunk,
-            samples_per_chunk,
-            description: 1,
-        };
-        // Two chunks of three samples, one of one, and the sentinel.
-        let runs = [run(0, 0, 3), run(6, 2, 1), run(7, 3, 0)];
-        let at = |sample| locate(&runs, sample).map(|(l, _)| (l.chunk, l.first_in_chunk));
-        assert_eq!([at(0), at(2), at(3), at(6)], [Some((0, 0)), Some((0, 0)), Some((1, 3)), Some((2, 6))]);
-        assert_eq!([at(7), at(99)], [None, None]);
-        assert_eq!(locate(&[run(0, 0, 0), run(0, 1, 0)], 0), None, "a chunk without samples");
     }
 }
