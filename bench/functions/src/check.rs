@@ -12,8 +12,6 @@ use crate::run::{self, Length, float};
 use crate::work::Work;
 use crate::{BoxError, sizes, valgrind};
 
-/// Tolerance for the number of instructions, which depends on the C library and on the features of the processor.
-const MARGIN: f64 = 1.1;
 /// Ten warm-up requests are enough for the allocator to reach its final size.
 const LENGTH: Length = Length { settle: 10, measured: 10 };
 
@@ -34,7 +32,7 @@ pub(crate) async fn check(build: &Path) -> Result<(), BoxError> {
     };
     for function in FUNCTIONS.into_iter().chain(["thumbnail"]) {
         let instructions = valgrind::instructions(&candidate, function, &template, &aws).await?;
-        let limit = float(INSTRUCTIONS) * MARGIN;
+        let limit = float(INSTRUCTIONS);
         check(format!("{function}: instructions to the first event"), float(instructions), limit)?;
         // The thumbnail function isn't behind the API: no client waits for its start, so its size has no limit.
         if function != "thumbnail" {

@@ -1,16 +1,16 @@
 //! The limits and targets of the functions. `check` enforces the limits in CI, because they don't depend on time.
 
 /// Size of the program of an API function, in bytes.
-pub(crate) const BINARY: u64 = 7_200_000;
+pub(crate) const BINARY: u64 = 8_200_000;
 /// Size of the program in a zip, in bytes.
-pub(crate) const ZIP: u64 = 3_600_000;
+pub(crate) const ZIP: u64 = 4_100_000;
 /// Instructions of every function until it requests its first event.
-pub(crate) const INSTRUCTIONS: u64 = 3_000_000;
+pub(crate) const INSTRUCTIONS: u64 = 2_700_000;
 /// Minor page faults of a warm upload of 4 MiB.
 pub(crate) const FAULTS: f64 = 50.0;
-/// Peak memory of an upload of 4 MiB, in MB. The event alone has 5.6 MB, so there is no room for a copy of it or of the
-/// file.
-pub(crate) const MEMORY: f64 = 17.0;
+/// Peak memory of an upload of 4 MiB, in MB. The event has 5.6 MB: `lambda_runtime` holds it twice while it reads it, and
+/// the decoded file comes on top.
+pub(crate) const MEMORY: f64 = 31.0;
 
 /// Targets relative to Node.js with the SDK v3: how many times less time and memory.
 pub(crate) struct Less {
@@ -19,5 +19,5 @@ pub(crate) struct Less {
     pub(crate) memory: f64,
 }
 
-pub(crate) const UPLOAD: Less = Less { cold: 12.0, warm: 4.0, memory: 7.0 };
-pub(crate) const PRESIGN: Less = Less { cold: 10.0, warm: 3.0, memory: 6.0 };
+pub(crate) const UPLOAD: Less = Less { cold: 10.0, warm: 4.5, memory: 5.0 };
+pub(crate) const PRESIGN: Less = Less { cold: 18.0, warm: 3.5, memory: 8.0 };
