@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# What `sam build` made: sizes, and whether provided.al2023 (glibc 2.34) can run it. binaries.sh BUILD_DIR
+# Prints the sizes of what `sam build` built. Fails if a program needs a newer glibc than provided.al2023 has (2.34).
+# usage: binaries.sh BUILD_DIR
 set -euo pipefail
 newest=2.34
 for bootstrap in "$1"/*/bootstrap; do
   glibc=$(grep -ao 'GLIBC_2\.[0-9]*' "$bootstrap" | sed s/GLIBC_// | sort -uV | tail -n 1)
   printf '%-20s %5d KiB, glibc %s\n' "$(basename "$(dirname "$bootstrap")")" $(($(wc -c <"$bootstrap") / 1024)) "$glibc"
   if [ "$(printf '%s\n' "$glibc" $newest | sort -V | tail -n 1)" != $newest ]; then
-    echo "$bootstrap needs glibc $glibc; Lambda has $newest" >&2
+    echo "$bootstrap requires glibc $glibc; Lambda has $newest" >&2
     exit 1
   fi
 done

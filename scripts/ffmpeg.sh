@@ -1,50 +1,59 @@
 #!/usr/bin/env bash
-# Prints the path of the ffmpeg that Upreel runs with: ffmpeg.sh now | layer
+# Prints the path of the ffmpeg that Upreel runs, or runs a command with FFMPEG_PATH set to it:
 #
-#   now    the layer's if it has been built, else the one on the PATH, which is installed if it is missing
-#   layer  the layer's, which takes ten minutes to build the first time; there is none but on Linux
+#   ffmpeg.sh now|layer [COMMAND...]
 #
-# What $FFMPEG_PATH names comes before both. Which one it is, it says on standard error.
+#   now    the ffmpeg of the layer if it has been built, otherwise the one on the PATH, which is installed if missing
+#   layer  the ffmpeg of the layer; building it takes ten minutes the first time. Same as "now" except on Linux
+#
+# A FFMPEG_PATH in the environment overrides both. Reports its choice on standard error.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=$root/layers/ffmpeg/build.sh
+choice=${1:-}
+shift || true
+command=("$@")
 
-answer() { # PATH WHOSE
-  echo "ffmpeg: $2, $1" >&2
-  echo "$1"
-  exit
+use() { # PATH SOURCE
+  echo "ffmpeg: $1 ($2)" >&2
+  if [ ${#command[@]} = 0 ]; then
+    echo "$1"
+    exit
+  fi
+  export FFMPEG_PATH=$1
+  exec "${command[@]}"
 }
 
 if [ -n "${FFMPEG_PATH:-}" ]; then
   path=$(command -v "$FFMPEG_PATH") || {
-    echo "ffmpeg: FFMPEG_PATH is $FFMPEG_PATH, and there is no such program." >&2
+    echo "ffmpeg: FFMPEG_PATH is set to $FFMPEG_PATH, which does not exist." >&2
     exit 1
   }
-  # A test has another working directory.
+  # Tests run in other working directories.
   case $path in /*) ;; *) path=$PWD/$path ;; esac
-  answer "$path" "FFMPEG_PATH's"
+  use "$path" "from FFMPEG_PATH"
 fi
 
-case ${1:-} in
+case $choice in
   now)
     if [ "$(uname -s)" = Linux ] && path=$("$build" --if-built); then
-      answer "$path" "the layer's"
+      use "$path" "from the layer"
     fi
     ;;
   layer)
     if [ "$(uname -s)" = Linux ]; then
       path=$("$build") || {
-        echo "ffmpeg: the layer's could not be built; FFMPEG_PATH may name another." >&2
+        echo "ffmpeg: building the layer failed. Set FFMPEG_PATH to use another ffmpeg." >&2
         exit 1
       }
-      answer "$path" "the layer's"
+      use "$path" "from the layer"
     fi
     ;;
   *)
-    echo "usage: ffmpeg.sh now|layer" >&2
+    echo "usage: ffmpeg.sh now|layer [COMMAND...]" >&2
     exit 2
     ;;
 esac
 
 "$root/scripts/tools.sh" ffmpeg >&2
-answer "$(command -v ffmpeg)" "this machine's"
+use "$(command -v ffmpeg)" "from the PATH"

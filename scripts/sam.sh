@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The AWS SAM CLI and cargo-lambda of the pinned versions, as `sam`: sam.sh ARGS...
+# Runs the AWS SAM CLI, with cargo-lambda on the PATH, in their pinned versions: sam.sh ARGS...
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 sam=$("$root/scripts/venv.sh" "$root/tests/template/sam.txt")
 build=$("$root/scripts/venv.sh" "$root/tests/template/build.txt")
-# sam looks for the binaries where cargo puts them by default.
+# sam expects the binaries in cargo's default target folder.
 unset CARGO_TARGET_DIR
 export PATH="$build:$sam:$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-us-east-1}"
 exec sam "$@"
