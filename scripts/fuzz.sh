@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Fuzzes what reads untrusted bytes: fuzz.sh [TARGET|all [SECONDS]]. See fuzz/README.md.
+# Fuzzes the parsers of untrusted bytes: fuzz.sh [TARGET|all [SECONDS]]. See fuzz/README.md.
 #
-# With SECONDS it begins with the seeds in fuzz/corpus and what earlier runs found (fuzz/target/corpus). Without, as
-# CI does, it begins with the seeds alone and with the same random numbers each time: the same code gives the same
-# outcome, and a finding is one of the change. It fails on a finding.
+# Without SECONDS, as in CI, each target runs a fixed number of executions with a fixed seed from fuzz/corpus alone. The
+# same code then has the same result on every machine, and a finding comes from the change under test. With SECONDS, it
+# also starts from the inputs of earlier runs (fuzz/target/corpus). Fails on a finding.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=0.13.2
 unset CARGO_TARGET_DIR
 all=(mp4 matroska multipart event)
-# Of each target when no time is given; some 10 to 20 s.
+# Takes 2 to 10 seconds per target.
 RUNS=200000
 
 target=${1:-all}
@@ -27,8 +27,8 @@ if [ ! -x "$tool/bin/cargo-fuzz" ]; then
   cargo install --quiet --locked --version "$version" --root "$tool" cargo-fuzz
 fi
 
-# No sanitizer: the crates are safe Rust (`unsafe_code = "forbid"`), so what there is to find panics, hangs or
-# eats memory, which shows without one. It would need a nightly toolchain, and halve the speed.
+# Without a sanitizer: the crates are safe Rust (`unsafe_code = "forbid"`), so bugs show as panics, hangs or memory use.
+# A sanitizer would need a nightly toolchain and halve the speed.
 fuzz() { # COMMAND ARGS...
   local command=$1
   shift
@@ -37,7 +37,7 @@ fuzz() { # COMMAND ARGS...
 built=fuzz/target/.built
 mkdir -p fuzz/target
 [ -e "$built" ] || echo "Building the targets; the first time takes some minutes."
-# The lock file is that of the tree, or this fails instead of changing it.
+# Fails if the lock file needs an update. cargo fuzz would update it.
 cargo tree --locked --depth 0 --manifest-path fuzz/Cargo.toml >/dev/null
 fuzz build 2>"$built.log" || { cat "$built.log" >&2; exit 1; }
 touch "$built"
@@ -45,36 +45,38 @@ touch "$built"
 run() { # TARGET
   local target=$1 log=fuzz/target/$1.log corpus=fuzz/target/corpus/$1 seeds=(fuzz/corpus/"$1")
   [ "$target" != event ] || seeds+=(events)
-  local limits=(-timeout=10 -rss_limit_mb=1024)
+  local limits=(-rss_limit_mb=1024)
   if [ -n "$seconds" ]; then
-    limits+=(-max_total_time="$seconds")
+    limits+=(-timeout=10 -max_total_time="$seconds")
   else
     corpus=fuzz/target/once/$target
     rm -rf "$corpus"
-    limits+=(-seed=1 -runs="$RUNS" -max_total_time=120)
+    # Only an input that hangs takes ten minutes, however loaded the machine is.
+    limits+=(-seed=1 -runs="$RUNS" -timeout=600)
   fi
   mkdir -p "$corpus"
   case $target in
     mp4 | matroska) limits+=(-max_len=12288) ;;
-    multipart) limits+=(-max_len=2048) ;; # below what a form may have beside the file, see the target
+    multipart) limits+=(-max_len=2048) ;; # below the limit for the parts around the file, see the target
     event) limits+=(-max_len=4096) ;;
   esac
   echo "$target: $([ -n "$seconds" ] && echo "$seconds s" || echo "$RUNS executions")"
   fuzz run "$target" "$corpus" "${seeds[@]}" -- "${limits[@]}" -dict=fuzz/dict/"$target" -print_final_stats=1 \
     >"$log" 2>&1 || {
-    # The end tells what was found, and how to run it again; without the lines that have the whole input.
+    # The end of the log names the finding and how to reproduce it. Cuts the lines that contain the whole input.
     tail -n 60 "$log" | cut -c -200 >&2
-    local what='stopped before its end'
-    ! grep -aq 'Test unit written to' "$log" || what='FOUND something'
-    echo "$target: $what, see above and $log" >&2
+    local result='stopped early'
+    ! grep -aq 'Test unit written to' "$log" || result='FOUND a failing input'
+    echo "$target: $result, see above and $log" >&2
     return 1
   }
-  awk -v target="$target" '
+  # Fails if a run without a time limit ended before its last execution.
+  awk -v target="$target" -v least="$([ -n "$seconds" ] && echo 1 || echo "$RUNS")" '
     / cov: / { for (i = 1; i < NF; i++) if ($i == "cov:") edges = $(i + 1) }
     /^stat::number_of_executed_units:/ { runs = $2 }
     /^stat::average_exec_per_sec:/ { rate = $2 }
     END {
-      if (!runs) { print target ": no executions, see the log" > "/dev/stderr"; exit 1 }
+      if (runs < least) { print target ": " runs + 0 " executions, see the log" > "/dev/stderr"; exit 1 }
       printf "%s: %d executions, %d/s, %d edges, nothing found\n", target, runs, rate, edges
     }' "$log"
 }
