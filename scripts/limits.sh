@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Holds what `sam build` made to bench/functions/src/limits.rs: limits.sh BUILD_DIR. On Linux, as /proc and valgrind are.
+# Checks what `sam build` built against the limits in bench/functions/src/limits.rs: limits.sh PROGRAM BUILD_DIR
+#
+# PROGRAM is upreel-bench-functions. Runs on Linux only: the checks need /proc and valgrind.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 [ "$(uname)" = Linux ] || exit 0
-./scripts/tools.sh valgrind
-cargo run --quiet --locked --package upreel-bench-functions -- check "$1"
+"$1" check "$2"
