@@ -125,7 +125,7 @@ pub(crate) fn run(
     Ok(Run { measurement: serde_json::from_str(&line)?, traffic: store.traffic()?, temporary: peak })
 }
 
-/// Runs `work`, and returns its result and the peak size of the folder meanwhile, in bytes.
+/// Runs `work` and returns its result, together with the peak size of `folder` in bytes while it ran.
 fn peak_size<T>(folder: &Path, work: impl FnOnce() -> T) -> (T, u64) {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -147,7 +147,7 @@ fn bytes_in(folder: &Path) -> u64 {
     let mut bytes = 0;
     let mut folders = vec![PathBuf::from(folder)];
     while let Some(folder) = folders.pop() {
-        // Files that disappear meanwhile are ignored.
+        // Files that disappear during the count are ignored.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.metadata() {
                 Ok(metadata) if metadata.is_dir() => folders.push(entry.path()),

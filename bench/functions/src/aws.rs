@@ -180,7 +180,7 @@ async fn s3(parts: &Parts, body: Incoming, state: &Mutex<State>) -> Result<Respo
     Ok(response.body(Full::default())?)
 }
 
-/// Compares a body with the file. It doesn't copy the body, because the function waits meanwhile.
+/// Compares a body with the file, without copying it, because the function waits for the response.
 async fn check_plain(mut body: Incoming, file: &[u8]) -> Result<(), BoxError> {
     let mut rest = file;
     while let Some(frame) = body.frame().await {

@@ -62,8 +62,8 @@ impl Container {
         Self::Wmv,
     ];
 
-    /// Returns the properties of the format. The journey test `formats` compares this table with every other list of
-    /// formats: the client module, `openapi.yaml`, the README and the layer's build.
+    /// Returns the properties of the format. `formats_are_complete_everywhere` in `tests/tests/tidy.rs` compares this
+    /// table with the other lists of formats, and the browser tests read the names from it.
     const fn format(self) -> Format {
         const MOV: &str = "mov,mp4,m4a,3gp,3g2,mj2";
         const MATROSKA: &str = "matroska,webm";

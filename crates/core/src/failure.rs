@@ -22,7 +22,7 @@ impl Failure {
     pub const NO_VIDEO: &str = "NO_VIDEO";
     /// The file is damaged, or its codec cannot be decoded.
     pub const UNREADABLE: &str = "UNREADABLE";
-    /// Decoding takes more time, memory or reading than is allowed.
+    /// Decoding would exceed the limit on time, memory or bytes read.
     pub const TOO_COMPLEX: &str = "TOO_COMPLEX";
     /// Every attempt ended with a fault. This is the only failure after which the same event is processed again.
     pub const INTERNAL: &str = "INTERNAL";

@@ -15,7 +15,7 @@ pub enum Key {
         user: UserId,
         /// The video.
         id: VideoId,
-        /// The declared format; `None` if it is unknown (`.bin`).
+        /// The declared format, or `None` if it is unknown (`.bin`).
         container: Option<Container>,
     },
     /// The poster, 640 pixels wide, in the thumbnails bucket.

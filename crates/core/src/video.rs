@@ -244,7 +244,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Returns the progress of a video's renditions; `None` if the video is not transcoded.
+    /// Returns the progress of a video's renditions, or `None` if the video is not transcoded.
     #[must_use]
     pub fn from_record(record: &Record) -> Option<Self> {
         let transcode = record.transcode.clone()?;

@@ -91,7 +91,7 @@ impl Webhook {
     }
 }
 
-/// Returns a variable; `None` if it is not set or empty.
+/// Returns the value of an environment variable, or `None` if it is unset or empty.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads settings")]
 fn variable(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())

@@ -10,7 +10,7 @@ use upreel_core::Fault;
 use crate::telemetry;
 
 /// Runs a function: its start-up, and its invocations until Lambda ends the process. An error is logged as one JSON
-/// line of level `ERROR`, also if the settings are incomplete and there is no log yet.
+/// line of level `ERROR`, even if the settings are incomplete and there is no log yet.
 pub async fn run(function: impl Future<Output = Result<(), Error>>) -> ExitCode {
     let Err(error) = function.await else { return ExitCode::SUCCESS };
     telemetry::init("error");

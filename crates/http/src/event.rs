@@ -34,7 +34,7 @@ impl<'de> Deserialize<'de> for ProxyEvent {
 
 struct Fields;
 
-/// Text that stays in the event as long as JSON has no escapes in it, which base64 does not need.
+/// Text that is borrowed from the event if it contains no JSON escapes, which base64 does not need.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

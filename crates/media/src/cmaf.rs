@@ -55,9 +55,9 @@ pub fn init(file: &File) -> Vec<u8> {
 
 /// Cuts a chunk of video into segments, one for each keyframe.
 ///
-/// `times` are the presentation times in ascending order. The last frame lasts until `end`, or as long as the encoder
-/// says if that is `None`. `step` is a lower bound of the distance between two frames of the whole video. `number` is
-/// the sequence number of the first segment.
+/// `times` are the presentation times in ascending order. The last frame lasts until `end`; if that is `None`, it has
+/// the duration from the encoder. `step` is a lower bound of the distance between two frames of the whole video.
+/// `number` is the sequence number of the first segment.
 ///
 /// The decode time of a frame is the presentation time of the frame [`REORDER`] places before it. Decode times thus
 /// ascend across chunks although each chunk is made without knowing the others, and no frame is presented before it

@@ -1,7 +1,7 @@
 //! Colour code points (ITU-T H.273), which the containers store.
 
-/// Returns `FFmpeg`'s name for a transfer characteristics code point (H.273, table 3); `None` if it is unspecified or
-/// reserved.
+/// Returns `FFmpeg`'s name for a transfer characteristics code point (H.273, table 3), or `None` if it is unspecified
+/// or reserved.
 pub(crate) fn transfer_name(code: u64) -> Option<&'static str> {
     Some(match code {
         1 => "bt709",

@@ -105,7 +105,7 @@ fn split_jpegs(mut data: Bytes) -> Vec<Bytes> {
     found
 }
 
-/// Returns the length of the JPEG image at the start of `data`; `None` if there is none or it is truncated.
+/// Returns the length of the JPEG image at the start of `data`, or `None` if there is none or it is truncated.
 fn jpeg_len(data: &[u8]) -> Option<usize> {
     const START_OF_SCAN: u8 = 0xDA;
     const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];

@@ -18,7 +18,7 @@ const CACHE_SIZE: usize = 16 << 20;
 /// Number of concurrent range requests.
 const PARALLEL: usize = 16;
 
-/// An object and the cached extents of it.
+/// An object and its cached extents.
 pub struct Source {
     size: u64,
     reader: Box<dyn RangeReader>,
@@ -63,7 +63,7 @@ impl Source {
         Self { size, reader: Box::new(reader), limits, state: Mutex::default() }
     }
 
-    /// Raises the limits to twice the object's size plus the default, because encoding reads all of it.
+    /// Raises the limits to twice the object's size plus the default, because encoding reads the whole object.
     #[must_use]
     pub fn allow_full_read(mut self) -> Self {
         let bytes = self.size.saturating_mul(2).saturating_add(MAX_READ);

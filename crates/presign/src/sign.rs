@@ -1,7 +1,7 @@
 //! `POST /presign`: signs a request for the `signRequest` option of Uppy 6.
 //!
-//! For a new video this function creates the key, and uses the key of the request only as a file name. Uppy uses the
-//! key of the response from then on.
+//! For a new video, this function generates the object key. If the request has no `name`, it takes the file name, and
+//! nothing else, from the request's `key`. It returns the generated key, which Uppy uses in all later requests.
 
 use std::collections::BTreeMap;
 
@@ -94,7 +94,7 @@ impl SignRequest {
     }
 }
 
-/// Returns the file name in a key of Uppy, which is a random UUID, a hyphen, and the name.
+/// Returns the file name in an Uppy key, which consists of a random UUID, a hyphen and the name.
 fn without_prefix(key: &str) -> &str {
     match key.split_at_checked(36) {
         Some((id, rest)) if Uuid::try_parse(id).is_ok() => rest.strip_prefix('-').unwrap_or(key),
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_name_in_a_key_of_uppy() {
+    fn extracts_the_file_name_from_an_uppy_key() {
         assert_eq!(without_prefix("0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c-my clip.mp4"), "my clip.mp4");
         for other in ["clip.mp4", "0195d3b2-1c3b-7cc0-a6a4-3d6e7f8a9b0c.mp4", "ä".repeat(20).as_str()] {
             assert_eq!(without_prefix(other), other);

@@ -170,7 +170,7 @@ impl ObjectStore {
         }
     }
 
-    /// Returns the metadata of an object; `None` if there is no object.
+    /// Returns the metadata of an object, or `None` if there is no object.
     ///
     /// # Errors
     /// When S3 fails.

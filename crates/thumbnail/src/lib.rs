@@ -30,7 +30,7 @@ use upreel_events::s3::{self, Created};
 
 /// How often Lambda attempts an asynchronous event: once, plus two retries.
 pub const ATTEMPTS: u32 = 3;
-/// How often one attempt starts over because an object was replaced meanwhile.
+/// The number of times that one attempt starts over because the object was replaced while it was being read.
 const MAX_CHANGES: u32 = 3;
 const JPEG: &str = "image/jpeg";
 
@@ -223,7 +223,7 @@ impl Job<'_> {
         }
     }
 
-    /// Deletes all objects of the video, which was deleted meanwhile.
+    /// Deletes all objects of a video that was deleted while it was being processed.
     async fn clean_up(&self) -> Result<(), Fault> {
         let mut keys = Key::previews(self.id).to_vec();
         keys.push(self.key.clone());

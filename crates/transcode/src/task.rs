@@ -108,7 +108,7 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Returns the record; `None` if it no longer belongs to this run.
+    /// Returns the record, or `None` if it no longer belongs to this run.
     async fn record(&self) -> Result<Option<Record>, Fault> {
         let record = self.app.videos.get(self.run.video_id).await?.filter(|record| {
             record.video.status == Status::Processed && record.sequencer.as_ref() == Some(&self.run.sequencer)
@@ -204,7 +204,7 @@ impl Work<'_> {
             .await
     }
 
-    /// Deletes the renditions if the record says that the video was deleted meanwhile.
+    /// Deletes the renditions if the record says that the video was deleted during the task.
     async fn clean_up_if_deleted(&self, outcome: UpdateOutcome) -> Result<(), Fault> {
         if outcome == UpdateOutcome::Deleted {
             self.app.objects.delete_renditions(self.run.video_id).await?;

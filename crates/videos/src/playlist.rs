@@ -8,8 +8,8 @@ use upreel_core::Fault;
 
 const PARSE: &str = "parse the playlist";
 
-/// Replaces the URI of each segment and initialization section by the one that `url` returns for it. URIs of other
-/// playlists, and those for which it returns `None`, stay as they are.
+/// Replaces the URI of each segment and initialization section with the result of `url` for it. URIs of other
+/// playlists, and those for which it returns `None`, are unchanged.
 ///
 /// # Errors
 /// When the playlist is malformed.

@@ -37,7 +37,7 @@ struct Row {
     method: Method,
     path: &'static str,
     names: Names,
-    /// The rest of the request: query, headers, body.
+    /// Adds the query, headers and body to the request.
     with: fn(RequestBuilder, &Resources) -> RequestBuilder,
 }
 

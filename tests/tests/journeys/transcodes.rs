@@ -129,7 +129,7 @@ async fn a_transcoded_video_can_be_played_and_deleted() {
     assert_eq!(backend.objects("processed"), [""; 0].map(PathBuf::from));
 }
 
-/// Writes an ffmpeg script that runs `command` instead of an encode as long as the file `broken` exists.
+/// Writes an ffmpeg script that runs `command` instead of an encode while the file `broken` exists.
 fn broken_ffmpeg(folder: &Path, command: &str) -> PathBuf {
     let path = folder.join("ffmpeg");
     let (real, flag) = (ffmpeg(), folder.join("broken"));

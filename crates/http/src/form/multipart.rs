@@ -369,7 +369,7 @@ mod tests {
     proptest! {
         /// Compares the results for the whole body and for a truncated one.
         #[test]
-        fn agrees_with_multer(
+        fn parses_the_same_parts_as_the_multer_crate(
             boundary in "[A-Za-z0-9'()+_,./:=?-]{1,70}",
             preamble in "(\\PC{0,9}\r\n)?",
             padding in "[ \t]{0,3}",

@@ -80,7 +80,7 @@ pub(super) struct Head {
     pub(super) id: u32,
     /// The length of the header in bytes.
     pub(super) len: usize,
-    /// The length of the data in bytes; `None` if unknown (section 6.2).
+    /// The length of the data in bytes, or `None` if unknown (section 6.2).
     pub(super) size: Option<u64>,
 }
 

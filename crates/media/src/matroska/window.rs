@@ -30,7 +30,7 @@ pub(super) struct Element {
     pub(super) id: u32,
     /// The offset of its data.
     pub(super) data: u64,
-    /// The size of its data; `None` if unknown.
+    /// The size of its data, or `None` if unknown.
     pub(super) size: Option<u64>,
 }
 

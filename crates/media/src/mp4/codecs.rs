@@ -36,7 +36,7 @@ pub(super) fn visual_sample_entry(name: Name, mut entry: Fields) -> Option<Visua
     Some(visual)
 }
 
-/// Reads the codec of an audio sample entry (12.2.3), also in `QuickTime`'s versions 1 and 2.
+/// Reads the codec of an audio sample entry (12.2.3), including `QuickTime`'s versions 1 and 2.
 pub(super) fn audio_codec(name: Name, mut entry: Fields) -> Option<&'static str> {
     entry.skip(8)?;
     let version = entry.u16()?;

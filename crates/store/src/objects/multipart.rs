@@ -56,7 +56,7 @@ impl ObjectStore {
         created.upload_id.ok_or_else(|| Fault::new(OPERATION, &Missing("upload id")))
     }
 
-    /// Returns the received parts in ascending order; `None` if there is no such upload.
+    /// Returns the received parts in ascending order, or `None` if there is no such upload.
     ///
     /// # Errors
     /// When S3 fails.

@@ -22,7 +22,7 @@ impl ObjectStore {
         put.map(drop).map_err(|error| Fault::new("s3:PutObject", &error))
     }
 
-    /// Reads a whole object; `None` if there is no object.
+    /// Reads a whole object. Returns `None` if there is no object.
     ///
     /// # Errors
     /// When S3 fails.

@@ -225,8 +225,8 @@ impl VideoStore {
         })
     }
 
-    /// Makes the row a tombstone without the file name, and returns the previous row; `None` if there is no row or it
-    /// belongs to another user.
+    /// Makes the row a tombstone without the file name, and returns the previous row, or `None` if there is no row or
+    /// it belongs to another user.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
