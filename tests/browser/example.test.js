@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {test} from 'node:test';
-import {bundle, folder, makeVideo, openPage, servePages, startBackend, until} from './harness.js';
+import {FORMATS, bundle, folder, makeVideo, openPage, servePages, startBackend, until} from './harness.js';
 
 const example = join(import.meta.dirname, '../../examples/uppy');
 
@@ -43,7 +43,7 @@ test('the Dashboard of the example shows posters, and why uploads failed', async
 
   await upload('notes.txt');
   await page.getByText('Failed to upload notes.txt').first().waitFor();
-  const message = "This file isn't a video. Supported: MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, FLV, Ogg or WMV. Leave the type out, or send the file's own, such as video/mp4.";
+  const message = `This file isn't a video. Supported: ${FORMATS}. Leave the type out, or send the file's own, such as video/mp4.`;
   // The Dashboard has an Informer in each of its two panels.
   await page.locator(`.uppy-Informer [aria-label="${message}"]`).first().waitFor();
   if (process.env.SCREENSHOTS) await page.screenshot({path: join(process.env.SCREENSHOTS, 'uppy.png')});

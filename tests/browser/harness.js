@@ -33,6 +33,16 @@ export async function until(description, condition, timeout = TIMEOUT) {
   }
 }
 
+/** The names of all formats as the server lists them, read from `Container::format`: `MP4, MOV, ... or WMV`. */
+export const FORMATS = await formatNames();
+
+async function formatNames() {
+  const source = await readFile(join(import.meta.dirname, '../../crates/core/src/container.rs'), 'utf8');
+  const names = [...source.matchAll(/\bname: "([^"]+)"/g)].map(([, name]) => name);
+  assert.ok(names.length > 1, 'container.rs has no names of formats');
+  return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+}
+
 // --- the backend ---------------------------------------------------------------------------------------------
 
 /** Starts `upreel --ephemeral` on free ports and returns once it is ready. $UPREEL is the path of the binary. */

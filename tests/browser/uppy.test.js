@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import {writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {before, describe, test} from 'node:test';
-import {bundle, folder, makeVideo, network, openPage, servePages, startBackend, startProxy, until} from './harness.js';
+import {
+  FORMATS, bundle, folder, makeVideo, network, openPage, servePages, startBackend, startProxy, until,
+} from './harness.js';
 
 const MB = 1 << 20;
 const here = import.meta.dirname;
@@ -252,7 +254,7 @@ for (const plugin of Object.keys(VERSIONS)) {
     test('rejects a file that is not a video', async (t) => {
       const {backend, page, choose} = await setUp(t, plugin);
       await choose(text);
-      const message = "This file isn't a video. Supported: MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, FLV, Ogg or WMV. Leave the type out, or send the file's own, such as video/mp4.";
+      const message = `This file isn't a video. Supported: ${FORMATS}. Leave the type out, or send the file's own, such as video/mp4.`;
       // Companion 6 shows only the status (CompanionS3.ts, `_fetch`).
       await assertFailed(page, plugin === 'companion 6' ? 'Companion request failed: Unsupported Media Type' : message);
       assert.deepEqual(await backend.videos(), []);
@@ -319,10 +321,9 @@ for (const version of [5, 6]) {
     });
 
     test('shows why the server rejects a file, and does not retry', async (t) => {
-      const formats = 'MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, FLV, Ogg or WMV';
       const {backend, page, choose} = await setUp(t, 'xhr', {version, args: ['--max-upload-bytes', '1000']});
       for (const [file, message] of [
-        [text, `This file isn't a supported video. Supported: ${formats}.`],
+        [text, `This file isn't a supported video. Supported: ${FORMATS}.`],
         [videos.small, 'The video is too large. The limit is 1000 bytes.'],
       ]) {
         page.requests.length = 0;

@@ -219,8 +219,12 @@ fn formats_are_complete_everywhere() {
     let (_, known) = module.split_once("const KNOWN_EXTENSIONS = /").unwrap();
     let known = known.lines().next().unwrap();
     let page = read("web/page/index.html");
-    let (_, accept) = page.split_once("accept=\"").unwrap();
-    let accept: Vec<&str> = accept.split('"').next().unwrap().split(',').collect();
+    let accepts: Vec<Vec<&str>> = page
+        .split("accept=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap().split(',').collect())
+        .collect();
+    assert!(!accepts.is_empty(), "web/page/index.html has no accept");
     let openapi = read("openapi.yaml");
     let line_with = |text: &str| {
         let line = openapi.lines().find(|line| line.contains(text));
@@ -239,11 +243,13 @@ fn formats_are_complete_everywhere() {
         let name = container.name();
         for extension in container.extensions() {
             assert!(is_alternative(known, extension), "web/upreel/upreel.js, KNOWN_EXTENSIONS: .{extension}");
-            let offered = container.media_type().starts_with("video/") && accept.contains(&"video/*");
-            assert!(
-                offered || accept.contains(&format!(".{extension}").as_str()),
-                "web/page/index.html, accept: .{extension}"
-            );
+            for accept in &accepts {
+                let offered = container.media_type().starts_with("video/") && accept.contains(&"video/*");
+                assert!(
+                    offered || accept.contains(&format!(".{extension}").as_str()),
+                    "web/page/index.html, accept: .{extension}"
+                );
+            }
         }
         let extension = container.extension();
         assert!(keys.contains(&format!("{extension}|")), "openapi.yaml, VideoKey: {extension}");
