@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 
 /// An event of a REST API's Lambda proxy integration.
 ///
-/// The body is decoded from the text of the event: `ApiGatewayProxyRequest` alone would hold a copy of that text, 5.6 MB
-/// for an upload of 4 MiB, beside the decoded bytes.
+/// The body is decoded from the text of the event: `ApiGatewayProxyRequest` alone would hold a copy of that text, 5.6
+/// MB for an upload of 4 MiB, beside the decoded bytes.
 #[derive(Debug)]
 pub struct ProxyEvent {
     /// Everything but the body.

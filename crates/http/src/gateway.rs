@@ -2,8 +2,8 @@
 //!
 //! The conversions are those of `lambda_http`. [`run`] takes the place of `lambda_http::run` for three reasons:
 //! `repair` has to see an event before `lambda_http` panics on it (which would be a 502); a body is decoded once, from
-//! the text of the event (see [`ProxyEvent`]), instead of being copied twice first; and `lambda_http::run_concurrent` does not accept the
-//! response of an `axum` router, whose body is not `Sync`.
+//! the text of the event (see [`ProxyEvent`]), instead of being copied twice first; and `lambda_http::run_concurrent`
+//! does not accept the response of an `axum` router, whose body is not `Sync`.
 
 use std::convert::Infallible;
 
@@ -45,8 +45,8 @@ async fn respond(router: Router, event: ProxyEvent) -> ApiGatewayProxyResponse {
     response
 }
 
-/// Converts an event into the HTTP request that it represents. A body that is not valid base64 fails when it is read, as
-/// if the connection had been cut.
+/// Converts an event into the HTTP request that it represents. A body that is not valid base64 fails when it is read,
+/// as if the connection had been cut.
 pub fn request(event: ProxyEvent) -> Request<Body> {
     let ProxyEvent { mut request, body } = event;
     repair(&mut request);

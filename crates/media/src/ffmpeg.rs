@@ -37,8 +37,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) limits: Limits,
 }
 
-/// Runs ffmpeg to decode a few frames. `graph` is a filter graph that starts at `[0:V:0]`; `outputs` holds the arguments
-/// of each output.
+/// Runs ffmpeg to decode a few frames. `graph` is a filter graph that starts at `[0:V:0]`; `outputs` holds the
+/// arguments of each output.
 ///
 /// Returns the contents of the output pipes and what ffmpeg printed to standard error. It is an error if any pipe is
 /// empty.

@@ -21,8 +21,8 @@ impl Filters {
         Self { hdr: matches!(color_transfer, Some("smpte2084" | "arib-std-b67")), alpha }
     }
 
-    /// Returns filters that run before scaling: they draw transparent frames on black, and deinterlace within one frame,
-    /// because the neighbouring frames here are keyframes of other scenes.
+    /// Returns filters that run before scaling: they draw transparent frames on black, and deinterlace within one
+    /// frame, because the neighbouring frames here are keyframes of other scenes.
     pub(crate) fn source(self) -> &'static str {
         if self.alpha {
             "estdif=mode=frame:deint=interlaced,format=gbrap,premultiply=inplace=1,format=gbrp"
@@ -45,8 +45,8 @@ impl Filters {
         format!("scale={size}:flags=bicubic{colours},format=yuv420p,setsar=1")
     }
 
-    /// Returns filters that scale to `size` (`W:H`), with square pixels and JPEG's colours. `enlarge` says that the size
-    /// exceeds the video's.
+    /// Returns filters that scale to `size` (`W:H`), with square pixels and JPEG's colours. `enlarge` says that the
+    /// size exceeds the video's.
     pub(crate) fn scale(self, size: &str, enlarge: bool) -> String {
         // Averaging is fast and free of artefacts, but shows blocky pixels when it enlarges.
         let flags = if enlarge { "bicubic" } else { "area" };

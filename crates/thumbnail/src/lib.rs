@@ -140,8 +140,8 @@ impl Job<'_> {
         Err(Fault::message("read the object", "it keeps changing"))
     }
 
-    /// Returns the run to transcode, if the video is processed and its transcoding has not begun. A repeated event returns
-    /// it as well, because the previous attempt may have ended before it started the execution.
+    /// Returns the run to transcode, if the video is processed and its transcoding has not begun. A repeated event
+    /// returns it as well, because the previous attempt may have ended before it started the execution.
     async fn pending_run(&self) -> Result<Option<Run>, Fault> {
         if self.app.config.state_machine.is_none() {
             return Ok(None);
@@ -184,9 +184,9 @@ impl Job<'_> {
     /// Writes one object. Returns `false`, and does not write it, if a newer event owns the record.
     ///
     /// Two events may be processed for one video at the same time. If the object exists, its `ETag` is read before the
-    /// record is checked, and only an object with that `ETag` is replaced. So the older event never overwrites an object
-    /// of the newer one. Objects that the newer event does not make (it may have no storyboard) can remain from the older
-    /// event: no record refers to them, and DELETE removes them.
+    /// record is checked, and only an object with that `ETag` is replaced. So the older event never overwrites an
+    /// object of the newer one. Objects that the newer event does not make (it may have no storyboard) can remain from
+    /// the older event: no record refers to them, and DELETE removes them.
     async fn store(&self, key: &Key, content_type: &str, body: &Bytes) -> Result<bool, Fault> {
         let objects = &self.app.objects;
         let mut seen: Option<Head> = None;

@@ -49,8 +49,8 @@ pub(crate) async fn make_previews(
     Ok(Previews { poster, storyboard })
 }
 
-/// Makes the storyboard. A video is usable without it, so errors give `None`, except for [`Error::Gone`]: the object was
-/// replaced, and its poster is outdated as well.
+/// Makes the storyboard. A video is usable without it, so errors give `None`, except for [`Error::Gone`]: the object
+/// was replaced, and its poster is outdated as well.
 async fn make_storyboard(
     app: &App,
     id: VideoId,

@@ -69,12 +69,12 @@ pub struct SegmentEntry {
     pub first: usize,
 }
 
-/// Encodes the chunk number `index` of the video in `source`. Returns its manifest, and the segments to store. ffmpeg is
-/// killed at `deadline`.
+/// Encodes the chunk number `index` of the video in `source`. Returns its manifest, and the segments to store. ffmpeg
+/// is killed at `deadline`.
 ///
 /// # Errors
-/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for this
-/// object.
+/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for
+/// this object.
 pub async fn encode(
     source: &Arc<Source>,
     plan: &Plan,

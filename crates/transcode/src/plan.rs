@@ -1,5 +1,5 @@
-//! Plans a transcoding: cuts the video into chunks at keyframes. A chunk is long enough to be worth starting an encoder,
-//! and short enough to be encoded within the function's timeout.
+//! Plans a transcoding: cuts the video into chunks at keyframes. A chunk is long enough to be worth starting an
+//! encoder, and short enough to be encoded within the function's timeout.
 
 use serde::{Deserialize, Serialize};
 use upreel_core::video::MediaInfo;
