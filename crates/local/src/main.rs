@@ -18,7 +18,7 @@ use upreel_webhook::Endpoint;
 
 /// Runs the whole Upreel backend on this machine: API and web page, S3, DynamoDB, thumbnails.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "upreel", version)]
 struct Arguments {
     /// Port of the API and the web page (0 picks a free port)
     #[arg(long, default_value_t = 3000)]
