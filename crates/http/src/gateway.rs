@@ -1,6 +1,6 @@
 //! API Gateway's event (REST API, Lambda proxy integration) as a request to a router, and the response to it.
 //!
-//! The conversions are those of `lambda_http`. [`run`] takes the place of `lambda_http::run` for three reasons:
+//! The conversion of the request is that of `lambda_http`. [`run`] takes the place of `lambda_http::run` for three reasons:
 //! `repair` has to see an event before `lambda_http` panics on it (which would be a 502); a body is decoded once, from
 //! the text of the event (see [`ProxyEvent`]), instead of being copied twice first; and `lambda_http::run_concurrent`
 //! does not accept the response of an `axum` router, whose body is not `Sync`.
@@ -8,13 +8,13 @@
 use std::convert::Infallible;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use bytes::Bytes;
 use futures_util::stream;
 use http::Request;
+use lambda_http::LambdaEvent;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use lambda_http::request::LambdaRequest;
-use lambda_http::{IntoResponse, LambdaEvent};
 use lambda_runtime::{Error, service_fn};
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
@@ -36,7 +36,14 @@ pub async fn run(router: Router) -> Result<(), Error> {
 /// Calls the router with the request of an event.
 async fn respond(router: Router, event: ProxyEvent) -> ApiGatewayProxyResponse {
     let response = router.oneshot(request(event)).await.unwrap_or_else(|never| match never {});
-    let (head, body) = response.into_response().await.into_parts();
+    let (head, body) = response.into_parts();
+    // The body is in memory already, so reading it does not fail. `lambda_http` decides by the content type, and would
+    // encode playlists in base64.
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let body = match String::from_utf8(body.into()) {
+        Ok(text) => lambda_http::Body::Text(text),
+        Err(error) => lambda_http::Body::Binary(error.into_bytes()),
+    };
     let mut response = ApiGatewayProxyResponse::default();
     response.status_code = head.status.as_u16().into();
     response.multi_value_headers = head.headers;
@@ -82,7 +89,6 @@ fn repair(request: &mut ApiGatewayProxyRequest) {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::to_bytes;
     use axum::http::{StatusCode, header};
     use axum::response::AppendHeaders;
     use axum::routing::get;
@@ -130,6 +136,10 @@ mod tests {
                     (StatusCode::CREATED, AppendHeaders(headers), "é")
                 }),
             )
+            .route(
+                "/playlist",
+                get(async || ([(header::CONTENT_TYPE, "application/vnd.apple.mpegurl")], "#EXTM3U\n")),
+            )
             .route("/bytes", get(async || b"\xff".as_slice()))
             .route("/nothing", get(async || StatusCode::NO_CONTENT));
         let respond = async |path: &str| {
@@ -144,6 +154,8 @@ mod tests {
         );
         assert_eq!(text["multiValueHeaders"]["set-cookie"], json!(["a", "b"]));
         assert_eq!(text["multiValueHeaders"]["etag"], json!(["c"]));
+        let playlist = respond("/playlist").await;
+        assert_eq!((&playlist["body"], &playlist["isBase64Encoded"]), (&json!("#EXTM3U\n"), &json!(false)));
         let bytes = respond("/bytes").await;
         assert_eq!((&bytes["body"], &bytes["isBase64Encoded"]), (&json!("/w=="), &json!(true)));
         let nothing = respond("/nothing").await;
