@@ -11,8 +11,6 @@ echo "Bundling the functions in Node.js." >&2
 # The bundler's own program is in a package; nothing has to be run to install it.
 (cd bench/functions/node && npm ci --ignore-scripts --silent && npm run --silent build)
 echo "Building the functions as they are deployed, and the usual ones in Rust; the first time takes some minutes." >&2
-for function in upload presign videos; do
-  cargo build --quiet --release --locked --package upreel-$function
-done
+make --no-print-directory build >&2
 cargo build --quiet --release --locked --manifest-path bench/functions/rust/Cargo.toml
-compare --python "$python/python" "$@"
+compare --python "$python/python" --upreel .aws-sam/build "$@"
