@@ -69,6 +69,7 @@ impl Results {
         for Target { what, expected, measured, met } in self.targets() {
             writeln!(out, "| {what} | {expected} | {measured} | {} |", if met { "ok" } else { "MISSED" })?;
         }
+        out.push_str(include_str!("../runtime.md"));
         Ok(out)
     }
 
