@@ -6,8 +6,8 @@
 CARGO := cargo
 # A section of samconfig.toml: dev or prod.
 ENV ?= dev
-# How many stages `make test` runs at the same time.
-JOBS ?= 2
+# How many stages `make test` runs at the same time. Three keep two cores busy: some stages use one core or wait.
+JOBS ?= 3
 # `make test` sets STAGE to scripts/stage.sh, which writes the output of a stage to a log, and FFMPEG to layer.
 STAGE ?=
 FFMPEG ?= now
@@ -22,7 +22,7 @@ run: tools ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" fo
 	@echo "Building the backend; the first time takes some minutes."
 	@./scripts/ffmpeg.sh now $(CARGO) run --locked -- $(ARGS)
 
-test: ## Run everything that CI runs: the stages below, JOBS=2 at a time, with logs in target/stages
+test: ## Run everything that CI runs: the stages below, JOBS=3 at a time, with logs in target/stages
 	@./scripts/tools.sh cc chromium curl ffmpeg node python valgrind
 	@./scripts/stage.sh --begin
 	@status=0; $(MAKE) --no-print-directory --jobs=$(JOBS) stages STAGE='./scripts/stage.sh $$@' FFMPEG=layer || status=$$?; \
@@ -33,13 +33,17 @@ check: ## The fast inner loop: lints and the unit tests
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) test --locked --workspace --lib --test tidy
 
-# The stages of `make test`. Make starts them in this order, each as soon as the stages that it depends on have passed:
-# what others wait for first, then the longest.
+# The stages of `make test`: what others wait for first, then the longest. Make starts a stage as soon as those that it
+# depends on have passed.
 stages: lint ffmpeg debug build rust emulator limits browser openapi fuzz template clients
 
-ifneq ($(STAGE),)
+ifeq ($(STAGE),)
+lint debug fuzz build: | tools
+else
 # Cargo runs one build at a time in a target folder.
 debug: | lint
+# Leave the processors to the builds that other stages wait for.
+fuzz template: | debug
 # Tests use the ffmpeg of the layer, and only one process builds it.
 openapi clients browser build: | ffmpeg
 endif
@@ -50,10 +54,10 @@ tools:
 
 # All programs and tests, built once and with one set of features. Cargo would compile most dependencies again for the
 # features of a single package.
-debug: tools
+debug:
 	@$(STAGE) $(CARGO) build --locked --workspace --all-targets
 
-lint: tools ## Check formatting, lock files, licences and sources of dependencies, clippy's lints
+lint: ## Check formatting, lock files, licences and sources of dependencies, clippy's lints
 	@$(STAGE) ./scripts/lint.sh
 
 ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its path
@@ -81,7 +85,7 @@ large: debug ## Upload a video of 6 GB in parts and measure the memory (needs 7 
 	@./scripts/ffmpeg.sh now ./scripts/venv.sh tests/clients/requirements.txt \
 	  python tests/clients/large.py $(DEBUG)/upreel
 
-fuzz: tools ## Fuzz the parsers of untrusted bytes with a fixed seed (ARGS="mp4 600" for one of them, and for longer)
+fuzz: ## Fuzz the parsers of untrusted bytes with a fixed seed (ARGS="mp4 600" for one of them, and for longer)
 	@$(STAGE) ./scripts/fuzz.sh $(ARGS)
 
 browser: debug ## Test Uppy and the pages in Chromium against the backend (ARGS="uppy" for files of that name)
@@ -95,7 +99,7 @@ bench: tools ## Compare the thumbnails with the usual methods, on videos of up t
 bench-functions: tools ## Compare the functions with the usual ones in Node.js, Python and Rust (ARGS="--help")
 	@./bench/functions/run.sh $(ARGS)
 
-build: tools ## Build the functions and the FFmpeg layer for deployment (ENV=dev or prod, as for all commands below)
+build: ## Build the functions and the FFmpeg layer for deployment (ENV=dev or prod, as for all commands below)
 	@$(STAGE) sh -c './scripts/sam.sh build --config-env $(ENV) && ./scripts/binaries.sh .aws-sam/build'
 
 emulator: build ## Deploy the template with the built functions into an emulator, and test them there
