@@ -6,8 +6,8 @@
 CARGO := cargo
 # A section of samconfig.toml: dev or prod.
 ENV ?= dev
-# How many stages `make test` runs at the same time. Three keep two cores busy: some stages use one core or wait.
-JOBS ?= 3
+# How many stages `make test` runs at the same time.
+JOBS ?= 2
 # `make test` sets STAGE to scripts/stage.sh, which writes the output of a stage to a log, and FFMPEG to layer.
 STAGE ?=
 FFMPEG ?= now
@@ -22,7 +22,7 @@ run: tools ## Start the whole backend on http://127.0.0.1:3000 (ARGS="--help" fo
 	@echo "Building the backend; the first time takes some minutes."
 	@./scripts/ffmpeg.sh now $(CARGO) run --locked -- $(ARGS)
 
-test: ## Run everything that CI runs: the stages below, JOBS=3 at a time, with logs in target/stages
+test: ## Run everything that CI runs: the stages below, JOBS=2 at a time, with logs in target/stages
 	@./scripts/tools.sh cc chromium curl ffmpeg node python valgrind
 	@./scripts/stage.sh --begin
 	@status=0; $(MAKE) --no-print-directory --jobs=$(JOBS) stages STAGE='./scripts/stage.sh $$@' FFMPEG=layer || status=$$?; \
