@@ -42,12 +42,16 @@ const click = (page, name, button) => card(page, name).getByRole('button', {name
 const text = (page, name, selector) => card(page, name).locator(selector).textContent();
 const sessions = (page) => page.evaluate(() => Object.values(localStorage).map((text) => JSON.parse(text)));
 
-/** Lets requests for the given parts through and holds all others. Returns once those parts are stored. */
-async function holdParts(page, passing) {
+/**
+ * Chooses a file, lets requests for the given parts through and holds all others. Returns once those parts are stored.
+ * The requests are held before the file is chosen, so that no other part is sent however slow the machine is.
+ */
+async function uploadParts(page, file, passing) {
   const match = (url) => url.searchParams.has('partNumber');
   const number = (route) => Number(new URL(route.request().url()).searchParams.get('partNumber'));
   const held = [];
   await page.route(match, (route) => (passing.includes(number(route)) ? route.continue() : held.push(route)));
+  await choose(page, file);
   await until('the parts are stored', async () => {
     const [session] = await sessions(page);
     return session && passing.length === page.sent.length && held.length > 0;
@@ -138,8 +142,7 @@ test('uploads a large file in parts, with pause and resume', async (t) => {
 
 test('after a reload, resumes an upload with the missing parts', async (t) => {
   const {backend, page} = await start(t);
-  await choose(page, videos.large);
-  await holdParts(page, [1, 2, 4]);
+  await uploadParts(page, videos.large, [1, 2, 4]);
   await page.reload();
   await page.unrouteAll();
   await waitForState(page, 'large.mp4', 'interrupted');
@@ -163,8 +166,7 @@ test('discarding and cancelling an upload delete it from the server', async (t) 
   const {backend, page} = await start(t);
   for (const [button, reload] of [['Discard', true], ['Cancel', false]]) {
     page.sent.length = 0;
-    await choose(page, videos.large);
-    await holdParts(page, [1, 2]);
+    await uploadParts(page, videos.large, [1, 2]);
     const [{key, uploadId}] = await sessions(page);
     assert.equal((await backend.parts(key, uploadId)).length, 2);
     if (reload) {
@@ -230,8 +232,7 @@ test('retries a failed upload on request', async (t) => {
 
 test('another tab shows an upload, but does not offer to resume it', async (t) => {
   const {backend, page} = await start(t);
-  await choose(page, videos.large);
-  await holdParts(page, [1]);
+  await uploadParts(page, videos.large, [1]);
   const other = await page.context().newPage();
   await other.goto(backend.api);
   await waitForState(other, 'large.mp4', 'pending');
