@@ -16,18 +16,34 @@ use lambda_http::LambdaEvent;
 use lambda_http::aws_lambda_events::apigw::{ApiGatewayProxyRequest, ApiGatewayProxyResponse};
 use lambda_http::request::LambdaRequest;
 use lambda_runtime::{Error, service_fn};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use tower::ServiceExt;
 
 use crate::event::ProxyEvent;
+use crate::routes::complete;
 
-/// Runs the router of a function on Lambda, on Lambda Managed Instances with several requests at a time.
+/// Characters that are not part of a path, or that `lambda_http` would drop from it or take for a slash. Percent escapes
+/// stay as they are.
+const NOT_IN_PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
+
+/// Completes the routes of a function (see [`complete`]) and runs them on Lambda, on Lambda Managed Instances with several requests at a time.
 ///
 /// # Errors
 /// When the Runtime API cannot be reached. Lambda then starts the function anew.
-pub async fn run(router: Router) -> Result<(), Error> {
+pub async fn run(function: Router, allowed_origins: &[String]) -> Result<(), Error> {
+    let completed = complete(function, allowed_origins);
     lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<ProxyEvent>| {
-        let router = router.clone();
+        let router = completed.clone();
         async move { Ok::<_, Infallible>(respond(router, event.payload).await) }
     }))
     .await
@@ -70,6 +86,7 @@ pub fn request(event: ProxyEvent) -> Request<Body> {
 /// - It builds a URL from `Host`, the stage and the path, and panics if there is none. Without a host and a stage it
 ///   uses the path alone, which is what the routers match.
 /// - It resolves `.` and `..`, so that another route would answer. No route has such a segment: the path becomes `/`.
+/// - It takes `?` and `#` in a path for its end, and drops line ends and tabs: they are percent-encoded.
 /// - It prefers the single value of a header (the last one) over all of its values.
 fn repair(request: &mut ApiGatewayProxyRequest) {
     request.request_context.domain_name = None;
@@ -79,8 +96,9 @@ fn repair(request: &mut ApiGatewayProxyRequest) {
         let decoded = percent_decode_str(segment).collect::<Vec<u8>>();
         matches!(&decoded[..], b"." | b"..")
     };
-    let is_plain = path.starts_with('/') && !path.contains('\\') && !path.split('/').any(is_dots);
-    request.path = Some(if is_plain { path } else { "/".to_owned() });
+    let is_route = path.starts_with('/') && !path.split('/').any(is_dots);
+    request.path =
+        Some(if is_route { utf8_percent_encode(&path, NOT_IN_PATH).to_string() } else { "/".to_owned() });
     if request.multi_value_headers.is_empty() {
         std::mem::swap(&mut request.multi_value_headers, &mut request.headers);
     }
@@ -201,19 +219,19 @@ mod tests {
             }))
         };
         for (path, expected) in [
-            ("/videos/ü?#{}|^\"`<>", "/videos/%C3%BC?"),
-            ("/videos/[]", "/videos/[]"),
+            ("/videos/ü?#{}|^\"`<>", "/videos/%C3%BC%3F%23%7B%7D|^%22%60%3C%3E"),
+            ("/videos?limit=1", "/videos%3Flimit=1"),
+            ("/vid\teos\r\n", "/vid%09eos%0D%0A"),
+            ("/videos/[]%2F%zz", "/videos/[]%2F%zz"),
             ("//evil.example/videos", "//evil.example/videos"),
             ("/x/../videos", "/"),
             ("/x/%2e%2E/videos", "/"),
-            ("/x\\..\\videos", "/"),
+            ("/x\\..\\videos", "/x%5C..%5Cvideos"),
             ("videos", "/"),
             ("http://a/videos", "/"),
             ("", "/"),
         ] {
-            let request = with(path);
-            let path = request.uri().path();
-            assert!(path.starts_with(expected.trim_end_matches('?')), "{path} {expected}");
+            assert_eq!(with(path).uri(), expected, "{path:?}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Common code of the functions behind the API: problem responses, CORS, the caller, and API Gateway.
 //!
-//! A function has a router whose handlers extract the [`Caller`] and return a [`Problem`] on error. [`complete`] adds
-//! what every router needs; [`run`] serves it on Lambda. The local backend calls the same routers, with the
+//! A function has a router whose handlers extract the [`Caller`] and return a [`Problem`] on error. [`run`] adds what
+//! every router needs ([`complete`]) and serves it on Lambda. The local backend calls the same routers, with the
 //! [`RequestContext`] that API Gateway would send.
 
 mod base;

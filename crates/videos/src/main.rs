@@ -8,11 +8,7 @@ use upreel_function::App;
 async fn main() -> ExitCode {
     upreel_function::run(async {
         let app = App::from_env().await?;
-        upreel_http::run(upreel_http::complete(
-            upreel_videos::router(app.clone()),
-            &app.config.allowed_origins,
-        ))
-        .await
+        upreel_http::run(upreel_videos::router(app.clone()), &app.config.allowed_origins).await
     })
     .await
 }
