@@ -4,19 +4,19 @@
 //! same `Authorization` header. The segments come from S3. With `CloudFront`, playlists and segments come from there,
 //! see [`cdn`].
 
-use std::collections::{BTreeSet, HashMap};
 use std::time::SystemTime;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
+use quick_m3u8::Writer;
 use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::Record;
-use upreel_core::{Key, Sequencer, UserId, VideoId};
+use upreel_core::{Fault, Key, Sequencer, UserId, VideoId};
 use upreel_function::App;
 use upreel_http::{BaseUrl, Caller, Problem};
 
-use crate::playlist::{is_playlist, rewrite};
+use crate::playlist::{is_playlist, media_file, parse, set_uri};
 use crate::{cdn, find_own, not_found};
 
 /// Returns the URL of the master playlist; `None` until the renditions can be played.
@@ -53,23 +53,18 @@ async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) 
     let key = folder.key(file).filter(|_| is_playlist(file)).ok_or_else(not_found)?;
     let bytes = app.objects.load(&key).await?.ok_or_else(not_found)?;
     let text = String::from_utf8_lossy(&bytes);
-    let mut names = BTreeSet::new();
-    rewrite(&text, |name| {
-        names.insert(name.to_owned());
-        None
-    })?;
-    let mut urls = HashMap::with_capacity(names.len());
-    for name in names {
-        if let Some(key) = folder.key(&name) {
-            urls.insert(name, app.objects.sign_rendition(&key).await?);
+    let mut signed = Writer::new(Vec::with_capacity(text.len() * 4));
+    for mut line in parse(&text)? {
+        if let Some(key) = media_file(&line).and_then(|name| folder.key(name)) {
+            set_uri(&mut line, app.objects.sign_rendition(&key).await?);
         }
+        signed.write_line(line).map_err(|error| Fault::new("write the playlist", &error))?;
     }
-    let signed = rewrite(&text, |name| urls.get(name).cloned())?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.mpegurl")),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
     ];
-    Ok((headers, signed).into_response())
+    Ok((headers, signed.into_inner()).into_response())
 }
 
 /// The folder of a playlist and its segments.

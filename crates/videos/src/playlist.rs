@@ -1,39 +1,45 @@
-//! Rewriting of the media files that an HLS playlist names.
+//! The media files that an HLS playlist refers to.
+
+use std::borrow::Cow;
 
 use quick_m3u8::config::ParsingOptionsBuilder;
 use quick_m3u8::tag::KnownTag;
 use quick_m3u8::tag::hls::Tag;
-use quick_m3u8::{HlsLine, Reader, Writer};
+use quick_m3u8::{HlsLine, Reader};
 use upreel_core::Fault;
 
-const PARSE: &str = "parse the playlist";
-
-/// Replaces the URI of each segment and initialization section with the result of `url` for it. URIs of other
-/// playlists, and those for which it returns `None`, are unchanged.
+/// Parses a playlist. Of the tags, only `EXT-X-MAP` is parsed further; the others are written as they are read.
 ///
 /// # Errors
 /// When the playlist is malformed.
-pub(crate) fn rewrite(playlist: &str, mut url: impl FnMut(&str) -> Option<String>) -> Result<Vec<u8>, Fault> {
+pub(crate) fn parse(playlist: &str) -> Result<Vec<HlsLine<'_>>, Fault> {
     let options = ParsingOptionsBuilder::new().with_parsing_for_map().build();
     let mut reader = Reader::from_str(playlist, options);
-    let mut writer = Writer::new(Vec::with_capacity(playlist.len() * 4));
-    while let Some(line) = reader.read_line().map_err(|error| Fault::message(PARSE, error.to_string()))? {
-        let line = match line {
-            HlsLine::Uri(uri) if !is_playlist(&uri) => match url(&uri) {
-                Some(url) => HlsLine::Uri(url.into()),
-                None => HlsLine::Uri(uri),
-            },
-            HlsLine::KnownTag(KnownTag::Hls(Tag::Map(mut map))) => {
-                if let Some(url) = url(map.uri()) {
-                    map.set_uri(url);
-                }
-                HlsLine::from(map)
-            }
-            other => other,
-        };
-        writer.write_line(line).map_err(|error| Fault::new("write the playlist", &error))?;
+    let mut lines = Vec::new();
+    while let Some(line) =
+        reader.read_line().map_err(|error| Fault::message("parse the playlist", error.to_string()))?
+    {
+        lines.push(line);
     }
-    Ok(writer.into_inner())
+    Ok(lines)
+}
+
+/// Returns the segment or initialization section that a line refers to.
+pub(crate) fn media_file<'a>(line: &'a HlsLine<'_>) -> Option<&'a str> {
+    match line {
+        HlsLine::Uri(uri) => Some(uri.as_ref()).filter(|uri| !is_playlist(uri)),
+        HlsLine::KnownTag(KnownTag::Hls(Tag::Map(map))) => Some(map.uri()),
+        _ => None,
+    }
+}
+
+/// Replaces the URI of a line for which [`media_file`] returns one.
+pub(crate) fn set_uri(line: &mut HlsLine<'_>, new: String) {
+    match line {
+        HlsLine::Uri(uri) => *uri = Cow::Owned(new),
+        HlsLine::KnownTag(KnownTag::Hls(Tag::Map(map))) => map.set_uri(new),
+        _ => {}
+    }
 }
 
 pub(crate) fn is_playlist(file: &str) -> bool {
@@ -42,11 +48,20 @@ pub(crate) fn is_playlist(file: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use quick_m3u8::Writer;
+
     use super::*;
 
     fn rewritten(playlist: &str) -> String {
-        let url = |name: &str| (name != "keep.m4s").then(|| format!("https://s3/{name}?X=1,2"));
-        String::from_utf8(rewrite(playlist, url).unwrap_or_else(|e| panic!("{e}"))).unwrap_or_default()
+        let mut writer = Writer::new(Vec::new());
+        for mut line in parse(playlist).unwrap_or_else(|e| panic!("{e}")) {
+            let url = media_file(&line).filter(|name| *name != "keep.m4s");
+            if let Some(url) = url.map(|name| format!("https://s3/{name}?X=1,2")) {
+                set_uri(&mut line, url);
+            }
+            writer.write_line(line).unwrap_or_else(|e| panic!("{e}"));
+        }
+        String::from_utf8(writer.into_inner()).unwrap_or_default()
     }
 
     #[test]
