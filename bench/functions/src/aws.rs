@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::signature::{check_header, hex};
+use crate::signature::check_header;
 use crate::tls::{self, Trust};
 use crate::{BoxError, aws_chunked, work};
 
@@ -86,7 +86,7 @@ impl Aws {
 
     /// Resets the state for a new run, which uploads `file`.
     pub(crate) fn expect(&self, file: Bytes) {
-        let sha256 = hex(&Sha256::digest(&file));
+        let sha256 = hex::encode(Sha256::digest(&file));
         let crc32 = STANDARD.encode_to_string(crc32fast::hash(&file).to_be_bytes());
         *lock(&self.state) = State { file: File { bytes: file, sha256, crc32 }, ..State::default() };
     }
@@ -205,7 +205,7 @@ async fn dynamodb(
 ) -> Result<Response<Full<Bytes>>, BoxError> {
     lock(state).calls.push(format!("dynamodb:{operation}"));
     let body = body.collect().await?.to_bytes();
-    check_header(&parts.method, &parts.uri, &parts.headers, &hex(&Sha256::digest(&body)))?;
+    check_header(&parts.method, &parts.uri, &parts.headers, &hex::encode(Sha256::digest(&body)))?;
     let input: Value = serde_json::from_slice(&body)?;
     if input["TableName"] != TABLE {
         return Err("wrong table".into());

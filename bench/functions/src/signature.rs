@@ -94,12 +94,12 @@ impl Canonical<'_> {
             self.signed,
             self.payload,
         ];
-        let hash = hex(&Sha256::digest(request.join("\n")));
+        let hash = hex::encode(Sha256::digest(request.join("\n")));
         let mut key = hmac(format!("AWS4{SECRET_KEY}").as_bytes(), day);
         for part in [region, service, end] {
             key = hmac(&key, part);
         }
-        let expected = hex(&hmac(&key, &format!("{ALGORITHM}\n{date}\n{scope}\n{hash}")));
+        let expected = hex::encode(hmac(&key, &format!("{ALGORITHM}\n{date}\n{scope}\n{hash}")));
         if signature == expected {
             Ok(())
         } else {
@@ -120,10 +120,6 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     // HMAC accepts keys of any length, so this never fails.
     let Ok(mac) = Hmac::<Sha256>::new_from_slice(key) else { return Vec::new() };
     mac.chain_update(text).finalize().into_bytes().to_vec()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

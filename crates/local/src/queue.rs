@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
@@ -23,6 +24,9 @@ use uuid::Uuid;
 
 /// Maximum number of events that are handled at the same time.
 const CONCURRENCY: usize = 2;
+/// Everything that S3 encodes in the keys of events.
+const NOT_IN_EVENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
 
 /// The function that handles events.
 pub type Handler = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
@@ -65,7 +69,7 @@ pub struct DeadLetter {
 }
 
 /// A completed write to S3.
-pub(crate) struct StoredObject<'a> {
+pub(crate) struct CompletedWrite<'a> {
     pub(crate) bucket: &'a str,
     pub(crate) key: &'a str,
     /// The `eventName`, such as `ObjectCreated:Put`.
@@ -110,7 +114,7 @@ impl Queue {
     }
 
     /// Replaces an intent by the event of the write, and sends it.
-    pub(crate) fn send_created(&self, mut intent: Intent, object: &StoredObject<'_>) -> io::Result<()> {
+    pub(crate) fn send_created(&self, mut intent: Intent, object: &CompletedWrite<'_>) -> io::Result<()> {
         let job = Job { id: intent.id, key: object.key.to_owned(), event: Some(self.event(object)) };
         save(&self.waiting, job.id, &job)?;
         intent.done = true;
@@ -128,7 +132,7 @@ impl Queue {
     }
 
     /// Returns the S3 event notification for a write.
-    fn event(&self, object: &StoredObject<'_>) -> Value {
+    fn event(&self, object: &CompletedWrite<'_>) -> Value {
         json!({"Records": [{
             "eventVersion": "2.1",
             "eventSource": "aws:s3",
@@ -174,7 +178,7 @@ impl Queue {
             if let Some(head) = objects.head(&key).await? {
                 let etag = head.etag.trim_matches('"');
                 let (key, event_name) = (&job.key, "ObjectCreated:Put");
-                let object = StoredObject { bucket, key, event_name, size: head.size, etag };
+                let object = CompletedWrite { bucket, key, event_name, size: head.size, etag };
                 self.send_created(intent, &object).map_err(|error| Fault::new("write the queue", &error))?;
                 resumed += 1;
             }
@@ -284,13 +288,19 @@ fn load<T: for<'a> Deserialize<'a>>(folder: &Path) -> io::Result<Vec<T>> {
     paths.iter().map(|path| Ok(serde_json::from_slice(&fs::read(path)?)?)).collect()
 }
 
-/// Encodes a key as S3 does in events.
+/// Encodes a key as S3 does in events: as form data, but with slashes.
 fn form_encode(key: &str) -> String {
-    key.bytes().fold(String::new(), |text, byte| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' | b'/' => {
-            text + &char::from(byte).to_string()
-        }
-        b' ' => text + "+",
-        other => text + &format!("%{other:02X}"),
-    })
+    // A percent sign in the key is encoded too, so every `%20` is a space.
+    utf8_percent_encode(key, NOT_IN_EVENT).to_string().replace("%20", "+")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::form_encode;
+
+    #[test]
+    fn encodes_keys_as_s3_does() {
+        assert_eq!(form_encode("videos/a b/c+d%20é*.mp4"), "videos/a+b/c%2Bd%2520%C3%A9*.mp4");
+        assert_eq!(form_encode("eu-central-1:x_y~"), "eu-central-1%3Ax_y%7E");
+    }
 }

@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use upreel_core::Key;
 
 use crate::multipart::{self, Multipart};
-use crate::queue::{Queue, StoredObject};
+use crate::queue::{CompletedWrite, Queue};
 
 #[derive(Clone)]
 pub(crate) struct Storage {
@@ -63,7 +63,7 @@ impl Storage {
         self.queue
             .send_created(
                 intent,
-                &StoredObject { bucket, key, event_name, size: head.size, etag: &head.etag },
+                &CompletedWrite { bucket, key, event_name, size: head.size, etag: &head.etag },
             )
             .map_err(|error| s3_error!(error, InternalError))?;
         Ok(result)
