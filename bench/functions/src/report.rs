@@ -169,7 +169,7 @@ in a response, and count the calls to AWS. Events, environment and memory size a
                 let measured = node.median(number) / ours.median(number);
                 targets.push(Target {
                     what: format!("{what}, {}: Node.js, SDK v3 / Upreel", work.title()),
-                    expected: format!("{target:.0}"),
+                    expected: target.to_string(),
                     measured: format!("{measured:.1}"),
                     met: measured >= target,
                 });
