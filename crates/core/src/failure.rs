@@ -24,8 +24,16 @@ impl Failure {
     pub const UNREADABLE: &str = "UNREADABLE";
     /// Decoding would exceed the limit on time, memory or bytes read.
     pub const TOO_COMPLEX: &str = "TOO_COMPLEX";
+    /// The object was stored, but is missing.
+    pub const LOST: &str = "LOST";
     /// Every attempt ended with a fault. This is the only failure after which the same event is processed again.
     pub const INTERNAL: &str = "INTERNAL";
+
+    /// Creates the failure of an event that was given up after a fault.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(Self::INTERNAL, "Processing failed on our side and will be repeated later.")
+    }
 
     /// Creates a failure with one of the codes above.
     #[must_use]

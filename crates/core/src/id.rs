@@ -22,6 +22,12 @@ impl VideoId {
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// Returns the identifier as a number.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0.as_u128()
+    }
 }
 
 impl Default for VideoId {
@@ -99,12 +105,39 @@ impl From<UserId> for String {
 ///
 /// S3 sends hexadecimal text of varying length, and compares the shorter text as if it were padded with zeros on the
 /// right. It is stored padded, so that `DynamoDB` can compare it as a string.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequencer(String);
 
 impl Sequencer {
     const WIDTH: usize = 40;
+
+    /// Returns the lowest sequencer, for an event that S3 did not send. Every event of S3 is newer.
+    #[must_use]
+    pub fn lowest() -> Self {
+        Self("0".repeat(Self::WIDTH))
+    }
+
+    /// Returns a sequencer after this one and before that of any later event of S3, whose sequencers differ in one of
+    /// the first digits. Returns `None` if there is none.
+    #[must_use]
+    pub fn successor(&self) -> Option<Self> {
+        let mut digits = self.0.clone().into_bytes();
+        for digit in digits.iter_mut().rev() {
+            match *digit {
+                b'F' => *digit = b'0',
+                b'9' => {
+                    *digit = b'A';
+                    return String::from_utf8(digits).ok().map(Self);
+                }
+                _ => {
+                    *digit += 1;
+                    return String::from_utf8(digits).ok().map(Self);
+                }
+            }
+        }
+        None
+    }
 
     /// Returns the padded text.
     #[must_use]
@@ -135,6 +168,53 @@ impl FromStr for Sequencer {
     }
 }
 
+impl fmt::Display for Sequencer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One version of a video's object: the event that announced it, and its entity tag.
+///
+/// The keys of everything that is made of the version contain it, so that two workers that write the same key write the
+/// same content, even if the object was replaced between their reads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// The event that announced the object.
+    pub sequencer: Sequencer,
+    /// The entity tag: hexadecimal digits and hyphens.
+    tag: String,
+}
+
+impl Version {
+    /// The longest entity tag, in characters: an MD5 digest and a number of parts has up to 38.
+    const MAX_TAG: usize = 64;
+
+    /// Creates the version of the object with this entity tag, which may be in quotes.
+    #[must_use]
+    pub fn new(sequencer: Sequencer, etag: &str) -> Self {
+        let tag = etag.chars().filter(|c| c.is_ascii_hexdigit() || *c == '-').take(Self::MAX_TAG);
+        let tag: String = tag.map(|c| c.to_ascii_lowercase()).collect();
+        Self { sequencer, tag: if tag.is_empty() { "0".to_owned() } else { tag } }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.sequencer, self.tag)
+    }
+}
+
+impl FromStr for Version {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let (sequencer, tag) = text.split_once('-').ok_or(Invalid("version"))?;
+        let version = Self::new(Sequencer::from_stored(sequencer)?, tag);
+        if version.tag == tag { Ok(version) } else { Err(Invalid("version")) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +242,34 @@ mod tests {
         }
         for bad in ["", ".", "..", "a/b", "a b", "a\0", "ü", "a%2f", &"x".repeat(65)] {
             assert!(bad.parse::<UserId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn successors_lie_between_the_events_of_s3() {
+        let seq = |text: &str| text.parse::<Sequencer>().unwrap_or_else(|e| panic!("{e}"));
+        assert!(Sequencer::lowest() < seq("0000000000000001"));
+        let (first, second) = (seq("0055AED6DCD90281E5"), seq("0055AED6DCD90281E6"));
+        let mut last = first;
+        for _ in 0..300 {
+            let next = last.successor().unwrap_or_else(|| panic!("{last:?}"));
+            assert!(last < next && next < second, "{next:?}");
+            assert_eq!(Sequencer::from_stored(next.as_str()), Ok(next.clone()));
+            last = next;
+        }
+        assert_eq!(seq(&"F".repeat(40)).successor(), None);
+    }
+
+    #[test]
+    fn versions_round_trip() {
+        let seq: Sequencer = "0055".parse().unwrap_or_else(|e| panic!("{e}"));
+        for etag in ["\"9a0364b9e99bb480dd25e1f0284c8555\"", "ABC-12", "", "\"a/../b?\""] {
+            let version = Version::new(seq.clone(), etag);
+            assert_eq!(version.to_string().parse(), Ok(version), "{etag}");
+        }
+        assert_ne!(Version::new(seq.clone(), "a"), Version::new(seq, "b"));
+        for bad in ["", "-a", "0055-a", &format!("{:0<40}-A", "1"), &format!("{:0<40}-", "1")] {
+            assert!(bad.parse::<Version>().is_err(), "{bad}");
         }
     }
 

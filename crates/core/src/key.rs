@@ -4,7 +4,32 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::container::Container;
-use crate::id::{Invalid, Sequencer, UserId, VideoId};
+use crate::id::{Invalid, Sequencer, UserId, Version, VideoId};
+
+/// One of the three buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bucket {
+    /// The uploaded files.
+    Uploads,
+    /// The posters and storyboards.
+    Thumbnails,
+    /// The HLS renditions, and the work files of transcoding.
+    Processed,
+}
+
+impl Bucket {
+    /// Every bucket.
+    pub const ALL: [Self; 3] = [Self::Uploads, Self::Thumbnails, Self::Processed];
+}
+
+/// A folder: all objects of a bucket whose keys start with `prefix`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Folder {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// The start of the keys.
+    pub prefix: String,
+}
 
 /// The key of an object that Upreel stores. Formatting and parsing round-trip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +44,13 @@ pub enum Key {
         container: Option<Container>,
     },
     /// The poster, 640 pixels wide, in the thumbnails bucket.
-    Thumbnail(VideoId),
+    Thumbnail(VideoId, Version),
     /// The poster, 1280 pixels wide, in the thumbnails bucket.
-    ThumbnailLarge(VideoId),
+    ThumbnailLarge(VideoId, Version),
     /// The storyboard's image, in the thumbnails bucket.
-    StoryboardImage(VideoId),
+    StoryboardImage(VideoId, Version),
     /// The storyboard's `WebVTT` file, which refers to the image, in the thumbnails bucket.
-    StoryboardTrack(VideoId),
+    StoryboardTrack(VideoId, Version),
     /// A file of the HLS renditions, in the processed bucket. Each run has its own folder.
     Rendition {
         /// The video.
@@ -71,19 +96,70 @@ impl FromStr for FileName {
 }
 
 const UNKNOWN: &str = "bin";
-const LARGE: &str = "-1280";
+const LARGE: &str = "-w1280";
 
 impl Key {
-    /// Returns the keys of all previews of a video, which are deleted with it.
+    /// Returns the bucket that stores the object.
     #[must_use]
-    pub const fn previews(id: VideoId) -> [Self; 4] {
-        [Self::Thumbnail(id), Self::ThumbnailLarge(id), Self::StoryboardImage(id), Self::StoryboardTrack(id)]
+    pub const fn bucket(&self) -> Bucket {
+        match self {
+            Self::Video { .. } => Bucket::Uploads,
+            Self::Thumbnail(..)
+            | Self::ThumbnailLarge(..)
+            | Self::StoryboardImage(..)
+            | Self::StoryboardTrack(..) => Bucket::Thumbnails,
+            Self::Rendition { .. } | Self::Work { .. } => Bucket::Processed,
+        }
     }
 
-    /// Returns the folders of all renditions and work files of a video, of every run.
+    /// Returns the video that the object belongs to.
     #[must_use]
-    pub fn rendition_folders(id: VideoId) -> [String; 2] {
-        [format!("hls/{id}/"), format!("work/{id}/")]
+    pub const fn video_id(&self) -> VideoId {
+        match self {
+            Self::Thumbnail(id, _)
+            | Self::ThumbnailLarge(id, _)
+            | Self::StoryboardImage(id, _)
+            | Self::StoryboardTrack(id, _)
+            | Self::Video { id, .. }
+            | Self::Rendition { id, .. }
+            | Self::Work { id, .. } => *id,
+        }
+    }
+
+    /// Returns the event whose processing made the object, or `None` for an uploaded file.
+    #[must_use]
+    pub const fn sequencer(&self) -> Option<&Sequencer> {
+        match self {
+            Self::Video { .. } => None,
+            Self::Thumbnail(_, version)
+            | Self::ThumbnailLarge(_, version)
+            | Self::StoryboardImage(_, version)
+            | Self::StoryboardTrack(_, version) => Some(&version.sequencer),
+            Self::Rendition { run, .. } | Self::Work { run, .. } => Some(run),
+        }
+    }
+
+    /// Returns the keys of all previews of one version of a video.
+    #[must_use]
+    pub fn previews(id: VideoId, version: &Version) -> [Self; 4] {
+        [
+            Self::Thumbnail(id, version.clone()),
+            Self::ThumbnailLarge(id, version.clone()),
+            Self::StoryboardImage(id, version.clone()),
+            Self::StoryboardTrack(id, version.clone()),
+        ]
+    }
+
+    /// Returns the folders of everything that was made of a video: previews, renditions and work files.
+    #[must_use]
+    pub fn folders(id: VideoId) -> [Folder; 4] {
+        [
+            (Bucket::Thumbnails, "thumbnails"),
+            (Bucket::Thumbnails, "storyboards"),
+            (Bucket::Processed, "hls"),
+            (Bucket::Processed, "work"),
+        ]
+        .map(|(bucket, name)| Folder { bucket, prefix: format!("{name}/{id}/") })
     }
 
     /// Returns the key without its folders.
@@ -101,10 +177,10 @@ impl fmt::Display for Key {
                 let extension = container.map_or(UNKNOWN, Container::extension);
                 write!(f, "videos/{user}/{id}.{extension}")
             }
-            Self::Thumbnail(id) => write!(f, "thumbnails/{id}.jpg"),
-            Self::ThumbnailLarge(id) => write!(f, "thumbnails/{id}{LARGE}.jpg"),
-            Self::StoryboardImage(id) => write!(f, "storyboards/{id}.jpg"),
-            Self::StoryboardTrack(id) => write!(f, "storyboards/{id}.vtt"),
+            Self::Thumbnail(id, version) => write!(f, "thumbnails/{id}/{version}.jpg"),
+            Self::ThumbnailLarge(id, version) => write!(f, "thumbnails/{id}/{version}{LARGE}.jpg"),
+            Self::StoryboardImage(id, version) => write!(f, "storyboards/{id}/{version}.jpg"),
+            Self::StoryboardTrack(id, version) => write!(f, "storyboards/{id}/{version}.vtt"),
             Self::Rendition { id, run, name } => write!(f, "hls/{id}/{}/{name}", run.as_str()),
             Self::Work { id, run, name } => write!(f, "work/{id}/{}/{name}", run.as_str()),
         }
@@ -128,20 +204,19 @@ impl FromStr for Key {
         }
         let (folder, name) = text.rsplit_once('/').ok_or(invalid)?;
         let (name, extension) = name.split_once('.').ok_or(Invalid("key"))?;
-        if let ("thumbnails", Some(id), "jpg") = (folder, name.strip_suffix(LARGE), extension) {
-            return Ok(Self::ThumbnailLarge(id.parse()?));
-        }
-        let id = name.parse()?;
         if let Some(user) = folder.strip_prefix("videos/") {
             let container = Container::ALL.into_iter().find(|c| c.extension() == extension);
             if container.is_some() || extension == UNKNOWN {
-                return Ok(Self::Video { user: user.parse()?, id, container });
+                return Ok(Self::Video { user: user.parse()?, id: name.parse()?, container });
             }
         }
-        match (folder, extension) {
-            ("thumbnails", "jpg") => Ok(Self::Thumbnail(id)),
-            ("storyboards", "jpg") => Ok(Self::StoryboardImage(id)),
-            ("storyboards", "vtt") => Ok(Self::StoryboardTrack(id)),
+        let (folder, id) = folder.split_once('/').ok_or(Invalid("key"))?;
+        let id = id.parse()?;
+        match (folder, name.strip_suffix(LARGE), extension) {
+            ("thumbnails", Some(version), "jpg") => Ok(Self::ThumbnailLarge(id, version.parse()?)),
+            ("thumbnails", None, "jpg") => Ok(Self::Thumbnail(id, name.parse()?)),
+            ("storyboards", None, "jpg") => Ok(Self::StoryboardImage(id, name.parse()?)),
+            ("storyboards", None, "vtt") => Ok(Self::StoryboardTrack(id, name.parse()?)),
             _ => Err(Invalid("key")),
         }
     }
@@ -162,18 +237,24 @@ mod tests {
         });
         let run: Sequencer = "0055aed6".parse().unwrap_or_else(|e| panic!("{e}"));
         let name = |text: &str| text.parse().unwrap_or_else(|e| panic!("{e}"));
-        let made = [
+        let version = Version::new(run.clone(), "\"9a0364b9e99bb480dd25e1f0284c8555-7\"");
+        let renditions = [
             Key::Rendition { id, run: run.clone(), name: name("v720/0003-01.m4s") },
             Key::Rendition { id, run: run.clone(), name: name("master.m3u8") },
             Key::Work { id, run, name: name("plan.json") },
         ];
+        let made: Vec<Key> = Key::previews(id, &version).into_iter().chain(renditions).collect();
         for key in &made {
             assert!(
-                Key::rendition_folders(id).iter().any(|folder| key.to_string().starts_with(folder)),
+                Key::folders(id).iter().any(|folder| {
+                    folder.bucket == key.bucket() && key.to_string().starts_with(&folder.prefix)
+                }),
                 "{key}"
             );
+            assert_eq!(key.sequencer(), Some(&version.sequencer));
         }
-        for key in videos.chain(Key::previews(id)).chain(made) {
+        for key in videos.chain(made) {
+            assert_eq!(key.video_id(), id);
             assert!(key.to_string().ends_with(&format!("/{}", key.file_name())), "{key}");
             assert_eq!(key.to_string().parse(), Ok(key));
         }
@@ -182,6 +263,7 @@ mod tests {
     #[test]
     fn rejects_other_texts() {
         let id = VideoId::new();
+        let version = format!("{:0<40}-abc", "1");
         for text in [
             String::new(),
             "videos/".into(),
@@ -192,15 +274,16 @@ mod tests {
             format!("videos/u/{id}.MP4"),
             format!("videos/u/{id}.mp4.mp4"),
             format!("/videos/u/{id}.mp4"),
-            format!("thumbnails/{id}.png"),
-            "thumbnails/x.jpg".into(),
-            "thumbnails/-1280.jpg".into(),
-            format!("thumbnails/{id}-1280.png"),
-            format!("thumbnails/{id}-1280-1280.jpg"),
-            format!("thumbnails/{id}.vtt"),
-            format!("storyboards/{id}-1280.jpg"),
-            format!("storyboards/{id}.mp4"),
-            format!("videos/u/{id}-1280.mp4"),
+            format!("thumbnails/{id}.jpg"),
+            format!("thumbnails/{id}/{version}.png"),
+            format!("thumbnails/x/{version}.jpg"),
+            format!("thumbnails/{id}/-w1280.jpg"),
+            format!("thumbnails/{id}/{version}-w1280-w1280.jpg"),
+            format!("thumbnails/{id}/{version}.vtt"),
+            format!("thumbnails/{id}/55-abc.jpg"),
+            format!("storyboards/{id}/{version}-w1280.jpg"),
+            format!("storyboards/{id}/{version}.mp4"),
+            format!("videos/u/{id}-w1280.mp4"),
             format!("hls/{id}/master.m3u8"),
             format!("hls/{id}/{:0<40}/../x", "1"),
             format!("hls/{id}/{:0<40}/a/b/c", "1"),

@@ -12,12 +12,14 @@ pub mod key;
 pub mod limits;
 pub mod range;
 pub mod transcode;
+pub mod transition;
 pub mod video;
 
 pub use container::Container;
 pub use failure::Failure;
 pub use fault::Fault;
-pub use id::{Sequencer, UserId, VideoId};
-pub use key::Key;
+pub use id::{Sequencer, UserId, Version, VideoId};
+pub use key::{Bucket, Folder, Key};
 pub use range::{RangeReader, ReadError};
+pub use transition::Transition;
 pub use video::{Status, Video};

@@ -27,6 +27,9 @@ pub struct Transcode {
     pub status: TranscodeStatus,
     /// The number of chunks; 0 until it is known.
     pub chunks: usize,
+    /// How often the reconciler has started transcoding again.
+    #[serde(default)]
+    pub restarts: u32,
     /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -43,7 +46,7 @@ impl Transcode {
     /// Creates the state of a run whose transcoding has not started yet.
     #[must_use]
     pub fn waiting(run: Sequencer) -> Self {
-        Self { run, status: TranscodeStatus::Running, chunks: 0, error: None }
+        Self { run, status: TranscodeStatus::Running, chunks: 0, restarts: 0, error: None }
     }
 
     /// Returns whether transcoding has not started yet.

@@ -1,20 +1,26 @@
-//! The record of a video, and its status with the allowed transitions.
+//! The record of a video, as a row of the table and as users see it.
+//!
+//! Rows outlive the release that wrote them, and after a rollback an older release reads rows of a newer one. So readers
+//! ignore attributes that they do not know, and treat an unknown container or transcode as missing.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::de::{Deserializer, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::container::Container;
 use crate::failure::Failure;
-use crate::id::{Sequencer, UserId, VideoId};
+use crate::id::{Sequencer, UserId, Version, VideoId};
 use crate::key::Key;
 use crate::transcode::{Transcode, TranscodeStatus};
+use crate::transition::State;
 
 /// The lifetime of a row without an upload. It exceeds the lifetime of a presigned URL plus the time of an upload.
 const PENDING_TTL: Duration = Duration::from_hours(24);
 
 /// The status of a video. `docs/ARCHITECTURE.md` has a diagram of the transitions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// The record exists; the upload has not arrived yet.
@@ -54,22 +60,6 @@ impl Status {
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Processed | Self::Failed | Self::Deleted)
     }
-
-    /// Returns the statuses from which a transition to this one is allowed.
-    ///
-    /// A newer upload of the same object starts over, so `Processing` can follow every status but `Deleted`. The
-    /// sequencer decides whether an event is newer.
-    #[must_use]
-    pub const fn sources(self) -> &'static [Self] {
-        use Status::{Deleted, Failed, Pending, Processed, Processing, Uploaded};
-        match self {
-            Pending => &[],
-            Uploaded => &[Pending],
-            Processing => &[Pending, Uploaded, Processing, Processed, Failed],
-            Processed | Failed => &[Processing],
-            Deleted => &[Pending, Uploaded, Processing, Processed, Failed, Deleted],
-        }
-    }
 }
 
 /// The properties of a video, as read from its bytes.
@@ -101,20 +91,21 @@ pub struct MediaInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
     /// The format detected in the bytes; the file name is ignored.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
 }
 
 /// The previews of a video, as keys in the thumbnails bucket.
 ///
-/// A preview without a key in the row is not shown, even if an earlier upload left the object in the bucket.
+/// The keys contain the version of the object that the previews were made of. A preview without a key in the row is not
+/// shown, and the reconciler removes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviewKeys {
     /// The poster, 640 pixels wide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thumbnail_key: Option<String>,
-    /// The poster, 1280 pixels wide. Rows of an earlier release do not have it.
+    /// The poster, 1280 pixels wide.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thumbnail_large_key: Option<String>,
     /// The storyboard's `WebVTT` file. The image has the same name with the extension `.jpg`.
@@ -129,13 +120,31 @@ impl PreviewKeys {
     /// Returns the keys of a poster in both sizes and, if `storyboard` is set, of a storyboard. An empty hash becomes
     /// `None`.
     #[must_use]
-    pub fn new(id: VideoId, storyboard: bool, blur_hash: String) -> Self {
+    pub fn new(id: VideoId, version: &Version, storyboard: bool, blur_hash: String) -> Self {
+        let [poster, large, _, track] = Key::previews(id, version).map(|key| key.to_string());
         Self {
-            thumbnail_key: Some(Key::Thumbnail(id).to_string()),
-            thumbnail_large_key: Some(Key::ThumbnailLarge(id).to_string()),
-            storyboard_key: storyboard.then(|| Key::StoryboardTrack(id).to_string()),
+            thumbnail_key: Some(poster),
+            thumbnail_large_key: Some(large),
+            storyboard_key: storyboard.then_some(track),
             blur_hash: Some(blur_hash).filter(|hash| !hash.is_empty()),
         }
+    }
+
+    /// Returns the key of the storyboard's image, which the `WebVTT` file refers to.
+    #[must_use]
+    pub fn storyboard_image(&self) -> Option<Key> {
+        match self.storyboard_key.as_deref()?.parse() {
+            Ok(Key::StoryboardTrack(id, version)) => Some(Key::StoryboardImage(id, version)),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the row refers to the object with this key.
+    #[must_use]
+    pub fn contains(&self, key: &Key) -> bool {
+        let text = Some(key.to_string());
+        [&self.thumbnail_key, &self.thumbnail_large_key, &self.storyboard_key].contains(&&text)
+            || self.storyboard_image().as_ref() == Some(key)
     }
 }
 
@@ -177,17 +186,35 @@ pub struct Record {
     pub video: Video,
     /// The object's key in the uploads bucket.
     pub key: String,
-    /// The event that last claimed the row.
+    /// The event that the row belongs to: the newest one that was claimed or given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequencer: Option<Sequencer>,
-    /// How many times the row was claimed since its last outcome.
+    /// The entity tag of the object that the row describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// Every event that the row has belonged to, until the objects made of the earlier ones are removed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sequencers: BTreeSet<Sequencer>,
+    /// How often the reconciler has replayed an event that was given up.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub replays: Option<Replays>,
+    /// Whether the storyboard was left out because of a fault, and has to be made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+    /// For a tombstone: how many passes in a row have found no object.
     #[serde(default)]
-    pub attempts: u32,
+    pub clean_passes: u32,
+    /// When the reconciler examines the row, in milliseconds since 1970. Only rows that need attention have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<u64>,
+    /// The partition of the index `byDue`. Only rows with `due` have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     /// The keys of the previews.
     #[serde(flatten)]
     pub previews: PreviewKeys,
     /// The state of the renditions, if transcoding is enabled.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
     pub transcode: Option<Transcode>,
     /// The chunks that are encoded so far, while transcoding runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -197,10 +224,29 @@ pub struct Record {
     pub ttl: Option<u64>,
 }
 
+/// How often the reconciler has replayed an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replays {
+    /// The event.
+    pub sequencer: Sequencer,
+    /// The number of replays.
+    pub count: u32,
+}
+
+/// The number of partitions of the index `byDue`.
+const SHARDS: u128 = 8;
+
 impl Record {
-    /// Creates the row of an upload that has not arrived yet. The row expires after 24 hours without one.
+    /// Creates the row of an upload that has not arrived yet. The row expires after 24 hours without one, and is first
+    /// examined at `due`.
     #[must_use]
-    pub fn pending(key: &Key, id: VideoId, user: UserId, filename: String, content_type: String) -> Self {
+    pub fn pending(
+        key: &Key,
+        (user, filename, content_type): (UserId, String, String),
+        now: SystemTime,
+        due: SystemTime,
+    ) -> Self {
+        let id = key.video_id();
         Self {
             video: Video {
                 video_id: id,
@@ -209,25 +255,65 @@ impl Record {
                 content_type,
                 size: None,
                 status: Status::Pending,
-                upload_time: Some(humantime::format_rfc3339_millis(SystemTime::now()).to_string()),
+                upload_time: Some(humantime::format_rfc3339_millis(now).to_string()),
                 media_info: MediaInfo::default(),
                 error: None,
             },
             key: key.to_string(),
             sequencer: None,
-            attempts: 0,
+            etag: None,
+            sequencers: BTreeSet::new(),
+            replays: None,
+            incomplete: false,
+            clean_passes: 0,
+            due: Some(millis(due)),
+            shard: Some(Self::shard(id)),
             previews: PreviewKeys::default(),
             transcode: None,
             transcode_chunks: Vec::new(),
-            ttl: Some(expiry(PENDING_TTL)),
+            ttl: Some(seconds(now + PENDING_TTL)),
         }
+    }
+
+    /// Returns the partition of the index `byDue` for a video.
+    #[must_use]
+    pub fn shard(id: VideoId) -> String {
+        (id.as_u128() % SHARDS).to_string()
+    }
+
+    /// Returns every partition of the index `byDue`.
+    pub fn shards() -> impl Iterator<Item = String> {
+        (0..SHARDS).map(|shard| shard.to_string())
     }
 
     /// Returns whether users may see the row: it is not a tombstone and has not expired. `DynamoDB` deletes expired
     /// rows only within days.
     #[must_use]
-    pub fn is_visible(&self) -> bool {
-        self.video.status != Status::Deleted && self.ttl.is_none_or(|ttl| ttl > now())
+    pub fn is_visible(&self, now: SystemTime) -> bool {
+        self.video.status != Status::Deleted && self.ttl.is_none_or(|ttl| ttl > seconds(now))
+    }
+
+    /// Returns the attributes that decide which transitions are allowed.
+    #[must_use]
+    pub fn state(&self) -> State<Sequencer> {
+        State {
+            status: self.video.status,
+            sequencer: self.sequencer.clone(),
+            is_fault: self.video.error.as_ref().is_some_and(|error| error.code == Failure::INTERNAL),
+        }
+    }
+
+    /// Returns how often the reconciler has replayed the row's event.
+    #[must_use]
+    pub fn replays(&self) -> u32 {
+        let replays = self.replays.as_ref().filter(|it| Some(&it.sequencer) == self.sequencer.as_ref());
+        replays.map_or(0, |replays| replays.count)
+    }
+
+    /// Returns the earlier events whose objects may still exist.
+    #[must_use]
+    pub fn superseded(&self) -> Vec<&Sequencer> {
+        self.sequencers.iter().filter(|it| Some(*it) != self.sequencer.as_ref()).collect()
     }
 }
 
@@ -258,36 +344,44 @@ impl Progress {
     }
 }
 
-/// Returns the current time in seconds since 1970, as `DynamoDB` expects it for its time to live.
+/// Returns the seconds since 1970, as `DynamoDB` expects them for its time to live.
 #[must_use]
-pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+pub fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// Returns the time `ttl` from now, in seconds since 1970.
+/// Returns the milliseconds since 1970.
 #[must_use]
-pub fn expiry(ttl: Duration) -> u64 {
-    now() + ttl.as_secs()
+pub fn millis(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Reads a value that a newer release may have written: one that is not known becomes `None`.
+fn known<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Known<T> {
+        Yes(T),
+        No(IgnoredAny),
+    }
+    match Option::<Known<T>>::deserialize(value)? {
+        Some(Known::Yes(value)) => Ok(Some(value)),
+        Some(Known::No(_)) | None => Ok(None),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    #[test]
-    fn deleted_is_terminal() {
-        for status in Status::ALL {
-            let from_deleted = status.sources().contains(&Status::Deleted);
-            assert_eq!(from_deleted, status == Status::Deleted, "{status:?}");
-        }
-    }
-
-    #[test]
-    fn every_status_is_reachable_and_deletable() {
-        for status in Status::ALL {
-            assert!(status == Status::Pending || !status.sources().is_empty());
-            assert!(Status::Deleted.sources().contains(&status));
-        }
+    fn record() -> Record {
+        let id = VideoId::new();
+        let user: UserId = "u".parse().unwrap_or_else(|e| panic!("{e}"));
+        let key = Key::Video { user: user.clone(), id, container: None };
+        let about = (user, "a.mp4".to_owned(), "video/mp4".to_owned());
+        Record::pending(&key, about, SystemTime::now(), SystemTime::now())
     }
 
     #[test]
@@ -295,5 +389,45 @@ mod tests {
         for status in Status::ALL {
             assert_eq!(serde_json::json!(status), status.as_str());
         }
+    }
+
+    #[test]
+    fn rows_of_a_newer_release_can_be_read() {
+        let mut row = json!(record());
+        row["mood"] = json!("good");
+        row["container"] = json!("hologram");
+        row["transcode"] = json!({"status": "DREAMING"});
+        row["replays"] = json!("many");
+        let read: Record = serde_json::from_value(row).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!((read.video.media_info.container, read.transcode, read.replays), (None, None, None));
+    }
+
+    #[test]
+    fn rows_round_trip() {
+        let mut row = record();
+        let sequencer: Sequencer = "0055".parse().unwrap_or_else(|e| panic!("{e}"));
+        row.sequencers = BTreeSet::from([sequencer.clone(), Sequencer::lowest()]);
+        row.replays = Some(Replays { sequencer: sequencer.clone(), count: 2 });
+        row.transcode = Some(Transcode::waiting(sequencer.clone()));
+        row.video.media_info.container = Some(Container::Mp4);
+        let read: Record = serde_json::from_value(json!(row)).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(read, row);
+        assert_eq!(read.replays(), 0, "the replays of another event do not count");
+        let read = Record { sequencer: Some(sequencer), ..read };
+        assert_eq!((read.replays(), read.superseded()), (2, vec![&Sequencer::lowest()]));
+    }
+
+    #[test]
+    fn previews_belong_to_one_version() {
+        let (id, sequencer) = (VideoId::new(), Sequencer::lowest());
+        let [first, second] = ["a", "b"].map(|etag| Version::new(sequencer.clone(), etag));
+        let keys = PreviewKeys::new(id, &first, true, String::new());
+        assert!(Key::previews(id, &first).iter().all(|key| keys.contains(key)));
+        assert!(!Key::previews(id, &second).iter().any(|key| keys.contains(key)));
+        let poster_only = PreviewKeys::new(id, &first, false, String::new());
+        assert_eq!(
+            Key::previews(id, &first).map(|key| poster_only.contains(&key)),
+            [true, true, false, false]
+        );
     }
 }
