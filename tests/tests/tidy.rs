@@ -26,8 +26,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
 
 /// The crates that may use a client of the AWS SDK.
 const SDK_USERS: [(&str, &[&str]); 4] = [
-    ("store", &["aws-sdk-dynamodb", "aws-sdk-s3"]),
-    ("thumbnail", &["aws-sdk-sfn"]),
+    ("store", &["aws-sdk-dynamodb", "aws-sdk-s3", "aws-sdk-sfn"]),
     ("webhook", &["aws-sdk-sqs"]),
     // Creates the table of the embedded DynamoDB.
     ("local", &["aws-sdk-dynamodb"]),

@@ -1,9 +1,9 @@
 //! S3 event notifications.
 
 use aws_lambda_events::s3::S3Entity;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use upreel_core::{Fault, Sequencer};
 
 /// An object that was written to the uploads bucket.
@@ -48,6 +48,42 @@ pub fn parse(event: &Value) -> Result<Vec<Created>, Fault> {
     Ok(created)
 }
 
+/// Returns the event notification for an object that was written. The reverse of [`parse`].
+#[must_use]
+pub fn event(created: &Created) -> Value {
+    notification("", "ObjectCreated:Put", created)
+}
+
+/// Returns the event notification for a write to `bucket` with an event name such as `ObjectCreated:Put`.
+#[must_use]
+pub fn notification(bucket: &str, name: &str, created: &Created) -> Value {
+    json!({"Records": [{
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "eventName": name,
+        "s3": {
+            "s3SchemaVersion": "1.0",
+            "bucket": {"name": bucket, "arn": format!("arn:aws:s3:::{bucket}")},
+            "object": {
+                "key": form_encode(&created.key),
+                "size": created.size,
+                "eTag": created.etag,
+                "sequencer": created.sequencer,
+            },
+        },
+    }]})
+}
+
+/// Encodes a key as S3 does in events: as form data, but with slashes.
+fn form_encode(key: &str) -> String {
+    // A percent sign in the key is encoded too, so every `%20` is a space.
+    utf8_percent_encode(key, NOT_IN_EVENT).to_string().replace("%20", "+")
+}
+
+/// Everything that S3 encodes in the keys of events.
+const NOT_IN_EVENT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
+
 const PARSE: &str = "parse the event";
 
 fn object(entity: S3Entity) -> Option<Created> {
@@ -67,8 +103,6 @@ fn unknown(cause: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn s3(name: &str, key: &str) -> Value {
@@ -90,6 +124,15 @@ mod tests {
         let destination = json!({"requestPayload": two, "requestContext": {"condition": "RetriesExhausted"}});
         let sqs = json!({"Records": [{"eventSource": "aws:sqs", "body": destination.to_string()}]});
         assert_eq!(keys(&sqs).len(), 2);
+    }
+
+    #[test]
+    fn events_round_trip() {
+        let key = "videos/a b/c+d%20é*.mp4";
+        assert_eq!(form_encode(key), "videos/a+b/c%2Bd%2520%C3%A9*.mp4");
+        assert_eq!(form_encode("eu-central-1:x_y~"), "eu-central-1%3Ax_y%7E");
+        let created = Created { key: key.into(), size: 7, etag: "e".into(), sequencer: Sequencer::lowest() };
+        assert_eq!(parse(&event(&created)).unwrap(), [created]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl App {
     pub fn new(s3: &SdkConfig, dynamodb: &SdkConfig, config: Config) -> Self {
         Self {
             objects: ObjectStore::new(s3, config.buckets.clone(), config.transfer_acceleration),
-            videos: VideoStore::new(dynamodb, config.table.clone()),
+            videos: VideoStore::new(dynamodb, config.table.clone(), config.limits),
             config: Arc::new(config),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{env, fmt};
 
-use upreel_core::limits::MAX_OBJECT;
+use upreel_core::limits::{Limits, MAX_OBJECT};
 use upreel_store::Buckets;
 use upreel_store::sdk::Endpoints;
 
@@ -30,6 +30,9 @@ pub struct Config {
     pub log_level: String,
     /// How to reach AWS.
     pub aws: Endpoints,
+    /// How long a row may stay in a state before the reconciler examines it. Not in the environment; the local backend
+    /// and tests shorten it.
+    pub limits: Limits,
 }
 
 /// The `CloudFront` distribution in front of the processed bucket.
@@ -87,6 +90,29 @@ impl Webhook {
             queue_url: need("WEBHOOK_QUEUE_URL")?,
             log_level: log_level(&get),
             aws: endpoints(get),
+        })
+    }
+}
+
+/// The settings that only the `reconcile` function has.
+#[derive(Debug, Clone)]
+pub struct Reconcile {
+    /// `THUMBNAIL_FUNCTION`: the name or ARN of the thumbnail function.
+    pub thumbnail_function: String,
+    /// `DEAD_LETTER_QUEUE_URL`: the dead-letter queue of the thumbnail function.
+    pub dead_letter_queue_url: String,
+}
+
+impl Reconcile {
+    /// Reads the settings from the environment.
+    ///
+    /// # Errors
+    /// When a setting is missing.
+    pub fn from_env() -> Result<Self, InvalidSetting> {
+        let need = |name| variable(name).ok_or(InvalidSetting { name, complaint: "is not set" });
+        Ok(Self {
+            thumbnail_function: need("THUMBNAIL_FUNCTION")?,
+            dead_letter_queue_url: need("DEAD_LETTER_QUEUE_URL")?,
         })
     }
 }
@@ -163,6 +189,7 @@ impl Config {
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
             log_level: log_level(&get),
             aws: endpoints(get),
+            limits: Limits::default(),
         })
     }
 }

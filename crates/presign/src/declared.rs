@@ -1,7 +1,6 @@
 //! The declared properties of a file, and the row that is created before it is uploaded.
 
 use upreel_core::limits::MAX_PUT;
-use upreel_core::video::Record;
 use upreel_core::{Container, Key, UserId, VideoId, filename};
 use upreel_function::App;
 use upreel_http::{Code, Problem};
@@ -43,7 +42,9 @@ impl Declared {
 pub(crate) struct NewVideo {
     pub(crate) id: VideoId,
     pub(crate) key: Key,
-    record: Record,
+    /// The owner, the file name and the media type.
+    about: (UserId, String, String),
+    size: Option<u64>,
 }
 
 impl NewVideo {
@@ -51,14 +52,12 @@ impl NewVideo {
         let id = VideoId::new();
         let key = Key::Video { user: user.clone(), id, container: declared.container };
         let name = filename::sanitize(name);
-        let mut record = Record::pending(&key, id, user, name, declared.media_type.clone());
-        record.video.size = size;
-        Self { id, key, record }
+        Self { id, key, about: (user, name, declared.media_type.clone()), size }
     }
 
     /// Adds the row. Call this after signing, so that a rejected request leaves no row.
     pub(crate) async fn create(&self, app: &App) -> Result<(), Problem> {
-        app.videos.create(&self.record).await?;
+        app.videos.create(&self.key, self.about.clone(), self.size).await?;
         tracing::info!(videoId = %self.id, "presigned");
         Ok(())
     }

@@ -1,10 +1,13 @@
 //! The S3 buckets: uploads, their previews, and their renditions.
 //!
-//! [`ObjectStore::put`] is the only conditional write. A repetition finds:
+//! A repetition of a write finds:
 //!
-//! - with [`WriteCondition::Absent`], that the object exists: [`PutOutcome::Conflict`].
-//! - with [`WriteCondition::Matches`], that the entity tag has changed: [`PutOutcome::Conflict`].
+//! - [`ObjectStore::put_upload`], the only conditional write: the object exists, which is verified by its size.
+//! - [`ObjectStore::store`]: the object exists. It is written again with the same content, because the keys of derived
+//!   objects contain the version that they are made of.
+//! - deletions: the object is gone.
 
+mod folders;
 mod multipart;
 mod renditions;
 mod signed;
@@ -15,14 +18,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{AsyncSleep, StalledStreamProtectionConfig};
 use aws_sdk_s3::config::{ProvideCredentials, RequestChecksumCalculation, SharedCredentialsProvider};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use bytes::Bytes;
-use futures_util::future::try_join_all;
 use upreel_core::range::ReadError;
-use upreel_core::{Fault, Key};
+use upreel_core::{Bucket, Fault, Key};
 
+use crate::sdk;
+
+pub use folders::Listed;
 pub use multipart::{Completion, NamedPart, StoredPart};
 pub use signed::{Form, MultipartRequest};
 pub use stored::StoredObject;
@@ -34,6 +40,12 @@ const UPLOAD_URL_TTL: Duration = Duration::from_mins(5);
 const DOWNLOAD_URL_TTL: Duration = Duration::from_mins(15);
 /// In seconds.
 const DOWNLOAD_URL_STEP: u64 = 300;
+/// Timeout of one attempt, until the response begins, and of the time that the bytes of a response may stall.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout of an operation with all its attempts.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(12);
+/// How often a write is attempted while another conditional write of the same key is in progress.
+const CONFLICTS: u32 = 4;
 
 /// The names of the buckets.
 #[derive(Debug, Clone)]
@@ -87,31 +99,17 @@ pub struct SignedPut {
 #[error("missing {0}")]
 struct Missing(&'static str);
 
-/// The condition of a write.
-#[derive(Debug, Clone, Copy)]
-pub enum WriteCondition<'a> {
-    /// There is no object with this key (`If-None-Match: *`).
-    Absent,
-    /// The object has this entity tag (`If-Match`).
-    Matches(&'a str),
-}
-
-/// Outcome of a conditional write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PutOutcome {
-    /// The object was written.
-    Done,
-    /// The condition did not hold. Nothing was changed.
-    Conflict,
-}
-
 impl ObjectStore {
     /// Creates the clients for `buckets`. With `transfer_acceleration`, presigned uploads use the nearest edge
     /// location.
     #[must_use]
     pub fn new(sdk: &SdkConfig, buckets: Buckets, transfer_acceleration: bool) -> Self {
         // A custom endpoint (the local backend, an emulator) has no host name for each bucket.
-        let builder = aws_sdk_s3::config::Builder::from(sdk).force_path_style(sdk.endpoint_url().is_some());
+        let stalled = StalledStreamProtectionConfig::enabled().grace_period(ATTEMPT_TIMEOUT).build();
+        let builder = aws_sdk_s3::config::Builder::from(sdk)
+            .force_path_style(sdk.endpoint_url().is_some())
+            .timeout_config(sdk::timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT))
+            .stalled_stream_protection(stalled);
         let signer = builder.clone().request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         let upload_signer = signer.clone().accelerate(transfer_acceleration);
         Self {
@@ -128,53 +126,63 @@ impl ObjectStore {
     /// Returns the name of the bucket for a key.
     #[must_use]
     pub fn bucket(&self, key: &Key) -> &str {
-        match key {
-            Key::Video { .. } => &self.buckets.uploads,
-            Key::Thumbnail(_)
-            | Key::ThumbnailLarge(_)
-            | Key::StoryboardImage(_)
-            | Key::StoryboardTrack(_) => &self.buckets.thumbnails,
-            Key::Rendition { .. } | Key::Work { .. } => &self.buckets.processed,
+        self.bucket_name(key.bucket())
+    }
+
+    fn bucket_name(&self, bucket: Bucket) -> &str {
+        match bucket {
+            Bucket::Uploads => &self.buckets.uploads,
+            Bucket::Thumbnails => &self.buckets.thumbnails,
+            Bucket::Processed => &self.buckets.processed,
         }
     }
 
-    /// Writes an object if `condition` holds. S3 verifies the body by its CRC-32.
+    /// Stores an uploaded file, unless it is stored already: by an earlier attempt whose response was lost. S3 verifies
+    /// the body by its CRC-32.
     ///
     /// # Errors
-    /// When S3 fails.
-    pub async fn put(
-        &self,
-        key: &Key,
-        content_type: &str,
-        body: Bytes,
-        condition: WriteCondition<'_>,
-    ) -> Result<PutOutcome, Fault> {
-        let put = self
-            .client
-            .put_object()
-            .bucket(self.bucket(key))
-            .key(key.to_string())
-            .content_type(content_type)
-            .body(body.into());
-        let put = match condition {
-            WriteCondition::Absent => put.if_none_match("*"),
-            WriteCondition::Matches(etag) => put.if_match(etag),
-        };
-        let put = put.customize();
-        let put = if self.is_https { put.disable_payload_signing() } else { put };
-        match put.send().await {
-            Ok(_) => Ok(PutOutcome::Done),
-            // 409: another conditional write of the same key is in progress. 404: the object to replace was deleted.
-            Err(error) if matches!(status(&error), Some(404 | 409 | 412)) => Ok(PutOutcome::Conflict),
-            Err(error) => Err(Fault::new("s3:PutObject", &error)),
+    /// When S3 fails, or has an object of another size under this key. Then nothing may be stored.
+    pub async fn put_upload(&self, key: &Key, content_type: &str, body: Bytes) -> Result<(), Fault> {
+        const OPERATION: &str = "s3:PutObject";
+        let size = body.len() as u64;
+        let mut attempt = 1;
+        loop {
+            let put = self.client.put_object().bucket(self.bucket(key)).key(key.to_string());
+            let put = put.content_type(content_type).if_none_match("*").body(body.clone().into()).customize();
+            let put = if self.is_https { put.disable_payload_signing() } else { put };
+            let Err(error) = put.send().await else { return Ok(()) };
+            match status(&error) {
+                Some(412) => break,
+                // Another conditional write of this key is in progress. Its result is not known yet.
+                Some(409) if attempt < CONFLICTS => {
+                    let delay = Duration::from_millis(100) * 2_u32.pow(attempt);
+                    if let Some(sleep) = self.client.config().sleep_impl() {
+                        sleep.sleep(delay).await;
+                    }
+                    attempt += 1;
+                }
+                _ => return Err(Fault::new(OPERATION, &error)),
+            }
+        }
+        match self.head(key).await? {
+            Some(head) if head.size == size => Ok(()),
+            _ => Err(Fault::message(OPERATION, "another object has this key")),
         }
     }
 
-    /// Returns the metadata of an object, or `None` if there is no object.
+    /// Returns the metadata of an object, or `None` if there is no object. Asks twice before it returns `None`, because
+    /// what follows can't be undone: the video is recorded as failed or lost.
     ///
     /// # Errors
     /// When S3 fails.
     pub async fn head(&self, key: &Key) -> Result<Option<Head>, Fault> {
+        match self.head_once(key).await? {
+            None => self.head_once(key).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn head_once(&self, key: &Key) -> Result<Option<Head>, Fault> {
         let head = self.client.head_object().bucket(self.bucket(key)).key(key.to_string()).send().await;
         match head {
             Ok(head) => Ok(Some(Head {
@@ -188,27 +196,35 @@ impl ObjectStore {
         }
     }
 
-    /// Reads a byte range of the object with this entity tag.
+    /// Reads a byte range of the object with this entity tag. A response that breaks off or stalls is requested again
+    /// once; the SDK repeats only requests whose response has not begun.
     ///
     /// # Errors
     /// [`ReadError::Gone`] when the object was deleted or replaced, and when S3 fails.
     pub async fn read(&self, key: &Key, etag: &str, range: Range<u64>) -> Result<Bytes, ReadError> {
-        let get = self
-            .client
-            .get_object()
-            .bucket(self.bucket(key))
-            .key(key.to_string())
-            .if_match(etag)
-            .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
-            .send()
-            .await;
-        let object = match get {
-            Ok(object) => object,
-            Err(error) if matches!(status(&error), Some(404 | 412)) => return Err(ReadError::Gone),
-            Err(error) => return Err(Fault::new("s3:GetObject", &error).into()),
-        };
-        let body = object.body.collect().await.map_err(|error| Fault::new("s3:GetObject", &error))?;
-        Ok(body.into_bytes())
+        let mut is_first = true;
+        loop {
+            let get = self
+                .client
+                .get_object()
+                .bucket(self.bucket(key))
+                .key(key.to_string())
+                .if_match(etag)
+                .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
+                .send()
+                .await;
+            let object = match get {
+                Ok(object) => object,
+                // The caller looks at the object again before it draws a conclusion.
+                Err(error) if matches!(status(&error), Some(404 | 412)) => return Err(ReadError::Gone),
+                Err(error) => return Err(Fault::new("s3:GetObject", &error).into()),
+            };
+            match object.body.collect().await {
+                Ok(body) => return Ok(body.into_bytes()),
+                Err(_) if is_first => is_first = false,
+                Err(error) => return Err(Fault::new("s3:GetObject", &error).into()),
+            }
+        }
     }
 
     /// Deletes an object. Succeeds if there is no object.
@@ -218,14 +234,6 @@ impl ObjectStore {
     pub async fn delete(&self, key: &Key) -> Result<(), Fault> {
         let delete = self.client.delete_object().bucket(self.bucket(key)).key(key.to_string()).send().await;
         delete.map(|_| ()).map_err(|error| Fault::new("s3:DeleteObject", &error))
-    }
-
-    /// Deletes objects concurrently.
-    ///
-    /// # Errors
-    /// When S3 fails. Some of the other objects may then still exist.
-    pub async fn delete_all(&self, keys: &[Key]) -> Result<(), Fault> {
-        try_join_all(keys.iter().map(|key| self.delete(key))).await.map(drop)
     }
 
     /// Signs a PUT request. The signature includes the content type, and the length if given.

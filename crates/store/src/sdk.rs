@@ -30,11 +30,11 @@ pub struct Endpoints {
 
 /// Connect timeout. Within a region a connection takes milliseconds; the kernel resends a lost SYN after one second.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Read timeout. S3 can take this long to complete a large multipart upload.
-const READ_TIMEOUT: Duration = Duration::from_secs(20);
-/// Timeout of an operation with all its attempts. It ends before the 29 seconds of API Gateway, whose error response
-/// has no useful detail.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(25);
+/// Timeout of one attempt, for services that do not set another.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout of an operation with all its attempts. Like those of the other services it leaves time for the function's
+/// response before API Gateway's 29 seconds, because that one's error response has no useful detail.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(12);
 /// One attempt and two retries: for throttling, a 503, or a connection that was closed while the sandbox was frozen.
 const MAX_ATTEMPTS: u32 = 3;
 /// The first retry waits for a random time up to this, the second up to twice this. The SDK's default of one second is
@@ -64,11 +64,16 @@ pub fn defaults(roots: &Roots) -> Builder {
         .retry_config(
             RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF),
         )
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(CONNECT_TIMEOUT)
-                .read_timeout(READ_TIMEOUT)
-                .operation_timeout(OPERATION_TIMEOUT)
-                .build(),
-        )
+        .timeout_config(timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT))
+}
+
+/// Returns the timeouts of one attempt, and of an operation with all its attempts. One attempt that hangs must leave time
+/// for another one.
+#[must_use]
+pub fn timeouts(attempt: Duration, operation: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
+        .build()
 }

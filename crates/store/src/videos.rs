@@ -1,31 +1,45 @@
-//! The `VideoMetadata` table: key `videoId`, index `byUser` on `userId` and `uploadTime`.
+//! The `VideoMetadata` table: key `videoId`, index `byUser` on `userId` and `uploadTime`, sparse index `byDue` on `shard`
+//! and `due`.
 //!
-//! Every write is one conditional request. A repetition finds:
+//! Every write is one conditional request. Its response can be lost after it was executed; then the SDK or the caller
+//! repeats it. A repetition finds:
 //!
 //! - [`VideoStore::create`]: the row exists. It stays unchanged, and the result is the same.
 //! - [`VideoStore::reserve_idempotency_key`]: the key is reserved. The first reservation is returned, for 24 hours.
-//! - the transitions of the status and of the transcode: see the modules `transitions` and `transcodes`.
+//! - the transitions of the status and of the transcode, and what the reconciler writes: see the modules `transitions`,
+//!   `transcodes` and `due`.
 
+mod due;
 mod transcodes;
 mod transitions;
+mod update;
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
+use aws_types::sdk_config::SharedTimeSource;
 use sha2::{Digest, Sha256};
-use upreel_core::video::{Record, expiry, now};
-use upreel_core::{Fault, UserId, VideoId};
+use upreel_core::limits::{Limits, Wait};
+use upreel_core::video::{Record, millis, seconds};
+use upreel_core::{Fault, Key, UserId, VideoId};
 
-pub use transitions::{Claim, UpdateOutcome};
+use crate::sdk;
+
+pub use due::{Attention, Due};
+pub use transitions::{Claim, Processed, UpdateOutcome};
 
 /// The lifetime of an idempotency record.
 const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
 
 const INDEX: &str = "byUser";
+/// Timeout of one attempt. `DynamoDB` responds within milliseconds.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Timeout of an operation with all its attempts.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(6);
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -34,6 +48,8 @@ type Item = HashMap<String, AttributeValue>;
 pub struct VideoStore {
     client: Client,
     table: String,
+    limits: Limits,
+    time: SharedTimeSource,
 }
 
 /// One page of a user's videos.
@@ -64,17 +80,40 @@ pub struct IdempotencyRecord {
 }
 
 impl VideoStore {
-    /// Creates the client for the table named `table`.
+    /// Creates the client for the table named `table`. The clock is the one of the SDK's configuration.
     #[must_use]
-    pub fn new(sdk: &SdkConfig, table: String) -> Self {
-        Self { client: Client::new(sdk), table }
+    pub fn new(sdk: &SdkConfig, table: String, limits: Limits) -> Self {
+        let time = sdk.time_source().unwrap_or_default();
+        let timeouts = sdk::timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT);
+        let config = aws_sdk_dynamodb::config::Builder::from(sdk).timeout_config(timeouts).build();
+        Self { client: Client::from_conf(config), table, limits, time }
     }
 
-    /// Adds a row. An existing row of the video stays unchanged.
+    /// Returns the current time.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.time.now()
+    }
+
+    /// Returns how long a row may stay in each state.
+    #[must_use]
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Adds the row of an upload that has not arrived yet. An existing row of the video stays unchanged.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn create(&self, record: &Record) -> Result<(), Fault> {
+    pub async fn create(
+        &self,
+        key: &Key,
+        (user, filename, content_type): (UserId, String, String),
+        size: Option<u64>,
+    ) -> Result<(), Fault> {
+        let now = self.now();
+        let mut record = Record::pending(key, (user, filename, content_type), now, now + self.limits.upload);
+        record.video.size = size;
         let item: Item = serde_dynamo::to_item(record).map_err(|e| Fault::new("encode a record", &e))?;
         let put = self
             .client
@@ -113,7 +152,7 @@ impl VideoStore {
     /// # Errors
     /// When `DynamoDB` fails.
     pub async fn list(&self, user: &UserId, limit: usize, from: Option<&Cursor>) -> Result<Page, Fault> {
-        let mut start = from.map(|cursor| cursor.index_key(user));
+        let (now, mut start) = (self.now(), from.map(|cursor| cursor.index_key(user)));
         let mut records = Vec::new();
         // The index may still contain rows that have expired, so one query may not fill the page.
         while records.len() < limit {
@@ -129,9 +168,13 @@ impl VideoStore {
                 .set_exclusive_start_key(start.take());
             let output = query.send().await.map_err(|e| Fault::new("dynamodb:Query", &e))?;
             for item in output.items.into_iter().flatten() {
-                records.push(decode(item)?);
+                match decode(item) {
+                    Ok(record) => records.push(record),
+                    // A newer release has written it. The other videos can be listed all the same.
+                    Err(fault) => tracing::warn!(%fault, "row cannot be read, leaving it out of the list"),
+                }
             }
-            records.retain(Record::is_visible);
+            records.retain(|record| record.is_visible(now));
             start = output.last_evaluated_key;
             if start.is_none() {
                 break;
@@ -162,10 +205,10 @@ impl VideoStore {
             .item("videoId", text(format!("idempotency#{name}")))
             .item("target", text(id))
             .item("body", text(&body))
-            .item("ttl", number(expiry(IDEMPOTENCY_TTL)))
+            .item("ttl", number(seconds(self.now() + IDEMPOTENCY_TTL)))
             .condition_expression("attribute_not_exists(videoId) OR #ttl < :now")
             .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":now", number(now()))
+            .expression_attribute_values(":now", number(seconds(self.now())))
             .return_values_on_condition_check_failure(OnFailure::AllOld)
             .send()
             .await;
@@ -178,6 +221,13 @@ impl VideoStore {
             Some(id) => Ok(IdempotencyRecord { id, same_body: get("body") == Some(&body) }),
             None => Err(Fault::new("dynamodb:PutItem", &error)),
         }
+    }
+}
+
+impl VideoStore {
+    /// Returns the value of `due` for a row that waits for `wait`, or `None` if it is not examined again.
+    fn due(&self, wait: Wait) -> Option<AttributeValue> {
+        self.limits.get(wait).map(|limit| number(millis(self.now() + limit)))
     }
 }
 

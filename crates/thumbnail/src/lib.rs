@@ -3,33 +3,37 @@
 //!
 //! A failure of the video is recorded (status FAILED, with a code) and the event is acknowledged, because a retry would
 //! fail again. A fault on our or AWS's side is returned as an error: Lambda retries twice, then the event goes to the
-//! dead-letter queue. Every step is idempotent, so no event needs a lock.
+//! dead-letter queue, and to the `reconcile` function, which records that it was given up. Every step is idempotent, so
+//! no event needs a lock:
+//!
+//! | step | a repetition finds |
+//! |---|---|
+//! | claim the event | the row is unfinished: claimed again. It is finished: nothing to do. |
+//! | store the previews | objects with the same content: their keys contain event and entity tag. |
+//! | record the result | the row has it. |
 //!
 //! IAM: `dynamodb:UpdateItem`, `GetItem` and `PutItem`; `s3:GetObject` and `s3:DeleteObject` on
-//! `videos/*`; `s3:PutObject`, `s3:GetObject` and `s3:DeleteObject` on `thumbnails/*` and
-//! `storyboards/*`; `s3:ListBucket` on both buckets, without which a missing object is a 403; and
-//! `states:StartExecution`, if transcoding is enabled.
+//! `videos/*`; `s3:PutObject` and `s3:DeleteObject` on `thumbnails/*` and `storyboards/*`; `s3:ListBucket` on both
+//! buckets, without which a missing object is a 403; and `states:StartExecution`, if transcoding is enabled.
 
-pub mod executions;
 mod previews;
 
-use bytes::Bytes;
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::Instant;
 use upreel_core::transcode::{Run, Transcode};
 use upreel_core::video::{PreviewKeys, Record};
-use upreel_core::{Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
-use upreel_function::App;
-use upreel_media::{Error, Storyboard};
-use upreel_store::objects::{Head, PutOutcome, WriteCondition};
-use upreel_store::videos::{Claim, UpdateOutcome};
-
-use crate::previews::{Previews, make_previews};
+use upreel_core::{Bucket, Failure, Fault, Key, Sequencer, Status, UserId, Version, VideoId};
 use upreel_events::s3::{self, Created};
+use upreel_function::App;
+use upreel_media::{Error, Source};
+use upreel_store::objects::{Head, StoredObject};
+use upreel_store::videos::{Claim, Processed, UpdateOutcome};
 
-/// How often Lambda attempts an asynchronous event: once, plus two retries.
-pub const ATTEMPTS: u32 = 3;
+pub use crate::previews::{MakePreviews, Previews, Storyboarding, make_previews};
+
 /// The number of times that one attempt starts over because the object was replaced while it was being read.
 const MAX_CHANGES: u32 = 3;
 const JPEG: &str = "image/jpeg";
@@ -41,9 +45,23 @@ const JPEG: &str = "image/jpeg";
 /// Returns a fault if processing any object failed on our or AWS's side; the event should be retried. The other objects
 /// of the event are processed all the same.
 pub async fn handle(app: &App, event: &Value, deadline: Instant) -> Result<Vec<Run>, Fault> {
+    handle_with(app, event, deadline, make_previews).await
+}
+
+/// Handles an event as [`handle`] does, with another function that makes the previews. The simulation uses it, because
+/// ffmpeg does not run in simulated time.
+///
+/// # Errors
+/// As [`handle`].
+pub async fn handle_with(
+    app: &App,
+    event: &Value,
+    deadline: Instant,
+    make: MakePreviews,
+) -> Result<Vec<Run>, Fault> {
     let mut outcome = Ok(Vec::new());
     for created in s3::parse(event)? {
-        match process(app, &created, deadline).await {
+        match process(app, &created, deadline, make).await {
             Ok(processed) => {
                 if let Ok(runs) = &mut outcome {
                     runs.extend(processed);
@@ -65,18 +83,30 @@ struct Job<'a> {
     id: VideoId,
     sequencer: &'a Sequencer,
     deadline: Instant,
+    make: MakePreviews,
+    /// Whether objects of an earlier event may exist.
+    is_superseding: bool,
 }
 
-async fn process(app: &App, created: &Created, deadline: Instant) -> Result<Option<Run>, Fault> {
+async fn process(
+    app: &App,
+    created: &Created,
+    deadline: Instant,
+    make: MakePreviews,
+) -> Result<Option<Run>, Fault> {
     let Ok(key @ Key::Video { .. }) = created.key.parse() else {
         tracing::warn!(key = created.key, "object is not an upload, ignoring it");
         return Ok(None);
     };
     let Key::Video { ref user, id, .. } = key else { return Ok(None) };
-    let job = Job { app, key: &key, id, sequencer: &created.sequencer, deadline };
-    let attempt = match claim(app, &key, user, id, created).await? {
-        Claim::Granted { attempt } => attempt,
-        Claim::Stale => {
+    let sequencer = &created.sequencer;
+    let mut job = Job { app, key: &key, id, sequencer, deadline, make, is_superseding: false };
+    match claim(app, &key, user, created).await? {
+        Claim::Granted { is_superseding } => job.is_superseding = is_superseding,
+        Claim::Stale(record) if record.incomplete && record.sequencer.as_ref() == Some(sequencer) => {
+            return job.complete(&record).await.map(|()| None);
+        }
+        Claim::Stale(_) => {
             tracing::info!(videoId = %id, "event already handled or superseded, nothing to do");
             return job.pending_run().await;
         }
@@ -87,38 +117,29 @@ async fn process(app: &App, created: &Created, deadline: Instant) -> Result<Opti
             tracing::info!(videoId = %id, "record and object are missing, nothing to do");
             return Ok(None);
         }
-    };
-    let result = job.run(created).await;
-    if result.is_err() && attempt >= ATTEMPTS {
-        // This was the last attempt, so the user is informed. Replaying the event starts over.
-        let failure = Failure::new(
-            Failure::INTERNAL,
-            "Processing failed on our side. The operators can start it again.",
-        );
-        job.fail(&failure).await?;
     }
-    result?;
+    job.run(Head { size: created.size, etag: format!("\"{}\"", created.etag), content_type: None }).await?;
     job.pending_run().await
 }
 
 /// Claims the record for this event. If the record is missing (expired or lost) but the object exists, recreates it.
-async fn claim(app: &App, key: &Key, user: &UserId, id: VideoId, created: &Created) -> Result<Claim, Fault> {
-    let claim = app.videos.claim(id, user, &created.sequencer, created.size).await?;
+async fn claim(app: &App, key: &Key, user: &UserId, created: &Created) -> Result<Claim, Fault> {
+    let object = (created.size, created.etag.as_str());
+    let claim = app.videos.claim(key, user, &created.sequencer, object).await?;
     if !matches!(claim, Claim::Missing) {
         return Ok(claim);
     }
     let Some(head) = app.objects.head(key).await? else { return Ok(claim) };
     let media_type = head.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
-    app.videos.create(&Record::pending(key, id, user.clone(), key.file_name(), media_type)).await?;
-    app.videos.claim(id, user, &created.sequencer, created.size).await
+    app.videos.create(key, (user.clone(), key.file_name(), media_type), None).await?;
+    app.videos.claim(key, user, &created.sequencer, object).await
 }
 
 impl Job<'_> {
-    async fn run(&self, created: &Created) -> Result<(), Fault> {
-        let mut head = Head { size: created.size, etag: format!("\"{}\"", created.etag), content_type: None };
+    async fn run(&self, mut head: Head) -> Result<(), Fault> {
         for _ in 0..MAX_CHANGES {
-            match make_previews(self.app, (self.key, self.id), &head, self.deadline).await {
-                Ok(previews) => return self.succeed(previews, head.size).await,
+            match self.make_previews(&head).await {
+                Ok(previews) => return self.succeed(previews, head).await,
                 Err(Error::Fault(fault)) => return Err(fault),
                 Err(Error::Gone) => {}
                 Err(error) => return self.fail(&failure(&error)).await,
@@ -140,6 +161,22 @@ impl Job<'_> {
         Err(Fault::message("read the object", "it keeps changing"))
     }
 
+    /// Makes the previews of the object described by `head`.
+    async fn make_previews(&self, head: &Head) -> Result<Previews, Error> {
+        let max = self.app.config.max_upload_bytes;
+        if head.size == 0 || head.size > max {
+            return Err(Error::Size { size: head.size, max });
+        }
+        let object = StoredObject::new(&self.app.objects, self.key, &head.etag);
+        let source = Arc::new(Source::new(head.size, object));
+        let image = Key::StoryboardImage(self.id, self.version(head)).file_name();
+        (self.make)(self.app, self.id, &source, &image, self.deadline).await
+    }
+
+    fn version(&self, head: &Head) -> Version {
+        Version::new(self.sequencer.clone(), &head.etag)
+    }
+
     /// Returns the run to transcode, if the video is processed and its transcoding has not begun. A repeated event
     /// returns it as well, because the previous attempt may have ended before it started the execution.
     async fn pending_run(&self) -> Result<Option<Run>, Fault> {
@@ -155,79 +192,109 @@ impl Job<'_> {
     }
 
     /// Stores the previews and records the success.
-    async fn succeed(&self, previews: Previews, size: u64) -> Result<(), Fault> {
-        let (id, poster) = (self.id, previews.poster);
-        let preview_keys = PreviewKeys::new(id, previews.storyboard.is_some(), poster.blur_hash);
-        let mut objects =
-            vec![(Key::Thumbnail(id), JPEG, poster.jpeg), (Key::ThumbnailLarge(id), JPEG, poster.large)];
-        if let Some(Storyboard { jpeg, vtt }) = previews.storyboard {
-            objects.push((Key::StoryboardImage(id), JPEG, jpeg));
-            objects.push((Key::StoryboardTrack(id), "text/vtt", vtt.into()));
-        }
-        // `join_all` waits for all writes even if one fails, so none is in flight during a later clean-up.
-        let stored = join_all(objects.iter().map(|(key, kind, body)| self.store(key, kind, body))).await;
-        if stored.into_iter().collect::<Result<Vec<bool>, Fault>>()?.contains(&false) {
-            return self.superseded().await;
-        }
+    async fn succeed(&self, previews: Previews, head: Head) -> Result<(), Fault> {
+        let version = self.version(&head);
+        let (has_storyboard, incomplete) = match &previews.storyboard {
+            Storyboarding::Made(_) => (true, false),
+            Storyboarding::None => (false, false),
+            Storyboarding::Fault => (false, true),
+        };
+        let keys = PreviewKeys::new(self.id, &version, has_storyboard, previews.poster.blur_hash.clone());
+        let media_info = previews.poster.media_info.clone();
+        self.store(previews, &version).await?;
         let transcode =
             self.app.config.state_machine.as_ref().map(|_| Transcode::waiting(self.sequencer.clone()));
+        let Head { size, etag, .. } = head;
+        let processed = Processed { size, etag, media_info, previews: keys, incomplete, transcode };
         let videos = &self.app.videos;
-        match videos
-            .mark_processed(id, self.sequencer, size, &poster.media_info, &preview_keys, transcode)
-            .await?
-        {
+        match videos.mark_processed(self.id, self.sequencer, &processed, self.is_superseding).await? {
+            UpdateOutcome::Recorded => Ok(()),
+            UpdateOutcome::Superseded => self.remove_unnamed(&version).await,
             UpdateOutcome::Deleted => self.clean_up().await,
-            UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
         }
     }
 
-    /// Writes one object. Returns `false`, and does not write it, if a newer event owns the record.
-    ///
-    /// Two events may be processed for one video at the same time. If the object exists, its `ETag` is read before the
-    /// record is checked, and only an object with that `ETag` is replaced. So the older event never overwrites an
-    /// object of the newer one. Objects that the newer event does not make (it may have no storyboard) can remain from
-    /// the older event: no record refers to them, and DELETE removes them.
-    async fn store(&self, key: &Key, content_type: &str, body: &Bytes) -> Result<bool, Fault> {
-        let objects = &self.app.objects;
-        let mut seen: Option<Head> = None;
-        for _ in 0..MAX_CHANGES {
-            let condition =
-                seen.as_ref().map_or(WriteCondition::Absent, |head| WriteCondition::Matches(&head.etag));
-            if objects.put(key, content_type, body.clone(), condition).await? == PutOutcome::Done {
-                return Ok(true);
-            }
-            seen = objects.head(key).await?;
-            if !self.app.videos.is_current_event(self.id, self.sequencer).await? {
-                return Ok(false);
+    /// Makes the storyboard that was left out because of a fault.
+    async fn complete(&self, record: &Record) -> Result<(), Fault> {
+        let etag = record.etag.clone().unwrap_or_default();
+        let head = Head {
+            size: record.video.size.unwrap_or_default(),
+            etag: format!("\"{etag}\""),
+            content_type: None,
+        };
+        let previews = match self.make_previews(&head).await {
+            Ok(previews) => previews,
+            // The event of the new object is going to be processed.
+            Err(Error::Gone) => return Err(Fault::message("read the object", "it was replaced")),
+            Err(Error::Fault(fault)) => return Err(fault),
+            Err(_) => return self.complete_with(None).await,
+        };
+        match previews.storyboard {
+            Storyboarding::None => self.complete_with(None).await,
+            Storyboarding::Fault => Err(Fault::message("make the storyboard", "it failed again")),
+            Storyboarding::Made(_) => {
+                let version = self.version(&head);
+                self.store(previews, &version).await?;
+                self.complete_with(Some(&Key::StoryboardTrack(self.id, version))).await
             }
         }
-        Err(Fault::message("store the previews", "they keep changing"))
     }
 
-    /// Handles that the record no longer belongs to this event. If the video was deleted, removes the objects, because
-    /// some may have been written after the deletion.
-    async fn superseded(&self) -> Result<(), Fault> {
+    async fn complete_with(&self, key: Option<&Key>) -> Result<(), Fault> {
+        match self.app.videos.complete_storyboard(self.id, self.sequencer, key).await? {
+            UpdateOutcome::Recorded => Ok(()),
+            UpdateOutcome::Superseded => match key {
+                Some(Key::StoryboardTrack(_, version)) => self.remove_unnamed(version).await,
+                _ => Ok(()),
+            },
+            UpdateOutcome::Deleted => self.clean_up().await,
+        }
+    }
+
+    /// Writes the previews. All writes end, even if one fails, so that none is in flight during a later clean-up.
+    async fn store(&self, previews: Previews, version: &Version) -> Result<(), Fault> {
+        let Previews { poster, storyboard } = previews;
+        let [small, large, image, track] = Key::previews(self.id, version);
+        let mut objects = vec![(small, JPEG, poster.jpeg), (large, JPEG, poster.large)];
+        if let Storyboarding::Made(storyboard) = storyboard {
+            objects.push((image, JPEG, storyboard.jpeg));
+            objects.push((track, "text/vtt", storyboard.vtt.into()));
+        }
+        let stored = objects
+            .into_iter()
+            .map(async |(key, content_type, body)| self.app.objects.store(&key, content_type, body).await);
+        join_all(stored).await.into_iter().collect()
+    }
+
+    /// Deletes the previews that this attempt has written, unless the record names them: it no longer belongs to the
+    /// event, or another attempt has processed the same object.
+    async fn remove_unnamed(&self, version: &Version) -> Result<(), Fault> {
         let record = self.app.videos.get(self.id).await?;
-        if record.is_some_and(|record| record.video.status == Status::Deleted) {
+        if record.as_ref().is_some_and(|record| record.video.status == Status::Deleted) {
             return self.clean_up().await;
         }
-        tracing::info!(videoId = %self.id, "superseded by a newer upload");
-        Ok(())
+        tracing::info!(videoId = %self.id, "superseded by a newer upload, or already processed");
+        let keys = Key::previews(self.id, version).into_iter();
+        let unnamed: Vec<String> = keys
+            .filter(|key| !record.as_ref().is_some_and(|record| record.previews.contains(key)))
+            .map(|key| key.to_string())
+            .collect();
+        self.app.objects.delete_keys(Bucket::Thumbnails, &unnamed).await
     }
 
     /// Records the failure.
     async fn fail(&self, failure: &Failure) -> Result<(), Fault> {
-        match self.app.videos.mark_failed(self.id, self.sequencer, failure).await? {
+        match self.app.videos.mark_failed(self.id, self.sequencer, failure, self.is_superseding).await? {
             UpdateOutcome::Deleted => self.clean_up().await,
             UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
         }
     }
 
-    /// Deletes all objects of a video that was deleted while it was being processed.
+    /// Deletes the objects of a video that was deleted while it was being processed. The reconciler deletes the rest.
     async fn clean_up(&self) -> Result<(), Fault> {
-        let mut keys = Key::previews(self.id).to_vec();
-        keys.push(self.key.clone());
-        self.app.objects.delete_all(&keys).await
+        let previews = self.app.objects.delete_made(self.id, Bucket::Thumbnails).await;
+        self.app.objects.delete(self.key).await?;
+        previews.map(drop)
     }
 }
 

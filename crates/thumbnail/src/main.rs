@@ -7,7 +7,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use upreel_core::Fault;
 use upreel_function::{App, deadline, diagnostic};
-use upreel_thumbnail::executions::Executions;
+use upreel_store::Executions;
 
 /// Time left to record the outcome after ffmpeg is killed.
 const MARGIN: Duration = Duration::from_secs(5);
@@ -30,8 +30,10 @@ async fn main() -> ExitCode {
 
 async fn handle(app: &App, executions: Option<&Executions>, event: &LambdaEvent<Value>) -> Result<(), Fault> {
     let runs = upreel_thumbnail::handle(app, &event.payload, deadline(&event.context, MARGIN)).await?;
-    match executions {
-        Some(executions) => executions.start(&runs).await,
-        None => Ok(()),
+    if let Some(executions) = executions {
+        for run in &runs {
+            executions.start(run, 0).await?;
+        }
     }
+    Ok(())
 }

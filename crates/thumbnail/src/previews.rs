@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
-use upreel_core::{Fault, Key, VideoId};
+use upreel_core::{Fault, VideoId};
 use upreel_function::App;
 use upreel_function::telemetry::{self, Unit};
 use upreel_media::source::Stats;
 use upreel_media::{Error, Index, Poster, Source, Storyboard, poster, storyboard};
-use upreel_store::objects::{Head, StoredObject};
 
 /// Timeout of the storyboard, which is optional and reads at most 100 keyframes.
 const STORYBOARD_TIMEOUT: Duration = Duration::from_mins(1);
@@ -17,59 +17,73 @@ const STORYBOARD_TIMEOUT: Duration = Duration::from_mins(1);
 const STORE_MARGIN: Duration = Duration::from_secs(5);
 
 /// The previews of an object.
-pub(crate) struct Previews {
-    pub(crate) poster: Poster,
-    /// `None` if the container's index could not be read, or the storyboard failed.
-    pub(crate) storyboard: Option<Storyboard>,
+pub struct Previews {
+    /// The poster.
+    pub poster: Poster,
+    /// The storyboard.
+    pub storyboard: Storyboarding,
 }
 
-/// Makes the previews of the object at `key`.
+/// Outcome of making a storyboard.
+pub enum Storyboarding {
+    /// It is made.
+    Made(Storyboard),
+    /// The video has none: its index cannot be read, or frames cannot be decoded.
+    None,
+    /// A fault on our or AWS's side. It can be made later.
+    Fault,
+}
+
+/// A function that makes the previews of an object. Its arguments are the video, the object, the file name of the
+/// storyboard's image, and the time at which ffmpeg is killed.
+pub type MakePreviews =
+    for<'a> fn(&'a App, VideoId, &'a Arc<Source>, &'a str, Instant) -> BoxFuture<'a, Result<Previews, Error>>;
+
+/// Makes the previews of an object with ffmpeg.
 ///
 /// # Errors
-/// Returns [`Error::Gone`] if the object is no longer the one described by `head`.
-pub(crate) async fn make_previews(
-    app: &App,
-    (key, id): (&Key, VideoId),
-    head: &Head,
+/// Returns [`Error::Gone`] if the object was deleted or replaced.
+pub fn make_previews<'a>(
+    app: &'a App,
+    id: VideoId,
+    source: &'a Arc<Source>,
+    image: &'a str,
     deadline: Instant,
-) -> Result<Previews, Error> {
-    let max = app.config.max_upload_bytes;
-    if head.size == 0 || head.size > max {
-        return Err(Error::Size { size: head.size, max });
-    }
-    let source = Arc::new(Source::new(head.size, StoredObject::new(&app.objects, key, &head.etag)));
-    let start = Instant::now();
-    let poster = poster::make(&source, &app.config.ffmpeg, deadline).await;
-    measure_poster(id, &source, start, poster.as_ref().err());
-    let poster = poster?;
-    let storyboard = match &poster.index {
-        Some(index) => make_storyboard(app, id, &source, index, deadline).await?,
-        None => None,
-    };
-    Ok(Previews { poster, storyboard })
+) -> BoxFuture<'a, Result<Previews, Error>> {
+    Box::pin(async move {
+        let start = Instant::now();
+        let poster = poster::make(source, &app.config.ffmpeg, deadline).await;
+        measure_poster(id, source, start, poster.as_ref().err());
+        let poster = poster?;
+        let storyboard = match &poster.index {
+            Some(index) => make_storyboard(app, (id, image), source, index, deadline).await?,
+            None => Storyboarding::None,
+        };
+        Ok(Previews { poster, storyboard })
+    })
 }
 
-/// Makes the storyboard. A video is usable without it, so errors give `None`, except for [`Error::Gone`]: the object
-/// was replaced, and its poster is outdated as well.
+/// Makes the storyboard. A video is usable without it, so only [`Error::Gone`] is an error: the object was replaced, and
+/// its poster is outdated as well.
 async fn make_storyboard(
     app: &App,
-    id: VideoId,
+    (id, image): (VideoId, &str),
     source: &Source,
     index: &Index,
     deadline: Instant,
-) -> Result<Option<Storyboard>, Error> {
+) -> Result<Storyboarding, Error> {
     let (start, before) = (Instant::now(), source.stats());
     let deadline = deadline.checked_sub(STORE_MARGIN).unwrap_or(start).min(start + STORYBOARD_TIMEOUT);
-    let image = Key::StoryboardImage(id).file_name();
-    let making = storyboard::make(source, index, &image, &app.config.ffmpeg, deadline);
+    let making = storyboard::make(source, index, image, &app.config.ffmpeg, deadline);
     let made = timeout_at(deadline, making)
         .await
         .unwrap_or_else(|late| Err(Error::Fault(Fault::new("make the storyboard", &late))));
     measure_storyboard(id, source, before, start, made.as_ref().err());
     match made {
-        Ok(storyboard) => Ok(Some(storyboard)),
+        Ok(storyboard) => Ok(Storyboarding::Made(storyboard)),
         Err(Error::Gone) => Err(Error::Gone),
-        Err(_) => Ok(None),
+        Err(Error::Fault(_)) => Ok(Storyboarding::Fault),
+        Err(_) => Ok(Storyboarding::None),
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Object {
 pub struct Manifest {
     /// The chunk's number, from 0.
     pub index: usize,
+    /// The SHA-256 of the plan, because a chunk of another plan cannot be used.
+    #[serde(default)]
+    pub plan: String,
     /// Number of video frames.
     #[serde(rename = "pictures")]
     pub frames: usize,
@@ -143,7 +146,7 @@ pub async fn encode(
         );
         output.add(AUDIO, &file, segments).map_err(|e| fault(&e))?;
     }
-    Ok((Manifest { index, frames, tracks: output.tracks }, output.objects))
+    Ok((Manifest { index, plan: String::new(), frames, tracks: output.tracks }, output.objects))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -16,12 +16,10 @@ impl From<Fault> for Error {
     }
 }
 
-/// Returns the failure for an object that was deleted or replaced.
+/// Returns the fault for an object that was deleted or replaced. If that is true, the event of the new object or the
+/// deletion ends the run; a retry finds out.
 pub(crate) fn gone() -> Error {
-    Error::Video(Failure::new(
-        Failure::UNREADABLE,
-        "The file was removed or replaced while it was transcoded.",
-    ))
+    Error::Fault(Fault::message("read the object", "it was deleted or replaced"))
 }
 
 /// Returns `None`, so that the video is encoded as one chunk without an index, unless the object could not be read.

@@ -14,4 +14,4 @@ pub mod task;
 
 pub use encode::{Manifest, Object, encode};
 pub use plan::Plan;
-pub use task::{Task, handle};
+pub use task::{Encode, Task, handle, handle_with};

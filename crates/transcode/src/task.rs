@@ -8,14 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::Record;
-use upreel_core::{Failure, Fault, Key, Status};
+use upreel_core::{Bucket, Failure, Fault, Key, Status};
 use upreel_function::App;
 use upreel_media::{Index, Source};
 use upreel_store::objects::{Head, StoredObject};
@@ -26,7 +27,7 @@ use crate::error::{Error, failure, fall_back_without_index, gone};
 use crate::plan::Plan;
 use crate::playlist::playlists;
 
-/// Maximum number of concurrent writes to S3.
+/// Maximum number of concurrent requests to S3.
 const PARALLEL: usize = 16;
 
 /// A task of a transcoding.
@@ -74,13 +75,35 @@ struct StoredPlan {
     plan: Plan,
 }
 
+/// A function that encodes a chunk. Its arguments are the object, the plan, the chunk's number, the path of ffmpeg, and
+/// the time at which ffmpeg is killed.
+pub type Encode = for<'a> fn(
+    &'a Arc<Source>,
+    &'a Plan,
+    usize,
+    &'a Path,
+    Instant,
+) -> BoxFuture<'a, Result<(Manifest, Vec<Object>), upreel_media::Error>>;
+
 /// Runs a task. ffmpeg is killed at `deadline`. Returns JSON with `chunks`, the numbers of the chunks to encode.
 ///
 /// # Errors
 /// Returns a fault if something failed on our or AWS's side; the task should be retried.
 pub async fn handle(app: &App, task: &Task, deadline: Instant) -> Result<Value, Fault> {
+    handle_with(app, task, deadline, |source, plan, index, ffmpeg, deadline| {
+        Box::pin(encode(source, plan, index, ffmpeg, deadline))
+    })
+    .await
+}
+
+/// Runs a task as [`handle`] does, with another function that encodes chunks. The simulation uses it, because ffmpeg
+/// does not run in simulated time.
+///
+/// # Errors
+/// As [`handle`].
+pub async fn handle_with(app: &App, task: &Task, deadline: Instant, encode: Encode) -> Result<Value, Fault> {
     let (Task::Plan(run) | Task::Encode { run, .. } | Task::Package(run) | Task::Fail(run)) = task;
-    let work = Work { app, run, deadline };
+    let work = Work { app, run, deadline, encode };
     let result = match task {
         Task::Plan(_) => work.plan().await,
         Task::Encode { index, .. } => work.encode(*index).await.map(|()| Vec::new()),
@@ -92,10 +115,7 @@ pub async fn handle(app: &App, task: &Task, deadline: Instant) -> Result<Value, 
         Err(Error::Fault(fault)) => Err(fault),
         Err(Error::Video(failure)) => {
             tracing::warn!(videoId = %run.video_id, code = failure.code, "video cannot be transcoded");
-            work.clean_up_if_deleted(
-                app.videos.mark_transcode_failed(run.video_id, &run.sequencer, &failure).await?,
-            )
-            .await?;
+            work.clean_up_if_deleted(work.record_failure(&failure).await?).await?;
             Ok(json!({"chunks": []}))
         }
     }
@@ -106,6 +126,7 @@ struct Work<'a> {
     app: &'a App,
     run: &'a Run,
     deadline: Instant,
+    encode: Encode,
 }
 
 impl Work<'_> {
@@ -133,6 +154,10 @@ impl Work<'_> {
         let open = |record: &Record| record.transcode.as_ref().is_none_or(Transcode::can_resume);
         let Some(record) = record.filter(open) else { return Ok(Vec::new()) };
         let head = self.app.objects.head(&self.key()?).await?.ok_or_else(gone)?;
+        // The row describes another object: its event is going to be processed.
+        if record.etag.as_ref().is_some_and(|etag| *etag != head.etag.trim_matches('"')) {
+            return Err(gone());
+        }
         let source = self.source(head.size, &head.etag)?;
         let index = match record.video.media_info.container {
             Some(container) => Index::open(&source, container).await,
@@ -152,7 +177,8 @@ impl Work<'_> {
         tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, "planned");
         let Head { size, etag, .. } = head;
         self.store_json("plan.json", &StoredPlan { size, etag, plan }).await?;
-        let outcome = self.app.videos.mark_transcode_started(*video_id, sequencer, chunks).await?;
+        let restarts = record.transcode.map_or(0, |transcode| transcode.restarts);
+        let outcome = self.app.videos.mark_transcode_started(*video_id, sequencer, chunks, restarts).await?;
         self.clean_up_if_deleted(outcome).await?;
         Ok(if outcome == UpdateOutcome::Recorded { (0..chunks).collect() } else { Vec::new() })
     }
@@ -162,12 +188,13 @@ impl Work<'_> {
         if !self.is_running().await? {
             return Ok(());
         }
-        let StoredPlan { size, etag, plan } = self.load_plan().await?;
-        if self.load_json::<Manifest>(&manifest_name(index)).await?.is_none() {
+        let (StoredPlan { size, etag, plan }, hash) = self.load_plan().await?;
+        if self.load_manifest(index, &hash).await?.is_none() {
             let start = Instant::now();
             let source = self.source(size, &etag)?;
-            let encoded = encode(&source, &plan, index, &self.app.config.ffmpeg, self.deadline).await;
-            let (manifest, objects) = encoded.map_err(failure)?;
+            let encoded = (self.encode)(&source, &plan, index, &self.app.config.ffmpeg, self.deadline).await;
+            let (mut manifest, objects) = encoded.map_err(failure)?;
+            manifest.plan = hash;
             let (ms, bytes) = (start.elapsed().as_millis(), source.stats().bytes);
             tracing::info!(videoId = %video_id, index, pictures = manifest.frames, bytes, ms, "chunk encoded");
             self.store_all(objects).await?;
@@ -183,10 +210,14 @@ impl Work<'_> {
         if !self.is_running().await? {
             return Ok(());
         }
-        let StoredPlan { plan, .. } = self.load_plan().await?;
-        let manifests = (0..plan.chunks.len())
-            .map(|index| async move { self.load_json::<Manifest>(&manifest_name(index)).await });
-        let manifests = try_join_all(manifests).await?.into_iter().flatten().collect();
+        let (StoredPlan { plan, .. }, hash) = self.load_plan().await?;
+        let (hash, chunks) = (&hash, plan.chunks.len());
+        let manifests = (0..chunks).map(|index| async move { self.load_manifest(index, hash).await });
+        let manifests: Vec<_> = stream::iter(manifests).buffered(PARALLEL).try_collect().await?;
+        let manifests: Vec<_> = manifests.into_iter().flatten().collect();
+        if manifests.len() != chunks {
+            return Err(Fault::new("write the playlists", &Unusable("manifest of a chunk")).into());
+        }
         let objects =
             playlists(&plan, manifests).map_err(|error| Fault::new("write the playlists", &error))?;
         self.store_all(objects).await?;
@@ -196,19 +227,22 @@ impl Work<'_> {
     }
 
     async fn fail(&self) -> Result<(), Fault> {
+        let failure =
+            Failure::new(Failure::INTERNAL, "Transcoding failed on our side and will be repeated later.");
+        self.clean_up_if_deleted(self.record_failure(&failure).await?).await
+    }
+
+    async fn record_failure(&self, failure: &Failure) -> Result<UpdateOutcome, Fault> {
         let Run { video_id, sequencer, .. } = self.run;
-        let failure = Failure::new(
-            Failure::INTERNAL,
-            "Transcoding failed on our side. The operators can start it again.",
-        );
-        self.clean_up_if_deleted(self.app.videos.mark_transcode_failed(*video_id, sequencer, &failure).await?)
-            .await
+        let transcode = self.record().await?.and_then(|record| record.transcode);
+        let restarts = transcode.map_or(0, |transcode| transcode.restarts);
+        self.app.videos.mark_transcode_failed(*video_id, sequencer, failure, restarts).await
     }
 
     /// Deletes the renditions if the record says that the video was deleted during the task.
     async fn clean_up_if_deleted(&self, outcome: UpdateOutcome) -> Result<(), Fault> {
         if outcome == UpdateOutcome::Deleted {
-            self.app.objects.delete_renditions(self.run.video_id).await?;
+            self.app.objects.delete_made(self.run.video_id, Bucket::Processed).await?;
         }
         Ok(())
     }
@@ -225,9 +259,20 @@ impl Work<'_> {
         Ok(Arc::new(source.allow_full_read()))
     }
 
-    async fn load_plan(&self) -> Result<StoredPlan, Error> {
-        let plan = self.load_json("plan.json").await?;
-        plan.ok_or_else(|| Fault::new("read the plan", &Unusable("plan")).into())
+    /// Returns the plan and its hash.
+    async fn load_plan(&self) -> Result<(StoredPlan, String), Error> {
+        let bytes = self.app.objects.load(&self.work_key("plan.json")?).await?;
+        let bytes = bytes.ok_or_else(|| Fault::new("read the plan", &Unusable("plan")))?;
+        let plan = serde_json::from_slice(&bytes).map_err(|error| Fault::new("read the plan", &error))?;
+        Ok((plan, hex::encode(Sha256::digest(&bytes))))
+    }
+
+    /// Returns the manifest of a chunk, if it is encoded by this plan.
+    async fn load_manifest(&self, index: usize, plan: &str) -> Result<Option<Manifest>, Fault> {
+        let bytes: Option<Bytes> = self.app.objects.load(&self.work_key(&manifest_name(index))?).await?;
+        let manifest = bytes.map(|bytes| serde_json::from_slice::<Manifest>(&bytes)).transpose();
+        let manifest = manifest.map_err(|error| Fault::new("read a manifest", &error))?;
+        Ok(manifest.filter(|manifest| manifest.plan == plan))
     }
 
     async fn store_all(&self, objects: Vec<Object>) -> Result<(), Error> {
@@ -251,12 +296,6 @@ impl Work<'_> {
     async fn store_json(&self, name: &str, value: &impl Serialize) -> Result<(), Fault> {
         let bytes = serde_json::to_vec(value).map_err(|error| Fault::new("write a manifest", &error))?;
         self.app.objects.store(&self.work_key(name)?, "application/json", bytes.into()).await
-    }
-
-    async fn load_json<T: for<'a> Deserialize<'a>>(&self, name: &str) -> Result<Option<T>, Fault> {
-        let bytes: Option<Bytes> = self.app.objects.load(&self.work_key(name)?).await?;
-        let read = |bytes: Bytes| serde_json::from_slice(&bytes);
-        bytes.map(read).transpose().map_err(|error| Fault::new("read a manifest", &error))
     }
 }
 

@@ -1,9 +1,10 @@
 //! `POST /upload`: stores the video of a multipart form in S3 and the table.
 //!
 //! The order is the row (`PENDING`), the object, and the row again (`UPLOADED`). A failure in between leaves a row that
-//! expires, or one that the object's event completes, but never an object without a row.
+//! expires, or one that the object's event completes, but never an object without a row. A repetition with the same
+//! `Idempotency-Key` continues with the step that failed.
 //!
-//! IAM: `s3:PutObject` and `s3:GetObject` (for the URL in the response) on `videos/*` of the uploads bucket;
+//! IAM: `s3:PutObject` and `s3:GetObject` (to verify a repeated write, and for the URL in the response) on `videos/*` of the uploads bucket;
 //! `dynamodb:PutItem`, `UpdateItem`, and `GetItem` (for a repeated `Idempotency-Key`).
 
 use axum::extract::rejection::BytesRejection;
@@ -14,12 +15,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde::Serialize;
 use upreel_core::limits::MAX_API_BODY;
-use upreel_core::video::Record;
 use upreel_core::{Container, Key, Status, UserId, VideoId, filename};
 use upreel_function::App;
 use upreel_http::form::{self, File};
 use upreel_http::{Caller, Code, Problem};
-use upreel_store::objects::WriteCondition;
 
 /// Returns the routes of this function.
 pub fn router(app: App) -> Router {
@@ -80,11 +79,9 @@ async fn store(
     // Use the media type of the detected format, not the one declared in the form.
     let media_type = container.media_type();
     let name = filename::sanitize(&file.name);
-    let mut record = Record::pending(key, id, user.clone(), name, media_type.to_owned());
-    record.video.size = Some(file.bytes.len() as u64);
-    app.videos.create(&record).await?;
-    // An existing object is the same file: an earlier attempt has stored it, but its response was lost.
-    app.objects.put(key, media_type, file.bytes, WriteCondition::Absent).await?;
+    let size = Some(file.bytes.len() as u64);
+    app.videos.create(key, (user.clone(), name, media_type.to_owned()), size).await?;
+    app.objects.put_upload(key, media_type, file.bytes).await?;
     app.videos.mark_uploaded(id).await?;
     Ok(())
 }

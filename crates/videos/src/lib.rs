@@ -3,11 +3,13 @@
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
 //! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*` and `hls/*`, `s3:DeleteObject` on `work/*`;
-//! `s3:ListBucket` on the processed bucket, to find the objects to delete.
+//! `s3:ListBucket` on the thumbnails and the processed bucket, to find the objects to delete.
 
 mod cdn;
 mod hls;
 mod playlist;
+
+use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -17,13 +19,16 @@ use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tokio::time::timeout;
 use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::{Progress, Record};
-use upreel_core::{Fault, Key, Status, UserId, Video, VideoId, filename};
+use upreel_core::{Fault, Status, UserId, Video, VideoId, filename};
 use upreel_function::App;
 use upreel_http::{BaseUrl, Caller, Code, Problem};
 use upreel_store::videos::Cursor;
 
+/// How long a DELETE request deletes objects itself.
+const DELETION_TIMEOUT: Duration = Duration::from_secs(6);
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
 /// When to poll again for a video that is being processed, in seconds. A poster takes one or two.
@@ -70,8 +75,7 @@ impl VideoSummary {
             Some(Ok(key)) => app.objects.sign_get(&key).await.map(Some),
             _ => Ok(None),
         };
-        let image =
-            previews.storyboard_key.as_ref().map(|_| Key::StoryboardImage(video.video_id).to_string());
+        let image = previews.storyboard_image().map(|key| key.to_string());
         Ok(Self {
             thumbnail_url: sign(previews.thumbnail_key).await?,
             thumbnail_large_url: sign(previews.thumbnail_large_key).await?,
@@ -187,7 +191,7 @@ async fn detail(
 /// Returns a video of the caller. The response for another user's video is the same as for a missing one.
 async fn find_own(app: &App, user: &UserId, id: &str) -> Result<Record, Problem> {
     let record = app.videos.get(parse(id)?).await?;
-    record.filter(|r| r.is_visible() && r.video.user_id == *user).ok_or_else(not_found)
+    record.filter(|r| r.is_visible(app.videos.now()) && r.video.user_id == *user).ok_or_else(not_found)
 }
 
 async fn delete(
@@ -196,14 +200,15 @@ async fn delete(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let id = parse(&id)?;
-    // Write the tombstone first: a thumbnail function that is still running finds it and deletes its objects. If a
-    // deletion below fails, a second call repeats them all.
+    // The tombstone decides: a function that is still working on the video finds it and deletes what it has written, and
+    // the reconciler deletes until nothing is left. So the response depends neither on S3 nor on the number of objects.
     let record = app.videos.delete(id, &user).await?.ok_or_else(not_found)?;
     let upload = record.key.parse().ok();
-    let keys: Vec<Key> = Key::previews(id).into_iter().chain(upload).collect();
-    app.objects.delete_all(&keys).await?;
-    app.objects.delete_renditions(id).await?;
-    tracing::info!(videoId = %id, "deleted");
+    match timeout(DELETION_TIMEOUT, app.objects.delete_video(id, upload.as_ref())).await {
+        Ok(Ok(_)) => tracing::info!(videoId = %id, "deleted"),
+        Ok(Err(fault)) => tracing::warn!(videoId = %id, %fault, "deleted, objects will be removed later"),
+        Err(_) => tracing::warn!(videoId = %id, "deleted, the remaining objects will be removed later"),
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,14 +1,22 @@
 //! Multipart uploads: creating, listing, completing and aborting them. Clients send the parts directly to S3.
 //!
-//! A repeated completion succeeds again if S3 still remembers the first one, else it returns
-//! [`Completion::NoSuchUpload`]; a repeated abort returns `false`.
+//! A repeated completion finds that there is no such upload, but an object of the same number of parts: it succeeds
+//! again. A repeated abort returns `false`.
 
+use std::time::Duration;
+
+use aws_sdk_s3::config::Config;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use upreel_core::{Fault, Key};
 
 use super::signed::PART_URL_TTL;
 use super::{Missing, ObjectStore, SignedPut, status};
+use crate::sdk;
+
+/// Timeout of a completion: S3 begins its response at once, but can take long to join many parts. It ends before the 29
+/// seconds of API Gateway; the client then repeats the request.
+const COMPLETION_TIMEOUT: Duration = Duration::from_secs(24);
 
 /// A part that S3 has received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +43,7 @@ pub struct NamedPart {
 pub enum Completion {
     /// The object exists.
     Done,
-    /// The upload was aborted, or completed some time ago.
+    /// The upload was aborted, or there is another object with its key.
     NoSuchUpload,
     /// S3 rejects these parts. The upload is unchanged.
     Refused,
@@ -92,15 +100,23 @@ impl ObjectStore {
         upload: &str,
         parts: &[NamedPart],
     ) -> Result<Completion, Fault> {
+        let count = parts.len();
         let parts = parts
             .iter()
             .map(|part| CompletedPart::builder().part_number(part.number.into()).e_tag(&part.etag).build());
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.collect())).build();
         let complete = self.signer.complete_multipart_upload().bucket(self.bucket(key)).key(key.to_string());
-        match complete.upload_id(upload).multipart_upload(parts).send().await {
+        let complete = complete.upload_id(upload).multipart_upload(parts).customize();
+        let timeouts = sdk::timeouts(COMPLETION_TIMEOUT, COMPLETION_TIMEOUT);
+        let complete = complete.config_override(Config::builder().timeout_config(timeouts));
+        match complete.send().await {
             Ok(_) => Ok(Completion::Done),
             Err(error) => match status(&error) {
-                Some(404) => Ok(Completion::NoSuchUpload),
+                // An earlier completion has succeeded, if the object exists.
+                Some(404) => match self.head(key).await? {
+                    Some(head) if is_joined(&head.etag, count) => Ok(Completion::Done),
+                    _ => Ok(Completion::NoSuchUpload),
+                },
                 Some(400) => Ok(Completion::Refused),
                 _ => Err(Fault::new("s3:CompleteMultipartUpload", &error)),
             },
@@ -132,5 +148,22 @@ impl ObjectStore {
         let put = put.upload_id(upload).part_number(number.into());
         let signed = put.presigned(signing).await.map_err(|e| Fault::new("presign s3:UploadPart", &e))?;
         Ok(SignedPut { url: signed.uri().to_owned(), expires_in })
+    }
+}
+
+/// Returns whether an object was joined from this number of parts. S3 appends the number to the entity tag.
+fn is_joined(etag: &str, parts: usize) -> bool {
+    etag.trim_matches('"').rsplit_once('-').is_some_and(|(_, count)| count == parts.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_joined;
+
+    #[test]
+    fn entity_tag_has_the_number_of_parts() {
+        assert!(is_joined("\"9a0364b9e99bb480dd25e1f0284c8555-7\"", 7));
+        assert!(!is_joined("\"9a0364b9e99bb480dd25e1f0284c8555-7\"", 8));
+        assert!(!is_joined("\"9a0364b9e99bb480dd25e1f0284c8555\"", 1), "not a multipart upload");
     }
 }

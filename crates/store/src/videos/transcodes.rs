@@ -11,18 +11,19 @@
 //! - [`VideoStore::mark_transcode_failed`]: the first failure stays, so [`UpdateOutcome::Superseded`]; only
 //!   [`Failure::INTERNAL`] is replaced.
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
+use upreel_core::limits::Wait;
 use upreel_core::transcode::{Transcode, TranscodeStatus};
-use upreel_core::{Failure, Fault, Sequencer, Status, VideoId};
+use upreel_core::{Failure, Fault, Sequencer, VideoId};
 
+use super::update::{Applied, Update, encode};
 use super::{UpdateOutcome, VideoStore, text};
 
 /// The condition for [`Transcode::can_resume`].
-const CAN_RESUME: &str = "(transcode.#status = :running OR transcode.#error.#code = :internal)";
+const CAN_RESUME: &str = "(#transcode.#status = :RUNNING OR #transcode.#error.#code = :INTERNAL)";
 
 impl VideoStore {
-    /// Records that transcoding has started, with the number of chunks.
+    /// Records that transcoding has started, with the number of chunks. `restarts` is the one of the row.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -31,9 +32,12 @@ impl VideoStore {
         id: VideoId,
         run: &Sequencer,
         chunks: usize,
+        restarts: u32,
     ) -> Result<UpdateOutcome, Fault> {
-        let transcode = Transcode { chunks, ..Transcode::waiting(run.clone()) };
-        self.set_transcode(id, transcode, "SET transcode = :transcode").await
+        let transcode = Transcode { chunks, restarts, ..Transcode::waiting(run.clone()) };
+        let update = self.update_run(id, run, &format!("(attribute_not_exists(#transcode) OR {CAN_RESUME})"));
+        let update = update.set("transcode", encode(&transcode)?).due(Some(Wait::Transcode));
+        update.send().await.map(Applied::into_outcome)
     }
 
     /// Records that a chunk is encoded.
@@ -48,9 +52,8 @@ impl VideoStore {
     ) -> Result<UpdateOutcome, Fault> {
         let update = self
             .update_run(id, run, CAN_RESUME)
-            .update_expression("ADD transcodeChunks :index")
-            .expression_attribute_values(":index", AttributeValue::Ns(vec![index.to_string()]));
-        self.apply_as_owner(update).await
+            .add("transcodeChunks", AttributeValue::Ns(vec![index.to_string()]));
+        update.send().await.map(Applied::into_outcome)
     }
 
     /// Records that all renditions can be played.
@@ -60,9 +63,9 @@ impl VideoStore {
     pub async fn mark_transcoded(&self, id: VideoId, run: &Sequencer) -> Result<UpdateOutcome, Fault> {
         let update = self
             .update_run(id, run, CAN_RESUME)
-            .update_expression("SET transcode.#status = :done REMOVE transcodeChunks, transcode.#error")
-            .expression_attribute_values(":done", text(TranscodeStatus::Done.as_str()));
-        self.apply_as_owner(update).await
+            .set("transcode.status", text(TranscodeStatus::Done.as_str()))
+            .remove(&["transcodeChunks", "transcode.error"]);
+        update.send().await.map(Applied::into_outcome)
     }
 
     /// Records that the video cannot be transcoded.
@@ -74,50 +77,28 @@ impl VideoStore {
         id: VideoId,
         run: &Sequencer,
         failure: &Failure,
+        restarts: u32,
     ) -> Result<UpdateOutcome, Fault> {
         let transcode = Transcode {
-            run: run.clone(),
             status: TranscodeStatus::Failed,
-            chunks: 0,
+            restarts,
             error: Some(failure.clone()),
+            ..Transcode::waiting(run.clone())
         };
-        self.set_transcode(id, transcode, "SET transcode = :transcode REMOVE transcodeChunks").await
-    }
-
-    /// Writes the whole transcode, unless it has ended.
-    async fn set_transcode(
-        &self,
-        id: VideoId,
-        transcode: Transcode,
-        expression: &str,
-    ) -> Result<UpdateOutcome, Fault> {
-        let update = self.update_run(
-            id,
-            &transcode.run,
-            &format!("(attribute_not_exists(transcode) OR {CAN_RESUME})"),
-        );
-        let transcode =
-            serde_dynamo::to_attribute_value(transcode).map_err(|e| Fault::new("encode a transcode", &e))?;
-        let update =
-            update.update_expression(expression).expression_attribute_values(":transcode", transcode);
-        self.apply_as_owner(update).await
+        let update = self.update_run(id, run, &format!("(attribute_not_exists(#transcode) OR {CAN_RESUME})"));
+        let mut update = update.set("transcode", encode(&transcode)?).remove(&["transcodeChunks"]);
+        if failure.code == Failure::INTERNAL {
+            update = update.due(Some(Wait::Replay(restarts)));
+        }
+        update.send().await.map(Applied::into_outcome)
     }
 
     /// Creates an update that applies only if the video is processed, its row belongs to this run, and `condition`
     /// holds.
-    fn update_run(&self, id: VideoId, run: &Sequencer, condition: &str) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key("videoId", text(id))
-            .condition_expression(format!("#status = :processed AND sequencer = :run AND {condition}"))
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_names("#error", "error")
-            .expression_attribute_names("#code", "code")
-            .expression_attribute_values(":internal", text(Failure::INTERNAL))
-            .expression_attribute_values(":processed", text(Status::Processed.as_str()))
-            .expression_attribute_values(":running", text(TranscodeStatus::Running.as_str()))
-            .expression_attribute_values(":run", text(run.as_str()))
-            .return_values_on_condition_check_failure(OnFailure::AllOld)
+    fn update_run(&self, id: VideoId, run: &Sequencer, condition: &str) -> Update<'_> {
+        Update::new(self, id)
+            .condition("#status = :PROCESSED AND #sequencer = :run")
+            .condition(condition)
+            .value(":run", text(run))
     }
 }

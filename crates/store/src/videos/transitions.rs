@@ -1,41 +1,62 @@
 //! Status transitions. Each is one conditional write, so that duplicate, late and reordered events change nothing. The
-//! condition is built from [`Status::sources`], the only definition of the allowed transitions.
+//! conditions are built from [`Transition::rule`].
 //!
 //! A repetition finds:
 //!
 //! - [`VideoStore::mark_uploaded`]: the row has left `PENDING`. It stays unchanged, and the result is the same.
-//! - [`VideoStore::claim`]: the row has this sequencer. [`Claim::Granted`] with a higher attempt while it is
-//!   `PROCESSING` or failed with [`Failure::INTERNAL`], else [`Claim::Stale`].
-//! - [`VideoStore::mark_processed`] and [`VideoStore::mark_failed`]: the row has left `PROCESSING`, so
+//! - [`VideoStore::claim`] and [`VideoStore::give_up`]: the row has this sequencer and is unfinished. It is written again
+//!   with the same values.
+//! - [`VideoStore::mark_processed`] and [`VideoStore::mark_failed`]: the row is finished, so
+//!   [`UpdateOutcome::Superseded`]. Whoever writes a row looks at it before deleting what the row may refer to.
+//! - [`VideoStore::mark_lost`] and [`VideoStore::complete_storyboard`]: the row has left the state, so
 //!   [`UpdateOutcome::Superseded`].
-//! - [`VideoStore::delete`]: the row is a tombstone. It is written again with a new expiry time, and returned.
+//! - [`VideoStore::delete`]: the row is a tombstone. It is written again with new times, and returned.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
-use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use upreel_core::limits::Wait;
 use upreel_core::transcode::Transcode;
-use upreel_core::video::{MediaInfo, PreviewKeys, Record, Status, expiry};
-use upreel_core::{Failure, Fault, Sequencer, UserId, VideoId};
+use upreel_core::transition::{EventRule, Refusal, Transition};
+use upreel_core::video::{MediaInfo, PreviewKeys, Record, seconds};
+use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
 
-use super::{Item, VideoStore, decode, number, text};
+use super::update::{Applied, Update, encode};
+use super::{Item, VideoStore, number, text};
 
 /// The lifetime of a tombstone: longer than every event that may still arrive (retries, dead-letter queue).
 const DELETED_TTL: Duration = Duration::from_hours(30 * 24);
+/// The attributes that describe the content of an object. They are removed as soon as the row belongs to another one.
+const CONTENT: [&str; 15] = [
+    "durationMs",
+    "width",
+    "height",
+    "rotation",
+    "frameRate",
+    "videoCodec",
+    "colorTransfer",
+    "audioCodec",
+    "container",
+    "thumbnailKey",
+    "thumbnailLargeKey",
+    "storyboardKey",
+    "blurHash",
+    "error",
+    "incomplete",
+];
+/// The condition for `State::is_unfinished`.
+const UNFINISHED: &str = "(#status = :PROCESSING OR (#status = :FAILED AND #error.#code = :INTERNAL))";
 
 /// Outcome of claiming an event.
 #[derive(Debug)]
 pub enum Claim {
     /// The event owns the row.
     Granted {
-        /// The number of claims since the row's last outcome, this one included: 1 or more.
-        attempt: u32,
+        /// Whether objects of an earlier event may exist.
+        is_superseding: bool,
     },
     /// The row has the outcome of this event, or belongs to a newer event or to another user.
-    Stale,
+    Stale(Box<Record>),
     /// The video was deleted.
     Deleted,
     /// There is no row.
@@ -47,11 +68,32 @@ pub enum Claim {
 pub enum UpdateOutcome {
     /// The row has the result.
     Recorded,
-    /// A newer event owns the row, or the row has a result already.
+    /// A newer event owns the row, the row has a result already, or there is no row.
     Superseded,
     /// The video was deleted in the meantime.
     Deleted,
 }
+
+/// The result of processing a video.
+#[derive(Debug, Clone, Default)]
+pub struct Processed {
+    /// The size of the object in bytes.
+    pub size: u64,
+    /// The entity tag of the object.
+    pub etag: String,
+    /// The properties read from the bytes.
+    pub media_info: MediaInfo,
+    /// The keys of the previews.
+    pub previews: PreviewKeys,
+    /// Whether the storyboard was left out because of a fault.
+    pub incomplete: bool,
+    /// The state of the renditions, if the video is going to be transcoded. The same write adds it, so that clients never
+    /// see a processed video without knowing whether renditions follow.
+    pub transcode: Option<Transcode>,
+}
+
+/// The attributes that a new owner of a row removes.
+const OF_EARLIER_EVENTS: [&str; 3] = ["ttl", "transcode", "transcodeChunks"];
 
 impl VideoStore {
     /// Records that the object is in S3. A row with a later status stays unchanged.
@@ -59,13 +101,8 @@ impl VideoStore {
     /// # Errors
     /// When `DynamoDB` fails.
     pub async fn mark_uploaded(&self, id: VideoId) -> Result<(), Fault> {
-        let condition = is_allowed(Status::Uploaded);
-        let update = self
-            .update(id, Status::Uploaded)
-            .update_expression("SET #status = :status REMOVE #ttl")
-            .expression_attribute_names("#ttl", "ttl")
-            .condition_expression(condition);
-        self.apply(update).await.map(|_| ())
+        let update = self.transition(id, Transition::Upload, None);
+        update.remove(&["ttl"]).due(Transition::Upload.wait()).send().await.map(drop)
     }
 
     /// Claims an event: makes it the owner of the row.
@@ -77,53 +114,66 @@ impl VideoStore {
     /// When `DynamoDB` fails.
     pub async fn claim(
         &self,
-        id: VideoId,
+        key: &Key,
         user: &UserId,
         sequencer: &Sequencer,
-        size: u64,
+        (size, etag): (u64, &str),
     ) -> Result<Claim, Fault> {
-        let condition = format!(
-            "userId = :user AND {} AND (attribute_not_exists(sequencer) OR sequencer < :sequencer OR \
-             (sequencer = :sequencer AND (#status = :status OR #error.#code = :internal)))",
-            is_allowed(Status::Processing)
-        );
-        let update = self
-            .update(id, Status::Processing)
-            .update_expression(
-                "SET #status = :status, sequencer = :sequencer, #size = :size \
-                 REMOVE #ttl, #error, transcode, transcodeChunks ADD attempts :one",
-            )
-            .expression_attribute_names("#size", "size")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_names("#error", "error")
-            .expression_attribute_names("#code", "code")
-            .expression_attribute_values(":user", text(user))
-            .expression_attribute_values(":sequencer", text(sequencer.as_str()))
-            .expression_attribute_values(":internal", text(Failure::INTERNAL))
-            .expression_attribute_values(":size", number(size))
-            .expression_attribute_values(":one", number(1))
-            .condition_expression(condition)
-            .return_values(ReturnValue::AllNew);
-        Ok(match self.apply(update).await? {
-            Applied::Yes(record) => Claim::Granted { attempt: record.map_or(1, |record| record.attempts) },
+        let update = self.take_over(key, user, Transition::Claim, sequencer, (size, etag));
+        let update = update.due(Transition::Claim.wait()).returns(ReturnValue::AllNew);
+        Ok(match update.send().await? {
+            Applied::Yes(record) => Claim::Granted {
+                is_superseding: record.is_some_and(|record| !record.superseded().is_empty()),
+            },
             Applied::No(None) => Claim::Missing,
-            Applied::No(Some(record)) if record.video.status == Status::Deleted => Claim::Deleted,
-            Applied::No(Some(_)) => Claim::Stale,
+            Applied::No(Some(record)) => {
+                match Transition::Claim.check(Some(&record.state()), Some(sequencer)) {
+                    Err(Refusal::Deleted) => Claim::Deleted,
+                    _ => Claim::Stale(record),
+                }
+            }
         })
     }
 
-    /// Returns whether this event still owns the row.
+    /// Records that an event was given up: no attempt to process it succeeded, and there will be no further one.
+    /// `replays` is the number of times it was replayed.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn is_current_event(&self, id: VideoId, sequencer: &Sequencer) -> Result<bool, Fault> {
-        let record = self.get(id).await?;
-        Ok(record
-            .is_some_and(|r| r.video.status == Status::Processing && r.sequencer.as_ref() == Some(sequencer)))
+    pub async fn give_up(
+        &self,
+        key: &Key,
+        user: &UserId,
+        sequencer: &Sequencer,
+        (size, etag): (u64, &str),
+        replays: u32,
+    ) -> Result<UpdateOutcome, Fault> {
+        let update = self.take_over(key, user, Transition::GiveUp, sequencer, (size, etag));
+        let update = update.set("error", encode(&Failure::internal())?).due(Some(Wait::Replay(replays)));
+        update.send().await.map(Applied::into_outcome)
     }
 
-    /// Records that the video is processed. If it is going to be transcoded, the same write adds `transcode`, so that
-    /// clients never see a processed video without knowing whether renditions follow.
+    /// Returns an update that makes an event the owner of the row.
+    fn take_over(
+        &self,
+        key: &Key,
+        user: &UserId,
+        transition: Transition,
+        sequencer: &Sequencer,
+        (size, etag): (u64, &str),
+    ) -> Update<'_> {
+        self.transition(key.video_id(), transition, Some(sequencer))
+            .condition("#userId = :user")
+            .value(":user", text(user))
+            .set("sequencer", text(sequencer))
+            .set("size", number(size))
+            .set("etag", text(etag.trim_matches('"')))
+            .remove(&CONTENT)
+            .remove(&OF_EARLIER_EVENTS)
+            .add("sequencers", AttributeValue::Ss(vec![sequencer.to_string()]))
+    }
+
+    /// Records that the video is processed. `is_superseding` is the one of the claim.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -131,29 +181,35 @@ impl VideoStore {
         &self,
         id: VideoId,
         sequencer: &Sequencer,
-        size: u64,
-        media_info: &MediaInfo,
-        previews: &PreviewKeys,
-        transcode: Option<Transcode>,
+        processed: &Processed,
+        is_superseding: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let mut item: Item =
-            serde_dynamo::to_item(media_info).map_err(|e| Fault::new("encode the media info", &e))?;
-        let previews: Item =
-            serde_dynamo::to_item(previews).map_err(|e| Fault::new("encode the preview keys", &e))?;
+        let Processed { size, etag, media_info, previews, incomplete, transcode } = processed;
+        let encoding = |error| Fault::new("encode the result", &error);
+        let mut item: Item = serde_dynamo::to_item(media_info).map_err(encoding)?;
+        let previews: Item = serde_dynamo::to_item(previews).map_err(encoding)?;
         item.extend(previews);
-        item.insert("size".to_owned(), number(size));
+        item.insert("size".to_owned(), number(*size));
+        item.insert("etag".to_owned(), text(etag.trim_matches('"')));
+        if *incomplete {
+            item.insert("incomplete".to_owned(), AttributeValue::Bool(true));
+        }
         if let Some(transcode) = transcode {
-            let transcode = serde_dynamo::to_attribute_value(transcode)
-                .map_err(|e| Fault::new("encode a transcode", &e))?;
-            item.insert("transcode".to_owned(), transcode);
+            item.insert("transcode".to_owned(), encode(transcode)?);
         }
         if let Some(container) = media_info.container {
             item.insert("contentType".to_owned(), text(container.media_type()));
         }
-        self.finish(id, sequencer, Status::Processed, item).await
+        let wait = match (incomplete, is_superseding, transcode) {
+            (true, ..) => Some(Wait::Storyboard),
+            (_, true, _) => Some(Wait::CleanUp),
+            (.., Some(_)) => Some(Wait::Transcode),
+            _ => None,
+        };
+        self.finish(id, sequencer, Transition::Process, item, wait).await
     }
 
-    /// Records that the video cannot be processed.
+    /// Records that the video cannot be processed. `is_superseding` is the one of the claim.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -162,67 +218,56 @@ impl VideoStore {
         id: VideoId,
         sequencer: &Sequencer,
         failure: &Failure,
+        is_superseding: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let error =
-            serde_dynamo::to_attribute_value(failure).map_err(|e| Fault::new("encode a failure", &e))?;
-        self.finish(id, sequencer, Status::Failed, Item::from([("error".to_owned(), error)])).await
+        let item = Item::from([("error".to_owned(), encode(failure)?)]);
+        let wait = is_superseding.then_some(Wait::CleanUp);
+        self.finish(id, sequencer, Transition::Fail, item, wait).await
     }
 
-    /// Writes the result of an event, and removes attributes that only the result of an earlier upload had.
+    /// Records that the object is missing.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn mark_lost(&self, id: VideoId) -> Result<UpdateOutcome, Fault> {
+        let failure =
+            Failure::new(Failure::LOST, "The file was lost before it was processed. Upload it again.");
+        let update = self.transition(id, Transition::Lose, None).set("error", encode(&failure)?);
+        update.due(Transition::Lose.wait()).send().await.map(Applied::into_outcome)
+    }
+
+    /// Records the storyboard that was left out because of a fault, or that the video has none.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn complete_storyboard(
+        &self,
+        id: VideoId,
+        sequencer: &Sequencer,
+        key: Option<&Key>,
+    ) -> Result<UpdateOutcome, Fault> {
+        let mut update = self.transition(id, Transition::Complete, Some(sequencer)).remove(&["incomplete"]);
+        if let Some(key) = key {
+            update = update.set("storyboardKey", text(key));
+        }
+        update.send().await.map(Applied::into_outcome)
+    }
+
+    /// Writes the result of an event.
     async fn finish(
         &self,
         id: VideoId,
         sequencer: &Sequencer,
-        status: Status,
+        transition: Transition,
         item: Item,
+        wait: Option<Wait>,
     ) -> Result<UpdateOutcome, Fault> {
-        const OUTCOME: [&str; 14] = [
-            "durationMs",
-            "width",
-            "height",
-            "rotation",
-            "frameRate",
-            "videoCodec",
-            "colorTransfer",
-            "audioCodec",
-            "container",
-            "thumbnailKey",
-            "thumbnailLargeKey",
-            "storyboardKey",
-            "blurHash",
-            "error",
-        ];
-        let removed: Vec<&str> = OUTCOME.into_iter().filter(|name| !item.contains_key(*name)).collect();
-        let mut update = self.update(id, status);
-        let mut set = "SET #status = :status".to_owned();
+        let mut update =
+            self.transition(id, transition, Some(sequencer)).remove(&CONTENT).remove(&["replays"]);
         for (name, value) in item {
-            set = format!("{set}, #{name} = :{name}");
-            update = update
-                .expression_attribute_names(format!("#{name}"), &name)
-                .expression_attribute_values(format!(":{name}"), value);
+            update = update.set(&name, value);
         }
-        let mut remove = "REMOVE attempts".to_owned();
-        for name in removed {
-            remove = format!("{remove}, #{name}");
-            update = update.expression_attribute_names(format!("#{name}"), name);
-        }
-        let update = update
-            .update_expression(format!("{set} {remove}"))
-            .expression_attribute_values(":sequencer", text(sequencer.as_str()))
-            .condition_expression(format!("{} AND sequencer = :sequencer", is_allowed(status)));
-        self.apply_as_owner(update).await
-    }
-
-    /// Applies an update whose condition includes that the writer owns the row.
-    pub(super) async fn apply_as_owner(
-        &self,
-        update: UpdateItemFluentBuilder,
-    ) -> Result<UpdateOutcome, Fault> {
-        Ok(match self.apply(update).await? {
-            Applied::Yes(_) => UpdateOutcome::Recorded,
-            Applied::No(Some(record)) if record.video.status != Status::Deleted => UpdateOutcome::Superseded,
-            Applied::No(_) => UpdateOutcome::Deleted,
-        })
+        update.due(wait).send().await.map(Applied::into_outcome)
     }
 
     /// Makes the row a tombstone without the file name, and returns the previous row, or `None` if there is no row or
@@ -232,62 +277,38 @@ impl VideoStore {
     /// When `DynamoDB` fails.
     pub async fn delete(&self, id: VideoId, user: &UserId) -> Result<Option<Record>, Fault> {
         let update = self
-            .update(id, Status::Deleted)
-            .update_expression("SET #status = :status, #ttl = :ttl, filename = :gone REMOVE uploadTime")
-            .expression_attribute_values(":gone", text(""))
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":ttl", number(expiry(DELETED_TTL)))
-            .expression_attribute_values(":user", text(user))
-            .condition_expression(format!("userId = :user AND {}", is_allowed(Status::Deleted)))
-            .return_values(ReturnValue::AllOld);
-        Ok(match self.apply(update).await? {
-            Applied::Yes(record) => record,
+            .transition(id, Transition::Delete, None)
+            .condition("#userId = :user")
+            .value(":user", text(user))
+            .set("filename", text(""))
+            .set("ttl", number(seconds(self.now() + DELETED_TTL)))
+            .remove(&["uploadTime", "cleanPasses"])
+            .due(Transition::Delete.wait())
+            .returns(ReturnValue::AllOld);
+        Ok(match update.send().await? {
+            Applied::Yes(record) => record.map(|record| *record),
             Applied::No(_) => None,
         })
     }
 
-    /// Creates an update to `status`, with the values of [`is_allowed`].
-    fn update(&self, id: VideoId, status: Status) -> UpdateItemFluentBuilder {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key("videoId", text(id))
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":status", text(status.as_str()))
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
-        status.sources().iter().fold(update, |update, source| {
-            let source = source.as_str();
-            update.expression_attribute_values(format!(":{source}"), text(source))
-        })
-    }
-
-    async fn apply(&self, update: UpdateItemFluentBuilder) -> Result<Applied, Fault> {
-        match update.send().await {
-            Ok(output) => Ok(Applied::Yes(output.attributes.map(decode).transpose()?)),
-            Err(error) => match failed_condition(&error) {
-                Some(failed) => Ok(Applied::No(failed.item().cloned().map(decode).transpose()?)),
-                None => Err(Fault::new("dynamodb:UpdateItem", &error)),
-            },
+    /// Creates an update to the status of `transition` that applies if its rule allows it.
+    fn transition(&self, id: VideoId, transition: Transition, sequencer: Option<&Sequencer>) -> Update<'_> {
+        let rule = transition.rule();
+        let from: Vec<String> = rule.from.iter().map(|status| format!(":{}", status.as_str())).collect();
+        let mut update = Update::new(self, id)
+            .condition(&format!("#status IN ({})", from.join(", ")))
+            .set("status", text(rule.to.as_str()));
+        if let Some(sequencer) = sequencer {
+            update = update.value(":event", text(sequencer));
+        }
+        match rule.event {
+            EventRule::None => update,
+            EventRule::Own => update.condition("#sequencer = :event"),
+            EventRule::Unfinished => update.condition(&format!("#sequencer = :event AND {UNFINISHED}")),
+            EventRule::NewerOrUnfinished => update.condition(&format!(
+                "(attribute_not_exists(#sequencer) OR #sequencer < :event OR \
+                 (#sequencer = :event AND {UNFINISHED}))"
+            )),
         }
     }
-}
-
-enum Applied {
-    Yes(Option<Record>),
-    No(Option<Record>),
-}
-
-fn failed_condition(error: &SdkError<UpdateItemError>) -> Option<&ConditionalCheckFailedException> {
-    match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Some(failed),
-        _ => None,
-    }
-}
-
-/// Returns the condition that a transition to `status` is allowed.
-fn is_allowed(status: Status) -> String {
-    let sources: Vec<String> =
-        status.sources().iter().map(|source| format!(":{}", source.as_str())).collect();
-    format!("#status IN ({})", sources.join(", "))
 }

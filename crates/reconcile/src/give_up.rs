@@ -1,0 +1,45 @@
+//! Records that Lambda gave up an event of the thumbnail function: no attempt succeeded, because of a fault, a timeout, or
+//! because the function could not be started or was throttled for hours.
+//!
+//! The event itself is in the dead-letter queue. A repetition finds the row in the new status and writes it again.
+
+use serde_json::Value;
+use upreel_core::{Fault, Key};
+use upreel_events::s3::{self, Created};
+use upreel_function::App;
+use upreel_store::videos::UpdateOutcome;
+
+/// Handles the record that Lambda sends to the destination of failed events.
+///
+/// # Errors
+/// Returns a fault if the record cannot be read, or the failure cannot be recorded.
+pub async fn handle(app: &App, record: &Value) -> Result<(), Fault> {
+    for created in s3::parse(record)? {
+        give_up(app, &created).await?;
+    }
+    Ok(())
+}
+
+/// Records that the processing of one object was given up.
+///
+/// # Errors
+/// Returns a fault if S3 or `DynamoDB` fails.
+pub async fn give_up(app: &App, created: &Created) -> Result<(), Fault> {
+    let Ok(key @ Key::Video { .. }) = created.key.parse() else { return Ok(()) };
+    let Key::Video { ref user, id, .. } = key else { return Ok(()) };
+    let record = app.videos.get(id).await?;
+    if record.is_none() {
+        // No attempt came as far as recreating the missing row.
+        let Some(head) = app.objects.head(&key).await? else { return Ok(()) };
+        let media_type = head.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+        app.videos.create(&key, (user.clone(), key.file_name(), media_type), None).await?;
+    }
+    let replays = record.filter(|record| record.sequencer.as_ref() == Some(&created.sequencer));
+    let replays = replays.map_or(0, |record| record.replays());
+    let object = (created.size, created.etag.as_str());
+    let outcome = app.videos.give_up(&key, user, &created.sequencer, object, replays).await?;
+    if outcome == UpdateOutcome::Recorded {
+        tracing::warn!(videoId = %id, replays, "processing was given up");
+    }
+    Ok(())
+}

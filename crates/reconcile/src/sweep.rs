@@ -1,0 +1,376 @@
+//! Examines the rows that have been in a state for too long.
+//!
+//! | row | what is done |
+//! |---|---|
+//! | `PENDING`, `UPLOADED`, the object exists | The event is sent, with a sequencer that every real event outranks. |
+//! | `PENDING`, no object | Nothing; the row expires. |
+//! | `UPLOADED`, no object | `FAILED` with the code `LOST`. |
+//! | `PROCESSING` | The event is sent again, at most three times. |
+//! | `FAILED` with the code `INTERNAL` | The event is sent again, at most three times. |
+//! | `PROCESSED`, the storyboard is missing after a fault | The event is sent again, at most three times. |
+//! | `PROCESSED`, transcoding does not run, or failed with the code `INTERNAL` | A new execution, at most three times. |
+//! | objects of earlier uploads | They are deleted. |
+//! | `DELETED` | All objects are deleted, until two passes find none. |
+//!
+//! Each row is postponed before it is handled: if the handler dies, the row is due again later.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
+use upreel_core::limits::{Limits, Wait};
+use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
+use upreel_core::video::{Record, millis, seconds};
+use upreel_core::{Failure, Fault, Key, Sequencer, Status};
+use upreel_events::s3::{self, Created};
+use upreel_function::App;
+use upreel_store::videos::{Attention, Due};
+
+use crate::{Workers, count, give_up};
+
+/// Maximum number of rows of one shard in a sweep; the rest follows in the next one.
+const MAX_ROWS: usize = 200;
+/// Maximum number of rows that are handled at the same time.
+const PARALLEL: usize = 8;
+/// How often an event is replayed, or a transcoding started again.
+const MAX_REPLAYS: u32 = 3;
+/// Time before the row of an unused upload expires at which it is examined for the last time.
+const BEFORE_EXPIRY: Duration = Duration::from_mins(15);
+
+/// What a sweep has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Rows that were set going again, or cleaned up.
+    pub healed: usize,
+    /// Rows that cannot be healed: the cause is still there after all replays.
+    pub stuck: usize,
+}
+
+/// The result of examining one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Examined {
+    Nothing,
+    Healed,
+    Stuck,
+}
+
+/// Examines the rows that are due.
+///
+/// # Errors
+/// Returns the first fault. The other rows are examined all the same.
+pub async fn run(app: &App, workers: &impl Workers, deadline: Instant) -> Result<Swept, Fault> {
+    let sweep = Sweep { app, workers };
+    let mut swept = Swept::default();
+    let mut first_fault = sweep.delete_settled_letters().await.err();
+    let due = stream::iter(Record::shards())
+        .map(|shard| async move { app.videos.list_due(&shard, MAX_ROWS).await })
+        .buffered(PARALLEL);
+    let due: Vec<Vec<Due>> = due.try_collect().await?;
+    let mut given_up = Vec::new();
+    let mut records = stream::iter(due.into_iter().flatten())
+        .map(|due| async move {
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            let Some(record) = sweep.still_due(due).await? else { return Ok(None) };
+            if record.state().is_unfinished() && record.video.status == Status::Failed {
+                return Ok(Some(Err(record)));
+            }
+            sweep.examine(&record).await.map(|examined| Some(Ok(examined)))
+        })
+        .buffer_unordered(PARALLEL);
+    while let Some(result) = records.next().await {
+        match result {
+            Ok(None) => {}
+            Ok(Some(Ok(examined))) => swept.add(examined),
+            Ok(Some(Err(record))) => given_up.push(record),
+            Err(fault) => {
+                tracing::warn!(%fault, "row could not be examined");
+                first_fault.get_or_insert(fault);
+            }
+        }
+    }
+    drop(records);
+    if let Err(fault) = sweep.replay(given_up, &mut swept).await {
+        first_fault.get_or_insert(fault);
+    }
+    count(&[("Sweeps", 1), ("Healed", swept.healed), ("Stuck", swept.stuck)]);
+    tracing::info!(healed = swept.healed, stuck = swept.stuck, "swept");
+    first_fault.map_or(Ok(swept), Err)
+}
+
+impl Swept {
+    fn add(&mut self, examined: Examined) {
+        match examined {
+            Examined::Nothing => {}
+            Examined::Healed => self.healed += 1,
+            Examined::Stuck => self.stuck += 1,
+        }
+    }
+}
+
+struct Sweep<'a, W> {
+    app: &'a App,
+    workers: &'a W,
+}
+
+impl<W> Clone for Sweep<'_, W> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<W> Copy for Sweep<'_, W> {}
+
+impl<W: Workers> Sweep<'_, W> {
+    fn limits(&self) -> &Limits {
+        self.app.videos.limits()
+    }
+
+    /// Returns the row, unless it has changed since it was listed: the index is updated later than the table.
+    async fn still_due(&self, due: Due) -> Result<Option<Record>, Fault> {
+        let now = millis(self.app.videos.now());
+        let record = self.app.videos.get(due.id).await?;
+        Ok(record.filter(|record| record.due.is_some_and(|due| due <= now)))
+    }
+
+    async fn examine(&self, record: &Record) -> Result<Examined, Fault> {
+        match record.video.status {
+            Status::Pending => self.pending(record).await,
+            Status::Uploaded => self.uploaded(record).await,
+            Status::Processing => self.processing(record).await,
+            Status::Processed if record.incomplete => self.incomplete(record).await,
+            Status::Processed | Status::Failed => self.finished(record).await,
+            Status::Deleted => self.deleted(record).await,
+        }
+    }
+
+    async fn pending(&self, record: &Record) -> Result<Examined, Fault> {
+        if self.send_unseen(record, self.limits().upload_again).await? {
+            return Ok(Examined::Healed);
+        }
+        let left = record.ttl.unwrap_or_default().saturating_sub(seconds(self.app.videos.now()));
+        let left = Duration::from_secs(left).checked_sub(BEFORE_EXPIRY);
+        let next = left.filter(|left| !left.is_zero()).map(|left| left.min(self.limits().upload_again));
+        self.postpone(record, next, Attention::None).await?;
+        Ok(Examined::Nothing)
+    }
+
+    async fn uploaded(&self, record: &Record) -> Result<Examined, Fault> {
+        if !self.send_unseen(record, self.limits().event).await? {
+            self.app.videos.mark_lost(record.video.video_id).await?;
+        }
+        Ok(Examined::Healed)
+    }
+
+    /// Sends the event of an object whose own event has not arrived. Returns whether the object exists.
+    async fn send_unseen(&self, record: &Record, next: Duration) -> Result<bool, Fault> {
+        let Ok(key) = record.key.parse::<Key>() else { return Ok(false) };
+        let Some(head) = self.app.objects.head(&key).await? else { return Ok(false) };
+        if self.postpone(record, Some(next), Attention::None).await? {
+            let (size, etag) = (head.size, head.etag.trim_matches('"').to_owned());
+            self.send(&Created { key: record.key.clone(), size, etag, sequencer: Sequencer::lowest() })
+                .await?;
+        }
+        Ok(true)
+    }
+
+    async fn processing(&self, record: &Record) -> Result<Examined, Fault> {
+        let Some(created) = created(record) else { return Ok(Examined::Stuck) };
+        if record.replays() >= MAX_REPLAYS {
+            give_up::give_up(self.app, &created).await?;
+            return Ok(Examined::Stuck);
+        }
+        if self.postpone(record, Some(self.limits().result), Attention::Replay).await? {
+            self.send(&created).await?;
+        }
+        Ok(Examined::Healed)
+    }
+
+    async fn incomplete(&self, record: &Record) -> Result<Examined, Fault> {
+        match created(record) {
+            Some(created) if record.replays() < MAX_REPLAYS => {
+                if self.postpone(record, Some(self.limits().storyboard), Attention::Replay).await? {
+                    self.send(&created).await?;
+                }
+                Ok(Examined::Healed)
+            }
+            Some(Created { sequencer, .. }) => {
+                self.app.videos.complete_storyboard(record.video.video_id, &sequencer, None).await?;
+                Ok(Examined::Stuck)
+            }
+            None => Ok(Examined::Stuck),
+        }
+    }
+
+    /// Handles a row whose processing has ended: the objects of earlier uploads, and the transcoding.
+    async fn finished(&self, record: &Record) -> Result<Examined, Fault> {
+        let superseded = self.delete_superseded(record).await?;
+        let is_running = self.app.config.state_machine.is_some() && record.video.status == Status::Processed;
+        match record.transcode.as_ref().filter(|transcode| is_running && transcode.can_resume()) {
+            Some(transcode) => self.transcoding(record, transcode).await,
+            None => {
+                self.postpone(record, None, Attention::CleanedUp).await?;
+                Ok(if superseded > 0 { Examined::Healed } else { Examined::Nothing })
+            }
+        }
+    }
+
+    async fn transcoding(&self, record: &Record, transcode: &Transcode) -> Result<Examined, Fault> {
+        let id = record.video.video_id;
+        let run = Run { video_id: id, key: record.key.clone(), sequencer: transcode.run.clone() };
+        let wait = self.limits().get(Wait::Transcode);
+        if self.workers.is_transcoding(&run, transcode.restarts).await? {
+            self.postpone(record, wait, Attention::CleanedUp).await?;
+            return Ok(Examined::Nothing);
+        }
+        if transcode.restarts < MAX_REPLAYS {
+            if self.postpone(record, wait, Attention::Restart).await? {
+                self.workers.transcode(&run, transcode.restarts + 1).await?;
+            }
+            return Ok(Examined::Healed);
+        }
+        if transcode.status == TranscodeStatus::Running {
+            let message = "Transcoding failed on our side.";
+            let failure = Failure::new(Failure::INTERNAL, message);
+            let videos = &self.app.videos;
+            videos.mark_transcode_failed(id, &run.sequencer, &failure, transcode.restarts).await?;
+        } else {
+            self.postpone(record, None, Attention::CleanedUp).await?;
+        }
+        Ok(Examined::Stuck)
+    }
+
+    /// Deletes what was made for earlier events of the row, and previews that it does not name. Returns the number of
+    /// deleted objects.
+    async fn delete_superseded(&self, record: &Record) -> Result<usize, Fault> {
+        let mut deleted = 0;
+        if record.superseded().is_empty() {
+            return Ok(deleted);
+        }
+        for folder in Key::folders(record.video.video_id) {
+            let is_superseded = |key: &str| match key.parse::<Key>() {
+                Ok(key) => !is_named(record, &key) && key.sequencer() <= record.sequencer.as_ref(),
+                Err(_) => false,
+            };
+            deleted += self.app.objects.delete_folder(&folder, is_superseded).await?;
+        }
+        Ok(deleted)
+    }
+
+    async fn deleted(&self, record: &Record) -> Result<Examined, Fault> {
+        let key: Option<Key> = record.key.parse().ok();
+        let exists = match &key {
+            Some(key) => self.app.objects.head(key).await?.is_some(),
+            None => false,
+        };
+        let key = key.filter(|_| exists);
+        let found = self.app.objects.delete_video(record.video.video_id, key.as_ref()).await?;
+        let found = found + usize::from(exists);
+        let deletion = self.limits().deletion;
+        let (next, passes) = match (found, record.clean_passes) {
+            (0, 0) => (Some(deletion * 3), 1),
+            (0, passes) => (None, passes + 1),
+            _ => (Some(deletion), 0),
+        };
+        self.postpone(record, next, Attention::CleanPasses(passes)).await?;
+        Ok(if found > 0 { Examined::Healed } else { Examined::Nothing })
+    }
+
+    /// Replays events that were given up. The first one is the canary: unless it succeeds, the others wait, because the
+    /// cause is still there.
+    async fn replay(&self, records: Vec<Record>, swept: &mut Swept) -> Result<(), Fault> {
+        let mut is_canary = true;
+        let mut records = records.into_iter();
+        while let Some(record) = records.next() {
+            let created = created(&record).filter(|_| record.replays() < MAX_REPLAYS);
+            let Some(created) = created else {
+                self.postpone(&record, None, Attention::None).await?;
+                swept.add(Examined::Stuck);
+                continue;
+            };
+            let next = self.limits().get(Wait::Result);
+            if !self.postpone(&record, next, Attention::Replay).await? {
+                continue;
+            }
+            if !is_canary {
+                self.send(&created).await?;
+                swept.add(Examined::Healed);
+                continue;
+            }
+            if self.workers.attempt(s3::event(&created)).await? {
+                is_canary = false;
+                swept.add(Examined::Healed);
+                continue;
+            }
+            // The single attempt was not made by Lambda's queue, so nobody else gives it up.
+            give_up::give_up(self.app, &created).await?;
+            for record in records.by_ref() {
+                self.postpone(&record, self.limits().get(Wait::Replay(0)), Attention::None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the events from the dead-letter queue whose videos have been processed or deleted since.
+    async fn delete_settled_letters(&self) -> Result<(), Fault> {
+        for letter in self.workers.dead_letters().await? {
+            let Ok(objects) = s3::parse(&letter.event) else { continue };
+            let mut is_settled = !objects.is_empty();
+            for created in &objects {
+                is_settled &= self.is_settled(created).await?;
+            }
+            if is_settled {
+                self.workers.delete_dead_letter(&letter.receipt).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether an event has nothing left to do.
+    async fn is_settled(&self, created: &Created) -> Result<bool, Fault> {
+        let Ok(key) = created.key.parse::<Key>() else { return Ok(false) };
+        let Some(record) = self.app.videos.get(key.video_id()).await? else { return Ok(false) };
+        let is_older = record.sequencer.as_ref() > Some(&created.sequencer);
+        let is_done = record.sequencer.as_ref() == Some(&created.sequencer)
+            && record.video.status.is_final()
+            && !record.state().is_unfinished();
+        Ok(record.video.status == Status::Deleted || is_older || is_done)
+    }
+
+    async fn postpone(
+        &self,
+        record: &Record,
+        delay: Option<Duration>,
+        attention: Attention,
+    ) -> Result<bool, Fault> {
+        self.app.videos.postpone(record, delay, attention).await
+    }
+
+    async fn send(&self, created: &Created) -> Result<(), Fault> {
+        tracing::warn!(key = created.key, "event sent again");
+        self.workers.send(s3::event(created)).await
+    }
+}
+
+/// Returns whether a row refers to an object, or may soon: what is made for its present event.
+pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
+    let is_own = key.sequencer() == record.sequencer.as_ref();
+    match key {
+        Key::Video { .. } => record.video.status != Status::Deleted,
+        Key::Rendition { .. } | Key::Work { .. } => is_own && record.transcode.is_some(),
+        _ => {
+            record.previews.contains(key) || (is_own && (record.state().is_unfinished() || record.incomplete))
+        }
+    }
+}
+
+/// Returns the event that the row belongs to.
+fn created(record: &Record) -> Option<Created> {
+    Some(Created {
+        key: record.key.clone(),
+        size: record.video.size?,
+        etag: record.etag.clone()?,
+        sequencer: record.sequencer.clone()?,
+    })
+}

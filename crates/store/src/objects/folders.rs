@@ -1,0 +1,125 @@
+//! Objects by the start of their key: listing and deleting them.
+
+use std::time::SystemTime;
+
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use futures_util::future::{join, join_all};
+use upreel_core::{Bucket, Fault, Folder, Key, VideoId};
+
+use super::ObjectStore;
+
+/// An object in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The key, as text: it may be none of Upreel's.
+    pub key: String,
+    /// The size in bytes.
+    pub size: u64,
+    /// The entity tag, without quotes.
+    pub etag: String,
+    /// When it was written.
+    pub modified: SystemTime,
+}
+
+impl ObjectStore {
+    /// Returns up to 1,000 objects of a bucket whose keys follow `after`, in the order of the keys. The last page is
+    /// empty.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn list(&self, bucket: Bucket, after: &str) -> Result<Vec<Listed>, Fault> {
+        let list = self.client.list_objects_v2().bucket(self.bucket_name(bucket)).start_after(after);
+        let list = list.send().await.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
+        let objects = list.contents.into_iter().flatten().map(|object| Listed {
+            size: object.size().and_then(|size| size.try_into().ok()).unwrap_or_default(),
+            etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+            modified: object
+                .last_modified()
+                .and_then(|time| (*time).try_into().ok())
+                .unwrap_or(SystemTime::UNIX_EPOCH),
+            key: object.key.unwrap_or_default(),
+        });
+        Ok(objects.collect())
+    }
+
+    /// Deletes everything that was made of a video, and the uploaded file if `key` is set. Returns the number of deleted
+    /// objects, without the uploaded file.
+    ///
+    /// # Errors
+    /// When S3 fails. The remaining objects are deleted all the same.
+    pub async fn delete_video(&self, id: VideoId, key: Option<&Key>) -> Result<usize, Fault> {
+        let upload = async {
+            match key {
+                Some(key) => self.delete(key).await.map(|()| 0),
+                None => Ok(0),
+            }
+        };
+        let made =
+            join_all([Bucket::Thumbnails, Bucket::Processed].map(|bucket| self.delete_made(id, bucket)));
+        // All deletions end, even if one fails.
+        let (upload, made) = join(upload, made).await;
+        made.into_iter().chain([upload]).sum()
+    }
+
+    /// Deletes everything in one bucket that was made of a video, and returns the number of deleted objects.
+    ///
+    /// # Errors
+    /// When S3 fails. The remaining objects are deleted all the same.
+    pub async fn delete_made(&self, id: VideoId, bucket: Bucket) -> Result<usize, Fault> {
+        let folders = Key::folders(id).into_iter().filter(|folder| folder.bucket == bucket);
+        let deleted = folders.map(async |folder| self.delete_folder(&folder, |_| true).await);
+        join_all(deleted).await.into_iter().sum()
+    }
+
+    /// Deletes the objects of a folder that `is_unwanted` selects, and returns their number. Keys that are none of
+    /// Upreel's are deleted too.
+    ///
+    /// # Errors
+    /// When S3 fails. Some objects may then still exist.
+    pub async fn delete_folder(
+        &self,
+        folder: &Folder,
+        is_unwanted: impl Fn(&str) -> bool,
+    ) -> Result<usize, Fault> {
+        let (bucket, mut after, mut deleted) = (self.bucket_name(folder.bucket), String::new(), 0);
+        loop {
+            let list = self.client.list_objects_v2().bucket(bucket).prefix(&folder.prefix);
+            let list = list.start_after(after).send().await;
+            let list = list.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
+            let keys: Vec<String> =
+                list.contents.into_iter().flatten().filter_map(|object| object.key).collect();
+            let Some(last) = keys.last().cloned() else { return Ok(deleted) };
+            let unwanted: Vec<String> = keys.into_iter().filter(|key| is_unwanted(key)).collect();
+            self.delete_keys(folder.bucket, &unwanted).await?;
+            deleted += unwanted.len();
+            if list.is_truncated != Some(true) {
+                return Ok(deleted);
+            }
+            after = last;
+        }
+    }
+
+    /// Deletes up to 1,000 objects of a bucket.
+    ///
+    /// # Errors
+    /// When S3 fails, or does not delete one of them.
+    pub async fn delete_keys(&self, bucket: Bucket, keys: &[String]) -> Result<(), Fault> {
+        const OPERATION: &str = "s3:DeleteObjects";
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let keys = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build());
+        let keys = keys.collect::<Result<Vec<_>, _>>().map_err(|error| Fault::new(OPERATION, &error))?;
+        let delete = Delete::builder().set_objects(Some(keys)).quiet(true).build();
+        let delete = delete.map_err(|error| Fault::new(OPERATION, &error))?;
+        let deleted =
+            self.client.delete_objects().bucket(self.bucket_name(bucket)).delete(delete).send().await;
+        let deleted = deleted.map_err(|error| Fault::new(OPERATION, &error))?;
+        match deleted.errors().first() {
+            Some(error) => {
+                Err(Fault::message(OPERATION, error.message().unwrap_or("an object could not be deleted")))
+            }
+            None => Ok(()),
+        }
+    }
+}
