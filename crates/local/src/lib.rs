@@ -5,8 +5,10 @@
 //! the same protocols.
 
 mod dynamodb;
+mod files;
 mod gateway;
 mod multipart;
+mod notification;
 mod openapi;
 pub mod queue;
 mod s3;

@@ -5,29 +5,28 @@
 //! file in `queue/` without an event is an intent: a write to S3 that had begun. At the next start it becomes an event
 //! if the object exists.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use upreel_core::Fault;
 use upreel_store::ObjectStore;
 use uuid::Uuid;
 
+use crate::files::{load, path, remove_temporary, save};
+use crate::notification::CompletedWrite;
+
 /// Maximum number of events that are handled at the same time.
 const CONCURRENCY: usize = 2;
-/// Everything that S3 encodes in the keys of events.
-const NOT_IN_EVENT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
-
 /// The function that handles events.
 pub type Handler = Arc<dyn Fn(Value) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
 
@@ -38,6 +37,10 @@ pub const BACK_OFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs
 pub struct Queue {
     waiting: PathBuf,
     dead: PathBuf,
+    /// The files that an earlier process left, until [`Queue::resume`] sends them.
+    left: Mutex<Vec<Job>>,
+    /// Number of times that each pending event was sent. Its file is removed when the last of them is done.
+    pending: Mutex<HashMap<String, usize>>,
     sender: mpsc::UnboundedSender<Job>,
     receiver: Mutex<Option<mpsc::UnboundedReceiver<Job>>>,
     sequence: AtomicU64,
@@ -46,7 +49,7 @@ pub struct Queue {
 /// The contents of a file in `queue/`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Job {
-    id: Uuid,
+    id: String,
     key: String,
     /// `None` for an intent.
     event: Option<Value>,
@@ -57,7 +60,7 @@ struct Job {
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The identifier of the message.
-    pub id: Uuid,
+    pub id: String,
     /// The key of the S3 object that the event is about.
     pub key: String,
     /// The error of the last attempt.
@@ -68,20 +71,10 @@ pub struct DeadLetter {
     pub event: Value,
 }
 
-/// A completed write to S3.
-pub(crate) struct CompletedWrite<'a> {
-    pub(crate) bucket: &'a str,
-    pub(crate) key: &'a str,
-    /// The `eventName`, such as `ObjectCreated:Put`.
-    pub(crate) event_name: &'static str,
-    pub(crate) size: u64,
-    pub(crate) etag: &'a str,
-}
-
 /// The stored intent of a write to S3 that has begun. Its file is removed when it is dropped before the write is done.
 pub(crate) struct Intent {
     path: PathBuf,
-    id: Uuid,
+    id: String,
     done: bool,
 }
 
@@ -97,58 +90,53 @@ impl Queue {
     /// Opens the queue whose files are in `data`. It handles no events until [`Queue::run`] is called.
     ///
     /// # Errors
-    /// When the folders cannot be created.
+    /// When the folders cannot be created or read.
     pub fn open(data: &Path) -> io::Result<Self> {
         let (waiting, dead) = (data.join("queue"), data.join("dlq"));
         fs::create_dir_all(&waiting)?;
         fs::create_dir_all(&dead)?;
+        remove_temporary(&waiting)?;
+        remove_temporary(&dead)?;
+        let left = Mutex::new(load(&waiting)?);
         let (sender, receiver) = mpsc::unbounded_channel();
-        Ok(Self { waiting, dead, sender, receiver: Mutex::new(Some(receiver)), sequence: AtomicU64::new(0) })
+        let receiver = Mutex::new(Some(receiver));
+        Ok(Self {
+            waiting,
+            dead,
+            left,
+            pending: Mutex::default(),
+            sender,
+            receiver,
+            sequence: AtomicU64::new(0),
+        })
     }
 
     /// Stores the intent to write an object.
     pub(crate) fn intend(&self, key: &str) -> io::Result<Intent> {
-        let job = Job { id: Uuid::now_v7(), key: key.to_owned(), event: None };
-        let path = save(&self.waiting, job.id, &job)?;
+        let job = Job { id: Uuid::now_v7().to_string(), key: key.to_owned(), event: None };
+        let path = save(&self.waiting, &job.id, &job)?;
         Ok(Intent { path, id: job.id, done: false })
     }
 
     /// Replaces an intent by the event of the write, and sends it.
     pub(crate) fn send_created(&self, mut intent: Intent, object: &CompletedWrite<'_>) -> io::Result<()> {
-        let job = Job { id: intent.id, key: object.key.to_owned(), event: Some(self.event(object)) };
-        save(&self.waiting, job.id, &job)?;
+        // If the event cannot be stored, the intent remains and becomes an event at the next start.
         intent.done = true;
+        self.send(intent.id.clone(), object.key.to_owned(), object.event(self.sequencer()))
+    }
+
+    /// Stores an event and sends it. It replaces a pending event with the same identifier.
+    pub(crate) fn send(&self, id: String, key: String, event: Value) -> io::Result<()> {
+        let job = Job { id, key, event: Some(event) };
+        save(&self.waiting, &job.id, &job)?;
+        self.enqueue(job);
+        Ok(())
+    }
+
+    fn enqueue(&self, job: Job) {
+        *lock(&self.pending).entry(job.id.clone()).or_default() += 1;
         // Sending fails while the backend shuts down. The file remains and is read at the next start.
         let _ = self.sender.send(job);
-        Ok(())
-    }
-
-    /// Sends an event. It replaces a pending event with the same identifier.
-    pub(crate) fn send(&self, id: Uuid, key: String, event: Value) -> io::Result<()> {
-        let job = Job { id, key, event: Some(event) };
-        save(&self.waiting, id, &job)?;
-        let _ = self.sender.send(job);
-        Ok(())
-    }
-
-    /// Returns the S3 event notification for a write.
-    fn event(&self, object: &CompletedWrite<'_>) -> Value {
-        json!({"Records": [{
-            "eventVersion": "2.1",
-            "eventSource": "aws:s3",
-            "awsRegion": "us-east-1",
-            "eventName": object.event_name,
-            "s3": {
-                "s3SchemaVersion": "1.0",
-                "bucket": {"name": object.bucket, "arn": format!("arn:aws:s3:::{}", object.bucket)},
-                "object": {
-                    "key": form_encode(object.key),
-                    "size": object.size,
-                    "eTag": object.etag,
-                    "sequencer": format!("{:016X}", self.sequencer()),
-                },
-            },
-        }]})
     }
 
     /// Returns a number greater than all earlier ones, including those of an earlier process: the time in nanoseconds,
@@ -163,17 +151,17 @@ impl Queue {
     /// Sends the events that an earlier process left pending, and returns their number.
     ///
     /// # Errors
-    /// When a file cannot be read, or a HEAD request to the bucket fails.
+    /// When a file cannot be written, or a HEAD request to the bucket fails.
     pub async fn resume(&self, objects: &ObjectStore, bucket: &str) -> Result<usize, Fault> {
-        let jobs: Vec<Job> = load(&self.waiting).map_err(|error| Fault::new("read the queue", &error))?;
+        let jobs = std::mem::take(&mut *lock(&self.left));
         let mut resumed = 0;
         for job in jobs {
             if job.event.is_some() {
                 resumed += 1;
-                let _ = self.sender.send(job);
+                self.enqueue(job);
                 continue;
             }
-            let intent = Intent { path: path(&self.waiting, job.id), id: job.id, done: false };
+            let intent = Intent { path: path(&self.waiting, &job.id), id: job.id, done: false };
             let Ok(key) = job.key.parse() else { continue };
             if let Some(head) = objects.head(&key).await? {
                 let etag = head.etag.trim_matches('"');
@@ -189,7 +177,7 @@ impl Queue {
     /// Handles events until the future is dropped. Only the first call has an effect.
     pub async fn run(self: Arc<Self>, handler: Handler, back_off: Vec<Duration>) {
         let slots = Arc::new(Semaphore::new(CONCURRENCY));
-        let receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let receiver = lock(&self.receiver).take();
         let Some(mut receiver) = receiver else { return };
         let mut tasks = JoinSet::<()>::new();
         while let Some(job) = receiver.recv().await {
@@ -219,13 +207,13 @@ impl Queue {
                 tracing::error!(key = job.key, %fault, "all attempts failed, the event is now a dead letter");
                 let attempts = back_off.len() + 1;
                 let letter = DeadLetter {
-                    id: job.id,
+                    id: job.id.clone(),
                     key: job.key.clone(),
                     error: fault.to_string(),
                     attempts,
                     event,
                 };
-                if let Err(error) = save(&self.dead, job.id, &letter) {
+                if let Err(error) = save(&self.dead, &job.id, &letter) {
                     // The event stays in the queue and is sent again at the next start.
                     tracing::error!(%error, "could not write to the dead-letter queue");
                     return;
@@ -234,7 +222,18 @@ impl Queue {
             };
             tokio::time::sleep(*delay).await;
         }
-        if let Err(error) = fs::remove_file(path(&self.waiting, job.id)) {
+        self.remove(&job.id);
+    }
+
+    /// Removes the file of a finished event, unless the same event was sent again.
+    fn remove(&self, id: &str) {
+        let mut pending = lock(&self.pending);
+        if let Some(times @ 2..) = pending.get_mut(id) {
+            *times -= 1;
+            return;
+        }
+        pending.remove(id);
+        if let Err(error) = fs::remove_file(path(&self.waiting, id)) {
             tracing::warn!(%error, "could not remove a finished event from the queue");
         }
     }
@@ -255,52 +254,34 @@ impl Queue {
         let letters = self.dead_letters()?;
         let count = letters.len();
         for letter in letters {
-            let job = Job { id: letter.id, key: letter.key, event: Some(letter.event) };
-            save(&self.waiting, job.id, &job)?;
-            fs::remove_file(path(&self.dead, letter.id))?;
-            let _ = self.sender.send(job);
+            self.send(letter.id.clone(), letter.key, letter.event)?;
+            fs::remove_file(path(&self.dead, &letter.id))?;
         }
         Ok(count)
     }
 }
 
-fn path(folder: &Path, id: Uuid) -> PathBuf {
-    folder.join(format!("{id}.json"))
-}
-
-/// Writes a file atomically: to a temporary name, then renamed.
-fn save(folder: &Path, id: Uuid, value: &impl Serialize) -> io::Result<PathBuf> {
-    let path = path(folder, id);
-    let temporary = path.with_extension("part");
-    fs::write(&temporary, serde_json::to_vec(value)?)?;
-    fs::rename(&temporary, &path)?;
-    Ok(path)
-}
-
-/// Reads every file of a folder, oldest first: the names are `UUIDv7`, which sort by time.
-fn load<T: for<'a> Deserialize<'a>>(folder: &Path) -> io::Result<Vec<T>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        paths.push(entry?.path());
-    }
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-    paths.sort();
-    paths.iter().map(|path| Ok(serde_json::from_slice(&fs::read(path)?)?)).collect()
-}
-
-/// Encodes a key as S3 does in events: as form data, but with slashes.
-fn form_encode(key: &str) -> String {
-    // A percent sign in the key is encoded too, so every `%20` is a space.
-    utf8_percent_encode(key, NOT_IN_EVENT).to_string().replace("%20", "+")
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::form_encode;
+    use serde_json::json;
 
-    #[test]
-    fn encodes_keys_as_s3_does() {
-        assert_eq!(form_encode("videos/a b/c+d%20é*.mp4"), "videos/a+b/c%2Bd%2520%C3%A9*.mp4");
-        assert_eq!(form_encode("eu-central-1:x_y~"), "eu-central-1%3Ax_y%7E");
+    use super::*;
+
+    #[tokio::test]
+    async fn a_finished_event_leaves_the_file_of_the_same_event_sent_again() {
+        let data = tempfile::tempdir().unwrap();
+        let queue = Arc::new(Queue::open(data.path()).unwrap());
+        for _ in 0..2 {
+            queue.send("run".to_owned(), "key".to_owned(), json!({})).unwrap();
+        }
+        let file = path(&data.path().join("queue"), "run");
+        queue.remove("run");
+        assert!(file.exists(), "the second one is pending");
+        queue.remove("run");
+        assert!(!file.exists());
     }
 }

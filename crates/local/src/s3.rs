@@ -17,7 +17,8 @@ use tokio::sync::Mutex;
 use upreel_core::Key;
 
 use crate::multipart::{self, Multipart};
-use crate::queue::{CompletedWrite, Queue};
+use crate::notification::CompletedWrite;
+use crate::queue::Queue;
 
 #[derive(Clone)]
 pub(crate) struct Storage {

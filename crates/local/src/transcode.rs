@@ -15,17 +15,17 @@ use upreel_core::Fault;
 use upreel_core::transcode::Run;
 use upreel_function::App;
 use upreel_transcode::{Task, handle};
-use uuid::Uuid;
 
 use crate::queue::{Handler, Queue};
 
 /// The encode function's timeout in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
-/// Sends a run to the queue. A pending run of the same video is replaced.
+/// Sends a run to the queue. Its identifier contains the sequencer, because an earlier run of the same video can still
+/// be pending.
 pub(crate) fn send(queue: &Queue, run: &Run) -> Result<(), Fault> {
     let event = serde_json::to_value(run).map_err(|error| Fault::new("queue a transcoding", &error))?;
-    let id = Uuid::try_parse(&run.video_id.to_string()).unwrap_or_else(|_| Uuid::now_v7());
+    let id = format!("{}-{}", run.video_id, run.sequencer.as_str());
     queue.send(id, run.key.clone(), event).map_err(|error| Fault::new("queue a transcoding", &error))
 }
 

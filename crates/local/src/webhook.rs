@@ -76,7 +76,7 @@ async fn poll(database: &Database, table: &str, queue: &Queue, position: &Path) 
             // A record that cannot be parsed fails on delivery and becomes a dead letter.
             let id = Event::from_record(record).map_or_else(|_| Uuid::now_v7(), |event| event.id);
             let key = record["dynamodb"]["NewImage"]["key"]["S"].as_str().unwrap_or_default();
-            queue.send(id, key.to_owned(), record.clone())?;
+            queue.send(id.to_string(), key.to_owned(), record.clone())?;
         }
     }
     if let Some(last) = records.last().and_then(|record| record["dynamodb"]["SequenceNumber"].as_str()) {
