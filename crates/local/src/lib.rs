@@ -12,6 +12,8 @@ mod notification;
 mod openapi;
 pub mod queue;
 mod s3;
+mod staging;
+mod storage;
 pub mod transcode;
 pub mod webhook;
 
@@ -24,23 +26,17 @@ use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use axum::Router;
-use axum::extract::Request;
-use axum::response::IntoResponse;
 use futures_util::FutureExt;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tower::ServiceExt;
 use upreel_function::{App, Config};
 use upreel_store::Buckets;
 use upreel_store::sdk::{self, Endpoints, Roots};
 
 use crate::queue::{Handler, Queue};
-use crate::s3::Storage;
+use crate::storage::Storage;
 use crate::webhook::Webhook;
 
 /// The access key ID of the local S3, for the AWS CLI and SDKs.
@@ -177,26 +173,9 @@ impl Local {
 
         let queue = Arc::new(Queue::open(&data).map_err(|e| unusable(&e))?);
         let storage = Storage::new(&data, [UPLOADS, THUMBNAILS, PROCESSED], queue.clone());
-        let service = {
-            let mut builder = S3ServiceBuilder::new(storage.map_err(|e| unusable(&e))?);
-            builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-            builder.build()
-        };
-        let storage = Router::new()
-            .fallback(move |request: Request| {
-                let service = service.clone();
-                async move {
-                    match service.oneshot(request).await {
-                        Ok(response) => response.map(axum::body::Body::new).into_response(),
-                        Err(error) => {
-                            tracing::warn!(?error, "S3 request failed");
-                            axum::http::StatusCode::BAD_REQUEST.into_response()
-                        }
-                    }
-                }
-            })
-            .layer(cors);
-        servers.spawn(axum::serve(s3, storage).into_future().map(drop));
+        let storage = storage.map_err(|e| unusable(&e))?;
+        servers.spawn(storage.clone().sweep());
+        servers.spawn(axum::serve(s3, s3::router(storage).layer(cors)).into_future().map(drop));
 
         let mut resumed = queue.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
         let mut queues = vec![queue.clone()];

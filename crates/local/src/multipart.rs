@@ -1,75 +1,211 @@
-//! The data of multipart uploads that `s3s-fs` doesn't store: the key of an upload and the entity tags of its parts.
+//! Multipart uploads. `s3s-fs` consumes the parts while it joins them, so a completion that was killed could never be
+//! repeated. Here the parts stay until the object is complete.
 //!
-//! Without them, an upload could be completed under any key and with any entity tags, and requests for a missing upload
-//! would get 403 or an empty list instead of 404.
+//! Each upload is a folder that holds everything about it: the file `key` with its bucket and key, the headers of the
+//! object, and its parts. The name of a part's file is its number and its entity tag, so that one rename stores both.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use s3s::dto::{CompletedPart, ETag, ListPartsOutput, Part};
-use s3s::{S3Result, s3_error};
+use s3s::crypto::{Checksum, Md5};
+use s3s::dto::{
+    CompletedPart, CreateMultipartUploadInput, ETag, ListPartsOutput, Part, PutObjectInput, StreamingBlob,
+};
+use s3s::{Body, S3Result, s3_error};
 use uuid::Uuid;
+
+use crate::staging::Staging;
 
 /// S3's minimum size of every part but the last, in bytes.
 const MIN_PART: i64 = 5 << 20;
 /// S3's maximum number of parts in one response.
 const PAGE: usize = 1000;
+/// Age at which incomplete uploads are removed, as by `AbortIncompleteMultipartUpload` in `template.yaml`.
+pub(crate) const TTL: Duration = Duration::from_hours(24);
+/// The file that holds the bucket and the key.
+const KEY: &str = "key";
+/// The file that holds the headers of the object.
+const HEADERS: &str = "headers";
 
-/// The folder of all uploads. Each upload has a folder in it, with a file for its key and one for the entity tag of
-/// each part.
+/// The folder of all uploads.
 #[derive(Clone)]
 pub(crate) struct Multipart {
     root: PathBuf,
 }
 
 impl Multipart {
-    pub(crate) fn open(root: &Path) -> io::Result<Self> {
+    /// Opens the folder, and removes the uploads that an earlier process has ended or not begun completely.
+    pub(crate) fn open(root: &Path, staging: &Staging) -> io::Result<Self> {
         fs::create_dir_all(root)?;
-        Ok(Self { root: root.to_owned() })
+        for folder in folders(root)? {
+            let key = fs::read_to_string(folder.join(KEY)).ok();
+            let key = key.as_deref().and_then(|key| key.split_once('/'));
+            let upload = folder.file_name().and_then(|name| name.to_str());
+            let ended = match key {
+                Some((bucket, key)) => {
+                    staging.info(bucket, key).is_some_and(|info| info.upload.as_deref() == upload)
+                }
+                None => true,
+            };
+            if ended {
+                end(&folder)?;
+            }
+        }
+        let multipart = Self { root: root.to_owned() };
+        multipart.sweep(SystemTime::now());
+        Ok(multipart)
     }
 
-    /// Stores the key of a new upload.
-    pub(crate) fn begin(&self, upload: &str, bucket: &str, key: &str) -> S3Result<()> {
-        let folder = self.root.join(upload);
-        fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(folder.join("key"), format!("{bucket}/{key}")))
-            .map_err(|error| s3_error!(error, InternalError))
+    /// Removes the uploads that were begun more than [`TTL`] before `now`.
+    pub(crate) fn sweep(&self, now: SystemTime) {
+        let is_old = |folder: &PathBuf| {
+            let begun = fs::metadata(folder.join(KEY)).and_then(|file| file.modified());
+            begun.is_ok_and(|begun| now.duration_since(begun).is_ok_and(|age| age > TTL))
+        };
+        let swept = folders(&self.root).and_then(|folders| {
+            let mut old = folders.into_iter().filter(is_old);
+            old.try_fold(0, |count, folder| end(&folder).map(|()| count + 1))
+        });
+        match swept {
+            Ok(0) => {}
+            Ok(uploads) => tracing::info!(uploads, "removed incomplete multipart uploads"),
+            Err(error) => tracing::warn!(%error, "could not remove incomplete multipart uploads"),
+        }
+    }
+
+    /// Stores a new upload, whose headers are those of a staged object, and returns its identifier.
+    pub(crate) fn begin(&self, headers: &Path, bucket: &str, key: &str) -> io::Result<String> {
+        let upload = Uuid::now_v7().to_string();
+        let folder = self.root.join(&upload);
+        fs::create_dir_all(&folder)?;
+        fs::rename(headers, folder.join(HEADERS))?;
+        let temporary = folder.join("key.part");
+        fs::write(&temporary, format!("{bucket}/{key}"))?;
+        fs::rename(temporary, folder.join(KEY))?;
+        Ok(upload)
     }
 
     /// Returns the folder of an upload, or `NoSuchUpload` if there is no such upload for this object.
     pub(crate) fn find(&self, upload: &str, bucket: &str, key: &str) -> S3Result<PathBuf> {
         let folder = Uuid::try_parse(upload).map(|id| self.root.join(id.to_string()));
         let folder = folder.map_err(|_| s3_error!(NoSuchUpload))?;
-        match fs::read_to_string(folder.join("key")) {
+        match fs::read_to_string(folder.join(KEY)) {
             Ok(text) if text == format!("{bucket}/{key}") => Ok(folder),
             _ => Err(s3_error!(NoSuchUpload)),
         }
     }
 }
 
-/// Stores the entity tag of a part.
-pub(crate) fn store_etag(folder: &Path, number: i32, etag: Option<&ETag>) -> S3Result<()> {
-    let etag = etag.map(ETag::value).unwrap_or_default();
-    fs::write(folder.join(number.to_string()), etag).map_err(|error| s3_error!(error, InternalError))
+/// Returns the folders of the uploads.
+fn folders(root: &Path) -> io::Result<Vec<PathBuf>> {
+    fs::read_dir(root)?.map(|entry| Ok(entry?.path())).collect()
 }
 
-/// Removes the data of an upload that was completed or aborted.
-pub(crate) fn end(folder: &Path) {
-    // A leftover folder does no harm: upload IDs are never reused.
-    let _ = fs::remove_dir_all(folder);
-}
-
-/// Returns the parts that `s3s-fs` lists, sorted by number and with their entity tags.
-pub(crate) fn all(folder: &Path, output: ListPartsOutput) -> Vec<Part> {
-    let mut parts = output.parts.unwrap_or_default();
-    parts.sort_by_key(|part| part.part_number);
-    for part in &mut parts {
-        let number = part.part_number.unwrap_or_default().to_string();
-        part.e_tag = fs::read_to_string(folder.join(number)).ok().map(ETag::Strong);
+/// Returns the request that stages an object with the headers of a new upload and without contents.
+pub(crate) fn headers(input: CreateMultipartUploadInput, (bucket, key): (String, String)) -> PutObjectInput {
+    PutObjectInput {
+        bucket,
+        key,
+        body: Some(StreamingBlob::from(Body::empty())),
+        metadata: input.metadata,
+        content_encoding: input.content_encoding,
+        content_type: input.content_type,
+        content_disposition: input.content_disposition,
+        content_language: input.content_language,
+        cache_control: input.cache_control,
+        expires: input.expires,
+        website_redirect_location: input.website_redirect_location,
+        ..Default::default()
     }
-    parts
+}
+
+/// Moves the contents of a part into the folder of its upload. The newest part of each number counts.
+pub(crate) fn store(folder: &Path, number: i32, etag: &str, contents: &Path) -> S3Result<()> {
+    fs::rename(contents, part_path(folder, number, etag)).map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            s3_error!(NoSuchUpload)
+        } else {
+            s3_error!(error, InternalError)
+        }
+    })
+}
+
+fn part_path(folder: &Path, number: i32, etag: &str) -> PathBuf {
+    folder.join(format!("{number}.{etag}"))
+}
+
+/// Returns the number, the entity tag and the file of each part.
+fn parts(folder: &Path) -> io::Result<Vec<(i32, String, PathBuf)>> {
+    let mut parts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
+        if let Some((number, etag)) = name
+            && let Ok(number) = number.parse()
+        {
+            parts.push((number, etag.to_owned(), path));
+        }
+    }
+    Ok(parts)
+}
+
+/// Ends an upload that was completed or aborted. A process that is killed meanwhile leaves a folder without a key, which
+/// no request finds and the next start removes.
+pub(crate) fn end(folder: &Path) -> io::Result<()> {
+    match fs::remove_file(folder.join(KEY)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => fs::remove_dir_all(folder),
+    }
+}
+
+/// Returns the stored parts, sorted by number.
+pub(crate) fn all(folder: &Path) -> S3Result<Vec<Part>> {
+    let mut newest = BTreeMap::new();
+    for (number, etag, path) in parts(folder).map_err(|error| s3_error!(error, NoSuchUpload))? {
+        let Ok(file) = fs::metadata(&path) else { continue };
+        let modified = file.modified().map_err(|error| s3_error!(error, InternalError))?;
+        let part = Part {
+            part_number: Some(number),
+            size: i64::try_from(file.len()).ok(),
+            e_tag: Some(ETag::Strong(etag)),
+            last_modified: Some(modified.into()),
+            ..Default::default()
+        };
+        let earlier = newest.get(&number).is_some_and(|(other, _)| *other > modified);
+        if !earlier {
+            newest.insert(number, (modified, part));
+        }
+    }
+    Ok(newest.into_values().map(|(_, part)| part).collect())
+}
+
+/// Returns the entity tag of an object: a hash of the hashes of its parts, and their number.
+pub(crate) fn etag(parts: &[CompletedPart]) -> S3Result<String> {
+    let mut hash = Md5::new();
+    for part in parts {
+        let etag = part.e_tag.as_ref().map(ETag::value).unwrap_or_default();
+        hash.update(&hex::decode(etag).map_err(|error| s3_error!(error, InvalidPart))?);
+    }
+    Ok(format!("{}-{}", hex::encode(hash.finalize()), parts.len()))
+}
+
+/// Joins the parts in a new file, and copies the headers. The parts stay.
+pub(crate) fn join(
+    folder: &Path,
+    parts: &[CompletedPart],
+    contents: &Path,
+    headers: &Path,
+) -> io::Result<()> {
+    let mut joined = File::create(contents)?;
+    for part in parts {
+        let etag = part.e_tag.as_ref().map(ETag::value).unwrap_or_default();
+        let path = part_path(folder, part.part_number.unwrap_or_default(), etag);
+        io::copy(&mut File::open(path)?, &mut joined)?;
+    }
+    fs::copy(folder.join(HEADERS), headers).map(drop)
 }
 
 /// Returns the page of at most `max` parts after the part number `marker`.
@@ -85,8 +221,7 @@ pub(crate) fn page(parts: Vec<Part>, marker: Option<i32>, max: Option<i32>) -> L
     }
 }
 
-/// Checks the parts of a completion request, as S3 does before it creates the object. `s3s-fs` would detect such errors
-/// only after it has consumed some of the parts.
+/// Checks the parts of a completion request, as S3 does before it creates the object.
 pub(crate) fn check(requested: &[CompletedPart], stored: &[Part]) -> S3Result<()> {
     let stored: BTreeMap<_, _> = stored.iter().map(|part| (part.part_number, part)).collect();
     for (i, part) in requested.iter().enumerate() {
@@ -102,9 +237,7 @@ pub(crate) fn check(requested: &[CompletedPart], stored: &[Part]) -> S3Result<()
             return Err(s3_error!(EntityTooSmall));
         }
     }
-    // S3 accepts gaps between part numbers; `s3s-fs` doesn't.
-    let gaps = requested.iter().zip(1..).any(|(part, number)| part.part_number != Some(number));
-    if requested.is_empty() || gaps { Err(s3_error!(InvalidPart)) } else { Ok(()) }
+    if requested.is_empty() { Err(s3_error!(InvalidPart)) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -147,14 +280,10 @@ mod tests {
             check(&requested, &stored).is_ok()
         };
         assert!(is_accepted(&[(1, "e1")]) && is_accepted(&[(1, "e1"), (2, "e2")]));
-        for bad in [
-            &[][..],
-            &[(1, "e2")],
-            &[(4, "e4")],
-            &[(2, "e2")],
-            &[(1, "e1"), (1, "e1")],
-            &[(1, "e1"), (2, "e2"), (3, "e3")],
-        ] {
+        assert!(is_accepted(&[(2, "e2")]) && is_accepted(&[(1, "e1"), (3, "e3")]), "numbers may have gaps");
+        for bad in
+            [&[][..], &[(1, "e2")], &[(4, "e4")], &[(1, "e1"), (1, "e1")], &[(1, "e1"), (2, "e2"), (3, "e3")]]
+        {
             assert!(!is_accepted(bad), "{bad:?}");
         }
     }

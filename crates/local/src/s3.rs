@@ -1,104 +1,41 @@
 //! S3 on the file system: `s3s-fs`, and the behaviour of S3 that it lacks and Upreel needs.
 //!
-//! This adds events after a write, `If-Match` on reads, mutual exclusion of conditional writes, empty bodies, the
-//! response headers of a POST form, and checks of multipart uploads (`multipart.rs`); and it doesn't store
-//! `aws-chunked` as the encoding of an object.
-
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+//! This adds atomic writes (`staging.rs`) and their events (`storage.rs`), conditional requests, empty bodies, the
+//! response headers of a POST form, and multipart uploads (`multipart.rs`); and it doesn't store `aws-chunked` as the
+//! encoding of an object.
 
 use async_trait::async_trait;
-use axum::http::{HeaderMap, header};
-use s3s::dto::{self, ETagCondition};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use s3s::auth::SimpleAuth;
+use s3s::dto::{self, ETag, ETagCondition};
+use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
-use s3s_fs::FileSystem;
-use tokio::sync::Mutex;
-use upreel_core::Key;
+use tower::ServiceExt;
 
-use crate::multipart::{self, Multipart};
-use crate::notification::CompletedWrite;
-use crate::queue::Queue;
+use crate::multipart;
+use crate::storage::{Storage, Write, request};
+use crate::{ACCESS_KEY, SECRET_KEY};
 
-#[derive(Clone)]
-pub(crate) struct Storage {
-    files: Arc<FileSystem>,
-    queue: Arc<Queue>,
-    uploads: String,
-    multipart: Multipart,
-    /// Held while a multipart upload is completed or aborted, so that only one request ends it.
-    ending: Arc<Mutex<()>>,
-    /// Held during a conditional write, from its check to its end.
-    conditional: Arc<Mutex<()>>,
-}
-
-impl Storage {
-    /// Opens the buckets, which are folders in `data/s3`. Writes of videos to the first bucket send an event to
-    /// `queue`.
-    pub(crate) fn new(data: &Path, buckets: [&str; 3], queue: Arc<Queue>) -> io::Result<Self> {
-        let root = &data.join("s3");
-        for bucket in buckets {
-            std::fs::create_dir_all(root.join(bucket))?;
+/// Returns the S3 server.
+pub(crate) fn router(storage: Storage) -> Router {
+    let mut builder = S3ServiceBuilder::new(storage);
+    builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+    let service = builder.build();
+    Router::new().fallback(move |request: Request| {
+        let service = service.clone();
+        async move {
+            match service.oneshot(request).await {
+                Ok(response) => response.map(axum::body::Body::new).into_response(),
+                Err(error) => {
+                    tracing::warn!(?error, "S3 request failed");
+                    StatusCode::BAD_REQUEST.into_response()
+                }
+            }
         }
-        let files = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
-        let multipart = Multipart::open(&data.join("multipart"))?;
-        let (files, uploads) = (Arc::new(files), buckets[0].to_owned());
-        Ok(Self { files, queue, uploads, multipart, ending: Arc::default(), conditional: Arc::default() })
-    }
-
-    /// Performs `write` and sends its event if it succeeds. The intent is stored before the object is written, so that
-    /// no event is lost when the process is killed.
-    async fn write<T>(
-        &self,
-        bucket: &str,
-        key: &str,
-        event_name: &'static str,
-        write: impl Future<Output = S3Result<T>>,
-    ) -> S3Result<T> {
-        if bucket != self.uploads || !matches!(key.parse(), Ok(Key::Video { .. })) {
-            return write.await;
-        }
-        let intent = self.queue.intend(key).map_err(|error| s3_error!(error, InternalError))?;
-        let result = write.await?;
-        let head = self.head(bucket, key).await?;
-        self.queue
-            .send_created(
-                intent,
-                &CompletedWrite { bucket, key, event_name, size: head.size, etag: &head.etag },
-            )
-            .map_err(|error| s3_error!(error, InternalError))?;
-        Ok(result)
-    }
-
-    async fn head(&self, bucket: &str, key: &str) -> S3Result<Head> {
-        let input =
-            dto::HeadObjectInput { bucket: bucket.to_owned(), key: key.to_owned(), ..Default::default() };
-        let head = self.files.head_object(request(input)).await?.output;
-        Ok(Head {
-            size: head.content_length.and_then(|size| size.try_into().ok()).unwrap_or_default(),
-            etag: head.e_tag.map(dto::ETag::into_value).unwrap_or_default(),
-        })
-    }
-}
-
-struct Head {
-    size: u64,
-    etag: String,
-}
-
-/// Returns an internal request to `s3s-fs`.
-fn request<T>(input: T) -> S3Request<T> {
-    S3Request {
-        input,
-        method: axum::http::Method::HEAD,
-        uri: axum::http::Uri::default(),
-        headers: HeaderMap::default(),
-        extensions: axum::http::Extensions::default(),
-        credentials: None,
-        region: None,
-        service: None,
-        trailing_headers: None,
-    }
+    })
 }
 
 /// Returns the URL of an object, with the host that the client used.
@@ -123,6 +60,7 @@ macro_rules! s3 {
         #[async_trait]
         impl S3 for Storage {
             $(async fn $name(&self, req: S3Request<dto::$input>) -> S3Result<S3Response<dto::$output>> {
+                let _guard = self.objects.read().await;
                 self.files.$name(req).await
             })*
             $($own)*
@@ -135,8 +73,6 @@ s3! {
     list_buckets: ListBucketsInput => ListBucketsOutput;
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput;
     head_object: HeadObjectInput => HeadObjectOutput;
-    delete_object: DeleteObjectInput => DeleteObjectOutput;
-    delete_objects: DeleteObjectsInput => DeleteObjectsOutput;
     list_objects: ListObjectsInput => ListObjectsOutput;
     list_objects_v2: ListObjectsV2Input => ListObjectsV2Output;
     {
@@ -144,6 +80,7 @@ s3! {
             &self,
             req: S3Request<dto::GetObjectInput>,
         ) -> S3Result<S3Response<dto::GetObjectOutput>> {
+            let _guard = self.objects.read().await;
             let expected = req.input.if_match.clone();
             let response = self.files.get_object(req).await?;
             if let Some(ETagCondition::ETag(expected)) = expected
@@ -161,34 +98,69 @@ s3! {
             let input = &mut req.input;
             input.content_encoding = stored_encoding(input.content_encoding.take());
             input.body.get_or_insert_with(|| dto::StreamingBlob::from(Body::empty()));
-            let (bucket, key) = (input.bucket.clone(), input.key.clone());
-            let conditional = input.if_match.is_some() || input.if_none_match.is_some();
-            let _guard = if conditional { Some(self.conditional.lock().await) } else { None };
-            self.write(&bucket, &key, "ObjectCreated:Put", self.files.put_object(req)).await
+            let mut write = Write::new(input.bucket.clone(), input.key.clone(), "ObjectCreated:Put");
+            (write.if_match, write.if_none_match) = (input.if_match.take(), input.if_none_match.take());
+            let staged = self.staging.stage();
+            (input.bucket, input.key) = staged.target();
+            let response = self.files.put_object(req).await?;
+            self.commit(staged, write).await?;
+            Ok(response)
         }
 
         async fn copy_object(
             &self,
-            req: S3Request<dto::CopyObjectInput>,
+            mut req: S3Request<dto::CopyObjectInput>,
         ) -> S3Result<S3Response<dto::CopyObjectOutput>> {
-            let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
-            self.write(&bucket, &key, "ObjectCreated:Copy", self.files.copy_object(req)).await
+            let input = &mut req.input;
+            let write = Write::new(input.bucket.clone(), input.key.clone(), "ObjectCreated:Copy");
+            let staged = self.staging.stage();
+            (input.bucket, input.key) = staged.target();
+            let response = {
+                let _guard = self.objects.read().await;
+                self.files.copy_object(req).await?
+            };
+            self.commit(staged, write).await?;
+            Ok(response)
         }
 
         async fn post_object(
             &self,
-            req: S3Request<dto::PostObjectInput>,
+            mut req: S3Request<dto::PostObjectInput>,
         ) -> S3Result<S3Response<dto::PostObjectOutput>> {
-            let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
-            let location = location(&req.headers, &bucket, &key);
-            let post = self.files.post_object(req);
-            let mut response = self.write(&bucket, &key, "ObjectCreated:Post", post).await?;
-            let etag = response.output.e_tag.as_ref().map(dto::ETag::value).unwrap_or_default();
+            let input = &mut req.input;
+            let write = Write::new(input.bucket.clone(), input.key.clone(), "ObjectCreated:Post");
+            let location = location(&req.headers, &write.bucket, &write.key);
+            let staged = self.staging.stage();
+            (input.bucket, input.key) = staged.target();
+            let mut response = self.files.post_object(req).await?;
+            self.commit(staged, write).await?;
+            let etag = response.output.e_tag.as_ref().map(ETag::value).unwrap_or_default();
             for (name, value) in [(header::LOCATION, location), (header::ETAG, format!("\"{etag}\""))] {
                 let value = value.parse().map_err(|error| s3_error!(error, InternalError))?;
                 response.headers.insert(name, value);
             }
             Ok(response)
+        }
+
+        async fn delete_object(
+            &self,
+            req: S3Request<dto::DeleteObjectInput>,
+        ) -> S3Result<S3Response<dto::DeleteObjectOutput>> {
+            self.remove(&req.input.bucket, &req.input.key).await?;
+            Ok(S3Response::new(dto::DeleteObjectOutput::default()))
+        }
+
+        async fn delete_objects(
+            &self,
+            req: S3Request<dto::DeleteObjectsInput>,
+        ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
+            let mut deleted = Vec::new();
+            for object in req.input.delete.objects {
+                self.remove(&req.input.bucket, &object.key).await?;
+                deleted.push(dto::DeletedObject { key: Some(object.key), ..Default::default() });
+            }
+            let deleted = Some(deleted);
+            Ok(S3Response::new(dto::DeleteObjectsOutput { deleted, ..Default::default() }))
         }
 
         async fn create_multipart_upload(
@@ -197,36 +169,48 @@ s3! {
         ) -> S3Result<S3Response<dto::CreateMultipartUploadOutput>> {
             req.input.content_encoding = stored_encoding(req.input.content_encoding.take());
             let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
-            let response = self.files.create_multipart_upload(req).await?;
-            self.multipart.begin(response.output.upload_id.as_deref().unwrap_or_default(), &bucket, &key)?;
-            Ok(response)
+            let staged = self.staging.stage();
+            let put = req.map_input(|input| multipart::headers(input, staged.target()));
+            self.files.put_object(put).await?;
+            let begun = self.multipart.begin(&staged.paths().1, &bucket, &key);
+            let upload_id = Some(begun.map_err(|error| s3_error!(error, InternalError))?);
+            let (bucket, key) = (Some(bucket), Some(key));
+            let output = dto::CreateMultipartUploadOutput { bucket, key, upload_id, ..Default::default() };
+            Ok(S3Response::new(output))
         }
 
         async fn upload_part(
             &self,
             req: S3Request<dto::UploadPartInput>,
         ) -> S3Result<S3Response<dto::UploadPartOutput>> {
-            let (input, number) = (&req.input, req.input.part_number);
+            let input = req.input;
+            let number = input.part_number;
+            if !(1..=10_000).contains(&number) {
+                return Err(s3_error!(InvalidArgument, "The part number must be from 1 to 10,000"));
+            }
             let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
-            let response = self.files.upload_part(req).await?;
-            multipart::store_etag(&folder, number, response.output.e_tag.as_ref())?;
-            Ok(response)
+            let staged = self.staging.stage();
+            let (bucket, key) = staged.target();
+            let (body, content_md5) = (input.body, input.content_md5);
+            let body = body.or_else(|| Some(dto::StreamingBlob::from(Body::empty())));
+            let put = dto::PutObjectInput { bucket, key, body, content_md5, ..Default::default() };
+            let put = self.files.put_object(request(put)).await?.output;
+            let etag = put.e_tag.as_ref().map(ETag::value).unwrap_or_default();
+            multipart::store(&folder, number, etag, &staged.paths().0)?;
+            Ok(S3Response::new(dto::UploadPartOutput { e_tag: put.e_tag, ..Default::default() }))
         }
 
         async fn list_parts(
             &self,
             req: S3Request<dto::ListPartsInput>,
         ) -> S3Result<S3Response<dto::ListPartsOutput>> {
-            let input = &req.input;
+            let input = req.input;
             let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
-            let (bucket, key, upload_id) = (input.bucket.clone(), input.key.clone(), input.upload_id.clone());
-            let (marker, max) = (input.part_number_marker, input.max_parts);
-            let list = self.files.list_parts(req).await?;
-            Ok(list.map_output(|list| dto::ListPartsOutput {
-                bucket: Some(bucket),
-                key: Some(key),
-                upload_id: Some(upload_id),
-                ..multipart::page(multipart::all(&folder, list), marker, max)
+            Ok(S3Response::new(dto::ListPartsOutput {
+                bucket: Some(input.bucket),
+                key: Some(input.key),
+                upload_id: Some(input.upload_id),
+                ..multipart::page(multipart::all(&folder)?, input.part_number_marker, input.max_parts)
             }))
         }
 
@@ -234,33 +218,38 @@ s3! {
             &self,
             req: S3Request<dto::CompleteMultipartUploadInput>,
         ) -> S3Result<S3Response<dto::CompleteMultipartUploadOutput>> {
-            let (bucket, key) = (req.input.bucket.clone(), req.input.key.clone());
-            let upload_id = req.input.upload_id.clone();
+            let input = req.input;
+            let (bucket, key, upload) = (input.bucket, input.key, input.upload_id);
+            let parts = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+            let mut output = dto::CompleteMultipartUploadOutput {
+                location: Some(location(&req.headers, &bucket, &key)),
+                bucket: Some(bucket.clone()),
+                key: Some(key.clone()),
+                ..Default::default()
+            };
             let guard = self.ending.clone().lock_owned().await;
-            let folder = self.multipart.find(&upload_id, &bucket, &key)?;
-            let input =
-                dto::ListPartsInput { bucket: bucket.clone(), key: key.clone(), upload_id, ..Default::default() };
-            let stored = self.files.list_parts(request(input)).await?.output;
-            let stored = multipart::all(&folder, stored);
-            let requested = req.input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref());
-            multipart::check(requested.unwrap_or_default(), &stored)?;
-            let location = location(&req.headers, &bucket, &key);
+            let folder = match self.multipart.find(&upload, &bucket, &key) {
+                Ok(folder) => folder,
+                Err(error) => {
+                    // Like S3, repeats the response of a completion that has succeeded.
+                    let done = self.staging.info(&bucket, &key).ok_or_else(|| s3_error!(NoSuchUpload))?;
+                    if done.upload.as_ref() != Some(&upload) || multipart::etag(&parts)? != done.etag {
+                        return Err(error);
+                    }
+                    output.e_tag = Some(ETag::Strong(done.etag));
+                    return Ok(S3Response::new(output));
+                }
+            };
+            multipart::check(&parts, &multipart::all(&folder)?)?;
+            let (if_match, if_none_match) = (input.if_match, input.if_none_match);
+            let event_name = "ObjectCreated:CompleteMultipartUpload";
+            let write = Write { bucket, key, event_name, if_match, if_none_match, upload: Some(folder) };
             // Joining large parts takes longer than a client waits for the first byte, so the response begins at once,
-            // as in S3. The task continues if the client disconnects: stopping half way would lose the parts.
+            // as in S3. The task continues if the client disconnects.
             let storage = self.clone();
             let task = tokio::spawn(async move {
                 let _guard = guard;
-                let complete = async {
-                    let mut output = storage.files.complete_multipart_upload(req).await?.output;
-                    if let Some(future) = output.future.take() {
-                        output = future.await?;
-                    }
-                    Ok(output)
-                };
-                let event_name = "ObjectCreated:CompleteMultipartUpload";
-                let mut output = storage.write(&bucket, &key, event_name, complete).await?;
-                output.location = Some(location);
-                multipart::end(&folder);
+                output.e_tag = Some(ETag::Strong(storage.join(write, &upload, parts).await?));
                 Ok(output)
             });
             let future = async { task.await.unwrap_or_else(|error| Err(s3_error!(error, InternalError))) };
@@ -275,9 +264,8 @@ s3! {
             let input = &req.input;
             let _guard = self.ending.lock().await;
             let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
-            let response = self.files.abort_multipart_upload(req).await?;
-            multipart::end(&folder);
-            Ok(response)
+            multipart::end(&folder).map_err(|error| s3_error!(error, InternalError))?;
+            Ok(S3Response::new(dto::AbortMultipartUploadOutput::default()))
         }
     }
 }

@@ -7,7 +7,8 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use upreel_local::{Error, Local};
 
-use crate::harness::{Backend, mp4, options};
+use crate::harness::{Backend, mp4, options, problem};
+use crate::multipart::{PART, Upload, padded};
 
 /// Not a test: runs the backend in a separate process that a test can kill.
 #[test]
@@ -139,4 +140,60 @@ async fn the_error_of_a_taken_port_names_port_and_flag() {
     let second = Local::start(upreel_local::Options { port, ..options(folder.path()) }).await;
     let error = second.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(error.contains(&port.to_string()) && error.contains("--port"), "{error}");
+}
+
+#[tokio::test]
+async fn a_killed_completion_can_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let video = padded(20 * PART);
+    let backend = Backend::start_on(&data).await;
+    let upload = Upload::begin(&backend).await;
+    let parts = upload.put_all(&backend, &video).await;
+    drop(backend);
+
+    let http = reqwest::Client::new();
+    let complete = |api: &str| {
+        let url = format!("{api}/s3/multipart/{}/complete", upload.id);
+        let request = http.post(url).query(&[("key", &upload.key)]);
+        request.json(&serde_json::json!({"parts": parts})).send()
+    };
+    // Whether a kill hits the completion depends on the machine. The result never does.
+    for delay in [0, 10, 20, 40, 80] {
+        let (mut child, api) = spawn(&data, &crate::harness::ffmpeg(), &[]);
+        let completing = tokio::spawn(complete(&api));
+        tokio::time::sleep(std::time::Duration::from_millis(delay)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let _ = completing.await.unwrap();
+    }
+    let backend = Backend::start_on(&data).await;
+    assert_eq!(complete(&backend.local.api).await.unwrap().status(), 200);
+    assert_eq!(backend.wait_for(upload.video(), "PROCESSED").await["size"], video.len());
+    assert_eq!(std::fs::read(&backend.objects("uploads")[0]).unwrap(), video);
+    assert_eq!((backend.objects("uploads").len(), backend.parts().len()), (1, 0), "nothing else is left");
+}
+
+#[tokio::test]
+async fn incomplete_uploads_are_removed_after_a_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = Backend::start_on(folder.path()).await;
+    let (old, new) = (Upload::begin(&backend).await, Upload::begin(&backend).await);
+    old.put(&backend, 1, &mp4()).await;
+    new.put(&backend, 1, &mp4()).await;
+    drop(backend);
+
+    let key = folder.path().join("multipart").join(&old.id).join("key");
+    let day = std::time::Duration::from_hours(24);
+    std::fs::File::options()
+        .append(true)
+        .open(key)
+        .unwrap()
+        .set_modified(std::time::SystemTime::now() - day)
+        .unwrap();
+    let backend = Backend::start_on(folder.path()).await;
+    let listed = backend.get(&format!("/s3/multipart/{}", old.id)).query(&[("key", &old.key)]);
+    assert_eq!(problem(listed.send().await.unwrap()).await, (404, "NOT_FOUND".into()));
+    new.put(&backend, 2, &mp4()).await;
+    assert_eq!(backend.parts().len(), 4, "the parts, the key and the headers of the new upload");
 }
