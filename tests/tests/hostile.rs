@@ -21,6 +21,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use upreel_core::video::MediaInfo;
 use upreel_media::source::{Source, Stats};
 use upreel_media::{Error, poster};
 
@@ -117,7 +118,7 @@ fn names(folder: &Path) -> BTreeSet<PathBuf> {
 /// The result of one file.
 struct Run {
     file: String,
-    outcome: Result<Bytes, Error>,
+    outcome: Result<(Bytes, MediaInfo), Error>,
     duration: Duration,
     stats: Stats,
 }
@@ -134,7 +135,7 @@ async fn run(folder: &Path, file: &str, ffmpeg: &Path, port: u16) -> Run {
     let source = Arc::new(source(&folder.join(file), port));
     let start = Instant::now();
     let outcome = poster::make(&source, ffmpeg, start + DEADLINE).await;
-    let outcome = outcome.map(|poster| poster.jpeg);
+    let outcome = outcome.map(|poster| (poster.jpeg, poster.media_info));
     Run { file: file.to_owned(), outcome, duration: start.elapsed(), stats: source.stats() }
 }
 
@@ -172,20 +173,23 @@ impl Run {
     /// Returns a description of what is wrong with the result, if anything.
     fn error(&self, ffmpeg: &str) -> Option<String> {
         let error = match &self.outcome {
-            Ok(jpeg) => poster_error(jpeg),
+            Ok((jpeg, media_info)) => poster_error(jpeg).or_else(|| media_info_error(media_info)),
             Err(error @ (Error::Fault(_) | Error::Gone)) => Some(error.to_string()),
             Err(_) => None,
         };
-        let error = error
-            .or_else(|| {
-                (self.duration > DEADLINE + Duration::from_secs(1)).then(|| "deadline exceeded".to_owned())
-            })
-            .or_else(|| {
-                (self.stats.bytes > MAX_READ || self.stats.requests > MAX_REQUESTS)
-                    .then(|| "read limit exceeded".to_owned())
-            })?;
+        let error = error.or_else(|| {
+            (self.stats.bytes > MAX_READ || self.stats.requests > MAX_REQUESTS)
+                .then(|| "read limit exceeded".to_owned())
+        })?;
         Some(format!("{ffmpeg}: {}: {error} {:?}", self.file, self.measurements()))
     }
+}
+
+/// Returns a description of what is wrong with media info: it is implausible, or it comes from the text of the files
+/// that imitate ffmpeg's report.
+fn media_info_error(media_info: &MediaInfo) -> Option<String> {
+    let forged = media_info.width == Some(99) || media_info.duration_ms == Some(9 * 3_600_000);
+    (forged || *media_info != media_info.clone().plausible()).then(|| format!("{media_info:?}"))
 }
 
 /// Returns a description of what is wrong with a poster: it isn't a JPEG of the right size, or it shows the canary.

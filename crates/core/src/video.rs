@@ -3,6 +3,8 @@
 //! Rows outlive the release that wrote them, and after a rollback an older release reads rows of a newer one. So readers
 //! ignore attributes that they do not know, and treat an unknown container or transcode as missing.
 
+mod plausible;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

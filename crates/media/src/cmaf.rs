@@ -84,7 +84,9 @@ pub fn video(
         presented[i] = *time;
     }
     let end = end.unwrap_or_else(|| last.saturating_add(samples.last().map_or(1, |s| s.duration.into())));
-    let early = |begin: i64, i: usize| begin - i64::try_from(REORDER - i).unwrap_or(0) * step;
+    let early = |begin: i64, i: usize| {
+        begin.saturating_sub(i64::try_from(REORDER - i).unwrap_or(0).saturating_mul(step))
+    };
     let decoded = |i: usize| match i.checked_sub(REORDER) {
         Some(before) => times.get(before).copied().unwrap_or(end),
         None => early(*begin, i),
@@ -96,12 +98,17 @@ pub fn video(
         if presented[i] < decoded {
             return Err(Mismatch::Order);
         }
-        frames.push(Timed { sample, decoded, presented: presented[i], duration: (next - decoded).max(1) });
+        frames.push(Timed {
+            sample,
+            decoded,
+            presented: presented[i],
+            duration: next.saturating_sub(decoded).max(1),
+        });
     }
     let groups: Vec<&[Timed<'_>]> = frames.chunk_by(|_, next| !next.sample.is_sync).collect();
     let begins = groups.iter().map(|group| group.first().map_or(end, |first| first.presented)).chain([end]);
     let begins: Vec<i64> = begins.collect();
-    let lengths = begins.windows(2).map(|pair| u64::try_from(pair[1] - pair[0]).unwrap_or(0));
+    let lengths = begins.windows(2).map(|pair| u64::try_from(pair[1].saturating_sub(pair[0])).unwrap_or(0));
     let segments = groups.iter().zip(lengths).zip(number..);
     Ok(segments.map(|((group, length), number)| segment(file, group, length, number)).collect())
 }
@@ -113,7 +120,7 @@ pub fn audio(file: &File, samples: &[Sample], start: i64, segments: usize, numbe
         .iter()
         .map(|sample| {
             let (decoded, duration) = (at, AAC_FRAME);
-            at += duration;
+            at = at.saturating_add(duration);
             Timed { sample, decoded, presented: decoded, duration }
         })
         .collect();
@@ -130,7 +137,7 @@ fn segment(file: &File, samples: &[Timed<'_>], duration: u64, number: u32) -> Se
     for timed in samples {
         let flags = if timed.sample.is_sync { SYNC } else { NON_SYNC };
         let size = file.data(timed.sample).len();
-        let offset = u32::try_from(timed.presented - timed.decoded).unwrap_or(0);
+        let offset = u32::try_from(timed.presented.saturating_sub(timed.decoded)).unwrap_or(0);
         rows.extend(u32::try_from(timed.duration).unwrap_or(0).to_be_bytes());
         rows.extend(u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
         rows.extend(flags.to_be_bytes());

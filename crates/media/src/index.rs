@@ -50,7 +50,7 @@ impl Index {
             }
             _ => return Ok(None),
         };
-        media_info.container = Some(container);
+        media_info = MediaInfo { container: Some(container), ..media_info.plausible() };
         let filters = Filters::of(media_info.color_transfer.as_deref(), false);
         Ok(Some(Self { media_info, filters, track }))
     }

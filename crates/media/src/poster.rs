@@ -180,7 +180,8 @@ fn poster(frame: &Frame, media_info: MediaInfo, index: Option<Index>) -> Poster 
         jpeg: frame.jpeg.clone(),
         large: frame.large.clone(),
         blur_hash: frame.blur_hash(),
-        media_info,
+        // The only place where values of a file become those of a record.
+        media_info: media_info.plausible(),
         index,
     }
 }

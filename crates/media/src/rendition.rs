@@ -210,10 +210,10 @@ fn graph(chunk: &Chunk<'_>, rungs: &[Rung<'_>], assumed: Option<&str>) -> String
     }
     if let Some((first, end)) = chunk.audio {
         let frames = |count: usize| i64::try_from(count).unwrap_or(0);
-        let start = (first - frames(WARM_UP)) * AAC_FRAME;
+        let start = first.saturating_sub(frames(WARM_UP)).saturating_mul(AAC_FRAME);
         // Gaps in the audio are filled with silence, including one at the end of a chunk unless the video ends there.
         let end = end.map_or_else(String::new, |end| {
-            format!(",apad,atrim=end_pts={}", (end + frames(OVERLAP)) * AAC_FRAME)
+            format!(",apad,atrim=end_pts={}", end.saturating_add(frames(OVERLAP)).saturating_mul(AAC_FRAME))
         });
         graph = format!(
             "{graph};[0:a:0]aresample={SAMPLE_RATE},aresample=async=1:first_pts={start}{end},\

@@ -1,8 +1,16 @@
 //! Parses what ffmpeg prints about its input into media info.
 //!
 //! The report is meant for people, but the lines read here are the same in FFmpeg 4 to 8, except for the indentation of
-//! side data. The report also contains the file's own metadata. Those lines are indented more or have padded keys, so
-//! a file cannot forge the lines that are read here.
+//! side data.
+//!
+//! The report also contains the file's own text. ffmpeg indents each line of a metadata value, but it prints the keys,
+//! the language of a stream and names in warnings as they are, with their line feeds. So a file can forge any line.
+//! It cannot remove the line that ffmpeg prints, and ffmpeg prints each line that is read here once. So a report that
+//! has two of them is not used at all. One forgery remains: a language can contain a line break and the rest of its own
+//! stream's line. It gains nothing, because a file's headers can state wrong values, too. No value is used without
+//! [`MediaInfo::plausible`].
+
+use std::collections::BTreeMap;
 
 use upreel_core::video::MediaInfo;
 
@@ -44,16 +52,20 @@ impl Report {
     }
 }
 
-/// Parses the report on the first input.
+/// Parses the report on the first input. Returns an empty report if the file's text has forged lines of it.
 pub(crate) fn parse(report: &str) -> Report {
+    let Some(lines) = Lines::of(report) else {
+        tracing::warn!("the file imitates lines of ffmpeg's report, ignoring the report");
+        return Report::default();
+    };
     let mut media_info = MediaInfo::default();
     let (mut alpha, mut matrix) = (false, false);
     let mut sar = 1.0;
     let mut in_video = false;
-    for line in report.lines().take_while(|line| !line.starts_with("Stream mapping:")) {
-        if let Some(rest) = line.strip_prefix("  Duration: ") {
+    for line in lines.0 {
+        if let Some(rest) = line.strip_prefix(DURATION) {
             media_info.duration_ms = rest.split(',').next().and_then(milliseconds);
-        } else if let Some(stream) = line.strip_prefix("  Stream #0:") {
+        } else if let Some(stream) = line.strip_prefix(STREAM) {
             in_video = false;
             if let Some((_, video)) = stream.split_once(": Video: ") {
                 // Cover art is not the video. Of several video streams, the first one counts.
@@ -71,7 +83,36 @@ pub(crate) fn parse(report: &str) -> Report {
         }
     }
     square_pixels(&mut media_info, sar);
-    Report { media_info, alpha, matrix }
+    Report { media_info: media_info.plausible(), alpha, matrix }
+}
+
+/// The starts of the lines that ffmpeg prints once: of the section on the input, of the duration and of a stream.
+const INPUT: &str = "Input #0, ";
+const DURATION: &str = "  Duration: ";
+const STREAM: &str = "  Stream #0:";
+/// The line after the section on the input.
+const MAPPING: &str = "Stream mapping:";
+
+/// The lines of the section on the first input.
+struct Lines<'a>(Vec<&'a str>);
+
+impl<'a> Lines<'a> {
+    /// Returns `None` if a line is repeated that ffmpeg prints once.
+    fn of(report: &'a str) -> Option<Self> {
+        let starts = |start: &str| report.lines().filter(|line| line.starts_with(start)).count();
+        if starts(INPUT) > 1 || report.lines().filter(|line| *line == MAPPING).count() > 1 {
+            return None;
+        }
+        let lines: Vec<&str> = report.lines().take_while(|line| *line != MAPPING).collect();
+        let durations = lines.iter().filter(|line| line.starts_with(DURATION)).count();
+        // ffmpeg repeats the line of a stream that several programs share.
+        let mut streams = BTreeMap::new();
+        let is_unique = lines.iter().filter_map(|line| line.strip_prefix(STREAM)).all(|stream| {
+            let number = stream.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+            *streams.entry(number).or_insert(stream) == stream
+        });
+        (durations <= 1 && is_unique).then_some(Self(lines))
+    }
 }
 
 /// Parses the line of a video stream. Returns the sample aspect ratio, and whether the stream has an alpha channel and
@@ -92,8 +133,8 @@ fn video_stream(line: &str, media_info: &mut MediaInfo) -> (f64, bool, bool) {
             sar = ratio_text.split(' ').next().and_then(ratio).unwrap_or(sar);
         } else if let Some(rate) = field.strip_suffix(" fps") {
             media_info.frame_rate = match rate.strip_suffix('k') {
-                Some(thousands) => thousands.parse::<f64>().ok().map(|rate| rate * 1000.0),
-                None => rate.parse().ok(),
+                Some(thousands) => decimal(thousands).map(|rate| rate * 1000.0),
+                None => decimal(rate),
             };
         }
     }
@@ -126,7 +167,7 @@ pub(crate) fn square_pixels(media_info: &mut MediaInfo, sar: f64) {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "frame dimensions are far below 2^32"
+        reason = "saturates, and the result is checked for plausibility"
     )]
     let width = (f64::from(width) * sar).round() as u32;
     let turned = matches!(media_info.rotation, Some(90 | 270));
@@ -159,8 +200,14 @@ fn dimensions(field: &str) -> Option<(u32, u32, &str)> {
 
 fn ratio(text: &str) -> Option<f64> {
     let (num, den) = text.split_once(':')?;
-    let (num, den) = (num.parse::<f64>().ok()?, den.parse::<f64>().ok()?);
+    let (num, den) = (decimal(num)?, decimal(den)?);
     (num > 0.0 && den > 0.0).then(|| num / den)
+}
+
+/// Parses a number of digits and a point. Returns `None` for the other notations of a float, such as `NaN` and `1e9`.
+fn decimal(text: &str) -> Option<f64> {
+    let allowed = |byte: u8| byte.is_ascii_digit() || byte == b'.';
+    text.parse().ok().filter(|number: &f64| number.is_finite() && text.bytes().all(allowed))
 }
 
 /// Parses a duration such as `00:01:02.34`.
@@ -169,8 +216,9 @@ fn milliseconds(text: &str) -> Option<u64> {
     let (hours, minutes) = (parts.next()?.parse::<u64>().ok()?, parts.next()?.parse::<u64>().ok()?);
     let (seconds, hundredths) = parts.next()?.split_once('.')?;
     let (seconds, hundredths) = (seconds.parse::<u64>().ok()?, hundredths.parse::<u64>().ok()?);
-    let seconds = hours.checked_mul(3600)?.checked_add(minutes * 60)?.checked_add(seconds)?;
-    seconds.checked_mul(1000)?.checked_add(hundredths * 10)
+    let minutes = hours.checked_mul(60)?.checked_add(minutes)?;
+    let seconds = minutes.checked_mul(60)?.checked_add(seconds)?;
+    seconds.checked_mul(1000)?.checked_add(hundredths.checked_mul(10)?)
 }
 
 /// Converts a rotation from the display matrix's counterclockwise degrees to clockwise degrees: 0, 90, 180 or 270.
@@ -184,6 +232,10 @@ fn clockwise(degrees: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{prop_assert_eq, proptest};
+    use proptest::sample::select;
+
     use super::*;
 
     const PHONE: &str = "\
@@ -312,6 +364,138 @@ Stream mapping:
         assert_eq!((media_info.duration_ms, media_info.video_codec), (None, None));
         assert_eq!(parse(""), Report::default());
     }
+
+    /// A report on a video of 320 by 180 pixels, with a line from the file's text in front.
+    fn forged(text: &str) -> Report {
+        parse(&format!(
+            "Input #0, matroska,webm, from 'pipe:0':\n  Metadata:\n    {text}: v\n  Duration: 00:00:02.00, start: 0\n\
+             \x20 Stream #0:0: Video: vp9, yuv420p, 320x180, 25 fps\nStream mapping:\n  Stream #0:0 -> #0:0 (vp9)\n\
+             Output #0, image2pipe, to 'pipe:':\n  Stream #0:0: Video: mjpeg, yuvj420p, 640x360\n"
+        ))
+    }
+
+    #[test]
+    fn report_with_forged_lines_is_not_used() {
+        assert_eq!(forged("title").media_info.duration_ms, Some(2000));
+        assert_eq!(forged("k: \n   Duration: 09:00:00.00, s").media_info.duration_ms, Some(2000));
+        for line in [
+            "  Duration: 09:00:00.00, start: 0",
+            "  Duration: 0:9999999999999999999:00.00",
+            "  Stream #0:0: Video: h264, yuv420p, 9x9, 25 fps",
+            "  Stream #0:0(eng): Audio: aac",
+            "Stream mapping:",
+            "  Stream #0:0: Video: h264, yuv420p, 9x9, NaN fps\nStream mapping:",
+            "Input #0, mov, from 'pipe:0':",
+        ] {
+            assert_eq!(forged(&format!("k: \n{line}\nx")), Report::default(), "{line}");
+        }
+    }
+
+    #[test]
+    fn stream_of_two_programs_is_not_a_forgery() {
+        let stream = "  Stream #0:0[0x100]: Video: h264, yuv420p, 16x16, 25 fps\n";
+        let report = format!("  Duration: 00:00:02.00\n  Program 1\n{stream}  Program 2\n{stream}");
+        assert_eq!(parse(&report).media_info.video_codec.as_deref(), Some("h264"));
+    }
+
+    #[test]
+    fn implausible_values_are_none() {
+        let stream = |size: &str, rate: &str| {
+            parse(&format!("  Stream #0:0: Video: h264, yuv420p, {size}, {rate} fps")).media_info
+        };
+        for rate in [
+            "NaN",
+            "nan",
+            "inf",
+            "infinity",
+            "infk",
+            "1e3",
+            "-25",
+            "+25",
+            "0",
+            "",
+            "k",
+            "1.5k",
+            "9".repeat(400).as_str(),
+        ] {
+            assert_eq!(stream("16x16", rate).frame_rate, None, "{rate}");
+        }
+        for sar in ["NaN:1", "inf:1", "0:1", "1:0", "1:inf", "-1:1", ":"] {
+            assert_eq!(stream(&format!("16x16 [SAR {sar} DAR 1:1]"), "25").width, Some(16), "{sar}");
+        }
+        assert_eq!(stream("16x16 [SAR 999999:1 DAR 1:1]", "25").width, None);
+        assert_eq!(stream("99999x99999", "25").width, None);
+        for duration in [
+            "0:9999999999999999999:00.00",
+            "9999999999999999999:00:00.00",
+            "00:00:9999999999999999999.00",
+            "00:00:00.9999999999999999999",
+            "1001:00:00.00",
+            "-1:00:00.00",
+            "NaN:00:00.00",
+            "1:2",
+            "",
+        ] {
+            assert_eq!(
+                parse(&format!("  Duration: {duration}, start: 0")).media_info.duration_ms,
+                None,
+                "{duration}"
+            );
+        }
+    }
+
+    proptest! {
+        /// Any text gives plausible values, and none makes the parser panic.
+        #[test]
+        fn any_text_gives_plausible_values(words in vec(select(WORDS), 0..60), noise in ".{0,40}") {
+            for report in [words.concat(), noise.clone(), format!("{}{noise}", words.concat())] {
+                let media_info = parse(&report).media_info;
+                prop_assert_eq!(media_info.clone(), media_info.plausible());
+            }
+        }
+    }
+
+    /// Parts of reports, which together reach every line of the parser.
+    const WORDS: &[&str] = &[
+        "Input #0, mov, from 'x':\n",
+        "\n",
+        "  Duration: ",
+        "  Stream #0:",
+        "0",
+        "1",
+        "(eng)",
+        ": Video: ",
+        ": Audio: ",
+        "h264",
+        " (High)",
+        ", ",
+        "yuv420p",
+        "(tv, bt2020nc/bt2020/smpte2084)",
+        "640x360",
+        "x",
+        " [SAR ",
+        "]",
+        "4:3",
+        ":",
+        "NaN",
+        "inf",
+        "1e308",
+        "9999999999999999999",
+        ".",
+        "-",
+        "25",
+        " fps",
+        "k",
+        "00:00:01.00",
+        "Stream mapping:\n",
+        "    Side data:\n",
+        "      displaymatrix: rotation of ",
+        "-90.00",
+        " degrees\n",
+        "(attached pic)",
+        "\u{e4}",
+        "\0",
+    ];
 
     #[test]
     fn rotation_is_clockwise() {

@@ -126,7 +126,7 @@ fn web_vtt(keyframes: &[Keyframe], duration: Option<u64>, grid: &Grid, image: &s
     for (tile, keyframe) in keyframes.iter().enumerate() {
         let start = if tile == 0 { 0 } else { keyframe.time_ms };
         let next = keyframes.get(tile + 1).map(|next| next.time_ms);
-        let end = next.or(duration).unwrap_or(0).max(start + 1);
+        let end = next.or(duration).unwrap_or(0).max(start.saturating_add(1));
         let (start, end, place) = (timestamp(start), timestamp(end), grid.place(tile));
         // Writing to a `String` can't fail.
         let _ = write!(vtt, "\n{start} --> {end}\n{image}#xywh={place}\n");
@@ -185,6 +185,12 @@ mod tests {
             "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\na.jpg#xywh=0,0,160,90\n\n\
              00:00:02.000 --> 01:02:03.004\na.jpg#xywh=160,0,160,90\n\n\
              01:02:03.004 --> 01:03:20.000\na.jpg#xywh=0,90,160,90\n"
+        );
+        let end = [keyframe(0), keyframe(u64::MAX)];
+        assert_eq!(
+            web_vtt(&end, None, &grid(2, 16, 9), "a.jpg").matches("a.jpg").count(),
+            2,
+            "the largest time"
         );
         let vtt = web_vtt(&keyframes[..1], None, &grid(1, 16, 9), "a.jpg");
         assert!(vtt.contains("00:00:00.000 --> 00:00:00.001"), "{vtt}");

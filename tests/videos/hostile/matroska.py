@@ -197,6 +197,13 @@ def cases(base):
     yield "attachments", "20,000 attachments with paths as names", movie(el(ATTACHMENTS, attached * 20_000), good)
     yield "attachment-large", "an attachment of 2^56 - 2 bytes", movie(el(ATTACHMENTS, el(b"\x61\xa7", el(b"\x46\x5c", size=MAX))), good)
     simple = el(b"\x67\xc8", el(b"\x45\xa3", b"TITLE"), el(b"\x44\x87", b"\n  Stream #0:0: Video: h264, yuv420p, 9x9\n"))
+    # ffmpeg's report. The forged lines are of another size and duration than the video.
+    forged = b"  Duration: %s, start: 0.000000\n  Stream #0:0: Video: h264, yuv420p, 99x77, NaN fps"
+    for name, duration in [("plausible", b"09:00:00.00"), ("overflow", b"0:9999999999999999999:00.00")]:
+        lines = forged % duration
+        yield f"report-key-{name}", "a tag whose name contains lines of ffmpeg's report", movie(el(TAGS, el(b"\x73\x73", el(b"\x67\xc8", el(b"\x45\xa3", b"k: \n" + lines + b"\nStream mapping:\nx"), el(b"\x44\x87", b"v")))), good)
+        language = el(b"\x22\xb5\x9c", b"eng): Video: h264, yuv420p, 99x77, NaN fps\n" + lines + b"\nx(")
+        yield f"report-language-{name}", "a language that contains lines of ffmpeg's report", movie(good, tracks=base.tracks(language, without=[b"\x22\xb5\x9c"]))
     yield "tags", "100,000 tags that look like ffmpeg's report", movie(el(TAGS, el(b"\x73\x73", simple * 100_000)), good)
 
 

@@ -101,6 +101,9 @@ def web(files):
     yield "flv", "flv-arrays", "nested arrays that declare 2^32 - 1 elements", head + tag(18, name + b"\x08\xff\xff\xff\xff\0\1x" * 20_000) + flv[13:]
     strict = name + b"\x08\0\0\0\1\0\x09keyframes\3\0\x05times\x0a\xff\xff\xff\xff" + bytes(1000)
     yield "flv", "flv-keyframes", "declares 2^32 - 1 keyframes", head + tag(18, strict) + flv[13:]
+    for label, duration in [("plausible", b"09:00:00.00"), ("overflow", b"0:9999999999999999999:00.00")]:
+        key = b"k: \n  Duration: " + duration + b", start: 0\n  Stream #0:0: Video: h264, yuv420p, 99x77, NaN fps\nStream mapping:\nx"
+        yield "flv", f"flv-report-{label}", "metadata whose key contains lines of ffmpeg's report", head + tag(18, name + b"\3" + struct.pack(">H", len(key)) + key + b"\2\0\1v" + b"\0\0\t") + flv[13:]
     yield "flv", "flv-offset", "a header of 2^32 - 1 bytes", patched(flv, 5, b"\xff\xff\xff\xff")
     yield "flv", "flv-empty", "500,000 empty tags", head + tag(9, b"") * 500_000
     yield "flv", "flv-large", "tags of 16 MB", head + tag(9, b"\x17\1\0\0\0", size=0xFFFFFF) * 100

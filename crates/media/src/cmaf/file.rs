@@ -112,9 +112,9 @@ fn fragment(moof: &Fields, start: usize, time: &mut i64, samples: &mut Vec<Sampl
             for _ in 0..count {
                 let range = at..at.checked_add(usize::try_from(size).ok()?)?;
                 at = range.end;
-                let presentation_time = *time + i64::from(composition_offset);
+                let presentation_time = time.saturating_add(composition_offset.into());
                 samples.push(Sample { presentation_time, duration, is_sync, range });
-                *time += i64::from(duration);
+                *time = time.saturating_add(duration.into());
             }
         }
     }

@@ -29,6 +29,8 @@ pub(super) mod id {
     pub(in super::super) const TRACK_TYPE: u32 = 0x83;
     pub(in super::super) const FLAG_ENABLED: u32 = 0xB9;
     pub(in super::super) const DEFAULT_DURATION: u32 = 0x0023_E383;
+    pub(in super::super) const LANGUAGE: u32 = 0x0022_B59C;
+    pub(in super::super) const LANGUAGE_BCP_47: u32 = 0x0022_B59D;
     pub(in super::super) const CODEC_ID: u32 = 0x86;
     pub(in super::super) const CODEC_PRIVATE: u32 = 0x63A2;
     pub(in super::super) const AUDIO: u32 = 0xE1;

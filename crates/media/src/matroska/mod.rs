@@ -37,7 +37,7 @@ const KEYFRAMES_MAX: usize = 200;
 pub(crate) struct Track {
     doc_type: DocType,
     number: u64,
-    /// The whole `TrackEntry` element.
+    /// The whole `TrackEntry` element, with an empty language.
     entry: Bytes,
     /// `TimestampScale`: nanoseconds per tick.
     scale: u64,

@@ -20,7 +20,7 @@ pub(super) struct Tracks {
 #[derive(Debug)]
 pub(super) struct Video {
     pub(super) number: u64,
-    /// The whole `TrackEntry` element, unchanged.
+    /// The whole `TrackEntry` element, with an empty language.
     pub(super) entry: Bytes,
     /// `DefaultDuration`: nanoseconds per frame.
     pub(super) frame_duration: Option<u64>,
@@ -35,7 +35,7 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
     for entry in children(bytes).filter(|child| child.id == id::TRACK_ENTRY) {
         match uint(entry.data, id::TRACK_TYPE) {
             Some(1) if tracks.video.as_ref().is_none_or(|video| !video.enabled) => {
-                let video = video(entry.data, bytes.slice_ref(entry.all));
+                let video = video(entry.data, without_language(entry.all));
                 if tracks.video.is_none() || video.as_ref().is_some_and(|video| video.enabled) {
                     tracks.video = video;
                 }
@@ -48,6 +48,20 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
         }
     }
     tracks
+}
+
+/// Copies a `TrackEntry` element and overwrites the language of the track with zeros, which end a string. ffmpeg prints
+/// the language as it is, so it could contain lines that look like ffmpeg's report.
+fn without_language(entry: &[u8]) -> Bytes {
+    let mut copy = entry.to_vec();
+    let mut end = ebml::head(entry).map_or(entry.len(), |head| head.len);
+    for child in children(&entry[end..]) {
+        end += child.all.len();
+        if matches!(child.id, id::LANGUAGE | id::LANGUAGE_BCP_47) {
+            copy[end - child.data.len()..end].fill(0);
+        }
+    }
+    copy.into()
 }
 
 fn video(data: &[u8], entry: Bytes) -> Option<Video> {
@@ -136,7 +150,7 @@ fn uint(bytes: &[u8], id: u32) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{entry, float, master, size, uint};
+    use super::super::fixture::{data, entry, float, master, size, uint};
     use super::*;
 
     fn media_info(settings: &[Vec<u8>]) -> MediaInfo {
@@ -183,6 +197,16 @@ mod tests {
         assert_eq!(geometry(&[pose(0.0, f64::MAX)]).1, Some(576));
         let sphere = [uint(id::PROJECTION_TYPE, 1), float(id::PROJECTION_POSE_ROLL, 90.0)];
         assert_eq!(geometry(&[master(id::PROJECTION, &sphere)]).2, Some(0));
+    }
+
+    #[test]
+    fn language_of_the_entry_is_empty() {
+        let with = |text: &[u8]| {
+            let texts = [data(id::LANGUAGE, text), data(id::LANGUAGE_BCP_47, text)].concat();
+            entry(1, 1, "V_VP9", &[texts, size(64, 48)])
+        };
+        let video = parse(&with(b"eng\n  Duration: 09:00:00.00").into()).video.unwrap();
+        assert_eq!(video.entry, with(&[0; 27]));
     }
 
     #[test]

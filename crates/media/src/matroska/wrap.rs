@@ -37,7 +37,7 @@ impl Track {
         let mut info = Vec::new();
         put(&mut info, id::TIMESTAMP_SCALE, &1_000_000u32.to_be_bytes());
         put(&mut segment, id::INFO, &info);
-        // Unchanged: it contains the decoder configuration, the aspect ratio, the colours and the rotation.
+        // It contains the decoder configuration, the aspect ratio, the colours and the rotation.
         put(&mut segment, id::TRACKS, &self.entry);
 
         let mut out = Vec::new();
