@@ -12,7 +12,7 @@ pub type RangeRead<'a> = Pin<Box<dyn Future<Output = Result<Bytes, ReadError>> +
 
 /// An object of which any byte range can be read: an S3 object, or bytes in memory for tests and fuzzing.
 pub trait RangeReader: Send + Sync {
-    /// Reads `range`. Returns fewer bytes if the object ends before the range does.
+    /// Reads `range`, which is not empty and ends within the object.
     fn read_range(&self, range: Range<u64>) -> RangeRead<'_>;
 }
 

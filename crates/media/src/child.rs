@@ -31,12 +31,16 @@ pub(crate) struct Limits {
 
 impl Limits {
     /// Limits for decoding a few frames. An 8K keyframe takes a second; one with 10 bits took 0.9 GB with one thread
-    /// and 1.3 GB with four.
-    pub(crate) const FEW_FRAMES: Self = Self { cpu_seconds: 30, memory: 2 << 30, output: 16 << 20 };
+    /// and 1.3 GB with four. The memory is less than that of the thumbnail function: if a frame needs more, ffmpeg
+    /// reports it. Otherwise the kernel would kill ffmpeg, which counts as a fault.
+    pub(crate) const FEW_FRAMES: Self = Self { cpu_seconds: 30, memory: 1536 << 20, output: 16 << 20 };
 }
 
 /// Bytes of standard error after which the child is killed.
 const MAX_STDERR: u64 = 256 * 1024;
+
+/// The processor time from which on a child that is killed at its deadline can count as busy.
+const BUSY: Duration = Duration::from_mins(1);
 
 /// A child process to run.
 pub(crate) struct ChildSpec<'a> {
@@ -59,7 +63,8 @@ pub(crate) struct Output {
     /// The contents of the output pipes, each cut at [`Limits::output`].
     pub(crate) outputs: Vec<Vec<u8>>,
     pub(crate) stderr: String,
-    pub(crate) took: Duration,
+    /// The processor time that the child used; zero where it isn't known.
+    pub(crate) cpu: Duration,
 }
 
 /// Why a child process has no result.
@@ -68,7 +73,10 @@ pub(crate) enum Error {
     /// The child could not be started, fed or waited for.
     Io(io::Error),
     /// The child was killed at the deadline.
-    Deadline,
+    Deadline {
+        /// Whether it was busy for a minute or more, instead of waiting for its input or for a processor.
+        busy: bool,
+    },
     /// The child was killed because it wrote more than 256 KiB to standard error.
     StderrTooLong,
 }
@@ -89,7 +97,8 @@ async fn run_with<S: Future>(
     let start = Instant::now();
     let (mut child, mut outputs) = spawn(&spec, permissions).map_err(Error::Io)?;
     // Kills the child's process group when this future returns or is dropped.
-    let group = ProcessGroup(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw));
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let group = ProcessGroup(pid);
     set_limits(&group, spec.limits).map_err(Error::Io)?;
 
     let stdin = child.stdin.take();
@@ -99,12 +108,17 @@ async fn run_with<S: Future>(
         let outputs = async { outputs.await.map_err(Error::Io) };
         let fed = async { write_stdin(stdin, spec.input).await.map_err(Error::Io) };
         let (outputs, stderr, ()) = tokio::try_join!(outputs, read_stderr(stderr), fed)?;
+        // The child has closed its pipes, so it has ended or is about to. `wait` removes it from the process table.
+        let cpu = cpu_time(pid);
         let status = child.wait().await.map_err(Error::Io)?;
-        Ok(Output { status, outputs, stderr, took: start.elapsed() })
+        Ok(Output { status, outputs, stderr, cpu })
     };
     tokio::select! {
         output = finish => output,
-        () = tokio::time::sleep_until(spec.deadline) => Err(Error::Deadline),
+        () = tokio::time::sleep_until(spec.deadline) => {
+            let cpu = cpu_time(pid);
+            Err(Error::Deadline { busy: cpu >= BUSY && cpu >= start.elapsed() / 2 })
+        }
         _ = serve => Err(Error::Io(io::Error::other("the range server stopped"))),
     }
 }
@@ -173,6 +187,24 @@ impl Drop for ProcessGroup {
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }
+}
+
+/// Returns the processor time that all threads of a process have used, or zero if it isn't known.
+#[cfg(target_os = "linux")]
+fn cpu_time(pid: Option<Pid>) -> Duration {
+    /// Ticks per second in `/proc` (`USER_HZ`), the same on all of Linux's architectures that Rust supports.
+    const TICKS: u64 = 100;
+    let stat = pid.map(|pid| std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())));
+    let stat = stat.and_then(Result::ok).unwrap_or_default();
+    // `utime` and `stime` are the fields 14 and 15. The second field, the name in brackets, can contain spaces.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).flat_map(str::parse::<u64>).sum();
+    Duration::from_millis(ticks * 1000 / TICKS)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn cpu_time(_: Option<Pid>) -> Duration {
+    Duration::ZERO
 }
 
 /// Sets the child's resource limits. The child has no input yet, so it has not processed any untrusted data.
@@ -245,7 +277,7 @@ mod tests {
     async fn deadline_kills_the_process_group() {
         let mark = uuid::Uuid::new_v4().to_string();
         let ended = sh(&format!("(sleep 60; : {mark}) & sleep 60"), Duration::from_millis(300)).await;
-        assert!(matches!(ended, Err(Error::Deadline)));
+        assert!(matches!(ended, Err(Error::Deadline { busy: false })), "{ended:?}");
         #[cfg(target_os = "linux")]
         for attempt in 0.. {
             let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
@@ -276,7 +308,18 @@ mod tests {
             ulimit -v; ulimit -t; ulimit -n; ulimit -v unlimited || echo kept";
         let output = sh(text, Duration::from_secs(10)).await.unwrap();
         let printed = String::from_utf8_lossy(&output.outputs[0]).into_owned();
-        assert_eq!(printed, format!("{}\n30\n64\nkept\n", (2u64 << 30) / 1024), "{}", output.stderr);
+        assert_eq!(printed, format!("{}\n30\n64\nkept\n", (1536u64 << 20) / 1024), "{}", output.stderr);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn processor_time_is_counted_and_limited() {
+        use std::os::unix::process::ExitStatusExt;
+        let mut spec = script(&["-c", "while :; do :; done"], Duration::from_mins(10));
+        spec.limits.cpu_seconds = 1;
+        let output = super::run(spec, pending::<()>()).await.unwrap();
+        assert!((950..=1500).contains(&output.cpu.as_millis()), "{output:?}");
+        assert_eq!(output.status.signal(), Some(24), "SIGXCPU");
     }
 
     #[tokio::test]

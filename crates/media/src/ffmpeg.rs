@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +27,36 @@ pub(crate) enum Input<'a> {
     Object(Container, &'a Arc<Source>, Option<String>),
 }
 
+/// The processor time that ffmpeg may use for one object, in several runs one after the other.
+///
+/// Without it, an object that is slow to decode could use up the time until the deadline, which counts as a fault.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left_ms: AtomicU64,
+}
+
+impl Budget {
+    pub(crate) const fn new(seconds: u64) -> Self {
+        Self { left_ms: AtomicU64::new(seconds * 1000) }
+    }
+
+    /// Returns the limits of the next run.
+    fn limits(&self) -> Result<Limits, Error> {
+        let left = self.left_ms.load(Relaxed).div_ceil(1000);
+        let cpu_seconds = Limits::FEW_FRAMES.cpu_seconds.min(left);
+        if cpu_seconds > 0 {
+            Ok(Limits { cpu_seconds, ..Limits::FEW_FRAMES })
+        } else {
+            Err(Error::TooComplex)
+        }
+    }
+
+    fn spend(&self, cpu: Duration) {
+        let left = self.left_ms.load(Relaxed);
+        self.left_ms.store(left.saturating_sub(u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)), Relaxed);
+    }
+}
+
 /// Options, filters and outputs of an ffmpeg command.
 pub(crate) struct Pass<'a> {
     /// Additional input options.
@@ -47,8 +78,10 @@ pub(crate) async fn run(
     input: &Input<'_>,
     graph: &str,
     outputs: &[&[&str]],
+    budget: &Budget,
     deadline: Instant,
 ) -> Result<(Vec<Vec<u8>>, String), Error> {
+    let limits = budget.limits()?;
     // `ignidx` makes ffmpeg stop at the first samples instead of walking through every fragment of the file.
     let options: &[&str] = match input {
         Input::File(..) => &["-threads", "1"],
@@ -57,13 +90,14 @@ pub(crate) async fn run(
     let outputs: Vec<Vec<&str>> =
         outputs.iter().map(|output| [&["-fps_mode", "passthrough"], *output].concat()).collect();
     let outputs: Vec<&[&str]> = outputs.iter().map(Vec::as_slice).collect();
-    let pass = Pass { options, graph, outputs: &outputs, limits: Limits::FEW_FRAMES };
+    let pass = Pass { options, graph, outputs: &outputs, limits };
     let output = start(ffmpeg, input, &pass, deadline).await?;
+    budget.spend(output.cpu);
     // The exit status is ignored if every pipe has data: some frames of a damaged file are better than none.
     if output.outputs.iter().all(|output| !output.is_empty()) {
         return Ok((output.outputs, output.stderr));
     }
-    Err(classify(&output, Limits::FEW_FRAMES))
+    Err(classify(&output, limits))
 }
 
 /// Runs ffmpeg over the whole input and returns the contents of the output pipes. Unlike [`run`], it treats any failure
@@ -136,8 +170,11 @@ async fn start(
     };
     let output = output.map_err(|error| match error {
         child::Error::Io(error) => Error::Fault(Fault::new("run ffmpeg", &error)),
-        child::Error::Deadline => Error::Fault(Fault::message("run ffmpeg", "killed at the deadline")),
-        child::Error::StderrTooLong => Error::TooComplex,
+        child::Error::Deadline { busy: false } => {
+            Error::Fault(Fault::message("run ffmpeg", "killed at the deadline"))
+        }
+        // A retry would be as slow.
+        child::Error::Deadline { busy: true } | child::Error::StderrTooLong => Error::TooComplex,
     })?;
     match server.and_then(|server| server.failure()) {
         Some(error) => Err(error.into()),
@@ -156,18 +193,15 @@ fn classify(output: &Output, limits: Limits) -> Error {
     const SIGKILL: i32 = 9;
     const SIGXCPU: i32 = 24;
 
-    let Output { status, stderr, took, .. } = output;
-    if stderr.contains("matches no streams") {
-        return Error::NoVideo;
-    }
-    let out_of_time = *took >= Duration::from_secs(limits.cpu_seconds);
+    let Output { status, stderr, cpu, .. } = output;
     match status.signal() {
         Some(SIGXCPU) => Error::TooComplex,
-        Some(SIGKILL) if out_of_time => Error::TooComplex,
-        // This code kills the child only after its deadline, so the kernel killed it, most likely because memory ran
-        // out. A retry may succeed.
+        Some(SIGKILL) if *cpu >= Duration::from_secs(limits.cpu_seconds) => Error::TooComplex,
+        // This code kills the child only after its deadline, so the kernel or an operator killed it, most likely
+        // because the machine's memory ran out. A retry may succeed. One file can't cause it: see `Limits`.
         Some(SIGKILL) => Error::Fault(Fault::message("run ffmpeg", "killed by the system")),
         _ if stderr.contains("received signal 24") => Error::TooComplex,
+        _ if stderr.contains("matches no streams") => Error::NoVideo,
         _ => Error::Unreadable(stderr_tail(stderr, *status)),
     }
 }
@@ -177,4 +211,44 @@ fn stderr_tail(stderr: &str, status: std::process::ExitStatus) -> String {
     let lines: Vec<&str> = stderr.lines().rev().take(3).collect();
     let text: String = lines.into_iter().rev().collect::<Vec<_>>().join(" | ").chars().take(500).collect();
     format!("{status}: {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn classified(wait_status: i32, cpu: u64, stderr: &str) -> Error {
+        let status = ExitStatus::from_raw(wait_status);
+        let cpu = Duration::from_secs(cpu);
+        let output = Output { status, outputs: Vec::new(), stderr: stderr.to_owned(), cpu };
+        classify(&output, Limits::FEW_FRAMES)
+    }
+
+    #[test]
+    fn only_a_kill_by_the_system_is_a_fault() {
+        const EXIT_1: i32 = 1 << 8;
+        assert!(matches!(classified(EXIT_1, 0, "x: Invalid data"), Error::Unreadable(_)));
+        assert!(matches!(classified(EXIT_1, 0, "Stream map '0:V:0' matches no streams."), Error::NoVideo));
+        assert!(matches!(classified(EXIT_1, 30, "Exiting normally, received signal 24."), Error::TooComplex));
+        for crash in [4, 6, 7, 8, 11, 31] {
+            assert!(matches!(classified(crash, 0, ""), Error::Unreadable(_)), "signal {crash}");
+        }
+        assert!(matches!(classified(24, 30, ""), Error::TooComplex));
+        assert!(matches!(classified(9, 32, ""), Error::TooComplex));
+        // The file's text in the report doesn't matter.
+        assert!(matches!(classified(9, 1, "matches no streams received signal 24"), Error::Fault(_)));
+    }
+
+    #[test]
+    fn runs_share_the_processor_time_of_an_object() {
+        let budget = Budget::new(40);
+        assert_eq!(budget.limits().unwrap().cpu_seconds, 30);
+        budget.spend(Duration::from_millis(30_500));
+        assert_eq!(budget.limits().unwrap().cpu_seconds, 10);
+        budget.spend(Duration::from_secs(32));
+        assert!(matches!(budget.limits(), Err(Error::TooComplex)));
+    }
 }

@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
+use upreel_core::Container;
 use upreel_core::video::MediaInfo;
-use upreel_core::{Container, Fault};
 
-use crate::error::Error;
-use crate::ffmpeg::{self, Input};
+use crate::error::{self, Error};
+use crate::ffmpeg::{self, Budget, Input};
 use crate::filters::Filters;
 use crate::frame::{Frame, SCORED_SIDE};
 use crate::index::Index;
@@ -28,6 +28,9 @@ const CANDIDATES: usize = 8;
 const FIRST_BUDGET: u64 = 192 * 1024;
 /// Bytes of keyframes to read if all of the first ones are black or flat.
 const SECOND_BUDGET: u64 = 24 << 20;
+/// Processor time of all runs of ffmpeg, in seconds. The thumbnail function has a processor to itself, and less than two
+/// minutes, so half of them are left to read the object.
+const CPU_SECONDS: u64 = 60;
 /// Where to seek first in a video without an index, in seconds. Many videos begin black.
 const FIRST_SEEK: &str = "1";
 /// Where to seek next, as fractions of the duration, while the best frame is black or flat.
@@ -54,15 +57,14 @@ pub struct Poster {
 /// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for
 /// this object.
 pub async fn make(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
-    timeout_at(deadline, attempt(source, ffmpeg, deadline))
-        .await
-        .unwrap_or_else(|late| Err(Error::Fault(Fault::new("make the poster", &late))))
+    error::run("make the poster", deadline, attempt(source, ffmpeg, deadline)).await
 }
 
 async fn attempt(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
     let head = source.read(0..HEAD).await?;
     let container = Container::sniff(&head).ok_or(Error::Unsupported)?;
-    let attempt = Attempt { source, container, ffmpeg, deadline };
+    let budget = Budget::new(CPU_SECONDS);
+    let attempt = Attempt { source, container, ffmpeg, budget, deadline };
     match attempt.by_index().await {
         Ok(Some(poster)) => return Ok(poster),
         Ok(None) => {}
@@ -84,6 +86,7 @@ struct Attempt<'a> {
     source: &'a Arc<Source>,
     container: Container,
     ffmpeg: &'a Path,
+    budget: Budget,
     deadline: Instant,
 }
 
@@ -110,6 +113,7 @@ impl Attempt<'_> {
                         .max_by(|(a, _), (b, _)| a.score().total_cmp(&b.score()));
                 }
                 Err(error @ Error::Unreadable(_)) => failure = error,
+                Err(error) if error.is_permanent() && found.is_some() => break,
                 Err(error) => return Err(error),
             }
         }
@@ -140,15 +144,14 @@ impl Attempt<'_> {
             }
             #[expect(clippy::cast_precision_loss, reason = "the position need not be exact")]
             let seconds = format!("{:.3}", length as f64 * fraction / 1000.0);
-            // Errors are ignored: there already is a frame to fall back on.
-            if let Ok((frames, _)) =
-                self.decode(&at(Some(seconds)), report.filters(), &report.media_info).await
-            {
-                best = frames
-                    .into_iter()
-                    .chain([best])
-                    .max_by(|a, b| a.score().total_cmp(&b.score()))
-                    .ok_or(Error::Gone)?;
+            match self.decode(&at(Some(seconds)), report.filters(), &report.media_info).await {
+                Ok((frames, _)) => {
+                    let better = frames.into_iter().max_by(|a, b| a.score().total_cmp(&b.score()));
+                    best = better.filter(|frame| frame.score() > best.score()).unwrap_or(best);
+                }
+                // There already is a frame to fall back on.
+                Err(error) if error.is_permanent() => {}
+                Err(error) => return Err(error),
             }
         }
         let mut media_info = report.media_info;
@@ -164,14 +167,43 @@ impl Attempt<'_> {
         filters: Filters,
         media_info: &MediaInfo,
     ) -> Result<(Vec<Frame>, Report), Error> {
-        let once = |filters| decode_frames(self.ffmpeg, input, filters, media_info, self.deadline);
+        let once = |filters| self.decode_frames(input, filters, media_info);
         match once(filters).await {
             Ok((frames, report)) if report.filters() == filters => Ok((frames, report)),
-            // If ffmpeg was built without tone mapping, the poster has pale colours.
-            Ok((frames, report)) => Ok(once(report.filters()).await.unwrap_or((frames, report))),
+            Ok((frames, report)) => match once(report.filters()).await {
+                // If ffmpeg was built without tone mapping, the poster has pale colours.
+                Err(error) if error.is_permanent() => Ok((frames, report)),
+                again => again,
+            },
             Err(Error::Unreadable(_)) if filters != Filters::default() => once(Filters::default()).await,
             Err(error) => Err(error),
         }
+    }
+
+    /// Runs ffmpeg to decode and scale frames: up to [`CANDIDATES`] of a file, one of an object.
+    async fn decode_frames(
+        &self,
+        input: &Input<'_>,
+        filters: Filters,
+        media_info: &MediaInfo,
+    ) -> Result<(Vec<Frame>, Report), Error> {
+        let frames = if matches!(input, Input::File(..)) { CANDIDATES.to_string() } else { "1".to_owned() };
+        let graph = graph(filters, media_info.width);
+        let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
+        let output = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
+        let (small, large) = (output("[small]"), output("[large]"));
+        let pixels = ["-map", "[pixels]", "-frames:v", &frames, "-c:v", "rawvideo", "-f", "rawvideo"];
+        let outputs: [&[&str]; 3] = [&small, &large, &pixels];
+        let (outputs, stderr) =
+            ffmpeg::run(self.ffmpeg, input, &graph, &outputs, &self.budget, self.deadline).await?;
+        let Ok([small, large, pixels]) = <[Vec<u8>; 3]>::try_from(outputs) else {
+            return Err(Error::Unreadable("ffmpeg returned fewer than three outputs".to_owned()));
+        };
+        let frames = Frame::split(small, large, pixels);
+        if frames.is_empty() {
+            return Err(Error::Unreadable("no complete frame".to_owned()));
+        }
+        Ok((frames, report::parse(&stderr)))
     }
 }
 
@@ -217,31 +249,6 @@ fn len(range: &Range<u64>) -> u64 {
 /// Fetches the bytes of keyframes, in the given order.
 pub(crate) async fn fetch(source: &Source, keyframes: &[Keyframe]) -> Result<Vec<Bytes>, source::Error> {
     in_parallel(keyframes.iter().map(|keyframe| source.fetch(keyframe.range.clone())).collect()).await
-}
-
-/// Runs ffmpeg to decode and scale frames: up to [`CANDIDATES`] of a file, one of an object.
-async fn decode_frames(
-    ffmpeg: &Path,
-    input: &Input<'_>,
-    filters: Filters,
-    media_info: &MediaInfo,
-    deadline: Instant,
-) -> Result<(Vec<Frame>, Report), Error> {
-    let frames = if matches!(input, Input::File(..)) { CANDIDATES.to_string() } else { "1".to_owned() };
-    let graph = graph(filters, media_info.width);
-    let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
-    let output = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
-    let (small, large) = (output("[small]"), output("[large]"));
-    let pixels = ["-map", "[pixels]", "-frames:v", &frames, "-c:v", "rawvideo", "-f", "rawvideo"];
-    let (outputs, stderr) = ffmpeg::run(ffmpeg, input, &graph, &[&small, &large, &pixels], deadline).await?;
-    let Ok([small, large, pixels]) = <[Vec<u8>; 3]>::try_from(outputs) else {
-        return Err(Error::Unreadable("ffmpeg returned fewer than three outputs".to_owned()));
-    };
-    let frames = Frame::split(small, large, pixels);
-    if frames.is_empty() {
-        return Err(Error::Unreadable("no complete frame".to_owned()));
-    }
-    Ok((frames, report::parse(&stderr)))
 }
 
 /// Builds the filter graph from the video to the `[small]` and `[large]` poster and the `[pixels]` that are scored.

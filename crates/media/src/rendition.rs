@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
-use upreel_core::{Container, Fault};
+use tokio::time::Instant;
+use upreel_core::Container;
 
 use crate::child::Limits;
-use crate::error::Error;
-use crate::ffmpeg::{self, Input, Pass};
+use crate::error::{self, Error};
+use crate::ffmpeg::{self, Budget, Input, Pass};
 use crate::filters::Filters;
 use crate::report;
 use crate::source::Source;
@@ -113,9 +113,7 @@ pub async fn encode(
             other => other,
         }
     };
-    timeout_at(deadline, attempts)
-        .await
-        .unwrap_or_else(|late| Err(Error::Fault(Fault::new("encode a chunk", &late))))
+    error::run("encode a chunk", deadline, attempts).await
 }
 
 /// Returns the colour space to assume if the video doesn't specify one. Decodes one frame, because the decoder knows
@@ -132,7 +130,8 @@ async fn assumed_colours(
     let input = Input::Object(chunk.container, source, chunk.seek.clone());
     let output = ["-map", "[one]", "-frames:v", "1", "-c:v", "rawvideo", "-f", "framecrc"];
     let one = "[0:V:0]scale=16:16,format=gray[one]";
-    let (_, report) = ffmpeg::run(ffmpeg, &input, one, &[&output], deadline).await?;
+    let budget = Budget::new(Limits::FEW_FRAMES.cpu_seconds);
+    let (_, report) = ffmpeg::run(ffmpeg, &input, one, &[&output], &budget, deadline).await?;
     Ok(report::parse(&report).assumed_colours())
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use upreel_core::{RangeReader, ReadError};
+use upreel_core::{Fault, RangeReader, ReadError};
 
 /// Limit of bytes read from one object. A hostile file must not cost a full download.
 const MAX_READ: u64 = 256 << 20;
@@ -117,9 +117,7 @@ impl Source {
             joined.freeze()
         };
         self.state().insert(offset, bytes.clone());
-        // A short response is treated like the end of the object.
-        let len = bytes.len().min(to_usize(end - offset));
-        Ok(bytes.slice(..len))
+        Ok(bytes.slice(..to_usize(end - offset).min(bytes.len())))
     }
 
     /// Returns the cached bytes that start at `offset`, without a request.
@@ -144,13 +142,21 @@ impl Source {
                 return Ok(cached.slice(..to_usize(len)));
             }
             // Counted before the response arrives, so that concurrent requests cannot exceed the limit together.
-            if state.stats.bytes + len > self.limits.bytes || state.stats.requests >= self.limits.requests {
+            if state.stats.bytes.saturating_add(len) > self.limits.bytes
+                || state.stats.requests >= self.limits.requests
+            {
                 return Err(Error::Limit);
             }
             state.stats.requests += 1;
             state.stats.bytes += len;
         }
-        Ok(self.reader.read_range(range).await?)
+        let bytes = self.reader.read_range(range).await?;
+        if bytes.len() as u64 != len {
+            // The object has these bytes, or its entity tag would be another one.
+            let cause = format!("the response has {} bytes instead of {len}", bytes.len());
+            return Err(ReadError::from(Fault::message("read a range", cause)).into());
+        }
+        Ok(bytes)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -208,7 +214,6 @@ fn to_usize(n: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use upreel_core::Fault;
     use upreel_core::range::RangeRead;
 
     /// An object of any size whose bytes are computed from their offset.
@@ -304,6 +309,15 @@ mod tests {
         }
         assert_eq!(count, MAX_REQUESTS);
         assert!(matches!(small.read(0..1).await, Err(Error::Limit)));
+    }
+
+    #[tokio::test]
+    async fn response_of_another_length_is_a_fault() {
+        let source = Source::new(10, Bytes::from_static(b"short"));
+        assert_eq!(source.read(0..5).await.unwrap(), "short");
+        for range in [0..6, 5..6, 9..10] {
+            assert!(matches!(source.fetch(range).await, Err(Error::Read(ReadError::Fault(_)))));
+        }
     }
 
     #[tokio::test]

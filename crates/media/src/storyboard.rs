@@ -8,8 +8,9 @@ use tokio::time::Instant;
 use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
-use crate::error::Error;
-use crate::ffmpeg::{self, Input};
+use crate::child::Limits;
+use crate::error::{self, Error};
+use crate::ffmpeg::{self, Budget, Input};
 use crate::index::Index;
 use crate::keyframe::Keyframe;
 use crate::poster::fetch;
@@ -46,6 +47,16 @@ pub async fn make(
     ffmpeg: &Path,
     deadline: Instant,
 ) -> Result<Storyboard, Error> {
+    error::run("make the storyboard", deadline, attempt(source, index, image, ffmpeg, deadline)).await
+}
+
+async fn attempt(
+    source: &Source,
+    index: &Index,
+    image: &str,
+    ffmpeg: &Path,
+    deadline: Instant,
+) -> Result<Storyboard, Error> {
     let duration = index.media_info.duration_ms;
     let wanted = duration.map_or(MAX_TILES, |ms| usize::try_from(ms / STEP_MS).unwrap_or(MAX_TILES));
     let mut keyframes = index.keyframes(source, wanted.clamp(1, MAX_TILES)).await?;
@@ -69,7 +80,8 @@ pub async fn make(
         grid.rows
     );
     let output = ["-map", "[tiles]", "-frames:v", "1", "-c:v", "mjpeg", "-q:v", "5", "-f", "image2pipe"];
-    let (mut outputs, _) = ffmpeg::run(ffmpeg, &input, &graph, &[&output], deadline).await?;
+    let budget = Budget::new(Limits::FEW_FRAMES.cpu_seconds);
+    let (mut outputs, _) = ffmpeg::run(ffmpeg, &input, &graph, &[&output], &budget, deadline).await?;
     let jpeg = outputs.pop().unwrap_or_default().into();
     Ok(Storyboard { jpeg, vtt: web_vtt(&keyframes, duration, &grid, image) })
 }

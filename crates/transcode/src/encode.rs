@@ -85,8 +85,10 @@ pub async fn encode(
     ffmpeg: &Path,
     deadline: Instant,
 ) -> Result<(Manifest, Vec<Object>), Error> {
-    let fault = |error: &(dyn std::error::Error + 'static)| Error::Fault(Fault::new("encode a chunk", error));
-    let chunk = plan.chunks.get(index).ok_or_else(|| fault(&UnknownChunk(index)))?;
+    let unknown = || Error::Fault(Fault::new("encode a chunk", &UnknownChunk(index)));
+    let chunk = plan.chunks.get(index).ok_or_else(unknown)?;
+    // The same frames give the same file again, so a retry doesn't help.
+    let unusable = |error: &dyn std::error::Error| Error::Unreadable(error.to_string());
     let job = rendition::Chunk {
         container: plan.container,
         color_transfer: plan.color_transfer.as_deref(),
@@ -117,13 +119,13 @@ pub async fn encode(
 
     let mut output = ChunkOutput { index, tracks: Vec::new(), objects: Vec::new() };
     for (rung, bytes) in plan.rungs.iter().zip(encoded.videos) {
-        let file = File::read(bytes).map_err(|e| fault(&e))?;
+        let file = File::read(bytes).map_err(|e| unusable(&e))?;
         let segments =
-            cmaf::video(&file, &times, end, plan.step, output.first_number()).map_err(|e| fault(&e))?;
-        output.add(&rung.name, &file, segments).map_err(|e| fault(&e))?;
+            cmaf::video(&file, &times, end, plan.step, output.first_number()).map_err(|e| unusable(&e))?;
+        output.add(&rung.name, &file, segments).map_err(|e| unusable(&e))?;
     }
     if let Some((bytes, (first, end))) = encoded.audio.zip(chunk.audio) {
-        let file = File::read(bytes).map_err(|e| fault(&e))?;
+        let file = File::read(bytes).map_err(|e| unusable(&e))?;
         let all = &file.samples;
         // With an end, the frames are counted from the end of the file, which is exact even if the source had only
         // silence. Without an end, they are counted from the start, and there may be none.
@@ -132,7 +134,7 @@ pub async fn encode(
                 let to = all.len().saturating_sub(Encoded::OVERLAP);
                 to.checked_sub(wanted)
                     .map(|from| &all[from..to])
-                    .ok_or_else(|| fault(&TooFewAudioFrames(all.len())))?
+                    .ok_or_else(|| unusable(&TooFewAudioFrames(all.len())))?
             }
             None => &all[Encoded::WARM_UP.min(all.len())..],
         };
@@ -144,7 +146,7 @@ pub async fn encode(
             segments,
             output.first_number(),
         );
-        output.add(AUDIO, &file, segments).map_err(|e| fault(&e))?;
+        output.add(AUDIO, &file, segments).map_err(|e| unusable(&e))?;
     }
     Ok((Manifest { index, plan: String::new(), frames, tracks: output.tracks }, output.objects))
 }

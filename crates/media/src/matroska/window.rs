@@ -88,7 +88,7 @@ impl<'a> Window<'a> {
                 self.bytes = self.source.read(at..at.saturating_add(ahead)).await?;
             }
         }
-        // The source returns fewer bytes if the object has shrunk.
+        // Fewer bytes if the budget is used up.
         Ok(self.get(at, len).unwrap_or(&self.bytes))
     }
 
