@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-TIMEOUT = 60  # seconds
+TIMEOUT = 600  # seconds; only ends a hang
 # Accepted as an MP4 because of its first bytes, then FAILED in processing.
 BROKEN = b"\0\0\0\x18ftypisom\0\0\0\0isomavc1"
 

@@ -26,7 +26,7 @@ FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFu
              "ThumbnailFunction": "thumbnail", "WebhookFunction": "webhook", "TranscodeFunction": "transcode",
              "EncodeFunction": "transcode"}
 BATCH = "sqs:SendMessageBatch"
-TIMEOUT = 60  # seconds
+TIMEOUT = 600  # seconds; only ends a hang
 HTTP = urllib3.PoolManager(retries=False)
 
 
@@ -191,7 +191,7 @@ class Api:
         if self.token:
             headers["Authorization"] = self.token
         headers.setdefault("Origin", "https://app.example.com")
-        return HTTP.request(method, self.base + path, body=body, headers=headers, timeout=30)
+        return HTTP.request(method, self.base + path, body=body, headers=headers, timeout=600)
 
     def video(self, video_id):
         return self.call("GET", f"/videos/{video_id}").json()

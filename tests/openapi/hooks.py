@@ -55,7 +55,7 @@ def before_call(context, case, kwargs):
 def stored_part(case):
     """Uploads part 1 and returns its ETag, or None if the upload does not exist."""
     url = f"{API}/s3/multipart/{case.path_parameters['uploadId']}/1"
-    signed = requests.get(url, params={"key": case.query.get("key")}, headers={"x-user": "alice"}, timeout=30)
+    signed = requests.get(url, params={"key": case.query.get("key")}, headers={"x-user": "alice"}, timeout=600)
     if signed.status_code != 200:
         return None
-    return requests.put(signed.json()["url"], data=BROKEN, timeout=30).headers.get("ETag")
+    return requests.put(signed.json()["url"], data=BROKEN, timeout=600).headers.get("ETag")

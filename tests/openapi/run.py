@@ -34,7 +34,7 @@ def check_processed_videos(backend, video):
         ("good.mp4", video, "PROCESSED", {"thumbnailUrl", "storyboardUrl", "blurHash", "audioCodec"}),
         ("bad.mp4", BROKEN, "FAILED", {"error"}),
     ):
-        response = requests.post(f"{backend.api}/upload", files={"file": (name, content)}, headers=headers, timeout=30)
+        response = requests.post(f"{backend.api}/upload", files={"file": (name, content)}, headers=headers, timeout=600)
         record = backend.wait_for_outcome(response.json()["videoId"], "bob")
         assert record["status"] == status and fields <= record.keys(), record
         case = schema["/videos/{videoId}"]["GET"].Case(path_parameters={"videoId": record["videoId"]}, headers=headers)

@@ -5,10 +5,15 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
 
 use upreel_core::Fault;
 use upreel_core::range::{RangeRead, RangeReader};
 use upreel_media::Source;
+
+/// After this time a test takes an operation for one that hangs. It is far longer than any takes on a machine under load:
+/// no test depends on the time that something takes.
+pub const HANG_GUARD: Duration = Duration::from_mins(10);
 
 /// A file on disk that is read by ranges, like an object in S3.
 pub struct FileReader(File);

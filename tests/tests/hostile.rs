@@ -1,5 +1,6 @@
-//! The files of `tests/videos/hostile.py`: each ends in a poster or a typed error, before the deadline and within the
-//! limits of memory and reads, and none makes ffmpeg open the file or URL that it refers to.
+//! The files of `tests/videos/hostile.py`: each ends in a poster or a typed error within the limits of memory, reads and
+//! processor time, after which the kernel kills ffmpeg, whatever the machine's load. None makes ffmpeg open the file or
+//! URL that it refers to.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test")]
 #![expect(clippy::print_stdout, reason = "prints the measurements")]
@@ -24,9 +25,8 @@ use tokio::time::Instant;
 use upreel_core::video::MediaInfo;
 use upreel_media::source::{Source, Stats};
 use upreel_media::{Error, poster};
+use upreel_tests::HANG_GUARD;
 
-/// Ends a hang. What a file may cost is limited by ffmpeg's processor time, which does not depend on the machine's load.
-const DEADLINE: Duration = Duration::from_mins(10);
 /// The limits of `Source`, which rejects a read that would exceed them.
 const MAX_READ: u64 = 256 << 20;
 const MAX_REQUESTS: u64 = 2000;
@@ -134,7 +134,7 @@ const RANKINGS: [Ranking; 3] = [
 async fn run(folder: &Path, file: &str, ffmpeg: &Path, port: u16) -> Run {
     let source = Arc::new(source(&folder.join(file), port));
     let start = Instant::now();
-    let outcome = poster::make(&source, ffmpeg, start + DEADLINE).await;
+    let outcome = poster::make(&source, ffmpeg, start + HANG_GUARD).await;
     let outcome = outcome.map(|poster| (poster.jpeg, poster.media_info));
     Run { file: file.to_owned(), outcome, duration: start.elapsed(), stats: source.stats() }
 }

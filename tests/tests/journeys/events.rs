@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -23,7 +22,7 @@ fn event(key: &str, bytes: &[u8], sequencer: &str) -> Value {
 }
 
 async fn deliver(app: &App, records: &[Value]) -> Result<(), Fault> {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + upreel_tests::HANG_GUARD;
     upreel_thumbnail::handle(app, &json!({"Records": records}), deadline).await.map(drop)
 }
 

@@ -14,7 +14,7 @@ use upreel_local::queue::Handler;
 use upreel_local::{Local, Options};
 
 /// Timeout of all waits, long enough for a loaded machine. Tests wait for conditions, never for a fixed time.
-const TIMEOUT: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = upreel_tests::HANG_GUARD;
 
 pub(crate) struct Backend {
     pub(crate) local: Local,

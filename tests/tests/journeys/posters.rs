@@ -176,7 +176,8 @@ async fn posters_equal_those_made_from_the_whole_file() {
     {
         let path = folder.join(cell(row, "file"));
         let source = Arc::new(source(&path));
-        let poster = poster::make(&source, &ffmpeg(), Instant::now() + Duration::from_mins(1)).await.unwrap();
+        let poster =
+            poster::make(&source, &ffmpeg(), Instant::now() + upreel_tests::HANG_GUARD).await.unwrap();
         let Some(index) = poster.index else {
             errors.push(format!("{}: made without an index", cell(row, "file")));
             continue;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::harness::{Backend, ffmpeg, options};
 
 /// Timeout of all waits. Encoding is slow on a loaded machine.
-const TIMEOUT: Duration = Duration::from_mins(3);
+const TIMEOUT: Duration = upreel_tests::HANG_GUARD;
 /// Number of frames of [`video`].
 const FRAMES: usize = 700;
 

@@ -21,7 +21,7 @@ use crate::harness::{Backend, ffmpeg, mp4};
 use crate::restart::spawn;
 
 const SECRET: &str = "whsec-of-the-tests";
-const TIMEOUT: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = upreel_tests::HANG_GUARD;
 
 /// Returns the response to an event. The number counts the earlier deliveries of the same event.
 type Responder = dyn Fn(&Value, usize) -> Response + Send + Sync;
@@ -409,10 +409,8 @@ async fn delivery_waits_for_the_status_and_ignores_the_body() {
     // A receiver that accepts the connection and never responds.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let start = Instant::now();
     let fault = Endpoint::local(&url, SECRET).unwrap().post("{}").await.unwrap_err();
     assert_eq!(fault.to_string(), "deliver the webhook: no response within 10 s");
-    assert!(start.elapsed() < Duration::from_secs(20));
     // A receiver whose response body never ends.
     let endless = Receiver::start_with(|_, _| {
         let body = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(vec![0; 1 << 16]));

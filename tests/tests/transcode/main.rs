@@ -52,7 +52,7 @@ struct Transcoded {
 
 /// Transcodes a video in chunks of `length` seconds, each from its own [`Source`], as the functions do.
 async fn transcode(path: &Path, length: f64) -> Transcoded {
-    let deadline = Instant::now() + Duration::from_mins(5);
+    let deadline = Instant::now() + upreel_tests::HANG_GUARD;
     let first = source(path);
     let media_info = poster::make(&first, &ffmpeg(), deadline).await.unwrap().media_info;
     let planned = source(path);
