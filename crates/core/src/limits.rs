@@ -54,6 +54,22 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Creates limits that are all the same, for tests.
+    #[must_use]
+    pub const fn all(limit: Duration) -> Self {
+        Self {
+            upload: limit,
+            upload_again: limit,
+            event: limit,
+            result: limit,
+            replay: [limit; 3],
+            transcode: limit,
+            storyboard: limit,
+            clean_up: limit,
+            deletion: limit,
+        }
+    }
+
     /// Returns how long a row may wait, or `None` if it is not examined again.
     #[must_use]
     pub fn get(&self, wait: Wait) -> Option<Duration> {

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::DisplayErrorContext;
+use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndex,
+    GlobalSecondaryIndexUpdate, KeySchemaElement, KeyType, Projection, ProjectionType, ScalarAttributeType,
+    StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 use dynoxide::Database;
 use tokio::net::TcpListener;
@@ -49,40 +50,79 @@ pub(crate) async fn serve(listener: TcpListener, database: Database) {
     }
 }
 
-/// Creates the table with the schema of `template.yaml`, unless it exists.
+/// Creates the table with the schema of `template.yaml`, unless it exists. Adds the index `byDue` to a table of an earlier
+/// release.
 pub(crate) async fn create_table(sdk: &SdkConfig, table: &str) -> Result<(), String> {
     let client = Client::new(sdk);
-    if client.describe_table().table_name(table).send().await.is_ok() {
-        return Ok(());
+    let schema = Schema::new().map_err(|error| error.to_string())?;
+    if let Ok(described) = client.describe_table().table_name(table).send().await {
+        let indexes = described.table.and_then(|table| table.global_secondary_indexes).unwrap_or_default();
+        if indexes.iter().any(|index| index.index_name() == Some(BY_DUE)) {
+            return Ok(());
+        }
+        let create = GlobalSecondaryIndexUpdate::builder().create(schema.add_by_due).build();
+        let update = client.update_table().table_name(table).global_secondary_index_updates(create);
+        let update = update.set_attribute_definitions(Some(schema.attributes));
+        return update.send().await.map(drop).map_err(|error| DisplayErrorContext(error).to_string());
     }
-    let attribute = |name: &str| {
-        AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build()
-    };
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
-    let built = (|| {
-        let index = GlobalSecondaryIndex::builder()
-            .index_name("byUser")
-            .key_schema(key("userId", KeyType::Hash)?)
-            .key_schema(key("uploadTime", KeyType::Range)?)
-            .projection(Projection::builder().projection_type(ProjectionType::All).build())
-            .build()?;
-        let create = client
-            .create_table()
-            .table_name(table)
-            .billing_mode(BillingMode::PayPerRequest)
-            .attribute_definitions(attribute("videoId")?)
-            .attribute_definitions(attribute("userId")?)
-            .attribute_definitions(attribute("uploadTime")?)
-            .key_schema(key("videoId", KeyType::Hash)?)
-            .global_secondary_indexes(index);
-        let ttl = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build()?;
-        Ok::<_, aws_sdk_dynamodb::error::BuildError>((create, ttl))
-    })();
-    let (create, ttl) = built.map_err(|error| error.to_string())?;
+    let create = client
+        .create_table()
+        .table_name(table)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_attribute_definitions(Some(schema.attributes))
+        .key_schema(schema.key)
+        .set_global_secondary_indexes(Some(schema.indexes));
     create.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
-    let ttl = client.update_time_to_live().table_name(table).time_to_live_specification(ttl);
+    let ttl = client.update_time_to_live().table_name(table).time_to_live_specification(schema.ttl);
     ttl.send().await.map_err(|error| DisplayErrorContext(error).to_string())?;
     Ok(())
+}
+
+const BY_DUE: &str = "byDue";
+
+/// The schema of the table.
+struct Schema {
+    attributes: Vec<AttributeDefinition>,
+    key: KeySchemaElement,
+    indexes: Vec<GlobalSecondaryIndex>,
+    add_by_due: CreateGlobalSecondaryIndexAction,
+    ttl: TimeToLiveSpecification,
+}
+
+impl Schema {
+    fn new() -> Result<Self, BuildError> {
+        use ScalarAttributeType::{N, S};
+        let attributes = [("videoId", S), ("userId", S), ("uploadTime", S), ("shard", S), ("due", N)];
+        let attributes = attributes.into_iter().map(|(name, kind)| {
+            AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()
+        });
+        let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+        let projection = |kind| Projection::builder().projection_type(kind).build();
+        let due = [key("shard", KeyType::Hash)?, key("due", KeyType::Range)?];
+        Ok(Self {
+            attributes: attributes.collect::<Result<_, _>>()?,
+            key: key("videoId", KeyType::Hash)?,
+            indexes: vec![
+                GlobalSecondaryIndex::builder()
+                    .index_name("byUser")
+                    .key_schema(key("userId", KeyType::Hash)?)
+                    .key_schema(key("uploadTime", KeyType::Range)?)
+                    .projection(projection(ProjectionType::All))
+                    .build()?,
+                GlobalSecondaryIndex::builder()
+                    .index_name(BY_DUE)
+                    .set_key_schema(Some(due.to_vec()))
+                    .projection(projection(ProjectionType::KeysOnly))
+                    .build()?,
+            ],
+            add_by_due: CreateGlobalSecondaryIndexAction::builder()
+                .index_name(BY_DUE)
+                .set_key_schema(Some(due.to_vec()))
+                .projection(projection(ProjectionType::KeysOnly))
+                .build()?,
+            ttl: TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build()?,
+        })
+    }
 }
 
 /// Turns the table's stream on or off. Does nothing if it already is.

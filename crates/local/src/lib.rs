@@ -11,6 +11,7 @@ mod multipart;
 mod notification;
 mod openapi;
 pub mod queue;
+mod reconcile;
 mod s3;
 mod staging;
 mod storage;
@@ -31,11 +32,13 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use upreel_core::limits::Limits;
 use upreel_function::{App, Config};
 use upreel_store::Buckets;
 use upreel_store::sdk::{self, Endpoints, Roots};
 
 use crate::queue::{Handler, Queue};
+use crate::reconcile::Queues;
 use crate::storage::Storage;
 use crate::webhook::Webhook;
 
@@ -51,6 +54,8 @@ pub const UPLOADS: &str = "uploads";
 pub const THUMBNAILS: &str = "thumbnails";
 /// The bucket of the HLS renditions.
 pub const PROCESSED: &str = "processed";
+/// Interval in which the reconciler examines the rows; the schedule in `template.yaml` has 15 minutes.
+pub const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 const TABLE: &str = "VideoMetadata";
 /// The thumbnail function's timeout in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_mins(2);
@@ -76,6 +81,17 @@ pub struct Options {
     pub webhook: Option<Webhook>,
     /// Number of chunks encoded at the same time; `None` turns transcoding off.
     pub transcode: Option<usize>,
+    /// How long a row may stay in a state before the reconciler examines it.
+    pub limits: Limits,
+    /// Interval in which the reconciler examines the rows.
+    pub sweep_interval: Duration,
+}
+
+/// The limits of the local backend, whose queues lose nothing and retry within minutes.
+#[must_use]
+pub fn limits() -> Limits {
+    let result = Duration::from_mins(10);
+    Limits { result, replay: [result, result * 6, result * 36], ..Limits::default() }
 }
 
 /// An error that prevents the start.
@@ -184,17 +200,21 @@ impl Local {
             let runs = Arc::new(Queue::open(&data.join("transcode")).map_err(|e| unusable(&e))?);
             resumed += runs.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
             let handler = transcode::handler(app.clone(), workers);
-            servers.spawn(runs.clone().run(handler, options.back_off.to_vec()));
+            let give_up = transcode::give_up(app.clone());
+            servers.spawn(runs.clone().run(handler, options.back_off.to_vec(), Some(give_up)));
             queues.push(runs.clone());
             transcodes = Some(runs);
         }
-        let handler = wrap(thumbnail(app.clone(), transcodes));
-        servers.spawn(queue.clone().run(handler, options.back_off.to_vec()));
+        let thumbnail = wrap(thumbnail(app.clone(), transcodes.clone()));
+        let all = Queues { videos: queue.clone(), transcodes, thumbnail: thumbnail.clone() };
+        let give_up = reconcile::give_up(app.clone(), all.clone());
+        servers.spawn(queue.clone().run(thumbnail, options.back_off.to_vec(), Some(give_up)));
+        servers.spawn(reconcile::run(app.clone(), all, options.sweep_interval));
         if let Some(Webhook { endpoint, back_off }) = options.webhook {
             let folder = data.join("webhooks");
             let events = Arc::new(Queue::open(&folder).map_err(|e| unusable(&e))?);
             resumed += events.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
-            servers.spawn(events.clone().run(webhook::handler(endpoint), back_off));
+            servers.spawn(events.clone().run(webhook::handler(endpoint), back_off, None));
             queues.push(events.clone());
             servers.spawn(async move {
                 webhook::follow(database, TABLE, events, &folder.join("sequence")).await;
@@ -244,6 +264,7 @@ fn config(options: &Options) -> Config {
         ffmpeg: options.ffmpeg.clone(),
         log_level: String::new(),
         aws: Endpoints::default(),
+        limits: options.limits,
     }
 }
 

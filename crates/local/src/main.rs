@@ -6,14 +6,16 @@ use std::env;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Parser;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
+use upreel_core::limits::Limits;
 use upreel_local::queue::BACK_OFF;
 use upreel_local::transcode;
 use upreel_local::webhook::{self, Webhook};
-use upreel_local::{ACCESS_KEY, Local, Options, REGION, SECRET_KEY};
+use upreel_local::{ACCESS_KEY, Local, Options, REGION, SECRET_KEY, SWEEP_INTERVAL, limits};
 use upreel_webhook::Endpoint;
 
 /// Runs the whole Upreel backend on this machine: API and web page, S3, DynamoDB, thumbnails.
@@ -50,6 +52,9 @@ struct Arguments {
     /// Secret that signs the webhooks
     #[arg(long, requires = "webhook_url")]
     webhook_secret: Option<String>,
+    /// Examine rows that wait after this time in seconds, for tests [default: hours, as when deployed]
+    #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
+    examine_after: Option<u64>,
 }
 
 #[tokio::main]
@@ -71,6 +76,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         "ffmpeg was not found on the PATH: install it (apt-get install ffmpeg, brew install ffmpeg), \
          or set its path with --ffmpeg",
     )?;
+    let examine_after = arguments.examine_after.map(Duration::from_secs);
     let data = (!arguments.ephemeral).then(|| arguments.data.clone());
     let webhooks = arguments.webhook_url.clone().unwrap_or_else(|| "off (--webhook-url)".to_owned());
     let endpoint = arguments.webhook_url.zip(arguments.webhook_secret);
@@ -84,6 +90,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         max_upload_bytes: arguments.max_upload_bytes,
         back_off: BACK_OFF,
         transcode: arguments.transcode.then(transcode::workers),
+        limits: examine_after.map_or_else(limits, Limits::all),
+        sweep_interval: examine_after.unwrap_or(SWEEP_INTERVAL),
         webhook: endpoint.map(|endpoint| Webhook { endpoint, back_off: webhook::BACK_OFF.to_vec() }),
     })
     .await?;

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use upreel_core::Fault;
+use upreel_core::{Fault, Sequencer};
 use upreel_store::ObjectStore;
 use uuid::Uuid;
 
@@ -139,9 +139,25 @@ impl Queue {
         let _ = self.sender.send(job);
     }
 
-    /// Returns a number greater than all earlier ones, including those of an earlier process: the time in nanoseconds,
-    /// or one more than the last number.
-    fn sequencer(&self) -> u64 {
+    /// Sends an event notification of S3 again.
+    pub(crate) fn send_event(&self, event: Value) -> io::Result<()> {
+        let key = event["Records"][0]["s3"]["object"]["key"].as_str().unwrap_or_default().to_owned();
+        self.send(Uuid::now_v7().to_string(), key, event)
+    }
+
+    /// Returns whether an event is pending.
+    pub(crate) fn is_pending(&self, id: &str) -> bool {
+        lock(&self.pending).contains_key(id)
+    }
+
+    /// Returns a sequencer greater than all earlier ones, including those of an earlier process.
+    fn sequencer(&self) -> Sequencer {
+        // 16 digits are always a sequencer.
+        format!("{:016X}", self.next_number()).parse().unwrap_or_else(|_| Sequencer::lowest())
+    }
+
+    /// Returns a number greater than all earlier ones: the time in nanoseconds, or one more than the last number.
+    fn next_number(&self) -> u64 {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
         let last = self.sequence.fetch_max(now, Ordering::Relaxed);
@@ -174,24 +190,32 @@ impl Queue {
         Ok(resumed)
     }
 
-    /// Handles events until the future is dropped. Only the first call has an effect.
-    pub async fn run(self: Arc<Self>, handler: Handler, back_off: Vec<Duration>) {
+    /// Handles events until the future is dropped. Only the first call has an effect. `give_up` handles the events that
+    /// become dead letters, as Lambda's destination of failed events does.
+    pub async fn run(self: Arc<Self>, handler: Handler, back_off: Vec<Duration>, give_up: Option<Handler>) {
         let slots = Arc::new(Semaphore::new(CONCURRENCY));
         let receiver = lock(&self.receiver).take();
         let Some(mut receiver) = receiver else { return };
         let mut tasks = JoinSet::<()>::new();
         while let Some(job) = receiver.recv().await {
             let (queue, handler, slots) = (self.clone(), handler.clone(), slots.clone());
-            let back_off = back_off.clone();
+            let (back_off, give_up) = (back_off.clone(), give_up.clone());
             tasks.spawn(async move {
-                queue.process(job, &handler, &slots, &back_off).await;
+                queue.process(job, &handler, &slots, &back_off, give_up.as_ref()).await;
             });
             while tasks.try_join_next().is_some() {}
         }
     }
 
     /// Handles one event, with retries, until it succeeds or becomes a dead letter.
-    async fn process(&self, job: Job, handler: &Handler, slots: &Semaphore, back_off: &[Duration]) {
+    async fn process(
+        &self,
+        job: Job,
+        handler: &Handler,
+        slots: &Semaphore,
+        back_off: &[Duration],
+        give_up: Option<&Handler>,
+    ) {
         let Some(event) = job.event.clone() else { return };
         let mut delays = back_off.iter();
         loop {
@@ -211,12 +235,17 @@ impl Queue {
                     key: job.key.clone(),
                     error: fault.to_string(),
                     attempts,
-                    event,
+                    event: event.clone(),
                 };
                 if let Err(error) = save(&self.dead, &job.id, &letter) {
                     // The event stays in the queue and is sent again at the next start.
                     tracing::error!(%error, "could not write to the dead-letter queue");
                     return;
+                }
+                if let Some(give_up) = give_up
+                    && let Err(fault) = give_up(event).await
+                {
+                    tracing::warn!(%fault, "the failure could not be recorded, the reconciler will");
                 }
                 break;
             };
@@ -244,6 +273,17 @@ impl Queue {
     /// When a file cannot be read.
     pub fn dead_letters(&self) -> io::Result<Vec<DeadLetter>> {
         load(&self.dead)
+    }
+
+    /// Deletes a dead letter. Succeeds if there is none.
+    ///
+    /// # Errors
+    /// When its file cannot be removed.
+    pub fn delete_dead_letter(&self, id: &str) -> io::Result<()> {
+        match fs::remove_file(path(&self.dead, id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Sends the events of all dead letters again, and returns their number.

@@ -25,8 +25,16 @@ const TIMEOUT: Duration = Duration::from_mins(15);
 /// be pending.
 pub(crate) fn send(queue: &Queue, run: &Run) -> Result<(), Fault> {
     let event = serde_json::to_value(run).map_err(|error| Fault::new("queue a transcoding", &error))?;
-    let id = format!("{}-{}", run.video_id, run.sequencer.as_str());
-    queue.send(id, run.key.clone(), event).map_err(|error| Fault::new("queue a transcoding", &error))
+    queue.send(id(run), run.key.clone(), event).map_err(|error| Fault::new("queue a transcoding", &error))
+}
+
+/// Returns whether a run is in the queue.
+pub(crate) fn is_pending(queue: &Queue, run: &Run) -> bool {
+    queue.is_pending(&id(run))
+}
+
+fn id(run: &Run) -> String {
+    format!("{}-{}", run.video_id, run.sequencer)
 }
 
 /// Returns the handler of the queue, which transcodes one run. It encodes at most `workers` chunks at the same time,
@@ -35,18 +43,17 @@ pub(crate) fn handler(app: App, workers: usize) -> Handler {
     let slots = Arc::new(Semaphore::new(workers));
     Arc::new(move |event| {
         let (app, slots) = (app.clone(), slots.clone());
-        Box::pin(async move {
-            let run = read(event)?;
-            match transcode(&app, &run, &slots).await {
-                Ok(()) => Ok(()),
-                Err(fault) => {
-                    if let Err(error) = handle(&app, &Task::Fail(run), Instant::now() + TIMEOUT).await {
-                        tracing::warn!(%error, "could not record the failure of a transcode");
-                    }
-                    Err(fault)
-                }
-            }
-        })
+        Box::pin(async move { transcode(&app, &read(event)?, &slots).await })
+    })
+}
+
+/// Returns the handler of the runs that the queue gives up.
+pub(crate) fn give_up(app: App) -> Handler {
+    Arc::new(move |event| {
+        let app = app.clone();
+        Box::pin(
+            async move { handle(&app, &Task::Fail(read(event)?), Instant::now() + TIMEOUT).await.map(drop) },
+        )
     })
 }
 

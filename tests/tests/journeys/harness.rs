@@ -34,6 +34,8 @@ pub(crate) fn options(data: &Path) -> Options {
         back_off: [Duration::from_millis(10); 2],
         webhook: None,
         transcode: None,
+        limits: upreel_local::limits(),
+        sweep_interval: upreel_local::SWEEP_INTERVAL,
     }
 }
 
