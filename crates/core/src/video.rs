@@ -305,6 +305,12 @@ impl Record {
         }
     }
 
+    /// Returns the version of the object that the row describes.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        Some(Version::new(self.sequencer.clone()?, self.etag.as_deref()?))
+    }
+
     /// Returns how often the reconciler has replayed the row's event.
     #[must_use]
     pub fn replays(&self) -> u32 {

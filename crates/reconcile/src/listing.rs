@@ -149,10 +149,12 @@ impl Listing<'_> {
 /// Returns a sequencer to process the object with, if the row describes another one.
 fn replaced(record: &Record, object: &Listed) -> Option<Sequencer> {
     let is_finished = record.video.status.is_final() && !record.state().is_unfinished();
-    let is_replaced = record.etag.as_ref().is_some_and(|etag| *etag != object.etag);
-    let sequencer =
-        record.sequencer.as_ref().filter(|_| is_finished && is_replaced && record.key == object.key);
-    sequencer.and_then(Sequencer::successor)
+    let is_replaced = record.etag.as_deref() != Some(&object.etag);
+    match &record.sequencer {
+        _ if !is_finished || !is_replaced || record.key != object.key => None,
+        Some(sequencer) => sequencer.successor(),
+        None => Some(Sequencer::lowest()),
+    }
 }
 
 /// Returns whether an object was made for an event that the row does not know yet.

@@ -357,7 +357,8 @@ impl<W: Workers> Sweep<'_, W> {
 pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
     let is_own = key.sequencer() == record.sequencer.as_ref();
     match key {
-        Key::Video { .. } => record.video.status != Status::Deleted,
+        _ if record.video.status == Status::Deleted => false,
+        Key::Video { .. } => true,
         Key::Rendition { .. } | Key::Work { .. } => is_own && record.transcode.is_some(),
         _ => {
             record.previews.contains(key) || (is_own && (record.state().is_unfinished() || record.incomplete))

@@ -142,19 +142,15 @@ impl Job<'_> {
                 Ok(previews) => return self.succeed(previews, head).await,
                 Err(Error::Fault(fault)) => return Err(fault),
                 Err(Error::Gone) => {}
-                Err(error) => return self.fail(&failure(&error)).await,
+                Err(error) => return self.fail(&head, &failure(&error)).await,
             }
             // The object was replaced since the event. The event of the new object may be late or lost, so this attempt
             // processes the new object.
             match self.app.objects.head(self.key).await? {
                 Some(now) => head = now,
                 None => {
-                    return self
-                        .fail(&Failure::new(
-                            Failure::UNREADABLE,
-                            "The file was removed before it was processed.",
-                        ))
-                        .await;
+                    let message = "The file was removed before it was processed.";
+                    return self.fail(&head, &Failure::new(Failure::UNREADABLE, message)).await;
                 }
             }
         }
@@ -274,6 +270,12 @@ impl Job<'_> {
             return self.clean_up().await;
         }
         tracing::info!(videoId = %self.id, "superseded by a newer upload, or already processed");
+        // A storyboard that the row does not name yet may be made by another worker that is about to record it.
+        if record.as_ref().is_some_and(|record| {
+            record.video.status == Status::Processed && record.version().as_ref() == Some(version)
+        }) {
+            return Ok(());
+        }
         let keys = Key::previews(self.id, version).into_iter();
         let unnamed: Vec<String> = keys
             .filter(|key| !record.as_ref().is_some_and(|record| record.previews.contains(key)))
@@ -283,8 +285,9 @@ impl Job<'_> {
     }
 
     /// Records the failure.
-    async fn fail(&self, failure: &Failure) -> Result<(), Fault> {
-        match self.app.videos.mark_failed(self.id, self.sequencer, failure, self.is_superseding).await? {
+    async fn fail(&self, head: &Head, failure: &Failure) -> Result<(), Fault> {
+        let (videos, result) = (&self.app.videos, (head.etag.as_str(), failure));
+        match videos.mark_failed(self.id, self.sequencer, result, self.is_superseding).await? {
             UpdateOutcome::Deleted => self.clean_up().await,
             UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
         }

@@ -4,15 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use upreel_core::video::{MediaInfo, PreviewKeys, Record};
-use upreel_core::{Container, Failure, Fault, Key, Sequencer, Status, UserId, VideoId};
+use upreel_core::video::Record;
+use upreel_core::{Container, Fault, Key, Status, UserId, VideoId};
 use upreel_function::App;
 use upreel_local::queue::Handler;
-use upreel_store::videos::{Claim, UpdateOutcome};
 
 use crate::harness::{Backend, mp4, webm};
 
@@ -321,130 +318,4 @@ async fn an_event_that_always_fails_becomes_a_dead_letter_and_can_be_replayed() 
     assert_eq!(backend.wait_for(&id, "PROCESSED").await["error"], Value::Null);
     backend.wait_until_idle().await;
     assert_eq!(backend.dead_letters().await.len(), 0);
-}
-
-/// An operation on a video's row. They can happen in any order.
-#[derive(Debug, Clone)]
-enum Step {
-    Uploaded,
-    Claim(u8),
-    Processed(u8),
-    Failed(u8, bool),
-    Delete,
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    // Few sequencers, so that equal and older ones are frequent.
-    let step = prop_oneof![
-        1 => Just(Step::Uploaded),
-        5 => (0..3u8).prop_map(Step::Claim),
-        4 => (0..3u8).prop_map(Step::Processed),
-        3 => (0..3u8, any::<bool>()).prop_map(|(s, internal)| Step::Failed(s, internal)),
-        1 => Just(Step::Delete),
-    ];
-    prop::collection::vec(step, 1..20)
-}
-
-/// The reference model of a row.
-#[derive(Debug, Clone, PartialEq)]
-struct Model {
-    status: Status,
-    sequencer: Option<u8>,
-    /// Whether the failure is `INTERNAL`, which a retry can overcome.
-    internal: bool,
-}
-
-impl Model {
-    fn claim(&mut self, event: u8) -> &'static str {
-        let retry = self.sequencer == Some(event) && (self.status == Status::Processing || self.internal);
-        if self.status == Status::Deleted {
-            "deleted"
-        } else if retry || self.sequencer.is_none_or(|last| last < event) {
-            *self = Self { status: Status::Processing, sequencer: Some(event), internal: false };
-            "granted"
-        } else {
-            "stale"
-        }
-    }
-
-    fn finish(&mut self, event: u8, status: Status, internal: bool) -> UpdateOutcome {
-        if self.status == Status::Deleted {
-            UpdateOutcome::Deleted
-        } else if self.status == Status::Processing && self.sequencer == Some(event) {
-            (self.status, self.internal) = (status, internal);
-            UpdateOutcome::Recorded
-        } else {
-            UpdateOutcome::Superseded
-        }
-    }
-}
-
-#[test]
-fn the_row_equals_the_reference_model_after_any_steps() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let backend = runtime.block_on(without_queue());
-    let mut runner =
-        TestRunner::new(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() });
-    runner
-        .run(&steps(), |steps| {
-            runtime.block_on(async {
-                let app = &backend.local.app;
-                let user: UserId = "model".parse().unwrap();
-                let id = VideoId::new();
-                let key = Key::Video { user: user.clone(), id, container: None };
-                app.videos
-                    .create(&Record::pending(&key, id, user.clone(), "a".into(), "b".into()))
-                    .await
-                    .unwrap();
-                let mut model = Model { status: Status::Pending, sequencer: None, internal: false };
-                for step in steps {
-                    let sequencer = |event: u8| format!("{event:02X}").parse::<Sequencer>().unwrap();
-                    match step {
-                        Step::Uploaded => {
-                            app.videos.mark_uploaded(id).await.unwrap();
-                            if model.status == Status::Pending {
-                                model.status = Status::Uploaded;
-                            }
-                        }
-                        Step::Claim(event) => {
-                            let found = match app.videos.claim(id, &user, &sequencer(event), 1).await.unwrap()
-                            {
-                                Claim::Granted { .. } => "granted",
-                                Claim::Stale => "stale",
-                                Claim::Deleted => "deleted",
-                                Claim::Missing => "missing",
-                            };
-                            assert_eq!(found, model.claim(event));
-                        }
-                        Step::Processed(event) => {
-                            let (media_info, previews) =
-                                (MediaInfo::default(), PreviewKeys::new(id, false, String::new()));
-                            let done = app
-                                .videos
-                                .mark_processed(id, &sequencer(event), 1, &media_info, &previews, None)
-                                .await
-                                .unwrap();
-                            assert_eq!(done, model.finish(event, Status::Processed, false));
-                        }
-                        Step::Failed(event, internal) => {
-                            let code = if internal { Failure::INTERNAL } else { Failure::UNREADABLE };
-                            let failed = app
-                                .videos
-                                .mark_failed(id, &sequencer(event), &Failure::new(code, "x"))
-                                .await
-                                .unwrap();
-                            assert_eq!(failed, model.finish(event, Status::Failed, internal));
-                        }
-                        Step::Delete => {
-                            assert!(app.videos.delete(id, &user).await.unwrap().is_some());
-                            model = Model { status: Status::Deleted, internal: false, ..model };
-                        }
-                    }
-                    let record = app.videos.get(id).await.unwrap().unwrap();
-                    assert_eq!(record.video.status, model.status);
-                }
-            });
-            Ok(())
-        })
-        .unwrap();
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 use upreel_local::queue::Handler;
@@ -155,6 +155,15 @@ impl Backend {
             assert!(start.elapsed() < TIMEOUT, "the queue is not empty");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Deletes a row, as if it was lost.
+    pub(crate) async fn delete_row(&self, id: &str) {
+        let delete = json!({"TableName": "VideoMetadata", "Key": {"videoId": {"S": id}}});
+        let request = self.http.post(&self.local.dynamodb).body(delete.to_string());
+        let request = request.header("x-amz-target", "DynamoDB_20120810.DeleteItem");
+        let request = request.header("content-type", "application/x-amz-json-1.0");
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
     }
 
     pub(crate) fn data(&self) -> &Path {

@@ -2,8 +2,7 @@
 
 use reqwest::Response;
 use serde_json::Value;
-use upreel_core::Key;
-use upreel_store::objects::WriteCondition;
+use upreel_core::{Key, Version};
 
 use crate::harness::{Backend, mp4, problem};
 
@@ -64,7 +63,9 @@ async fn unfinished_videos_have_retry_after() {
     let uploaded = get("").await;
     assert_eq!(seconds(&uploaded), seconds(&pending));
     assert_eq!(uploaded.json::<Value>().await.unwrap()["status"], "UPLOADED");
-    videos.claim(video, &"local".parse().unwrap(), &"0".parse().unwrap(), 1).await.unwrap();
+    let key = signed["key"].as_str().unwrap().parse().unwrap();
+    let (user, sequencer) = ("local".parse().unwrap(), "0".parse().unwrap());
+    videos.claim(&key, &user, &sequencer, (1, "e")).await.unwrap();
     let processing = get("").await;
     assert_eq!(seconds(&processing), seconds(&pending));
     assert_eq!(processing.json::<Value>().await.unwrap()["status"], "PROCESSING");
@@ -172,10 +173,11 @@ async fn delete_removes_all_objects_and_is_idempotent() {
     backend.put_to(&signed, mp4()).send().await.unwrap();
     backend.wait_for(id, "PROCESSED").await;
     // All objects that a video can have, including those of an earlier upload.
-    for key in Key::previews(id.parse().unwrap()) {
-        backend.local.app.objects.put(&key, "image/jpeg", "x".into(), WriteCondition::Absent).await.unwrap();
+    let earlier = Version::new("01".parse().unwrap(), "e");
+    for key in Key::previews(id.parse().unwrap(), &earlier) {
+        backend.local.app.objects.store(&key, "image/jpeg", "x".into()).await.unwrap();
     }
-    assert_eq!(backend.objects("thumbnails").len(), 4);
+    assert_eq!(backend.objects("thumbnails").len(), 8);
     for _ in 0..2 {
         assert_eq!(delete(&backend, id, "local").await.status(), 204);
         assert_eq!(problem(backend.get(&format!("/videos/{id}")).send().await.unwrap()).await.0, 404);

@@ -49,7 +49,8 @@ impl VideoStore {
             .query()
             .table_name(&self.table)
             .index_name(INDEX)
-            .key_condition_expression("shard = :shard AND due <= :now")
+            .key_condition_expression("#shard = :shard AND due <= :now")
+            .expression_attribute_names("#shard", "shard")
             .expression_attribute_values(":shard", text(shard))
             .expression_attribute_values(":now", number(millis(self.now())))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));

@@ -209,7 +209,7 @@ impl VideoStore {
         self.finish(id, sequencer, Transition::Process, item, wait).await
     }
 
-    /// Records that the video cannot be processed. `is_superseding` is the one of the claim.
+    /// Records that the object with this entity tag cannot be processed. `is_superseding` is the one of the claim.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -217,10 +217,11 @@ impl VideoStore {
         &self,
         id: VideoId,
         sequencer: &Sequencer,
-        failure: &Failure,
+        (etag, failure): (&str, &Failure),
         is_superseding: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let item = Item::from([("error".to_owned(), encode(failure)?)]);
+        let etag = text(etag.trim_matches('"'));
+        let item = Item::from([("error".to_owned(), encode(failure)?), ("etag".to_owned(), etag)]);
         let wait = is_superseding.then_some(Wait::CleanUp);
         self.finish(id, sequencer, Transition::Fail, item, wait).await
     }

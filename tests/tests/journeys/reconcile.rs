@@ -1,0 +1,304 @@
+//! What the reconciler heals without a human. Rows are due at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tokio::time::Instant;
+use upreel_core::limits::Limits;
+use upreel_core::transcode::Run;
+use upreel_core::video::Record;
+use upreel_core::{Bucket, Fault, Key, Sequencer, Status, Version, VideoId};
+use upreel_function::App;
+use upreel_local::Options;
+use upreel_local::queue::Handler;
+use upreel_reconcile::{DeadLetter, Workers};
+use upreel_store::videos::{Attention, Processed};
+
+use crate::harness::{Backend, mp4, webm};
+
+fn eager(options: &mut Options) {
+    options.limits = Limits::all(Duration::from_millis(1));
+    options.sweep_interval = Duration::from_millis(20);
+}
+
+/// Handles the first event by `first`, and the others by the function.
+fn first(
+    first: impl Fn(Value) -> Result<(), Fault> + Send + Sync + 'static,
+) -> impl FnOnce(Handler) -> Handler {
+    move |handler| {
+        let (is_first, first) = (AtomicBool::new(true), Arc::new(first));
+        Arc::new(move |event| {
+            let is_first = is_first.swap(false, Ordering::SeqCst);
+            let (handler, first) = (handler.clone(), first.clone());
+            Box::pin(async move { if is_first { first(event) } else { handler(event).await } })
+        })
+    }
+}
+
+async fn record(backend: &Backend, id: &str) -> Record {
+    backend.local.app.videos.get(id.parse().unwrap()).await.unwrap().unwrap()
+}
+
+/// Waits until the row needs no further attention.
+async fn settled(backend: &Backend, id: &str) -> Record {
+    loop {
+        let record = record(backend, id).await;
+        if record.due.is_none() {
+            return record;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn lost_event_is_replaced() {
+    let backend = Backend::start_with(eager, first(|_| Ok(()))).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    backend.wait_for(&id, "PROCESSED").await;
+    // The real event outranks the replacement, even if it arrives after it.
+    assert_eq!(settled(&backend, &id).await.sequencer, Some(Sequencer::lowest()));
+}
+
+#[tokio::test]
+async fn lost_object_fails_the_video() {
+    let idle: Handler = Arc::new(|_| Box::pin(async { Ok(()) }));
+    let backend = Backend::start_with(eager, |_| idle).await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    backend.local.app.videos.mark_uploaded(id.parse().unwrap()).await.unwrap();
+    assert_eq!(backend.wait_for(id, "FAILED").await["error"]["code"], "LOST");
+}
+
+#[tokio::test]
+async fn unused_upload_only_expires() {
+    let backend = Backend::start_with(eager, |handler| handler).await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    let due = record(&backend, id).await.due;
+    while record(&backend, id).await.due == due {
+        tokio::task::yield_now().await;
+    }
+    let record = record(&backend, id).await;
+    assert_eq!((record.video.status, record.ttl.is_some()), (Status::Pending, true));
+}
+
+#[tokio::test]
+async fn event_that_was_given_up_is_replayed_and_leaves_the_dead_letter_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let ffmpeg = folder.path().join("ffmpeg");
+    let missing = ffmpeg.clone();
+    let slow = move |options: &mut Options| {
+        eager(options);
+        options.limits.replay = [Duration::from_hours(1); 3];
+        options.ffmpeg = missing;
+    };
+    let backend = Backend::start_with(slow, |handler| handler).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    backend.wait_for(&id, "FAILED").await;
+    backend.wait_until_idle().await;
+    assert_eq!(backend.dead_letters().await.len(), 1);
+
+    std::os::unix::fs::symlink(crate::harness::ffmpeg(), &ffmpeg).unwrap();
+    let videos = &backend.local.app.videos;
+    let due_now = Some(Duration::ZERO);
+    let attention = Attention::None;
+    assert!(videos.postpone(&record(&backend, &id).await, due_now, attention).await.unwrap());
+    backend.wait_for(&id, "PROCESSED").await;
+    while !backend.dead_letters().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn cause_that_is_still_there_needs_a_human() {
+    let broken = |options: &mut Options| {
+        eager(options);
+        options.ffmpeg = "/nonexistent/ffmpeg".into();
+    };
+    let backend = Backend::start_with(broken, |handler| handler).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    let record = settled(&backend, &id).await;
+    assert_eq!((record.video.status, record.replays()), (Status::Failed, 3));
+    assert_eq!(backend.dead_letters().await.len(), 1, "it stays where ops look");
+}
+
+#[tokio::test]
+async fn killed_attempt_is_repeated() {
+    let backend = Backend::start_with(eager, first(|_| Ok(()))).await;
+    // The claim of an attempt that was killed.
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let (id, key) = (signed["videoId"].as_str().unwrap(), signed["key"].as_str().unwrap());
+    let put = backend.put_to(&signed, mp4()).send().await.unwrap();
+    let etag = put.headers()["etag"].to_str().unwrap();
+    let (user, sequencer) = ("local".parse().unwrap(), "0A".parse().unwrap());
+    let object = (mp4().len() as u64, etag);
+    backend.local.app.videos.claim(&key.parse().unwrap(), &user, &sequencer, object).await.unwrap();
+    backend.wait_for(id, "PROCESSED").await;
+    assert_eq!(settled(&backend, id).await.sequencer, Some(sequencer));
+}
+
+#[tokio::test]
+async fn deletion_that_was_killed_is_completed() {
+    let backend = Backend::start_with(|_| {}, |handler| handler).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    backend.wait_for(&id, "PROCESSED").await;
+    // The tombstone is written, and then the process dies.
+    let (app, video) = (&backend.local.app, id.parse().unwrap());
+    app.videos.delete(video, &"local".parse().unwrap()).await.unwrap();
+    assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (1, 4));
+    for passes in 0..3 {
+        let due_now = Some(Duration::ZERO);
+        let attention = Attention::CleanPasses(passes.max(1) - 1);
+        let record = record(&backend, &id).await;
+        assert!(app.videos.postpone(&record, due_now, attention).await.unwrap());
+        upreel_reconcile::sweep::run(app, &AtOnce(app), far()).await.unwrap();
+        assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (0, 0));
+    }
+    let record = record(&backend, &id).await;
+    assert_eq!((record.due, record.clean_passes), (None, 2), "two passes have found nothing");
+}
+
+#[tokio::test]
+async fn objects_of_earlier_uploads_are_removed() {
+    let backend = Backend::start_with(eager, |handler| handler).await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    let first = backend.wait_for(id, "PROCESSED").await;
+    let earlier = Version::new("00".parse().unwrap(), "e");
+    backend
+        .local
+        .app
+        .objects
+        .store(&Key::Thumbnail(id.parse().unwrap(), earlier), "image/jpeg", "x".into())
+        .await
+        .unwrap();
+    backend.put_to(&signed, webm()).send().await.unwrap();
+    loop {
+        let video = backend.wait_for(id, "PROCESSED").await;
+        if video["thumbnailUrl"] != first["thumbnailUrl"] && video["container"] == "webm" {
+            break;
+        }
+    }
+    let record = settled(&backend, id).await;
+    assert_eq!(record.superseded(), Vec::<&Sequencer>::new());
+    assert_eq!(backend.objects("thumbnails").len(), 4);
+    let video = backend.video(id).await;
+    assert!(backend.download(&video, "storyboardUrl").await.starts_with(b"WEBVTT"));
+}
+
+#[tokio::test]
+async fn storyboard_that_a_fault_prevented_is_made_later() {
+    let backend = Backend::start_with(eager, first(|_| Ok(()))).await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let (id, key) = (signed["videoId"].as_str().unwrap(), signed["key"].as_str().unwrap());
+    // Finish the row before the sweep sends the lost event again.
+    let (user, sequencer) = ("local".parse().unwrap(), "0A".parse().unwrap());
+    let put = backend.put_to(&signed, mp4()).send().await.unwrap();
+    let etag = put.headers()["etag"].to_str().unwrap().to_owned();
+    let size = mp4().len() as u64;
+    let (videos, video) = (&backend.local.app.videos, id.parse().unwrap());
+    videos.claim(&key.parse().unwrap(), &user, &sequencer, (size, &etag)).await.unwrap();
+    let processed = Processed { size, etag, incomplete: true, ..Processed::default() };
+    videos.mark_processed(video, &sequencer, &processed, false).await.unwrap();
+    let record = settled(&backend, id).await;
+    assert_eq!((record.video.status, record.incomplete), (Status::Processed, false));
+    let video = backend.video(id).await;
+    assert!(backend.download(&video, "storyboardUrl").await.starts_with(b"WEBVTT"));
+}
+
+#[tokio::test]
+async fn listing_brings_lost_rows_back_and_removes_orphans() {
+    let backend = Backend::start().await;
+    let app = &backend.local.app;
+    let (kept, lost) =
+        (backend.put("a.mp4", "video/mp4", mp4()).await, backend.put("b.mp4", "video/mp4", mp4()).await);
+    for id in [&kept, &lost] {
+        backend.wait_for(id, "PROCESSED").await;
+    }
+    backend.delete_row(&lost).await;
+    let orphan = Key::Thumbnail(VideoId::new(), Version::new("00".parse().unwrap(), "e"));
+    app.objects.store(&orphan, "image/jpeg", "x".into()).await.unwrap();
+    let list = async |dry: bool| upreel_reconcile::listing::run(app, &AtOnce(app), dry, far()).await.unwrap();
+    assert_eq!(list(false).await, Default::default(), "young objects are left alone");
+
+    let two_days_ago = SystemTime::now() - Duration::from_hours(48);
+    for file in ["uploads", "thumbnails"].iter().flat_map(|bucket| backend.objects(bucket)) {
+        std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
+    }
+    let dry = list(true).await;
+    assert_eq!((dry.orphans, dry.healed, dry.unknown), (5, 1, 0));
+    assert_eq!(backend.objects("thumbnails").len(), 9, "a dry run changes nothing");
+    assert_eq!(list(false).await, dry);
+    backend.wait_for(&lost, "PROCESSED").await;
+    let thumbnails = app.objects.list(Bucket::Thumbnails, "").await.unwrap();
+    assert_eq!(thumbnails.iter().filter(|object| object.key.contains(&kept)).count(), 4);
+    assert_eq!(thumbnails.iter().filter(|object| object.key.contains(&lost)).count(), 4);
+    assert_eq!(thumbnails.len(), 8);
+}
+
+#[tokio::test]
+async fn listing_processes_an_object_whose_event_was_lost() {
+    let backend = Backend::start_with(
+        |_| {},
+        |handler| {
+            let count = std::sync::atomic::AtomicU32::new(0);
+            Arc::new(move |event: Value| {
+                // The event of the second upload is lost.
+                let is_lost = count.fetch_add(1, Ordering::SeqCst) == 1;
+                let handler = handler.clone();
+                Box::pin(async move { if is_lost { Ok(()) } else { handler(event).await } })
+            })
+        },
+    )
+    .await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    assert_eq!(backend.wait_for(id, "PROCESSED").await["container"], "mp4");
+    backend.put_to(&signed, webm()).send().await.unwrap();
+    backend.wait_until_idle().await;
+    let two_days_ago = SystemTime::now() - Duration::from_hours(48);
+    for file in backend.objects("uploads") {
+        std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
+    }
+    let app = &backend.local.app;
+    let found = upreel_reconcile::listing::run(app, &AtOnce(app), false, far()).await.unwrap();
+    assert_eq!((found.healed, found.orphans), (1, 0));
+    assert_eq!(backend.wait_for(id, "PROCESSED").await["container"], "webm");
+}
+
+fn far() -> Instant {
+    Instant::now() + Duration::from_hours(1)
+}
+
+/// Handles events at once. Everything else is not needed.
+struct AtOnce<'a>(&'a App);
+
+impl Workers for AtOnce<'_> {
+    async fn send(&self, event: Value) -> Result<(), Fault> {
+        upreel_thumbnail::handle(self.0, &event, far()).await.map(drop)
+    }
+
+    async fn attempt(&self, _: Value) -> Result<bool, Fault> {
+        panic!("no event was given up")
+    }
+
+    async fn is_transcoding(&self, _: &Run, _: u32) -> Result<bool, Fault> {
+        panic!("nothing is transcoded")
+    }
+
+    async fn transcode(&self, _: &Run, _: u32) -> Result<(), Fault> {
+        panic!("nothing is transcoded")
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, Fault> {
+        Ok(Vec::new())
+    }
+
+    async fn delete_dead_letter(&self, _: &str) -> Result<(), Fault> {
+        panic!("there are no dead letters")
+    }
+}

@@ -1,0 +1,152 @@
+//! The table's conditional writes against the table of transitions in `upreel_core::transition`.
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use upreel_core::transition::{Refusal, State, Transition};
+use upreel_core::video::Record;
+use upreel_core::{Failure, Key, Sequencer, Status, UserId, VideoId};
+use upreel_function::App;
+use upreel_store::videos::{Attention, Claim, Processed, UpdateOutcome};
+
+use crate::harness::Backend;
+
+struct Row {
+    app: App,
+    key: Key,
+    user: UserId,
+    id: VideoId,
+}
+
+impl Row {
+    async fn create(app: &App) -> Self {
+        let (id, user): (_, UserId) = (VideoId::new(), "model".parse().unwrap());
+        let key = Key::Video { user: user.clone(), id, container: None };
+        app.videos.create(&key, (user.clone(), "a".into(), "b".into()), None).await.unwrap();
+        Self { app: app.clone(), key, user, id }
+    }
+
+    async fn get(&self) -> Record {
+        self.app.videos.get(self.id).await.unwrap().unwrap()
+    }
+
+    /// Performs a transition. Returns what the store says about a refused one.
+    async fn perform(&self, transition: Transition, event: u8) -> Result<(), Refusal> {
+        let (videos, id, sequencer, object) = (&self.app.videos, self.id, sequencer(event), (7, "\"e\""));
+        let outcome = match transition {
+            Transition::Upload => {
+                let before = self.get().await;
+                videos.mark_uploaded(id).await.unwrap();
+                return match (before.video.status, self.get().await == before) {
+                    (Status::Pending, false) => Ok(()),
+                    (Status::Deleted, true) => Err(Refusal::Deleted),
+                    (_, true) => Err(Refusal::Superseded),
+                    (status, false) => panic!("{status:?} has changed"),
+                };
+            }
+            Transition::Claim => {
+                return match videos.claim(&self.key, &self.user, &sequencer, object).await.unwrap() {
+                    Claim::Granted { .. } => Ok(()),
+                    Claim::Stale(_) => Err(Refusal::Superseded),
+                    Claim::Deleted => Err(Refusal::Deleted),
+                    Claim::Missing => Err(Refusal::Missing),
+                };
+            }
+            Transition::Process => {
+                let processed = Processed { incomplete: true, ..Processed::default() };
+                videos.mark_processed(id, &sequencer, &processed, false).await.unwrap()
+            }
+            Transition::Fail => {
+                let failure = Failure::new(Failure::UNREADABLE, "x");
+                videos.mark_failed(id, &sequencer, ("e", &failure), false).await.unwrap()
+            }
+            Transition::GiveUp => videos.give_up(&self.key, &self.user, &sequencer, object, 0).await.unwrap(),
+            Transition::Lose => videos.mark_lost(id).await.unwrap(),
+            Transition::Complete => videos.complete_storyboard(id, &sequencer, None).await.unwrap(),
+            Transition::Delete => {
+                videos.delete(id, &self.user).await.unwrap().unwrap();
+                UpdateOutcome::Recorded
+            }
+        };
+        match outcome {
+            UpdateOutcome::Recorded => Ok(()),
+            UpdateOutcome::Superseded => Err(Refusal::Superseded),
+            UpdateOutcome::Deleted => Err(Refusal::Deleted),
+        }
+    }
+}
+
+fn sequencer(event: u8) -> Sequencer {
+    format!("{event:02X}").parse().unwrap()
+}
+
+#[test]
+fn rows_follow_the_table_of_transitions_after_any_steps() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let backend = runtime.block_on(Backend::start());
+    let app = &backend.local.app;
+    let steps = prop::collection::vec((prop::sample::select(&Transition::ALL[..]), 1..4_u8), 1..20);
+    let config = ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() };
+    TestRunner::new(config)
+        .run(&steps, |steps| {
+            runtime.block_on(async {
+                let row = Row::create(app).await;
+                let mut model: State<Sequencer> = State::pending();
+                for (transition, event) in steps {
+                    let event = sequencer(event);
+                    let expected = transition.check(Some(&model), Some(&event));
+                    let number = u8::from_str_radix(&event.as_str()[..2], 16).unwrap();
+                    assert_eq!(
+                        row.perform(transition, number).await,
+                        expected,
+                        "{transition:?} {event} {model:?}"
+                    );
+                    if expected.is_ok() {
+                        transition.apply(&mut model, Some(&event));
+                    }
+                    let record = row.get().await;
+                    assert_eq!(record.state(), model, "{transition:?}");
+                    assert_eq!(record.due.is_some(), record.shard.is_some());
+                    // Rows that wait are examined, and a video never expires.
+                    let waits = !record.video.status.is_final() || model.is_unfinished();
+                    assert!(!waits || record.due.is_some(), "{transition:?} {record:?}");
+                    let expires = matches!(record.video.status, Status::Pending | Status::Deleted);
+                    assert_eq!(record.ttl.is_some(), expires, "{transition:?}");
+                }
+            });
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[tokio::test]
+async fn row_is_taken_by_one_sweep() {
+    let backend = Backend::start().await;
+    let row = Row::create(&backend.local.app).await;
+    let record = row.get().await;
+    let videos = &row.app.videos;
+    let hour = Some(std::time::Duration::from_hours(1));
+    assert!(videos.postpone(&record, hour, Attention::None).await.unwrap());
+    let day = Some(std::time::Duration::from_hours(24));
+    assert!(
+        !videos.postpone(&record, day, Attention::None).await.unwrap(),
+        "the row has changed since it was read"
+    );
+    let record = row.get().await;
+    assert!(videos.postpone(&record, None, Attention::None).await.unwrap());
+    let record = row.get().await;
+    assert_eq!((record.due, record.shard), (None, None));
+}
+
+#[tokio::test]
+async fn claim_removes_what_describes_an_earlier_object() {
+    let backend = Backend::start().await;
+    let row = Row::create(&backend.local.app).await;
+    row.perform(Transition::Claim, 1).await.unwrap();
+    row.perform(Transition::Process, 1).await.unwrap();
+    let old = row.get().await;
+    row.perform(Transition::Claim, 2).await.unwrap();
+    let new = row.get().await;
+    assert!(old.incomplete && !new.incomplete);
+    assert_eq!((new.sequencer.as_ref(), new.etag.as_deref()), (Some(&sequencer(2)), Some("e")));
+    assert_eq!(new.superseded(), [&sequencer(1)]);
+}
