@@ -23,6 +23,7 @@ mod sandbox;
 mod server;
 pub mod source;
 pub mod storyboard;
+mod watchdog;
 
 pub use error::Error;
 pub use index::Index;
@@ -30,3 +31,4 @@ pub use mp4::{boxes, runs};
 pub use poster::Poster;
 pub use source::Source;
 pub use storyboard::Storyboard;
+pub use watchdog::end_children_with_this_process;

@@ -65,7 +65,7 @@ pub(crate) fn spawn(mut command: Command, permissions: Permissions) -> io::Resul
 
 #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 mod filter {
-    pub(super) fn hold(_: super::Permissions) -> Result<(), String> {
+    pub(super) fn apply(_: super::Permissions) -> Result<(), String> {
         Err("not supported on this platform".to_owned())
     }
 }
