@@ -1,5 +1,6 @@
 //! The configuration of the AWS SDK, shared by all clients of a process.
 
+mod clock;
 mod trust;
 
 use std::path::PathBuf;
@@ -11,8 +12,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_types::sdk_config::Builder;
+use aws_types::sdk_config::{Builder, SharedTimeSource};
 
+pub use clock::Clock;
 pub use trust::Roots;
 
 /// How to reach AWS, by the environment variables of the AWS CLI and SDKs.
@@ -55,12 +57,14 @@ pub async fn from_env(endpoints: &Endpoints, roots: &Roots) -> SdkConfig {
     sdk.build()
 }
 
-/// Returns a builder with the settings that all configurations share: HTTP client, retries and timeouts.
+/// Returns a builder with the settings that all configurations share: HTTP client, clock, retries and timeouts.
 #[must_use]
 pub fn defaults(roots: &Roots) -> Builder {
+    let clock = Clock::new(SharedTimeSource::default());
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
-        .http_client(trust::client(roots))
+        .http_client(clock.observe(trust::client(roots)))
+        .time_source(clock)
         .retry_config(
             RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF),
         )
