@@ -14,7 +14,7 @@ mod signed;
 mod stored;
 
 use std::ops::Range;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -22,6 +22,7 @@ use aws_sdk_s3::config::{AsyncSleep, StalledStreamProtectionConfig};
 use aws_sdk_s3::config::{ProvideCredentials, RequestChecksumCalculation, SharedCredentialsProvider};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
+use aws_types::sdk_config::SharedTimeSource;
 use bytes::Bytes;
 use upreel_core::range::ReadError;
 use upreel_core::{Bucket, Fault, Key};
@@ -67,6 +68,8 @@ pub struct ObjectStore {
     /// Like `signer`, for uploads, which can use transfer acceleration.
     upload_signer: Client,
     credentials: Option<SharedCredentialsProvider>,
+    /// The clock of all signatures.
+    clock: SharedTimeSource,
     region: String,
     /// Whether requests use TLS; a custom endpoint may not. TLS protects the body, so the signature does not need its
     /// SHA-256, which would take most of the CPU time of an upload.
@@ -117,6 +120,7 @@ impl ObjectStore {
             signer: Client::from_conf(signer.build()),
             upload_signer: Client::from_conf(upload_signer.build()),
             credentials: sdk.credentials_provider(),
+            clock: sdk.time_source().unwrap_or_default(),
             region: sdk.region().map(ToString::to_string).unwrap_or_default(),
             is_https: sdk.endpoint_url().is_none_or(|endpoint| endpoint.starts_with("https://")),
             buckets,
@@ -254,7 +258,7 @@ impl ObjectStore {
             .key(key.to_string())
             .content_type(content_type);
         let put = put.set_content_length(size.and_then(|size| size.try_into().ok()));
-        let signing = PresigningConfig::expires_in(expires_in).map_err(|e| Fault::new("presign", &e))?;
+        let signing = self.signing(expires_in)?;
         let signed = put.presigned(signing).await.map_err(|e| Fault::new("presign s3:PutObject", &e))?;
         Ok(SignedPut { url: signed.uri().to_owned(), expires_in })
     }
@@ -273,7 +277,7 @@ impl ObjectStore {
         ttl: Duration,
         response: Option<(&str, &str)>,
     ) -> Result<String, Fault> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = self.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let start = UNIX_EPOCH + Duration::from_secs(now - now % DOWNLOAD_URL_STEP);
         let signing = PresigningConfig::builder().start_time(start).expires_in(ttl).build();
         let signing = signing.map_err(|e| Fault::new("presign", &e))?;
@@ -290,7 +294,7 @@ impl ObjectStore {
     async fn url_ttl(&self, wanted: Duration) -> Result<Duration, Fault> {
         let Some(provider) = &self.credentials else { return Ok(wanted) };
         let credentials = provider.provide_credentials().await.map_err(|e| Fault::new("credentials", &e))?;
-        let left = credentials.expiry().and_then(|at| at.duration_since(SystemTime::now()).ok());
+        let left = credentials.expiry().and_then(|at| at.duration_since(self.clock.now()).ok());
         Ok(left.map_or(wanted, |left| wanted.min(left)))
     }
 }
@@ -301,6 +305,8 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use aws_sdk_s3::config::{Credentials, Region};
 
     use super::*;
@@ -312,12 +318,15 @@ mod tests {
             .region(Region::new("eu-central-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
-        let buckets = Buckets {
+        ObjectStore::new(&sdk, buckets(), transfer_acceleration)
+    }
+
+    fn buckets() -> Buckets {
+        Buckets {
             uploads: "uploads".to_owned(),
             thumbnails: "thumbnails".to_owned(),
             processed: "processed".to_owned(),
-        };
-        ObjectStore::new(&sdk, buckets, transfer_acceleration)
+        }
     }
 
     fn key() -> Key {
@@ -335,6 +344,38 @@ mod tests {
             let get = objects.sign_get(&key()).await.unwrap();
             assert!(get.starts_with("https://uploads.s3.eu-central-1.amazonaws.com/"), "{get}");
         }
+    }
+
+    #[derive(Debug)]
+    struct Then;
+
+    impl aws_types::sdk_config::TimeSource for Then {
+        fn now(&self) -> SystemTime {
+            humantime::parse_rfc3339("2000-01-01T00:07:00Z").unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn every_signature_has_the_time_of_the_configured_clock() {
+        let sdk = SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "a", "b", None, None, "test",
+            )))
+            .time_source(Then)
+            .build();
+        let objects = ObjectStore::new(&sdk, buckets(), false);
+        let put = objects.sign_put(&key(), "video/mp4", None).await.unwrap().url;
+        let part = objects.sign_part(&key(), "u", 1).await.unwrap().url;
+        let list = objects.sign_multipart(&key(), MultipartRequest::List("u")).await.unwrap();
+        for url in [put, part, list] {
+            assert!(url.contains("X-Amz-Date=20000101T000700Z&"), "{url}");
+        }
+        let get = objects.sign_get(&key()).await.unwrap();
+        assert!(get.contains("X-Amz-Date=20000101T000500Z&"), "rounded down: {get}");
+        let form = objects.sign_post(&key(), "video/mp4", 7).await.unwrap();
+        assert_eq!(form.fields["X-Amz-Date"], "20000101T000700Z");
     }
 
     #[tokio::test]

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use aws_sdk_s3::config::Config;
-use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use upreel_core::{Fault, Key};
 
@@ -143,7 +142,7 @@ impl ObjectStore {
     /// When there are no credentials.
     pub async fn sign_part(&self, key: &Key, upload: &str, number: u16) -> Result<SignedPut, Fault> {
         let expires_in = self.url_ttl(PART_URL_TTL).await?;
-        let signing = PresigningConfig::expires_in(expires_in).map_err(|e| Fault::new("presign", &e))?;
+        let signing = self.signing(expires_in)?;
         let put = self.upload_signer.upload_part().bucket(self.bucket(key)).key(key.to_string());
         let put = put.upload_id(upload).part_number(number.into());
         let signed = put.presigned(signing).await.map_err(|e| Fault::new("presign s3:UploadPart", &e))?;

@@ -95,7 +95,7 @@ impl ObjectStore {
         let bucket = self.bucket(key);
         let url = self.url(bucket, "key").await?;
         let url = url.strip_suffix("key").unwrap_or(&url).to_owned();
-        let scope = Scope::new(&credentials, &self.region, SystemTime::now());
+        let scope = Scope::new(&credentials, &self.region, self.clock.now());
         let key = key.to_string();
         let fields = scope.form(&Policy { bucket, key: &key, content_type, max, ttl: expires_in });
         Ok(Form { url, fields, expires_in })
@@ -118,7 +118,7 @@ impl ObjectStore {
             .identity(&identity)
             .region(&self.region)
             .name("s3")
-            .time(SystemTime::now())
+            .time(self.clock.now())
             .settings(settings)
             .build()
             .map_err(|e| Fault::new(OPERATION, &e))?
@@ -150,10 +150,16 @@ impl ObjectStore {
 
     /// Returns the URL that the SDK builds for a bucket and key, be it accelerated, regional or path-style.
     async fn url(&self, bucket: &str, key: &str) -> Result<String, Fault> {
-        let signing = PresigningConfig::expires_in(UPLOAD_URL_TTL).map_err(|e| Fault::new("presign", &e))?;
+        let signing = self.signing(UPLOAD_URL_TTL)?;
         let put = self.upload_signer.put_object().bucket(bucket).key(key);
         let signed = put.presigned(signing).await.map_err(|e| Fault::new("presign s3:PutObject", &e))?;
         Ok(signed.uri().split('?').next().unwrap_or_default().to_owned())
+    }
+
+    /// Returns the settings of a signature of the current time. The SDK's own default is the machine's time.
+    pub(super) fn signing(&self, ttl: Duration) -> Result<PresigningConfig, Fault> {
+        let config = PresigningConfig::builder().start_time(self.clock.now()).expires_in(ttl).build();
+        config.map_err(|e| Fault::new("presign", &e))
     }
 
     async fn credentials(&self) -> Result<Credentials, Fault> {
