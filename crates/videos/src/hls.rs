@@ -4,7 +4,7 @@
 //! same `Authorization` header. The segments come from S3. With `CloudFront`, playlists and segments come from there,
 //! see [`cdn`].
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -47,6 +47,7 @@ pub(crate) async fn media(
 
 async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) -> Result<Response, Problem> {
     let record = find_own(app, user, id).await?;
+    let playing_time = record.video.media_info.duration_ms.map(Duration::from_millis);
     let transcode = record.transcode.filter(|transcode| transcode.status == TranscodeStatus::Done);
     let run = transcode.ok_or_else(not_found)?.run;
     let folder = Folder { id: record.video.video_id, run: &run, name: folder };
@@ -56,7 +57,7 @@ async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) 
     let mut signed = Writer::new(Vec::with_capacity(text.len() * 4));
     for mut line in parse(&text)? {
         if let Some(key) = media_file(&line).and_then(|name| folder.key(name)) {
-            set_uri(&mut line, app.objects.sign_rendition(&key).await?);
+            set_uri(&mut line, app.objects.sign_rendition(&key, playing_time).await?);
         }
         signed.write_line(line).map_err(|error| Fault::new("write the playlist", &error))?;
     }

@@ -7,8 +7,15 @@ use upreel_core::{Fault, Key};
 
 use super::{ObjectStore, status};
 
-/// The lifetime of the presigned URLs in a playlist: a film and a pause.
-const PLAYLIST_URL_TTL: Duration = Duration::from_hours(6);
+/// The lifetime of the presigned URLs in a playlist, in addition to the video's playing time: a pause.
+///
+/// A presigned URL also ends with the credentials that signed it. On Lambda they are in the environment, which doesn't
+/// tell when that is, and AWS doesn't document how long they last. So a short lifetime is more likely to be kept. But
+/// players load the playlist of a finished video only once, so its URLs have to last as long as the video. If they end
+/// early, S3 answers 403, and the player has to load the playlist again (the README has an example).
+const PLAYLIST_URL_TTL: Duration = Duration::from_hours(1);
+/// The longest lifetime of these URLs, also if the playing time is unknown.
+const MAX_PLAYLIST_URL_TTL: Duration = Duration::from_hours(6);
 
 impl ObjectStore {
     /// Writes an object unconditionally. A repetition writes the same content.
@@ -43,11 +50,35 @@ impl ObjectStore {
         Ok(Some(body.into_bytes()))
     }
 
-    /// Signs a GET request for a file of a rendition. The URL is valid for 6 hours, or until the credentials expire.
+    /// Signs a GET request for a file of a rendition of a video with this playing time. The URL is valid for about an
+    /// hour longer, at most 6 hours, or until the credentials expire.
     ///
     /// # Errors
     /// When there are no credentials.
-    pub async fn sign_rendition(&self, key: &Key) -> Result<String, Fault> {
-        self.sign_get_for(key, self.url_ttl(PLAYLIST_URL_TTL).await?, None).await
+    pub async fn sign_rendition(&self, key: &Key, playing_time: Option<Duration>) -> Result<String, Fault> {
+        self.sign_get_for(key, self.url_ttl(playlist_url_ttl(playing_time)).await?, None).await
+    }
+}
+
+fn playlist_url_ttl(playing_time: Option<Duration>) -> Duration {
+    let ttl = playing_time.map(|time| time.saturating_add(PLAYLIST_URL_TTL));
+    // A signature has whole seconds.
+    Duration::from_secs(ttl.unwrap_or(MAX_PLAYLIST_URL_TTL).min(MAX_PLAYLIST_URL_TTL).as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_of_a_playlist_last_as_long_as_the_video() {
+        let minutes = |playing: u64| playlist_url_ttl(Some(Duration::from_secs(playing * 60))).as_secs() / 60;
+        assert_eq!(
+            [minutes(0), minutes(10), minutes(90), minutes(300), minutes(301)],
+            [60, 70, 150, 360, 360]
+        );
+        assert_eq!(playlist_url_ttl(Some(Duration::MAX)), MAX_PLAYLIST_URL_TTL);
+        assert_eq!(playlist_url_ttl(Some(Duration::from_millis(1500))).subsec_millis(), 0);
+        assert_eq!(playlist_url_ttl(None), MAX_PLAYLIST_URL_TTL);
     }
 }
