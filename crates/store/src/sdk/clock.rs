@@ -111,7 +111,17 @@ impl HttpConnector for Observed<SharedHttpConnector> {
 
 #[cfg(test)]
 mod tests {
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+    use aws_types::region::Region;
+    use axum::Router;
+    use axum::routing::any;
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::objects::{Buckets, ObjectStore};
+    use crate::sdk::{Roots, defaults};
+    use crate::videos::VideoStore;
 
     #[derive(Debug, Clone)]
     struct Fixed(Arc<AtomicI64>);
@@ -150,5 +160,31 @@ mod tests {
             assert_eq!(shown(), 0, "{invalid:?}");
         }
         assert_eq!(shifted(UNIX_EPOCH + Duration::from_secs(1), i64::MAX), UNIX_EPOCH, "out of range");
+    }
+
+    /// A response to any client corrects the signatures of all: of DynamoDB, even if it is an error, those of S3.
+    #[tokio::test]
+    async fn signatures_have_the_time_of_the_server() {
+        const DATE: &str = "Sat, 01 Jan 2000 00:07:00 GMT";
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(any(|| async { ([("date", DATE)], "no JSON") }));
+        tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        let credentials = Credentials::new("a", "b", None, None, "test");
+        let sdk = defaults(&Roots::Known)
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(url)
+            .build();
+        let bucket = || "b".to_owned();
+        let buckets = Buckets { uploads: bucket(), thumbnails: bucket(), processed: bucket() };
+        let objects = ObjectStore::new(&sdk, buckets, false);
+        let id = upreel_core::VideoId::new();
+        let key = upreel_core::Key::Video { user: "u".parse().unwrap(), id, container: None };
+        let sign = async || objects.sign_put(&key, "video/mp4", None).await.unwrap().url;
+        assert!(!sign().await.contains("X-Amz-Date=2000"));
+        VideoStore::new(&sdk, "t".to_owned()).get(id).await.unwrap_err();
+        let url = sign().await;
+        assert!(url.contains("X-Amz-Date=20000101T0007"), "{url}");
     }
 }
