@@ -153,14 +153,12 @@ impl Local {
     /// # Errors
     /// When a port is taken or the data cannot be used.
     pub async fn start_with(options: Options, wrap: impl FnOnce(Handler) -> Handler) -> Result<Self, Error> {
+        upreel_media::end_children_with_this_process();
         let temporary = options.data.is_none().then(TempDir::new).transpose();
         let temporary =
             temporary.map_err(|error| Error::Data("the temporary folder".into(), error.to_string()))?;
-        let data = match (&options.data, &temporary) {
-            (Some(data), _) => data.clone(),
-            (None, Some(temporary)) => temporary.path().to_owned(),
-            (None, None) => PathBuf::new(),
-        };
+        let temporary_data = temporary.as_ref().map(|folder| folder.path().to_owned());
+        let data = options.data.clone().or(temporary_data).unwrap_or_default();
         let unusable = |error: &dyn ToString| Error::Data(data.clone(), error.to_string());
         std::fs::create_dir_all(&data).map_err(|e| unusable(&e))?;
         let lock = Lock(File::create(data.join("lock")).map_err(|e| unusable(&e))?);

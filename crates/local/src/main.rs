@@ -77,7 +77,6 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
          or set its path with --ffmpeg",
     )?;
     let examine_after = arguments.examine_after.map(Duration::from_secs);
-    upreel_media::end_children_with_this_process();
     let data = (!arguments.ephemeral).then(|| arguments.data.clone());
     let webhooks = arguments.webhook_url.clone().unwrap_or_else(|| "off (--webhook-url)".to_owned());
     let endpoint = arguments.webhook_url.zip(arguments.webhook_secret);

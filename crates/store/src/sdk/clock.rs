@@ -183,7 +183,7 @@ mod tests {
         let key = upreel_core::Key::Video { user: "u".parse().unwrap(), id, container: None };
         let sign = async || objects.sign_put(&key, "video/mp4", None).await.unwrap().url;
         assert!(!sign().await.contains("X-Amz-Date=2000"));
-        VideoStore::new(&sdk, "t".to_owned()).get(id).await.unwrap_err();
+        VideoStore::new(&sdk, "t".to_owned(), Limits::default()).get(id).await.unwrap_err();
         let url = sign().await;
         assert!(url.contains("X-Amz-Date=20000101T0007"), "{url}");
     }
