@@ -1,11 +1,13 @@
 # `make` lists the commands.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint tools debug ffmpeg template rust openapi clients large fuzz browser bench
-.PHONY: bench-functions build emulator limits stages deploy logs dlq replay destroy
+.PHONY: help run test check lint tools debug ffmpeg template rust openapi clients large kills fuzz browser
+.PHONY: bench bench-functions build emulator limits stages deploy logs dlq replay destroy
 
 CARGO := cargo
 # A section of samconfig.toml: dev or prod.
 ENV ?= dev
+# The number of kills of `make kills`.
+N ?= 20
 # How many stages `make test` runs at the same time.
 JOBS ?= 2
 # `make test` sets STAGE to scripts/stage.sh, which writes the output of a stage to a log, and FFMPEG to layer.
@@ -65,7 +67,7 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 
 rust: debug ffmpeg ## Run the Rust tests: units, journeys with real protocols and ffmpeg, hostile videos
 	@./scripts/tools.sh ffmpeg
-	@$(STAGE) ./scripts/ffmpeg.sh layer $(CARGO) test --locked --workspace
+	@$(STAGE) env UPREEL_BINARY="$$(realpath $(DEBUG)/upreel)" ./scripts/ffmpeg.sh layer $(CARGO) test --locked --workspace
 
 template: ## Check template.yaml as a deployment would, and that the checks find mutations
 	@$(STAGE) ./tests/template/gate.sh
@@ -84,6 +86,11 @@ large: debug ## Upload a video of 6 GB in parts and measure the memory (needs 7 
 	@./scripts/tools.sh ffmpeg
 	@./scripts/ffmpeg.sh now ./scripts/venv.sh tests/clients/requirements.txt \
 	  python tests/clients/large.py $(DEBUG)/upreel
+
+kills: debug ## Kill the backend N=20 times under load and check that nothing is lost (SEED= repeats the load of a run)
+	@./scripts/tools.sh ffmpeg
+	@KILLS=$(N) UPREEL_BINARY="$$(realpath $(DEBUG)/upreel)" ./scripts/ffmpeg.sh $(FFMPEG) \
+	  $(CARGO) test --locked --workspace --test kills -- --nocapture
 
 fuzz: ## Fuzz the parsers of untrusted bytes with a fixed seed (ARGS="mp4 600" for one of them, and for longer)
 	@$(STAGE) ./scripts/fuzz.sh $(ARGS)
