@@ -1,6 +1,11 @@
 //! DynamoDB: `dynoxide` on `SQLite`, served over HTTP so that the functions use the AWS SDK as they do when deployed.
+//!
+//! A write with its index and stream records is one transaction in a write-ahead log, so it survives a kill. Creating a
+//! table takes several transactions: a marker file exists until all of them are done.
 
-use std::path::Path;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -17,13 +22,38 @@ use tokio::net::TcpListener;
 /// Interval at which expired rows are deleted. AWS takes up to days; a minute keeps the web page up to date.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Opens the database in a file, or in memory without one.
+/// Opens the database in a file, or in memory without one. A database whose creation was killed is created again; no
+/// client has used it.
 pub(crate) fn open(file: Option<&Path>) -> Result<Database, String> {
-    let database = match file {
-        Some(file) => Database::new(&file.to_string_lossy()),
-        None => Database::memory(),
-    };
-    database.map_err(|error| error.to_string())
+    let Some(file) = file else { return Database::memory().map_err(|error| error.to_string()) };
+    let marker = marker(file);
+    if !file.exists() {
+        fs::write(&marker, "").map_err(|error| error.to_string())?;
+    } else if marker.exists() {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = file.as_os_str().to_owned();
+            path.push(suffix);
+            remove(Path::new(&path))?;
+        }
+    }
+    Database::new(&file.to_string_lossy()).map_err(|error| error.to_string())
+}
+
+/// Ends the creation of the database in this file.
+pub(crate) fn created(file: &Path) -> Result<(), String> {
+    remove(&marker(file))
+}
+
+/// Returns the file that exists while the database is being created.
+fn marker(file: &Path) -> PathBuf {
+    file.with_extension("creating")
+}
+
+fn remove(path: &Path) -> Result<(), String> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.to_string()),
+        _ => Ok(()),
+    }
 }
 
 /// Serves the database and deletes expired rows, until it is dropped.
@@ -141,4 +171,23 @@ pub(crate) async fn set_stream(sdk: &SdkConfig, table: &str, on: bool) -> Result
         .map_err(|error| error.to_string())?;
     let update = client.update_table().table_name(table).stream_specification(stream);
     update.send().await.map(drop).map_err(|error| DisplayErrorContext(error).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_whose_creation_was_killed_is_created_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("dynamodb.sqlite");
+        drop(open(Some(&file)).unwrap());
+        for suffix in ["", "-wal", "-shm"] {
+            fs::write(folder.path().join(format!("dynamodb.sqlite{suffix}")), "half of a database").unwrap();
+        }
+        drop(open(Some(&file)).unwrap());
+        created(&file).unwrap();
+        fs::write(&file, "a database that is damaged later").unwrap();
+        assert!(open(Some(&file)).is_err(), "it is not removed");
+    }
 }

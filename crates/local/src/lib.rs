@@ -178,10 +178,11 @@ impl Local {
         let app = App::new(&s3_sdk, &dynamodb_sdk, config);
 
         let mut servers = JoinSet::new();
-        let database = dynamodb::open(options.data.as_ref().map(|_| data.join("dynamodb.sqlite")).as_deref());
-        let database = database.map_err(|e| unusable(&e))?;
+        let file = options.data.is_some().then(|| data.join("dynamodb.sqlite"));
+        let database = dynamodb::open(file.as_deref()).map_err(|e| unusable(&e))?;
         servers.spawn(dynamodb::serve(dynamodb, database.clone()));
         dynamodb::create_table(&dynamodb_sdk, TABLE).await.map_err(|e| unusable(&e))?;
+        file.iter().try_for_each(|file| dynamodb::created(file)).map_err(|e| unusable(&e))?;
         let stream = options.webhook.is_some();
         dynamodb::set_stream(&dynamodb_sdk, TABLE, stream).await.map_err(|e| unusable(&e))?;
 

@@ -52,6 +52,8 @@ pub(crate) fn handler(endpoint: Endpoint) -> Handler {
 /// Polls the table's stream and sends its records to the queue, until the future is dropped. The file `position` holds
 /// the sequence number of the last record.
 pub(crate) async fn follow(database: Database, table: &str, queue: Arc<Queue>, position: &Path) {
+    // The temporary file of a process that was killed.
+    let _ = fs::remove_file(position.with_extension("part"));
     loop {
         match poll(&database, table, &queue, position).await {
             Ok(BATCH) => continue,
