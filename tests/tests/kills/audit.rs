@@ -45,39 +45,34 @@ impl<'a> Audit<'a> {
         let mut changed = Instant::now();
         let mut last = String::new();
         loop {
-            let audit = Self::collect(backend, world, receiver).await;
+            let mut audit = Self::collect(backend, world, receiver).await;
             let left = audit.unfinished();
-            if left.is_empty() {
-                return audit;
-            }
             let state = format!("{left:?} {}", serde_json::to_string(&audit.rows).unwrap());
             if state != last {
                 (last, changed) = (state, Instant::now());
-            } else if changed.elapsed() > stall {
-                return audit;
             }
-            sleep(Duration::from_millis(500)).await;
+            if left.is_empty() || changed.elapsed() > stall {
+                audit.published = published(world, backend).await;
+                // Webhooks are late by one poll of the stream.
+                if audit.unfinished().is_empty() || changed.elapsed() > stall {
+                    audit.videos = videos(world, &audit.rows).await;
+                    return audit;
+                }
+            }
+            sleep(Duration::from_secs(1)).await;
         }
     }
 
     async fn collect(backend: &Backend, world: &'a World, receiver: &Receiver) -> Audit<'a> {
-        let rows = rows(world, backend).await;
-        let mut videos = BTreeMap::new();
-        for (id, row) in &rows {
-            if text(row, "status") == "PROCESSED" {
-                let video = world.http.get(format!("{}/videos/{id}", world.api)).send().await.unwrap();
-                videos.insert(id.clone(), video.json().await.unwrap());
-            }
-        }
         let dead_letters = world.http.get(format!("{}/_local/dlq", world.api)).send().await.unwrap();
         let queued = QUEUES.map(|queue| files(&backend.data.join(queue)));
         Self {
             world,
-            rows,
-            videos,
+            rows: rows(world, backend).await,
+            videos: BTreeMap::new(),
             dead_letters: dead_letters.json::<Value>().await.unwrap()["messages"].take(),
             queued: queued.concat(),
-            published: published(world, backend).await,
+            published: BTreeMap::new(),
             accepted: receiver.accepted(),
             ffmpegs: backend.ffmpegs(),
             data: backend.data.clone(),
@@ -293,6 +288,16 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
     }
     found
+}
+
+/// Returns the API's representation of the videos that are PROCESSED.
+async fn videos(world: &World, rows: &BTreeMap<String, Value>) -> BTreeMap<String, Value> {
+    let mut videos = BTreeMap::new();
+    for (id, _) in rows.iter().filter(|(_, row)| text(row, "status") == "PROCESSED") {
+        let video = world.http.get(format!("{}/videos/{id}", world.api)).send().await.unwrap();
+        videos.insert(id.clone(), video.json().await.unwrap());
+    }
+    videos
 }
 
 /// Returns the rows of all videos.
