@@ -19,6 +19,7 @@ mod clients;
 mod receiver;
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -79,8 +80,20 @@ async fn nothing_is_lost_or_left_behind_after_kills() {
     println!("{}\n{}", world.figures(), audit.figures());
     if !violations.is_empty() {
         let kept = folder.keep();
-        let count = violations.len();
-        let list = violations.iter().take(60).cloned().collect::<Vec<_>>().join("\n  ");
-        panic!("{count} violations with SEED={seed} KILLS={kills}, data in {}:\n  {list}", kept.display());
+        let mut kinds = BTreeMap::<_, Vec<_>>::new();
+        for violation in &violations {
+            kinds.entry(kind(violation)).or_default().push(violation);
+        }
+        for (kind, found) in kinds {
+            println!("{} x {kind}", found.len());
+            found.iter().take(5).for_each(|violation| println!("    {violation}"));
+        }
+        panic!("{} violations with SEED={seed} KILLS={kills}, data in {}", violations.len(), kept.display());
     }
+}
+
+/// Returns the words of a violation without identifiers and numbers.
+fn kind(violation: &str) -> String {
+    let is_word = |word: &&str| !word.contains(|char: char| char.is_ascii_digit());
+    violation.split(' ').filter(is_word).collect::<Vec<_>>().join(" ")
 }
