@@ -1,7 +1,7 @@
 //! The status machine: which transitions are allowed, and what they change. This is the only definition.
 //!
 //! The store builds the conditions of its `DynamoDB` requests from [`Transition::rule`], the store's tests compare them
-//! with [`Transition::check`] for every state, and the model (`tests/tests/model.rs`) explores the same functions with
+//! with [`Transition::check`] for every state, and the model (`tests/model`) explores the same functions with
 //! every order of events, retries, lost responses and kills.
 //!
 //! | transition | from | event | to |
