@@ -10,7 +10,8 @@ use std::process::Command;
 use serde_json::Value;
 use upreel_core::Container;
 
-const FUNCTIONS: [&str; 6] = ["upload", "presign", "videos", "thumbnail", "webhook", "transcode"];
+const FUNCTIONS: [&str; 7] =
+    ["upload", "presign", "videos", "thumbnail", "webhook", "transcode", "reconcile"];
 
 /// For each crate, the crates of this workspace that it may depend on.
 const LAYERS: [(&str, &[&str]); 7] = [
@@ -27,6 +28,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
 /// The crates that may use a client of the AWS SDK.
 const SDK_USERS: [(&str, &[&str]); 4] = [
     ("store", &["aws-sdk-dynamodb", "aws-sdk-s3", "aws-sdk-sfn"]),
+    ("reconcile", &["aws-sdk-lambda", "aws-sdk-sqs"]),
     ("webhook", &["aws-sdk-sqs"]),
     // Creates the table of the embedded DynamoDB.
     ("local", &["aws-sdk-dynamodb"]),

@@ -117,6 +117,7 @@ mod tests {
     use axum::Router;
     use axum::routing::any;
     use tokio::net::TcpListener;
+    use upreel_core::limits::Limits;
 
     use super::*;
     use crate::objects::{Buckets, ObjectStore};
