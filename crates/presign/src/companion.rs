@@ -13,8 +13,8 @@ use futures_util::future::try_join_all;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use upreel_core::UserId;
 use upreel_core::limits::MAX_PUT;
+use upreel_core::{Fault, UserId};
 use upreel_function::App;
 use upreel_http::{Caller, Code, Problem};
 use upreel_store::objects::{Completion, NamedPart};
@@ -178,14 +178,19 @@ pub(crate) async fn complete(
     }
     // If there is no such upload, skip the check: S3 repeats the response to a completion that it has just done, so a
     // client that lost the response can send the request again.
-    if let Some(stored) = app.objects.list_parts(key, id).await?
-        && checked_size(&parts, &stored)? > app.config.max_upload_bytes
+    let stored = app.objects.list_parts(key, id).await?;
+    if let Some(stored) = &stored
+        && checked_size(&parts, stored)? > app.config.max_upload_bytes
     {
         return Err(upload.abort_too_large(&app).await?);
     }
     match app.objects.complete_multipart(key, id, &parts).await? {
         Completion::Done => {}
-        Completion::NoSuchUpload => return Err(no_such_upload()),
+        Completion::NoSuchUpload if stored.is_none() => return Err(no_such_upload()),
+        // The upload was there a moment ago. A repetition finds out whether it was completed or aborted.
+        Completion::NoSuchUpload => {
+            return Err(Fault::message("s3:CompleteMultipartUpload", "the upload has disappeared").into());
+        }
         // The check above has passed, so a part was replaced in the meantime.
         Completion::Refused => return Err(invalid("S3 rejected these parts. List the parts and try again.")),
     }

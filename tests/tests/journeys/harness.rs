@@ -163,7 +163,13 @@ impl Backend {
         let request = self.http.post(&self.local.dynamodb).body(delete.to_string());
         let request = request.header("x-amz-target", "DynamoDB_20120810.DeleteItem");
         let request = request.header("content-type", "application/x-amz-json-1.0");
-        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+        let request = request.header("x-amz-date", "20260101T000000Z");
+        let request = request.header(
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=a/20260101/r/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
+        );
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{:?}", response.text().await);
     }
 
     pub(crate) fn data(&self) -> &Path {

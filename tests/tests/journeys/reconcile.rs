@@ -41,6 +41,13 @@ async fn record(backend: &Backend, id: &str) -> Record {
     backend.local.app.videos.get(id.parse().unwrap()).await.unwrap().unwrap()
 }
 
+/// Makes a row due.
+async fn examine_now(backend: &Backend, id: &str) {
+    let record = record(backend, id).await;
+    let videos = &backend.local.app.videos;
+    assert!(videos.postpone(&record, Some(Duration::ZERO), Attention::None).await.unwrap());
+}
+
 /// Waits until the row needs no further attention.
 async fn settled(backend: &Backend, id: &str) -> Record {
     loop {
@@ -91,7 +98,7 @@ async fn event_that_was_given_up_is_replayed_and_leaves_the_dead_letter_queue() 
     let missing = ffmpeg.clone();
     let slow = move |options: &mut Options| {
         eager(options);
-        options.limits.replay = [Duration::from_hours(1); 3];
+        options.limits = Limits::all(Duration::from_hours(1));
         options.ffmpeg = missing;
     };
     let backend = Backend::start_with(slow, |handler| handler).await;
@@ -101,10 +108,7 @@ async fn event_that_was_given_up_is_replayed_and_leaves_the_dead_letter_queue() 
     assert_eq!(backend.dead_letters().await.len(), 1);
 
     std::os::unix::fs::symlink(crate::harness::ffmpeg(), &ffmpeg).unwrap();
-    let videos = &backend.local.app.videos;
-    let due_now = Some(Duration::ZERO);
-    let attention = Attention::None;
-    assert!(videos.postpone(&record(&backend, &id).await, due_now, attention).await.unwrap());
+    examine_now(&backend, &id).await;
     backend.wait_for(&id, "PROCESSED").await;
     while !backend.dead_letters().await.is_empty() {
         tokio::task::yield_now().await;
@@ -121,7 +125,7 @@ async fn cause_that_is_still_there_needs_a_human() {
     let id = backend.put("a.mp4", "video/mp4", mp4()).await;
     let record = settled(&backend, &id).await;
     assert_eq!((record.video.status, record.replays()), (Status::Failed, 3));
-    assert_eq!(backend.dead_letters().await.len(), 1, "it stays where ops look");
+    assert!(!backend.dead_letters().await.is_empty(), "they stay where ops look");
 }
 
 #[tokio::test]
@@ -191,10 +195,13 @@ async fn objects_of_earlier_uploads_are_removed() {
 
 #[tokio::test]
 async fn storyboard_that_a_fault_prevented_is_made_later() {
-    let backend = Backend::start_with(eager, first(|_| Ok(()))).await;
+    let slow = |options: &mut Options| {
+        eager(options);
+        options.limits = Limits::all(Duration::from_hours(1));
+    };
+    let backend = Backend::start_with(slow, first(|_| Ok(()))).await;
     let signed = backend.presign(&[("name", "a.mp4")]).await;
     let (id, key) = (signed["videoId"].as_str().unwrap(), signed["key"].as_str().unwrap());
-    // Finish the row before the sweep sends the lost event again.
     let (user, sequencer) = ("local".parse().unwrap(), "0A".parse().unwrap());
     let put = backend.put_to(&signed, mp4()).send().await.unwrap();
     let etag = put.headers()["etag"].to_str().unwrap().to_owned();
@@ -203,8 +210,10 @@ async fn storyboard_that_a_fault_prevented_is_made_later() {
     videos.claim(&key.parse().unwrap(), &user, &sequencer, (size, &etag)).await.unwrap();
     let processed = Processed { size, etag, incomplete: true, ..Processed::default() };
     videos.mark_processed(video, &sequencer, &processed, false).await.unwrap();
-    let record = settled(&backend, id).await;
-    assert_eq!((record.video.status, record.incomplete), (Status::Processed, false));
+    examine_now(&backend, id).await;
+    while record(&backend, id).await.incomplete {
+        tokio::task::yield_now().await;
+    }
     let video = backend.video(id).await;
     assert!(backend.download(&video, "storyboardUrl").await.starts_with(b"WEBVTT"));
 }

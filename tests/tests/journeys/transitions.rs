@@ -85,7 +85,7 @@ fn rows_follow_the_table_of_transitions_after_any_steps() {
     let backend = runtime.block_on(Backend::start());
     let app = &backend.local.app;
     let steps = prop::collection::vec((prop::sample::select(&Transition::ALL[..]), 1..4_u8), 1..20);
-    let config = ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() };
+    let config = ProptestConfig { cases: 120, failure_persistence: None, ..Default::default() };
     TestRunner::new(config)
         .run(&steps, |steps| {
             runtime.block_on(async {

@@ -283,7 +283,7 @@ impl VideoStore {
             .value(":user", text(user))
             .set("filename", text(""))
             .set("ttl", number(seconds(self.now() + DELETED_TTL)))
-            .remove(&["uploadTime", "cleanPasses"])
+            .remove(&["uploadTime", "cleanPasses", "error"])
             .due(Transition::Delete.wait())
             .returns(ReturnValue::AllOld);
         Ok(match update.send().await? {
