@@ -88,7 +88,7 @@ PREFLIGHT = """
     x-amz-content-sha256 x-amz-date x-amz-security-token x-amz-user-agent
 """.split()
 API_FUNCTIONS = sorted(set(ROUTES.values()))
-FUNCTIONS = [*API_FUNCTIONS, "ThumbnailFunction"]
+FUNCTIONS = [*API_FUNCTIONS, "ThumbnailFunction", "ReconcileFunction"]
 # Resources that exist only with webhooks.
 WEBHOOK = ["WebhookFunction", "WebhookRole", "WebhookQueue", "WebhookDLQ", "WebhookQueuePolicy", "WebhookLogs",
            "WebhookDeadLettersAlarm", "WebhookFunctionChanged", "WebhookFunctionWaiting"]  # fmt: skip
@@ -105,6 +105,8 @@ POSTERS = "${ThumbnailsBucket.Arn}/thumbnails/*"
 STORYBOARDS = "${ThumbnailsBucket.Arn}/storyboards/*"
 PROCESSED = "${ProcessedBucket.Arn}"
 RENDITIONS = PROCESSED + "/hls/*"
+THUMBNAILS = "${ThumbnailsBucket.Arn}"
+RECONCILE = "arn:aws:lambda:eu-central-1:123456789012:function:upreel-reconcile"
 WORK = PROCESSED + "/work/*"
 TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
 GRANTS = {
@@ -117,6 +119,8 @@ GRANTS = {
     },
     "PresignFunction": {
         ("s3:PutObject", VIDEOS),
+        ("s3:GetObject", VIDEOS),
+        ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
         ("s3:AbortMultipartUpload", VIDEOS),
         ("s3:ListMultipartUploadParts", VIDEOS),
         ("dynamodb:PutItem", TABLE),
@@ -131,6 +135,7 @@ GRANTS = {
         ("s3:GetObject", RENDITIONS),
         ("s3:DeleteObject", RENDITIONS),
         ("s3:DeleteObject", WORK),
+        ("s3:ListBucket", THUMBNAILS),
         ("s3:ListBucket", PROCESSED),
         ("dynamodb:GetItem", TABLE),
         ("dynamodb:UpdateItem", TABLE),
@@ -139,14 +144,12 @@ GRANTS = {
     "ThumbnailFunction": {
         ("s3:GetObject", VIDEOS),
         ("s3:DeleteObject", VIDEOS),
-        ("s3:GetObject", POSTERS),
         ("s3:PutObject", POSTERS),
         ("s3:DeleteObject", POSTERS),
-        ("s3:GetObject", STORYBOARDS),
         ("s3:PutObject", STORYBOARDS),
         ("s3:DeleteObject", STORYBOARDS),
         ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
-        ("s3:ListBucket", "${ThumbnailsBucket.Arn}"),
+        ("s3:ListBucket", THUMBNAILS),
         ("dynamodb:GetItem", TABLE),
         ("dynamodb:PutItem", TABLE),
         ("dynamodb:UpdateItem", TABLE),
@@ -154,6 +157,25 @@ GRANTS = {
         ("sqs:ReceiveMessage", QUEUE),
         ("sqs:DeleteMessage", QUEUE),
         ("sqs:GetQueueAttributes", QUEUE),
+        ("lambda:InvokeFunction", RECONCILE),
+    },
+    "ReconcileFunction": {
+        ("s3:GetObject", VIDEOS),
+        ("s3:DeleteObject", VIDEOS),
+        ("s3:DeleteObject", POSTERS),
+        ("s3:DeleteObject", STORYBOARDS),
+        ("s3:DeleteObject", RENDITIONS),
+        ("s3:DeleteObject", WORK),
+        ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
+        ("s3:ListBucket", THUMBNAILS),
+        ("s3:ListBucket", PROCESSED),
+        ("dynamodb:GetItem", TABLE),
+        ("dynamodb:PutItem", TABLE),
+        ("dynamodb:UpdateItem", TABLE),
+        ("dynamodb:Query", TABLE + "/index/byDue"),
+        ("lambda:InvokeFunction", "${ThumbnailFunction.Arn}"),
+        ("sqs:ReceiveMessage", QUEUE),
+        ("sqs:DeleteMessage", QUEUE),
     },
 }
 STREAM = "${VideoMetadata.Arn}/stream/*"
@@ -194,26 +216,32 @@ MACHINE_GRANTS = {
     ("states:StopExecution", MACHINE.format("execution") + "/*"),
     *((f"xray:{action}", "*") for action in ("PutTraceSegments", "PutTelemetryRecords", "GetSamplingRules", "GetSamplingTargets")),
 }
+# The reconciler starts executions again, and looks up those that have no result.
+RESTART_GRANTS = {
+    ("states:StartExecution", "${TranscodeMachine}"),
+    ("states:DescribeExecution", MACHINE.format("execution") + ":*"),
+}
 OTHER_ROLES = {"ApiLogRole": ["arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"]}
 
-# Resource types that cost nothing in an idle stack, as this template configures them.
+# Resource types that cost nothing in an idle stack, as this template configures them; the sweeps of the schedule cost
+# less than a cent a month.
 FREE_WHEN_IDLE = """
     AWS::ApiGateway::Account AWS::ApiGateway::Deployment AWS::ApiGateway::RestApi AWS::ApiGateway::Stage
     AWS::CloudWatch::Alarm AWS::CloudWatch::Dashboard AWS::Cognito::UserPool AWS::Cognito::UserPoolClient
     AWS::DynamoDB::Table AWS::IAM::Role AWS::Lambda::Alias AWS::Lambda::EventInvokeConfig
     AWS::Lambda::EventSourceMapping AWS::Lambda::Function AWS::Lambda::LayerVersion AWS::Lambda::Permission
     AWS::Lambda::Version AWS::Logs::LogGroup AWS::S3::Bucket AWS::S3::BucketPolicy AWS::SNS::Topic
-    AWS::SQS::Queue AWS::SQS::QueuePolicy
+    AWS::Scheduler::Schedule AWS::SQS::Queue AWS::SQS::QueuePolicy
 """.split()
 
 ALARMED = {
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
-    ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
     ("AWS/Lambda", "DeadLetterErrors"),
     ("AWS/Lambda", "AsyncEventAge"),
-    ("AWS/Lambda", "AsyncEventsDropped"),
     ("AWS/Lambda", "Errors"),
-    ("AWS/Lambda", "Throttles"),
+    ("Upreel", "Stuck"),
+    ("Upreel", "Orphans"),
+    ("Upreel", "Sweeps"),
     ("AWS/ApiGateway", "5XXError"),
     ("AWS/ApiGateway", "IntegrationLatency"),
 }
@@ -241,7 +269,7 @@ class Checks:
             *(["TranscodeFunction", "EncodeFunction"] if self.transcodes else []),
         ]
         for check in (self.routes, self.preflights, self.callers, self.gateway_responses, self.stage, self.functions,
-                      self.versions, self.roles, self.queue, self.webhooks, self.transcoding, self.distribution, self.buckets, self.table, self.alarms, self.dashboard,
+                      self.versions, self.roles, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.buckets, self.table, self.alarms, self.dashboard,
                       self.logs, self.keeping, self.options, self.outputs):  # fmt: skip
             try:
                 check()
@@ -425,6 +453,7 @@ class Checks:
             "MALLOC_TRIM_THRESHOLD_": "67108864",
             "MALLOC_MMAP_THRESHOLD_": "33554432",
         }
+        machine = {"STATE_MACHINE_ARN": "${TranscodeMachine}"} if self.transcodes else {}
         for name, f in functions.items():
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
             self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
@@ -434,7 +463,12 @@ class Checks:
                     "WEBHOOK_SECRET": self.given["WebhookSecret"],
                     "WEBHOOK_QUEUE_URL": "${WebhookQueue}",
                 },
-                "ThumbnailFunction": {"STATE_MACHINE_ARN": "${TranscodeMachine}"} if self.transcodes else {},
+                "ThumbnailFunction": machine,
+                "ReconcileFunction": {
+                    "THUMBNAIL_FUNCTION": "${ThumbnailFunction}",
+                    "DEAD_LETTER_QUEUE_URL": "${VideoProcessingDLQ}",
+                    **machine,
+                },
                 "VideosFunction": {"CDN_DOMAIN": "${CdnDistribution.DomainName}", "CDN_SECRET": self.given["CdnSecret"]} if self.cdn else {},
             }
             self.equal(f"{name}: environment", f["Environment"]["Variables"], {**environment, **own.get(name, {})})
@@ -445,7 +479,8 @@ class Checks:
             self.equal(f"{name}: build method", metadata["BuildMethod"], "rust-cargolambda")
             self.equal(f"{name}: binary", metadata["BuildProperties"], {"Binary": binary})
         for name in API_FUNCTIONS:
-            self.require(f"{name} has a timeout beyond that of API Gateway", functions[name]["Timeout"] < 29)
+            # Above the SDK's limit for an S3 operation, so that a call that hangs is tried again.
+            self.require(f"{name} has a timeout beyond that of API Gateway, or one too short for retries", 12 < functions[name]["Timeout"] < 29)
             self.require(f"{name} has a layer", "Layers" not in functions[name])
         thumbnail = functions["ThumbnailFunction"]
         layers = list(self.of_type("AWS::Lambda::LayerVersion"))
@@ -484,6 +519,7 @@ class Checks:
             granted["WebhookFunction"] = WEBHOOK_GRANTS
         if self.transcodes:
             granted["ThumbnailFunction"] = granted["ThumbnailFunction"] | {("states:StartExecution", "${TranscodeMachine}")}
+            granted["ReconcileFunction"] = granted["ReconcileFunction"] | RESTART_GRANTS
             granted["TranscodeFunction"] = TRANSCODE_GRANTS
             self.equal("role of EncodeFunction", self.properties("EncodeFunction")["Role"], "${TranscodeRole.Arn}")
             machine = roles.pop("TranscodeMachineRole")
@@ -518,6 +554,12 @@ class Checks:
                 self.problems.append(f"{name} lacks {' on '.join(grant)}")
             for grant in sorted(given - expected):
                 self.problems.append(f"{name} is granted {' on '.join(grant)}, which it does not need")
+        schedules = roles.pop("ReconcileScheduleRole")
+        self.equal("schedules: assumed by", principals(schedules), ["scheduler.amazonaws.com"])
+        (trust,) = schedules["AssumeRolePolicyDocument"]["Statement"]
+        self.equal("schedules: condition", trust.get("Condition"), {"StringEquals": {"aws:SourceAccount": "123456789012"}})
+        invoke = {"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": "${ReconcileFunction.Arn}"}
+        self.equal("schedules: permissions", [s for p in schedules["Policies"] for s in p["PolicyDocument"]["Statement"]], [invoke])
         for name, role in roles.items():
             self.equal(f"{name}: managed policies", role.get("ManagedPolicyArns"), OTHER_ROLES.get(name))
             self.require(f"{name} has inline policies", "Policies" not in role)
@@ -535,6 +577,8 @@ class Checks:
         self.require("the dead-letter queue is not encrypted", queue.get("SqsManagedSseEnabled") or queue.get("KmsMasterKeyId"))
         (invoke,) = self.of_type("AWS::Lambda::EventInvokeConfig").values()
         self.equal("retries", invoke["MaximumRetryAttempts"], 2)
+        # Lambda sends an event that it gives up on to the queue and to the destination.
+        self.equal("failure destination", invoke["DestinationConfig"], {"OnFailure": {"Destination": "${ReconcileFunction.Arn}"}})
         self.equal("retries: function", invoke["FunctionName"], "${ThumbnailFunction}")
         self.equal("maximum event age", invoke["MaximumEventAgeInSeconds"], 21600)
         mappings = self.of_type("AWS::Lambda::EventSourceMapping").items()
@@ -545,6 +589,32 @@ class Checks:
         self.equal("output ReplayMapping", self.template.outputs["ReplayMapping"], f"${{{name}}}")
         policy = self.properties("VideoProcessingDLQPolicy")["PolicyDocument"]["Statement"]
         self.require("the dead-letter queue accepts plain HTTP", any(denies_plain_http(s, "sqs:*") for s in policy))
+
+    def reconciler(self):
+        """The reconciler has the name that the thumbnail function's role refers to, and no queue of its own."""
+        function = self.properties("ReconcileFunction")
+        self.equal("reconciler: ARN", RECONCILE.rsplit(":", 1)[1], function.get("FunctionName"))
+        self.equal("reconciler: timeout and memory", (function["Timeout"], function["MemorySize"]), (300, 256))
+        self.require("ReconcileFunction has a layer", "Layers" not in function)
+        # A replay would pass its messages to the thumbnail function.
+        self.require("ReconcileFunction has a dead-letter queue", "DeadLetterConfig" not in function)
+
+    def schedules(self):
+        """A sweep every 15 minutes and a list every week; a sweep is not retried for longer than until the next one."""
+        schedules = self.of_type("AWS::Scheduler::Schedule")
+        self.equal("schedules", sorted(schedules), ["ListSchedule", "SweepSchedule"])
+        expressions = {"SweepSchedule": "rate(15 minutes)", "ListSchedule": "cron(0 3 ? * SUN *)"}
+        for name, task in (("SweepSchedule", "sweep"), ("ListSchedule", "list")):
+            schedule, target = schedules[name], schedules[name]["Target"]
+            self.equal(f"{name}: expression", schedule["ScheduleExpression"], expressions[name])
+            self.equal(f"{name}: flexible window", schedule["FlexibleTimeWindow"], {"Mode": "OFF"})
+            self.equal(f"{name}: state", schedule.get("State", "ENABLED"), "ENABLED")
+            self.equal(f"{name}: target", target["Arn"], "${ReconcileFunction.Arn}")
+            self.equal(f"{name}: role", target["RoleArn"], "${ReconcileScheduleRole.Arn}")
+            self.equal(f"{name}: input", json.loads(target["Input"]), {"task": task})
+            age = target["RetryPolicy"]["MaximumEventAgeInSeconds"]
+            self.require(f"{name}: retries for {age} s", age <= {"sweep": 900, "list": 86400}[task])
+            self.require(f"{name}: no retries", target["RetryPolicy"]["MaximumRetryAttempts"] > 0)
 
     def webhooks(self):
         """The stream feeds the queue, each message is delivered separately, and failures reach the dead-letter queue."""
@@ -739,16 +809,20 @@ class Checks:
         self.equal("TTL", table.get("TimeToLiveSpecification"), {"AttributeName": "ttl", "Enabled": True})
         recovery = table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
         self.equal("point-in-time recovery", recovery, True)
-        (index,) = table["GlobalSecondaryIndexes"]
-        self.equal("index", index["IndexName"], "byUser")
-        keys = [(k["AttributeName"], k["KeyType"]) for k in index["KeySchema"]]
-        self.equal("key of the index", keys, [("userId", "HASH"), ("uploadTime", "RANGE")])
-        self.equal("projection of the index", index["Projection"], {"ProjectionType": "ALL"})
+        types = {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]}
+        self.equal("key attributes", types, {"videoId": "S", "userId": "S", "uploadTime": "S", "shard": "S", "due": "N"})
+        indexes = {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
+        expected = {"byUser": (["userId", "uploadTime"], "ALL"), "byDue": (["shard", "due"], "KEYS_ONLY")}
+        self.equal("indexes", sorted(indexes), sorted(expected))
+        for name, (keys, projection) in expected.items():
+            found = [(k["AttributeName"], k["KeyType"]) for k in indexes[name]["KeySchema"]]
+            self.equal(f"{name}: key", found, list(zip(keys, ("HASH", "RANGE"))))
+            self.equal(f"{name}: projection", indexes[name]["Projection"], {"ProjectionType": projection})
 
     def alarms(self):
         alarms = self.of_type("AWS::CloudWatch::Alarm")
         options = [name for name, on in (("Webhook", self.notifies), ("Transcode", self.transcodes)) if on]
-        self.require(f"{len(alarms)} alarms, ten are free", len(alarms) <= 9 + len(options))
+        self.require(f"{len(alarms)} alarms, ten are free", len(alarms) <= 10 + len(options))
         metrics = {(a["Namespace"], a["MetricName"]) for a in alarms.values()}
         expected = ALARMED | ({("AWS/States", "ExecutionsFailed")} if self.transcodes else set())
         self.equal("metrics with an alarm", sorted(metrics), sorted(expected))
@@ -757,15 +831,25 @@ class Checks:
         dimensions = {
             "AWS/SQS": [{"Name": "QueueName", "Value": "${VideoProcessingDLQ.QueueName}"}],
             "AWS/Lambda": [{"Name": "FunctionName", "Value": "${ThumbnailFunction}"}],
+            "Upreel": [{"Name": "Function", "Value": "reconcile"}],
             "AWS/States": [{"Name": "StateMachineArn", "Value": "${TranscodeMachine}"}],
             "AWS/ApiGateway": [{"Name": "ApiName", "Value": self.body["info"]["title"]}, {"Name": "Stage", "Value": "${Apiv1Stage}"}],
         }
+        reconciler = [{"Name": "FunctionName", "Value": "${ReconcileFunction}"}]
+        self.equal("number of alarms of the reconciler's errors", [a["Dimensions"] for a in alarms.values()].count(reconciler), 1)
         for name, alarm in alarms.items():
-            webhooks = name == "WebhookDeadLettersAlarm"
-            self.equal(f"{name}: dimensions", alarm["Dimensions"], [webhook_queue] if webhooks else dimensions[alarm["Namespace"]])
+            expected = {"WebhookDeadLettersAlarm": [webhook_queue], "ReconcileErrorsAlarm": reconciler}.get(name, dimensions[alarm["Namespace"]])
+            self.equal(f"{name}: dimensions", alarm["Dimensions"], expected)
             self.equal(f"{name}: actions", alarm.get("AlarmActions"), ["${AlarmTopic}"])
-            self.equal(f"{name}: missing data", alarm["TreatMissingData"], "notBreaching")
+            # Only the sweeps send data all the time.
+            self.equal(f"{name}: missing data", alarm["TreatMissingData"], "breaching" if name == "SweepsAlarm" else "notBreaching")
             self.require(f"{name}: the description is too short", len(alarm["AlarmDescription"]) > 20)
+        sweeps, stuck = alarms["SweepsAlarm"], alarms["StuckAlarm"]
+        self.equal("SweepsAlarm: condition", (sweeps["Statistic"], sweeps["ComparisonOperator"], sweeps["Threshold"]), ("Sum", "LessThanThreshold", 1))
+        hours = sweeps["Period"] * sweeps["EvaluationPeriods"] / 3600
+        self.require(f"SweepsAlarm: {hours} hours without sweeps", sweeps["Period"] >= 900 and 0.5 <= hours <= 2)
+        # A sweep counts a row that it cannot heal once.
+        self.equal("StuckAlarm: condition", (stuck["Statistic"], stuck["EvaluationPeriods"], stuck["Threshold"]), ("Sum", 1, 0))
         subscriptions = [s["Endpoint"] for s in self.of_type("AWS::SNS::Subscription").values()]
         self.equal("subscriptions", subscriptions, [self.given["AlarmEmail"]] if self.given["AlarmEmail"] else [])
 
@@ -784,11 +868,16 @@ class Checks:
                 last, count = names, count + 1
                 shown.add((names[0], names[1]))
         self.require(f"{count} metrics, 50 are free", count <= 50)
-        for name in ("BytesRead", "RangeRequests", "PosterTime", "PosterFailed", "StoryboardBytesRead", "StoryboardTime"):
+        for name in ("BytesRead", "RangeRequests", "PosterTime", "PosterFailed", "StoryboardBytesRead", "StoryboardTime",
+                     "Sweeps", "Stuck", "Healed", "Orphans"):  # fmt: skip
             self.require(f"the dashboard lacks {name}", ("Upreel", name) in shown)
         listed = {alarm for w in widgets if w["type"] == "alarm" for alarm in w["properties"]["alarms"]}
         alarms = {f"${{{name}.Arn}}" for name in self.of_type("AWS::CloudWatch::Alarm")}
         self.equal("alarms on the dashboard", sorted(listed), sorted(alarms))
+        (query,) = [w["properties"]["query"] for w in widgets if w["type"] == "log"]
+        for name in [*FUNCTIONS, *(["TranscodeFunction", "EncodeFunction"] if self.transcodes else [])]:
+            group = f"${{{name.removesuffix('Function')}Logs}}"
+            self.require(f"the dashboard's query lacks {group}", f"SOURCE '{group}'" in query)
 
     def logs(self):
         groups = self.of_type("AWS::Logs::LogGroup")

@@ -345,7 +345,7 @@ def drop_the_alarm_of_webhooks(t):
 
 @mutation
 def grant_an_unneeded_action(t):
-    statements(t, "PresignRole")[0]["Action"].append("s3:GetObject")
+    statements(t, "PresignRole")[0]["Action"].append("s3:DeleteObject")
 
 
 @mutation
@@ -360,7 +360,7 @@ def drop_ListBucket(t):
 
 @mutation
 def allow_a_whole_service(t):
-    statements(t, "VideosRole")[2]["Action"] = "dynamodb:*"
+    statements(t, "VideosRole")[5]["Action"] = "dynamodb:*"
 
 
 @mutation
@@ -390,7 +390,7 @@ def let_the_videos_function_write_storyboards(t):
 
 @mutation
 def drop_access_to_the_index(t):
-    statements(t, "VideosRole")[3]["Resource"] = {"Fn::GetAtt": ["VideoMetadata", "Arn"]}
+    statements(t, "VideosRole")[6]["Resource"] = {"Fn::GetAtt": ["VideoMetadata", "Arn"]}
 
 
 @mutation
@@ -476,6 +476,203 @@ def disable_point_in_time_recovery(t):
 @mutation
 def delete_the_videos_with_the_stack(t):
     t["Resources"]["UploadsBucket"]["DeletionPolicy"] = "Delete"
+
+
+# --------------------------------------------------------------------------------------------- reconciler
+
+
+@mutation
+def drop_the_failure_destination(t):
+    del at(t, "ThumbnailFunction//EventInvokeConfig")["DestinationConfig"]
+
+
+@mutation
+def send_failures_to_the_queue_only(t):
+    destination = at(t, "ThumbnailFunction//EventInvokeConfig//DestinationConfig//OnFailure")
+    destination.update(Type="SQS", Destination={"Fn::GetAtt": ["VideoProcessingDLQ", "Arn"]})
+
+
+@mutation
+def drop_the_permission_to_invoke_the_destination(t):
+    policy = statements(t, "ThumbnailRole")
+    policy[:] = [s for s in policy if "lambda:InvokeFunction" not in s["Action"]]
+
+
+@mutation
+def refer_to_the_reconciler_from_the_role_of_thumbnails(t):
+    (statement,) = [s for s in statements(t, "ThumbnailRole") if "lambda:InvokeFunction" in s["Action"]]
+    statement["Resource"] = {"Fn::GetAtt": ["ReconcileFunction", "Arn"]}
+
+
+@mutation
+def rename_the_reconciler(t):
+    at(t, "ReconcileFunction")["FunctionName"] = {"Fn::Sub": "${AWS::StackName}-sweeper"}
+
+
+@mutation
+def send_failures_of_the_reconciler_to_the_dead_letter_queue(t):
+    at(t, "ReconcileFunction")["DeadLetterQueue"] = at(t, "ThumbnailFunction")["DeadLetterQueue"]
+
+
+@mutation
+def shorten_the_timeout_of_the_reconciler(t):
+    at(t, "ReconcileFunction")["Timeout"] = 30
+
+
+@mutation
+def drop_THUMBNAIL_FUNCTION(t):
+    del at(t, "ReconcileFunction//Environment//Variables")["THUMBNAIL_FUNCTION"]
+
+
+@mutation
+def drop_STATE_MACHINE_ARN_of_the_reconciler(t):
+    del at(t, "ReconcileFunction//Environment//Variables")["STATE_MACHINE_ARN"]
+
+
+@mutation
+def drop_the_sweeps(t):
+    del t["Resources"]["SweepSchedule"]
+
+
+@mutation
+def disable_the_sweeps(t):
+    at(t, "SweepSchedule")["State"] = "DISABLED"
+
+
+@mutation
+def sweep_every_hour(t):
+    at(t, "SweepSchedule")["ScheduleExpression"] = "rate(1 hour)"
+
+
+@mutation
+def sweep_within_a_flexible_window(t):
+    at(t, "SweepSchedule")["FlexibleTimeWindow"] = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15}
+
+
+@mutation
+def retry_a_sweep_after_the_next_one(t):
+    del at(t, "SweepSchedule//Target")["RetryPolicy"]
+
+
+@mutation
+def list_in_every_sweep(t):
+    at(t, "SweepSchedule//Target")["Input"] = '{"task":"list"}'
+
+
+@mutation
+def drop_the_weekly_list(t):
+    del t["Resources"]["ListSchedule"]
+
+
+@mutation
+def let_the_schedules_invoke_every_function(t):
+    statements(t, "ReconcileScheduleRole")[0]["Resource"] = "*"
+
+
+@mutation
+def let_schedules_of_every_account_assume_the_role(t):
+    del at(t, "ReconcileScheduleRole//AssumeRolePolicyDocument//Statement//0")["Condition"]
+
+
+@mutation
+def drop_the_index_of_due_rows(t):
+    at(t, "VideoMetadata//GlobalSecondaryIndexes").pop()
+
+
+@mutation
+def copy_whole_rows_into_the_index_of_due_rows(t):
+    at(t, "VideoMetadata//GlobalSecondaryIndexes//1")["Projection"] = {"ProjectionType": "ALL"}
+
+
+@mutation
+def store_the_due_time_as_text(t):
+    at(t, "VideoMetadata//AttributeDefinitions//4")["AttributeType"] = "S"
+
+
+@mutation
+def let_the_reconciler_query_every_user(t):
+    (statement,) = [s for s in statements(t, "ReconcileRole") if "dynamodb:Query" in s["Action"]]
+    statement["Resource"] = {"Fn::Sub": "${VideoMetadata.Arn}/index/*"}
+
+
+@mutation
+def let_the_reconciler_write_objects(t):
+    statements(t, "ReconcileRole")[0]["Action"].append("s3:PutObject")
+
+
+@mutation
+def let_the_reconciler_scan_the_table(t):
+    (statement,) = [s for s in statements(t, "ReconcileRole") if "dynamodb:UpdateItem" in s["Action"]]
+    statement["Action"].append("dynamodb:Scan")
+
+
+@mutation
+def drop_the_restart_of_transcodings(t):
+    del at(t, "ReconcileRole")["Policies"][1]
+
+
+@mutation
+def drop_the_list_of_previews_of_the_videos_function(t):
+    (statement,) = [s for s in statements(t, "VideosRole") if "s3:ListBucket" in s["Action"]]
+    statement["Resource"].pop(0)
+
+
+@mutation
+def end_videos_before_a_retry(t):
+    at(t, "VideosFunction")["Timeout"] = 10
+
+
+@mutation
+def ignore_missing_sweeps(t):
+    at(t, "SweepsAlarm")["TreatMissingData"] = "notBreaching"
+
+
+@mutation
+def ignore_a_video_that_is_stuck_once(t):
+    at(t, "StuckAlarm")["EvaluationPeriods"] = 4
+
+
+@mutation
+def drop_the_alarm_of_the_errors_of_the_reconciler(t):
+    del t["Resources"]["ReconcileErrorsAlarm"]
+
+
+@mutation
+def drop_DEAD_LETTER_QUEUE_URL(t):
+    del at(t, "ReconcileFunction//Environment//Variables")["DEAD_LETTER_QUEUE_URL"]
+
+
+@mutation
+def let_the_reconciler_send_dead_letters(t):
+    (statement,) = [s for s in statements(t, "ReconcileRole") if "sqs:DeleteMessage" in s["Action"]]
+    statement["Action"].append("sqs:SendMessage")
+
+
+@mutation
+def hide_missing_objects_from_presign(t):
+    policy = statements(t, "PresignRole")
+    policy[:] = [s for s in policy if "s3:ListBucket" not in s["Action"]]
+
+
+@mutation
+def drop_the_alarm_of_orphans(t):
+    del t["Resources"]["OrphansAlarm"]
+
+
+@mutation
+def watch_the_metrics_of_another_function(t):
+    at(t, "StuckAlarm//Dimensions//0")["Value"] = "thumbnail"
+
+
+@mutation
+def drop_the_logs_of_the_reconciler(t):
+    del at(t, "ReconcileFunction")["LoggingConfig"]
+
+
+@mutation
+def drop_the_reconciler_from_the_query_of_the_dashboard(t):
+    sub = at(t, "Dashboard//DashboardBody")["Fn::Sub"]
+    sub[0] = sub[0].replace(" | SOURCE '${ReconcileLogs}'", "")
 
 
 # --------------------------------------------------------------------------------------------- operations
