@@ -126,7 +126,7 @@ OPS = ./scripts/venv.sh tests/template/sam.txt python scripts/ops.py $(ENV)
 logs: ## Follow the logs of the deployed functions
 	@$(OPS) logs
 
-dlq: ## List what failed permanently: video, error, attempts
+dlq: ## List what failed permanently: video and error
 	@$(OPS) dlq
 
 replay: ## Process again what failed permanently, until the dead-letter queue is empty

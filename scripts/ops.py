@@ -17,13 +17,15 @@ from botocore.exceptions import ClientError
 
 ROOT = Path(__file__).parent.parent
 SAM = str(Path(sys.executable).with_name("sam"))
-LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "WebhookLogs", "TranscodeLogs", "EncodeLogs", "ApiLogs")
+LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "ReconcileLogs", "WebhookLogs", "TranscodeLogs",
+        "EncodeLogs", "ApiLogs")  # fmt: skip
 # Resource types that CloudFormation retains when it deletes the stack.
 RETAINED = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::KMS::Key", "AWS::IAM::Role")
 # Length of the prefix of an execution's name that identifies the run: the video's ID and the sequencer.
 RUN = 77
-# Seconds after which a replay stops if the queue has not become shorter. One message takes less.
-PATIENCE = 300
+# Seconds that a message may take after it was delivered again: the timeout of the thumbnail function, and the delays of
+# SQS and its counts. A replay that makes no progress waits for one redelivery and this long.
+MARGIN = 240
 
 
 class Stack:
@@ -98,8 +100,6 @@ def dlq(stack):
     """Lists the dead letters: time, video, and Lambda's error of the last attempt."""
     names = stack.physical()
     sqs, queue = stack.client("sqs"), names["VideoProcessingDLQ"]
-    function = {"FunctionName": names["ThumbnailFunction"], "Qualifier": "$LATEST"}
-    attempts = 1 + stack.client("lambda").get_function_event_invoke_config(**function)["MaximumRetryAttempts"]
     found = messages(sqs, queue)
     for message in found:
         show(sqs, queue, message)
@@ -110,8 +110,8 @@ def dlq(stack):
             keys = []
         for key in keys or ["(unknown event)"]:
             print(f"{sent(message)}  {key}")
-            print(f"    error     {attributes.get('ErrorCode', '?')}: {attributes.get('ErrorMessage', '?')}")
-            print(f"    attempts  {attempts} (request {attributes.get('RequestID', '?')})")
+            print(f"    error    {attributes.get('ErrorCode', '?')}: {attributes.get('ErrorMessage', '?')}")
+            print(f"    request  {attributes.get('RequestID', '?')}")
     count = len(found)
     if "WebhookDLQ" in names:
         found = messages(sqs, names["WebhookDLQ"])
@@ -225,10 +225,12 @@ def replay(stack):
     sqs, functions = stack.client("sqs"), stack.client("lambda")
     mapping, queue = names["ThumbnailFunctionReplay"], names["VideoProcessingDLQ"]
 
+    def attributes(*wanted):
+        found = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=list(wanted))["Attributes"]
+        return [int(value) for value in found.values()]
+
     def count_messages():
-        counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=list(counts))["Attributes"]
-        return sum(int(attributes[name]) for name in counts)
+        return sum(attributes("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"))
 
     def set_enabled(enabled):
         # A mapping rejects changes for some seconds after the previous one.
@@ -243,12 +245,14 @@ def replay(stack):
     if not count:
         print("The dead-letter queue of videos is empty.")
         return
+    # SQS delivers a message that failed again when its visibility timeout ends.
+    (visibility,) = attributes("VisibilityTimeout")
     print(f"{count} dead letters. Ctrl-C stops the replay.")
     since, empty = time.monotonic(), 0
     try:
         set_enabled(True)
         # The counts are approximate, so the queue has to be empty twice in a row.
-        while empty < 2 and time.monotonic() - since < PATIENCE:
+        while empty < 2 and time.monotonic() - since < visibility + MARGIN:
             time.sleep(5)
             count = count_messages()
             empty = empty + 1 if count == 0 else 0
@@ -258,7 +262,7 @@ def replay(stack):
     finally:
         set_enabled(False)
     if count:
-        sys.exit(f"{count} dead letters failed again: see `make dlq` and `make logs`. The replay is disabled.")
+        sys.exit(f"{count} dead letters failed again: the cause is still there. See `make dlq` and `make logs`. The replay is disabled.")
     print("Done. The replay is disabled.")
 
 
