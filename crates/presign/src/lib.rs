@@ -4,8 +4,9 @@
 //! A presigned PUT request works with a plain `fetch(uploadUrl, {method: "PUT", headers, body: file})` or `curl -T`:
 //! the signature includes only the content type, and the length if it was given.
 //!
-//! IAM: `s3:PutObject` (also to send parts and to complete a multipart upload), `s3:AbortMultipartUpload` and
-//! `s3:ListMultipartUploadParts` on `videos/*` of the uploads bucket; `dynamodb:PutItem`.
+//! IAM: `s3:PutObject` (also to send parts and to complete a multipart upload), `s3:GetObject` (to recognise a repeated
+//! completion), `s3:AbortMultipartUpload` and `s3:ListMultipartUploadParts` on `videos/*` of the uploads bucket;
+//! `s3:ListBucket` on that bucket, without which a missing object is a 403; `dynamodb:PutItem`.
 
 mod companion;
 mod declared;
