@@ -23,8 +23,8 @@ SECRET = "whsec-of-the-emulator"
 CDN_SECRET = "2026-11:secret-of-the-emulator"
 REGION = "us-east-1"
 FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFunction": "videos",
-             "ThumbnailFunction": "thumbnail", "WebhookFunction": "webhook", "TranscodeFunction": "transcode",
-             "EncodeFunction": "transcode"}
+             "ThumbnailFunction": "thumbnail", "ReconcileFunction": "reconcile", "WebhookFunction": "webhook",
+             "TranscodeFunction": "transcode", "EncodeFunction": "transcode"}
 BATCH = "sqs:SendMessageBatch"
 TIMEOUT = 600  # seconds; only ends a hang
 HTTP = urllib3.PoolManager(retries=False)
@@ -53,8 +53,9 @@ class Emulator:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = open(folder / "emulator.log", "w+")
+        self.hold = folder / "hold-deletions"
         self.process = subprocess.Popen(
-            [Path(sys.executable).parent / "ministack"], cwd=folder, stdout=self.log, stderr=subprocess.STDOUT,
+            [sys.executable, Path(__file__).with_name("server.py")], cwd=folder, stdout=self.log, stderr=subprocess.STDOUT,
             env={
                 "PATH": os.environ["PATH"], "HOME": str(folder), "TMPDIR": str(folder),
                 "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(self.port), "AWS_ENDPOINT_URL": self.url,
@@ -62,6 +63,7 @@ class Emulator:
                 "AUTH": "true", "CLOUDTRAIL_RECORDING": "1", "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
                 # The emulator does not mount layers at /opt, so the functions need the path of ffmpeg.
                 "FFMPEG_PATH": str(ffmpeg),
+                "HOLD_DELETIONS": str(self.hold),
                 # Shortens the waits between the state machine's retries.
                 "SFN_WAIT_SCALE": "0.01",
                 # The certificate authority of the webhook receiver, which exists only in this test.
@@ -158,6 +160,17 @@ class Stack:
         resources = cloudformation.describe_stack_resources(StackName="upreel")["StackResources"]
         self.ids = {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources}
         self.types = {r["LogicalResourceId"]: r["ResourceType"] for r in resources}
+        self.complete(emulator)
+
+    def complete(self, emulator):
+        """Adds what the emulator's CloudFormation ignores: the dead-letter queue, and that the replay is disabled."""
+        functions, queue = emulator.client("lambda"), self.ids["VideoProcessingDLQ"]
+        arn = emulator.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        name = self.ids["ThumbnailFunction"]
+        functions.update_function_configuration(FunctionName=name, DeadLetterConfig={"TargetArn": arn})
+        functions.update_event_source_mapping(UUID=self.ids["ThumbnailFunctionReplay"], Enabled=False)
+        destination = functions.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")["DestinationConfig"]["OnFailure"]
+        assert destination["Destination"].endswith(":function:upreel-reconcile"), destination
 
     def of_type(self, kind):
         return [self.ids[name] for name, found in self.types.items() if found == kind]

@@ -35,18 +35,21 @@ def parent(process):
 
 
 class FaultyFfmpeg:
-    """A wrapper of ffmpeg for EncodeFunction that runs a shell command before each encoding, until it is stopped."""
+    """A wrapper of ffmpeg for a function that runs a shell command before each encoding, until it is stopped.
 
-    def __init__(self, emulator, stack, folder, ffmpeg):
-        self.functions, self.name = emulator.client("lambda"), stack.ids["EncodeFunction"]
-        self.flag, self.program = folder / "faulty", folder / "faulty-ffmpeg"
-        self.real = ffmpeg
+    Of the runs of ffmpeg, only those whose arguments match the shell pattern are concerned.
+    """
+
+    def __init__(self, emulator, stack, folder, ffmpeg, function="EncodeFunction", pattern="*libx264*"):
+        self.functions, self.name = emulator.client("lambda"), stack.ids[function]
+        self.flag, self.program = folder / f"faulty-{function}", folder / f"ffmpeg-{function}"
+        self.real, self.pattern = ffmpeg, pattern
         self.environment = self.functions.get_function_configuration(FunctionName=self.name)["Environment"]["Variables"]
 
     def inject(self, command):
         self.flag.write_text("")
         self.program.write_text(
-            f"#!/bin/sh\ncase \"$*\" in *libx264*) if [ -e '{self.flag}' ]; then {command}; fi;; esac\nexec '{self.real}' \"$@\"\n")
+            f"#!/bin/sh\ncase \"$*\" in {self.pattern}) if [ -e '{self.flag}' ]; then {command}; fi;; esac\nexec '{self.real}' \"$@\"\n")
         self.program.chmod(0o755)
         self.functions.update_function_configuration(
             FunctionName=self.name, Environment={"Variables": {**self.environment, "FFMPEG_PATH": str(self.program)}})
