@@ -63,6 +63,12 @@ impl Endpoint {
         Self::with_schemes(url, secret, "http or https", &["http", "https"])
     }
 
+    /// Replaces the HTTP client. The simulation has no sockets.
+    #[must_use]
+    pub fn with_connector(self, connector: SharedHttpConnector) -> Self {
+        Self { connector, ..self }
+    }
+
     fn with_schemes(
         url: &str,
         secret: &str,

@@ -48,8 +48,13 @@ impl Webhook {
     /// # Errors
     /// When the URL or the secret of the endpoint is invalid.
     pub fn new(sdk: &SdkConfig, config: &config::Webhook) -> Result<Self, Invalid> {
-        let endpoint = Endpoint::new(&config.url, &config.secret)?;
-        Ok(Self { queue: Queue::new(sdk, &config.queue_url), endpoint })
+        Ok(Self::with_endpoint(sdk, &config.queue_url, Endpoint::new(&config.url, &config.secret)?))
+    }
+
+    /// Creates the queue client, with an endpoint that exists already.
+    #[must_use]
+    pub fn with_endpoint(sdk: &SdkConfig, queue_url: &str, endpoint: Endpoint) -> Self {
+        Self { queue: Queue::new(sdk, queue_url), endpoint }
     }
 
     /// Handles a batch from the stream or the queue. Returns the items to retry (`ReportBatchItemFailures`).
