@@ -13,6 +13,7 @@
 //! `hls/*` and `work/*`; `lambda:InvokeFunction` on the thumbnail function; `sqs:ReceiveMessage` and `DeleteMessage` on the
 //! dead-letter queue; `states:StartExecution` and `DescribeExecution`, if transcoding is enabled.
 
+mod functions;
 pub mod give_up;
 pub mod listing;
 pub mod sweep;
@@ -23,6 +24,8 @@ use upreel_core::Fault;
 use upreel_core::transcode::Run;
 use upreel_function::App;
 use upreel_function::telemetry::{self, Unit};
+
+pub use functions::Functions;
 
 /// An event in the dead-letter queue.
 #[derive(Debug, Clone)]
