@@ -1,0 +1,294 @@
+//! Clients: what users do with the API and S3. They repeat a request whose response is lost or an error of the server,
+//! or give up.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::content;
+use crate::functions;
+use crate::network::{INVOCATION, Outcome};
+use crate::world::World;
+
+/// How often a client sends a request at most.
+const ATTEMPTS: usize = 6;
+/// How long a client waits for S3.
+const PATIENCE: Duration = Duration::from_mins(1);
+const MP4: &str = "video/mp4";
+
+/// A way to upload a video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upload {
+    /// `POST /upload`.
+    Api,
+    /// `POST /upload` with an `Idempotency-Key`.
+    Idempotent,
+    /// `GET /presign`, then a PUT request.
+    Put,
+    /// `GET /s3/params`, then a POST form.
+    Form,
+    /// `POST /s3/multipart`, a part, and its completion.
+    Multipart,
+}
+
+/// What a client does.
+#[derive(Debug, Clone)]
+pub struct Script {
+    pub(crate) upload: Upload,
+    /// Whether the file is a video.
+    pub(crate) is_video: bool,
+    pub(crate) then: Vec<Step>,
+}
+
+/// What a client does after the upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Uploads another video with the same URL.
+    UploadAgain,
+    /// Deletes the video.
+    Delete,
+    /// Reads the video and the list.
+    Read,
+    /// Waits up to this number of minutes.
+    Wait(u64),
+}
+
+/// A video of a client, as far as the client knows.
+#[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
+pub(crate) struct Intent {
+    pub(crate) id: String,
+    pub(crate) key: String,
+    /// The contents that were sent.
+    pub(crate) sent: Vec<u64>,
+    /// Whether the files are videos.
+    pub(crate) is_video: bool,
+    /// Whether the request had an idempotency key.
+    pub(crate) is_idempotent: bool,
+    /// Whether a content was acknowledged.
+    pub(crate) is_stored: bool,
+    /// Whether a deletion was sent, and whether it was acknowledged.
+    pub(crate) is_delete_sent: bool,
+    pub(crate) is_deleted: bool,
+}
+
+/// A target of uploads: it can be used again.
+struct Target {
+    /// The requests: method, URL and content type or form key.
+    request: Box<dyn Fn(Bytes) -> Request<Bytes>>,
+}
+
+/// Runs a script.
+pub(crate) async fn run(world: Rc<World>, script: Script) {
+    let bytes = |number| if script.is_video { content::video(number) } else { content::text(number) };
+    let first = world.next_content();
+    let is_idempotent = script.upload == Upload::Idempotent;
+    let intent = Intent { is_video: script.is_video, is_idempotent, ..Intent::default() };
+    let mut client = Client { world: &world, intent };
+    let target = match script.upload {
+        Upload::Api | Upload::Idempotent => {
+            client.post(first, bytes(first)).await;
+            None
+        }
+        Upload::Multipart => {
+            client.multipart(first, bytes(first)).await;
+            None
+        }
+        Upload::Put | Upload::Form => {
+            let target = client.target(script.upload).await;
+            if let Some(target) = &target {
+                client.send(target, first, bytes(first)).await;
+            }
+            target
+        }
+    };
+    for step in script.then {
+        match (step, &target) {
+            (Step::Wait(minutes), _) => {
+                world.pause(Duration::from_millis(1)..Duration::from_mins(minutes)).await;
+            }
+            (Step::UploadAgain, Some(target)) => {
+                let number = world.next_content();
+                client.send(target, number, bytes(number)).await;
+            }
+            (Step::UploadAgain, None) => {}
+            (Step::Delete, _) => client.delete().await,
+            (Step::Read, _) => client.read().await,
+        }
+    }
+    client.finish();
+}
+
+struct Client<'a> {
+    world: &'a Rc<World>,
+    intent: Intent,
+}
+
+impl Client<'_> {
+    /// Sends a request to the API until there is a response below 500.
+    async fn call(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Bytes,
+    ) -> Option<functions::Response> {
+        for _ in 0..ATTEMPTS {
+            let response = self.world.api(method.clone(), path, headers, body.clone()).await;
+            // The response can also be lost between API Gateway and the client.
+            let response = response.filter(|response| response.status < 500 && !self.world.mishap(3));
+            if response.is_some() || self.world.mishap(20) {
+                return response;
+            }
+            self.world.pause(Duration::from_millis(100)..Duration::from_secs(20)).await;
+        }
+        None
+    }
+
+    async fn get(&self, path: &str) -> Option<Value> {
+        let response = self.call(&Method::GET, path, &[], &Bytes::new()).await?;
+        (response.status == 200).then_some(response.body)
+    }
+
+    /// Sends a request to S3 until there is a response below 500.
+    async fn s3(&self, request: impl Fn() -> Request<Bytes>) -> Option<Response<Bytes>> {
+        for _ in 0..ATTEMPTS {
+            let invocation = self.world.invocation("client");
+            let network = &self.world.network;
+            let sent = INVOCATION
+                .scope(invocation, async { timeout(PATIENCE, network.send(request())).await })
+                .await;
+            if let Ok(Ok(Outcome::Response(response))) = sent
+                && response.status().as_u16() < 500
+                && response.status() != 409
+            {
+                return Some(response);
+            }
+            if self.world.mishap(20) {
+                break;
+            }
+            self.world.pause(Duration::from_millis(100)..Duration::from_secs(20)).await;
+        }
+        None
+    }
+
+    /// `POST /upload`. Each success is checked at once: the object and the row must exist.
+    async fn post(&mut self, number: u64, bytes: Bytes) {
+        let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"clip.mp4\"\r\n\r\n";
+        let body = Bytes::from([head.as_bytes(), &bytes, b"\r\n--b--\r\n"].concat());
+        let key = format!("key-{number}");
+        let mut headers = vec![("content-type", "multipart/form-data; boundary=b")];
+        if self.intent.is_idempotent {
+            headers.push(("idempotency-key", &key));
+        }
+        let response = self.call(&Method::POST, "/upload", &headers, &body).await;
+        self.intent.sent.push(number);
+        let Some(response) = response.filter(|response| response.status == 200) else { return };
+        response.body["videoId"].as_str().unwrap_or_default().clone_into(&mut self.intent.id);
+        self.intent.key = format!("videos/user/{}.mp4", self.intent.id);
+        self.acknowledged("POST /upload");
+    }
+
+    /// Asks for a presigned URL or a form.
+    async fn target(&mut self, upload: Upload) -> Option<Target> {
+        if upload == Upload::Put {
+            let signed = self.get("/presign?name=clip.mp4").await?;
+            self.created(&signed["videoId"], &signed["key"]);
+            let url = signed["uploadUrl"].as_str()?.to_owned();
+            let request = move |body| Request::put(&url).header("content-type", MP4).body(body).unwrap();
+            return Some(Target { request: Box::new(request) });
+        }
+        let form = self.get("/s3/params?filename=clip.mp4&type=video/mp4").await?;
+        let key = form["fields"]["key"].as_str()?.to_owned();
+        self.created(&Value::Null, &form["fields"]["key"]);
+        let url = form["url"].as_str()?.to_owned();
+        let request = move |body| {
+            let form = Request::post(&url).header("x-form-key", &key).header("content-type", MP4);
+            form.body(body).unwrap()
+        };
+        Some(Target { request: Box::new(request) })
+    }
+
+    fn created(&mut self, id: &Value, key: &Value) {
+        let key = key.as_str().unwrap_or_default();
+        let file = key.rsplit('/').next().and_then(|file| file.split('.').next());
+        id.as_str().or(file).unwrap_or_default().clone_into(&mut self.intent.id);
+        key.clone_into(&mut self.intent.key);
+    }
+
+    async fn send(&mut self, target: &Target, number: u64, bytes: Bytes) {
+        self.intent.sent.push(number);
+        let response = self.s3(|| (target.request)(bytes.clone())).await;
+        if response.is_some_and(|response| response.status().is_success()) {
+            self.intent.is_stored = true;
+        }
+    }
+
+    /// A multipart upload of one part, by Companion's routes.
+    async fn multipart(&mut self, number: u64, bytes: Bytes) {
+        let file = Bytes::from(json!({"filename": "clip.mp4", "type": MP4}).to_string());
+        let created = self.call(&Method::POST, "/s3/multipart", &[], &file).await;
+        let Some(created) = created.filter(|created| created.status == 200) else { return };
+        self.created(&Value::Null, &created.body["key"]);
+        let upload = created.body["uploadId"].as_str().unwrap_or_default().to_owned();
+        let key = self.intent.key.clone();
+        let Some(part) = self.get(&format!("/s3/multipart/{upload}/1?key={key}")).await else { return };
+        let url = part["url"].as_str().unwrap_or_default();
+        let stored = self.s3(|| Request::put(url).body(bytes.clone()).unwrap()).await;
+        let etag = stored.as_ref().and_then(|stored| stored.headers().get("etag")?.to_str().ok());
+        let Some(etag) = etag else { return };
+        if self.world.mishap(10) {
+            self.call(&Method::DELETE, &format!("/s3/multipart/{upload}?key={key}"), &[], &Bytes::new())
+                .await;
+            return;
+        }
+        self.intent.sent.push(number);
+        let parts = Bytes::from(json!({"parts": [{"PartNumber": 1, "ETag": etag}]}).to_string());
+        let path = format!("/s3/multipart/{upload}/complete?key={key}");
+        match self.call(&Method::POST, &path, &[], &parts).await {
+            Some(response) if response.status == 200 => self.acknowledged("complete"),
+            Some(response) => {
+                self.world
+                    .violation(&format!("completion of the parts of {key} is refused: {}", response.status));
+            }
+            None => {}
+        }
+    }
+
+    async fn delete(&mut self) {
+        if self.intent.id.is_empty() {
+            return;
+        }
+        self.intent.is_delete_sent = true;
+        let path = format!("/videos/{}", self.intent.id);
+        let response = self.call(&Method::DELETE, &path, &[], &Bytes::new()).await;
+        if response.is_some_and(|response| response.status == 204) {
+            self.intent.is_deleted = true;
+            self.world.check_deleted(&self.intent.id);
+        }
+    }
+
+    async fn read(&self) {
+        if self.intent.id.is_empty() {
+            return;
+        }
+        self.get(&format!("/videos/{}", self.intent.id)).await;
+        self.get("/videos").await;
+    }
+
+    /// Notes that the API has acknowledged an upload, which must be durable now.
+    fn acknowledged(&mut self, what: &str) {
+        self.intent.is_stored = true;
+        self.world.check_durable(what, &self.intent);
+    }
+
+    fn finish(self) {
+        if !self.intent.id.is_empty() {
+            self.world.oracle.borrow_mut().intents.push(self.intent);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The fault matrix: each call of each flow with each fault. The calls of the reconciler and of the retries count too.
+
+use crate::clients::{Script, Step, Upload};
+use crate::faults::{Fault, Plan};
+use crate::schedule::{Report, run};
+use crate::world::Settings;
+
+/// A flow: what a client does in a world without other mishaps.
+#[derive(Debug, Clone)]
+pub struct Flow {
+    /// The name.
+    pub name: &'static str,
+    script: Script,
+    transcodes: bool,
+    webhooks: bool,
+    loses_events: bool,
+}
+
+/// A call of a flow with a fault.
+#[derive(Debug, Clone)]
+pub struct Case {
+    flow: Flow,
+    call: usize,
+    label: String,
+    fault: Fault,
+}
+
+impl Flow {
+    fn new(name: &'static str, upload: Upload, then: &[Step]) -> Self {
+        let script = Script { upload, is_video: true, then: then.to_vec() };
+        Self { name, script, transcodes: false, webhooks: false, loses_events: false }
+    }
+
+    fn transcoded(self) -> Self {
+        Self { transcodes: true, ..self }
+    }
+
+    /// Every flow.
+    #[must_use]
+    pub fn all() -> Vec<Self> {
+        use Step::{Delete, Read, UploadAgain, Wait};
+        let delete = [Wait(3), Delete];
+        vec![
+            Self::new("upload", Upload::Api, &[Read]),
+            Self::new("idempotent upload", Upload::Idempotent, &[]),
+            Self::new("presigned PUT", Upload::Put, &[]),
+            Self::new("POST form", Upload::Form, &[]),
+            Self::new("multipart", Upload::Multipart, &[]),
+            Self::new("upload again", Upload::Put, &[UploadAgain]),
+            Self::new("upload again, transcoded", Upload::Put, &[Wait(1), UploadAgain]).transcoded(),
+            Self::new("delete", Upload::Put, &delete),
+            Self::new("delete during processing", Upload::Put, &[Delete]),
+            Self::new("delete, transcoded", Upload::Api, &delete).transcoded(),
+            Self::new("upload after deletion", Upload::Put, &[Wait(1), Delete, UploadAgain]),
+            Self::new("transcode", Upload::Api, &[]).transcoded(),
+            Self { webhooks: true, ..Self::new("webhook", Upload::Put, &delete) },
+            Self { loses_events: true, ..Self::new("lost event", Upload::Api, &[]) },
+            Self { loses_events: true, ..Self::new("lost event of a PUT", Upload::Put, &[]).transcoded() },
+            Self {
+                script: Script { is_video: false, ..Self::new("", Upload::Put, &[]).script },
+                ..Self::new("not a video", Upload::Put, &[])
+            },
+        ]
+    }
+
+    fn run(&self, plan: Plan, trace: bool) -> Report {
+        let settings = Settings {
+            seed: 1,
+            plan,
+            transcodes: self.transcodes,
+            webhooks: self.webhooks,
+            chaos: false,
+            loses_events: self.loses_events,
+            trace,
+        };
+        run(settings, vec![self.script.clone()])
+    }
+
+    /// Returns the report of the flow without a fault, and every case.
+    #[must_use]
+    pub fn cases(&self) -> (Report, Vec<Case>) {
+        let report = self.run(Plan::Calm, true);
+        let calls = report.labels.iter().enumerate();
+        let cases = calls.flat_map(|(call, label)| {
+            let case = move |fault| Case { flow: self.clone(), call, label: label.clone(), fault };
+            Fault::ALL.into_iter().map(case)
+        });
+        let cases = cases.collect();
+        (report, cases)
+    }
+}
+
+impl Case {
+    /// Runs the case. `None` if the call cannot have the fault.
+    #[must_use]
+    pub fn run(&self, trace: bool) -> Option<Report> {
+        let report = self.flow.run(Plan::At(self.call, self.fault), trace);
+        (report.faults > 0).then_some(report)
+    }
+
+    /// Describes the case.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}, call {} ({}) <- {:?}", self.flow.name, self.call, self.label, self.fault)
+    }
+}

@@ -1,0 +1,296 @@
+//! The invariants. Some are checked when a response arrives or a row changes, the others at the end, when all faults
+//! are over and the reconciler has run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+use upreel_webhook::{Event, Kind};
+
+use crate::clients::Intent;
+use crate::content;
+use crate::dynamodb::Item;
+use crate::s3::{PROCESSED, THUMBNAILS, UPLOADS};
+use crate::world::World;
+
+/// What the oracle has seen.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    pub(crate) violations: Vec<String>,
+    /// The clients' videos.
+    pub(crate) intents: Vec<Intent>,
+    /// The records of webhooks that are in the dead-letter queue.
+    pub(crate) undelivered: Vec<Value>,
+    contents: u64,
+    /// The position in the table's stream.
+    position: usize,
+    /// The identifiers of the webhooks that are due, with their description.
+    published: BTreeMap<String, String>,
+}
+
+fn text<'a>(item: &'a Value, name: &str) -> &'a str {
+    item[name]["S"].as_str().unwrap_or_default()
+}
+
+fn error_code(item: &Value) -> &str {
+    item["error"]["M"]["code"]["S"].as_str().unwrap_or_default()
+}
+
+impl World {
+    /// Returns a number for a content that no other upload has.
+    pub(crate) fn next_content(&self) -> u64 {
+        let mut oracle = self.oracle.borrow_mut();
+        oracle.contents += 1;
+        oracle.contents
+    }
+
+    /// No 2xx for what is not durable: the object and the row exist when the response arrives.
+    pub(crate) fn check_durable(&self, what: &str, intent: &Intent) {
+        let (object, row) = {
+            let services = self.network.services();
+            let object = services.s3.body(UPLOADS, &intent.key).and_then(|body| content::number(&body));
+            (object, services.table.rows.get(&intent.id).cloned())
+        };
+        if !object.is_some_and(|number| intent.sent.contains(&number)) {
+            self.violation(&format!("{what} succeeds, but {} is not stored", intent.key));
+        }
+        if row.is_none() {
+            self.violation(&format!("{what} succeeds, but {} has no row", intent.id));
+        }
+    }
+
+    /// After 204, the video is deleted for its user.
+    pub(crate) fn check_deleted(&self, id: &str) {
+        let row = self.network.services().table.rows.get(id).cloned();
+        if let Some(row) = row.map(Value::Object)
+            && text(&row, "status") != "DELETED"
+        {
+            self.violation(&format!("DELETE of {id} succeeds, but it is {}", text(&row, "status")));
+        }
+    }
+
+    /// Follows the table's stream: the status never goes back, and each published transition needs a webhook.
+    pub(crate) fn observe(&self) {
+        let records = {
+            let services = self.network.services();
+            let position = self.oracle.borrow().position;
+            services.table.stream[position..].to_vec()
+        };
+        self.oracle.borrow_mut().position += records.len();
+        for record in records {
+            let (old, new) = (&record["dynamodb"]["OldImage"], &record["dynamodb"]["NewImage"]);
+            let id = text(&record["dynamodb"]["Keys"], "videoId");
+            self.note(|| format!("row {id}: {} -> {}", summary(old), summary(new)));
+            if old.is_object() && new.is_object() && !is_forward(old, new) {
+                self.violation(&format!("status of {id} goes back: {} -> {}", summary(old), summary(new)));
+            }
+            if self.settings.webhooks
+                && Kind::from_record(&record).is_some()
+                && let Ok(event) = Event::from_record(&record)
+            {
+                let what = format!("{:?} of {id}", event.kind);
+                self.oracle.borrow_mut().published.insert(event.id.to_string(), what);
+            }
+        }
+    }
+
+    /// Checks what must hold at the end.
+    pub(crate) fn check_end(&self) {
+        self.observe();
+        let (rows, objects) = {
+            let services = self.network.services();
+            let objects = services.s3.objects.iter();
+            let objects =
+                objects.map(|(id, object)| (id.clone(), object.clone())).collect::<BTreeMap<_, _>>();
+            (services.table.rows.clone(), objects)
+        };
+        let mut named = BTreeSet::new();
+        for (id, row) in rows.iter().filter(|(id, _)| !id.contains('#')) {
+            self.check_row(id, row, &objects, &mut named);
+        }
+        for ((bucket, key), _) in objects.iter().filter(|((_, key), _)| !key.starts_with("work/")) {
+            if !named.contains(&(bucket.clone(), key.clone())) {
+                self.violation(&format!("no row names {bucket}/{key}"));
+            }
+        }
+        for ((_, key), _) in objects.iter().filter(|((_, key), _)| key.starts_with("work/")) {
+            let id = key.split('/').nth(1).unwrap_or_default();
+            let is_alive = rows.get(id).is_some_and(|row| row["status"]["S"] != "DELETED");
+            if !is_alive {
+                self.violation(&format!("{key} remains after the deletion"));
+            }
+        }
+        let numbers = objects.iter().filter(|((bucket, _), _)| bucket == UPLOADS);
+        let numbers: Vec<u64> = numbers.filter_map(|(_, object)| content::number(&object.body)).collect();
+        let intents = self.oracle.borrow().intents.clone();
+        for intent in intents {
+            self.check_intent(&intent, rows.get(&intent.id), &numbers);
+        }
+        self.check_webhooks();
+    }
+
+    /// Checks a row and what it names: nothing waits, and everything belongs to the same upload.
+    fn check_row(
+        &self,
+        id: &str,
+        row: &Item,
+        objects: &BTreeMap<(String, String), crate::s3::Object>,
+        named: &mut BTreeSet<(String, String)>,
+    ) {
+        let row = &Value::Object(row.clone());
+        let (status, key) = (text(row, "status"), text(row, "key"));
+        let number_of = |bucket: &str, key: &str| {
+            objects.get(&(bucket.to_owned(), key.to_owned())).and_then(|object| content::number(&object.body))
+        };
+        let original = number_of(UPLOADS, key);
+        let letters = self.network.services().dead_letters.clone();
+        let in_queue = || letters.values().any(|(letter, _)| letter.to_string().contains(id));
+        if status != "DELETED" {
+            named.insert((UPLOADS.to_owned(), key.to_owned()));
+        }
+        match status {
+            "PENDING" if original.is_none() && row["ttl"]["N"].is_string() => {}
+            "FAILED" if error_code(row) == "INTERNAL" && in_queue() => {}
+            "PROCESSED" | "DELETED" => {}
+            "FAILED" if error_code(row) != "INTERNAL" => {}
+            _ => self.violation(&format!("{id} stays {}, object {original:?}", summary(row))),
+        }
+        if let Some(due) = crate::events::due(row.as_object().unwrap())
+            && due < self.network.clock.millis()
+            && !in_queue()
+        {
+            self.violation(&format!("{id} is overdue: {}", summary(row)));
+        }
+        if status != "PROCESSED" {
+            return;
+        }
+        let number = row["durationMs"]["N"].as_str().and_then(|n| n.parse().ok());
+        if original.is_none() || original != number {
+            self.violation(&format!(
+                "{id} is processed as content {number:?}, but its object is {original:?}"
+            ));
+        }
+        if row["storyboardKey"]["S"].is_null() {
+            self.violation(&format!("{id} has no storyboard"));
+        }
+        for name in ["thumbnailKey", "thumbnailLargeKey", "storyboardKey"] {
+            let track = text(row, name).to_owned();
+            let image = track.strip_suffix(".vtt").map(|name| format!("{name}.jpg"));
+            for key in [Some(track), image].into_iter().flatten().filter(|key| !key.is_empty()) {
+                let shown = number_of(THUMBNAILS, &key);
+                if shown != number {
+                    self.violation(&format!("{key} shows content {shown:?}, but {id} is content {number:?}"));
+                }
+                named.insert((THUMBNAILS.to_owned(), key));
+            }
+        }
+        let transcode = &row["transcode"]["M"];
+        match text(transcode, "status") {
+            "" if self.settings.transcodes => self.violation(&format!("{id} is not transcoded")),
+            "RUNNING" => self.violation(&format!("{id} is transcoded for ever: {transcode}")),
+            "FAILED" if error_code(transcode) == "INTERNAL" => {
+                self.violation(&format!("transcoding of {id} failed and is not repeated"));
+            }
+            "DONE" => self.check_renditions(id, text(transcode, "run"), number, objects, named),
+            _ => {}
+        }
+    }
+
+    /// Checks that the files of the playlists exist, and belong to the upload.
+    fn check_renditions(
+        &self,
+        id: &str,
+        run: &str,
+        number: Option<u64>,
+        objects: &BTreeMap<(String, String), crate::s3::Object>,
+        named: &mut BTreeSet<(String, String)>,
+    ) {
+        let folder = format!("hls/{id}/{run}/");
+        let mut playlists = vec!["master.m3u8".to_owned()];
+        while let Some(playlist) = playlists.pop() {
+            let key = (PROCESSED.to_owned(), format!("{folder}{playlist}"));
+            let Some(object) = objects.get(&key) else {
+                self.violation(&format!("{} is missing", key.1));
+                continue;
+            };
+            named.insert(key);
+            let text = String::from_utf8_lossy(&object.body).into_owned();
+            let uris = text.split("URI=\"").skip(1).filter_map(|rest| rest.split('"').next());
+            let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+            let parent =
+                playlist.rsplit_once('/').map(|(parent, _)| format!("{parent}/")).unwrap_or_default();
+            for file in uris.chain(lines) {
+                if Path::new(file).extension().is_some_and(|extension| extension == "m3u8") {
+                    playlists.push(format!("{parent}{file}"));
+                    continue;
+                }
+                let key = (PROCESSED.to_owned(), format!("{folder}{parent}{file}"));
+                let shown = objects.get(&key).and_then(|object| content::number(&object.body));
+                if shown != number {
+                    self.violation(&format!(
+                        "{} shows content {shown:?}, but {id} is content {number:?}",
+                        key.1
+                    ));
+                }
+                named.insert(key);
+            }
+        }
+    }
+
+    /// Checks what a client was told. `stored` are the numbers of all stored uploads.
+    fn check_intent(&self, intent: &Intent, row: Option<&Item>, stored: &[u64]) {
+        let status = row.and_then(|row| row["status"]["S"].as_str());
+        let Intent { id, is_stored, is_delete_sent, is_deleted, .. } = intent;
+        let copies = stored.iter().filter(|number| intent.sent.contains(number)).count();
+        if intent.is_idempotent && copies > 1 {
+            self.violation(&format!("{copies} videos for one idempotency key"));
+        }
+        if *is_deleted && !matches!(status, None | Some("DELETED")) {
+            self.violation(&format!("{id} was deleted, but is {status:?}"));
+        }
+        let expected = if intent.is_video { "PROCESSED" } else { "FAILED" };
+        if *is_stored && !is_delete_sent && status != Some(expected) {
+            self.violation(&format!("{id} was stored, but is {status:?}"));
+        }
+    }
+
+    /// At least one webhook for each published transition.
+    fn check_webhooks(&self) {
+        let oracle = self.oracle.borrow();
+        let dead = oracle.undelivered.iter().filter_map(|record| Event::from_record(record).ok());
+        let mut known: BTreeSet<String> = dead.map(|event| event.id.to_string()).collect();
+        let received = self.network.services().received.clone();
+        known.extend(received.iter().filter_map(|event| event["id"].as_str().map(str::to_owned)));
+        let missing = oracle.published.iter().filter(|(id, _)| !known.contains(*id));
+        let missing: Vec<String> = missing.map(|(_, what)| what.clone()).collect();
+        drop(oracle);
+        for what in missing {
+            self.violation(&format!("no webhook for {what}"));
+        }
+    }
+}
+
+/// Returns whether a change of a row is allowed: within an upload, the status only advances.
+fn is_forward(old: &Value, new: &Value) -> bool {
+    const ORDER: [&str; 5] = ["PENDING", "UPLOADED", "PROCESSING", "FAILED", "PROCESSED"];
+    let (before, after) = (text(old, "status"), text(new, "status"));
+    let (old_event, new_event) = (text(old, "sequencer"), text(new, "sequencer"));
+    if after == "DELETED" || old_event < new_event {
+        return before != "DELETED" || after == "DELETED";
+    }
+    let rank = |status: &str| ORDER.iter().position(|known| *known == status);
+    let is_repeated = before == "FAILED" && ["INTERNAL", "LOST"].contains(&error_code(old));
+    old_event == new_event && (rank(before) <= rank(after) || is_repeated)
+}
+
+/// Describes a row.
+fn summary(row: &Value) -> String {
+    let mut summary = text(row, "status").to_owned();
+    let sequencer = text(row, "sequencer").trim_end_matches('0');
+    for part in [error_code(row), sequencer, text(&row["transcode"]["M"], "status")] {
+        if !part.is_empty() {
+            summary = format!("{summary} {part}");
+        }
+    }
+    summary
+}

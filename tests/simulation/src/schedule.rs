@@ -1,0 +1,137 @@
+//! Schedules: what happens in a world, from its start to the final check.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use tokio::runtime::Builder;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::sleep;
+
+use crate::clients::{self, Script, Step, Upload};
+use crate::events;
+use crate::faults::Plan;
+use crate::world::{Settings, World};
+
+/// How long the reconciler has after the last fault: longer than its longest delay.
+const HEALING: Duration = Duration::from_hours(80);
+
+/// Older than the objects that the listing leaves alone.
+const LISTING_AGE: Duration = Duration::from_hours(25);
+
+/// The outcome of a schedule.
+#[derive(Debug)]
+pub struct Report {
+    /// The invariants that did not hold.
+    pub violations: Vec<String>,
+    /// The trace, if it was on.
+    pub trace: Vec<String>,
+    /// The number of calls to AWS.
+    pub calls: usize,
+    /// The number of calls that had a fault.
+    pub faults: usize,
+    /// A label for each call, if the trace was on.
+    pub labels: Vec<String>,
+}
+
+/// Runs the schedule of a seed: random scripts, with random faults and delays.
+#[must_use]
+pub fn run_seed(seed: u64, trace: bool) -> Report {
+    let mut rng = Rng::with_seed(seed ^ 0x5EED);
+    let percent = [0.0, 0.5, 2.0, 5.0, 12.0][rng.usize(..5)];
+    let scripts: Vec<Script> = (0..rng.usize(1..=2)).map(|_| random_script(&mut rng)).collect();
+    let settings = Settings {
+        seed,
+        plan: Plan::Random(percent),
+        transcodes: rng.u8(..3) == 0,
+        webhooks: rng.u8(..3) == 0,
+        chaos: true,
+        loses_events: false,
+        trace,
+    };
+    run(settings, scripts)
+}
+
+fn random_script(rng: &mut Rng) -> Script {
+    let upload = [Upload::Api, Upload::Idempotent, Upload::Put, Upload::Put, Upload::Form, Upload::Multipart];
+    let mut then = Vec::new();
+    for _ in 0..rng.usize(..3) {
+        if rng.bool() {
+            then.push(Step::Wait([1, 4, 200][rng.usize(..3)]));
+        }
+        then.push([Step::UploadAgain, Step::UploadAgain, Step::Read][rng.usize(..3)]);
+    }
+    if rng.u8(..3) == 0 {
+        then.extend([Step::Wait([1, 4, 100][rng.usize(..3)]), Step::Delete]);
+        if rng.u8(..3) == 0 {
+            then.push(Step::UploadAgain);
+        }
+    }
+    Script { upload: upload[rng.usize(..upload.len())], is_video: rng.u8(..10) > 0, then }
+}
+
+/// Runs scripts in a world of its own.
+///
+/// # Panics
+/// When the runtime cannot be built.
+#[must_use]
+pub fn run(settings: Settings, scripts: Vec<Script>) -> Report {
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    LocalSet::new().block_on(&runtime, live(settings, scripts))
+}
+
+async fn live(settings: Settings, scripts: Vec<Script>) -> Report {
+    let world = World::new(settings);
+    let pump = spawn_local(events::pump(world.clone()));
+    for script in scripts {
+        let world = world.clone();
+        world.clone().spawn(async move {
+            if world.settings.chaos {
+                world.pause(Duration::from_millis(1)..Duration::from_mins(2)).await;
+            }
+            clients::run(world, script).await;
+        });
+    }
+    let sweeper = spawn_local({
+        let world = world.clone();
+        async move { events::sweep_until(&world, Duration::MAX).await }
+    });
+    world.settle().await;
+    if world.mishap(20) {
+        events::replay(&world).await;
+        world.settle().await;
+    }
+    sweeper.abort();
+    heal(&world).await;
+    pump.abort();
+    let oracle = world.oracle.take();
+    let mut services = world.network.services();
+    Report {
+        violations: oracle.violations,
+        trace: services.trace.take(),
+        calls: services.calls,
+        faults: services.faults,
+        labels: std::mem::take(&mut services.labels),
+    }
+}
+
+/// Ends the faults, lets the reconciler run, and checks what must hold then.
+async fn heal(world: &Rc<World>) {
+    world.is_calm.set(true);
+    if world.settings.chaos {
+        world.network.services().plan = Plan::Calm;
+    }
+    world.note(|| "the faults are over".to_owned());
+    events::expire(world);
+    let end = world.network.clock.elapsed() + HEALING;
+    events::sweep_until(world, end).await;
+    world.settle().await;
+    // The weekly listing, and what it sets going.
+    sleep(LISTING_AGE).await;
+    events::list(world).await;
+    world.settle().await;
+    events::sweep_until(world, end + HEALING).await;
+    world.settle().await;
+    events::expire(world);
+    world.check_end();
+}
