@@ -1,7 +1,7 @@
 # `make` lists the commands.
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint tools debug ffmpeg template rust openapi clients large kills fuzz browser
-.PHONY: bench bench-functions build emulator limits stages deploy logs dlq replay destroy
+.PHONY: simulation simulate bench bench-functions build emulator limits stages deploy logs dlq replay destroy
 
 CARGO := cargo
 # A section of samconfig.toml: dev or prod.
@@ -13,6 +13,11 @@ JOBS ?= 2
 # `make test` sets STAGE to scripts/stage.sh, which writes the output of a stage to a log, and FFMPEG to layer.
 STAGE ?=
 FFMPEG ?= now
+
+# The optimised simulation, and the schedules of `make simulate`.
+SIMULATE = $(CARGO) test --locked --profile simulate --package upreel-simulation
+N ?= 100000
+SEED ?= 0
 
 # Where `make debug` builds its programs.
 DEBUG = "$${CARGO_TARGET_DIR:-target}"/debug
@@ -37,15 +42,15 @@ check: ## The fast inner loop: lints and the unit tests
 
 # The stages of `make test`: what others wait for first, then the longest. Make starts a stage as soon as those that it
 # depends on have passed.
-stages: lint ffmpeg debug build rust emulator limits browser openapi fuzz template clients
+stages: lint ffmpeg debug build rust emulator limits browser openapi simulation fuzz template clients
 
 ifeq ($(STAGE),)
-lint debug fuzz build: | tools
+lint debug fuzz build simulation: | tools
 else
 # Cargo runs one build at a time in a target folder.
 debug: | lint
 # Leave the processors to the builds that other stages wait for.
-fuzz template: | debug
+fuzz template simulation: | debug
 # Tests use the ffmpeg of the layer, and only one process builds it.
 openapi clients browser build: | ffmpeg
 endif
@@ -68,6 +73,12 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 rust: debug ffmpeg ## Run the Rust tests: units, journeys with real protocols and ffmpeg, hostile videos
 	@./scripts/tools.sh ffmpeg
 	@$(STAGE) env UPREEL_BINARY="$$(realpath $(DEBUG)/upreel)" ./scripts/ffmpeg.sh layer $(CARGO) test --locked --workspace
+
+simulation: ## Simulate 5,000 schedules with faults, and every call of every flow with every fault
+	@SCHEDULES=5000 SHARE=1 $(STAGE) $(SIMULATE) -- --nocapture
+
+simulate: tools ## Simulate N=100000 schedules, starting with SEED=0
+	@SCHEDULES=$(N) SEED=$(SEED) $(SIMULATE) --test schedules -- --exact schedules --nocapture
 
 template: ## Check template.yaml as a deployment would, and that the checks find mutations
 	@$(STAGE) ./tests/template/gate.sh

@@ -167,6 +167,7 @@ fn malformed(cause: &str) -> Fault {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use upreel_core::Transition;
 
     use super::*;
 
@@ -184,7 +185,8 @@ mod tests {
             for new in Status::ALL {
                 if let Some(kind) = Kind::for_transition(old, new) {
                     // Ignore transitions that are not allowed.
-                    if old.is_none_or(|old| new.sources().contains(&old)) {
+                    let allows = |old, it: Transition| it.rule().to == new && it.rule().from.contains(&old);
+                    if old.is_none_or(|old| Transition::ALL.into_iter().any(|it| allows(old, it))) {
                         events.push((name(old), name(Some(new)), kind));
                     }
                 }
@@ -193,12 +195,16 @@ mod tests {
         let expected = [
             ("PENDING", "UPLOADED", Kind::Created),
             ("PENDING", "PROCESSING", Kind::Created),
+            ("PENDING", "FAILED", Kind::Errored),
             ("PENDING", "DELETED", Kind::Deleted),
+            ("UPLOADED", "FAILED", Kind::Errored),
             ("UPLOADED", "DELETED", Kind::Deleted),
             ("PROCESSING", "PROCESSED", Kind::Ready),
             ("PROCESSING", "FAILED", Kind::Errored),
             ("PROCESSING", "DELETED", Kind::Deleted),
+            ("PROCESSED", "FAILED", Kind::Errored),
             ("PROCESSED", "DELETED", Kind::Deleted),
+            ("FAILED", "PROCESSED", Kind::Ready),
             ("FAILED", "DELETED", Kind::Deleted),
             ("none", "PENDING", Kind::UploadCreated),
         ];
