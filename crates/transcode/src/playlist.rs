@@ -215,7 +215,7 @@ mod tests {
             init: init.to_owned(),
             segments: vec![segment(0), segment(1)],
         };
-        Manifest { index, frames: 200, tracks: tracks.iter().map(track).collect() }
+        Manifest { index, plan: String::new(), frames: 200, tracks: tracks.iter().map(track).collect() }
     }
 
     #[test]
