@@ -37,9 +37,11 @@ pub async fn give_up(app: &App, created: &Created) -> Result<(), Fault> {
     let replays = record.filter(|record| record.sequencer.as_ref() == Some(&created.sequencer));
     let replays = replays.map_or(0, |record| record.replays());
     let object = (created.size, created.etag.as_str());
-    let outcome = app.videos.give_up(&key, user, &created.sequencer, object, replays).await?;
-    if outcome == UpdateOutcome::Recorded {
-        tracing::warn!(videoId = %id, replays, "processing was given up");
+    match app.videos.give_up(&key, user, &created.sequencer, object, replays).await? {
+        UpdateOutcome::Recorded => tracing::warn!(videoId = %id, replays, "processing was given up"),
+        UpdateOutcome::Superseded => {}
+        // The object was uploaded with a URL that was signed before the video was deleted.
+        UpdateOutcome::Deleted => drop(app.objects.delete_video(id, Some(&key)).await?),
     }
     Ok(())
 }

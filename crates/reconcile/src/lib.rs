@@ -16,6 +16,7 @@
 mod functions;
 pub mod give_up;
 pub mod listing;
+mod replay;
 pub mod sweep;
 
 use serde_json::Value;

@@ -57,9 +57,10 @@ pub async fn run(
             break;
         }
         let objects = app.objects.list(current, &after).await?;
-        match objects.last() {
-            Some(last) => after.clone_from(&last.key),
-            None => (bucket, after) = (bucket + 1, String::new()),
+        if let Some(last) = objects.last() {
+            after.clone_from(&last.key);
+        } else {
+            (bucket, after) = (bucket + 1, String::new());
         }
         listing.examine(workers, current, objects).await?;
         if !is_dry_run {
@@ -68,7 +69,9 @@ pub async fn run(
         }
     }
     let Found { orphans, healed, unknown } = listing.found;
-    count(&[("Orphans", orphans), ("Healed", healed)]);
+    if !is_dry_run {
+        count(&[("Orphans", orphans), ("Healed", healed)]);
+    }
     tracing::info!(orphans, healed, unknown, is_dry_run, "buckets listed");
     Ok(listing.found)
 }

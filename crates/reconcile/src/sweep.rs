@@ -33,7 +33,7 @@ const MAX_ROWS: usize = 200;
 /// Maximum number of rows that are handled at the same time.
 const PARALLEL: usize = 8;
 /// How often an event is replayed, or a transcoding started again.
-const MAX_REPLAYS: u32 = 3;
+pub(crate) const MAX_REPLAYS: u32 = 3;
 /// Time before the row of an unused upload expires at which it is examined for the last time.
 const BEFORE_EXPIRY: Duration = Duration::from_mins(15);
 
@@ -48,7 +48,7 @@ pub struct Swept {
 
 /// The result of examining one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Examined {
+pub(crate) enum Examined {
     Nothing,
     Healed,
     Stuck,
@@ -100,7 +100,7 @@ pub async fn run(app: &App, workers: &impl Workers, deadline: Instant) -> Result
 }
 
 impl Swept {
-    fn add(&mut self, examined: Examined) {
+    pub(crate) fn add(&mut self, examined: Examined) {
         match examined {
             Examined::Nothing => {}
             Examined::Healed => self.healed += 1,
@@ -109,9 +109,9 @@ impl Swept {
     }
 }
 
-struct Sweep<'a, W> {
-    app: &'a App,
-    workers: &'a W,
+pub(crate) struct Sweep<'a, W> {
+    pub(crate) app: &'a App,
+    pub(crate) workers: &'a W,
 }
 
 impl<W> Clone for Sweep<'_, W> {
@@ -123,7 +123,7 @@ impl<W> Clone for Sweep<'_, W> {
 impl<W> Copy for Sweep<'_, W> {}
 
 impl<W: Workers> Sweep<'_, W> {
-    fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Limits {
         self.app.videos.limits()
     }
 
@@ -207,13 +207,12 @@ impl<W: Workers> Sweep<'_, W> {
     async fn finished(&self, record: &Record) -> Result<Examined, Fault> {
         let superseded = self.delete_superseded(record).await?;
         let is_running = self.app.config.state_machine.is_some() && record.video.status == Status::Processed;
-        match record.transcode.as_ref().filter(|transcode| is_running && transcode.can_resume()) {
-            Some(transcode) => self.transcoding(record, transcode).await,
-            None => {
-                self.postpone(record, None, Attention::CleanedUp).await?;
-                Ok(if superseded > 0 { Examined::Healed } else { Examined::Nothing })
-            }
+        let unfinished = record.transcode.as_ref().filter(|transcode| is_running && transcode.can_resume());
+        if let Some(transcode) = unfinished {
+            return self.transcoding(record, transcode).await;
         }
+        self.postpone(record, None, Attention::CleanedUp).await?;
+        Ok(if superseded > 0 { Examined::Healed } else { Examined::Nothing })
     }
 
     async fn transcoding(&self, record: &Record, transcode: &Transcode) -> Result<Examined, Fault> {
@@ -277,68 +276,7 @@ impl<W: Workers> Sweep<'_, W> {
         Ok(if found > 0 { Examined::Healed } else { Examined::Nothing })
     }
 
-    /// Replays events that were given up. The first one is the canary: unless it succeeds, the others wait, because the
-    /// cause is still there.
-    async fn replay(&self, records: Vec<Record>, swept: &mut Swept) -> Result<(), Fault> {
-        let mut is_canary = true;
-        let mut records = records.into_iter();
-        while let Some(record) = records.next() {
-            let created = created(&record).filter(|_| record.replays() < MAX_REPLAYS);
-            let Some(created) = created else {
-                self.postpone(&record, None, Attention::None).await?;
-                swept.add(Examined::Stuck);
-                continue;
-            };
-            let next = self.limits().get(Wait::Result);
-            if !self.postpone(&record, next, Attention::Replay).await? {
-                continue;
-            }
-            if !is_canary {
-                self.send(&created).await?;
-                swept.add(Examined::Healed);
-                continue;
-            }
-            if self.workers.attempt(s3::event(&created)).await? {
-                is_canary = false;
-                swept.add(Examined::Healed);
-                continue;
-            }
-            // The single attempt was not made by Lambda's queue, so nobody else gives it up.
-            give_up::give_up(self.app, &created).await?;
-            for record in records.by_ref() {
-                self.postpone(&record, self.limits().get(Wait::Replay(0)), Attention::None).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes the events from the dead-letter queue whose videos have been processed or deleted since.
-    async fn delete_settled_letters(&self) -> Result<(), Fault> {
-        for letter in self.workers.dead_letters().await? {
-            let Ok(objects) = s3::parse(&letter.event) else { continue };
-            let mut is_settled = !objects.is_empty();
-            for created in &objects {
-                is_settled &= self.is_settled(created).await?;
-            }
-            if is_settled {
-                self.workers.delete_dead_letter(&letter.receipt).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns whether an event has nothing left to do.
-    async fn is_settled(&self, created: &Created) -> Result<bool, Fault> {
-        let Ok(key) = created.key.parse::<Key>() else { return Ok(false) };
-        let Some(record) = self.app.videos.get(key.video_id()).await? else { return Ok(false) };
-        let is_older = record.sequencer.as_ref() > Some(&created.sequencer);
-        let is_done = record.sequencer.as_ref() == Some(&created.sequencer)
-            && record.video.status.is_final()
-            && !record.state().is_unfinished();
-        Ok(record.video.status == Status::Deleted || is_older || is_done)
-    }
-
-    async fn postpone(
+    pub(crate) async fn postpone(
         &self,
         record: &Record,
         delay: Option<Duration>,
@@ -347,7 +285,7 @@ impl<W: Workers> Sweep<'_, W> {
         self.app.videos.postpone(record, delay, attention).await
     }
 
-    async fn send(&self, created: &Created) -> Result<(), Fault> {
+    pub(crate) async fn send(&self, created: &Created) -> Result<(), Fault> {
         tracing::warn!(key = created.key, "event sent again");
         self.workers.send(s3::event(created)).await
     }
@@ -367,7 +305,7 @@ pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
 }
 
 /// Returns the event that the row belongs to.
-fn created(record: &Record) -> Option<Created> {
+pub(crate) fn created(record: &Record) -> Option<Created> {
     Some(Created {
         key: record.key.clone(),
         size: record.video.size?,

@@ -146,13 +146,11 @@ impl Job<'_> {
             }
             // The object was replaced since the event. The event of the new object may be late or lost, so this attempt
             // processes the new object.
-            match self.app.objects.head(self.key).await? {
-                Some(now) => head = now,
-                None => {
-                    let message = "The file was removed before it was processed.";
-                    return self.fail(&head, &Failure::new(Failure::UNREADABLE, message)).await;
-                }
-            }
+            let Some(now) = self.app.objects.head(self.key).await? else {
+                let message = "The file was removed before it was processed.";
+                return self.fail(&head, &Failure::new(Failure::UNREADABLE, message)).await;
+            };
+            head = now;
         }
         Err(Fault::message("read the object", "it keeps changing"))
     }

@@ -4,8 +4,8 @@
 //! expires, or one that the object's event completes, but never an object without a row. A repetition with the same
 //! `Idempotency-Key` continues with the step that failed.
 //!
-//! IAM: `s3:PutObject` and `s3:GetObject` (to verify a repeated write, and for the URL in the response) on `videos/*` of the uploads bucket;
-//! `dynamodb:PutItem`, `UpdateItem`, and `GetItem` (for a repeated `Idempotency-Key`).
+//! IAM: `s3:PutObject` and `s3:GetObject` (to verify a repeated write, and for the URL in the response) on `videos/*` of
+//! the uploads bucket; `dynamodb:PutItem`, `UpdateItem`, and `GetItem` (for a repeated `Idempotency-Key`).
 
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};

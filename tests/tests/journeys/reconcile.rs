@@ -13,6 +13,7 @@ use upreel_core::{Bucket, Fault, Key, Sequencer, Status, Version, VideoId};
 use upreel_function::App;
 use upreel_local::Options;
 use upreel_local::queue::Handler;
+use upreel_reconcile::listing::Found;
 use upreel_reconcile::{DeadLetter, Workers};
 use upreel_store::videos::{Attention, Processed};
 
@@ -230,17 +231,18 @@ async fn listing_brings_lost_rows_back_and_removes_orphans() {
     backend.delete_row(&lost).await;
     let orphan = Key::Thumbnail(VideoId::new(), Version::new("00".parse().unwrap(), "e"));
     app.objects.store(&orphan, "image/jpeg", "x".into()).await.unwrap();
-    let list = async |dry: bool| upreel_reconcile::listing::run(app, &AtOnce(app), dry, far()).await.unwrap();
-    assert_eq!(list(false).await, Default::default(), "young objects are left alone");
+    let run_listing =
+        async |dry: bool| upreel_reconcile::listing::run(app, &AtOnce(app), dry, far()).await.unwrap();
+    assert_eq!(run_listing(false).await, Found::default(), "young objects are left alone");
 
     let two_days_ago = SystemTime::now() - Duration::from_hours(48);
     for file in ["uploads", "thumbnails"].iter().flat_map(|bucket| backend.objects(bucket)) {
         std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
     }
-    let dry = list(true).await;
+    let dry = run_listing(true).await;
     assert_eq!((dry.orphans, dry.healed, dry.unknown), (5, 1, 0));
     assert_eq!(backend.objects("thumbnails").len(), 9, "a dry run changes nothing");
-    assert_eq!(list(false).await, dry);
+    assert_eq!(run_listing(false).await, dry);
     backend.wait_for(&lost, "PROCESSED").await;
     let thumbnails = app.objects.list(Bucket::Thumbnails, "").await.unwrap();
     assert_eq!(thumbnails.iter().filter(|object| object.key.contains(&kept)).count(), 4);

@@ -88,14 +88,14 @@ impl ObjectStore {
             let list = list.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
             let keys: Vec<String> =
                 list.contents.into_iter().flatten().filter_map(|object| object.key).collect();
-            let Some(last) = keys.last().cloned() else { return Ok(deleted) };
+            let Some(end) = keys.last().cloned() else { return Ok(deleted) };
             let unwanted: Vec<String> = keys.into_iter().filter(|key| is_unwanted(key)).collect();
             self.delete_keys(folder.bucket, &unwanted).await?;
             deleted += unwanted.len();
             if list.is_truncated != Some(true) {
                 return Ok(deleted);
             }
-            after = last;
+            after = end;
         }
     }
 
