@@ -107,10 +107,16 @@ impl Listing<'_> {
                 continue;
             };
             let record = self.record(key.video_id()).await?;
-            match (bucket, record) {
+            match (bucket, &record) {
                 (Bucket::Uploads, None) => self.send(workers, &object, Sequencer::lowest()).await?,
                 (Bucket::Uploads, Some(record)) if record.video.status != Status::Deleted => {
-                    if let Some(sequencer) = replaced(record, &object) {
+                    // The listing may be outdated, so the object is asked as well.
+                    if let Some(sequencer) = replaced(record, &object)
+                        && let Some(head) = self.app.objects.head(&key).await?
+                        && record.etag.as_deref() != Some(head.etag.trim_matches('"'))
+                    {
+                        let etag = head.etag.trim_matches('"').to_owned();
+                        let object = Listed { size: head.size, etag, ..object };
                         self.send(workers, &object, sequencer).await?;
                     }
                 }
@@ -126,11 +132,11 @@ impl Listing<'_> {
         if self.is_dry_run { Ok(()) } else { self.app.objects.delete_keys(bucket, &orphans).await }
     }
 
-    async fn record(&mut self, id: VideoId) -> Result<Option<&Record>, Fault> {
+    async fn record(&mut self, id: VideoId) -> Result<Option<Record>, Fault> {
         if self.record.as_ref().is_none_or(|(last, _)| *last != id) {
             self.record = Some((id, self.app.videos.get(id).await?));
         }
-        Ok(self.record.as_ref().and_then(|(_, record)| record.as_ref()))
+        Ok(self.record.as_ref().and_then(|(_, record)| record.clone()))
     }
 
     async fn send(
