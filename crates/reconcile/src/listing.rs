@@ -120,7 +120,7 @@ impl Listing<'_> {
                         self.send(workers, &object, sequencer).await?;
                     }
                 }
-                (_, Some(record)) if is_named(record, &key) || is_newer(record, &key) => {}
+                (_, Some(record)) if is_named(record, &key) => {}
                 _ => orphans.push(object.key),
             }
         }
@@ -164,9 +164,4 @@ fn replaced(record: &Record, object: &Listed) -> Option<Sequencer> {
         Some(sequencer) => sequencer.successor(),
         None => Some(Sequencer::lowest()),
     }
-}
-
-/// Returns whether an object was made for an event that the row does not know yet.
-fn is_newer(record: &Record, key: &Key) -> bool {
-    record.video.status != Status::Deleted && key.sequencer() > record.sequencer.as_ref()
 }
