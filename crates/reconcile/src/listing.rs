@@ -108,16 +108,10 @@ impl Listing<'_> {
             };
             let record = self.record(key.video_id()).await?;
             match (bucket, &record) {
-                (Bucket::Uploads, None) => self.send(workers, &object, Sequencer::lowest()).await?,
+                (Bucket::Uploads, None) => self.send(workers, &key, None, Sequencer::lowest()).await?,
                 (Bucket::Uploads, Some(record)) if record.video.status != Status::Deleted => {
-                    // The listing may be outdated, so the object is asked as well.
-                    if let Some(sequencer) = replaced(record, &object)
-                        && let Some(head) = self.app.objects.head(&key).await?
-                        && record.etag.as_deref() != Some(head.etag.trim_matches('"'))
-                    {
-                        let etag = head.etag.trim_matches('"').to_owned();
-                        let object = Listed { size: head.size, etag, ..object };
-                        self.send(workers, &object, sequencer).await?;
+                    if let Some(sequencer) = replaced(record, &object) {
+                        self.send(workers, &key, record.etag.as_deref(), sequencer).await?;
                     }
                 }
                 (_, Some(record)) if is_named(record, &key) => {}
@@ -139,19 +133,26 @@ impl Listing<'_> {
         Ok(self.record.as_ref().and_then(|(_, record)| record.clone()))
     }
 
+    /// Sends the event of an object, unless it is the one with the entity tag `known`. The listing may be outdated or
+    /// damaged, so the object itself is asked.
     async fn send(
         &mut self,
         workers: &impl Workers,
-        object: &Listed,
+        key: &Key,
+        known: Option<&str>,
         sequencer: Sequencer,
     ) -> Result<(), Fault> {
+        let Some(head) = self.app.objects.head(key).await? else { return Ok(()) };
+        let etag = head.etag.trim_matches('"').to_owned();
+        if known == Some(&etag) {
+            return Ok(());
+        }
         self.found.healed += 1;
-        tracing::warn!(key = object.key, self.is_dry_run, "object without a processed row");
+        tracing::warn!(%key, self.is_dry_run, "object without a processed row");
         if self.is_dry_run {
             return Ok(());
         }
-        let Listed { key, size, etag, .. } = object.clone();
-        workers.send(s3::event(&Created { key, size, etag, sequencer })).await
+        workers.send(s3::event(&Created { key: key.to_string(), size: head.size, etag, sequencer })).await
     }
 }
 

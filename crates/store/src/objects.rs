@@ -189,11 +189,15 @@ impl ObjectStore {
     async fn head_once(&self, key: &Key) -> Result<Option<Head>, Fault> {
         let head = self.client.head_object().bucket(self.bucket(key)).key(key.to_string()).send().await;
         match head {
-            Ok(head) => Ok(Some(Head {
-                size: head.content_length().and_then(|n| n.try_into().ok()).unwrap_or_default(),
-                etag: head.e_tag().unwrap_or_default().to_owned(),
-                content_type: head.content_type().map(str::to_owned),
-            })),
+            Ok(head) => {
+                let missing = |name| Fault::new("s3:HeadObject", &Missing(name));
+                let size = head.content_length().and_then(|size| size.try_into().ok());
+                Ok(Some(Head {
+                    size: size.ok_or_else(|| missing("size"))?,
+                    etag: head.e_tag().ok_or_else(|| missing("entity tag"))?.to_owned(),
+                    content_type: head.content_type().map(str::to_owned),
+                }))
+            }
             // The response to a HEAD has no body with an error code, only a status.
             Err(error) if status(&error) == Some(404) => Ok(None),
             Err(error) => Err(Fault::new("s3:HeadObject", &error)),

@@ -6,16 +6,14 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures_util::future::{join, join_all};
 use upreel_core::{Bucket, Fault, Folder, Key, VideoId};
 
-use super::ObjectStore;
+use super::{Missing, ObjectStore};
 
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The key, as text: it may be none of Upreel's.
     pub key: String,
-    /// The size in bytes.
-    pub size: u64,
-    /// The entity tag, without quotes.
+    /// The entity tag, without quotes; empty if the listing has none.
     pub etag: String,
     /// When it was written.
     pub modified: SystemTime,
@@ -30,16 +28,17 @@ impl ObjectStore {
     pub async fn list(&self, bucket: Bucket, after: &str) -> Result<Vec<Listed>, Fault> {
         let list = self.client.list_objects_v2().bucket(self.bucket_name(bucket)).start_after(after);
         let list = list.send().await.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
-        let objects = list.contents.into_iter().flatten().map(|object| Listed {
-            size: object.size().and_then(|size| size.try_into().ok()).unwrap_or_default(),
-            etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
-            modified: object
-                .last_modified()
-                .and_then(|time| (*time).try_into().ok())
-                .unwrap_or(SystemTime::UNIX_EPOCH),
-            key: object.key.unwrap_or_default(),
+        // A damaged response may have ended early.
+        let missing = |name| Fault::new("s3:ListObjectsV2", &Missing(name));
+        let objects = list.contents.into_iter().flatten().map(|object| {
+            let modified = object.last_modified().and_then(|time| (*time).try_into().ok());
+            Ok(Listed {
+                modified: modified.ok_or_else(|| missing("LastModified"))?,
+                etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+                key: object.key.ok_or_else(|| missing("key"))?,
+            })
         });
-        Ok(objects.collect())
+        objects.collect()
     }
 
     /// Deletes everything that was made of a video, and the uploaded file if `key` is set. Returns the number of deleted

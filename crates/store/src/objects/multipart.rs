@@ -77,11 +77,16 @@ impl ObjectStore {
                 Err(error) if status(&error) == Some(404) => return Ok(None),
                 Err(error) => return Err(Fault::new("s3:ListParts", &error)),
             };
-            parts.extend(page.parts().iter().map(|part| StoredPart {
-                number: part.part_number().and_then(|n| n.try_into().ok()).unwrap_or_default(),
-                size: part.size().and_then(|n| n.try_into().ok()).unwrap_or_default(),
-                etag: part.e_tag().unwrap_or_default().to_owned(),
-            }));
+            for part in page.parts() {
+                let missing = |name| Fault::new("s3:ListParts", &Missing(name));
+                let number = part.part_number().and_then(|number| number.try_into().ok());
+                let size = part.size().and_then(|size| size.try_into().ok());
+                parts.push(StoredPart {
+                    number: number.ok_or_else(|| missing("part number"))?,
+                    size: size.ok_or_else(|| missing("size"))?,
+                    etag: part.e_tag().ok_or_else(|| missing("entity tag"))?.to_owned(),
+                });
+            }
             marker = page.next_part_number_marker.filter(|_| page.is_truncated == Some(true));
             if marker.is_none() {
                 return Ok(Some(parts));
