@@ -13,6 +13,7 @@
 //! `hls/*` and `work/*`; `lambda:InvokeFunction` on the thumbnail function; `sqs:ReceiveMessage` and `DeleteMessage` on the
 //! dead-letter queue; `states:StartExecution` and `DescribeExecution`, if transcoding is enabled.
 
+mod finished;
 mod functions;
 pub mod give_up;
 pub mod listing;

@@ -17,7 +17,7 @@ use upreel_events::s3::{self, Created};
 use upreel_function::App;
 use upreel_store::objects::Listed;
 
-use crate::sweep::is_named;
+use crate::finished::is_named;
 use crate::{Workers, count};
 
 /// Younger objects may belong to work that is not finished.

@@ -1,0 +1,98 @@
+//! Rows whose processing has ended: their transcoding, the objects of earlier uploads, and deletions.
+
+use upreel_core::limits::Wait;
+use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
+use upreel_core::video::Record;
+use upreel_core::{Failure, Fault, Key, Status};
+use upreel_store::videos::Attention;
+
+use crate::Workers;
+use crate::sweep::{Examined, MAX_REPLAYS, Sweep};
+
+impl<W: Workers> Sweep<'_, W> {
+    /// Handles a row whose processing has ended: the objects of earlier uploads, and the transcoding.
+    pub(crate) async fn finished(&self, record: &Record) -> Result<Examined, Fault> {
+        let superseded = self.delete_superseded(record).await?;
+        let is_running = self.app.config.state_machine.is_some() && record.video.status == Status::Processed;
+        let unfinished = record.transcode.as_ref().filter(|transcode| is_running && transcode.can_resume());
+        if let Some(transcode) = unfinished {
+            return self.transcoding(record, transcode).await;
+        }
+        self.postpone(record, None, Attention::CleanedUp).await?;
+        Ok(if superseded > 0 { Examined::Healed } else { Examined::Nothing })
+    }
+
+    async fn transcoding(&self, record: &Record, transcode: &Transcode) -> Result<Examined, Fault> {
+        let id = record.video.video_id;
+        let run = Run { video_id: id, key: record.key.clone(), sequencer: transcode.run.clone() };
+        let wait = self.limits().get(Wait::Transcode);
+        if self.workers.is_transcoding(&run, transcode.restarts).await? {
+            self.postpone(record, wait, Attention::CleanedUp).await?;
+            return Ok(Examined::Nothing);
+        }
+        if transcode.restarts < MAX_REPLAYS {
+            if self.postpone(record, wait, Attention::Restart).await? {
+                self.workers.transcode(&run, transcode.restarts + 1).await?;
+            }
+            return Ok(Examined::Healed);
+        }
+        if transcode.status == TranscodeStatus::Running {
+            let message = "Transcoding failed on our side.";
+            let failure = Failure::new(Failure::INTERNAL, message);
+            let videos = &self.app.videos;
+            videos.mark_transcode_failed(id, &run.sequencer, &failure, transcode.restarts).await?;
+        } else {
+            self.postpone(record, None, Attention::CleanedUp).await?;
+        }
+        Ok(Examined::Stuck)
+    }
+
+    /// Deletes what was made for earlier events of the row, and previews that it does not name. Returns the number of
+    /// deleted objects.
+    async fn delete_superseded(&self, record: &Record) -> Result<usize, Fault> {
+        let mut deleted = 0;
+        if record.superseded().is_empty() {
+            return Ok(deleted);
+        }
+        for folder in Key::folders(record.video.video_id) {
+            let is_superseded = |key: &str| match key.parse::<Key>() {
+                Ok(key) => !is_named(record, &key) && key.sequencer() <= record.sequencer.as_ref(),
+                Err(_) => false,
+            };
+            deleted += self.app.objects.delete_folder(&folder, is_superseded).await?;
+        }
+        Ok(deleted)
+    }
+
+    pub(crate) async fn deleted(&self, record: &Record) -> Result<Examined, Fault> {
+        let key: Option<Key> = record.key.parse().ok();
+        let exists = match &key {
+            Some(key) => self.app.objects.head(key).await?.is_some(),
+            None => false,
+        };
+        let key = key.filter(|_| exists);
+        let found = self.app.objects.delete_video(record.video.video_id, key.as_ref()).await?;
+        let found = found + usize::from(exists);
+        let deletion = self.limits().deletion;
+        let (next, passes) = match (found, record.clean_passes) {
+            (0, 0) => (Some(deletion * 3), 1),
+            (0, passes) => (None, passes + 1),
+            _ => (Some(deletion), 0),
+        };
+        self.postpone(record, next, Attention::CleanPasses(passes)).await?;
+        Ok(if found > 0 { Examined::Healed } else { Examined::Nothing })
+    }
+}
+
+/// Returns whether a row refers to an object, or may soon: what is made for its present event.
+pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
+    let is_own = key.sequencer() == record.sequencer.as_ref();
+    match key {
+        _ if record.video.status == Status::Deleted => false,
+        Key::Video { .. } => true,
+        Key::Rendition { .. } | Key::Work { .. } => is_own && record.transcode.is_some(),
+        _ => {
+            record.previews.contains(key) || (is_own && (record.state().is_unfinished() || record.incomplete))
+        }
+    }
+}
