@@ -149,6 +149,7 @@ PYTHON
 python3 - <<'PYTHON'
 import json
 ID = '01890a5d-ac96-774b-bcce-b302099a8057'
+VERSION = '0A' + '0' * 38 + '-e'
 def record(key, name='ObjectCreated:Put', **more):
     thing = {'key': key, 'size': 7, 'eTag': 'e', 'sequencer': '0A', **more}
     return {'eventSource': 'aws:s3', 'eventName': name, 's3': {'object': thing}}
@@ -159,7 +160,7 @@ def sqs(event):
 put = {'Records': [record(f'videos/u-1/{ID}.mp4'), record('a%2Bb+c%3A%2Fd.mov')]}
 write('two', put)
 write('keys', {'Records': [record(key) for key in (
-    f'thumbnails/{ID}.jpg', f'thumbnails/{ID}-1280.jpg', f'storyboards/{ID}.vtt', f'videos/../{ID}.bin',
+    f'thumbnails/{ID}/{VERSION}.jpg', f'thumbnails/{ID}/{VERSION}-w1280.jpg', f'storyboards/{ID}/{VERSION}.vtt', f'videos/../{ID}.bin',
     'e%CC%81%E2%80%8B%CC%81.mp4', '%E2%80%AE4pm.exe', 'x' * 300 + '.webm')]})
 write('removed', {'Records': [record('x', 'ObjectRemoved:Delete')]})
 write('sqs', sqs(put))

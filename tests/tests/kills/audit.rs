@@ -89,6 +89,8 @@ impl<'a> Audit<'a> {
             let transcode = row["transcode"]["M"]["status"]["S"].as_str().unwrap_or_default();
             if !is_final {
                 left.push(format!("{id} is {status}"));
+            } else if !is_waiting && !row["due"].is_null() {
+                left.push(format!("{id} is {status} and waits for the reconciler"));
             } else if transcode == "RUNNING" && status != "DELETED" {
                 left.push(format!(
                     "{id}: the transcode is RUNNING with {} chunks",
@@ -168,7 +170,7 @@ impl<'a> Audit<'a> {
                 (Some(poster), Some(storyboard)) => {
                     let (poster, _) = poster.rsplit_once('.').unwrap();
                     let (storyboard, _) = storyboard.rsplit_once('.').unwrap();
-                    let names = [format!("{poster}.jpg"), format!("{poster}-1280.jpg")];
+                    let names = [format!("{poster}.jpg"), format!("{poster}-w1280.jpg")];
                     expected.extend(
                         names.into_iter().chain([format!("{storyboard}.jpg"), format!("{storyboard}.vtt")]),
                     );

@@ -57,6 +57,8 @@ impl Backend {
             .arg(&self.data)
             .arg("--ffmpeg")
             .arg(&self.ffmpeg)
+            // Longer than any work on the small videos takes, so that nothing is cleaned up under a worker.
+            .args(["--examine-after", "15"])
             .args(std::env::var("UPREEL_ARGS").unwrap_or_default().split_whitespace())
             .stdout(Stdio::null())
             .stderr(log)

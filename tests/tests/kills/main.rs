@@ -70,7 +70,7 @@ async fn nothing_is_lost_or_left_behind_after_kills() {
     let load = begun.elapsed();
 
     let settling = Instant::now();
-    let stall = Duration::from_secs(setting("STALL", 30));
+    let stall = Duration::from_secs(setting("STALL", 90));
     let audit = Audit::settled(&backend, &world, &receiver, stall).await;
     let settled = settling.elapsed();
     let mut violations = audit.violations();
