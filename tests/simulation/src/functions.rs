@@ -137,13 +137,12 @@ impl World {
         tokio::select! {
             biased;
             () = invocation.killed.notified() => None,
-            result = handler => match result {
-                Ok(result) => Some(result),
-                Err(_) => {
+            result = handler => {
+                if result.is_err() {
                     self.note(|| format!("{}: timed out", invocation.name));
-                    None
                 }
-            },
+                result.ok()
+            }
         }
     }
 }

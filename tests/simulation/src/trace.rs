@@ -25,15 +25,12 @@ impl Names {
         let mut replaced = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
-            match rest.get(..UUID).filter(|part| is_uuid(part)) {
-                Some(id) => {
-                    let _ = write!(replaced, "v{}", self.number(id));
-                    rest = &rest[UUID..];
-                }
-                None => {
-                    replaced.push(first);
-                    rest = &rest[first.len_utf8()..];
-                }
+            if let Some(id) = rest.get(..UUID).filter(|part| is_uuid(part)) {
+                let _ = write!(replaced, "v{}", self.number(id));
+                rest = &rest[UUID..];
+            } else {
+                replaced.push(first);
+                rest = &rest[first.len_utf8()..];
             }
         }
         replaced

@@ -10,7 +10,8 @@ use std::time::Duration;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
+use aws_types::sdk_config::SharedTimeSource;
 use axum::Router;
 use fastrand::Rng;
 use tokio::sync::Notify;
@@ -170,9 +171,10 @@ impl World {
 fn sdk_config(network: &Network) -> SdkConfig {
     let world = WORLDS.fetch_add(1, Ordering::Relaxed);
     let credentials = Credentials::new("access", "secret", None, None, "simulation");
+    let clock = sdk::Clock::new(SharedTimeSource::new(network.clock));
     sdk::defaults(&Roots::Known)
-        .http_client(network.clone())
-        .time_source(network.clock)
+        .http_client(clock.observe(SharedHttpClient::new(network.clone())))
+        .time_source(clock)
         .region(Region::new(format!("world-{world}")))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build()
