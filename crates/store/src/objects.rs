@@ -111,7 +111,7 @@ impl ObjectStore {
         let stalled = StalledStreamProtectionConfig::enabled().grace_period(ATTEMPT_TIMEOUT).build();
         let builder = aws_sdk_s3::config::Builder::from(sdk)
             .force_path_style(sdk.endpoint_url().is_some())
-            .timeout_config(sdk::timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT))
+            .timeout_config(sdk::service_timeouts(sdk, ATTEMPT_TIMEOUT, OPERATION_TIMEOUT))
             .stalled_stream_protection(stalled);
         let signer = builder.clone().request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
         let upload_signer = signer.clone().accelerate(transfer_acceleration);

@@ -37,6 +37,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of an operation with all its attempts. Like those of the other services it leaves time for the function's
 /// response before API Gateway's 29 seconds, because that one's error response has no useful detail.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(12);
+/// How much longer the timeouts of local services are.
+const LOCAL_FACTOR: u32 = 4;
 /// One attempt and two retries: for throttling, a 503, or a connection that was closed while the sandbox was frozen.
 const MAX_ATTEMPTS: u32 = 3;
 /// The first retry waits for a random time up to this, the second up to twice this. The SDK's default of one second is
@@ -69,6 +71,15 @@ pub fn defaults(roots: &Roots) -> Builder {
             RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS).with_initial_backoff(INITIAL_BACKOFF),
         )
         .timeout_config(timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT))
+}
+
+/// Returns the timeouts of a service of `sdk`. The services of the local backend and of emulators share a machine with
+/// their clients, so they are given more time.
+#[must_use]
+pub(crate) fn service_timeouts(sdk: &SdkConfig, attempt: Duration, operation: Duration) -> TimeoutConfig {
+    let is_local = sdk.endpoint_url().is_some_and(|endpoint| endpoint.starts_with("http://"));
+    let factor = if is_local { LOCAL_FACTOR } else { 1 };
+    timeouts(attempt * factor, operation * factor)
 }
 
 /// Returns the timeouts of one attempt, and of an operation with all its attempts. One attempt that hangs must leave time

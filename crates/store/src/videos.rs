@@ -84,7 +84,7 @@ impl VideoStore {
     #[must_use]
     pub fn new(sdk: &SdkConfig, table: String, limits: Limits) -> Self {
         let time = sdk.time_source().unwrap_or_default();
-        let timeouts = sdk::timeouts(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT);
+        let timeouts = sdk::service_timeouts(sdk, ATTEMPT_TIMEOUT, OPERATION_TIMEOUT);
         let config = aws_sdk_dynamodb::config::Builder::from(sdk).timeout_config(timeouts).build();
         Self { client: Client::from_conf(config), table, limits, time }
     }

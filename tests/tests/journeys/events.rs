@@ -13,28 +13,28 @@ use upreel_local::queue::Handler;
 
 use crate::harness::{Backend, mp4, webm};
 
-fn event(key: &str, bytes: &[u8], sequencer: &str) -> Value {
+pub(crate) fn event(key: &str, bytes: &[u8], sequencer: &str) -> Value {
     json!({"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": "uploads"},
         "object": {"key": key, "size": bytes.len(), "eTag": "of-another-write", "sequencer": sequencer}}})
 }
 
-async fn deliver(app: &App, records: &[Value]) -> Result<(), Fault> {
+pub(crate) async fn deliver(app: &App, records: &[Value]) -> Result<(), Fault> {
     let deadline = Instant::now() + upreel_tests::HANG_GUARD;
     upreel_thumbnail::handle(app, &json!({"Records": records}), deadline).await.map(drop)
 }
 
 /// Starts a backend whose queue ignores all events, so that the test decides which events are delivered and when.
-async fn without_queue() -> Backend {
+pub(crate) async fn without_queue() -> Backend {
     Backend::start_with(|_| {}, |_| Arc::new(|_| Box::pin(async { Ok(()) }))).await
 }
 
-async fn put(backend: &Backend, bytes: &[u8]) -> (String, String) {
+pub(crate) async fn put(backend: &Backend, bytes: &[u8]) -> (String, String) {
     let signed = backend.presign(&[("name", "a.mp4")]).await;
     assert_eq!(backend.put_to(&signed, bytes.to_vec()).send().await.unwrap().status(), 200);
     (signed["videoId"].as_str().unwrap().to_owned(), signed["key"].as_str().unwrap().to_owned())
 }
 
-async fn record(app: &App, id: &str) -> Record {
+pub(crate) async fn record(app: &App, id: &str) -> Record {
     app.videos.get(id.parse().unwrap()).await.unwrap().unwrap()
 }
 

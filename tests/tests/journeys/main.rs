@@ -5,6 +5,7 @@
 mod contracts;
 mod events;
 mod harness;
+mod load;
 mod multipart;
 mod posters;
 mod presign;

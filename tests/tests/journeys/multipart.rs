@@ -59,7 +59,7 @@ impl Upload {
         parts
     }
 
-    async fn complete(&self, backend: &Backend, parts: &[Value]) -> Response {
+    pub(crate) async fn complete(&self, backend: &Backend, parts: &[Value]) -> Response {
         self.at(backend, Method::POST, "/complete").json(&json!({"parts": parts})).send().await.unwrap()
     }
 }
