@@ -1,12 +1,14 @@
 //! Clients: what users do with the API and S3. They repeat a request whose response is lost or an error of the server,
 //! or give up.
 
+mod multipart;
+
 use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::content;
@@ -31,7 +33,7 @@ pub enum Upload {
     Put,
     /// `GET /s3/params`, then a POST form.
     Form,
-    /// `POST /s3/multipart`, a part, and its completion.
+    /// `POST /s3/multipart`, the parts, and their completion.
     Multipart,
 }
 
@@ -41,6 +43,10 @@ pub struct Script {
     pub(crate) upload: Upload,
     /// Whether the file is a video.
     pub(crate) is_video: bool,
+    /// Whether the video is long enough to be cut into chunks.
+    pub(crate) is_long: bool,
+    /// The number of parts of a multipart upload.
+    pub(crate) parts: usize,
     pub(crate) then: Vec<Step>,
 }
 
@@ -84,7 +90,9 @@ struct Target {
 
 /// Runs a script.
 pub(crate) async fn run(world: Rc<World>, script: Script) {
-    let bytes = |number| if script.is_video { content::video(number) } else { content::text(number) };
+    let bytes = |number| {
+        if script.is_video { content::video(number, script.is_long) } else { content::text(number) }
+    };
     let first = world.next_content();
     let is_idempotent = script.upload == Upload::Idempotent;
     let intent = Intent { is_video: script.is_video, is_idempotent, ..Intent::default() };
@@ -95,7 +103,7 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
             None
         }
         Upload::Multipart => {
-            client.multipart(first, bytes(first)).await;
+            client.multipart(first, &bytes(first), script.parts).await;
             None
         }
         Upload::Put | Upload::Form => {
@@ -196,9 +204,13 @@ impl Client<'_> {
     /// Asks for a presigned URL or a form.
     async fn target(&mut self, upload: Upload) -> Option<Target> {
         if upload == Upload::Put {
+            let knows_time = self.world.network.knows_time();
             let signed = self.get("/presign?name=clip.mp4").await?;
             self.created(&signed["videoId"], &signed["key"]);
             let url = signed["uploadUrl"].as_str()?.to_owned();
+            if knows_time {
+                self.world.check_signature(&url);
+            }
             let request = move |body| Request::put(&url).header("content-type", MP4).body(body).unwrap();
             return Some(Target { request: Box::new(request) });
         }
@@ -225,37 +237,6 @@ impl Client<'_> {
         let response = self.s3(|| (target.request)(bytes.clone())).await;
         if response.is_some_and(|response| response.status().is_success()) {
             self.intent.is_stored = true;
-        }
-    }
-
-    /// A multipart upload of one part, by Companion's routes.
-    async fn multipart(&mut self, number: u64, bytes: Bytes) {
-        let file = Bytes::from(json!({"filename": "clip.mp4", "type": MP4}).to_string());
-        let created = self.call(&Method::POST, "/s3/multipart", &[], &file).await;
-        let Some(created) = created.filter(|created| created.status == 200) else { return };
-        self.created(&Value::Null, &created.body["key"]);
-        let upload = created.body["uploadId"].as_str().unwrap_or_default().to_owned();
-        let key = self.intent.key.clone();
-        let Some(part) = self.get(&format!("/s3/multipart/{upload}/1?key={key}")).await else { return };
-        let url = part["url"].as_str().unwrap_or_default();
-        let stored = self.s3(|| Request::put(url).body(bytes.clone()).unwrap()).await;
-        let etag = stored.as_ref().and_then(|stored| stored.headers().get("etag")?.to_str().ok());
-        let Some(etag) = etag else { return };
-        if self.world.mishap(10) {
-            self.call(&Method::DELETE, &format!("/s3/multipart/{upload}?key={key}"), &[], &Bytes::new())
-                .await;
-            return;
-        }
-        self.intent.sent.push(number);
-        let parts = Bytes::from(json!({"parts": [{"PartNumber": 1, "ETag": etag}]}).to_string());
-        let path = format!("/s3/multipart/{upload}/complete?key={key}");
-        match self.call(&Method::POST, &path, &[], &parts).await {
-            Some(response) if response.status == 200 => self.acknowledged("complete"),
-            Some(response) => {
-                self.world
-                    .violation(&format!("completion of the parts of {key} is refused: {}", response.status));
-            }
-            None => {}
         }
     }
 

@@ -8,16 +8,17 @@ use tokio::time::Instant;
 /// 2026-11-27 12:00:00 UTC, the start of every schedule.
 const START: Duration = Duration::from_hours(498_828);
 
-/// The clock of a schedule. `skew` is how far the functions' clock is behind that of AWS.
+/// The clock of a schedule. `skew` is how far the functions' clock is behind that of AWS, in
+/// seconds; negative if it is ahead.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: Instant,
-    skew: Duration,
+    skew: i64,
 }
 
 impl Clock {
     /// Starts the clock. Needs a runtime.
-    pub(crate) fn start(skew: Duration) -> Self {
+    pub(crate) fn start(skew: i64) -> Self {
         Self { start: Instant::now(), skew }
     }
 
@@ -39,6 +40,7 @@ impl Clock {
 
 impl TimeSource for Clock {
     fn now(&self) -> SystemTime {
-        Self::now(self) - self.skew
+        let distance = Duration::from_secs(self.skew.unsigned_abs());
+        if self.skew > 0 { Self::now(self) - distance } else { Self::now(self) + distance }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Everything that is made of a video names its number, so that the oracle can tell whether it belongs to the upload.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,14 +17,29 @@ use upreel_thumbnail::{Previews, Storyboarding};
 use upreel_transcode::Plan;
 use upreel_transcode::encode::{Manifest, Object, SegmentEntry, Track};
 
+use crate::movie;
+
 /// The start of an MP4 file, by which the functions recognise the container.
 const HEAD: &[u8] = b"\0\0\0\x18ftypisom\0\0\x02\0isomiso2";
+/// The header of the box that has the number twice: for the poster and for the storyboard.
+const BOX: &[u8] = b"\0\0\0\x60free";
+/// The bytes that the poster needs, and those that the storyboard needs.
+const PARTS: [Range<u64>; 2] = [0..72, 72..120];
 /// The bytes that one read asks for.
 const READ: usize = 24;
+/// The duration of a video with the number 0, in milliseconds.
+const DURATION: u64 = 130_000;
 
-/// Returns the bytes of a video.
-pub(crate) fn video(number: u64) -> Bytes {
-    [HEAD, format!("content {number} ").as_bytes()].concat().into()
+/// Returns the bytes of a video. A long one has an index, by which it can be cut into chunks.
+pub(crate) fn video(number: u64, is_long: bool) -> Bytes {
+    let content = format!("{:40}{:48}", format!("content {number} "), format!("content {number} "));
+    let index = if is_long { movie::index(DURATION) } else { Vec::new() };
+    [HEAD, BOX, content.as_bytes(), &index].concat().into()
+}
+
+/// Returns the number of the video with this duration.
+pub(crate) fn number_of(duration: u64) -> Option<u64> {
+    duration.checked_sub(DURATION)
 }
 
 /// Returns the bytes of a file that is not a video.
@@ -37,13 +53,13 @@ pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
     text.split("content ").nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Reads the whole object in small ranges, and returns its number.
-async fn read(source: &Source) -> Result<u64, Error> {
+/// Reads a part of an object in small ranges, and returns the number in it.
+async fn read(source: &Source, part: &Range<u64>) -> Result<u64, Error> {
     let mut bytes = Vec::new();
-    for start in (0..source.size().min(100)).step_by(READ) {
+    for start in part.clone().step_by(READ) {
         bytes.extend_from_slice(&source.read(start..start + READ as u64).await?);
     }
-    if !bytes.starts_with(HEAD) {
+    if part.start == 0 && !bytes.starts_with(HEAD) {
         return Err(Error::Unsupported);
     }
     number(&bytes).ok_or_else(|| Error::Unreadable("no number".to_owned()))
@@ -61,9 +77,9 @@ pub(crate) fn previews<'a>(
 }
 
 async fn make_previews(source: &Source) -> Result<Previews, Error> {
-    let number = read(source).await?;
+    let number = read(source, &PARTS[0]).await?;
     let media_info = MediaInfo {
-        duration_ms: Some(number),
+        duration_ms: Some(DURATION + number),
         width: Some(640),
         height: Some(360),
         container: Some(Container::Mp4),
@@ -76,11 +92,15 @@ async fn make_previews(source: &Source) -> Result<Previews, Error> {
         media_info,
         index: None,
     };
-    let storyboard = Storyboard {
-        jpeg: format!("tiles of content {number}").into(),
-        vtt: format!("cues of content {number}"),
+    let storyboard = match read(source, &PARTS[1]).await {
+        Ok(number) => Storyboarding::Made(Storyboard {
+            jpeg: format!("tiles of content {number}").into(),
+            vtt: format!("cues of content {number}"),
+        }),
+        Err(Error::Fault(_)) => Storyboarding::Fault,
+        Err(error) => return Err(error),
     };
-    Ok(Previews { poster, storyboard: Storyboarding::Made(storyboard) })
+    Ok(Previews { poster, storyboard })
 }
 
 /// Takes the place of the encoder: each rung has one segment.
@@ -95,7 +115,7 @@ pub(crate) fn encode<'a>(
 }
 
 async fn make_segments(source: &Source, plan: &Plan, index: usize) -> Result<(Manifest, Vec<Object>), Error> {
-    let number = read(source).await?;
+    let number = read(source, &PARTS[0]).await?;
     let mut objects = Vec::new();
     let tracks = plan.rungs.iter().map(|rung| {
         let name = format!("{index:04}-00.m4s");

@@ -10,10 +10,10 @@
 //! |---|---|
 //! | `schedule` | a schedule from its start to the final check |
 //! | `world`, `clock`, `trace` | what a schedule consists of |
-//! | `clients`, `content` | what users do, and the videos that they upload |
+//! | `clients`, `content`, `movie` | what users do, and the videos that they upload |
 //! | `functions`, `events`, `transcodes`, `webhooks` | Lambda, and what invokes the functions |
 //! | `network`, `faults` | the SDK's HTTP client, and what goes wrong with a call |
-//! | `services`, `s3`, `dynamodb` | the services in memory |
+//! | `services`, `s3`, `dynamodb`, `signature` | the services in memory |
 //! | `oracle` | the invariants |
 //! | `matrix` | every call of every flow with every fault |
 
@@ -30,11 +30,13 @@ mod faults;
 mod functions;
 mod http_api;
 mod matrix;
+mod movie;
 mod network;
 mod oracle;
 mod s3;
 mod schedule;
 mod services;
+mod signature;
 mod trace;
 mod transcodes;
 mod webhooks;

@@ -27,12 +27,17 @@ pub struct Case {
 
 impl Flow {
     fn new(name: &'static str, upload: Upload, then: &[Step]) -> Self {
-        let script = Script { upload, is_video: true, then: then.to_vec() };
+        let script = Script { upload, is_video: true, is_long: false, parts: 1, then: then.to_vec() };
         Self { name, script, transcodes: false, webhooks: false, loses_events: false }
     }
 
     fn transcoded(self) -> Self {
         Self { transcodes: true, ..self }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Script)) -> Self {
+        change(&mut self.script);
+        self
     }
 
     /// Every flow.
@@ -53,19 +58,21 @@ impl Flow {
             Self::new("delete, transcoded", Upload::Api, &delete).transcoded(),
             Self::new("upload after deletion", Upload::Put, &[Wait(1), Delete, UploadAgain]),
             Self::new("transcode", Upload::Api, &[]).transcoded(),
+            Self::new("transcode in chunks", Upload::Api, &[])
+                .transcoded()
+                .with(|script| script.is_long = true),
+            Self::new("multipart, 3 parts", Upload::Multipart, &[]).with(|script| script.parts = 3),
             Self { webhooks: true, ..Self::new("webhook", Upload::Put, &delete) },
             Self { loses_events: true, ..Self::new("lost event", Upload::Api, &[]) },
             Self { loses_events: true, ..Self::new("lost event of a PUT", Upload::Put, &[]).transcoded() },
-            Self {
-                script: Script { is_video: false, ..Self::new("", Upload::Put, &[]).script },
-                ..Self::new("not a video", Upload::Put, &[])
-            },
+            Self::new("not a video", Upload::Put, &[]).with(|script| script.is_video = false),
         ]
     }
 
     fn run(&self, plan: Plan, trace: bool) -> Report {
         let settings = Settings {
             seed: 1,
+            skew: 0,
             plan,
             transcodes: self.transcodes,
             webhooks: self.webhooks,

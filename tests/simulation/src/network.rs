@@ -11,8 +11,10 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::{AggregatedBytes, ByteStream};
+use aws_smithy_types::date_time::Format;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::{HeaderMap, Request, Response};
@@ -98,6 +100,11 @@ impl Network {
         receiver
     }
 
+    /// Whether a response has told the functions AWS's time.
+    pub(crate) fn knows_time(&self) -> bool {
+        self.services().has_told_time
+    }
+
     async fn exchange(
         &self,
         invocation: &Invocation,
@@ -115,6 +122,13 @@ impl Network {
             }
             _ => None,
         };
+        let response = response.map(|mut response| {
+            if service(&request) != Service::Receiver {
+                let date = DateTime::from(self.clock.now()).fmt(Format::HttpDate).unwrap();
+                response.headers_mut().insert("date", date.parse().unwrap());
+            }
+            response
+        });
         let status = response.as_ref().map_or(0, |response| response.status().as_u16());
         self.services().note(self.clock.elapsed(), || {
             let fault = fault.map_or(String::new(), |fault| format!(" <- {fault:?}"));
@@ -179,11 +193,12 @@ impl HttpConnector for Network {
         if let Some(bytes) = body.bytes() {
             let body = decode(&parts.headers, Bytes::copy_from_slice(bytes));
             let request = Request::from_parts(parts, body);
-            let (receiver, limit) = (self.send(request), self.read_timeout);
-            return HttpConnectorFuture::new(async move { respond(receiver, limit).await });
+            let (network, limit) = (self.clone(), self.read_timeout);
+            let receiver = self.send(request);
+            return HttpConnectorFuture::new(async move { network.receive(receiver, limit).await });
         }
         // The body of an upload is a stream with a checksum as its trailer. It is in memory, so it is ready at once.
-        let (network, invocation) = (self.clone(), INVOCATION.get());
+        let (network, caller, invocation) = (self.clone(), self.clone(), INVOCATION.get());
         let (sender, receiver) = oneshot::channel();
         let limit = self.read_timeout;
         spawn_local(INVOCATION.scope(invocation, async move {
@@ -195,7 +210,22 @@ impl HttpConnector for Network {
                 let _ = sender.send(outcome);
             }
         }));
-        HttpConnectorFuture::new(async move { respond(receiver, limit).await })
+        HttpConnectorFuture::new(async move { caller.receive(receiver, limit).await })
+    }
+}
+
+impl Network {
+    /// Waits for the outcome of a request of the SDK.
+    async fn receive(
+        &self,
+        receiver: oneshot::Receiver<Outcome>,
+        limit: Option<Duration>,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let response = respond(receiver, limit).await?;
+        if response.headers().contains_key("date") {
+            self.services().has_told_time = true;
+        }
+        Ok(response)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The invariants. Some are checked when a response arrives or a row changes, the others at the end, when all faults
 //! are over and the reconciler has run.
 
+mod renditions;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use serde_json::Value;
 use upreel_webhook::{Event, Kind};
@@ -10,7 +11,7 @@ use upreel_webhook::{Event, Kind};
 use crate::clients::Intent;
 use crate::content;
 use crate::dynamodb::Item;
-use crate::s3::{PROCESSED, THUMBNAILS, UPLOADS};
+use crate::s3::{THUMBNAILS, UPLOADS};
 use crate::world::World;
 
 /// What the oracle has seen.
@@ -164,7 +165,7 @@ impl World {
         if status != "PROCESSED" {
             return;
         }
-        let number = row["durationMs"]["N"].as_str().and_then(|n| n.parse().ok());
+        let number = row["durationMs"]["N"].as_str().and_then(|n| content::number_of(n.parse().ok()?));
         if original.is_none() || original != number {
             self.violation(&format!(
                 "{id} is processed as content {number:?}, but its object is {original:?}"
@@ -184,57 +185,7 @@ impl World {
                 named.insert((THUMBNAILS.to_owned(), key));
             }
         }
-        let transcode = &row["transcode"]["M"];
-        match text(transcode, "status") {
-            "" if self.settings.transcodes => self.violation(&format!("{id} is not transcoded")),
-            "RUNNING" => self.violation(&format!("{id} is transcoded for ever: {transcode}")),
-            "FAILED" if error_code(transcode) == "INTERNAL" => {
-                self.violation(&format!("transcoding of {id} failed and is not repeated"));
-            }
-            "DONE" => self.check_renditions(id, text(transcode, "run"), number, objects, named),
-            _ => {}
-        }
-    }
-
-    /// Checks that the files of the playlists exist, and belong to the upload.
-    fn check_renditions(
-        &self,
-        id: &str,
-        run: &str,
-        number: Option<u64>,
-        objects: &BTreeMap<(String, String), crate::s3::Object>,
-        named: &mut BTreeSet<(String, String)>,
-    ) {
-        let folder = format!("hls/{id}/{run}/");
-        let mut playlists = vec!["master.m3u8".to_owned()];
-        while let Some(playlist) = playlists.pop() {
-            let key = (PROCESSED.to_owned(), format!("{folder}{playlist}"));
-            let Some(object) = objects.get(&key) else {
-                self.violation(&format!("{} is missing", key.1));
-                continue;
-            };
-            named.insert(key);
-            let text = String::from_utf8_lossy(&object.body).into_owned();
-            let uris = text.split("URI=\"").skip(1).filter_map(|rest| rest.split('"').next());
-            let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-            let parent =
-                playlist.rsplit_once('/').map(|(parent, _)| format!("{parent}/")).unwrap_or_default();
-            for file in uris.chain(lines) {
-                if Path::new(file).extension().is_some_and(|extension| extension == "m3u8") {
-                    playlists.push(format!("{parent}{file}"));
-                    continue;
-                }
-                let key = (PROCESSED.to_owned(), format!("{folder}{parent}{file}"));
-                let shown = objects.get(&key).and_then(|object| content::number(&object.body));
-                if shown != number {
-                    self.violation(&format!(
-                        "{} shows content {shown:?}, but {id} is content {number:?}",
-                        key.1
-                    ));
-                }
-                named.insert(key);
-            }
-        }
+        self.check_transcode(id, row, number, objects, named);
     }
 
     /// Checks what a client was told. `stored` are the numbers of all stored uploads.
@@ -251,6 +202,17 @@ impl World {
         let expected = if intent.is_video { "PROCESSED" } else { "FAILED" };
         if *is_stored && !is_delete_sent && status != Some(expected) {
             self.violation(&format!("{id} was stored, but is {status:?}"));
+        }
+    }
+
+    /// After a replay without a fault, no video waits for another one.
+    pub(crate) fn check_replayed(&self) {
+        let rows = self.network.services().table.rows.clone();
+        for (id, row) in rows {
+            let row = Value::Object(row);
+            if text(&row, "status") == "FAILED" && error_code(&row) == "INTERNAL" {
+                self.violation(&format!("{id} is {} after the replay", summary(&row)));
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use crate::faults::{Fault, Plan, Service, service};
 use crate::http_api::respond;
 use crate::network::Invocation;
 use crate::s3::S3;
+use crate::signature;
 use crate::trace::{Names, Trace};
 
 /// The ARN of the state machine.
@@ -53,6 +54,10 @@ pub(crate) struct Services {
     pub(crate) labels: Vec<String>,
     pub(crate) trace: Trace,
     pub(crate) names: Names,
+    /// Whether a response has told the functions AWS's time.
+    pub(crate) has_told_time: bool,
+    /// Whether the index `byDue` is updated later than the table.
+    pub(crate) is_index_late: bool,
 }
 
 /// An execution of the state machine.
@@ -85,6 +90,8 @@ impl Services {
             labels: Vec::new(),
             trace,
             names: Names::default(),
+            has_told_time: false,
+            is_index_late: false,
         }
     }
 
@@ -128,6 +135,10 @@ impl Services {
     /// Executes a request.
     pub(crate) fn execute(&mut self, request: &Request<Bytes>, now: SystemTime) -> Executed {
         let input = || serde_json::from_slice(request.body()).unwrap_or(Value::Null);
+        if let Some(refusal) = signature::refuse(request, now) {
+            return (refusal, None);
+        }
+        self.table.is_index_late = self.is_index_late && self.rng.u8(..4) == 0;
         let response = match service(request) {
             Service::S3 => self.s3.handle(request, now),
             Service::DynamoDb => self.table.handle(request, now),

@@ -43,6 +43,8 @@ static WORLDS: AtomicUsize = AtomicUsize::new(0);
 pub struct Settings {
     /// Decides everything that is left to chance.
     pub seed: u64,
+    /// How far the functions' clock is behind that of AWS, in seconds; negative if it is ahead.
+    pub(crate) skew: i64,
     /// Which calls have a fault.
     pub(crate) plan: Plan,
     /// Whether videos are transcoded.
@@ -83,7 +85,8 @@ impl World {
         fastrand::seed(rng.u64(..));
         let mut services = Services::new(rng, settings.plan, Trace::new(settings.trace));
         services.s3.remembers_completions = settings.chaos && services.rng.bool();
-        let network = Network::new(services, Clock::start(Duration::ZERO));
+        services.is_index_late = settings.chaos && services.rng.bool();
+        let network = Network::new(services, Clock::start(settings.skew));
         let sdk = sdk_config(&network);
         let config = config(settings.transcodes);
         let app = App::new(&sdk, &sdk, config);

@@ -26,6 +26,9 @@ pub(crate) struct Table {
     pub(crate) rows: BTreeMap<String, Item>,
     /// The records of the stream, oldest first.
     pub(crate) stream: Vec<Value>,
+    /// The rows before their last change, which the index `byDue` still has while it is late.
+    earlier: BTreeMap<String, Option<Item>>,
+    pub(crate) is_index_late: bool,
     /// The order in which the rows were added, by their key.
     order: BTreeMap<String, usize>,
 }
@@ -123,6 +126,7 @@ impl Table {
             Some(item) => self.rows.insert(id.to_owned(), item.clone()),
             None => self.rows.remove(id),
         };
+        self.earlier.insert(id.to_owned(), old.clone());
         if old == new {
             return;
         }
@@ -162,7 +166,10 @@ impl Table {
             INDEXES.iter().find(|(name, ..)| *name == index).ok_or_else(|| unsupported("index"))?;
         let expression = Expression::new(input);
         let mut found = Vec::new();
-        for (id, item) in &self.rows {
+        let earlier = self.earlier.iter().filter_map(|(id, item)| Some((id, item.as_ref()?)));
+        let late: Vec<_> = if hash == "shard" && self.is_index_late { earlier.collect() } else { Vec::new() };
+        let current = self.rows.iter().filter(|_| late.is_empty());
+        for (id, item) in current.chain(late.iter().copied()) {
             let mut entry = item.clone();
             if !entry.contains_key(hash) || !entry.contains_key(range) {
                 continue;

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
 use crate::http_api::{Query, respond};
+use crate::signature;
 
 /// The bucket of the uploads, the only one with event notifications.
 pub(crate) const UPLOADS: &str = "uploads";
@@ -25,6 +26,9 @@ pub(crate) const THUMBNAILS: &str = "thumbnails";
 pub(crate) const PROCESSED: &str = "processed";
 /// The most keys of one page of a list. S3 has 1,000; a small page makes the callers ask for the next one.
 const PAGE: usize = 5;
+
+/// How far in the future a presigned request may be signed.
+const MAX_LEAD: Duration = Duration::from_mins(15);
 
 /// A stored object.
 #[derive(Debug, Clone)]
@@ -91,11 +95,13 @@ impl S3 {
             request,
             now,
         };
-        if call.query.is_expired(now) {
+        if signature::validity(&call.query)
+            .is_some_and(|(signed, expires)| expires < now || signed > now + MAX_LEAD)
+        {
             return error(StatusCode::FORBIDDEN, "AccessDenied");
         }
         let has = |name| call.query.get(name).is_some();
-        let mut reply = match *request.method() {
+        match *request.method() {
             Method::PUT if has("uploadId") => self.upload_part(&call),
             Method::PUT => self.put(&call),
             Method::POST if has("uploads") => self.create_upload(&call),
@@ -113,10 +119,7 @@ impl S3 {
                 respond(204, "")
             }
             _ => error(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
-        };
-        let date = DateTime::from(now).fmt(Format::HttpDate).unwrap();
-        reply.headers_mut().insert("date", date.parse().unwrap());
-        reply
+        }
     }
 
     /// Stores the file of a form. Its policy and encoding are left out: the key is in a header.
@@ -224,28 +227,6 @@ impl S3 {
     /// The content of an object.
     pub(crate) fn body(&self, bucket: &str, key: &str) -> Option<Bytes> {
         self.objects.get(&(bucket.to_owned(), key.to_owned())).map(|object| object.body.clone())
-    }
-}
-
-impl Query {
-    /// Whether a presigned URL has expired.
-    fn is_expired(&self, now: SystemTime) -> bool {
-        let (Some(date), Some(ttl)) = (self.get("X-Amz-Date"), self.get("X-Amz-Expires")) else {
-            return false;
-        };
-        let part = |range: std::ops::Range<usize>| date.get(range).unwrap_or_default();
-        let text = format!(
-            "{}-{}-{}T{}:{}:{}Z",
-            part(0..4),
-            part(4..6),
-            part(6..8),
-            part(9..11),
-            part(11..13),
-            part(13..15)
-        );
-        let signed = DateTime::from_str(&text, Format::DateTime).ok().and_then(|at| at.try_into().ok());
-        let ttl = Duration::from_secs(ttl.parse().unwrap_or_default());
-        signed.is_none_or(|at: SystemTime| at + ttl < now)
     }
 }
 
