@@ -139,10 +139,15 @@ impl Queue {
         let _ = self.sender.send(job);
     }
 
-    /// Sends an event notification of S3 again.
-    pub(crate) fn send_event(&self, event: Value) -> io::Result<()> {
-        let key = event["Records"][0]["s3"]["object"]["key"].as_str().unwrap_or_default().to_owned();
-        self.send(Uuid::now_v7().to_string(), key, event)
+    /// Sends an event notification of S3 again, unless it still waits since the last time: a queue that is behind must not
+    /// become longer.
+    pub(crate) fn send_again(&self, event: Value) -> io::Result<()> {
+        let object = &event["Records"][0]["s3"]["object"];
+        let text = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
+        let (key, sequencer) = (text("key"), text("sequencer"));
+        let file = key.rsplit('/').next().unwrap_or_default();
+        let id = format!("{file}-{sequencer}");
+        if self.is_pending(&id) { Ok(()) } else { self.send(id, key, event) }
     }
 
     /// Returns whether an event is pending.

@@ -29,7 +29,7 @@ pub(crate) struct Queues {
 
 impl Workers for Queues {
     async fn send(&self, event: Value) -> Result<(), Fault> {
-        self.videos.send_event(event).map_err(|error| Fault::new("write the queue", &error))
+        self.videos.send_again(event).map_err(|error| Fault::new("write the queue", &error))
     }
 
     async fn attempt(&self, event: Value) -> Result<bool, Fault> {

@@ -162,11 +162,15 @@ impl<W: Workers> Sweep<'_, W> {
         Ok(Examined::Healed)
     }
 
-    /// Sends the event of an object whose own event has not arrived. Returns whether the object exists.
+    /// Sends the event of an object whose own event has not arrived. Returns whether the object exists. The row is examined
+    /// again when it is twice as old: if events wait for hours, more of them would only make it worse.
     async fn send_unseen(&self, record: &Record, next: Duration) -> Result<bool, Fault> {
         let Ok(key) = record.key.parse::<Key>() else { return Ok(false) };
         let Some(head) = self.app.objects.head(&key).await? else { return Ok(false) };
-        if self.postpone(record, Some(next), Attention::None).await? {
+        let created =
+            record.video.upload_time.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
+        let age = created.and_then(|created| self.app.videos.now().duration_since(created).ok());
+        if self.postpone(record, Some(next.max(age.unwrap_or_default())), Attention::None).await? {
             let (size, etag) = (head.size, head.etag.trim_matches('"').to_owned());
             self.send(&Created { key: record.key.clone(), size, etag, sequencer: Sequencer::lowest() })
                 .await?;
