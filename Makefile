@@ -38,7 +38,7 @@ test: ## Run everything that CI runs: the stages below, JOBS=2 at a time, with l
 check: ## The fast inner loop: lints and the unit tests
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) test --locked --workspace --lib --test tidy
+	$(CARGO) test --locked --workspace --features upreel-simulation/dynoxide --lib --test tidy
 
 # The stages of `make test`: what others wait for first, then the longest. Make starts a stage as soon as those that it
 # depends on have passed.

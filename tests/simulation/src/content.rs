@@ -49,7 +49,7 @@ pub(crate) fn text(number: u64) -> Bytes {
 
 /// Returns the number in the bytes of a video, or of something that was made of it.
 pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
-    let text = String::from_utf8_lossy(bytes);
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
     text.split("content ").nth(1)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 

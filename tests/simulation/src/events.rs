@@ -148,7 +148,7 @@ pub(crate) fn expire(world: &World) {
     let expired = services.table.rows.iter().filter(|(_, row)| ttl(row).is_some_and(|ttl| ttl < seconds));
     let expired: Vec<String> = expired.map(|(id, _)| id.clone()).collect();
     for id in expired {
-        services.table.write(&id, None, now);
+        services.table.expire(&id, now);
     }
 }
 

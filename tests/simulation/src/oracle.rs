@@ -85,6 +85,9 @@ impl World {
             if old.is_object() && new.is_object() && !is_forward(old, new) {
                 self.violation(&format!("status of {id} goes back: {} -> {}", summary(old), summary(new)));
             }
+            if is_given_up(new) && !is_given_up(old) && !self.was_given_up(id, new) {
+                self.violation(&format!("{id} is {}, but its event was not given up", summary(new)));
+            }
             if self.settings.webhooks
                 && Kind::from_record(&record).is_some()
                 && let Ok(event) = Event::from_record(&record)
@@ -205,12 +208,24 @@ impl World {
         }
     }
 
+    /// Whether the event of a row is a dead letter, or was replayed as often as the reconciler does.
+    fn was_given_up(&self, id: &str, row: &Value) -> bool {
+        let sequencer = text(row, "sequencer");
+        let letters = &self.network.services().dead_letters;
+        let mut letters = letters.values().map(|(letter, _)| &letter["Records"][0]["s3"]["object"]);
+        let is_own = |object: &Value| {
+            let own = object["sequencer"].as_str().is_some_and(|own| sequencer.contains(own));
+            own && object["key"].as_str().is_some_and(|key| key.contains(id))
+        };
+        row["replays"]["M"]["count"]["N"] == "3" || letters.any(is_own)
+    }
+
     /// After a replay without a fault, no video waits for another one.
     pub(crate) fn check_replayed(&self) {
         let rows = self.network.services().table.rows.clone();
         for (id, row) in rows {
             let row = Value::Object(row);
-            if text(&row, "status") == "FAILED" && error_code(&row) == "INTERNAL" {
+            if is_given_up(&row) {
                 self.violation(&format!("{id} is {} after the replay", summary(&row)));
             }
         }
@@ -232,6 +247,10 @@ impl World {
     }
 }
 
+fn is_given_up(row: &Value) -> bool {
+    text(row, "status") == "FAILED" && error_code(row) == "INTERNAL"
+}
+
 /// Returns whether a change of a row is allowed: within an upload, the status only advances.
 fn is_forward(old: &Value, new: &Value) -> bool {
     const ORDER: [&str; 5] = ["PENDING", "UPLOADED", "PROCESSING", "FAILED", "PROCESSED"];
@@ -249,7 +268,8 @@ fn is_forward(old: &Value, new: &Value) -> bool {
 fn summary(row: &Value) -> String {
     let mut summary = text(row, "status").to_owned();
     let sequencer = text(row, "sequencer").trim_end_matches('0');
-    for part in [error_code(row), sequencer, text(&row["transcode"]["M"], "status")] {
+    let incomplete = if row["incomplete"]["BOOL"] == true { "incomplete" } else { "" };
+    for part in [error_code(row), sequencer, incomplete, text(&row["transcode"]["M"], "status")] {
         if !part.is_empty() {
             summary = format!("{summary} {part}");
         }

@@ -9,6 +9,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
 use crate::clients::{self, Script, Step, Upload};
+use crate::dynamodb::Exchange;
 use crate::events;
 use crate::faults::Plan;
 use crate::world::{Settings, World};
@@ -35,6 +36,9 @@ pub struct Report {
     pub faults: usize,
     /// A label for each call, if the trace was on.
     pub labels: Vec<String>,
+    /// The requests to DynamoDB, if the trace was on.
+    #[cfg_attr(not(all(test, feature = "dynoxide")), expect(dead_code, reason = "for a test"))]
+    pub(crate) exchanges: Vec<Exchange>,
 }
 
 /// Runs the schedule of a seed: random scripts, with random faults and delays.
@@ -75,7 +79,7 @@ fn random_script(rng: &mut Rng) -> Script {
         upload: upload[rng.usize(..upload.len())],
         is_video: rng.u8(..10) > 0,
         is_long: rng.u8(..3) == 0,
-        parts: rng.usize(1..=3),
+        parts: [1, 1, 1, 2, 3][rng.usize(..5)],
         then,
     }
 }
@@ -122,6 +126,7 @@ async fn live(settings: Settings, scripts: Vec<Script>) -> Report {
         calls: services.calls,
         faults: services.faults,
         labels: std::mem::take(&mut services.labels),
+        exchanges: services.table.exchanges.take().unwrap_or_default(),
     }
 }
 

@@ -75,7 +75,7 @@ impl Services {
     pub(crate) fn new(rng: Rng, plan: Plan, trace: Trace) -> Self {
         Self {
             s3: S3::default(),
-            table: Table::default(),
+            table: Table::new(trace.is_on()),
             messages: VecDeque::new(),
             visibility: BTreeMap::new(),
             dead_letters: BTreeMap::new(),

@@ -1,10 +1,13 @@
 //! DynamoDB in memory: one table with its indexes and its stream. Items are in DynamoDB's JSON format.
 //!
-//! Expressions are parsed and evaluated by `expression`. What they do not support is a `ValidationException`, so a new
-//! kind of expression in the stores fails here at once. `dynoxide`, which the journeys use, checks them completely, but
-//! takes some hundred microseconds for a request.
+//! Expressions are parsed and evaluated by `expression`, and `strict` refuses what DynamoDB refuses. What they do not
+//! support is a `ValidationException`, so a new kind of expression in the stores fails here at once. `dynoxide`, which the
+//! journeys use, takes some hundred microseconds for a request; the test `differential` compares the results with it.
 
+#[cfg(all(test, feature = "dynoxide"))]
+mod differential;
 mod expression;
+mod strict;
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,8 +32,20 @@ pub(crate) struct Table {
     /// The rows before their last change, which the index `byDue` still has while it is late.
     earlier: BTreeMap<String, Option<Item>>,
     pub(crate) is_index_late: bool,
+    /// The requests so far, if they are kept.
+    pub(crate) exchanges: Option<Vec<Exchange>>,
     /// The order in which the rows were added, by their key.
     order: BTreeMap<String, usize>,
+}
+
+/// A request, and the status and body of its response.
+#[derive(Debug, Clone)]
+#[cfg_attr(not(all(test, feature = "dynoxide")), expect(dead_code, reason = "for a test"))]
+pub(crate) struct Exchange {
+    operation: String,
+    input: Value,
+    status: u16,
+    output: Value,
 }
 
 /// An error: the type, and the item of a failed condition.
@@ -45,32 +60,65 @@ const SHARDS: usize = 8;
 const PAGE: usize = 5;
 
 impl Table {
+    /// Creates a table that may keep its requests.
+    pub(crate) fn new(keeps_requests: bool) -> Self {
+        Self { exchanges: keeps_requests.then(Vec::new), ..Self::default() }
+    }
+
+    /// Removes a row that has expired.
+    pub(crate) fn expire(&mut self, id: &str, now: SystemTime) {
+        self.write(id, None, now);
+        self.keep(
+            "DeleteItem",
+            &json!({"TableName": "VideoMetadata", "Key": {"videoId": {"S": id}}}),
+            (200, &json!({})),
+        );
+    }
+
+    fn keep(&mut self, operation: &str, input: &Value, (status, output): (u16, &Value)) {
+        if let Some(exchanges) = &mut self.exchanges {
+            let (operation, input, output) = (operation.to_owned(), input.clone(), output.clone());
+            exchanges.push(Exchange { operation, input, status, output });
+        }
+    }
+
     /// Executes a request.
     pub(crate) fn handle(&mut self, request: &Request<Bytes>, now: SystemTime) -> Response<Bytes> {
         let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
         let operation =
             target.and_then(|target| target.split_once('.')).map_or("", |(_, operation)| operation);
         let input: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let (status, output) = self.execute(operation, &input, now);
+        self.keep(operation, &input, (status, &output));
+        respond(status, output.to_string())
+    }
+
+    /// Returns the status and the body of the response.
+    fn execute(&mut self, operation: &str, input: &Value, now: SystemTime) -> (u16, Value) {
+        if let Err(why) = strict::check(input) {
+            debug_assert!(false, "DynamoDB refuses {why}: {input}");
+            return (400, json!({"__type": "com.amazon.coral.validate#ValidationException", "message": why}));
+        }
         let output = match operation {
             "GetItem" => Ok(match self.rows.get(&key(&input["Key"])) {
                 Some(item) => json!({"Item": item}),
                 None => json!({}),
             }),
-            "PutItem" => self.put(&input, now),
-            "UpdateItem" => self.update(&input, now),
-            "DeleteItem" => self.delete(&input, now),
-            "Query" => self.query(&input),
+            "PutItem" => self.put(input, now),
+            "UpdateItem" => self.update(input, now),
+            "DeleteItem" => self.delete(input, now),
+            "Query" => self.query(input),
             _ => Err(Failed("UnknownOperationException", None)),
         };
         match output {
-            Ok(output) => respond(200, output.to_string()),
+            Ok(output) => (200, output),
             Err(Failed(kind, item)) => {
                 let mut body =
                     json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{kind}"), "message": kind});
                 if let Some(item) = item {
                     body["Item"] = Value::Object(item);
                 }
-                respond(400, body.to_string())
+                (400, body)
             }
         }
     }
