@@ -18,20 +18,20 @@ pub(crate) fn index(duration: u64) -> Vec<u8> {
     let track = [&[3, 0, 0, 1, 0, duration, 0, 0, 0, 0][..], &MATRIX, &size].concat();
     let sync = [&[0, u32::try_from(keyframes.len()).unwrap()][..], &keyframes].concat();
     let tables = atom(
-        b"stbl",
+        *b"stbl",
         &[
             sample_description(),
-            words(b"stts", &[0, 1, frames, SCALE]),
-            words(b"stss", &sync),
-            words(b"stsc", &[0, 1, 1, frames, 1]),
-            words(b"stsz", &[0, 1, frames]),
-            words(b"stco", &[0, 1, 24]),
+            words(*b"stts", &[0, 1, frames, SCALE]),
+            words(*b"stss", &sync),
+            words(*b"stsc", &[0, 1, 1, frames, 1]),
+            words(*b"stsz", &[0, 1, frames]),
+            words(*b"stco", &[0, 1, 24]),
         ],
     );
-    let handler = words(b"hdlr", &[0, 0, u32::from_be_bytes(*b"vide"), 0, 0, 0, 0]);
-    let media_header = words(b"mdhd", &[0, 0, 0, SCALE, duration, 0x55C4_0000]);
-    let media = atom(b"mdia", &[media_header, handler, atom(b"minf", &[tables])]);
-    atom(b"moov", &[words(b"mvhd", &movie), atom(b"trak", &[words(b"tkhd", &track), media])])
+    let handler = words(*b"hdlr", &[0, 0, u32::from_be_bytes(*b"vide"), 0, 0, 0, 0]);
+    let media_header = words(*b"mdhd", &[0, 0, 0, SCALE, duration, 0x55C4_0000]);
+    let media = atom(*b"mdia", &[media_header, handler, atom(*b"minf", &[tables])]);
+    atom(*b"moov", &[words(*b"mvhd", &movie), atom(*b"trak", &[words(*b"tkhd", &track), media])])
 }
 
 /// The sample description: H.264, 640 by 360.
@@ -45,18 +45,18 @@ fn sample_description() -> Vec<u8> {
         &[0, 1],
         &[0; 32],
         &[0, 24, 255, 255],
-        &atom(b"avcC", &[vec![1, 66, 0, 30, 255, 224, 0]]),
+        &atom(*b"avcC", &[vec![1, 66, 0, 30, 255, 224, 0]]),
     ];
-    atom(b"stsd", &[[0_u32, 1].map(u32::to_be_bytes).concat(), atom(b"avc1", &[entry.concat()])])
+    atom(*b"stsd", &[[0_u32, 1].map(u32::to_be_bytes).concat(), atom(*b"avc1", &[entry.concat()])])
 }
 
 /// Returns a box of 32-bit numbers.
-fn words(name: &[u8; 4], words: &[u32]) -> Vec<u8> {
+fn words(name: [u8; 4], words: &[u32]) -> Vec<u8> {
     atom(name, &[words.iter().flat_map(|word| word.to_be_bytes()).collect()])
 }
 
-fn atom(name: &[u8; 4], contents: &[Vec<u8>]) -> Vec<u8> {
+fn atom(name: [u8; 4], contents: &[Vec<u8>]) -> Vec<u8> {
     let body = contents.concat();
     let size = u32::try_from(body.len() + 8).unwrap();
-    [&size.to_be_bytes()[..], name, &body].concat()
+    [&size.to_be_bytes()[..], &name, &body].concat()
 }
