@@ -80,6 +80,8 @@ pub(crate) struct Intent {
     /// Whether a deletion was sent, and whether it was acknowledged.
     pub(crate) is_delete_sent: bool,
     pub(crate) is_deleted: bool,
+    /// Whether a content was sent after that.
+    pub(crate) is_late: bool,
 }
 
 /// A target of uploads: it can be used again.
@@ -234,7 +236,18 @@ impl Client<'_> {
 
     async fn send(&mut self, target: &Target, number: u64, bytes: Bytes) {
         self.intent.sent.push(number);
-        let response = self.s3(|| (target.request)(bytes.clone())).await;
+        self.intent.is_late |= self.intent.is_delete_sent;
+        // A signature has to be valid when the request begins. The upload may take hours.
+        let begun = self.world.network.clock.millis().to_string();
+        if self.world.mishap(5) {
+            self.world.pause(Duration::from_mins(1)..Duration::from_hours(5)).await;
+        }
+        let request = || {
+            let mut request = (target.request)(bytes.clone());
+            request.headers_mut().insert("x-begun", begun.parse().unwrap());
+            request
+        };
+        let response = self.s3(request).await;
         if response.is_some_and(|response| response.status().is_success()) {
             self.intent.is_stored = true;
         }

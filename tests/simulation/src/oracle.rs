@@ -1,6 +1,7 @@
 //! The invariants. Some are checked when a response arrives or a row changes, the others at the end, when all faults
 //! are over and the reconciler has run.
 
+mod leftovers;
 mod renditions;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -115,6 +115,11 @@ async fn live(settings: Settings, scripts: Vec<Script>) -> Report {
         events::replay(&world).await;
         world.settle().await;
     }
+    if world.mishap(15) {
+        sleep(LISTING_AGE).await;
+        events::list(&world).await;
+        world.settle().await;
+    }
     sweeper.abort();
     heal(&world).await;
     pump.abort();
@@ -147,6 +152,8 @@ async fn heal(world: &Rc<World>) {
         world.settle().await;
         world.check_replayed();
     }
+    world.check_deletions();
+    world.check_unnamed();
     // The weekly listing, and what it sets going.
     sleep(LISTING_AGE).await;
     events::list(world).await;

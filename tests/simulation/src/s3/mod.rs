@@ -95,8 +95,10 @@ impl S3 {
             request,
             now,
         };
+        let begun = call.header("x-begun").and_then(|begun| begun.parse().ok()).map(Duration::from_millis);
+        let begun = begun.map_or(now, |begun| SystemTime::UNIX_EPOCH + begun);
         if signature::validity(&call.query)
-            .is_some_and(|(signed, expires)| expires < now || signed > now + MAX_LEAD)
+            .is_some_and(|(signed, expires)| expires < begun || signed > now + MAX_LEAD)
         {
             return error(StatusCode::FORBIDDEN, "AccessDenied");
         }
