@@ -101,3 +101,25 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replays_come_after_1_6_and_24_hours() {
+        let limits = Limits::default();
+        let hours = |hours| Some(Duration::from_hours(hours));
+        let replays = [0, 1, 2, 3].map(|replays| limits.get(Wait::Replay(replays)));
+        assert_eq!(replays, [hours(1), hours(6), hours(24), None]);
+    }
+
+    #[test]
+    fn limits_exceed_what_a_row_waits_for() {
+        let limits = Limits::default();
+        assert!(limits.result > Duration::from_hours(6), "Lambda's retries");
+        for limit in [limits.clean_up, limits.deletion] {
+            assert!(limit > Duration::from_mins(15), "the longest invocation");
+        }
+    }
+}

@@ -438,4 +438,14 @@ mod tests {
             [true, true, false, false]
         );
     }
+
+    #[test]
+    fn expired_rows_and_tombstones_are_hidden() {
+        let (row, now) = (record(), SystemTime::now());
+        assert!(row.is_visible(now) && !row.is_visible(now + PENDING_TTL + Duration::from_secs(1)));
+        let uploaded = Record { ttl: None, ..row.clone() };
+        assert!(uploaded.is_visible(now + PENDING_TTL * 2));
+        let deleted = Video { status: Status::Deleted, ..row.video };
+        assert!(!Record { video: deleted, ..uploaded }.is_visible(now));
+    }
 }
