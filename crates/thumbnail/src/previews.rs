@@ -79,6 +79,11 @@ async fn make_storyboard(
         .await
         .unwrap_or_else(|late| Err(Error::Fault(Fault::new("make the storyboard", &late))));
     measure_storyboard(id, source, before, start, made.as_ref().err());
+    outcome(made)
+}
+
+/// A fault is no property of the video: the storyboard can be made later.
+fn outcome(made: Result<Storyboard, Error>) -> Result<Storyboarding, Error> {
     match made {
         Ok(storyboard) => Ok(Storyboarding::Made(storyboard)),
         Err(Error::Gone) => Err(Error::Gone),
@@ -133,4 +138,17 @@ fn measure_storyboard(id: VideoId, source: &Source, before: Stats, start: Instan
 /// Returns the milliseconds since `start`.
 fn millis(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_is_no_property_of_the_video() {
+        let fault = Fault::message("s3:GetObject", "503");
+        assert!(matches!(outcome(Err(Error::Fault(fault))), Ok(Storyboarding::Fault)));
+        assert!(matches!(outcome(Err(Error::NoVideo)), Ok(Storyboarding::None)));
+        assert!(matches!(outcome(Err(Error::Gone)), Err(Error::Gone)));
+    }
 }
