@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use upreel_core::transcode::Transcode;
 use upreel_core::transition::{Refusal, State, Transition};
 use upreel_core::video::Record;
 use upreel_core::{Failure, Key, Sequencer, Status, UserId, VideoId};
@@ -149,4 +150,49 @@ async fn claim_removes_what_describes_an_earlier_object() {
     assert!(old.incomplete && !new.incomplete);
     assert_eq!((new.sequencer.as_ref(), new.etag.as_deref()), (Some(&sequencer(2)), Some("e")));
     assert_eq!(new.superseded(), [&sequencer(1)]);
+}
+
+#[tokio::test]
+async fn transcode_belongs_to_one_run() {
+    let backend = Backend::start().await;
+    let row = Row::create(&backend.local.app).await;
+    let (videos, id, runs) = (&row.app.videos, row.id, [1, 2].map(sequencer));
+    for (event, run) in [1, 2].into_iter().zip(&runs) {
+        row.perform(Transition::Claim, event).await.unwrap();
+        let transcode = Some(Transcode::waiting(run.clone()));
+        let processed = Processed { transcode, ..Processed::default() };
+        let outcome = videos.mark_processed(id, run, &processed, false).await.unwrap();
+        assert_eq!(outcome, UpdateOutcome::Recorded);
+        let outcome = videos.mark_transcode_started(id, run, 2, 0).await.unwrap();
+        assert_eq!(outcome, UpdateOutcome::Recorded);
+    }
+    let before = row.get().await;
+    let [old, new] = &runs;
+    for outcome in [
+        videos.mark_transcode_started(id, old, 3, 0).await,
+        videos.mark_chunk_encoded(id, old, 0).await,
+        videos.mark_transcoded(id, old).await,
+        videos.mark_transcode_failed(id, old, &Failure::internal(), 0).await,
+    ] {
+        assert_eq!(outcome.unwrap(), UpdateOutcome::Superseded);
+    }
+    assert_eq!(row.get().await, before);
+    videos.mark_chunk_encoded(id, new, 1).await.unwrap();
+    assert_eq!(row.get().await.transcode_chunks, [1]);
+}
+
+#[tokio::test]
+async fn transcode_that_a_fault_ended_is_examined() {
+    let backend = Backend::start().await;
+    let row = Row::create(&backend.local.app).await;
+    let (videos, id, run) = (&row.app.videos, row.id, sequencer(1));
+    row.perform(Transition::Claim, 1).await.unwrap();
+    // It was processed without transcoding, so the row is not examined.
+    videos.mark_processed(id, &run, &Processed::default(), false).await.unwrap();
+    assert_eq!(row.get().await.due, None);
+    videos.mark_transcode_failed(id, &run, &Failure::internal(), 2).await.unwrap();
+    assert!(row.get().await.due.is_some());
+    let outcome = videos.mark_transcode_started(id, &run, 3, 2).await.unwrap();
+    assert_eq!(outcome, UpdateOutcome::Recorded, "a restart");
+    assert_eq!(row.get().await.transcode.unwrap().restarts, 2);
 }
