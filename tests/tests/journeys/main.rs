@@ -10,6 +10,7 @@ mod multipart;
 mod posters;
 mod presign;
 mod reconcile;
+mod replays;
 mod restart;
 mod routes;
 mod transcodes;
