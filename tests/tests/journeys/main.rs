@@ -11,6 +11,7 @@ mod posters;
 mod presign;
 mod reconcile;
 mod replays;
+mod responses;
 mod restart;
 mod routes;
 mod transcodes;
