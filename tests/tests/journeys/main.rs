@@ -14,6 +14,7 @@ mod replays;
 mod responses;
 mod restart;
 mod routes;
+mod tasks;
 mod transcodes;
 mod transitions;
 mod upload;
