@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use upreel_core::video::Record;
-use upreel_core::{Container, Fault, Key, Status, UserId, VideoId};
+use upreel_core::video::{PreviewKeys, Record};
+use upreel_core::{Container, Fault, Key, ReadError, Status, UserId, Version, VideoId};
 use upreel_function::App;
 use upreel_local::queue::Handler;
+use upreel_store::videos::{Processed, UpdateOutcome};
+use upreel_thumbnail::{Previews, Storyboarding};
 
 use crate::harness::{Backend, mp4, webm};
 
@@ -318,4 +321,83 @@ async fn an_event_that_always_fails_becomes_a_dead_letter_and_can_be_replayed() 
     assert_eq!(backend.wait_for(&id, "PROCESSED").await["error"], Value::Null);
     backend.wait_until_idle().await;
     assert_eq!(backend.dead_letters().await.len(), 0);
+}
+
+/// Makes previews. Meanwhile, another worker has processed the same object without a storyboard, because of a fault, and
+/// a third one has stored the storyboard, but has not recorded it yet.
+fn make_late<'a>(
+    app: &'a App,
+    id: VideoId,
+    source: &'a Arc<upreel_media::Source>,
+    image: &'a str,
+    deadline: Instant,
+) -> BoxFuture<'a, Result<Previews, upreel_media::Error>> {
+    Box::pin(async move {
+        let previews = upreel_thumbnail::make_previews(app, id, source, image, deadline).await?;
+        let record = app.videos.get(id).await.unwrap().unwrap();
+        let etag = app.objects.head(&record.key.parse().unwrap()).await.unwrap().unwrap().etag;
+        let sequencer = record.sequencer.unwrap();
+        let version = Version::new(sequencer.clone(), &etag);
+        for key in Key::previews(id, &version) {
+            app.objects.store(&key, "image/jpeg", "x".into()).await.unwrap();
+        }
+        let previews_of_other = PreviewKeys::new(id, &version, false, String::new());
+        let processed =
+            Processed { etag, previews: previews_of_other, incomplete: true, ..Processed::default() };
+        let outcome = app.videos.mark_processed(id, &sequencer, &processed, false).await.unwrap();
+        assert_eq!(outcome, UpdateOutcome::Recorded);
+        Ok(previews)
+    })
+}
+
+#[tokio::test]
+async fn late_worker_keeps_the_storyboard_of_another_worker() {
+    let backend = without_queue().await;
+    let app = &backend.local.app;
+    let (id, key) = put(&backend, &mp4()).await;
+    let event = json!({"Records": [event(&key, &mp4(), "0A")]});
+    let deadline = Instant::now() + upreel_tests::HANG_GUARD;
+    upreel_thumbnail::handle_with(app, &event, deadline, make_late).await.unwrap();
+    assert!(record(app, &id).await.incomplete);
+    assert_eq!(backend.objects("thumbnails").len(), 4);
+}
+
+#[tokio::test]
+async fn storyboard_that_a_fault_prevented_is_remembered() {
+    let backend = without_queue().await;
+    let app = &backend.local.app;
+    let (id, key) = put(&backend, &mp4()).await;
+    let event = json!({"Records": [event(&key, &mp4(), "0A")]});
+    let deadline = Instant::now() + upreel_tests::HANG_GUARD;
+    upreel_thumbnail::handle_with(app, &event, deadline, |app, id, source, image, deadline| {
+        Box::pin(async move {
+            let previews = upreel_thumbnail::make_previews(app, id, source, image, deadline).await?;
+            Ok(Previews { storyboard: Storyboarding::Fault, ..previews })
+        })
+    })
+    .await
+    .unwrap();
+    let record = record(app, &id).await;
+    assert_eq!((record.video.status, record.incomplete), (Status::Processed, true));
+    assert!(record.due.is_some());
+}
+
+#[tokio::test]
+async fn fault_is_returned_so_that_the_event_is_retried() {
+    let idle: Handler = Arc::new(|_| Box::pin(async { Ok(()) }));
+    let set = |options: &mut upreel_local::Options| options.ffmpeg = "/nonexistent/ffmpeg".into();
+    let backend = Backend::start_with(set, |_| idle).await;
+    let (_, key) = put(&backend, &mp4()).await;
+    assert!(deliver(&backend.local.app, &[event(&key, &mp4(), "0A")]).await.is_err());
+}
+
+#[tokio::test]
+async fn another_version_of_an_object_cannot_be_read() {
+    let backend = without_queue().await;
+    let (_, key) = put(&backend, &mp4()).await;
+    let (objects, key) = (&backend.local.app.objects, key.parse().unwrap());
+    let etag = objects.head(&key).await.unwrap().unwrap().etag;
+    assert_eq!(objects.read(&key, &etag, 0..4).await.unwrap().len(), 4);
+    let replaced = objects.read(&key, "\"0123456789abcdef0123456789abcdef\"", 0..4).await;
+    assert!(matches!(replaced, Err(ReadError::Gone)));
 }
