@@ -5,6 +5,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use upreel_core::{Container, Key, UserId, VideoId};
 
 use crate::harness::{Backend, bad, mp4, problem, webm};
 
@@ -194,4 +195,27 @@ async fn idempotency_keys_are_separate_per_user() {
     let other =
         backend.post("/upload").header("Idempotency-Key", "k").header("x-user", "eve").multipart(form);
     assert_ne!(id(other.send().await.unwrap()).await, mine);
+}
+
+#[tokio::test]
+async fn repeated_write_is_recognised_by_its_size() {
+    let backend = Backend::start().await;
+    let objects = &backend.local.app.objects;
+    let key = Key::Video { user: "local".parse().unwrap(), id: VideoId::new(), container: None };
+    for _ in 0..2 {
+        objects.put_upload(&key, "video/mp4", "one".into()).await.unwrap();
+    }
+    assert!(objects.put_upload(&key, "video/mp4", "another".into()).await.is_err());
+    assert_eq!(objects.head(&key).await.unwrap().unwrap().size, 3);
+}
+
+#[tokio::test]
+async fn repetition_stores_what_a_killed_request_has_not() {
+    let backend = Backend::start().await;
+    let (app, user): (_, UserId) = (&backend.local.app, "local".parse().unwrap());
+    let key = Key::Video { user: user.clone(), id: VideoId::new(), container: Some(Container::Mp4) };
+    app.videos.reserve_idempotency_key(&user, "k", &mp4(), key.video_id()).await.unwrap();
+    app.videos.create(&key, (user, "a.mp4".into(), "video/mp4".into()), None).await.unwrap();
+    assert_eq!(id(with_key(&backend, "k", mp4()).await).await, key.video_id().to_string());
+    assert!(app.objects.head(&key).await.unwrap().is_some());
 }
