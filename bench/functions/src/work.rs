@@ -185,6 +185,9 @@ fn check_signed(method: &Method, url: &str, key: &str, headers: &[(&str, &str)])
     check_url(method, url, headers).map_err(|error| format!("{url}: {error}").into())
 }
 
+/// The version of the object in the rows: sequencer and entity tag.
+const VERSION: &str = "0065E8F2A3B4C5D6E70000000000000000000000-9a0364b9e99bb480dd25e1f0284c8555";
+
 /// Checks a processed video and the URLs of its previews.
 fn check_video(video: &Value) -> Result<(), BoxError> {
     let text = |name: &str| video[name].as_str().unwrap_or_default();
@@ -193,10 +196,10 @@ fn check_video(video: &Value) -> Result<(), BoxError> {
         return Err(format!("wrong video: {video}").into());
     }
     for (name, key) in [
-        ("thumbnailUrl", format!("thumbnails/{id}.jpg")),
-        ("thumbnailLargeUrl", format!("thumbnails/{id}-1280.jpg")),
-        ("storyboardUrl", format!("storyboards/{id}.vtt")),
-        ("storyboardImageUrl", format!("storyboards/{id}.jpg")),
+        ("thumbnailUrl", format!("thumbnails/{id}/{VERSION}.jpg")),
+        ("thumbnailLargeUrl", format!("thumbnails/{id}/{VERSION}-w1280.jpg")),
+        ("storyboardUrl", format!("storyboards/{id}/{VERSION}.vtt")),
+        ("storyboardImageUrl", format!("storyboards/{id}/{VERSION}.jpg")),
     ] {
         check_signed(&Method::GET, text(name), &key, &[])?;
     }
@@ -211,10 +214,11 @@ pub(crate) fn row(id: &str) -> Value {
         "uploadTime": {"S": "2026-11-23T07:41:47.123Z"}, "durationMs": {"N": "60040"}, "width": {"N": "1920"},
         "height": {"N": "1080"}, "rotation": {"N": "0"}, "frameRate": {"N": "25"}, "videoCodec": {"S": "h264"},
         "colorTransfer": {"S": "bt709"}, "audioCodec": {"S": "aac"}, "container": {"S": "mp4"},
-        "sequencer": {"S": "0065E8F2A3B4C5D6E700000000000000000000000"[..40]}, "attempts": {"N": "1"},
-        "thumbnailKey": {"S": format!("thumbnails/{id}.jpg")},
-        "thumbnailLargeKey": {"S": format!("thumbnails/{id}-1280.jpg")},
-        "storyboardKey": {"S": format!("storyboards/{id}.vtt")},
+        "sequencer": {"S": VERSION[..40]}, "etag": {"S": VERSION[41..]},
+        "sequencers": {"SS": [VERSION[..40]]},
+        "thumbnailKey": {"S": format!("thumbnails/{id}/{VERSION}.jpg")},
+        "thumbnailLargeKey": {"S": format!("thumbnails/{id}/{VERSION}-w1280.jpg")},
+        "storyboardKey": {"S": format!("storyboards/{id}/{VERSION}.vtt")},
         "blurHash": {"S": "LEHV6nWB2yk8pyo0adR*.7kCMdnj"},
     })
 }

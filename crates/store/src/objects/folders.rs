@@ -91,10 +91,12 @@ impl ObjectStore {
             let unwanted: Vec<String> = keys.into_iter().filter(|key| is_unwanted(key)).collect();
             self.delete_keys(folder.bucket, &unwanted).await?;
             deleted += unwanted.len();
-            if list.is_truncated != Some(true) {
-                return Ok(deleted);
+            match list.is_truncated {
+                Some(true) => after = end,
+                Some(false) => return Ok(deleted),
+                // A damaged response has ended early.
+                None => return Err(Fault::new("s3:ListObjectsV2", &Missing("IsTruncated"))),
             }
-            after = end;
         }
     }
 
