@@ -66,8 +66,9 @@ mod tests {
         super::end_children_with_this_process();
         let spec = ChildSpec {
             program: Path::new("/bin/sh"),
-            args: &["-c", "echo started >&9; exec sleep 100000"],
-            input: Some(Vec::new()),
+            // The input is written after the watchdog is started.
+            args: &["-c", "read -r go; echo started >&9; exec sleep 100000"],
+            input: Some(vec!["go\n".into()]),
             outputs: 1,
             network: false,
             limits: Limits::FEW_FRAMES,
