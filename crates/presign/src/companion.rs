@@ -186,7 +186,8 @@ pub(crate) async fn complete(
     }
     match app.objects.complete_multipart(key, id, &parts).await? {
         Completion::Done => {}
-        Completion::NoSuchUpload if stored.is_none() => return Err(no_such_upload()),
+        // An upload that was completed is not there any more, whatever the parts are.
+        Completion::NoSuchUpload | Completion::Refused if stored.is_none() => return Err(no_such_upload()),
         // The upload was there a moment ago. A repetition finds out whether it was completed or aborted.
         Completion::NoSuchUpload => {
             return Err(Fault::message("s3:CompleteMultipartUpload", "the upload has disappeared").into());
