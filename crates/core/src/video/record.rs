@@ -1,0 +1,162 @@
+//! A row of the table.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::{MediaInfo, PreviewKeys, Status, Video, known, millis, seconds};
+use crate::failure::Failure;
+use crate::id::{Sequencer, UserId, Version, VideoId};
+use crate::key::Key;
+use crate::transcode::Transcode;
+use crate::transition::State;
+
+/// The lifetime of a row without an upload. It exceeds the lifetime of a presigned URL plus the time of an upload.
+pub(super) const PENDING_TTL: Duration = Duration::from_hours(24);
+
+/// A row of the `VideoMetadata` table: the video, and fields that only the functions need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The part that users see.
+    #[serde(flatten)]
+    pub video: Video,
+    /// The object's key in the uploads bucket.
+    pub key: String,
+    /// The event that the row belongs to: the newest one that was claimed or given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequencer: Option<Sequencer>,
+    /// The entity tag of the object that the row describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// Every event that the row has belonged to, until the objects made of the earlier ones are removed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sequencers: BTreeSet<Sequencer>,
+    /// How often the reconciler has replayed an event that was given up.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub replays: Option<Replays>,
+    /// Whether the storyboard was left out because of a fault, and has to be made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+    /// For a tombstone: how many passes in a row have found no object.
+    #[serde(default)]
+    pub clean_passes: u32,
+    /// When the reconciler examines the row, in milliseconds since 1970. Only rows that need attention have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due: Option<u64>,
+    /// The partition of the index `byDue`. Only rows with `due` have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// The keys of the previews.
+    #[serde(flatten)]
+    pub previews: PreviewKeys,
+    /// The state of the renditions, if transcoding is enabled.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub transcode: Option<Transcode>,
+    /// The chunks that are encoded so far, while transcoding runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transcode_chunks: Vec<usize>,
+    /// When `DynamoDB` may delete the row, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u64>,
+}
+
+/// How often the reconciler has replayed an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replays {
+    /// The event.
+    pub sequencer: Sequencer,
+    /// The number of replays.
+    pub count: u32,
+}
+
+/// The number of partitions of the index `byDue`.
+const SHARDS: u128 = 8;
+
+impl Record {
+    /// Creates the row of an upload that has not arrived yet. The row expires after 24 hours without one, and is first
+    /// examined at `due`.
+    #[must_use]
+    pub fn pending(
+        key: &Key,
+        (user, filename, content_type): (UserId, String, String),
+        now: SystemTime,
+        due: SystemTime,
+    ) -> Self {
+        let id = key.video_id();
+        Self {
+            video: Video {
+                video_id: id,
+                user_id: user,
+                filename,
+                content_type,
+                size: None,
+                status: Status::Pending,
+                upload_time: Some(humantime::format_rfc3339_millis(now).to_string()),
+                media_info: MediaInfo::default(),
+                error: None,
+            },
+            key: key.to_string(),
+            sequencer: None,
+            etag: None,
+            sequencers: BTreeSet::new(),
+            replays: None,
+            incomplete: false,
+            clean_passes: 0,
+            due: Some(millis(due)),
+            shard: Some(Self::shard(id)),
+            previews: PreviewKeys::default(),
+            transcode: None,
+            transcode_chunks: Vec::new(),
+            ttl: Some(seconds(now + PENDING_TTL)),
+        }
+    }
+
+    /// Returns the partition of the index `byDue` for a video.
+    #[must_use]
+    pub fn shard(id: VideoId) -> String {
+        (id.as_u128() % SHARDS).to_string()
+    }
+
+    /// Returns every partition of the index `byDue`.
+    pub fn shards() -> impl Iterator<Item = String> {
+        (0..SHARDS).map(|shard| shard.to_string())
+    }
+
+    /// Returns whether users may see the row: it is not a tombstone and has not expired. `DynamoDB` deletes expired
+    /// rows only within days.
+    #[must_use]
+    pub fn is_visible(&self, now: SystemTime) -> bool {
+        self.video.status != Status::Deleted && self.ttl.is_none_or(|ttl| ttl > seconds(now))
+    }
+
+    /// Returns the attributes that decide which transitions are allowed.
+    #[must_use]
+    pub fn state(&self) -> State<Sequencer> {
+        State {
+            status: self.video.status,
+            sequencer: self.sequencer.clone(),
+            is_fault: self.video.error.as_ref().is_some_and(|error| error.code == Failure::INTERNAL),
+        }
+    }
+
+    /// Returns the version of the object that the row describes.
+    #[must_use]
+    pub fn version(&self) -> Option<Version> {
+        Some(Version::new(self.sequencer.clone()?, self.etag.as_deref()?))
+    }
+
+    /// Returns how often the reconciler has replayed the row's event.
+    #[must_use]
+    pub fn replays(&self) -> u32 {
+        let replays = self.replays.as_ref().filter(|it| Some(&it.sequencer) == self.sequencer.as_ref());
+        replays.map_or(0, |replays| replays.count)
+    }
+
+    /// Returns the earlier events whose objects may still exist.
+    #[must_use]
+    pub fn superseded(&self) -> Vec<&Sequencer> {
+        self.sequencers.iter().filter(|it| Some(*it) != self.sequencer.as_ref()).collect()
+    }
+}
