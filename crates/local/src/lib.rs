@@ -39,6 +39,7 @@ use upreel_store::sdk::{self, Endpoints, Roots};
 
 use crate::queue::{Handler, Queue};
 use crate::reconcile::Queues;
+pub use crate::reconcile::{SWEEP_INTERVAL, limits};
 use crate::storage::Storage;
 use crate::webhook::Webhook;
 
@@ -54,8 +55,6 @@ pub const UPLOADS: &str = "uploads";
 pub const THUMBNAILS: &str = "thumbnails";
 /// The bucket of the HLS renditions.
 pub const PROCESSED: &str = "processed";
-/// Interval in which the reconciler examines the rows; the schedule in `template.yaml` has 15 minutes.
-pub const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 const TABLE: &str = "VideoMetadata";
 /// The thumbnail function's timeout in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_mins(2);
@@ -85,13 +84,6 @@ pub struct Options {
     pub limits: Limits,
     /// Interval in which the reconciler examines the rows.
     pub sweep_interval: Duration,
-}
-
-/// The limits of the local backend, whose queues lose nothing and retry within minutes.
-#[must_use]
-pub fn limits() -> Limits {
-    let result = Duration::from_mins(10);
-    Limits { result, replay: [result, result * 6, result * 36], ..Limits::default() }
 }
 
 /// An error that prevents the start.

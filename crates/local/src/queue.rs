@@ -23,7 +23,7 @@ use upreel_store::ObjectStore;
 use uuid::Uuid;
 
 use crate::files::{load, path, remove_temporary, save};
-use crate::notification::CompletedWrite;
+use crate::notification::{CompletedWrite, Intent};
 
 /// Maximum number of events that are handled at the same time.
 const CONCURRENCY: usize = 2;
@@ -69,21 +69,6 @@ pub struct DeadLetter {
     pub attempts: usize,
     /// The event, as the function received it.
     pub event: Value,
-}
-
-/// The stored intent of a write to S3 that has begun. Its file is removed when it is dropped before the write is done.
-pub(crate) struct Intent {
-    path: PathBuf,
-    id: String,
-    done: bool,
-}
-
-impl Drop for Intent {
-    fn drop(&mut self) {
-        if !self.done {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
 
 impl Queue {

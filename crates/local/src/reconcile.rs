@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use upreel_core::Fault;
+use upreel_core::limits::Limits;
 use upreel_core::transcode::Run;
 use upreel_function::App;
 use upreel_reconcile::{DeadLetter, Workers, handle};
@@ -13,10 +14,19 @@ use upreel_reconcile::{DeadLetter, Workers, handle};
 use crate::queue::{Handler, Queue};
 use crate::transcode;
 
+/// Interval in which the reconciler examines the rows; the schedule in `template.yaml` has 15 minutes.
+pub const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// Interval of the listings. Each reads the whole data folder.
 const LISTING_INTERVAL: Duration = Duration::from_hours(24);
 /// The timeout of a run.
 const TIMEOUT: Duration = Duration::from_mins(15);
+
+/// The limits of the local backend, whose queues lose nothing and retry within minutes.
+#[must_use]
+pub fn limits() -> Limits {
+    let result = Duration::from_mins(10);
+    Limits { result, replay: [result, result * 6, result * 36], ..Limits::default() }
+}
 
 /// The queues, as the reconciler sees them.
 #[derive(Clone)]

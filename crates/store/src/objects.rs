@@ -13,7 +13,6 @@ mod renditions;
 mod signed;
 mod stored;
 
-use std::ops::Range;
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_config::SdkConfig;
@@ -24,7 +23,6 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_types::sdk_config::SharedTimeSource;
 use bytes::Bytes;
-use upreel_core::range::ReadError;
 use upreel_core::{Bucket, Fault, Key};
 
 use crate::sdk;
@@ -201,37 +199,6 @@ impl ObjectStore {
             // The response to a HEAD has no body with an error code, only a status.
             Err(error) if status(&error) == Some(404) => Ok(None),
             Err(error) => Err(Fault::new("s3:HeadObject", &error)),
-        }
-    }
-
-    /// Reads a byte range of the object with this entity tag. A response that breaks off or stalls is requested again
-    /// once; the SDK repeats only requests whose response has not begun.
-    ///
-    /// # Errors
-    /// [`ReadError::Gone`] when the object was deleted or replaced, and when S3 fails.
-    pub async fn read(&self, key: &Key, etag: &str, range: Range<u64>) -> Result<Bytes, ReadError> {
-        let mut is_first = true;
-        loop {
-            let get = self
-                .client
-                .get_object()
-                .bucket(self.bucket(key))
-                .key(key.to_string())
-                .if_match(etag)
-                .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
-                .send()
-                .await;
-            let object = match get {
-                Ok(object) => object,
-                // The caller looks at the object again before it draws a conclusion.
-                Err(error) if matches!(status(&error), Some(404 | 412)) => return Err(ReadError::Gone),
-                Err(error) => return Err(Fault::new("s3:GetObject", &error).into()),
-            };
-            match object.body.collect().await {
-                Ok(body) => return Ok(body.into_bytes()),
-                Err(_) if is_first => is_first = false,
-                Err(error) => return Err(Fault::new("s3:GetObject", &error).into()),
-            }
         }
     }
 

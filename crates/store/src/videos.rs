@@ -10,6 +10,7 @@
 //!   `transcodes` and `due`.
 
 mod due;
+mod outcome;
 mod transcodes;
 mod transitions;
 mod update;
@@ -30,7 +31,8 @@ use upreel_core::{Fault, Key, UserId, VideoId};
 use crate::sdk;
 
 pub use due::{Attention, Due};
-pub use transitions::{Claim, Processed, UpdateOutcome};
+pub use outcome::{Claim, UpdateOutcome};
+pub use transitions::Processed;
 
 /// The lifetime of an idempotency record.
 const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);

@@ -16,6 +16,7 @@
 //! `videos/*`; `s3:PutObject` and `s3:DeleteObject` on `thumbnails/*` and `storyboards/*`; `s3:ListBucket` on both
 //! buckets, without which a missing object is a 403; and `states:StartExecution`, if transcoding is enabled.
 
+mod failure;
 mod previews;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use upreel_media::{Error, Source};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::{Claim, Processed, UpdateOutcome};
 
+use crate::failure::failure;
 pub use crate::previews::{MakePreviews, Previews, Storyboarding, make_previews};
 
 /// The number of times that one attempt starts over because the object was replaced while it was being read.
@@ -84,7 +86,6 @@ struct Job<'a> {
     sequencer: &'a Sequencer,
     deadline: Instant,
     make: MakePreviews,
-    /// Whether objects of an earlier event may exist.
     is_superseding: bool,
 }
 
@@ -218,7 +219,6 @@ impl Job<'_> {
         };
         let previews = match self.make_previews(&head).await {
             Ok(previews) => previews,
-            // The event of the new object is going to be processed.
             Err(Error::Gone) => return Err(Fault::message("read the object", "it was replaced")),
             Err(Error::Fault(fault)) => return Err(fault),
             Err(_) => return self.complete_with(None).await,
@@ -296,24 +296,5 @@ impl Job<'_> {
         let previews = self.app.objects.delete_made(self.id, Bucket::Thumbnails).await;
         self.app.objects.delete(self.key).await?;
         previews.map(drop)
-    }
-}
-
-/// Converts an error to the failure that users see.
-fn failure(error: &Error) -> Failure {
-    use Error::{Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
-    match error {
-        Size { size: 0, .. } => Failure::new(Failure::EMPTY_FILE, "The file is empty."),
-        Size { max, .. } => {
-            Failure::new(Failure::TOO_LARGE, format!("The file exceeds the maximum size of {max} bytes."))
-        }
-        Unsupported => {
-            Failure::new(Failure::UNSUPPORTED_MEDIA, "The file is not a video in a supported format.")
-        }
-        NoVideo => Failure::new(Failure::NO_VIDEO, "The file has no video stream."),
-        TooComplex => Failure::new(Failure::TOO_COMPLEX, "The video is too complex to process."),
-        Unreadable(_) | Gone | Fault(_) => {
-            Failure::new(Failure::UNREADABLE, "The file is damaged, or its codec is not supported.")
-        }
     }
 }

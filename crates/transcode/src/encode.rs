@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
@@ -71,6 +72,16 @@ pub struct SegmentEntry {
     /// Bytes from the start of the segment to the end of its first frame.
     pub first: usize,
 }
+
+/// A function that encodes a chunk. Its arguments are the object, the plan, the chunk's number, the path of ffmpeg, and
+/// the time at which ffmpeg is killed.
+pub type Encode = for<'a> fn(
+    &'a Arc<Source>,
+    &'a Plan,
+    usize,
+    &'a Path,
+    Instant,
+) -> BoxFuture<'a, Result<(Manifest, Vec<Object>), Error>>;
 
 /// Encodes the chunk number `index` of the video in `source`. Returns its manifest, and the segments to store. ffmpeg
 /// is killed at `deadline`.

@@ -12,6 +12,6 @@ pub mod plan;
 pub mod playlist;
 pub mod task;
 
-pub use encode::{Manifest, Object, encode};
+pub use encode::{Encode, Manifest, Object, encode};
 pub use plan::Plan;
-pub use task::{Encode, Task, handle, handle_with};
+pub use task::{Task, handle, handle_with};

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -22,7 +21,7 @@ use upreel_media::{Index, Source};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::UpdateOutcome;
 
-use crate::encode::{Manifest, Object, encode};
+use crate::encode::{Encode, Manifest, Object, encode};
 use crate::error::{Error, failure, fall_back_without_index, gone};
 use crate::plan::Plan;
 use crate::playlist::playlists;
@@ -74,16 +73,6 @@ struct StoredPlan {
     etag: String,
     plan: Plan,
 }
-
-/// A function that encodes a chunk. Its arguments are the object, the plan, the chunk's number, the path of ffmpeg, and
-/// the time at which ffmpeg is killed.
-pub type Encode = for<'a> fn(
-    &'a Arc<Source>,
-    &'a Plan,
-    usize,
-    &'a Path,
-    Instant,
-) -> BoxFuture<'a, Result<(Manifest, Vec<Object>), upreel_media::Error>>;
 
 /// Runs a task. ffmpeg is killed at `deadline`. Returns JSON with `chunks`, the numbers of the chunks to encode.
 ///
@@ -215,9 +204,6 @@ impl Work<'_> {
         let manifests = (0..chunks).map(|index| async move { self.load_manifest(index, hash).await });
         let manifests: Vec<_> = stream::iter(manifests).buffered(PARALLEL).try_collect().await?;
         let manifests: Vec<_> = manifests.into_iter().flatten().collect();
-        if manifests.len() != chunks {
-            return Err(Fault::new("write the playlists", &Unusable("manifest of a chunk")).into());
-        }
         let objects =
             playlists(&plan, manifests).map_err(|error| Fault::new("write the playlists", &error))?;
         self.store_all(objects).await?;

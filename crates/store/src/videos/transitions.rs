@@ -21,6 +21,7 @@ use upreel_core::transition::{EventRule, Refusal, Transition};
 use upreel_core::video::{MediaInfo, PreviewKeys, Record, seconds};
 use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
 
+use super::outcome::{Claim, UpdateOutcome};
 use super::update::{Applied, Update, encode};
 use super::{Item, VideoStore, number, text};
 
@@ -46,33 +47,6 @@ const CONTENT: [&str; 15] = [
 ];
 /// The condition for `State::is_unfinished`.
 const UNFINISHED: &str = "(#status = :PROCESSING OR (#status = :FAILED AND #error.#code = :INTERNAL))";
-
-/// Outcome of claiming an event.
-#[derive(Debug)]
-pub enum Claim {
-    /// The event owns the row.
-    Granted {
-        /// Whether objects of an earlier event may exist.
-        is_superseding: bool,
-    },
-    /// The row has the outcome of this event, or belongs to a newer event or to another user.
-    Stale(Box<Record>),
-    /// The video was deleted.
-    Deleted,
-    /// There is no row.
-    Missing,
-}
-
-/// Outcome of recording the result of finished work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UpdateOutcome {
-    /// The row has the result.
-    Recorded,
-    /// A newer event owns the row, the row has a result already, or there is no row.
-    Superseded,
-    /// The video was deleted in the meantime.
-    Deleted,
-}
 
 /// The result of processing a video.
 #[derive(Debug, Clone, Default)]

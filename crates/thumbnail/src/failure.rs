@@ -1,0 +1,23 @@
+//! The failures that users see.
+
+use upreel_core::Failure;
+use upreel_media::Error;
+
+/// Converts an error to the failure that users see.
+pub(crate) fn failure(error: &Error) -> Failure {
+    use Error::{Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
+    match error {
+        Size { size: 0, .. } => Failure::new(Failure::EMPTY_FILE, "The file is empty."),
+        Size { max, .. } => {
+            Failure::new(Failure::TOO_LARGE, format!("The file exceeds the maximum size of {max} bytes."))
+        }
+        Unsupported => {
+            Failure::new(Failure::UNSUPPORTED_MEDIA, "The file is not a video in a supported format.")
+        }
+        NoVideo => Failure::new(Failure::NO_VIDEO, "The file has no video stream."),
+        TooComplex => Failure::new(Failure::TOO_COMPLEX, "The video is too complex to process."),
+        Unreadable(_) | Gone | Fault(_) => {
+            Failure::new(Failure::UNREADABLE, "The file is damaged, or its codec is not supported.")
+        }
+    }
+}
