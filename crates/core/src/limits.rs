@@ -9,6 +9,9 @@ pub const MAX_PUT: u64 = 5 << 30;
 /// The largest object in S3: 5 TiB.
 pub const MAX_OBJECT: u64 = 5 << 40;
 
+/// How often the reconciler replays an event that was given up, or starts a transcoding again.
+pub const MAX_REPLAYS: u32 = 3;
+
 /// What a row waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wait {
@@ -42,7 +45,7 @@ pub struct Limits {
     /// Longer than Lambda retries an event, which is 6 hours.
     pub result: Duration,
     /// Before each of the replays. After the last one, operators have to act.
-    pub replay: [Duration; 3],
+    pub replay: [Duration; MAX_REPLAYS as usize],
     /// See [`Wait::Transcode`].
     pub transcode: Duration,
     /// See [`Wait::Storyboard`].
@@ -62,7 +65,7 @@ impl Limits {
             upload_again: limit,
             event: limit,
             result: limit,
-            replay: [limit; 3],
+            replay: [limit; MAX_REPLAYS as usize],
             transcode: limit,
             storyboard: limit,
             clean_up: limit,

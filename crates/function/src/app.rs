@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use lambda_runtime::Error;
-use upreel_core::Fault;
+use upreel_core::{Fault, Key, UserId};
 use upreel_store::sdk::{self, Endpoints, Roots};
 use upreel_store::{ObjectStore, VideoStore};
 
@@ -40,6 +40,18 @@ impl App {
         telemetry::init(&config.log_level);
         let sdk = sdk_config(&config.aws).await?;
         Ok((Self::new(&sdk, &sdk, config), sdk))
+    }
+
+    /// Adds the row of an uploaded object whose row is missing: it has expired, or was lost. Returns whether the object
+    /// exists.
+    ///
+    /// # Errors
+    /// When S3 or `DynamoDB` fails.
+    pub async fn recreate_row(&self, key: &Key, user: &UserId) -> Result<bool, Fault> {
+        let Some(head) = self.objects.head(key).await? else { return Ok(false) };
+        let media_type = head.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
+        self.videos.create(key, (user.clone(), key.file_name(), media_type), None).await?;
+        Ok(true)
     }
 
     /// Creates the stores with an SDK configuration for each service, which may differ in their endpoint.

@@ -170,9 +170,8 @@ impl Queue {
             let intent = Intent { path: path(&self.waiting, &job.id), id: job.id, done: false };
             let Ok(key) = job.key.parse() else { continue };
             if let Some(head) = objects.head(&key).await? {
-                let etag = head.etag.trim_matches('"');
                 let (key, event_name) = (&job.key, "ObjectCreated:Put");
-                let object = CompletedWrite { bucket, key, event_name, size: head.size, etag };
+                let object = CompletedWrite { bucket, key, event_name, size: head.size, etag: &head.etag };
                 self.send_created(intent, &object).map_err(|error| Fault::new("write the queue", &error))?;
                 resumed += 1;
             }

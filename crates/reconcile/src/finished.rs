@@ -1,20 +1,20 @@
 //! Rows whose processing has ended: their transcoding, the objects of earlier uploads, and deletions.
 
-use upreel_core::limits::Wait;
+use upreel_core::limits::{MAX_REPLAYS, Wait};
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::Record;
 use upreel_core::{Failure, Fault, Key, Status};
 use upreel_store::videos::Attention;
 
 use crate::Workers;
-use crate::sweep::{Examined, MAX_REPLAYS, Sweep};
+use crate::sweep::{Examined, Sweep};
 
 impl<W: Workers> Sweep<'_, W> {
     /// Handles a row whose processing has ended: the objects of earlier uploads, and the transcoding.
     pub(crate) async fn finished(&self, record: &Record) -> Result<Examined, Fault> {
         let superseded = self.delete_superseded(record).await?;
-        let is_running = self.app.config.state_machine.is_some() && record.video.status == Status::Processed;
-        let unfinished = record.transcode.as_ref().filter(|transcode| is_running && transcode.can_resume());
+        let can_run = self.app.config.state_machine.is_some() && record.video.status == Status::Processed;
+        let unfinished = record.transcode.as_ref().filter(|transcode| can_run && transcode.can_resume());
         if let Some(transcode) = unfinished {
             return self.transcoding(record, transcode).await;
         }

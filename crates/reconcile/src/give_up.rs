@@ -28,11 +28,9 @@ pub async fn give_up(app: &App, created: &Created) -> Result<(), Fault> {
     let Ok(key @ Key::Video { .. }) = created.key.parse() else { return Ok(()) };
     let Key::Video { ref user, id, .. } = key else { return Ok(()) };
     let record = app.videos.get(id).await?;
-    if record.is_none() {
-        // No attempt came as far as recreating the missing row.
-        let Some(head) = app.objects.head(&key).await? else { return Ok(()) };
-        let media_type = head.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
-        app.videos.create(&key, (user.clone(), key.file_name(), media_type), None).await?;
+    // No attempt came as far as recreating a missing row.
+    if record.is_none() && !app.recreate_row(&key, user).await? {
+        return Ok(());
     }
     let replays = record.filter(|record| record.sequencer.as_ref() == Some(&created.sequencer));
     let replays = replays.map_or(0, |record| record.replays());

@@ -15,7 +15,7 @@ use upreel_core::video::Record;
 use upreel_core::{Bucket, Fault, Key, Sequencer, Status, VideoId};
 use upreel_events::s3::{self, Created};
 use upreel_function::App;
-use upreel_store::objects::Listed;
+use upreel_store::objects::{Head, Listed};
 
 use crate::finished::is_named;
 use crate::{Workers, count};
@@ -143,7 +143,7 @@ impl Listing<'_> {
         sequencer: Sequencer,
     ) -> Result<(), Fault> {
         let Some(head) = self.app.objects.head(key).await? else { return Ok(()) };
-        let etag = head.etag.trim_matches('"').to_owned();
+        let Head { size, etag, .. } = head;
         if known == Some(&etag) {
             return Ok(());
         }
@@ -152,7 +152,7 @@ impl Listing<'_> {
         if self.is_dry_run {
             return Ok(());
         }
-        workers.send(s3::event(&Created { key: key.to_string(), size: head.size, etag, sequencer })).await
+        workers.send(s3::event(&Created { key: key.to_string(), size, etag, sequencer })).await
     }
 }
 

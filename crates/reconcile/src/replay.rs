@@ -1,12 +1,12 @@
 //! Events that were given up: their replay, and the dead-letter queue.
 
-use upreel_core::limits::Wait;
+use upreel_core::limits::{MAX_REPLAYS, Wait};
 use upreel_core::video::Record;
 use upreel_core::{Fault, Key, Status};
 use upreel_events::s3::{self, Created};
 use upreel_store::videos::Attention;
 
-use crate::sweep::{Examined, MAX_REPLAYS, Sweep, Swept, created};
+use crate::sweep::{Examined, Sweep, Swept, created};
 use crate::{Workers, give_up};
 
 impl<W: Workers> Sweep<'_, W> {
@@ -19,7 +19,7 @@ impl<W: Workers> Sweep<'_, W> {
             let created = created(&record).filter(|_| record.replays() < MAX_REPLAYS);
             let Some(created) = created else {
                 self.postpone(&record, None, Attention::None).await?;
-                swept.add(Examined::Stuck);
+                swept.add(&Examined::Stuck);
                 continue;
             };
             let next = self.limits().get(Wait::Result);
@@ -28,12 +28,12 @@ impl<W: Workers> Sweep<'_, W> {
             }
             if !is_canary {
                 self.send(&created).await?;
-                swept.add(Examined::Healed);
+                swept.add(&Examined::Healed);
                 continue;
             }
             if self.workers.attempt(s3::event(&created)).await? {
                 is_canary = false;
-                swept.add(Examined::Healed);
+                swept.add(&Examined::Healed);
                 continue;
             }
             // The single attempt was not made by Lambda's queue, so nobody else gives it up.

@@ -18,11 +18,12 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
-use upreel_core::limits::Limits;
+use upreel_core::limits::{Limits, MAX_REPLAYS};
 use upreel_core::video::{Record, millis, seconds};
 use upreel_core::{Fault, Key, Sequencer, Status};
 use upreel_events::s3::{self, Created};
 use upreel_function::App;
+use upreel_store::objects::Head;
 use upreel_store::videos::{Attention, Due};
 
 use crate::{Workers, count, give_up};
@@ -31,8 +32,6 @@ use crate::{Workers, count, give_up};
 const MAX_ROWS: usize = 200;
 /// Maximum number of rows that are handled at the same time.
 const PARALLEL: usize = 8;
-/// How often an event is replayed, or a transcoding started again.
-pub(crate) const MAX_REPLAYS: u32 = 3;
 /// Time before the row of an unused upload expires at which it is examined for the last time.
 const BEFORE_EXPIRY: Duration = Duration::from_mins(15);
 
@@ -46,11 +45,13 @@ pub struct Swept {
 }
 
 /// The result of examining one row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Examined {
     Nothing,
     Healed,
     Stuck,
+    /// Its event was given up. All such rows are handled together, see `replay`.
+    GivenUp(Box<Record>),
 }
 
 /// Examines the rows that are due.
@@ -69,20 +70,18 @@ pub async fn run(app: &App, workers: &impl Workers, deadline: Instant) -> Result
     let mut records = stream::iter(due.into_iter().flatten())
         .map(|due| async move {
             if Instant::now() >= deadline {
-                return Ok(None);
+                return Ok(Examined::Nothing);
             }
-            let Some(record) = sweep.still_due(due).await? else { return Ok(None) };
-            if record.state().is_unfinished() && record.video.status == Status::Failed {
-                return Ok(Some(Err(record)));
+            match sweep.still_due(due).await? {
+                Some(record) => sweep.examine(record).await,
+                None => Ok(Examined::Nothing),
             }
-            sweep.examine(&record).await.map(|examined| Some(Ok(examined)))
         })
         .buffer_unordered(PARALLEL);
     while let Some(result) = records.next().await {
         match result {
-            Ok(None) => {}
-            Ok(Some(Ok(examined))) => swept.add(examined),
-            Ok(Some(Err(record))) => given_up.push(record),
+            Ok(Examined::GivenUp(record)) => given_up.push(*record),
+            Ok(examined) => swept.add(&examined),
             Err(fault) => {
                 tracing::warn!(%fault, "row could not be examined");
                 first_fault.get_or_insert(fault);
@@ -94,14 +93,16 @@ pub async fn run(app: &App, workers: &impl Workers, deadline: Instant) -> Result
         first_fault.get_or_insert(fault);
     }
     count(&[("Sweeps", 1), ("Healed", swept.healed), ("Stuck", swept.stuck)]);
-    tracing::info!(healed = swept.healed, stuck = swept.stuck, "swept");
+    if swept != Swept::default() {
+        tracing::info!(healed = swept.healed, stuck = swept.stuck, "swept");
+    }
     first_fault.map_or(Ok(swept), Err)
 }
 
 impl Swept {
-    pub(crate) fn add(&mut self, examined: Examined) {
+    pub(crate) fn add(&mut self, examined: &Examined) {
         match examined {
-            Examined::Nothing => {}
+            Examined::Nothing | Examined::GivenUp(_) => {}
             Examined::Healed => self.healed += 1,
             Examined::Stuck => self.stuck += 1,
         }
@@ -133,7 +134,11 @@ impl<W: Workers> Sweep<'_, W> {
         Ok(record.filter(|record| record.due.is_some_and(|due| due <= now)))
     }
 
-    async fn examine(&self, record: &Record) -> Result<Examined, Fault> {
+    async fn examine(&self, record: Record) -> Result<Examined, Fault> {
+        if record.video.status == Status::Failed && record.state().is_unfinished() {
+            return Ok(Examined::GivenUp(Box::new(record)));
+        }
+        let record = &record;
         match record.video.status {
             Status::Pending => self.pending(record).await,
             Status::Uploaded => self.uploaded(record).await,
@@ -171,7 +176,7 @@ impl<W: Workers> Sweep<'_, W> {
             record.video.upload_time.as_deref().and_then(|time| humantime::parse_rfc3339(time).ok());
         let age = created.and_then(|created| self.app.videos.now().duration_since(created).ok());
         if self.postpone(record, Some(next.max(age.unwrap_or_default())), Attention::None).await? {
-            let (size, etag) = (head.size, head.etag.trim_matches('"').to_owned());
+            let Head { size, etag, .. } = head;
             self.send(&Created { key: record.key.clone(), size, etag, sequencer: Sequencer::lowest() })
                 .await?;
         }

@@ -80,7 +80,7 @@ pub struct ObjectStore {
 pub struct Head {
     /// The size in bytes.
     pub size: u64,
-    /// The entity tag, which changes with the bytes.
+    /// The entity tag without quotes, which changes with the bytes.
     pub etag: String,
     /// The media type with which it was stored.
     pub content_type: Option<String>,
@@ -192,7 +192,7 @@ impl ObjectStore {
                 let size = head.content_length().and_then(|size| size.try_into().ok());
                 Ok(Some(Head {
                     size: size.ok_or_else(|| missing("size"))?,
-                    etag: head.e_tag().ok_or_else(|| missing("entity tag"))?.to_owned(),
+                    etag: unquoted(head.e_tag().ok_or_else(|| missing("entity tag"))?),
                     content_type: head.content_type().map(str::to_owned),
                 }))
             }
@@ -268,6 +268,11 @@ impl ObjectStore {
         let left = credentials.expiry().and_then(|at| at.duration_since(self.clock.now()).ok());
         Ok(left.map_or(wanted, |left| wanted.min(left)))
     }
+}
+
+/// Returns an entity tag without the quotes of the header.
+fn unquoted(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
 }
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {

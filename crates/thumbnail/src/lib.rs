@@ -119,7 +119,7 @@ async fn process(
             return Ok(None);
         }
     }
-    job.run(Head { size: created.size, etag: format!("\"{}\"", created.etag), content_type: None }).await?;
+    job.run(Head { size: created.size, etag: created.etag.clone(), content_type: None }).await?;
     job.pending_run().await
 }
 
@@ -127,12 +127,9 @@ async fn process(
 async fn claim(app: &App, key: &Key, user: &UserId, created: &Created) -> Result<Claim, Fault> {
     let object = (created.size, created.etag.as_str());
     let claim = app.videos.claim(key, user, &created.sequencer, object).await?;
-    if !matches!(claim, Claim::Missing) {
+    if !matches!(claim, Claim::Missing) || !app.recreate_row(key, user).await? {
         return Ok(claim);
     }
-    let Some(head) = app.objects.head(key).await? else { return Ok(claim) };
-    let media_type = head.content_type.unwrap_or_else(|| "application/octet-stream".to_owned());
-    app.videos.create(key, (user.clone(), key.file_name(), media_type), None).await?;
     app.videos.claim(key, user, &created.sequencer, object).await
 }
 
@@ -211,12 +208,8 @@ impl Job<'_> {
 
     /// Makes the storyboard that was left out because of a fault.
     async fn complete(&self, record: &Record) -> Result<(), Fault> {
-        let etag = record.etag.clone().unwrap_or_default();
-        let head = Head {
-            size: record.video.size.unwrap_or_default(),
-            etag: format!("\"{etag}\""),
-            content_type: None,
-        };
+        let (size, etag) = (record.video.size.unwrap_or_default(), record.etag.clone().unwrap_or_default());
+        let head = Head { size, etag, content_type: None };
         let previews = match self.make_previews(&head).await {
             Ok(previews) => previews,
             Err(Error::Gone) => return Err(Fault::message("read the object", "it was replaced")),

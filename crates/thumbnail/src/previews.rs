@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::time::{Instant, timeout_at};
-use upreel_core::{Fault, VideoId};
+use tokio::time::Instant;
+use upreel_core::VideoId;
 use upreel_function::App;
 use upreel_function::telemetry::{self, Unit};
 use upreel_media::source::Stats;
@@ -74,10 +74,7 @@ async fn make_storyboard(
 ) -> Result<Storyboarding, Error> {
     let (start, before) = (Instant::now(), source.stats());
     let deadline = deadline.checked_sub(STORE_MARGIN).unwrap_or(start).min(start + STORYBOARD_TIMEOUT);
-    let making = storyboard::make(source, index, image, &app.config.ffmpeg, deadline);
-    let made = timeout_at(deadline, making)
-        .await
-        .unwrap_or_else(|late| Err(Error::Fault(Fault::new("make the storyboard", &late))));
+    let made = storyboard::make(source, index, image, &app.config.ffmpeg, deadline).await;
     measure_storyboard(id, source, before, start, made.as_ref().err());
     outcome(made)
 }
@@ -142,6 +139,8 @@ fn millis(start: Instant) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use upreel_core::Fault;
+
     use super::*;
 
     #[test]

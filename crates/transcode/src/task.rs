@@ -144,7 +144,7 @@ impl Work<'_> {
         let Some(record) = record.filter(open) else { return Ok(Vec::new()) };
         let head = self.app.objects.head(&self.key()?).await?.ok_or_else(gone)?;
         // The row describes another object: its event is going to be processed.
-        if record.etag.as_ref().is_some_and(|etag| *etag != head.etag.trim_matches('"')) {
+        if record.etag.as_ref().is_some_and(|etag| *etag != head.etag) {
             return Err(gone());
         }
         let source = self.source(head.size, &head.etag)?;

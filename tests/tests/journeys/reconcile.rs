@@ -136,7 +136,7 @@ async fn killed_attempt_is_repeated() {
     let signed = backend.presign(&[("name", "a.mp4")]).await;
     let (id, key) = (signed["videoId"].as_str().unwrap(), signed["key"].as_str().unwrap());
     let put = backend.put_to(&signed, mp4()).send().await.unwrap();
-    let etag = put.headers()["etag"].to_str().unwrap();
+    let etag = put.headers()["etag"].to_str().unwrap().trim_matches('"');
     let (user, sequencer) = ("local".parse().unwrap(), "0A".parse().unwrap());
     let object = (mp4().len() as u64, etag);
     backend.local.app.videos.claim(&key.parse().unwrap(), &user, &sequencer, object).await.unwrap();
@@ -205,7 +205,7 @@ async fn storyboard_that_a_fault_prevented_is_made_later() {
     let (id, key) = (signed["videoId"].as_str().unwrap(), signed["key"].as_str().unwrap());
     let (user, sequencer) = ("local".parse().unwrap(), "0A".parse().unwrap());
     let put = backend.put_to(&signed, mp4()).send().await.unwrap();
-    let etag = put.headers()["etag"].to_str().unwrap().to_owned();
+    let etag = put.headers()["etag"].to_str().unwrap().trim_matches('"').to_owned();
     let size = mp4().len() as u64;
     let (videos, video) = (&backend.local.app.videos, id.parse().unwrap());
     videos.claim(&key.parse().unwrap(), &user, &sequencer, (size, &etag)).await.unwrap();

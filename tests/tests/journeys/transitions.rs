@@ -32,7 +32,7 @@ impl Row {
 
     /// Performs a transition. Returns what the store says about a refused one.
     async fn perform(&self, transition: Transition, event: u8) -> Result<(), Refusal> {
-        let (videos, id, sequencer, object) = (&self.app.videos, self.id, sequencer(event), (7, "\"e\""));
+        let (videos, id, sequencer, object) = (&self.app.videos, self.id, sequencer(event), (7, "e"));
         let outcome = match transition {
             Transition::Upload => {
                 let before = self.get().await;

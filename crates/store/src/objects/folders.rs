@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures_util::future::{join, join_all};
 use upreel_core::{Bucket, Fault, Folder, Key, VideoId};
 
-use super::{Missing, ObjectStore};
+use super::{Missing, ObjectStore, unquoted};
 
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,19 +26,27 @@ impl ObjectStore {
     /// # Errors
     /// When S3 fails.
     pub async fn list(&self, bucket: Bucket, after: &str) -> Result<Vec<Listed>, Fault> {
-        let list = self.client.list_objects_v2().bucket(self.bucket_name(bucket)).start_after(after);
-        let list = list.send().await.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
+        let all = Folder { bucket, prefix: String::new() };
+        self.list_page(&all, after).await.map(|(objects, _)| objects)
+    }
+
+    /// Returns up to 1,000 objects of a folder whose keys follow `after`, and whether there are more.
+    async fn list_page(&self, folder: &Folder, after: &str) -> Result<(Vec<Listed>, bool), Fault> {
+        let list = self.client.list_objects_v2().bucket(self.bucket_name(folder.bucket));
+        let list = list.prefix(&folder.prefix).start_after(after).send().await;
+        let list = list.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
         // A damaged response may have ended early.
         let missing = |name| Fault::new("s3:ListObjectsV2", &Missing(name));
+        let is_truncated = list.is_truncated.ok_or_else(|| missing("IsTruncated"))?;
         let objects = list.contents.into_iter().flatten().map(|object| {
             let modified = object.last_modified().and_then(|time| (*time).try_into().ok());
             Ok(Listed {
                 modified: modified.ok_or_else(|| missing("LastModified"))?,
-                etag: object.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
+                etag: unquoted(object.e_tag().unwrap_or_default()),
                 key: object.key.ok_or_else(|| missing("key"))?,
             })
         });
-        objects.collect()
+        Ok((objects.collect::<Result<_, Fault>>()?, is_truncated))
     }
 
     /// Deletes everything that was made of a video, and the uploaded file if `key` is set. Returns the number of deleted
@@ -80,23 +88,18 @@ impl ObjectStore {
         folder: &Folder,
         is_unwanted: impl Fn(&str) -> bool,
     ) -> Result<usize, Fault> {
-        let (bucket, mut after, mut deleted) = (self.bucket_name(folder.bucket), String::new(), 0);
+        let (mut after, mut deleted) = (String::new(), 0);
         loop {
-            let list = self.client.list_objects_v2().bucket(bucket).prefix(&folder.prefix);
-            let list = list.start_after(after).send().await;
-            let list = list.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
-            let keys: Vec<String> =
-                list.contents.into_iter().flatten().filter_map(|object| object.key).collect();
+            let (objects, is_truncated) = self.list_page(folder, &after).await?;
+            let keys: Vec<String> = objects.into_iter().map(|object| object.key).collect();
             let Some(end) = keys.last().cloned() else { return Ok(deleted) };
             let unwanted: Vec<String> = keys.into_iter().filter(|key| is_unwanted(key)).collect();
             self.delete_keys(folder.bucket, &unwanted).await?;
             deleted += unwanted.len();
-            match list.is_truncated {
-                Some(true) => after = end,
-                Some(false) => return Ok(deleted),
-                // A damaged response has ended early.
-                None => return Err(Fault::new("s3:ListObjectsV2", &Missing("IsTruncated"))),
+            if !is_truncated {
+                return Ok(deleted);
             }
+            after = end;
         }
     }
 

@@ -17,7 +17,8 @@ pub struct StoredObject {
 }
 
 impl StoredObject {
-    /// Refers to the object at `key`. Reads fail with [`ReadError::Gone`] once its entity tag is no longer `etag`.
+    /// Refers to the object at `key`. Reads fail with [`ReadError::Gone`] once its entity tag is no longer `etag`, which has
+    /// no quotes.
     #[must_use]
     pub fn new(store: &ObjectStore, key: &Key, etag: &str) -> Self {
         Self { store: store.clone(), key: key.clone(), etag: etag.to_owned() }
@@ -44,7 +45,7 @@ impl ObjectStore {
                 .get_object()
                 .bucket(self.bucket(key))
                 .key(key.to_string())
-                .if_match(etag)
+                .if_match(format!("\"{etag}\""))
                 .range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)))
                 .send()
                 .await;

@@ -141,7 +141,7 @@ impl VideoStore {
             .value(":user", text(user))
             .set("sequencer", text(sequencer))
             .set("size", number(size))
-            .set("etag", text(etag.trim_matches('"')))
+            .set("etag", text(etag))
             .remove(&CONTENT)
             .remove(&OF_EARLIER_EVENTS)
             .add("sequencers", AttributeValue::Ss(vec![sequencer.to_string()]))
@@ -164,7 +164,7 @@ impl VideoStore {
         let previews: Item = serde_dynamo::to_item(previews).map_err(encoding)?;
         item.extend(previews);
         item.insert("size".to_owned(), number(*size));
-        item.insert("etag".to_owned(), text(etag.trim_matches('"')));
+        item.insert("etag".to_owned(), text(etag));
         if *incomplete {
             item.insert("incomplete".to_owned(), AttributeValue::Bool(true));
         }
@@ -194,8 +194,7 @@ impl VideoStore {
         (etag, failure): (&str, &Failure),
         is_superseding: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let etag = text(etag.trim_matches('"'));
-        let item = Item::from([("error".to_owned(), encode(failure)?), ("etag".to_owned(), etag)]);
+        let item = Item::from([("error".to_owned(), encode(failure)?), ("etag".to_owned(), text(etag))]);
         let wait = is_superseding.then_some(Wait::CleanUp);
         self.finish(id, sequencer, Transition::Fail, item, wait).await
     }
