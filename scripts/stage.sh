@@ -3,7 +3,7 @@
 #
 #   stage.sh NAME COMMAND...  runs the command with its output in target/stages/NAME.log
 #   stage.sh --begin          removes the logs of the previous run
-#   stage.sh --summary        prints the time and the result of each stage, and the end of the log of a failed one
+#   stage.sh --summary        prints the time and the result of each stage, and the failures and the end of a failed log
 #
 # CPU seconds include child processes, except those that outlive the stage.
 set -euo pipefail
@@ -31,8 +31,11 @@ case $1 in
     done
     [ ${#failed[@]} -gt 0 ] || exit 0
     for name in "${failed[@]}"; do
-      printf '\n%s failed. The end of %s/%s.log:\n\n' "$name" "$logs" "$name"
-      tail -n 100 "$logs/$name.log"
+      # node --test prints a failed test where it ran, cargo test at the end.
+      printf '\n%s failed. Its failed tests:\n\n' "$name"
+      grep -E -A 30 '^ *(not ok|✖) ' "$logs/$name.log" | head -n 200 || true
+      printf '\nThe end of %s/%s.log:\n\n' "$logs" "$name"
+      tail -n 60 "$logs/$name.log"
     done >&2
     exit 1
     ;;
