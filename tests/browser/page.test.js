@@ -7,6 +7,8 @@ import {before, test} from 'node:test';
 import {folder, makeVideo, network, openPage, startBackend, until} from './harness.js';
 
 const MiB = 2 ** 20;
+/** A network on which the large video takes 17 seconds, so that a test can act during its upload. */
+const SLOW = {up: 6 * MiB};
 const videos = {};
 let hevc;
 
@@ -123,10 +125,11 @@ test('renews an expired URL of the original', async (t) => {
 
 test('uploads a large file in parts, with pause and resume', async (t) => {
   const {backend, page} = await start(t);
-  await network(page, {up: 40 * MiB});
+  await network(page, SLOW);
   await choose(page, videos.large);
   await until('some parts are stored', async () => page.sent.length > 1);
-  assert.match(await text(page, 'large.mp4', '.details'), /of 104 MiB.*MiB\/s.*left/);
+  const isMeasured = async () => /of 104 MiB.*MiB\/s.*left/.test(await text(page, 'large.mp4', '.details'));
+  await until('the card shows the speed', isMeasured);
   assert.match(await page.title(), /^\d+% · Upreel$/);
   await click(page, 'large.mp4', 'Pause');
   await waitForState(page, 'large.mp4', 'paused');
@@ -184,7 +187,7 @@ test('discarding and cancelling an upload delete it from the server', async (t) 
 
 test('shows that the browser is offline, and resumes when it is online', async (t) => {
   const {backend, page} = await start(t);
-  await network(page, {up: 40 * MiB});
+  await network(page, SLOW);
   await choose(page, videos.large);
   await until('some parts are stored', async () => page.sent.length > 0);
   await network(page, {offline: true});

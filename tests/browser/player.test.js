@@ -142,22 +142,27 @@ test('plays across a chunk boundary to the end', async (t) => {
     video.playbackRate = 4;
   }, CHUNK_BOUNDARY - 8);
   await until('the video has ended', () => element(page).evaluate((video) => video.ended));
-  const {end, ranges, shown, duration} = await element(page).evaluate((video) => ({
+  const {end, ranges, duration} = await element(page).evaluate((video) => ({
     end: video.currentTime,
     ranges: Array.from({length: video.buffered.length}, (_, i) => [video.buffered.start(i), video.buffered.end(i)]),
-    shown: window.shown,
     duration: video.duration,
   }));
   assert.ok(Math.abs(duration - VIDEO.seconds) < 1 && end === duration, `${end} of ${duration}`);
   const range = ranges.find(([from, to]) => from < CHUNK_BOUNDARY && to > CHUNK_BOUNDARY);
   assert.ok(range?.[1] >= duration - 0.5, `no gap at the chunk boundary: ${JSON.stringify(ranges)}`);
-  const boundary = CHUNK_BOUNDARY;
-  for (const [from, to] of [[boundary - 3, boundary], [boundary, boundary + 3], [duration - 2, duration]]) {
-    assert.ok(shown.some((time) => time >= from && time < to), `a frame from ${from} to ${to}: ${shown}`);
-  }
   assert.ok(await decodedAudio(page) > 0);
   await page.getByRole('button', {name: 'Play', exact: true}).click();
   await until('it restarts from the beginning', async () => await current(page) < 5);
+  await element(page).evaluate((video) => video.pause());
+  // A slow machine drops frames, so each of these is looked up while playback is paused.
+  for (const seconds of [CHUNK_BOUNDARY - 0.1, CHUNK_BOUNDARY + 0.1, duration - 0.3]) {
+    await element(page).evaluate((video, to) => {
+      shown.length = 0;
+      video.currentTime = to;
+    }, seconds);
+    const isShown = (wanted) => shown.some((time) => time <= wanted && wanted < time + 0.4);
+    await until(`the frame at ${seconds} s is shown`, () => page.evaluate(isShown, seconds));
+  }
   assert.deepEqual(page.errors, []);
 });
 

@@ -151,7 +151,7 @@ test('uploads a small file in one request; watch, list and remove work', async (
 
 test('uploads up to 64 MiB in one PUT and reports progress', async (t) => {
   const {backend, page} = await start(t, videos.medium);
-  await network(page, {up: 12 * MiB});
+  await network(page, {up: 2 * MiB});
   await startUpload(page);
   const {videoId} = await outcome(page);
   await backend.assertStored(`videos/local/${videoId}.mp4`, videos.medium);
