@@ -35,6 +35,12 @@ impl Failure {
         Self::new(Self::INTERNAL, "Processing failed on our side and will be repeated later.")
     }
 
+    /// Creates the failure of an object that is missing in storage.
+    #[must_use]
+    pub fn lost() -> Self {
+        Self::new(Self::LOST, "The file was lost before it was processed. Upload it again.")
+    }
+
     /// Creates a failure with one of the codes above.
     #[must_use]
     pub fn new(code: &str, message: impl Into<String>) -> Self {

@@ -1,7 +1,8 @@
 //! Compares the objects in the buckets with the rows, once a week: the last resort for what no row remembers.
 //!
 //! - An uploaded file without a row comes back as a video: its event is sent.
-//! - An uploaded file that is not the one that its row describes is processed again: its event was lost.
+//! - An uploaded file that is not the one that its row describes is processed again: its event was lost. So is one
+//!   that its row calls lost.
 //! - A derived object that no row names is deleted, and so is the uploaded file of a deleted video.
 //!
 //! Objects that are younger than a day are left alone. The listing ends at its deadline or after 1,000 deletions, and the
@@ -12,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use upreel_core::video::Record;
-use upreel_core::{Bucket, Fault, Key, Sequencer, Status, VideoId};
+use upreel_core::{Bucket, Failure, Fault, Key, Sequencer, Status, VideoId};
 use upreel_events::s3::{self, Created};
 use upreel_function::App;
 use upreel_store::objects::{Head, Listed};
@@ -110,8 +111,9 @@ impl Listing<'_> {
             match (bucket, &record) {
                 (Bucket::Uploads, None) => self.send(workers, &key, None, Sequencer::lowest()).await?,
                 (Bucket::Uploads, Some(record)) if record.video.status != Status::Deleted => {
-                    if let Some(sequencer) = replaced(record, &object) {
-                        self.send(workers, &key, record.etag.as_deref(), sequencer).await?;
+                    if let Some(sequencer) = next_event(record, &object) {
+                        let known = record.etag.as_deref().filter(|_| !is_lost(record));
+                        self.send(workers, &key, known, sequencer).await?;
                     }
                 }
                 (_, Some(record)) if is_named(record, &key) => {}
@@ -156,13 +158,18 @@ impl Listing<'_> {
     }
 }
 
-/// Returns a sequencer to process the object with, if the row describes another one.
-fn replaced(record: &Record, object: &Listed) -> Option<Sequencer> {
+/// Returns a sequencer to process the object with, if the row describes another object or none.
+fn next_event(record: &Record, object: &Listed) -> Option<Sequencer> {
     let is_finished = record.video.status.is_final() && !record.state().is_unfinished();
-    let is_replaced = record.etag.as_deref() != Some(&object.etag);
+    let is_described = record.etag.as_deref() == Some(&object.etag) && !is_lost(record);
     match &record.sequencer {
-        _ if !is_finished || !is_replaced || record.key != object.key => None,
+        _ if !is_finished || is_described || record.key != object.key => None,
         Some(sequencer) => sequencer.successor(),
         None => Some(Sequencer::lowest()),
     }
+}
+
+/// Returns whether the row calls its object lost.
+fn is_lost(record: &Record) -> bool {
+    record.video.error.as_ref().is_some_and(|error| error.code == Failure::LOST)
 }

@@ -145,8 +145,7 @@ impl Job<'_> {
             // The object was replaced since the event. The event of the new object may be late or lost, so this attempt
             // processes the new object.
             let Some(now) = self.app.objects.head(self.key).await? else {
-                let message = "The file was removed before it was processed.";
-                return self.fail(&head, &Failure::new(Failure::UNREADABLE, message)).await;
+                return self.fail(&head, &Failure::lost()).await;
             };
             head = now;
         }

@@ -10,6 +10,7 @@ use upreel_core::limits::Limits;
 use upreel_core::transcode::Run;
 use upreel_core::video::Record;
 use upreel_core::{Bucket, Fault, Key, Sequencer, Status, Version, VideoId};
+use upreel_events::s3::{self, Created};
 use upreel_function::App;
 use upreel_local::Options;
 use upreel_local::queue::Handler;
@@ -279,6 +280,30 @@ async fn listing_processes_an_object_whose_event_was_lost() {
     let found = upreel_reconcile::listing::run(app, &AtOnce(app), false, far()).await.unwrap();
     assert_eq!((found.healed, found.orphans), (1, 0));
     assert_eq!(backend.wait_for(id, "PROCESSED").await["container"], "webm");
+}
+
+#[tokio::test]
+async fn listing_processes_an_object_that_seemed_lost() {
+    let idle: Handler = Arc::new(|_| Box::pin(async { Ok(()) }));
+    let backend = Backend::start_with(|_| {}, |_| idle).await;
+    let app = &backend.local.app;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    let key = record(&backend, &id).await.key;
+    let head = app.objects.head(&key.parse().unwrap()).await.unwrap().unwrap();
+    let sequencer = "0055".parse().unwrap();
+    let event = s3::event(&Created { key, size: head.size, etag: head.etag, sequencer });
+    let file = backend.objects("uploads").remove(0);
+    let hidden = file.with_extension("hidden");
+    std::fs::rename(&file, &hidden).unwrap();
+    AtOnce(app).send(event).await.unwrap();
+    assert_eq!(backend.wait_for(&id, "FAILED").await["error"]["code"], "LOST");
+
+    std::fs::rename(&hidden, &file).unwrap();
+    let two_days_ago = SystemTime::now() - Duration::from_hours(48);
+    std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
+    let found = upreel_reconcile::listing::run(app, &AtOnce(app), false, far()).await.unwrap();
+    assert_eq!((found.healed, found.orphans), (1, 0));
+    backend.wait_for(&id, "PROCESSED").await;
 }
 
 fn far() -> Instant {

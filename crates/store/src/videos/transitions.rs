@@ -204,9 +204,7 @@ impl VideoStore {
     /// # Errors
     /// When `DynamoDB` fails.
     pub async fn mark_lost(&self, id: VideoId) -> Result<UpdateOutcome, Fault> {
-        let failure =
-            Failure::new(Failure::LOST, "The file was lost before it was processed. Upload it again.");
-        let update = self.transition(id, Transition::Lose, None).set("error", encode(&failure)?);
+        let update = self.transition(id, Transition::Lose, None).set("error", encode(&Failure::lost())?);
         update.due(Transition::Lose.wait()).send().await.map(Applied::into_outcome)
     }
 
