@@ -1,11 +1,9 @@
 # `make` lists the commands.
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint tools debug ffmpeg template rust openapi clients large kills fuzz browser
-.PHONY: simulation simulate bench bench-functions build emulator limits stages deploy logs dlq replay destroy
+.PHONY: simulation simulate bench bench-functions build emulator limits stages deploy changes logs dlq replay destroy
 
 CARGO := cargo
-# A section of samconfig.toml: dev or prod.
-ENV ?= dev
 # The number of kills of `make kills`.
 N ?= 20
 # How many stages `make test` runs at the same time.
@@ -117,8 +115,8 @@ bench: tools ## Compare the thumbnails with the usual methods, on videos of up t
 bench-functions: tools ## Compare the functions with the usual ones in Node.js, Python and Rust (ARGS="--help")
 	@./bench/functions/run.sh $(ARGS)
 
-build: ## Build the functions and the FFmpeg layer for deployment (ENV=dev or prod, as for all commands below)
-	@$(STAGE) sh -c './scripts/sam.sh build --config-env $(ENV) && ./scripts/binaries.sh .aws-sam/build'
+build: ## Build the functions and the FFmpeg layer for deployment (ENV=prod for another section of samconfig.toml than dev)
+	@$(STAGE) sh -c './scripts/sam.sh build --config-env $(or $(ENV),dev) && ./scripts/binaries.sh .aws-sam/build'
 
 emulator: build ## Deploy the template with the built functions into an emulator, and test them there
 	@./scripts/tools.sh ffmpeg node
@@ -129,19 +127,29 @@ limits: build debug ## Check the built functions' size, instructions, memory, pa
 	@./scripts/tools.sh valgrind
 	@$(STAGE) ./scripts/limits.sh $(DEBUG)/upreel-bench-functions .aws-sam/build
 
-deploy: build ## Build, and deploy to the AWS account of the profile
-	./scripts/sam.sh deploy --config-env $(ENV)
+# Nothing that touches an account has a default: an incident in prod must not be worked on in dev.
+OPS = @./scripts/venv.sh tests/template/sam.txt python scripts/ops.py $(ENV)
+ENV_COMMANDS = deploy changes logs dlq replay destroy
+ifeq ($(ENV),)
+ifneq ($(filter $(ENV_COMMANDS),$(MAKECMDGOALS)),)
+$(error Which stack? Name a section of samconfig.toml, or a stack: make $(firstword $(MAKECMDGOALS)) ENV=dev, or ENV=prod)
+endif
+endif
 
-OPS = ./scripts/venv.sh tests/template/sam.txt python scripts/ops.py $(ENV)
+deploy: build ## Build, and deploy to the AWS account of the profile (ENV=dev; PARAMETERS="Name=value ..." changes parameters)
+	$(OPS) deploy $(PARAMETERS)
+
+changes: build ## Show what `make deploy` would change
+	$(OPS) changes $(PARAMETERS)
 
 logs: ## Follow the logs of the deployed functions
-	@$(OPS) logs
+	$(OPS) logs
 
 dlq: ## List what failed permanently: video and error
-	@$(OPS) dlq
+	$(OPS) dlq
 
 replay: ## Process again what failed permanently, until the dead-letter queue is empty
-	@$(OPS) replay
+	$(OPS) replay
 
 destroy: ## Delete the stack; DATA=delete deletes the videos too
-	@$(OPS) destroy
+	$(OPS) destroy

@@ -1,6 +1,7 @@
-"""Commands for operators of a deployed stack: ops.py ENV logs | dlq | replay | destroy (see the Makefile).
+"""Commands for operators of a deployed stack: ops.py ENV VERB [Name=value...], as the Makefile calls it.
 
-ENV is a section of samconfig.toml. Runs in the environment of tests/template/sam.txt, which has boto3 and sam.
+ENV is a section of samconfig.toml, or the name of a stack. Runs in the environment of tests/template/sam.txt, which has
+boto3 and sam.
 """
 
 import json
@@ -8,15 +9,12 @@ import os
 import subprocess
 import sys
 import time
-import tomllib
-from pathlib import Path
 from urllib.parse import unquote_plus
 
-import boto3
 from botocore.exceptions import ClientError
+from deploy import changes, deploy
+from stack import SAM, Stack, configuration
 
-ROOT = Path(__file__).parent.parent
-SAM = str(Path(sys.executable).with_name("sam"))
 LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "ReconcileLogs", "WebhookLogs", "TranscodeLogs",
         "EncodeLogs", "ApiLogs")  # fmt: skip
 # Resource types that CloudFormation retains when it deletes the stack.
@@ -28,31 +26,11 @@ RUN = 77
 MARGIN = 240
 
 
-class Stack:
-    def __init__(self, env):
-        config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-        self.name = config[env]["deploy"]["parameters"]["stack_name"]
-        # Unlike the AWS CLI, boto3 does not read AWS_REGION.
-        self.session = boto3.session.Session(region_name=os.environ.get("AWS_REGION") or None)
-        if not self.session.region_name:
-            sys.exit("No region is set. Set AWS_REGION, or set AWS_PROFILE to a profile with a region.")
-
-    def client(self, service):
-        return self.session.client(service)
-
-    def resources(self):
-        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
-        return [resource for page in pages for resource in page["StackResourceSummaries"]]
-
-    def physical(self):
-        return {r["LogicalResourceId"]: r.get("PhysicalResourceId") for r in self.resources()}
-
-
 def logs(stack):
     """Follows the logs of all functions and the API."""
     names = stack.physical()
     groups = [part for name in LOGS if name in names for part in ("--cw-log-group", names[name])]
-    os.execv(SAM, [SAM, "logs", "--tail", *groups])
+    os.execv(SAM, [SAM, "logs", "--tail", "--region", stack.session.region_name, *groups])
 
 
 def videos(event):
@@ -122,7 +100,7 @@ def dlq(stack):
     for execution in given_up(stack, names):
         print(f"{execution['stopDate']:%Y-%m-%d %H:%M:%SZ}  transcoding {execution['status']}: {execution['name']}")
         count += 1
-    print(f"{count} dead letters" + (": `make replay` processes them again." if count else "."))
+    print(f"{count} dead letters" + (f": `make replay ENV={stack.env}` processes them again." if count else "."))
 
 
 def description(body):
@@ -262,7 +240,7 @@ def replay(stack):
     finally:
         set_enabled(False)
     if count:
-        sys.exit(f"{count} dead letters failed again: the cause is still there. See `make dlq` and `make logs`. The replay is disabled.")
+        sys.exit(f"{count} dead letters failed again: the cause is still there. See `make dlq ENV={stack.env}` and `make logs ENV={stack.env}`. The replay is disabled.")
     print("Done. The replay is disabled.")
 
 
@@ -273,8 +251,7 @@ def destroy(stack):
     print(f"This deletes the stack {stack.name} in {stack.session.region_name}" + (" AND ALL ITS VIDEOS." if data else "."))
     if os.environ.get("CONFIRM") != stack.name and input("Type its name to continue: ") != stack.name:
         sys.exit("Nothing was deleted.")
-    region = ["--region", stack.session.region_name]
-    subprocess.run([SAM, "delete", "--no-prompts", "--stack-name", stack.name, *region], check=True)
+    subprocess.run([SAM, "delete", "--no-prompts", "--stack-name", stack.name, "--region", stack.session.region_name], check=True)
     for resource in retained:
         kind, name = resource["ResourceType"], resource["PhysicalResourceId"]
         removed = data and remove(stack, kind, name)
@@ -304,8 +281,22 @@ def remove(stack, kind, name):
     return True
 
 
-if __name__ == "__main__":
-    commands = {command.__name__: command for command in (logs, dlq, replay, destroy)}
-    if len(sys.argv) != 3 or sys.argv[2] not in commands:
+def main(arguments):
+    verbs = {verb.__name__: verb for verb in (deploy, changes, logs, dlq, replay, destroy)}
+    if len(arguments) < 2 or arguments[1] not in verbs:
         sys.exit(__doc__)
-    commands[sys.argv[2]](Stack(sys.argv[1]))
+    env, verb, *given = arguments
+    stack = Stack(env)
+    try:
+        verbs[verb](stack, *([given] if verb in ("deploy", "changes") else []))
+    except ClientError as error:
+        if "does not exist" not in str(error) or "Stack" not in str(error):
+            raise
+        known = ", ".join(configuration())
+        sys.exit(f"There is no stack {stack.name} in {stack.session.region_name}. ENV is a section of samconfig.toml ({known}) or the name of a stack.")
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

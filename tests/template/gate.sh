@@ -58,3 +58,4 @@ checkov=$(scripts/venv.sh $here/checkov.txt)
 step "checkov" checks template.yaml
 step "checkov on the result" checks "$out/transformed.json"
 step "mutations" "$sam/python" $here/mutations.py template.yaml
+step "operators' scripts and documents" "$sam/python" tests/operations/run.py

@@ -1,0 +1,116 @@
+"""Deploys the build, after checking what CloudFormation would notice only half way: deploy(stack, ["Name=value", ...])."""
+
+import os
+import subprocess
+import sys
+import time
+
+from stack import ROOT, SAM, configuration, invalid_name
+
+# Lambda keeps this many executions unreserved; accounts with a smaller quota cannot reserve any.
+UNRESERVED = 100
+# The functions with ProvisionedConcurrency.
+PROVISIONED = 3
+
+
+def release():
+    """Returns the name of this deployment: its time, so that names are unique and sorted, and the commit."""
+    commit = subprocess.run(["git", "rev-parse", "--short=7", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    return os.environ.get("RELEASE") or "-".join(filter(None, (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), commit)))
+
+
+def overrides(section, given):
+    """Merges samconfig.toml with the given parameters, which the command line of sam would replace instead."""
+    configured = configuration()[section].get("parameter_overrides", [])
+    if wrong := [text for text in given if "=" not in text]:
+        sys.exit(f"{' '.join(wrong)}: expected PARAMETERS=\"Name=value ...\"")
+    return dict(text.split("=", 1) for text in [*configured, *given])
+
+
+def effective(stack, chosen):
+    """Returns the parameters of the deployed stack, with those that are chosen now. Defaults are left out."""
+    deployed = (stack.description() or {}).get("Parameters", [])
+    return {p["ParameterKey"]: p["ParameterValue"] for p in deployed} | chosen
+
+
+def log_role_problem(stack, wanted):
+    """API Gateway has one log role per account and region. A stage with logs is rejected without one."""
+    present = stack.client("apigateway").get_account().get("cloudwatchRoleArn")
+    ours = stack.physical().get("ApiLogRole") if stack.description() else None
+    if wanted != "true" and not present:
+        return (
+            f"API Gateway has no role in this account and region ({stack.session.region_name}) that writes logs, and "
+            "rejects the API without one. Deploy with PARAMETERS=SetApiLogRole=true to create it."
+        )
+    if wanted == "true" and present and not (ours and present.endswith(f"/{ours}")):
+        return (
+            f"SetApiLogRole=true would replace the role that all APIs of this account and region write their logs with "
+            f"({present}). Deploy with PARAMETERS=SetApiLogRole=false to keep it."
+        )
+    return None
+
+
+def concurrency_problem(stack, parameters):
+    """Lambda rejects reserved and provisioned concurrency that leaves too little of the account's quota."""
+    number = {name: int(parameters.get(name) or 0) for name in
+              ("ReservedConcurrency", "TranscodeReservedConcurrency", "ProvisionedConcurrency")}  # fmt: skip
+    if not any(number.values()):
+        return None
+    quota = stack.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    wanted = number["ReservedConcurrency"] + number["TranscodeReservedConcurrency"] + PROVISIONED * number["ProvisionedConcurrency"]
+    if wanted > quota - UNRESERVED:
+        return (
+            f"ReservedConcurrency + TranscodeReservedConcurrency + {PROVISIONED} x ProvisionedConcurrency = {wanted}, but of this "
+            f"account's quota of {quota} concurrent executions Lambda keeps {UNRESERVED} unreserved. Request a higher quota "
+            "(Service Quotas, Lambda, Concurrent executions), or deploy with smaller values."
+        )
+    return None
+
+
+def warnings(stack, parameters):
+    """Yields what CloudFormation accepts, but may surprise."""
+    if parameters.get("Transcode") != "true" or int(parameters.get("TranscodeReservedConcurrency") or 0):
+        return
+    chunks = int(parameters.get("TranscodeConcurrency") or 100)
+    quota = stack.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    if chunks >= quota:
+        yield (
+            f"The chunks of one video may use {chunks} concurrent executions, and the account has {quota} for everything: "
+            "uploads may be throttled while a video is transcoded. Lower TranscodeConcurrency, or request a higher quota."
+        )
+
+
+def problems(stack, parameters):
+    """Yields why the deployment would fail."""
+    if reason := invalid_name(stack.name):
+        yield reason[0].upper() + reason[1:] + "."
+        return
+    status = (stack.description() or {}).get("StackStatus", "")
+    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
+        yield f"The first deployment of {stack.name} failed ({status}), and such a stack can only be deleted: make destroy ENV={stack.name}"
+    for reason in (log_role_problem(stack, parameters.get("SetApiLogRole")), concurrency_problem(stack, parameters)):
+        if reason:
+            yield reason
+
+
+def deploy(stack, given, *flags):
+    """Checks the account, and runs `sam deploy` with the parameters of samconfig.toml and those that are given."""
+    if not stack.section:
+        sys.exit(f"{stack.name} is no section of samconfig.toml, nor the stack of one. There are: {', '.join(configuration())}")
+    chosen = overrides(stack.section, given)
+    parameters = effective(stack, chosen)
+    if found := list(problems(stack, parameters)):
+        sys.exit("Nothing was deployed.\n" + "\n".join(found))
+    for text in warnings(stack, parameters):
+        print(f"Warning: {text}", file=sys.stderr)
+    chosen["Release"] = release()
+    print(f"Deploying release {chosen['Release']} to {stack.name} in {stack.session.region_name}.", flush=True)
+    # CONFIRM is the name of the stack, for pipelines: nobody is there to answer.
+    confirmed = ["--no-confirm-changeset"] if os.environ.get("CONFIRM") == stack.name else []
+    command = [SAM, "deploy", "--config-env", stack.section, "--region", stack.session.region_name, *confirmed, *flags]
+    subprocess.run([*command, "--parameter-overrides", *(f"{name}={value}" for name, value in chosen.items())], check=True, cwd=ROOT)
+
+
+def changes(stack, given):
+    """Shows what a deployment would change, without changing anything."""
+    deploy(stack, given, "--no-execute-changeset")
