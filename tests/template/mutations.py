@@ -633,8 +633,8 @@ def ignore_a_video_that_is_stuck_once(t):
 
 
 @mutation
-def drop_the_alarm_of_the_errors_of_the_reconciler(t):
-    del t["Resources"]["ReconcileErrorsAlarm"]
+def drop_the_alarm_of_unprocessed_uploads(t):
+    del t["Resources"]["UnprocessedAlarm"]
 
 
 @mutation
@@ -661,7 +661,7 @@ def drop_the_alarm_of_orphans(t):
 
 @mutation
 def watch_the_metrics_of_another_function(t):
-    at(t, "StuckAlarm//Dimensions//0")["Value"] = "thumbnail"
+    at(t, "StuckAlarm//Dimensions//1")["Value"] = "thumbnail"
 
 
 @mutation
@@ -824,15 +824,189 @@ def drop_the_origin_access_control(t):
     del at(t, "CdnDistribution//DistributionConfig//Origins//0")["OriginAccessControlId"]
 
 
+# ------------------------------------------------------------------------------------- updates of a stack
+
+
+@mutation
+def name_the_CDN_secret_in_versions_without_a_CDN(t):
+    sub = at(t, "VideosFunction")["VersionDescription"]["Fn::Sub"]
+    sub[1]["Cdn"] = sub[1]["Cdn"]["Fn::If"][1]
+
+
+@mutation
+def publish_versions_for_a_setting_that_they_do_not_have(t):
+    at(t, "ThumbnailFunction")["VersionDescription"]["Fn::Sub"] += " ${ReservedConcurrency}"
+
+
+@mutation
+def publish_no_version_for_a_log_level(t):
+    description = at(t, "EncodeFunction")["VersionDescription"]
+    description["Fn::Sub"] = description["Fn::Sub"].replace("${LogLevel} ", "")
+
+
+@mutation
+def publish_no_version_for_transcoding(t):
+    at(t, "ReconcileFunction")["VersionDescription"] = {"Fn::Sub": "${Release} ${Architecture} ${LogLevel} ${MaxUploadBytes}"}
+
+
+@mutation
+def release_without_a_change_of_the_functions(t):
+    del t["Globals"]["Function"]["Environment"]["Variables"]["RELEASE"]
+
+
+@mutation
+def exceed_the_description_of_versions(t):
+    t["Parameters"]["AllowedOrigins"]["MaxLength"] = 200
+
+
+@mutation
+def delete_the_previous_version_with_a_changed_parameter(t):
+    del t["Resources"]["PresignFunction"]["UpdateReplacePolicy"]
+
+
+@mutation
+def delete_the_previous_version_with_changed_code(t):
+    at(t, "UploadFunction")["VersionDeletionPolicy"] = "Delete"
+
+
+@mutation
+def delete_the_previous_layer(t):
+    at(t, "FfmpegLayer")["RetentionPolicy"] = "Delete"
+
+
+@mutation
+def process_videos_without_an_alias(t):
+    for name in ("AutoPublishAlias", "AutoPublishAliasAllProperties", "VersionDeletionPolicy", "VersionDescription"):
+        del at(t, "ThumbnailFunction")[name]
+
+
+@mutation
+def sweep_with_the_unpublished_code(t):
+    at(t, "SweepSchedule//Target")["Arn"] = {"Fn::GetAtt": ["ReconcileFunction", "Arn"]}
+
+
+@mutation
+def heal_with_the_unpublished_code(t):
+    at(t, "ReconcileFunction//Environment//Variables")["THUMBNAIL_FUNCTION"] = {"Ref": "ThumbnailFunction"}
+
+
+@mutation
+def encode_with_the_unpublished_code(t):
+    at(t, "TranscodeMachine//DefinitionSubstitutions")["EncodeFunction"] = {"Fn::GetAtt": ["EncodeFunction", "Arn"]}
+
+
+@mutation
+def report_failures_to_the_unpublished_code(t):
+    destination = at(t, "ThumbnailFunction//EventInvokeConfig//DestinationConfig//OnFailure")
+    destination["Destination"] = {"Fn::GetAtt": ["ReconcileFunction", "Arn"]}
+
+
+@mutation
+def drop_lines_with_metrics(t):
+    for name in ("ThumbnailFunction", "ReconcileFunction"):
+        at(t, name)["LoggingConfig"]["ApplicationLogLevel"] = "WARN"
+
+
+@mutation
+def drop_debug_lines(t):
+    at(t, "UploadFunction")["LoggingConfig"].pop("ApplicationLogLevel")
+
+
+@mutation
+def name_buckets_after_the_host_that_created_the_stack(t):
+    text = json.dumps(t["Resources"]).replace('"Fn::Select": [0, {"Fn::Split": ["-"', '"Fn::Select": [4, {"Fn::Split": ["-"')
+    t["Resources"] = json.loads(text)
+    variables = t["Globals"]["Function"]["Environment"]["Variables"]
+    variables |= {f"{kind.upper()}_BUCKET": at(t, f"{kind}Bucket")["BucketName"] for kind in ("Uploads", "Thumbnails", "Processed")}
+
+
+@mutation
+def exceed_the_name_of_a_bucket(t):
+    name = json.dumps(at(t, "ThumbnailsBucket")["BucketName"]).replace("-thumbnails-", "-thumbnails-and-storyboards-")
+    at(t, "ThumbnailsBucket")["BucketName"] = t["Globals"]["Function"]["Environment"]["Variables"]["THUMBNAILS_BUCKET"] = json.loads(name)
+
+
+@mutation
+def exceed_the_name_of_a_function(t):
+    at(t, "EncodeFunction")["FunctionName"] = {"Fn::Sub": "${AWS::StackName}-encodes-one-chunk-of-a-video"}
+
+
+@mutation
+def replace_the_user_pool(t):
+    at(t, "UserPool")["UsernameAttributes"] = ["phone_number"]
+
+
+@mutation
+def replace_the_queue(t):
+    at(t, "VideoProcessingDLQ")["QueueName"] = {"Fn::Sub": "${AWS::StackName}-videos-VideoProcessingDLQ"}
+
+
+@mutation
+def rename_the_logical_ID_of_a_topic(t):
+    t["Resources"]["Topic"] = json.loads(json.dumps(t["Resources"].pop("AlarmTopic")))
+    for part in ("Resources", "Outputs"):
+        t[part] = json.loads(json.dumps(t[part]).replace('"AlarmTopic"', '"Topic"'))
+
+
+@mutation
+def set_the_log_role_of_the_account_by_default(t):
+    t["Parameters"]["SetApiLogRole"]["Default"] = "true"
+
+
+@mutation
+def delete_the_log_role_with_a_failed_creation(t):
+    t["Resources"]["ApiLogRole"]["DeletionPolicy"] = "RetainExceptOnCreate"
+
+
+@mutation
+def read_the_origin_of_an_error_in_one_spelling(t):
+    headers = body(t)["x-amazon-apigateway-gateway-responses"]["DEFAULT_4XX"]["responseParameters"]
+    headers["gatewayresponse.header.Access-Control-Allow-Origin"]["Fn::If"][2] = "method.request.header.Origin"
+
+
+# ------------------------------------------------------------------------------------------------ alarms
+
+
+@mutation
+def ignore_transcodings_that_time_out(t):
+    at(t, "TranscodesFailedAlarm//Metrics").pop(2)
+
+
+@mutation
+def ignore_the_age_of_the_stream(t):
+    del t["Resources"]["WebhookDelayAlarm"]
+
+
+@mutation
+def count_the_sweeps_of_every_stack(t):
+    at(t, "SweepsAlarm//Dimensions").pop(0)
+
+
+@mutation
+def show_the_metrics_of_every_stack(t):
+    sub = at(t, "Dashboard//DashboardBody")["Fn::Sub"]
+    sub[0] = sub[0].replace('"Upreel", "PosterFailed", "Stack", "${AWS::StackName}", ', '"Upreel", "PosterFailed", ')
+
+
+@mutation
+def name_no_stack_in_an_alarm(t):
+    at(t, "DeadLettersAlarm")["AlarmDescription"] = "Videos failed. Run `make dlq` to list them."
+
+
+@mutation
+def drop_the_stack_from_the_environment(t):
+    del t["Globals"]["Function"]["Environment"]["Variables"]["STACK_NAME"]
+
+
 def lint(transformed):
     """Returns cfn-lint's findings, with the options of gate.sh."""
-    config = ManualArgs(regions=[REGION], ignore_checks=["I", "W2001"])
+    config = ManualArgs(regions=[REGION], ignore_checks=["I", "W2001", "W3011"])
     return [f"{m.rule.id} {m.message}" for m in cfnlint.api.lint(json.dumps(transformed, default=str), config=config)]
 
 
-def first_finding(template):
+def first_finding(template, original):
     try:
-        for case, problem in findings(template):
+        for case, problem in findings(template, original):
             return f"{case}: {problem}"
         for problem in lint(transform(template)):
             return f"cfn-lint: {problem}"
@@ -845,12 +1019,12 @@ def mutate(original, name):
     """Applies a mutation and returns the first finding; None if there is no finding, or if nothing changed."""
     template = copy.deepcopy(original)
     MUTATIONS[name](template)
-    return first_finding(template) if template != original else None
+    return first_finding(template, original) if template != original else None
 
 
 def main(path):
     original = load(path)
-    if problem := first_finding(original):
+    if problem := first_finding(original, original):
         print(f"the template without a mutation: {problem}")
         return 1
     caught = 0

@@ -103,6 +103,7 @@ class Resolved:
     """
 
     def __init__(self, transformed, given=()):
+        # `given` may have other values of pseudo parameters, too.
         self.values = {**PSEUDO, **parameters(transformed, given)}
         self.conditions = transformed.get("Conditions", {})
         self.resources = {

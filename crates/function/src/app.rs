@@ -37,7 +37,7 @@ impl App {
     /// As [`App::from_env`].
     pub async fn with_sdk() -> Result<(Self, SdkConfig), Error> {
         let config = Config::from_env()?;
-        telemetry::init(&config.log_level);
+        telemetry::init(&config.log_level, &config.stack);
         let sdk = sdk_config(&config.aws).await?;
         Ok((Self::new(&sdk, &sdk, config), sdk))
     }

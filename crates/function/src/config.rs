@@ -28,6 +28,8 @@ pub struct Config {
     pub ffmpeg: PathBuf,
     /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`; by default `info`.
     pub log_level: String,
+    /// `STACK_NAME`: the name of the stack, a dimension of the metrics.
+    pub stack: String,
     /// How to reach AWS.
     pub aws: Endpoints,
     /// How long a row may stay in a state before the reconciler examines it. Not in the environment; the local backend
@@ -69,6 +71,8 @@ pub struct Webhook {
     pub queue_url: String,
     /// `LOG_LEVEL`, see [`Config::log_level`].
     pub log_level: String,
+    /// `STACK_NAME`: the name of the stack, a dimension of the metrics.
+    pub stack: String,
     /// How to reach AWS.
     pub aws: Endpoints,
 }
@@ -89,6 +93,7 @@ impl Webhook {
             secret: need("WEBHOOK_SECRET")?,
             queue_url: need("WEBHOOK_QUEUE_URL")?,
             log_level: log_level(&get),
+            stack: stack(&get),
             aws: endpoints(get),
         })
     }
@@ -135,6 +140,10 @@ fn endpoints(get: impl Fn(&'static str) -> Option<String>) -> Endpoints {
 
 fn log_level(get: impl Fn(&'static str) -> Option<String>) -> String {
     get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned())
+}
+
+fn stack(get: impl Fn(&'static str) -> Option<String>) -> String {
+    get("STACK_NAME").unwrap_or_else(|| "upreel".to_owned())
 }
 
 impl Config {
@@ -188,6 +197,7 @@ impl Config {
             },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
             log_level: log_level(&get),
+            stack: stack(&get),
             aws: endpoints(get),
             limits: Limits::default(),
         })

@@ -13,8 +13,8 @@ use crate::telemetry;
 /// line of level `ERROR`, even if the settings are incomplete and there is no log yet.
 pub async fn run(function: impl Future<Output = Result<(), Error>>) -> ExitCode {
     let Err(error) = function.await else { return ExitCode::SUCCESS };
-    telemetry::init("error");
-    tracing::error!(error = "Function.StartFailed", reason = %error, "function cannot run");
+    telemetry::init("error", "");
+    tracing::error!(error = "Function.StartFailed", fault = %error, "function cannot run");
     ExitCode::FAILURE
 }
 
@@ -30,7 +30,7 @@ pub fn deadline(context: &Context, margin: Duration) -> Instant {
 /// in the dead-letter queue. The error type has the form that Lambda recommends, `Category.Reason`.
 #[must_use]
 pub fn diagnostic(fault: &Fault) -> Diagnostic {
-    tracing::error!(error = "Function.Fault", reason = %fault, "invocation failed");
+    tracing::error!(error = "Function.Fault", %fault, "invocation failed");
     Diagnostic { error_type: "Function.Fault".to_owned(), error_message: fault.to_string() }
 }
 

@@ -1,21 +1,21 @@
 //! Logs as JSON lines, and metrics in CloudWatch's embedded metric format.
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
-/// Whether metrics are written. Off until [`init`], so that the local backend, which has its own log, does not print
-/// them.
-static METRICS: AtomicBool = AtomicBool::new(false);
+/// The stack whose metrics are written. Unset until [`init`], so that the local backend, which has its own log, does not
+/// print metrics.
+static STACK: OnceLock<String> = OnceLock::new();
 
 /// Starts logging and metrics: one JSON object on each line of standard output, as CloudWatch Logs expects. An invalid
-/// `log_level` means `info`. Does nothing the second time.
-pub fn init(log_level: &str) {
-    METRICS.store(true, Ordering::Relaxed);
+/// `log_level` means `info`. The metrics have the dimensions `Stack` and `Function`. Does nothing the second time.
+pub fn init(log_level: &str, stack: &str) {
+    let _ = STACK.set(stack.to_owned());
     // `EnvFilter` is not used, because its regular expressions take longer to start than everything else.
     let levels =
         log_level.parse::<Targets>().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
@@ -40,15 +40,14 @@ pub enum Unit {
 ///
 /// `properties` are searchable in the log, and add no dimensions to the metrics.
 pub fn metrics(function: &str, values: &[(&str, Unit, f64)], properties: &[(&str, &str)]) {
-    if !METRICS.load(Ordering::Relaxed) {
-        return;
-    }
-    let line = embedded_metrics(function, values, properties, SystemTime::now());
+    let Some(stack) = STACK.get() else { return };
+    let line = embedded_metrics(stack, function, values, properties, SystemTime::now());
     // A metric that cannot be written must not fail the work that it measures.
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 fn embedded_metrics(
+    stack: &str,
     function: &str,
     values: &[(&str, Unit, f64)],
     properties: &[(&str, &str)],
@@ -63,10 +62,11 @@ fn embedded_metrics(
         json!({
             "Timestamp": u64::try_from(millis).unwrap_or_default(),
             "CloudWatchMetrics": [
-                {"Namespace": "Upreel", "Dimensions": [["Function"]], "Metrics": metrics}
+                {"Namespace": "Upreel", "Dimensions": [["Stack", "Function"]], "Metrics": metrics}
             ],
         }),
     );
+    line.insert("Stack".to_owned(), json!(stack));
     line.insert("Function".to_owned(), json!(function));
     for (name, text) in properties {
         line.insert((*name).to_owned(), json!(text));
@@ -84,19 +84,19 @@ mod tests {
     #[test]
     fn line_has_each_metric_and_its_value() {
         let values = [("BytesRead", Unit::Bytes, 42.0), ("Requests", Unit::Count, 2.0)];
-        let line = embedded_metrics("thumbnail", &values, &[("videoId", "v")], UNIX_EPOCH);
+        let line = embedded_metrics("upreel-dev", "thumbnail", &values, &[("videoId", "v")], UNIX_EPOCH);
         assert_eq!(
             line,
             json!({
                 "_aws": {"Timestamp": 0, "CloudWatchMetrics": [{
                     "Namespace": "Upreel",
-                    "Dimensions": [["Function"]],
+                    "Dimensions": [["Stack", "Function"]],
                     "Metrics": [
                         {"Name": "BytesRead", "Unit": "Bytes"},
                         {"Name": "Requests", "Unit": "Count"},
                     ],
                 }]},
-                "Function": "thumbnail", "videoId": "v", "BytesRead": 42.0, "Requests": 2.0,
+                "Stack": "upreel-dev", "Function": "thumbnail", "videoId": "v", "BytesRead": 42.0, "Requests": 2.0,
             })
         );
     }

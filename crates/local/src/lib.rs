@@ -254,6 +254,7 @@ fn config(options: &Options) -> Config {
         transfer_acceleration: false,
         ffmpeg: options.ffmpeg.clone(),
         log_level: String::new(),
+        stack: String::new(),
         aws: Endpoints::default(),
         limits: options.limits,
     }

@@ -42,6 +42,8 @@ pub struct Swept {
     pub healed: usize,
     /// Rows that cannot be healed: the cause is still there after all replays.
     pub stuck: usize,
+    /// Rows of objects whose events had not arrived, which are healed too.
+    pub unprocessed: usize,
 }
 
 /// The result of examining one row.
@@ -50,6 +52,8 @@ pub(crate) enum Examined {
     Nothing,
     Healed,
     Stuck,
+    /// Its object was stored, and its event has not arrived: it was sent again.
+    Unprocessed,
     /// Its event was given up. All such rows are handled together, see `replay`.
     GivenUp(Box<Record>),
 }
@@ -93,6 +97,10 @@ pub async fn run(app: &App, workers: &impl Workers, deadline: Instant) -> Result
         first_fault.get_or_insert(fault);
     }
     count(&[("Sweeps", 1), ("Healed", swept.healed), ("Stuck", swept.stuck)]);
+    // A metric of its own, and only then: idle stacks would pay for it.
+    if swept.unprocessed > 0 {
+        count(&[("Unprocessed", swept.unprocessed)]);
+    }
     if swept != Swept::default() {
         tracing::info!(healed = swept.healed, stuck = swept.stuck, "swept");
     }
@@ -105,6 +113,10 @@ impl Swept {
             Examined::Nothing | Examined::GivenUp(_) => {}
             Examined::Healed => self.healed += 1,
             Examined::Stuck => self.stuck += 1,
+            Examined::Unprocessed => {
+                self.healed += 1;
+                self.unprocessed += 1;
+            }
         }
     }
 }
@@ -151,7 +163,7 @@ impl<W: Workers> Sweep<'_, W> {
 
     async fn pending(&self, record: &Record) -> Result<Examined, Fault> {
         if self.send_unseen(record, self.limits().upload_again).await? {
-            return Ok(Examined::Healed);
+            return Ok(Examined::Unprocessed);
         }
         let left = record.ttl.unwrap_or_default().saturating_sub(seconds(self.app.videos.now()));
         let left = Duration::from_secs(left).checked_sub(BEFORE_EXPIRY);
@@ -161,9 +173,10 @@ impl<W: Workers> Sweep<'_, W> {
     }
 
     async fn uploaded(&self, record: &Record) -> Result<Examined, Fault> {
-        if !self.send_unseen(record, self.limits().event).await? {
-            self.app.videos.mark_lost(record.video.video_id).await?;
+        if self.send_unseen(record, self.limits().event).await? {
+            return Ok(Examined::Unprocessed);
         }
+        self.app.videos.mark_lost(record.video.video_id).await?;
         Ok(Examined::Healed)
     }
 

@@ -12,7 +12,7 @@ use upreel_webhook::Webhook;
 async fn main() -> ExitCode {
     upreel_function::run(async {
         let config = config::Webhook::from_env()?;
-        telemetry::init(&config.log_level);
+        telemetry::init(&config.log_level, &config.stack);
         let webhook = Webhook::new(&sdk_config(&config.aws).await?, &config)?;
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
             let webhook = webhook.clone();

@@ -198,6 +198,7 @@ fn config(transcodes: bool) -> Config {
         transfer_acceleration: false,
         ffmpeg: "/nonexistent".into(),
         log_level: String::new(),
+        stack: String::new(),
         aws: Endpoints::default(),
         limits: Limits::default(),
     }

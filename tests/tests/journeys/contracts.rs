@@ -136,6 +136,7 @@ async fn webhook_events_are_handled() {
         secret: "secret".to_owned(),
         queue_url: "http://127.0.0.1:1/queue".to_owned(),
         log_level: String::new(),
+        stack: String::new(),
         aws: upreel_store::sdk::Endpoints::default(),
     };
     let sdk = upreel_store::sdk::defaults(&upreel_store::sdk::Roots::Known).build();
