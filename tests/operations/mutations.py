@@ -12,4 +12,15 @@ MUTATIONS = {
         ("scripts/stack.py", "Session(region_name=region())", "Session()"),
         ("scripts/ops.py", '"--region", stack.session.region_name, *groups', "*groups"),
     ],
+    "machine": [
+        ("statemachines/transcode.asl.json", '"Next": "HasChunks"', '"Next": "Encode"'),
+        ("statemachines/transcode.asl.json", '"Default": "Package"', '"Default": "Encode"'),
+        ("statemachines/transcode.asl.json", '''      "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": null, "Next": "Failed"}],\n''', ""),
+        ("statemachines/transcode.asl.json", '"ResultPath": null, "Next": "Failed"', '"ResultPath": "$.error", "Next": "Failed"'),
+        ("statemachines/transcode.asl.json", '"ResultSelector": {},', ""),
+        ("statemachines/transcode.asl.json", '"ResultSelector": {"chunks.$": "$.Payload.chunks"},', ""),
+        ("statemachines/transcode.asl.json", '"CausePath": "$.error.Cause"', '"CausePath": "$.error.Error"'),
+        ("statemachines/transcode.asl.json", '"index.$": "$$.Map.Item.Value"', '"index.$": "$.index"'),
+        ("statemachines/transcode.asl.json", '"ResultPath": "$.error", "Next": "Fail"', '"ResultPath": "$", "Next": "Fail"'),
+    ],
 }  # fmt: skip

@@ -14,5 +14,5 @@ fn a_failed_start_is_one_json_line_that_names_the_setting() {
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     assert_eq!(line["level"], "ERROR");
     assert_eq!(line["message"], "function cannot run");
-    assert_eq!(line["reason"], "the environment variable TABLE_NAME is not set");
+    assert_eq!(line["fault"], "the environment variable TABLE_NAME is not set");
 }

@@ -44,7 +44,7 @@ impl<W: Workers> Sweep<'_, W> {
         } else {
             self.postpone(record, None, Attention::CleanedUp).await?;
         }
-        Ok(Examined::Stuck)
+        Ok(Examined::stuck(record))
     }
 
     /// Deletes what was made for earlier events of the row, and previews that it does not name. Returns the number of

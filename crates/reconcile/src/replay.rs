@@ -19,7 +19,7 @@ impl<W: Workers> Sweep<'_, W> {
             let created = created(&record).filter(|_| record.replays() < MAX_REPLAYS);
             let Some(created) = created else {
                 self.postpone(&record, None, Attention::None).await?;
-                swept.add(&Examined::Stuck);
+                swept.add(&Examined::stuck(&record));
                 continue;
             };
             let next = self.limits().get(Wait::Result);

@@ -58,6 +58,14 @@ pub(crate) enum Examined {
     GivenUp(Box<Record>),
 }
 
+impl Examined {
+    /// Names the row in the log: operators have to look at it.
+    pub(crate) fn stuck(record: &Record) -> Self {
+        tracing::error!(videoId = %record.video.video_id, "video is stuck, no further attempt is made");
+        Self::Stuck
+    }
+}
+
 /// Examines the rows that are due.
 ///
 /// # Errors
@@ -197,10 +205,10 @@ impl<W: Workers> Sweep<'_, W> {
     }
 
     async fn processing(&self, record: &Record) -> Result<Examined, Fault> {
-        let Some(created) = created(record) else { return Ok(Examined::Stuck) };
+        let Some(created) = created(record) else { return Ok(Examined::stuck(record)) };
         if record.replays() >= MAX_REPLAYS {
             give_up::give_up(self.app, &created).await?;
-            return Ok(Examined::Stuck);
+            return Ok(Examined::stuck(record));
         }
         if self.postpone(record, Some(self.limits().result), Attention::Replay).await? {
             self.send(&created).await?;
@@ -218,9 +226,9 @@ impl<W: Workers> Sweep<'_, W> {
             }
             Some(Created { sequencer, .. }) => {
                 self.app.videos.complete_storyboard(record.video.video_id, &sequencer, None).await?;
-                Ok(Examined::Stuck)
+                Ok(Examined::stuck(record))
             }
-            None => Ok(Examined::Stuck),
+            None => Ok(Examined::stuck(record)),
         }
     }
 
