@@ -1,7 +1,7 @@
 # `make` lists the commands.
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint tools debug ffmpeg template rust openapi clients large kills fuzz browser
-.PHONY: simulation simulate bench bench-functions build emulator limits stages deploy changes logs dlq replay destroy
+.PHONY: simulation simulate bench bench-functions build emulator limits stages deploy changes smoke status logs dlq replay drop rollback destroy
 
 CARGO := cargo
 # The number of kills of `make kills`.
@@ -129,7 +129,7 @@ limits: build debug ## Check the built functions' size, instructions, memory, pa
 
 # Nothing that touches an account has a default: an incident in prod must not be worked on in dev.
 OPS = @./scripts/venv.sh tests/template/sam.txt python scripts/ops.py $(ENV)
-ENV_COMMANDS = deploy changes logs dlq replay destroy
+ENV_COMMANDS = deploy changes smoke status logs dlq replay drop rollback destroy
 ifeq ($(ENV),)
 ifneq ($(filter $(ENV_COMMANDS),$(MAKECMDGOALS)),)
 $(error Which stack? Name a section of samconfig.toml, or a stack: make $(firstword $(MAKECMDGOALS)) ENV=dev, or ENV=prod)
@@ -142,6 +142,12 @@ deploy: build ## Build, and deploy to the AWS account of the profile (ENV=dev; P
 changes: build ## Show what `make deploy` would change
 	$(OPS) changes $(PARAMETERS)
 
+smoke: ## Upload a video to the deployed stack and delete it again; fails with what is broken
+	$(OPS) smoke
+
+status: ## Show the deployed stack on one screen: release, alarms, queues, last errors
+	$(OPS) status
+
 logs: ## Follow the logs of the deployed functions
 	$(OPS) logs
 
@@ -150,6 +156,12 @@ dlq: ## List what failed permanently: video and error
 
 replay: ## Process again what failed permanently, until the dead-letter queue is empty
 	$(OPS) replay
+
+drop: ## Give up one video for good: VIDEO=(videoId); its row says FAILED, its dead letters are deleted
+	@VIDEO='$(VIDEO)' $(OPS:@%=%) drop
+
+rollback: ## Move all functions back to the previous release together; RELEASE= names another one
+	@RELEASE='$(RELEASE)' $(OPS:@%=%) rollback
 
 destroy: ## Delete the stack; DATA=delete deletes the videos too
 	$(OPS) destroy

@@ -9,10 +9,12 @@ import os
 import subprocess
 import sys
 import time
-from urllib.parse import unquote_plus
 
 from botocore.exceptions import ClientError
 from deploy import changes, deploy
+from incident import drop, rollback, status
+from letters import message_videos, messages, parsed, show
+from smoke import run as smoke
 from stack import SAM, Stack, configuration
 
 LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "ReconcileLogs", "WebhookLogs", "TranscodeLogs",
@@ -33,43 +35,6 @@ def logs(stack):
     os.execv(SAM, [SAM, "logs", "--tail", "--region", stack.session.region_name, *groups])
 
 
-def videos(event):
-    """Yields the keys of the videos of an event."""
-    for record in event.get("Records", []):
-        if record.get("eventSource") == "aws:s3":
-            yield unquote_plus(record["s3"]["object"]["key"])
-
-
-def messages(sqs, queue):
-    """Returns the messages of a dead-letter queue, oldest first. Hides them for a minute, so that none is listed twice."""
-    found = {}
-    while True:
-        response = sqs.receive_message(
-            QueueUrl=queue,
-            MaxNumberOfMessages=10,
-            VisibilityTimeout=60,
-            WaitTimeSeconds=2,
-            MessageAttributeNames=["All"],
-            AttributeNames=["SentTimestamp"],
-        )
-        new = {m["MessageId"]: m for m in response.get("Messages", []) if m["MessageId"] not in found}
-        if not new:
-            return sorted(found.values(), key=lambda m: int(m["Attributes"]["SentTimestamp"]))
-        found |= new
-
-
-def show(sqs, queue, message):
-    """Makes a message visible again."""
-    sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
-
-
-def parsed(message):
-    try:
-        return json.loads(message["Body"])
-    except ValueError:
-        return {}
-
-
 def sent(message):
     return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(int(message["Attributes"]["SentTimestamp"]) / 1000))
 
@@ -82,12 +47,9 @@ def dlq(stack):
     for message in found:
         show(sqs, queue, message)
         attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
-        try:
-            keys = list(videos(parsed(message)))
-        except (KeyError, AttributeError):
-            keys = []
-        for key in keys or ["(unknown event)"]:
+        for key in message_videos(message) or ["(unknown event)"]:
             print(f"{sent(message)}  {key}")
+            print(f"    message  {message['MessageId']}")
             print(f"    error    {attributes.get('ErrorCode', '?')}: {attributes.get('ErrorMessage', '?')}")
             print(f"    request  {attributes.get('RequestID', '?')}")
     count = len(found)
@@ -282,7 +244,7 @@ def remove(stack, kind, name):
 
 
 def main(arguments):
-    verbs = {verb.__name__: verb for verb in (deploy, changes, logs, dlq, replay, destroy)}
+    verbs = {verb.__name__: verb for verb in (deploy, changes, status, logs, dlq, replay, drop, rollback, destroy)} | {"smoke": smoke}
     if len(arguments) < 2 or arguments[1] not in verbs:
         sys.exit(__doc__)
     env, verb, *given = arguments

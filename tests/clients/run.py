@@ -20,7 +20,9 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
+import smoke  # noqa: E402
 from backend import Backend, make_video, padded  # noqa: E402
 
 HTTP = urllib3.PoolManager(retries=False)
@@ -156,12 +158,47 @@ class Clients:
         listed = self.aws("ls", f"s3://uploads/{prefix}").decode()
         assert f" {len(content)} {key.removeprefix(prefix)}\n" in listed, listed
 
+class Faulty:
+    """An HTTP client that changes the response of one kind of request."""
+
+    def __init__(self, method, part, **changes):
+        self.method, self.part, self.changes = method, part, changes
+
+    def request(self, method, url, **more):
+        response = HTTP.request(method, url, **more)
+        if method == self.method and self.part in url:
+            for name, value in self.changes.items():
+                setattr(response, name, value) if name != "data" else setattr(response, "_body", value)
+        return response
+
+
+def check_smoke_finds_faults(backend):
+    """Each step of the smoke test notices its fault, and leaves no video behind."""
+    for step, fault in (
+        ("preflight", Faulty("OPTIONS", "/videos", headers={})),
+        ("upload", Faulty("POST", "/upload", headers={})),
+        ("presigned put", Faulty("PUT", "/uploads/", status=403)),
+        ("poster", Faulty("GET", "/thumbnails/", data=b"<html>")),
+        ("listed", Faulty("GET", "limit=100", data=b'{"videos": []}')),
+        ("delete", Faulty("DELETE", "/videos/", status=500)),
+    ):
+        api = smoke.Backend(backend.api, origin="http://localhost:3000", http=fault)
+        broken = smoke.smoke(api, skipped=(smoke.sign_in_is_required,))
+        assert broken and broken.startswith(f"{step}: "), (step, broken)
+    left = [v for v in backend.json("GET", "/videos?limit=100")["videos"] if v["filename"] == "smoke.mp4"]
+    assert not left, left
+
+
 def main(program):
     with tempfile.TemporaryDirectory() as folder, Backend(program, folder) as backend:
         clients = Clients(backend, Path(folder))
         for method in UPLOADS:
             clients.check(*method(clients))
             print(f"clients: {method.__name__.replace('_', ' ')}: PROCESSED and read back", flush=True)
+        # What `make smoke` runs against a deployed stack; locally there is no sign-in.
+        broken = smoke.smoke(smoke.Backend(backend.api, origin="http://localhost:3000"), skipped=(smoke.sign_in_is_required,))
+        assert not broken, broken
+        check_smoke_finds_faults(backend)
         assert not backend.json("GET", "/_local/dlq")["messages"]
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from samtranslator.yaml_helper import yaml_parse
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))
 import ops  # noqa: E402
+import smoke  # noqa: E402
 
 SECRET = "whsec-of-the-emulator"
 CDN_SECRET = "2026-11:secret-of-the-emulator"

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from emulator import BATCH, FUNCTIONS, HTTP, ROOT, SECRET, Api, Emulator, Stack, ops, package, sign_in, wait_until
+from emulator import BATCH, FUNCTIONS, HTTP, ROOT, SECRET, Api, Emulator, Stack, ops, package, sign_in, smoke, wait_until
 from healing import test_healing
 from receiver import Receiver
 from transcodes import test_transcoding
@@ -156,6 +156,14 @@ def test_user_journey(emulator, stack, video):
     HTTP.request("PUT", signed["uploadUrl"], body=video, headers=signed["headers"])
     wait_until("the late upload is removed", lambda: "Contents" not in s3.list_objects_v2(
         Bucket=bucket, Prefix=signed["key"]))
+
+
+def test_smoke(emulator, stack):
+    """The smoke test that `make smoke` runs against a deployed stack."""
+    api = Api(emulator, stack, sign_in(emulator, stack, "sam@example.com"))
+    # The emulator's preflights have no headers.
+    broken = smoke.smoke(smoke.Backend(api.base, api.token, "https://app.example.com"), skipped=(smoke.preflight,))
+    assert not broken, broken
 
 
 def test_dead_letters(emulator, stack, video):
@@ -347,6 +355,8 @@ def main():
             print(f"deployed {len(stack.ids)} resources")
             test_user_journey(emulator, stack, video)
             print("passed: upload, presign, multipart, poster, storyboard, list, delete, isolation of users")
+            test_smoke(emulator, stack)
+            print("passed: the smoke test")
             test_dead_letters(emulator, stack, video)
             print("passed: dead-letter queue and replay")
             test_webhooks(emulator, stack, video, receiver)
