@@ -127,7 +127,9 @@ limits: build debug ## Check the built functions' size, instructions, memory, pa
 	@./scripts/tools.sh valgrind
 	@$(STAGE) ./scripts/limits.sh $(DEBUG)/upreel-bench-functions .aws-sam/build
 
-# Nothing that touches an account has a default: an incident in prod must not be worked on in dev.
+# Nothing that touches an account has a default: an incident in prod must not be worked on in dev. Make passes the
+# variables of its command line in the environment (PARAMETERS, VIDEO, RELEASE, CONFIRM, DATA); a shell would interpret
+# their values here.
 OPS = @./scripts/venv.sh tests/template/sam.txt python scripts/ops.py $(ENV)
 ENV_COMMANDS = deploy changes smoke status logs dlq replay drop rollback destroy
 ifeq ($(ENV),)
@@ -137,10 +139,10 @@ endif
 endif
 
 deploy: build ## Build, and deploy to the AWS account of the profile (ENV=dev; PARAMETERS="Name=value ..." changes parameters)
-	$(OPS) deploy $(PARAMETERS)
+	$(OPS) deploy
 
 changes: build ## Show what `make deploy` would change
-	$(OPS) changes $(PARAMETERS)
+	$(OPS) changes
 
 smoke: ## Upload a video to the deployed stack and delete it again; fails with what is broken
 	$(OPS) smoke
@@ -158,10 +160,10 @@ replay: ## Process again what failed permanently, until the dead-letter queue is
 	$(OPS) replay
 
 drop: ## Give up one video for good: VIDEO=(videoId); its row says FAILED, its dead letters are deleted
-	@VIDEO='$(VIDEO)' $(OPS:@%=%) drop
+	$(OPS) drop
 
 rollback: ## Move all functions back to the previous release together; RELEASE= names another one
-	@RELEASE='$(RELEASE)' $(OPS:@%=%) rollback
+	$(OPS) rollback
 
 destroy: ## Delete the stack; DATA=delete deletes the videos too
 	$(OPS) destroy

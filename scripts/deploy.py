@@ -1,6 +1,7 @@
-"""Deploys the build, after checking what CloudFormation would notice only half way: deploy(stack, ["Name=value", ...])."""
+"""Deploys the build, after checking what CloudFormation would notice only half way."""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -19,8 +20,9 @@ def release():
     return os.environ.get("RELEASE") or "-".join(filter(None, (time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), commit)))
 
 
-def overrides(section, given):
-    """Merges samconfig.toml with the given parameters, which the command line of sam would replace instead."""
+def overrides(section):
+    """Merges samconfig.toml with PARAMETERS="Name=value ...", which the command line of sam would replace instead."""
+    given = shlex.split(os.environ.get("PARAMETERS", ""))
     configured = configuration()[section].get("parameter_overrides", [])
     if wrong := [text for text in given if "=" not in text]:
         sys.exit(f"{' '.join(wrong)}: expected PARAMETERS=\"Name=value ...\"")
@@ -93,11 +95,11 @@ def problems(stack, parameters):
             yield reason
 
 
-def deploy(stack, given, *flags):
-    """Checks the account, and runs `sam deploy` with the parameters of samconfig.toml and those that are given."""
+def deploy(stack, *flags):
+    """Checks the account, and runs `sam deploy` with the parameters of samconfig.toml and PARAMETERS."""
     if not stack.section:
         sys.exit(f"{stack.name} is no section of samconfig.toml, nor the stack of one. There are: {', '.join(configuration())}")
-    chosen = overrides(stack.section, given)
+    chosen = overrides(stack.section)
     parameters = effective(stack, chosen)
     if found := list(problems(stack, parameters)):
         sys.exit("Nothing was deployed.\n" + "\n".join(found))
@@ -111,6 +113,6 @@ def deploy(stack, given, *flags):
     subprocess.run([*command, "--parameter-overrides", *(f"{name}={value}" for name, value in chosen.items())], check=True, cwd=ROOT)
 
 
-def changes(stack, given):
+def changes(stack):
     """Shows what a deployment would change, without changing anything."""
-    deploy(stack, given, "--no-execute-changeset")
+    deploy(stack, "--no-execute-changeset")

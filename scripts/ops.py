@@ -1,4 +1,4 @@
-"""Commands for operators of a deployed stack: ops.py ENV VERB [Name=value...], as the Makefile calls it.
+"""Commands for operators of a deployed stack: ops.py ENV VERB, as the Makefile calls it.
 
 ENV is a section of samconfig.toml, or the name of a stack. Runs in the environment of tests/template/sam.txt, which has
 boto3 and sam.
@@ -245,12 +245,12 @@ def remove(stack, kind, name):
 
 def main(arguments):
     verbs = {verb.__name__: verb for verb in (deploy, changes, status, logs, dlq, replay, drop, rollback, destroy)} | {"smoke": smoke}
-    if len(arguments) < 2 or arguments[1] not in verbs:
+    if len(arguments) != 2 or arguments[1] not in verbs:
         sys.exit(__doc__)
-    env, verb, *given = arguments
+    env, verb = arguments
     stack = Stack(env)
     try:
-        verbs[verb](stack, *([given] if verb in ("deploy", "changes") else []))
+        verbs[verb](stack)
     except ClientError as error:
         if "does not exist" not in str(error) or "Stack" not in str(error):
             raise

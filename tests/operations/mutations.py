@@ -12,6 +12,17 @@ MUTATIONS = {
         ("scripts/stack.py", "Session(region_name=region())", "Session()"),
         ("scripts/ops.py", '"--region", stack.session.region_name, *groups', "*groups"),
     ],
+    "runbook": [
+        ("docs/OPERATIONS.md", "STACK=upreel-$ENV ", "STACK=upreel "),
+        ("docs/OPERATIONS.md", "make rollback ENV=prod\nmake replay", "make rollback\nmake replay"),
+        ("docs/OPERATIONS.md", "make drop ENV=prod", "make discard ENV=prod"),
+        ("docs/OPERATIONS.md", "$(out DlqUrl)", "$(out QueueUrl)"),
+        ("docs/OPERATIONS.md", "--reserved-concurrent-executions 0", "--reserved-concurrency 0"),
+        ("docs/OPERATIONS.md", "aws lambda update-event-source-mapping", "aws lambda change-event-source-mapping"),
+        ("docs/OPERATIONS.md", "WebhookSecret=$(openssl", "WebhooksSecret=$(openssl"),
+        ("template.yaml", "  ReplayMapping:\n", "  ReplayMappingId:\n"),
+        ("Makefile", "rollback: ## Move", "roll-back: ## Move"),
+    ],
     "machine": [
         ("statemachines/transcode.asl.json", '"Next": "HasChunks"', '"Next": "Encode"'),
         ("statemachines/transcode.asl.json", '"Default": "Package"', '"Default": "Encode"'),
