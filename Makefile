@@ -1,7 +1,7 @@
 # `make` lists the commands.
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint tools debug ffmpeg template rust openapi clients large kills fuzz browser
-.PHONY: simulation simulate bench bench-functions build emulator limits stages deploy changes smoke status logs dlq replay drop rollback destroy
+.PHONY: simulation simulate bench bench-functions build emulator limits stages deploy changes smoke status logs dlq replay drop rollback destroy corpus
 
 CARGO := cargo
 # The number of kills of `make kills`.
@@ -95,6 +95,11 @@ large: debug ## Upload a video of 6 GB in parts and measure the memory (needs 7 
 	@./scripts/tools.sh ffmpeg
 	@./scripts/ffmpeg.sh now ./scripts/venv.sh tests/clients/requirements.txt \
 	  python tests/clients/large.py $(DEBUG)/upreel
+
+corpus: debug ## Upload 570 real videos and compare the results with ffprobe (ARGS="--hls 120" transcodes some; hours)
+	@./scripts/tools.sh ffmpeg python
+	@./tests/corpus/download.sh
+	@./scripts/ffmpeg.sh layer python3 tests/corpus/run.py $(DEBUG)/upreel "$${UPREEL_CACHE:-$$HOME/.cache/upreel}/corpus" $(ARGS)
 
 kills: debug ## Kill the backend N=20 times under load and check that nothing is lost (SEED= repeats the load of a run)
 	@./scripts/tools.sh ffmpeg

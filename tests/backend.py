@@ -14,13 +14,13 @@ BROKEN = b"\0\0\0\x18ftypisom\0\0\0\0isomavc1"
 
 
 class Backend:
-    """A running `upreel --ephemeral` on free ports."""
+    """A running `upreel --ephemeral` on free ports, with further `options`."""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, *options):
         self.folder = Path(folder)
         log = self.folder / "upreel.log"
         self.process = subprocess.Popen(
-            [program, "--ephemeral", "--port", "0", "--s3-port", "0", "--dynamodb-port", "0"],
+            [program, "--ephemeral", "--port", "0", "--s3-port", "0", "--dynamodb-port", "0", *options],
             stdout=subprocess.PIPE, stderr=log.open("w"), text=True, env=os.environ | {"TMPDIR": str(self.folder)})
         greeting = ""
         while "Ctrl-C" not in greeting:
