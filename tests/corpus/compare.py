@@ -104,7 +104,7 @@ class Comparison:
         said = (f"frame {at} at {right['times'][at]:.3f} s, difference {difference:.1f}, PSNR {psnr:.1f}, "
                 f"spread {spread(small):.1f} of {film:.1f}")
         hdr = right["transfer"] in HDR
-        matches = None if hdr else difference <= 8 and psnr >= 22
+        matches = None if hdr else difference <= 8 and psnr >= 22 or psnr >= 28
         self.check("poster", matches, "a frame of the film", said)
         self.check("poster is not blank", spread(small) >= 3 or film < 10, "a picture", said)
 

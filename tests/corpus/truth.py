@@ -158,7 +158,7 @@ def timing(facts):
         # ffmpeg begins with the first picture if it decodes nothing else. It joins the times of clips that were joined.
         late = (video.get("first") or 0) - min(times) if min(times) > 0 or (video.get("first") or 0) < 1 else 0
         facts["times"] = times = [time + late for time in times]
-        known.append(max(times) + (video["end"] - video["last"]))
+        known.append(max(times) + (video.get("end") or 0) - (video.get("last") or 0))
     facts["duration"] = max(known, default=None)
     spans = sorted(after - before for before, after in zip(sorted(times), sorted(times)[1:]) if after > before)
     facts["rates"] = [rate for rate in (
