@@ -39,7 +39,7 @@ def number(text):
 
 def film(streams):
     """Chooses the video stream that is the film: no cover, no picture track, and a default track before others."""
-    videos = [stream for stream in streams if stream["codec_type"] == "video"]
+    videos = [stream for stream in streams if stream.get("codec_type") == "video"]
     films = [stream for stream in videos if not any(
         stream["disposition"].get(kind) for kind in ("attached_pic", "timed_thumbnails", "still_image"))]
     moving = [stream for stream in films if stream.get("codec_name") not in STILL or len(films) == 1]
@@ -48,7 +48,7 @@ def film(streams):
 
 def sound(streams):
     """Chooses the audio stream: one that can be decoded, and a default track before others."""
-    audio = [stream for stream in streams if stream["codec_type"] == "audio"]
+    audio = [stream for stream in streams if stream.get("codec_type") == "audio"]
     return min(audio, default=None, key=lambda stream: (
         stream.get("codec_name", "unknown") in ("unknown", "none"), not stream["disposition"]["default"], stream["index"]))
 
@@ -131,8 +131,10 @@ def truth(path, folder):
         "format": container.get("format_name"), "declared": number(container.get("duration")),
         "start": number(container.get("start_time")) or 0, "errors": errors[:300],
         "audioCodec": audio and audio.get("codec_name", "unknown"),
-        "encrypted": b"encv" in content and b"sinf" in content,
-        "pictures": sum(stream["codec_type"] == "video" for stream in streams), "frames": 0}
+        # A protected sample entry of MP4, or ContentEncryption in ContentEncodings of Matroska's tracks.
+        "encrypted": b"encv" in content and b"sinf" in content or (
+            content[:4] == b"\x1a\x45\xdf\xa3" and b"\x6d\x80" in content[:10_000] and b"\x50\x35" in content[:10_000]),
+        "pictures": sum(stream.get("codec_type") == "video" for stream in streams), "frames": 0}
     if audio:
         facts["audio"] = ends(path, audio["index"], facts["start"])
     if not video:
