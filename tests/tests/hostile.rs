@@ -161,7 +161,7 @@ impl Run {
         match self.outcome {
             Ok(_) => "poster",
             Err(Error::Size { .. }) => "size",
-            Err(Error::Unsupported) => "unsupported",
+            Err(Error::Unsupported(_)) => "unsupported",
             Err(Error::NoVideo) => "no video",
             Err(Error::Unreadable(_)) => "unreadable",
             Err(Error::TooComplex) => "too complex",

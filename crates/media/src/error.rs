@@ -20,9 +20,9 @@ pub enum Error {
         /// The largest allowed size, in bytes.
         max: u64,
     },
-    /// The first bytes match no supported container.
-    #[error("unsupported container")]
-    Unsupported,
+    /// The first bytes match no supported container. The name of the format, if it is a well-known one.
+    #[error("unsupported format: {}", .0.unwrap_or("unknown"))]
+    Unsupported(Option<&'static str>),
     /// The container holds no video stream.
     #[error("no video stream")]
     NoVideo,

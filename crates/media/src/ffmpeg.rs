@@ -61,7 +61,7 @@ impl Budget {
 pub(crate) struct Pass<'a> {
     /// Additional input options.
     pub(crate) options: &'a [&'a str],
-    /// The filter graph (`-filter_complex`).
+    /// The filter graph (`-filter_complex`), if not empty.
     pub(crate) graph: &'a str,
     /// The arguments of each output; each output is a pipe.
     pub(crate) outputs: &'a [&'a [&'a str]],
@@ -98,6 +98,20 @@ pub(crate) async fn run(
         return Ok((output.outputs, output.stderr));
     }
     Err(classify(&output, limits))
+}
+
+/// Runs ffmpeg to examine an input without decoding it. Returns what it printed to standard error.
+pub(crate) async fn examine(
+    ffmpeg: &Path,
+    input: &Input<'_>,
+    budget: &Budget,
+    deadline: Instant,
+) -> Result<String, Error> {
+    let copy = ["-map", "0:V?", "-c", "copy", "-frames:v", "1", "-f", "null"];
+    let pass = Pass { options: &["-threads", "1"], graph: "", outputs: &[&copy], limits: budget.limits()? };
+    let output = start(ffmpeg, input, &pass, deadline).await?;
+    budget.spend(output.cpu);
+    Ok(output.stderr)
 }
 
 /// Runs ffmpeg over the whole input and returns the contents of the output pipes. Unlike [`run`], it treats any failure
@@ -144,7 +158,10 @@ async fn start(
     } else {
         args.extend(["-protocol_whitelist", "pipe"]);
     }
-    args.extend(["-i", &url, "-filter_complex", pass.graph]);
+    args.extend(["-i", &url]);
+    if !pass.graph.is_empty() {
+        args.extend(["-filter_complex", pass.graph]);
+    }
     let pipes: Vec<String> = pipes(pass.outputs.len());
     for (output, pipe) in pass.outputs.iter().zip(&pipes) {
         args.extend(*output);

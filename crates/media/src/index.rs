@@ -10,8 +10,8 @@ use upreel_core::video::MediaInfo;
 
 use crate::filters::Filters;
 use crate::keyframe::{CutPoints, Error, Keyframe};
-use crate::source::Source;
-use crate::{matroska, mp4};
+use crate::source::{self, Source};
+use crate::{matroska, mp4, stream};
 
 /// Largest keyframe, in bytes; an uncompressed 4K frame is smaller. Larger ones are left to ffmpeg, which reads them
 /// piece by piece.
@@ -31,6 +31,7 @@ pub struct Index {
 enum Track {
     Mp4(Box<mp4::Track>),
     Matroska(matroska::Track),
+    Stream(Box<stream::Track>),
 }
 
 impl Index {
@@ -48,7 +49,10 @@ impl Index {
                 let (media_info, track) = matroska::open(source).await?;
                 (media_info, Track::Matroska(track))
             }
-            _ => return Ok(None),
+            _ => match stream::open(source, container).await? {
+                Some((media_info, track)) => (media_info, Track::Stream(Box::new(track))),
+                None => return Ok(None),
+            },
         };
         media_info = MediaInfo { container: Some(container), ..media_info.plausible() };
         let filters = Filters::of(media_info.color_transfer.as_deref(), false);
@@ -66,6 +70,7 @@ impl Index {
         let mut keyframes = match &self.track {
             Track::Mp4(track) => track.keyframes(source, n).await?,
             Track::Matroska(track) => track.keyframes(source, n).await?,
+            Track::Stream(track) => track.keyframes(source, n).await?,
         };
         let size = source.size();
         keyframes.retain(|Keyframe { range, .. }| {
@@ -82,6 +87,7 @@ impl Index {
         let cuts = match &self.track {
             Track::Mp4(track) => track.cuts(source).await?,
             Track::Matroska(track) => track.cuts(source).await?,
+            Track::Stream(_) => None,
         };
         Ok(cuts.map(|mut cuts| {
             cuts.times.sort_unstable();
@@ -90,12 +96,29 @@ impl Index {
         }))
     }
 
+    /// Returns the start of the object if only ffmpeg can tell its properties.
+    pub(crate) async fn unexamined(&self, source: &Source) -> Result<Option<Bytes>, source::Error> {
+        match &self.track {
+            Track::Stream(track) => Ok(Some(track.head(source).await?)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the format of the file that [`Index::wrap`] returns.
+    pub(crate) fn wrapped(&self) -> Container {
+        match (&self.track, self.media_info.container) {
+            (Track::Stream(_), _) => Container::Mkv,
+            (_, container) => container.unwrap_or(Container::Mp4),
+        }
+    }
+
     /// Wraps keyframes as a file for ffmpeg, returned in pieces. Each keyframe lasts one second.
     #[must_use]
     pub fn wrap(&self, samples: Vec<Bytes>) -> Vec<Bytes> {
         match &self.track {
             Track::Mp4(track) => track.wrap(samples),
-            Track::Matroska(track) => track.wrap(samples),
+            Track::Matroska(track) => track.wrap(&samples),
+            Track::Stream(track) => track.wrap(&samples),
         }
     }
 }

@@ -23,6 +23,7 @@ mod sandbox;
 mod server;
 pub mod source;
 pub mod storyboard;
+mod stream;
 mod watchdog;
 
 pub use error::Error;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 use upreel_core::Container;
+use upreel_core::container::unsupported_format;
 use upreel_core::video::MediaInfo;
 
 use crate::error::{self, Error};
@@ -62,7 +63,7 @@ pub async fn make(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Res
 
 async fn attempt(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Result<Poster, Error> {
     let head = source.read(0..HEAD).await?;
-    let container = Container::sniff(&head).ok_or(Error::Unsupported)?;
+    let container = Container::sniff(&head).ok_or_else(|| Error::Unsupported(unsupported_format(&head)))?;
     let budget = Budget::new(CPU_SECONDS);
     let attempt = Attempt { source, container, ffmpeg, budget, deadline };
     match attempt.by_index().await {
@@ -103,7 +104,7 @@ impl Attempt<'_> {
                 break;
             }
             let samples = fetch(self.source, &chosen).await?;
-            let input = Input::File(self.container, index.wrap(samples));
+            let input = Input::File(index.wrapped(), index.wrap(samples));
             match self.decode(&input, index.filters, &index.media_info).await {
                 Ok((frames, report)) => {
                     let frames = frames.into_iter().map(|frame| (frame, report.clone()));
@@ -119,8 +120,29 @@ impl Attempt<'_> {
         }
         let Some((frame, report)) = found else { return Err(failure) };
         index.filters = report.filters();
+        if let Some(head) = index.unexamined(self.source).await? {
+            index.media_info = self.examine(head, &index.media_info).await?;
+        }
         report.correct(&mut index.media_info);
         Ok(Some(poster(&frame, index.media_info.clone(), Some(index))))
+    }
+
+    /// Lets ffmpeg examine the start of the object, and returns the media info with what the index does not tell.
+    async fn examine(&self, head: Bytes, media_info: &MediaInfo) -> Result<MediaInfo, Error> {
+        let input = Input::File(self.container, vec![head]);
+        let found = match ffmpeg::examine(self.ffmpeg, &input, &self.budget, self.deadline).await {
+            Ok(stderr) => report::parse(&stderr).media_info,
+            Err(error) if error.is_permanent() => MediaInfo::default(),
+            Err(error) => return Err(error),
+        };
+        Ok(MediaInfo {
+            duration_ms: media_info.duration_ms,
+            container: media_info.container,
+            video_codec: found.video_codec.clone().or(media_info.video_codec.clone()),
+            frame_rate: found.frame_rate.or(media_info.frame_rate),
+            audio_codec: found.audio_codec.clone().or(media_info.audio_codec.clone()),
+            ..found
+        })
     }
 
     /// Makes the poster without an index: ffmpeg seeks in the object.

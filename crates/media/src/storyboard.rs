@@ -5,7 +5,6 @@ use std::path::Path;
 
 use bytes::Bytes;
 use tokio::time::Instant;
-use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
 use crate::child::Limits;
@@ -67,8 +66,7 @@ async fn attempt(
     }
     let grid = Grid::new(keyframes.len(), &index.media_info);
     let samples = fetch(source, &keyframes).await?;
-    let container = index.media_info.container.unwrap_or(Container::Mp4);
-    let input = Input::File(container, index.wrap(samples));
+    let input = Input::File(index.wrapped(), index.wrap(samples));
     let size = format!("{}:{}", grid.width, grid.height);
     // `Index::wrap` gives each keyframe a duration of one second. If one can't be decoded, `fps=1` repeats the tile
     // before it. `eof_action=pass` keeps the last keyframe.

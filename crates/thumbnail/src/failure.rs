@@ -1,6 +1,6 @@
 //! The failures that users see.
 
-use upreel_core::Failure;
+use upreel_core::{Container, Failure};
 use upreel_media::Error;
 
 /// Converts an error to the failure that users see.
@@ -11,9 +11,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
         Size { max, .. } => {
             Failure::new(Failure::TOO_LARGE, format!("The file exceeds the maximum size of {max} bytes."))
         }
-        Unsupported => {
-            Failure::new(Failure::UNSUPPORTED_MEDIA, "The file is not a video in a supported format.")
-        }
+        Unsupported(format) => Failure::new(Failure::UNSUPPORTED_MEDIA, Container::unsupported(*format)),
         NoVideo => Failure::new(Failure::NO_VIDEO, "The file has no video stream."),
         TooComplex => Failure::new(Failure::TOO_COMPLEX, "The video is too complex to process."),
         Unreadable(_) | Gone | Fault(_) => {

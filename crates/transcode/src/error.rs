@@ -43,7 +43,7 @@ pub(crate) fn failure(error: upreel_media::Error) -> Error {
             tracing::warn!(why, "chunk cannot be encoded");
             (Failure::UNREADABLE, "The file is damaged, or its codec is not supported.")
         }
-        Size { .. } | Unsupported => {
+        Size { .. } | Unsupported(_) => {
             (Failure::UNSUPPORTED_MEDIA, "The file is not a video in a supported format.")
         }
     };

@@ -14,6 +14,7 @@ use axum::{Json, Router};
 use bytes::Bytes;
 use http::HeaderMap;
 use serde::Serialize;
+use upreel_core::container::unsupported_format;
 use upreel_core::limits::MAX_API_BODY;
 use upreel_core::{Container, Key, Status, UserId, VideoId, filename};
 use upreel_function::App;
@@ -46,10 +47,7 @@ async fn upload(
         body.map_err(|_| Problem::new(Code::MalformedBody, "The body is truncated. Send it again."))?;
     let file = form::read(&headers, body, limit)?;
     let container = Container::sniff(&file.bytes).ok_or_else(|| {
-        Problem::new(
-            Code::UnsupportedMedia,
-            format!("This file isn't a supported video. Supported: {}.", Container::names()),
-        )
+        Problem::new(Code::UnsupportedMedia, Container::unsupported(unsupported_format(&file.bytes)))
     })?;
     let plan = match idempotency_key(&headers)? {
         Some(key) => resume(&app, &user, key, &file).await?,

@@ -60,7 +60,7 @@ async fn read(source: &Source, part: &Range<u64>) -> Result<u64, Error> {
         bytes.extend_from_slice(&source.read(start..start + READ as u64).await?);
     }
     if part.start == 0 && !bytes.starts_with(HEAD) {
-        return Err(Error::Unsupported);
+        return Err(Error::Unsupported(None));
     }
     number(&bytes).ok_or_else(|| Error::Unreadable("no number".to_owned()))
 }

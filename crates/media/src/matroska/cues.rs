@@ -35,8 +35,11 @@ fn cue(point: &[u8], track: u64) -> Option<Cue> {
 }
 
 /// Divides the duration into `n` equal spans. Returns, for each span, the index of the entry of the ascending `times`
-/// that is nearest to its middle, without duplicates.
-pub(super) fn spread(times: &[u64], duration: u64, n: usize) -> Vec<usize> {
+/// that is nearest to its middle, without duplicates. Returns all if there are not more than `n`.
+pub(crate) fn spread(times: &[u64], duration: u64, n: usize) -> Vec<usize> {
+    if times.len() <= n {
+        return (0..times.len()).collect();
+    }
     let mut chosen: Vec<usize> = middles(duration, n)
         .filter_map(|middle| {
             let after = times.partition_point(|time| *time < middle);
@@ -49,7 +52,7 @@ pub(super) fn spread(times: &[u64], duration: u64, n: usize) -> Vec<usize> {
 }
 
 /// Returns the middles of `n` equal spans of `whole`.
-pub(super) fn middles(whole: u64, n: usize) -> impl Iterator<Item = u64> {
+pub(crate) fn middles(whole: u64, n: usize) -> impl Iterator<Item = u64> {
     let n = n as u128;
     (0..n).map(move |i| u64::try_from(u128::from(whole) * (2 * i + 1) / (2 * n)).unwrap_or(whole))
 }
@@ -96,7 +99,8 @@ mod tests {
     fn spread_selects_the_time_nearest_to_the_middle_of_each_span() {
         let times = [0, 10, 20, 90];
         assert_eq!(spread(&times, 100, 1), [2], "50 is nearer to 20 than to 90");
-        assert_eq!(spread(&times, 100, 4), [1, 2, 3]);
+        assert_eq!(spread(&times, 100, 3), [2, 3], "no time is selected twice");
+        assert_eq!(spread(&times, 100, 4), [0, 1, 2, 3], "all of them");
         assert_eq!(spread(&times, 0, 3), [0]);
         assert_eq!(spread(&[], 100, 3), [0; 0]);
         assert_eq!(spread(&times, 100, 0), [0; 0]);

@@ -10,6 +10,7 @@ mod cues;
 mod ebml;
 mod layout;
 mod scan;
+mod single;
 mod tracks;
 mod window;
 mod wrap;
@@ -20,8 +21,10 @@ use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
 use self::cues::Cue;
+pub(crate) use self::cues::{middles, spread};
 use self::ebml::{child, id};
 use self::layout::{DocType, Layout};
+pub(crate) use self::single::Codec;
 use crate::keyframe::{CutPoints, Error, Keyframe};
 use crate::source::{Source, in_parallel};
 
@@ -292,7 +295,7 @@ mod tests {
                     assert!(keyframe.range.end <= source.size());
                     samples.push(source.fetch(keyframe.range).await.unwrap());
                 }
-                track.wrap(samples);
+                track.wrap(&samples);
             }
             assert!(source.stats().requests < 200, "{:?}", source.stats());
         }

@@ -12,51 +12,66 @@ const KEYFRAME_MS: u64 = 1000;
 
 impl Track {
     /// See [`Index::wrap`](crate::Index::wrap).
-    pub(crate) fn wrap(&self, samples: Vec<Bytes>) -> Vec<Bytes> {
-        let clusters = samples.into_iter().zip(0..).filter_map(|(block, i)| cluster(i * KEYFRAME_MS, &block));
-        let clusters: Vec<_> = clusters.flatten().collect();
-        let mut pieces = vec![self.header(clusters.iter().map(Bytes::len).sum())];
-        pieces.extend(clusters);
-        pieces
-    }
-
-    /// Returns everything that precedes `clusters` bytes of Clusters.
-    fn header(&self, clusters: usize) -> Bytes {
-        let doc_type: &[u8] = match self.doc_type {
-            DocType::Matroska => b"matroska",
-            DocType::Webm => b"webm",
-        };
-        let mut ebml = Vec::new();
-        put(&mut ebml, id::EBML_VERSION, &[1]);
-        put(&mut ebml, id::EBML_READ_VERSION, &[1]);
-        put(&mut ebml, id::DOC_TYPE, doc_type);
-        put(&mut ebml, id::DOC_TYPE_VERSION, &[4]);
-        put(&mut ebml, id::DOC_TYPE_READ_VERSION, &[2]);
-
-        let mut segment = Vec::new();
-        let mut info = Vec::new();
-        put(&mut info, id::TIMESTAMP_SCALE, &1_000_000u32.to_be_bytes());
-        put(&mut segment, id::INFO, &info);
+    pub(crate) fn wrap(&self, samples: &[Bytes]) -> Vec<Bytes> {
         // It contains the decoder configuration, the aspect ratio, the colours and the rotation.
-        put(&mut segment, id::TRACKS, &self.entry);
-
-        let mut out = Vec::new();
-        put(&mut out, id::EBML, &ebml);
-        put_head(&mut out, id::SEGMENT, segment.len() + clusters);
-        out.extend(segment);
-        out.into()
+        wrap(self.doc_type, &self.entry, samples.iter().map(block))
     }
 }
 
-/// Returns a Cluster with one block in two pieces: everything up to the frame, and the frame. Returns `None` if `block`
-/// contains no frame.
-fn cluster(time: u64, block: &Bytes) -> Option<[Bytes; 2]> {
-    let header = Header::parse(block)?;
-    let frame = first_frame(block.slice(header.len..), header.flags)?;
-    let track = block.get(..header.len - 3)?;
+/// Wraps keyframes as a file whose only track is described by `entry`, a whole `TrackEntry`. Each keyframe is its track
+/// number, encoded as in a block, and its bytes. Those that are `None` are left out, but not their time.
+pub(super) fn wrap(
+    doc_type: DocType,
+    entry: &[u8],
+    keyframes: impl Iterator<Item = Option<(Bytes, Bytes)>>,
+) -> Vec<Bytes> {
+    let clusters = keyframes.zip(0..).filter_map(|(keyframe, i)| {
+        let (track, frame) = keyframe?;
+        Some(cluster(i * KEYFRAME_MS, &track, frame))
+    });
+    let clusters: Vec<_> = clusters.flatten().collect();
+    let mut pieces = vec![header(doc_type, entry, clusters.iter().map(Bytes::len).sum())];
+    pieces.extend(clusters);
+    pieces
+}
+
+/// Returns everything that precedes `clusters` bytes of Clusters.
+fn header(doc_type: DocType, entry: &[u8], clusters: usize) -> Bytes {
+    let doc_type: &[u8] = match doc_type {
+        DocType::Matroska => b"matroska",
+        DocType::Webm => b"webm",
+    };
+    let mut ebml = Vec::new();
+    put(&mut ebml, id::EBML_VERSION, &[1]);
+    put(&mut ebml, id::EBML_READ_VERSION, &[1]);
+    put(&mut ebml, id::DOC_TYPE, doc_type);
+    put(&mut ebml, id::DOC_TYPE_VERSION, &[4]);
+    put(&mut ebml, id::DOC_TYPE_READ_VERSION, &[2]);
+
+    let mut segment = Vec::new();
+    let mut info = Vec::new();
+    put(&mut info, id::TIMESTAMP_SCALE, &1_000_000u32.to_be_bytes());
+    put(&mut segment, id::INFO, &info);
+    put(&mut segment, id::TRACKS, entry);
 
     let mut out = Vec::new();
-    let block_len = header.len + frame.len();
+    put(&mut out, id::EBML, &ebml);
+    put_head(&mut out, id::SEGMENT, segment.len() + clusters);
+    out.extend(segment);
+    out.into()
+}
+
+/// Returns the encoded track number and the frame of a block. Returns `None` if `block` contains no frame.
+fn block(block: &Bytes) -> Option<(Bytes, Bytes)> {
+    let header = Header::parse(block)?;
+    let frame = first_frame(block.slice(header.len..), header.flags)?;
+    Some((block.slice(..header.len - 3), frame))
+}
+
+/// Returns a Cluster with one block in two pieces: everything up to the frame, and the frame.
+fn cluster(time: u64, track: &[u8], frame: Bytes) -> [Bytes; 2] {
+    let mut out = Vec::new();
+    let block_len = track.len() + 3 + frame.len();
     let mut group = Vec::new();
     put(&mut group, id::BLOCK_DURATION, &KEYFRAME_MS.to_be_bytes());
     // A block in a group without a ReferenceBlock is a keyframe (section 10.1).
@@ -72,7 +87,7 @@ fn cluster(time: u64, block: &Bytes) -> Option<[Bytes; 2]> {
     put_head(&mut out, id::CLUSTER, start.len() + group_len);
     out.extend(start);
     out.extend(group);
-    Some([out.into(), frame])
+    [out.into(), frame]
 }
 
 /// Returns the first frame of a block, which can contain several by lacing (section 10.3).
@@ -126,7 +141,7 @@ mod tests {
         let (media_info, track) = open(&source).await.unwrap();
         let large = vec![7; 1 << 20];
         let samples = [payload(2, -9, 0x80, &large), vec![0x82], payload(2, 3, 0, b"second")];
-        let pieces = track.wrap(samples.map(Bytes::from).to_vec());
+        let pieces = track.wrap(&samples.map(Bytes::from));
         assert_eq!(pieces.len(), 5, "the header, then two pieces per keyframe without the malformed one");
 
         let bytes = pieces.concat();

@@ -1,0 +1,128 @@
+//! Makes transport streams and program streams of H.264-like frames for the tests.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use upreel_core::range::{RangeRead, RangeReader};
+
+use crate::source::Source;
+
+/// A film of 25 frames a second.
+pub(super) struct Program {
+    pub(super) count: usize,
+    pub(super) keyframe_every: usize,
+    /// Bytes of a frame.
+    pub(super) size: usize,
+    pub(super) scrambled: bool,
+}
+
+impl Program {
+    pub(super) fn film(count: usize, keyframe_every: usize) -> Self {
+        Self { count, keyframe_every, size: 900, scrambled: false }
+    }
+
+    /// Returns the access unit of a frame.
+    pub(super) fn frame(&self, n: usize) -> Vec<u8> {
+        let start: &[u8] = if n.is_multiple_of(self.keyframe_every) {
+            b"\0\0\x01\x09\x10\0\0\x01\x67\x4D\x40\x1F\0\0\x01\x68\xEE\0\0\x01\x65\x88"
+        } else {
+            b"\0\0\x01\x09\x30\0\0\x01\x41\x9A"
+        };
+        let mut frame = start.to_vec();
+        frame.resize(start.len() + self.size, u8::try_from(n % 200).unwrap() + 20);
+        frame
+    }
+}
+
+/// Encodes a timestamp of 33 bits as the only one of a PES packet.
+fn pes_header(frame: usize) -> Vec<u8> {
+    let pts = 900_000 + frame as u64 * 3600;
+    let byte = |shift: u32| u8::try_from(pts >> shift & 0xFF).unwrap();
+    let top = 0x21 | u8::try_from(pts >> 30 & 7).unwrap() << 1;
+    let mut header = b"\0\0\x01\xE0\0\0\x80\x80\x05".to_vec();
+    header.extend([top, byte(22), byte(14) | 1, byte(7), byte(0) << 1 | 1]);
+    header
+}
+
+/// Returns packets with bytes `around` them. Each program has a map and a video.
+pub(super) fn transport_stream(programs: &[&Program], around: (usize, usize)) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut put = |pid: u16, starts: bool, scrambled: bool, mut data: &[u8]| {
+        let mut first = starts;
+        while !data.is_empty() {
+            let (piece, rest) = data.split_at(data.len().min(184));
+            data = rest;
+            let [high, low] = pid.to_be_bytes();
+            let mut packet = vec![0x47, high | if first { 0x40 } else { 0 }, low];
+            let scrambled = if scrambled { 0xC0 } else { 0 };
+            if piece.len() == 184 {
+                packet.push(0x10 | scrambled);
+            } else {
+                packet.extend([0x30 | scrambled, u8::try_from(183 - piece.len()).unwrap()]);
+                if piece.len() < 183 {
+                    packet.push(0);
+                }
+                packet.resize(188 - piece.len(), 0xFF);
+            }
+            packet.extend(piece);
+            out.extend(vec![0; around.0]);
+            out.extend(packet);
+            out.extend(vec![0; around.1]);
+            first = false;
+        }
+    };
+    let pids = |n: usize| (u16::try_from(0x100 + n).unwrap(), u16::try_from(0x200 + n).unwrap());
+    let longest = programs.iter().map(|program| program.count).max().unwrap();
+    for frame in 0..longest {
+        if frame % 20 == 0 {
+            let mut table = vec![0, 0, 0xB0, u8::try_from(9 + 4 * programs.len()).unwrap(), 0, 1, 0xC1, 0, 0];
+            for n in 0..programs.len() {
+                let [high, low] = pids(n).0.to_be_bytes();
+                table.extend([0, u8::try_from(n).unwrap() + 1, 0xE0 | high, low]);
+            }
+            table.extend([0; 4]);
+            put(0, true, false, &table);
+            for n in 0..programs.len() {
+                let (map, video) = pids(n);
+                let [high, low] = video.to_be_bytes();
+                let table =
+                    [0, 2, 0xB0, 18, 0, 1, 0xC1, 0, 0, 0xE1, 0, 0xF0, 0, 0x1B, 0xE0 | high, low, 0xF0, 0];
+                put(map, true, false, &[&table[..], &[0; 4]].concat());
+            }
+        }
+        for (n, program) in programs.iter().enumerate().filter(|(_, program)| frame < program.count) {
+            put(pids(n).1, true, program.scrambled, &[pes_header(frame), program.frame(frame)].concat());
+        }
+    }
+    out
+}
+
+/// Returns packs of 2048 bytes at most, whose packets do not begin where frames do.
+pub(super) fn program_stream(program: &Program) -> Vec<u8> {
+    let mut out = Vec::new();
+    for frame in 0..program.count {
+        let data = program.frame(frame);
+        for (n, piece) in data.chunks(500).enumerate() {
+            out.extend(b"\0\0\x01\xBA\x44\0\x04\0\x04\x01\0\0\x03\xF8");
+            let mut packet = if n == 0 { pes_header(frame) } else { b"\0\0\x01\xE0\0\0\x80\0\0".to_vec() };
+            packet.extend(piece);
+            let len = u16::try_from(packet.len() - 6).unwrap().to_be_bytes();
+            packet[4..6].copy_from_slice(&len);
+            out.extend(packet);
+        }
+    }
+    out
+}
+
+struct Memory(Bytes);
+
+impl RangeReader for Memory {
+    fn read_range(&self, range: Range<u64>) -> RangeRead<'_> {
+        let index = |offset: u64| usize::try_from(offset).unwrap();
+        Box::pin(std::future::ready(Ok(self.0.slice(index(range.start)..index(range.end)))))
+    }
+}
+
+pub(super) fn source(bytes: Vec<u8>) -> Source {
+    Source::new(bytes.len() as u64, Memory(bytes.into()))
+}

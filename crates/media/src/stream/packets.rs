@@ -1,0 +1,96 @@
+//! The bytes of a video stream that its container splits into packets.
+
+use super::elementary::{Codec, units};
+use super::timeline::Stamp;
+
+/// The part of an elementary stream that is in a slice of a file.
+#[derive(Debug, Default)]
+pub(super) struct Elementary {
+    pub(super) bytes: Vec<u8>,
+    /// Where the parts of `bytes` come from, in ascending order.
+    pub(super) marks: Vec<Mark>,
+    /// The timestamps of the video and its audio, in the order of the file.
+    pub(super) stamps: Vec<Stamp>,
+}
+
+/// The origin of a part of an elementary stream.
+#[derive(Debug)]
+pub(super) struct Mark {
+    /// Where the part begins in the elementary stream.
+    start: usize,
+    /// The bounds of the packet in the slice.
+    packet: (usize, usize),
+    /// The presentation time of the first unit that begins in this part, in ticks of 90 kHz.
+    pts: Option<u64>,
+}
+
+/// A keyframe in a slice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The presentation time of a frame, in ticks of 90 kHz.
+    pub(super) pts: u64,
+    /// The number of frames from that one to the keyframe.
+    pub(super) frames: u64,
+    /// The bounds of its packets in the slice.
+    pub(super) range: (usize, usize),
+}
+
+impl Elementary {
+    /// Appends the `data` of the packet from `start` to `end` of the slice.
+    pub(super) fn push(&mut self, start: usize, end: usize, pts: Option<u64>, data: &[u8]) {
+        self.marks.push(Mark { start: self.bytes.len(), packet: (start, end), pts });
+        self.bytes.extend_from_slice(data);
+    }
+
+    /// Returns the keyframes that are complete. `whole` says that the stream ends with the slice.
+    pub(super) fn keyframes(&self, codec: Codec, whole: bool) -> Vec<Found> {
+        let units = units(codec, &self.bytes, whole);
+        let keys = units.iter().zip(0usize..).filter(|(unit, _)| unit.key);
+        let found = keys.filter_map(|(unit, number)| {
+            let end = unit.end?;
+            let first = self.part_at(unit.start)?;
+            let last = self.part_at(end.checked_sub(1)?)?;
+            let (timed, pts) = self.marks[..=first].iter().rev().find_map(|mark| Some((mark, mark.pts?)))?;
+            // The timestamp of a packet is that of the first unit that begins in it.
+            let before = units[..number].iter().rev().take_while(|unit| unit.start >= timed.start);
+            let frames = before.count() as u64;
+            Some(Found { pts, frames, range: (self.marks[first].packet.0, self.marks[last].packet.1) })
+        });
+        found.collect()
+    }
+
+    /// Returns the first keyframe's bytes.
+    pub(super) fn first_keyframe(&self, codec: Codec) -> Option<&[u8]> {
+        let unit = units(codec, &self.bytes, true).into_iter().find(|unit| unit.key)?;
+        self.bytes.get(unit.start..unit.end?)
+    }
+
+    /// Returns the index of the mark of the part that contains the byte at `at`.
+    fn part_at(&self, at: usize) -> Option<usize> {
+        self.marks.partition_point(|mark| mark.start <= at).checked_sub(1)
+    }
+}
+
+/// The header of a PES packet (ISO/IEC 13818-1, 2.4.3.6).
+pub(super) struct PesHeader {
+    /// The length of the header in bytes.
+    pub(super) len: usize,
+    /// The presentation time, in ticks of 90 kHz.
+    pub(super) pts: Option<u64>,
+}
+
+/// Parses the header of a PES packet of audio or video.
+pub(super) fn header_of_pes(packet: &[u8]) -> Option<PesHeader> {
+    let [0, 0, 1, 0xBD..=0xEF | 0xFD, _, _, marker, flags, length, rest @ ..] = packet else { return None };
+    if marker >> 6 != 2 {
+        return None;
+    }
+    let pts = rest.first_chunk().filter(|_| flags & 0x80 != 0 && *length >= 5).copied().map(timestamp);
+    Some(PesHeader { len: 9 + usize::from(*length), pts })
+}
+
+/// Reads a timestamp of 33 bits, which are separated by marker bits.
+pub(super) fn timestamp(bytes: [u8; 5]) -> u64 {
+    let [top, rest @ ..] = bytes.map(u64::from);
+    (top >> 1 & 7) << 30 | rest[0] << 22 | (rest[1] >> 1) << 15 | rest[2] << 7 | rest[3] >> 1
+}

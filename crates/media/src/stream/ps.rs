@@ -1,0 +1,108 @@
+//! Reads program streams of MPEG-1 (ISO/IEC 11172-1, 2.4.3) and MPEG-2 (ISO/IEC 13818-1, 2.5).
+
+use std::collections::BTreeMap;
+
+use memchr::memmem;
+
+use super::elementary::Codec;
+use super::packets::{Elementary, PesHeader, header_of_pes, timestamp};
+use super::timeline::Stamp;
+
+/// The start code of a pack, from which reading can start.
+const PACK: &[u8] = b"\0\0\x01\xBA";
+
+/// The video in a program stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ProgramStream {
+    /// The `stream_id` of the video.
+    pub(super) video: u16,
+    pub(super) codec: Codec,
+}
+
+/// A packet of audio or video.
+struct Packet<'a> {
+    id: u8,
+    /// The bounds of the packet in the slice.
+    bounds: (usize, usize),
+    bytes: &'a [u8],
+}
+
+impl ProgramStream {
+    /// Finds the video in the start of a stream: the one with most packets.
+    pub(super) fn find(head: &[u8]) -> Option<Self> {
+        let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
+        for packet in packets(head).filter(|packet| matches!(packet.id, 0xE0..=0xEF | 0xFD)) {
+            *counts.entry(packet.id).or_default() += 1;
+        }
+        let (video, _) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
+        let mut stream = Self { video: video.into(), codec: Codec::Mpeg2 };
+        stream.codec = Codec::detect(&stream.demux(head).bytes)?;
+        Some(stream)
+    }
+
+    /// Returns the video's bytes in a slice of the file.
+    pub(super) fn demux(&self, slice: &[u8]) -> Elementary {
+        let mut out = Elementary::default();
+        for packet in packets(slice) {
+            let Some(header) = header_of_pes(packet.bytes).or_else(|| header_of_mpeg1(packet.bytes)) else {
+                continue;
+            };
+            let (start, end) = packet.bounds;
+            let is_audio = matches!(packet.id, 0xBD | 0xC0..=0xDF);
+            if let Some(pts) = header.pts.filter(|_| is_audio || u16::from(packet.id) == self.video) {
+                out.stamps.push(Stamp { at: start as u64, stream: packet.id.into(), pts });
+            }
+            if u16::from(packet.id) == self.video {
+                out.push(start, end, header.pts, packet.bytes.get(header.len..).unwrap_or_default());
+            }
+        }
+        out
+    }
+}
+
+/// Returns the packets of a slice that starts anywhere. They are searched from the next pack where their order is lost.
+fn packets(slice: &[u8]) -> impl Iterator<Item = Packet<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let rest = slice.get(at..)?;
+            let &[0, 0, 1, id, high, low, ..] = rest else {
+                at += memmem::find(rest, PACK)?;
+                continue;
+            };
+            let (length, is_packet) = match id {
+                // The length of a pack follows from its second byte: MPEG-2 or MPEG-1.
+                0xBA if high >> 6 == 1 => (14 + usize::from(*rest.get(13)? & 7), false),
+                0xBA if high >> 4 == 2 => (12, false),
+                0xB9 => (4, false),
+                0xBB..=0xFF => (
+                    6 + usize::from(u16::from_be_bytes([high, low])),
+                    matches!(id, 0xBD | 0xC0..=0xEF | 0xFD),
+                ),
+                _ => {
+                    at += 1 + memmem::find(&rest[1..], PACK)?;
+                    continue;
+                }
+            };
+            let start = at;
+            at += length;
+            if is_packet {
+                return Some(Packet { id, bounds: (start, at), bytes: slice.get(start..at)? });
+            }
+        }
+    })
+}
+
+/// Parses the header of a packet of MPEG-1 (ISO/IEC 11172-1, 2.4.3.3): stuffing, the size of a buffer, timestamps.
+fn header_of_mpeg1(packet: &[u8]) -> Option<PesHeader> {
+    let mut len = 6 + packet.get(6..)?.iter().take(16).take_while(|byte| **byte == 0xFF).count();
+    if packet.get(len)? >> 6 == 1 {
+        len += 2;
+    }
+    let pts = packet.get(len..)?.first_chunk().copied();
+    Some(match packet.get(len)? >> 4 {
+        2 => PesHeader { len: len + 5, pts: pts.map(timestamp) },
+        3 => PesHeader { len: len + 10, pts: pts.map(timestamp) },
+        _ => PesHeader { len: len + 1, pts: None },
+    })
+}

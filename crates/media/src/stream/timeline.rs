@@ -1,0 +1,217 @@
+//! Playing times from timestamps that can wrap around, jump, and start again where recordings were joined.
+
+/// A timestamp in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// The offset in the file.
+    pub(super) at: u64,
+    /// The stream within the container.
+    pub(super) stream: u16,
+    /// In ticks of 90 kHz, with 33 bits (ISO/IEC 13818-1, 2.4.3.7).
+    pub(super) pts: u64,
+}
+
+/// Ticks per millisecond.
+pub(super) const MS: i64 = 90;
+/// The longest estimated time between two parts of a file: a year.
+const TICKS_MAX: i64 = 366 * 24 * 3600 * 1000 * MS;
+/// Timestamps have 33 bits.
+const MODULUS: i64 = 1 << 33;
+/// A stream's timestamps go back by the reordering of frames. If they go back further, another recording begins.
+const BACK: i64 = 1500 * MS;
+/// If timestamps advance further than this beyond what the bytes in between last, another recording begins.
+const AHEAD: i64 = 10_000 * MS;
+
+/// The pace of a video.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pace {
+    /// The video's stream within the container.
+    pub(super) video: u16,
+    /// The duration of a frame, in ticks.
+    pub(super) frame: i64,
+    /// Bytes per tick, or 0 if unknown.
+    pub(super) rate: f64,
+}
+
+impl Pace {
+    /// The duration of a frame if it can't be measured: 40 ms.
+    const FRAME: i64 = 40 * MS;
+
+    /// Measures the pace at the start of a file.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn measure(stamps: &[Stamp], video: u16) -> Self {
+        let unknown = Self { video, frame: 0, rate: 0.0 };
+        let ticks = Timeline::new(stamps, unknown).duration_ms().unwrap_or(0) as f64 * MS as f64;
+        let bytes = stamps.first().zip(stamps.last()).map_or(0, |(first, last)| last.at - first.at);
+        let mut times: Vec<u64> =
+            stamps.iter().filter(|stamp| stamp.stream == video).map(|stamp| stamp.pts).collect();
+        times.sort_unstable();
+        times.dedup();
+        let mut gaps: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        gaps.sort_unstable();
+        let frame = gaps.get(gaps.len() / 2).and_then(|gap| i64::try_from(*gap).ok());
+        let frame = frame.filter(|frame| *frame <= AHEAD).unwrap_or(Self::FRAME);
+        Self { video, frame, rate: if ticks > 0.0 { bytes as f64 / ticks } else { 0.0 } }
+    }
+
+    /// Estimates how long a number of bytes last.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "an estimate that saturates"
+    )]
+    fn ticks(self, bytes: u64) -> i64 {
+        if self.rate > 0.0 { ((bytes as f64 / self.rate) as i64).min(TICKS_MAX) } else { 0 }
+    }
+}
+
+/// The playing times of a file, as a list of recordings.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    recordings: Vec<Recording>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Recording {
+    /// The offset of its first known timestamp.
+    at: u64,
+    /// Its first timestamp, and the end of its last frame, without wrapping around.
+    first: i64,
+    end: i64,
+    /// The playing time of `first`.
+    start: i64,
+}
+
+impl Timeline {
+    /// Builds a timeline from timestamps in ascending order of their offsets. Parts of the file can be missing.
+    pub(super) fn new(stamps: &[Stamp], pace: Pace) -> Self {
+        let mut recordings: Vec<Recording> = Vec::new();
+        // The last timestamp of each stream in the present recording.
+        let mut lasts: Vec<(u16, i64, u64)> = Vec::new();
+        for stamp in stamps {
+            let known = lasts.iter_mut().find(|(stream, ..)| *stream == stamp.stream);
+            let near = known.as_ref().map(|(_, pts, _)| *pts).or(recordings.last().map(|last| last.end));
+            let pts = near.map_or(stamp.pts.cast_signed(), |near| unwrapped(stamp.pts, near));
+            let before = known.as_ref().map_or(stamp.at, |(.., at)| *at);
+            let expected = pace.ticks(stamp.at.saturating_sub(before));
+            let goes_on = known.as_ref().is_none_or(|(_, last, _)| {
+                (-BACK..=expected.saturating_mul(4).saturating_add(AHEAD)).contains(&(pts - last))
+            });
+            let length = if stamp.stream == pace.video { pace.frame } else { 0 };
+            if let Some(recording) = recordings.last_mut().filter(|_| goes_on) {
+                recording.end = recording.end.max(pts + length);
+                // The other stream can begin earlier.
+                if recording.first - pts <= BACK {
+                    recording.first = recording.first.min(pts);
+                }
+                match known {
+                    Some(last) => (last.1, last.2) = (pts, stamp.at),
+                    None => lasts.push((stamp.stream, pts, stamp.at)),
+                }
+            } else {
+                // Where parts of the file are missing, the end of the recording before is not known.
+                let missing = if expected > BACK { expected } else { 0 };
+                let start = recordings.last().map_or(0, |last| last.start + last.end - last.first + missing);
+                let pts = stamp.pts.cast_signed();
+                recordings.push(Recording { at: stamp.at, first: pts, end: pts + length, start });
+                lasts = vec![(stamp.stream, pts, stamp.at)];
+            }
+        }
+        Self { recordings }
+    }
+
+    /// Returns the playing time of a timestamp at an offset, in milliseconds.
+    pub(super) fn time_ms(&self, at: u64, pts: u64) -> u64 {
+        let index = self.recordings.partition_point(|recording| recording.at <= at).saturating_sub(1);
+        let Some(recording) = self.recordings.get(index) else { return 0 };
+        let pts = unwrapped(pts, recording.first.midpoint(recording.end));
+        to_ms(recording.start + pts - recording.first)
+    }
+
+    /// Returns the playing time of the whole file in milliseconds.
+    pub(super) fn duration_ms(&self) -> Option<u64> {
+        self.recordings.last().map(|last| to_ms(last.start + last.end - last.first))
+    }
+}
+
+/// Returns the value of a wrapped timestamp that is nearest to another one.
+fn unwrapped(pts: u64, near: i64) -> i64 {
+    let step = (pts.cast_signed() - near).rem_euclid(MODULUS);
+    near + if step > MODULUS / 2 { step - MODULUS } else { step }
+}
+
+fn to_ms(ticks: i64) -> u64 {
+    u64::try_from((ticks.max(0) + MS / 2) / MS).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { video: 1, frame: 3600, rate: 0.0 };
+    const SECOND: u64 = 90_000;
+
+    /// Timestamps of a recording: frames of 40 ms from `from`, 1000 bytes each from the offset `at`.
+    fn recording(at: u64, from: u64, frames: u64) -> impl Iterator<Item = Stamp> {
+        (0..frames).map(move |n| Stamp { at: at + n * 1000, stream: 1, pts: (from + n * 3600) % (1 << 33) })
+    }
+
+    #[test]
+    fn joined_recordings_follow_each_other() {
+        let stamps: Vec<_> =
+            [0, 100_000, 200_000].into_iter().flat_map(|at| recording(at, SECOND, 100)).collect();
+        let timeline = Timeline::new(&stamps, PACE);
+        assert_eq!(timeline.duration_ms(), Some(12_000));
+        assert_eq!(timeline.time_ms(0, SECOND), 0);
+        assert_eq!(timeline.time_ms(101_000, SECOND + 3600), 4040);
+        assert_eq!(timeline.time_ms(299_000, SECOND + 99 * 3600), 11_960);
+    }
+
+    #[test]
+    fn timestamps_wrap_around() {
+        let start = (1 << 33) - SECOND;
+        let stamps: Vec<_> = recording(0, start, 100).collect();
+        let timeline = Timeline::new(&stamps, PACE);
+        assert_eq!((timeline.duration_ms(), timeline.time_ms(50_000, SECOND)), (Some(4000), 2000));
+    }
+
+    #[test]
+    fn reordered_frames_and_early_audio_are_no_new_recording() {
+        let stamp = |at, stream, pts| Stamp { at, stream, pts };
+        let stamps = [
+            stamp(0, 1, 2 * SECOND),
+            stamp(10, 2, SECOND),
+            stamp(20, 1, 3 * SECOND),
+            stamp(30, 1, 5 * SECOND / 2),
+            stamp(40, 2, 2 * SECOND),
+        ];
+        let timeline = Timeline::new(&stamps, PACE);
+        assert_eq!(timeline.recordings.len(), 1);
+        assert_eq!((timeline.time_ms(20, 3 * SECOND), timeline.duration_ms()), (2000, Some(2040)));
+    }
+
+    #[test]
+    fn a_jump_is_judged_by_the_bytes_in_between() {
+        // 25,000 bytes a second. The second part follows after 100 s, or where the clock was changed.
+        let rate = 25_000.0 / 90_000.0;
+        for (pts, expected) in [(101 * SECOND, 100_000), (90_000 * SECOND, 100_960)] {
+            let stamps: Vec<_> = recording(0, SECOND, 25).chain(recording(2_500_000, pts, 25)).collect();
+            let found = Timeline::new(&stamps, Pace { rate, ..PACE }).time_ms(2_500_000, pts);
+            assert!(found.abs_diff(expected) < 1000, "{found}");
+        }
+    }
+
+    #[test]
+    fn any_timestamps_are_accepted() {
+        let ends = [0, 1, u64::MAX >> 31, (1 << 33) - 1];
+        let stamps: Vec<_> = ends
+            .iter()
+            .flat_map(|at| ends.iter().map(|pts| Stamp { at: *at << 30, stream: 1, pts: *pts % (1 << 33) }))
+            .collect();
+        for rate in [0.0, 1e-300, f64::MAX] {
+            let timeline = Timeline::new(&stamps, Pace { rate, frame: i64::MAX >> 32, video: 1 });
+            let _ = (timeline.time_ms(u64::MAX, 5), timeline.duration_ms());
+        }
+        assert_eq!(Timeline::default().duration_ms(), None);
+    }
+}
