@@ -22,6 +22,8 @@ const MAX_PIXELS: &str = "35389440";
 pub(crate) enum Input<'a> {
     /// A small file, which is written to standard input.
     File(Container, Vec<Bytes>),
+    /// Frames of this size (`WxH`) in the pixel format `yuvj420p`, one a second, which are written to standard input.
+    Frames(&'a str, Vec<Bytes>),
     /// The object, which ffmpeg reads from the range server. With a time in seconds, ffmpeg seeks to the last keyframe
     /// at or before it.
     Object(Container, &'a Arc<Source>, Option<String>),
@@ -68,11 +70,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) limits: Limits,
 }
 
-/// Runs ffmpeg to decode a few frames. `graph` is a filter graph that starts at `[0:V:0]`; `outputs` holds the
-/// arguments of each output.
-///
-/// Returns the contents of the output pipes and what ffmpeg printed to standard error. It is an error if any pipe is
-/// empty.
+/// Runs ffmpeg as [`run_with`] does, without additional options.
 pub(crate) async fn run(
     ffmpeg: &Path,
     input: &Input<'_>,
@@ -81,12 +79,30 @@ pub(crate) async fn run(
     budget: &Budget,
     deadline: Instant,
 ) -> Result<(Vec<Vec<u8>>, String), Error> {
+    run_with(ffmpeg, input, &[], graph, outputs, budget, deadline).await
+}
+
+/// Runs ffmpeg to decode a few frames. `graph` is a filter graph that starts at `[0:V:0]`; `outputs` holds the
+/// arguments of each output, `options` are additional options of the input.
+///
+/// Returns the contents of the output pipes and what ffmpeg printed to standard error. It is an error if any pipe is
+/// empty.
+pub(crate) async fn run_with(
+    ffmpeg: &Path,
+    input: &Input<'_>,
+    options: &[&str],
+    graph: &str,
+    outputs: &[&[&str]],
+    budget: &Budget,
+    deadline: Instant,
+) -> Result<(Vec<Vec<u8>>, String), Error> {
     let limits = budget.limits()?;
     // `ignidx` makes ffmpeg stop at the first samples instead of walking through every fragment of the file.
-    let options: &[&str] = match input {
-        Input::File(..) => &["-threads", "1"],
+    let own: &[&str] = match input {
+        Input::File(..) | Input::Frames(..) => &["-threads", "1"],
         Input::Object(..) => &["-threads", "1", "-fflags", "+ignidx"],
     };
+    let options = &[own, options].concat();
     let outputs: Vec<Vec<&str>> =
         outputs.iter().map(|output| [&["-fps_mode", "passthrough"], *output].concat()).collect();
     let outputs: Vec<&[&str]> = outputs.iter().map(Vec::as_slice).collect();
@@ -138,14 +154,16 @@ async fn start(
 ) -> Result<Output, Error> {
     let mut args = vec!["-hide_banner", "-nostdin", "-nostats", "-loglevel", "info"];
     let server = match input {
-        Input::File(..) => None,
+        Input::File(..) | Input::Frames(..) => None,
         Input::Object(..) => {
             Some(Server::bind().map_err(|error| Error::Fault(Fault::new("start the range server", &error)))?)
         }
     };
     let url = server.as_ref().map_or_else(|| "pipe:0".to_owned(), Server::url);
-    let (Input::File(container, _) | Input::Object(container, ..)) = input;
-    let demuxer = container.demuxer();
+    let demuxer = match input {
+        Input::File(container, _) | Input::Object(container, ..) => container.demuxer(),
+        Input::Frames(..) => "rawvideo",
+    };
     // The demuxer follows from the file's first bytes, so ffmpeg never opens a manifest that refers to other files
     // or hosts. The whitelists for formats and protocols are a second line of defence.
     args.extend(["-f", demuxer, "-format_whitelist", demuxer, "-max_pixels", MAX_PIXELS]);
@@ -158,6 +176,9 @@ async fn start(
     } else {
         args.extend(["-protocol_whitelist", "pipe"]);
     }
+    if let Input::Frames(size, _) = input {
+        args.extend(["-pixel_format", "yuvj420p", "-framerate", "1", "-video_size", size]);
+    }
     args.extend(["-i", &url]);
     if !pass.graph.is_empty() {
         args.extend(["-filter_complex", pass.graph]);
@@ -169,7 +190,7 @@ async fn start(
     }
 
     let (source, pieces) = match input {
-        Input::File(_, pieces) => (None, Some(pieces.clone())),
+        Input::File(_, pieces) | Input::Frames(_, pieces) => (None, Some(pieces.clone())),
         Input::Object(_, source, _) => (Some(*source), None),
     };
     let run = ChildSpec {

@@ -4,18 +4,24 @@
 //! only the tables that lead to a keyframe, whatever the object's size, and wrap keyframes as a small file for
 //! ffmpeg's standard input.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
+use crate::ffmpeg::Input;
 use crate::filters::Filters;
 use crate::keyframe::{CutPoints, Error, Keyframe};
 use crate::source::{self, Source};
-use crate::{matroska, mp4, stream};
+use crate::{matroska, mp4, nal, stream};
 
 /// Largest keyframe, in bytes; an uncompressed 4K frame is smaller. Larger ones are left to ffmpeg, which reads them
 /// piece by piece.
 const MAX_KEYFRAME: u64 = 36 << 20;
+
+/// Bytes to read from a keyframe on in search of a frame that shows more.
+const MAX_RUN: u64 = 8 << 20;
 
 /// The index of one object.
 #[derive(Debug)]
@@ -102,6 +108,29 @@ impl Index {
             Track::Stream(track) => Ok(Some(track.head(source).await?)),
             _ => Ok(None),
         }
+    }
+
+    /// Returns an input for ffmpeg that begins with a keyframe and goes on with the frames after it.
+    pub(crate) async fn starting_at<'a>(
+        &self,
+        source: &'a Arc<Source>,
+        keyframe: &Keyframe,
+    ) -> Result<Input<'a>, source::Error> {
+        let Track::Stream(track) = &self.track else {
+            let seconds = format!("{}.{:03}", keyframe.time_ms / 1000, keyframe.time_ms % 1000);
+            return Ok(Input::Object(self.wrapped(), source, Some(seconds)));
+        };
+        let start = keyframe.range.start;
+        let slice = source.fetch(start..start.saturating_add(MAX_RUN)).await?;
+        Ok(Input::File(self.wrapped(), track.wrap_on(&slice)))
+    }
+
+    /// Returns whether a decoder starts anew at a keyframe. At one of H.264 that is a recovery point instead of an IDR
+    /// picture, it does not.
+    pub(crate) fn is_independent(&self, sample: &Bytes) -> bool {
+        let codec = self.media_info.video_codec.as_deref();
+        codec != Some("h264")
+            || self.wrap(vec![sample.clone()]).last().is_none_or(|frame| nal::has_idr(frame))
     }
 
     /// Returns the format of the file that [`Index::wrap`] returns.

@@ -16,6 +16,7 @@ pub mod index;
 pub mod keyframe;
 mod matroska;
 mod mp4;
+mod nal;
 pub mod poster;
 pub mod rendition;
 mod report;

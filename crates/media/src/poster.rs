@@ -4,6 +4,9 @@
 //! that shows most becomes the poster. For other containers, or if that fails, ffmpeg itself seeks in the object,
 //! through the range server.
 
+mod decode;
+
+use std::cmp::Ordering;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,13 +17,14 @@ use upreel_core::Container;
 use upreel_core::container::unsupported_format;
 use upreel_core::video::MediaInfo;
 
+use self::decode::FromInput;
 use crate::error::{self, Error};
-use crate::ffmpeg::{self, Budget, Input};
+use crate::ffmpeg::{Budget, Input};
 use crate::filters::Filters;
-use crate::frame::{Frame, SCORED_SIDE};
+use crate::frame::Frame;
 use crate::index::Index;
 use crate::keyframe::{HEAD, Keyframe};
-use crate::report::{self, Report};
+use crate::report::Report;
 use crate::source::{self, Source, in_parallel};
 
 /// Keyframes to choose the poster from.
@@ -29,6 +33,8 @@ const CANDIDATES: usize = 8;
 const FIRST_BUDGET: u64 = 192 * 1024;
 /// Bytes of keyframes to read if all of the first ones are black or flat.
 const SECOND_BUDGET: u64 = 24 << 20;
+/// If all keyframes are black or flat, every frame of this number is examined from one on.
+const STEP: usize = 12;
 /// Processor time of all runs of ffmpeg, in seconds. The thumbnail function has a processor to itself, and less than two
 /// minutes, so half of them are left to read the object.
 const CPU_SECONDS: u64 = 60;
@@ -95,7 +101,9 @@ impl Attempt<'_> {
     /// Fetches keyframes by the index and decodes them. Returns `None` if there is no index reader for the container.
     async fn by_index(&self) -> Result<Option<Poster>, Error> {
         let Some(mut index) = Index::open(self.source, self.container).await? else { return Ok(None) };
-        let mut candidates = by_expected_detail(index.keyframes(self.source, CANDIDATES).await?);
+        let keyframes = index.keyframes(self.source, CANDIDATES).await?;
+        let middle = keyframes.get(keyframes.len() / 2).cloned();
+        let mut candidates = by_expected_detail(keyframes);
         let mut found: Option<(Frame, Report)> = None;
         let mut failure = Error::Unreadable("no keyframe".to_owned());
         for budget in [FIRST_BUDGET, SECOND_BUDGET] {
@@ -105,20 +113,29 @@ impl Attempt<'_> {
             }
             let samples = fetch(self.source, &chosen).await?;
             let input = Input::File(index.wrapped(), index.wrap(samples));
-            match self.decode(&input, index.filters, &index.media_info).await {
+            match self.decode(&input, FromInput::First(CANDIDATES), index.filters, &index.media_info).await {
                 Ok((frames, report)) => {
                     let frames = frames.into_iter().map(|frame| (frame, report.clone()));
-                    found = found
-                        .into_iter()
-                        .chain(frames)
-                        .max_by(|(a, _), (b, _)| a.score().total_cmp(&b.score()));
+                    found = found.into_iter().chain(frames).max_by(|(a, _), (b, _)| by_score(a, b));
                 }
                 Err(error @ Error::Unreadable(_)) => failure = error,
                 Err(error) if error.is_permanent() && found.is_some() => break,
                 Err(error) => return Err(error),
             }
         }
-        let Some((frame, report)) = found else { return Err(failure) };
+        let Some((mut frame, report)) = found else { return Err(failure) };
+        // A film can fade in from its only keyframe.
+        if let Some(keyframe) = middle.filter(|_| frame.is_dull()) {
+            let input = index.starting_at(self.source, &keyframe).await?;
+            match self.decode(&input, FromInput::Every(STEP), report.filters(), &report.media_info).await {
+                Ok((frames, _)) => {
+                    let better = frames.into_iter().max_by(by_score);
+                    frame = better.filter(|better| better.score() > frame.score()).unwrap_or(frame);
+                }
+                Err(error) if error.is_permanent() => {}
+                Err(error) => return Err(error),
+            }
+        }
         index.filters = report.filters();
         if let Some(head) = index.unexamined(self.source).await? {
             index.media_info = self.examine(head, &index.media_info).await?;
@@ -127,48 +144,38 @@ impl Attempt<'_> {
         Ok(Some(poster(&frame, index.media_info.clone(), Some(index))))
     }
 
-    /// Lets ffmpeg examine the start of the object, and returns the media info with what the index does not tell.
-    async fn examine(&self, head: Bytes, media_info: &MediaInfo) -> Result<MediaInfo, Error> {
-        let input = Input::File(self.container, vec![head]);
-        let found = match ffmpeg::examine(self.ffmpeg, &input, &self.budget, self.deadline).await {
-            Ok(stderr) => report::parse(&stderr).media_info,
-            Err(error) if error.is_permanent() => MediaInfo::default(),
-            Err(error) => return Err(error),
-        };
-        Ok(MediaInfo {
-            duration_ms: media_info.duration_ms,
-            container: media_info.container,
-            video_codec: found.video_codec.clone().or(media_info.video_codec.clone()),
-            frame_rate: found.frame_rate.or(media_info.frame_rate),
-            audio_codec: found.audio_codec.clone().or(media_info.audio_codec.clone()),
-            ..found
-        })
-    }
-
     /// Makes the poster without an index: ffmpeg seeks in the object.
     async fn by_seeking(&self) -> Result<Poster, Error> {
         let at = |seconds| Input::Object(self.container, self.source, seconds);
         let (filters, media_info) = (Filters::default(), MediaInfo::default());
-        let first = match self.decode(&at(Some(FIRST_SEEK.to_owned())), filters, &media_info).await {
-            // The video is shorter than the first position, or damaged there.
-            Err(Error::Unreadable(why)) => {
-                tracing::debug!(why, "no frame at the first position, taking the first frame");
-                self.decode(&at(None), filters, &media_info).await
-            }
-            other => other,
-        };
+        // ffmpeg does not always seek to a keyframe, and shows frames whose references are missing. If there are no
+        // keyframes, the first frame counts; it is better than none in a damaged file, too.
+        let mut first = Err(Error::NoVideo);
+        for (seconds, frames) in [
+            (Some(FIRST_SEEK.to_owned()), FromInput::Keyframe),
+            (None, FromInput::Keyframe),
+            (Some(FIRST_SEEK.to_owned()), FromInput::First(1)),
+            (None, FromInput::First(1)),
+        ] {
+            first = self.decode(&at(seconds), frames, filters, &media_info).await;
+            let Err(Error::Unreadable(why)) = &first else { break };
+            tracing::debug!(why, ?frames, "no frame");
+        }
         let (frames, report) = first?;
         let mut best = frames.into_iter().next().ok_or(Error::Unreadable("no frame".to_owned()))?;
         let length = report.media_info.duration_ms.unwrap_or(0);
-        for fraction in FURTHER_SEEKS.into_iter().filter(|_| length > 2000) {
+        #[expect(clippy::cast_precision_loss, reason = "the position need not be exact")]
+        let seconds = |fraction: f64| Some(format!("{:.3}", length as f64 * fraction / 1000.0));
+        let further = FURTHER_SEEKS.into_iter().filter(|_| length > 2000);
+        let further = further.map(|fraction| (seconds(fraction), FromInput::Keyframe));
+        // From the start on, all frames are complete.
+        for (seconds, frames) in further.chain([(None, FromInput::Every(STEP))]) {
             if !best.is_dull() {
                 break;
             }
-            #[expect(clippy::cast_precision_loss, reason = "the position need not be exact")]
-            let seconds = format!("{:.3}", length as f64 * fraction / 1000.0);
-            match self.decode(&at(Some(seconds)), report.filters(), &report.media_info).await {
+            match self.decode(&at(seconds), frames, report.filters(), &report.media_info).await {
                 Ok((frames, _)) => {
-                    let better = frames.into_iter().max_by(|a, b| a.score().total_cmp(&b.score()));
+                    let better = frames.into_iter().max_by(by_score);
                     best = better.filter(|frame| frame.score() > best.score()).unwrap_or(best);
                 }
                 // There already is a frame to fall back on.
@@ -180,53 +187,10 @@ impl Attempt<'_> {
         media_info.container = Some(self.container);
         Ok(poster(&best, media_info, None))
     }
+}
 
-    /// Decodes the frames of `input` with `filters`, and once more if ffmpeg reports properties that need other
-    /// filters.
-    async fn decode(
-        &self,
-        input: &Input<'_>,
-        filters: Filters,
-        media_info: &MediaInfo,
-    ) -> Result<(Vec<Frame>, Report), Error> {
-        let once = |filters| self.decode_frames(input, filters, media_info);
-        match once(filters).await {
-            Ok((frames, report)) if report.filters() == filters => Ok((frames, report)),
-            Ok((frames, report)) => match once(report.filters()).await {
-                // If ffmpeg was built without tone mapping, the poster has pale colours.
-                Err(error) if error.is_permanent() => Ok((frames, report)),
-                again => again,
-            },
-            Err(Error::Unreadable(_)) if filters != Filters::default() => once(Filters::default()).await,
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Runs ffmpeg to decode and scale frames: up to [`CANDIDATES`] of a file, one of an object.
-    async fn decode_frames(
-        &self,
-        input: &Input<'_>,
-        filters: Filters,
-        media_info: &MediaInfo,
-    ) -> Result<(Vec<Frame>, Report), Error> {
-        let frames = if matches!(input, Input::File(..)) { CANDIDATES.to_string() } else { "1".to_owned() };
-        let graph = graph(filters, media_info.width);
-        let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
-        let output = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
-        let (small, large) = (output("[small]"), output("[large]"));
-        let pixels = ["-map", "[pixels]", "-frames:v", &frames, "-c:v", "rawvideo", "-f", "rawvideo"];
-        let outputs: [&[&str]; 3] = [&small, &large, &pixels];
-        let (outputs, stderr) =
-            ffmpeg::run(self.ffmpeg, input, &graph, &outputs, &self.budget, self.deadline).await?;
-        let Ok([small, large, pixels]) = <[Vec<u8>; 3]>::try_from(outputs) else {
-            return Err(Error::Unreadable("ffmpeg returned fewer than three outputs".to_owned()));
-        };
-        let frames = Frame::split(small, large, pixels);
-        if frames.is_empty() {
-            return Err(Error::Unreadable("no complete frame".to_owned()));
-        }
-        Ok((frames, report::parse(&stderr)))
-    }
+fn by_score(a: &Frame, b: &Frame) -> Ordering {
+    a.score().total_cmp(&b.score())
 }
 
 fn poster(frame: &Frame, media_info: MediaInfo, index: Option<Index>) -> Poster {
@@ -271,24 +235,6 @@ fn len(range: &Range<u64>) -> u64 {
 /// Fetches the bytes of keyframes, in the given order.
 pub(crate) async fn fetch(source: &Source, keyframes: &[Keyframe]) -> Result<Vec<Bytes>, source::Error> {
     in_parallel(keyframes.iter().map(|keyframe| source.fetch(keyframe.range.clone())).collect()).await
-}
-
-/// Builds the filter graph from the video to the `[small]` and `[large]` poster and the `[pixels]` that are scored.
-/// `width` is the video's display width.
-fn graph(filters: Filters, width: Option<u32>) -> String {
-    let scaled = |across: u32| {
-        // The height is even, and at most six times the width.
-        let half = across / 2;
-        let size = format!("w={across}:h='clip(2*round({half}*ih/(iw*sar)),2,{})'", across * 6);
-        filters.scale(&size, width.is_none_or(|width| width < across))
-    };
-    format!(
-        "[0:V:0]{source},split[a][b];[a]{large}[large];[b]{small},split[small][c];\
-         [c]scale={SCORED_SIDE}:{SCORED_SIDE}:flags=area,format=rgb24[pixels]",
-        source = filters.source(),
-        large = scaled(1280),
-        small = scaled(640),
-    )
 }
 
 #[cfg(test)]

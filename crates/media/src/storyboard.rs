@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 use upreel_core::video::MediaInfo;
 
-use crate::child::Limits;
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Budget, Input};
 use crate::index::Index;
@@ -23,6 +23,11 @@ const TILE: u32 = 160;
 const STEP_MS: u64 = 1000;
 /// Bytes of keyframes to read. If the keyframes have more, tiles are left out.
 const BUDGET: u64 = 32 << 20;
+
+/// Processor time of all runs of ffmpeg, in seconds.
+const CPU_SECONDS: u64 = 30;
+/// Runs of ffmpeg at the same time.
+const PARALLEL: usize = 2;
 
 /// Images that a player shows while the user scrubs.
 #[derive(Debug)]
@@ -66,23 +71,82 @@ async fn attempt(
     }
     let grid = Grid::new(keyframes.len(), &index.media_info);
     let samples = fetch(source, &keyframes).await?;
-    let input = Input::File(index.wrapped(), index.wrap(samples));
-    let size = format!("{}:{}", grid.width, grid.height);
-    // `Index::wrap` gives each keyframe a duration of one second. If one can't be decoded, `fps=1` repeats the tile
-    // before it. `eof_action=pass` keeps the last keyframe.
-    let graph = format!(
-        "[0:V:0]{},{},fps=1:start_time=0:eof_action=pass,tile={}x{}[tiles]",
-        index.filters.source(),
-        index.filters.scale(&size, false),
-        grid.columns,
-        grid.rows
-    );
-    let output = ["-map", "[tiles]", "-frames:v", "1", "-c:v", "mjpeg", "-q:v", "5", "-f", "image2pipe"];
-    let budget = Budget::new(Limits::FEW_FRAMES.cpu_seconds);
-    let (mut outputs, _) = ffmpeg::run(ffmpeg, &input, &graph, &[&output], &budget, deadline).await?;
-    let jpeg = outputs.pop().unwrap_or_default().into();
+    let tiles = Tiles { index, grid: &grid, ffmpeg, deadline, budget: Budget::new(CPU_SECONDS) };
+    let jpeg = if samples.iter().all(|sample| index.is_independent(sample)) {
+        tiles.decode_together(samples).await?
+    } else {
+        tiles.decode_alone(&samples).await?
+    };
     Ok(Storyboard { jpeg, vtt: web_vtt(&keyframes, duration, &grid, image) })
 }
+
+/// Decodes and scales keyframes to tiles.
+struct Tiles<'a> {
+    index: &'a Index,
+    grid: &'a Grid,
+    ffmpeg: &'a Path,
+    deadline: Instant,
+    budget: Budget,
+}
+
+impl Tiles<'_> {
+    /// Decodes all keyframes in one run.
+    async fn decode_together(&self, samples: Vec<Bytes>) -> Result<Bytes, Error> {
+        // `Index::wrap` gives each keyframe a duration of one second. If one can't be decoded, `fps=1` repeats the tile
+        // before it. `eof_action=pass` keeps the last keyframe.
+        let graph = format!("{},fps=1:start_time=0:eof_action=pass,{}", self.scaled(), self.sheet());
+        let input = Input::File(self.index.wrapped(), self.index.wrap(samples));
+        self.run(&input, &graph, &JPEG).await
+    }
+
+    /// Decodes each keyframe in a run of its own, because a decoder takes them for parts of one sequence: it puts their
+    /// frames into the order that their headers state, and drops some.
+    async fn decode_alone(&self, samples: &[Bytes]) -> Result<Bytes, Error> {
+        let graph = format!("{}[tiles]", self.scaled());
+        let runs = samples.iter().map(|sample| async {
+            let input = Input::File(self.index.wrapped(), self.index.wrap(vec![sample.clone()]));
+            match self.run(&input, &graph, &["-c:v", "rawvideo", "-f", "rawvideo"]).await {
+                Ok(tile) => Ok(Some(tile)),
+                Err(Error::Unreadable(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        let tiles: Vec<Option<Bytes>> = stream::iter(runs).buffered(PARALLEL).try_collect().await?;
+        // As in one run, the tile before it replaces one that can't be decoded.
+        let first = tiles.iter().flatten().next().ok_or(Error::Unreadable("no frame".to_owned()))?;
+        let mut last = first;
+        let tiles = tiles.iter().map(|tile| {
+            last = tile.as_ref().unwrap_or(last);
+            last.clone()
+        });
+        let size = format!("{}x{}", self.grid.width, self.grid.height);
+        let graph = format!("[0:V:0]{}", self.sheet());
+        self.run(&Input::Frames(&size, tiles.collect()), &graph, &JPEG).await
+    }
+
+    fn scaled(&self) -> String {
+        let size = format!("{}:{}", self.grid.width, self.grid.height);
+        format!("[0:V:0]{},{}", self.index.filters.source(), self.index.filters.scale(&size, false))
+    }
+
+    fn sheet(&self) -> String {
+        format!("tile={}x{}[tiles]", self.grid.columns, self.grid.rows)
+    }
+
+    /// Runs ffmpeg for one frame of `[tiles]`.
+    async fn run(&self, input: &Input<'_>, graph: &str, format: &[&str]) -> Result<Bytes, Error> {
+        let output = [&["-map", "[tiles]", "-frames:v", "1"], format].concat();
+        // Deblocking can't be seen at this size.
+        let options = ["-skip_loop_filter", "all"];
+        let (mut outputs, _) =
+            ffmpeg::run_with(self.ffmpeg, input, &options, graph, &[&output], &self.budget, self.deadline)
+                .await?;
+        Ok(outputs.pop().unwrap_or_default().into())
+    }
+}
+
+/// The arguments of an output that is a JPEG.
+const JPEG: [&str; 6] = ["-c:v", "mjpeg", "-q:v", "5", "-f", "image2pipe"];
 
 /// Drops every second keyframe until the rest has at most `budget` bytes.
 fn thin_out(keyframes: &mut Vec<Keyframe>, budget: u64) {

@@ -51,19 +51,18 @@ impl Codec {
         }
     }
 
-    /// Returns the headers at the start of a stream that later keyframes may lack.
+    /// Returns the headers before the first frame that has any. Later keyframes may lack them.
     pub(super) fn headers(self, stream: &[u8]) -> &[u8] {
-        let starts = |codes: &'static [u8], from: usize| {
-            memmem::find_iter(stream, START_CODE)
-                .filter(|at| *at >= from)
-                .find(|at| stream.get(at + 3).is_some_and(|code| codes.contains(code)))
-        };
-        // A decoder needs the sequence header of MPEG-2, which is not always repeated.
-        let bounds = (self == Self::Mpeg2).then(|| {
-            let start = starts(&[0xB3], 0)?;
-            Some(start..starts(&[0x00, 0xB8], start)?)
-        });
-        bounds.flatten().and_then(|bounds| stream.get(bounds)).unwrap_or_default()
+        let mut start = None;
+        for at in memmem::find_iter(stream, START_CODE) {
+            let unit = stream.get(at + START_CODE.len()..).filter(|unit| !unit.is_empty());
+            match (unit.map(|unit| part(self, unit, &mut Sps::default())), start) {
+                (Some(Part::Header { entry: true }), None) => start = Some(at),
+                (Some(Part::Picture { .. }), Some(start)) => return &stream[start..at],
+                _ => {}
+            }
+        }
+        &[]
     }
 
     /// Returns the codec's identifier in Matroska.
@@ -341,6 +340,7 @@ mod tests {
         ] {
             assert_eq!(keys(codec, &[inter, header, intra, inter, inter], false), [(1, 3)], "{codec:?}");
             assert_eq!(Codec::detect(&stream(&[inter, header])), Some(codec));
+            assert_eq!(codec.headers(&stream(&[inter, header, intra])), stream(&[header]));
         }
     }
 }

@@ -198,6 +198,13 @@ impl Track {
         keyframes
     }
 
+    /// Wraps the frames that follow from the start of a keyframe on, which a decoder returns in their order.
+    pub(crate) fn wrap_on(&self, slice: &[u8]) -> Vec<Bytes> {
+        let elementary = self.stream.demux(slice);
+        let frames = elementary.units_from_keyframe(self.stream.video().1);
+        self.codec.wrap(frames.into_iter().map(|frame| Some(Bytes::copy_from_slice(frame))))
+    }
+
     /// See [`Index::wrap`](crate::Index::wrap).
     pub(crate) fn wrap(&self, samples: &[Bytes]) -> Vec<Bytes> {
         self.codec.wrap(samples.iter().map(|sample| {

@@ -65,6 +65,13 @@ impl Elementary {
         self.bytes.get(unit.start..unit.end?)
     }
 
+    /// Returns the complete units from the first keyframe on.
+    pub(super) fn units_from_keyframe(&self, codec: Codec) -> Vec<&[u8]> {
+        let units = units(codec, &self.bytes, false);
+        let frames = units.iter().skip_while(|unit| !unit.key);
+        frames.filter_map(|unit| self.bytes.get(unit.start..unit.end?)).collect()
+    }
+
     /// Returns the index of the mark of the part that contains the byte at `at`.
     fn part_at(&self, at: usize) -> Option<usize> {
         self.marks.partition_point(|mark| mark.start <= at).checked_sub(1)

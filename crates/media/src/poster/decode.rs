@@ -1,0 +1,117 @@
+//! Runs ffmpeg to decode frames in the sizes of a poster.
+
+use bytes::Bytes;
+use upreel_core::video::MediaInfo;
+
+use super::Attempt;
+use crate::error::Error;
+use crate::ffmpeg::{self, Input};
+use crate::filters::Filters;
+use crate::frame::{Frame, SCORED_SIDE};
+use crate::report::{self, Report};
+
+/// The number of frames of [`FromInput::Every`].
+const STEPS: usize = 16;
+
+/// The frames to take from an input.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FromInput {
+    /// The first ones, whose number is given.
+    First(usize),
+    /// The first keyframe.
+    Keyframe,
+    /// Every frame of this step, as many as [`STEPS`].
+    Every(usize),
+}
+
+impl Attempt<'_> {
+    /// Lets ffmpeg examine the start of the object, and returns the media info with what the index does not tell.
+    pub(super) async fn examine(&self, head: Bytes, media_info: &MediaInfo) -> Result<MediaInfo, Error> {
+        let input = Input::File(self.container, vec![head]);
+        let found = match ffmpeg::examine(self.ffmpeg, &input, &self.budget, self.deadline).await {
+            Ok(stderr) => report::parse(&stderr).media_info,
+            Err(error) if error.is_permanent() => MediaInfo::default(),
+            Err(error) => return Err(error),
+        };
+        Ok(MediaInfo {
+            duration_ms: media_info.duration_ms,
+            container: media_info.container,
+            video_codec: found.video_codec.clone().or(media_info.video_codec.clone()),
+            frame_rate: found.frame_rate.or(media_info.frame_rate),
+            audio_codec: found.audio_codec.clone().or(media_info.audio_codec.clone()),
+            ..found
+        })
+    }
+
+    /// Decodes the frames of `input` with `filters`, and once more if ffmpeg reports properties that need other
+    /// filters.
+    pub(super) async fn decode(
+        &self,
+        input: &Input<'_>,
+        frames: FromInput,
+        filters: Filters,
+        media_info: &MediaInfo,
+    ) -> Result<(Vec<Frame>, Report), Error> {
+        let once = |filters| self.decode_frames(input, frames, filters, media_info);
+        match once(filters).await {
+            Ok((frames, report)) if report.filters() == filters => Ok((frames, report)),
+            Ok((frames, report)) => match once(report.filters()).await {
+                // If ffmpeg was built without tone mapping, the poster has pale colours.
+                Err(error) if error.is_permanent() => Ok((frames, report)),
+                again => again,
+            },
+            Err(Error::Unreadable(_)) if filters != Filters::default() => once(Filters::default()).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs ffmpeg to decode and scale frames.
+    async fn decode_frames(
+        &self,
+        input: &Input<'_>,
+        frames: FromInput,
+        filters: Filters,
+        media_info: &MediaInfo,
+    ) -> Result<(Vec<Frame>, Report), Error> {
+        let (frames, select, options): (_, _, &[&str]) = match frames {
+            FromInput::First(count) => (count.to_string(), String::new(), &[]),
+            FromInput::Keyframe => ("1".to_owned(), String::new(), &["-skip_frame", "nokey"]),
+            FromInput::Every(step) => (STEPS.to_string(), format!("select=not(mod(n\\,{step})),"), &[]),
+        };
+        let graph = graph(&select, filters, media_info.width);
+        let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
+        let output = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
+        let (small, large) = (output("[small]"), output("[large]"));
+        let pixels = ["-map", "[pixels]", "-frames:v", &frames, "-c:v", "rawvideo", "-f", "rawvideo"];
+        let outputs: [&[&str]; 3] = [&small, &large, &pixels];
+        let (outputs, stderr) =
+            ffmpeg::run_with(self.ffmpeg, input, options, &graph, &outputs, &self.budget, self.deadline)
+                .await?;
+        let Ok([small, large, pixels]) = <[Vec<u8>; 3]>::try_from(outputs) else {
+            return Err(Error::Unreadable("ffmpeg returned fewer than three outputs".to_owned()));
+        };
+        let frames = Frame::split(small, large, pixels);
+        if frames.is_empty() {
+            return Err(Error::Unreadable("no complete frame".to_owned()));
+        }
+        Ok((frames, report::parse(&stderr)))
+    }
+}
+
+/// Builds the filter graph from the video to the `[small]` and `[large]` poster and the `[pixels]` that are scored.
+/// `select` is a filter before the others, and `width` the video's display width.
+fn graph(select: &str, filters: Filters, width: Option<u32>) -> String {
+    let scaled = |across: u32| {
+        // The height is even, and at most six times the width.
+        let half = across / 2;
+        let size = format!("w={across}:h='clip(2*round({half}*ih/(iw*sar)),2,{})'", across * 6);
+        filters.scale(&size, width.is_none_or(|width| width < across))
+    };
+    format!(
+        "[0:V:0]{select}{source},split[a][b];[a]{large}[large];[b]{small},split[small][c];\
+         [c]scale={SCORED_SIDE}:{SCORED_SIDE}:flags=area,format=rgb24[pixels]",
+        source = filters.source(),
+        large = scaled(1280),
+        small = scaled(640),
+    )
+}
