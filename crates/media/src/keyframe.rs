@@ -48,3 +48,26 @@ pub enum Error {
 pub(crate) fn span_middles(n: usize) -> impl Iterator<Item = f64> {
     (0..n).map(move |i| (i as f64 + 0.5) / n as f64)
 }
+
+/// Orders offsets so that the first ones are spread over all of them, however many follow.
+pub(crate) fn interleaved(offsets: Vec<u64>) -> Vec<u64> {
+    let bits = offsets.len().next_power_of_two().trailing_zeros();
+    let mut order: Vec<(u64, u64)> = (0u64..)
+        .zip(offsets)
+        .map(|(i, offset)| (i.reverse_bits().unbounded_shr(64 - bits), offset))
+        .collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, offset)| offset).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_offsets_are_spread_over_all() {
+        assert_eq!(interleaved((0..8).collect()), [0, 4, 2, 6, 1, 5, 3, 7]);
+        assert_eq!(interleaved((0..5).collect()), [0, 4, 2, 1, 3]);
+        assert_eq!((interleaved(vec![7]), interleaved(Vec::new())), (vec![7], Vec::new()));
+    }
+}

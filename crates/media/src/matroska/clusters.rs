@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use futures_util::future::try_join;
 
+use super::Track;
 use super::cues::Cue;
 use super::ebml::{self, children, id};
 use super::window::{Element, Window};
-use super::{Track, ticks_to_ms};
 use crate::keyframe::Keyframe;
 use crate::source::{Error, Source};
 
@@ -229,6 +229,6 @@ impl Track {
     }
 
     pub(super) fn keyframe(&self, block: Block) -> Option<Keyframe> {
-        Some(Keyframe { time_ms: ticks_to_ms(block.time, self.scale)?, range: block.range })
+        Some(Keyframe { time_ms: self.time_ms(block.time)?, range: block.range })
     }
 }

@@ -33,6 +33,10 @@ pub(super) mod id {
     pub(in super::super) const LANGUAGE_BCP_47: u32 = 0x0022_B59D;
     pub(in super::super) const CODEC_ID: u32 = 0x86;
     pub(in super::super) const CODEC_PRIVATE: u32 = 0x63A2;
+    pub(in super::super) const CONTENT_ENCODINGS: u32 = 0x6D80;
+    pub(in super::super) const CONTENT_ENCODING: u32 = 0x6240;
+    pub(in super::super) const CONTENT_ENCODING_TYPE: u32 = 0x5033;
+    pub(in super::super) const CONTENT_ENCRYPTION: u32 = 0x5035;
     pub(in super::super) const AUDIO: u32 = 0xE1;
     pub(in super::super) const BIT_DEPTH: u32 = 0x6264;
     pub(in super::super) const VIDEO: u32 = 0xE0;

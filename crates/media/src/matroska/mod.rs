@@ -11,6 +11,7 @@ mod ebml;
 mod layout;
 mod scan;
 mod single;
+mod timing;
 mod tracks;
 mod window;
 mod wrap;
@@ -44,6 +45,8 @@ pub(crate) struct Track {
     entry: Bytes,
     /// `TimestampScale`: nanoseconds per tick.
     scale: u64,
+    /// The time in ticks that becomes 0.
+    origin: u64,
     duration_ms: Option<u64>,
     /// The byte range of the Segment's data.
     segment: Range<u64>,
@@ -59,6 +62,9 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let tracks = layout.master(source, at, id::TRACKS).await?;
     let tracks = tracks::parse(&tracks.ok_or(Error::Unknown("the Tracks element is damaged or too large"))?);
     let video = tracks.video.ok_or(Error::NoVideo)?;
+    if video.encrypted {
+        return Err(Error::Unknown("the video is encrypted"));
+    }
     let info = match layout.info {
         Some(at) => layout.master(source, at, id::INFO).await?.unwrap_or_default(),
         None => Bytes::new(),
@@ -70,6 +76,7 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
         number: video.number,
         entry: video.entry,
         scale,
+        origin: 0,
         duration_ms: child(&info, id::DURATION)
             .and_then(ebml::float)
             .and_then(|ticks| duration(ticks, scale)),
@@ -77,12 +84,18 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
         clusters_start: layout.clusters_start,
         cues: layout.cues,
     };
-    if track.duration_ms.is_none() {
-        let frame_duration = video.frame_duration.unwrap_or(0) / 1_000_000;
-        track.duration_ms = track.end_time(source, frame_duration).await?;
+    let (origin, measured) = track.start(source, video.media_info.frame_rate).await?;
+    track.origin = origin;
+    let frame_rate = measured.or(video.media_info.frame_rate);
+    // Some writers take the time of the end for the duration.
+    if track.duration_ms.is_none() || origin > 0 {
+        let frame_duration = frame_rate.map_or(0, |rate| whole_ms(1000.0 / rate));
+        let end = track.end_time(source, frame_duration).await?;
+        track.duration_ms =
+            end.and_then(|end| end.checked_sub(ticks_to_ms(origin, scale)?)).or(track.duration_ms);
     }
     let audio_codec = tracks.audio.map(Into::into);
-    Ok((MediaInfo { duration_ms: track.duration_ms, audio_codec, ..video.media_info }, track))
+    Ok((MediaInfo { duration_ms: track.duration_ms, audio_codec, frame_rate, ..video.media_info }, track))
 }
 
 impl Track {
@@ -98,8 +111,7 @@ impl Track {
     /// Returns keyframes located by the Cues. Returns none if the Cues are missing or wrong.
     async fn keyframes_from_cues(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
         let cues = self.all_cues(source).await?;
-        let times: Vec<_> =
-            cues.iter().map(|cue| ticks_to_ms(cue.time, self.scale).unwrap_or(u64::MAX)).collect();
+        let times: Vec<_> = cues.iter().map(|cue| self.time_ms(cue.time).unwrap_or(u64::MAX)).collect();
         let duration = self.duration_ms.or(times.last().copied()).unwrap_or(0);
         let chosen: Vec<_> = cues::spread(&times, duration, n)
             .into_iter()
@@ -126,12 +138,22 @@ impl Track {
         Ok((!times.is_empty()).then_some(CutPoints { scale, step: 1, times, audio_end: None }))
     }
 
+    /// Returns the playing time of a timestamp.
+    fn time_ms(&self, ticks: u64) -> Option<u64> {
+        ticks_to_ms(ticks.saturating_sub(self.origin), self.scale)
+    }
+
     async fn all_cues(&self, source: &Source) -> Result<Vec<Cue>, Error> {
         let Some(at) = self.cues else { return Ok(Vec::new()) };
         let range = at..self.segment.end;
         let bytes = layout::data(source, range, id::CUES, CUES_MAX, CUES_AHEAD).await?.unwrap_or_default();
         Ok(cues::parse(&bytes, self.number))
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn whole_ms(ms: f64) -> u64 {
+    ms.round() as u64
 }
 
 /// Converts ticks of `scale` nanoseconds to milliseconds.

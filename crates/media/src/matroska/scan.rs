@@ -4,7 +4,6 @@
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::future::try_join;
 use memchr::memchr_iter;
 
 use super::clusters::{self, Blocks};
@@ -12,21 +11,24 @@ use super::cues::{middles, spread};
 use super::ebml::{self, id};
 use super::window::Window;
 use super::{Track, ticks_to_ms};
-use crate::keyframe::{Error, Keyframe};
+use crate::keyframe::{Error, Keyframe, interleaved};
 use crate::source::{self, Source, in_parallel};
 
 /// Clusters up to this total size are read at once, because probing a smaller file would read as much.
 const WALK_MAX: u64 = 8 << 20;
 /// Bytes read in search of a Cluster: at first, and then in total.
 const SEARCH_READS: [u64; 2] = [256 << 10, 1 << 20];
-/// Limit of bytes per probe if there are at most `FEW_PROBES`, because Clusters may be larger than `SEARCH_READS[1]`.
-const PROBE_MAX: u64 = 4 << 20;
-const FEW_PROBES: usize = 16;
+/// Sizes to which a probe grows in search of a Cluster.
+const PROBE_READS: [u64; 6] = [128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
+/// Bytes that all probes read. Once they are used up, the remaining ones are left out.
+const PROBES_BUDGET: u64 = 24 << 20;
+/// Probes at the same time.
+const PARALLEL: usize = 8;
 /// Limit of probes. More could exceed the limits of the source.
 const PROBES_MAX: usize = 100;
-/// Size of the first read from a Cluster to a keyframe. All of these reads together take at most half of a probe's
-/// limit.
+/// Size of the first read from a Cluster to a keyframe, and limit of all of these reads.
 const KEYFRAME_READ: u64 = 128 << 10;
+const KEYFRAME_MAX: u64 = 1 << 20;
 /// Largest plausible timestamp, in milliseconds: 30 days. With a later one the bytes are not a Cluster but part of a
 /// frame.
 const TIME_MAX: u64 = 30 * 24 * 3600 * 1000;
@@ -40,13 +42,17 @@ impl Track {
             return Ok(self.walk(source, clusters, n).await?);
         }
         let n = n.min(PROBES_MAX);
-        let max_read = if n <= FEW_PROBES { PROBE_MAX } else { SEARCH_READS[1] };
-        let probes: Vec<_> = middles(len, n)
-            .map(|offset| self.probe(source, clusters.start + offset..clusters.end, max_read))
-            .collect();
-        let (first, found) =
-            try_join(self.first_keyframe(source, clusters.start), in_parallel(probes)).await?;
-        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        let limit = source.stats().bytes.saturating_add(PROBES_BUDGET);
+        let first = self.first_keyframe(source, clusters.start).await?;
+        let mut found = Vec::new();
+        let offsets = interleaved(middles(len, n).map(|offset| clusters.start + offset).collect());
+        for offsets in offsets.chunks(PARALLEL) {
+            if source.stats().bytes >= limit {
+                break;
+            }
+            let probes = offsets.iter().map(|offset| self.probe(source, *offset..clusters.end)).collect();
+            found.extend(in_parallel(probes).await?.into_iter().flatten());
+        }
         // The first keyframe replaces probes that found nothing.
         if found.len() < n {
             found.extend(first);
@@ -76,14 +82,9 @@ impl Track {
     }
 
     /// Returns the first keyframe at or after the first Cluster that starts in a range.
-    async fn probe(
-        &self,
-        source: &Source,
-        range: Range<u64>,
-        max_read: u64,
-    ) -> Result<Option<Keyframe>, source::Error> {
+    async fn probe(&self, source: &Source, range: Range<u64>) -> Result<Option<Keyframe>, source::Error> {
         let mut read = BytesMut::new();
-        for window in [SEARCH_READS[0], SEARCH_READS[1], max_read] {
+        for window in PROBE_READS {
             let at = range.start + read.len() as u64;
             let end = range.start.saturating_add(window).min(range.end);
             // Not cached, because that would evict the index.
@@ -91,7 +92,7 @@ impl Track {
             let found = self.find_clusters(&read).next();
             if let Some(found) = found {
                 let start = range.start + found as u64;
-                let window = Window::new(source, KEYFRAME_READ, max_read / 2, max_read / 2)
+                let window = Window::new(source, KEYFRAME_READ, KEYFRAME_MAX, KEYFRAME_MAX)
                     .over(range.start, read.freeze());
                 let block = Blocks::new(self, window, start).next_key().await?;
                 return Ok(block.and_then(|block| self.keyframe(block)));
@@ -107,13 +108,13 @@ impl Track {
     fn find_clusters<'a>(&self, bytes: &'a [u8]) -> impl DoubleEndedIterator<Item = usize> + 'a {
         let latest =
             self.duration_ms.map_or(TIME_MAX, |duration| duration.saturating_add(duration / 8 + 60_000));
-        let scale = self.scale;
+        let (scale, origin) = (self.scale, self.origin);
         let id = id::CLUSTER.to_be_bytes();
         let starts = memchr_iter(id[0], bytes).filter(move |at| bytes[*at..].starts_with(&id));
         starts.filter(move |at| {
             ebml::head(&bytes[*at..])
                 .and_then(|head| clusters::timestamp(&bytes[at + head.len..]))
-                .and_then(|time| ticks_to_ms(time, scale))
+                .and_then(|time| ticks_to_ms(time.saturating_sub(origin), scale))
                 .is_some_and(|time| time <= latest)
         })
     }

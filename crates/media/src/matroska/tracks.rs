@@ -22,10 +22,10 @@ pub(super) struct Video {
     pub(super) number: u64,
     /// The whole `TrackEntry` element, with an empty language.
     pub(super) entry: Bytes,
-    /// `DefaultDuration`: nanoseconds per frame.
-    pub(super) frame_duration: Option<u64>,
     /// The media info without the duration and the audio codec.
     pub(super) media_info: MediaInfo,
+    /// The frames are encrypted (section 5.1.4.1.31).
+    pub(super) encrypted: bool,
     enabled: bool,
 }
 
@@ -80,7 +80,12 @@ fn video(data: &[u8], entry: Bytes) -> Option<Video> {
     media_info.rotation = Some(rotation(child(settings, id::PROJECTION).unwrap_or_default()));
     display_size(settings, &mut media_info);
     let enabled = uint(data, id::FLAG_ENABLED) != Some(0);
-    Some(Video { number, entry, frame_duration, media_info, enabled })
+    let encodings = child(data, id::CONTENT_ENCODINGS).unwrap_or_default();
+    let encrypted = children(encodings).filter(|child| child.id == id::CONTENT_ENCODING).any(|encoding| {
+        uint(encoding.data, id::CONTENT_ENCODING_TYPE) == Some(1)
+            || child(encoding.data, id::CONTENT_ENCRYPTION).is_some()
+    });
+    Some(Video { number, entry, media_info, encrypted, enabled })
 }
 
 fn codec(data: &[u8]) -> Option<&str> {
@@ -230,12 +235,20 @@ mod tests {
         ];
         let tracks = parse(&entries.concat().into());
         let video = tracks.video.unwrap();
-        assert_eq!(
-            (video.number, video.frame_duration, &video.entry[..]),
-            (4, Some(33_366_700), &entries[4][..])
-        );
+        assert_eq!((video.number, video.encrypted, &video.entry[..]), (4, false, &entries[4][..]));
         assert_eq!((video.media_info.frame_rate, tracks.audio), (Some(29.97), Some("pcm_s16le")));
         assert_eq!(parse(&entries[..3].concat().into()).video.unwrap().number, 2);
         assert_eq!((super::rate(1), super::rate(u64::MAX)), (None, None));
+    }
+
+    #[test]
+    fn encryption_is_not_compression() {
+        let encrypted = |encoding: Vec<u8>| {
+            let encodings = master(id::CONTENT_ENCODINGS, &[master(id::CONTENT_ENCODING, &[encoding])]);
+            parse(&entry(1, 1, "V_VP9", &[encodings]).into()).video.unwrap().encrypted
+        };
+        assert!(encrypted(uint(id::CONTENT_ENCODING_TYPE, 1)));
+        assert!(encrypted(master(id::CONTENT_ENCRYPTION, &[])));
+        assert!(!encrypted(uint(id::CONTENT_ENCODING_TYPE, 0)));
     }
 }

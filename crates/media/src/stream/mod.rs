@@ -21,7 +21,7 @@ use self::packets::{Elementary, Found};
 use self::ps::ProgramStream;
 use self::timeline::{Pace, Stamp, Timeline};
 use self::ts::{Missing, TransportStream};
-use crate::keyframe::{Error, Keyframe};
+use crate::keyframe::{Error, Keyframe, interleaved};
 use crate::matroska;
 use crate::source::{self, Source, in_parallel};
 
@@ -218,17 +218,6 @@ fn from(offset: u64, elementary: &Elementary) -> Vec<Stamp> {
     elementary.stamps.iter().map(|stamp| Stamp { at: stamp.at + offset, ..*stamp }).collect()
 }
 
-/// Orders offsets so that the first ones are spread over all of them, however many follow.
-fn interleaved(offsets: Vec<u64>) -> Vec<u64> {
-    let bits = offsets.len().next_power_of_two().trailing_zeros();
-    let mut order: Vec<(u64, u64)> = (0u64..)
-        .zip(offsets)
-        .map(|(i, offset)| (i.reverse_bits().unbounded_shr(64 - bits), offset))
-        .collect();
-    order.sort_unstable();
-    order.into_iter().map(|(_, offset)| offset).collect()
-}
-
 #[cfg(test)]
 mod fixture;
 
@@ -346,12 +335,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn first_offsets_are_spread_over_all() {
-        assert_eq!(interleaved((0..8).collect()), [0, 4, 2, 6, 1, 5, 3, 7]);
-        assert_eq!(interleaved((0..5).collect()), [0, 4, 2, 1, 3]);
-        assert_eq!((interleaved(vec![7]), interleaved(Vec::new())), (vec![7], Vec::new()));
     }
 }
