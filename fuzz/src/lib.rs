@@ -11,7 +11,7 @@ use futures_executor::block_on;
 use upreel_core::Container;
 use upreel_core::range::{RangeRead, RangeReader};
 use upreel_media::Index;
-use upreel_media::keyframe::{HEAD, Keyframe};
+use upreel_media::keyframe::{FrameData, HEAD, Keyframe};
 use upreel_media::source::{Error, Source};
 
 /// The limit of allocated memory: 256 MiB at a time. libFuzzer's own limit requires a sanitizer.
@@ -96,8 +96,8 @@ impl Object {
             self.check_read();
             let Ok(keyframes) = keyframes else { continue };
             self.check_keyframes(&keyframes, n);
-            if let Some(samples) = self.fetch(&keyframes).await {
-                check_wrapped(&index.wrap(samples.clone()), &samples, container).await;
+            if let Some(frames) = self.fetch(&keyframes).await {
+                check_wrapped(&index.wrap(frames.clone()), &frames, container).await;
             }
         }
     }
@@ -116,32 +116,37 @@ impl Object {
     fn check_keyframes(&self, keyframes: &[Keyframe], n: usize) {
         assert!(keyframes.len() <= n, "{} of {n}", keyframes.len());
         assert!(keyframes.is_sorted_by_key(|keyframe| keyframe.time_ms), "{keyframes:?}");
-        for Keyframe { range, .. } in keyframes {
+        for range in keyframes.iter().flat_map(Keyframe::ranges) {
             assert!(range.start < range.end && range.end <= self.source.size(), "{range:?}");
         }
     }
 
     /// Reads the keyframes, or returns `None` when they are too large together.
-    async fn fetch(&self, keyframes: &[Keyframe]) -> Option<Vec<Bytes>> {
-        let mut samples = Vec::new();
+    async fn fetch(&self, keyframes: &[Keyframe]) -> Option<Vec<FrameData>> {
+        let mut frames = Vec::new();
         let mut left = MAX_SAMPLES;
-        for Keyframe { range, .. } in keyframes {
-            left = left.checked_sub(range.end - range.start)?;
-            match self.source.fetch(range.clone()).await {
-                Ok(sample) => samples.push(sample),
+        for keyframe in keyframes {
+            left = left.checked_sub(keyframe.bytes())?;
+            let ranges: Vec<Range<u64>> = keyframe.ranges().cloned().collect();
+            let mut samples = match self.source.fetch_all(&ranges).await {
+                Ok(samples) => samples,
                 Err(Error::Limit) => return None,
                 Err(Error::Read(error)) => panic!("{error}"),
-            }
-            let got = samples.last().map_or(0, |sample| sample.len() as u64);
-            assert_eq!(got, range.end - range.start);
+            };
+            let lengths: Vec<u64> = samples.iter().map(|sample| sample.len() as u64).collect();
+            assert_eq!(lengths, ranges.iter().map(|range| range.end - range.start).collect::<Vec<_>>());
+            let shown = samples.pop().expect("every keyframe has a range");
+            frames.push(FrameData { lead_in: samples, shown });
         }
         self.check_read();
-        Some(samples)
+        Some(frames)
     }
 }
 
 /// Checks that the wrapped file contains every sample in order, and that it can be opened.
-async fn check_wrapped(pieces: &[Bytes], samples: &[Bytes], container: Container) {
+async fn check_wrapped(pieces: &[Bytes], frames: &[FrameData], container: Container) {
+    let samples: Vec<Bytes> =
+        frames.iter().flat_map(|frame| frame.lead_in.iter().chain([&frame.shown])).cloned().collect();
     let frames = if container == Container::Mkv {
         // Only the frame of a block is kept; blocks without a frame are left out.
         let frames: Vec<_> = pieces.iter().skip(2).step_by(2).cloned().collect();

@@ -20,6 +20,8 @@ impl Failure {
     pub const TOO_LARGE: &str = "TOO_LARGE";
     /// The container is supported, but holds no video stream.
     pub const NO_VIDEO: &str = "NO_VIDEO";
+    /// The video or the sound is encrypted.
+    pub const ENCRYPTED: &str = "ENCRYPTED";
     /// The file is damaged, or its codec cannot be decoded.
     pub const UNREADABLE: &str = "UNREADABLE";
     /// Decoding would exceed the limit on time, memory or bytes read.

@@ -78,6 +78,9 @@ pub struct MediaInfo {
     /// Clockwise rotation in degrees that a player applies to the stored frames: 0, 90, 180 or 270.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotation: Option<u16>,
+    /// Whether a player mirrors the stored frames, left to right, before it rotates them. Missing unless it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirrored: Option<bool>,
     /// Frames per second, on average.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame_rate: Option<f64>,

@@ -26,6 +26,9 @@ pub enum Error {
     /// The container holds no video stream.
     #[error("no video stream")]
     NoVideo,
+    /// The samples are encrypted.
+    #[error("encrypted")]
+    Encrypted,
     /// The file is damaged or its codec is not supported.
     #[error("unreadable: {0}")]
     Unreadable(String),
@@ -89,6 +92,7 @@ impl From<keyframe::Error> for Error {
         match error {
             keyframe::Error::Source(error) => error.into(),
             keyframe::Error::NoVideo => Self::NoVideo,
+            keyframe::Error::Encrypted => Self::Encrypted,
             keyframe::Error::Unknown(why) => Self::Unreadable(why.to_owned()),
         }
     }

@@ -12,13 +12,15 @@ use upreel_core::video::MediaInfo;
 
 use crate::ffmpeg::Input;
 use crate::filters::Filters;
-use crate::keyframe::{CutPoints, Error, Keyframe};
+use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
 use crate::source::{self, Source};
 use crate::{matroska, mp4, nal, stream};
 
 /// Largest keyframe, in bytes; an uncompressed 4K frame is smaller. Larger ones are left to ffmpeg, which reads them
 /// piece by piece.
 const MAX_KEYFRAME: u64 = 36 << 20;
+/// Largest total of the samples that are decoded only because a keyframe depends on them, in bytes.
+const MAX_LEAD_INS: u64 = 8 << 20;
 
 /// Bytes to read from a keyframe on in search of a frame that shows more.
 const MAX_RUN: u64 = 8 << 20;
@@ -31,6 +33,19 @@ pub struct Index {
     /// The filters that its frames need.
     pub(crate) filters: Filters,
     track: Track,
+}
+
+/// A sound track, as the index describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoundTrack {
+    /// ffmpeg's stream specifier, such as `i:2`.
+    pub stream: String,
+    /// `FFmpeg`'s name of the codec, or `None` if the layer's ffmpeg has no decoder for it.
+    pub codec: Option<String>,
+    /// The language as a BCP 47 tag or an ISO 639-2 code, if it is known.
+    pub language: Option<String>,
+    /// Whether players present the track unless the user chooses another one.
+    pub enabled: bool,
 }
 
 #[derive(Debug)]
@@ -79,13 +94,46 @@ impl Index {
             Track::Stream(track) => track.keyframes(source, n).await?,
         };
         let size = source.size();
-        keyframes.retain(|Keyframe { range, .. }| {
-            range.start < range.end && range.end <= size && range.end - range.start <= MAX_KEYFRAME
+        let mut lead_ins = 0;
+        keyframes.retain(|keyframe| {
+            lead_ins +=
+                keyframe.bytes().saturating_sub(keyframe.range.end.saturating_sub(keyframe.range.start));
+            (keyframe.lead_in.is_empty() || lead_ins <= MAX_LEAD_INS)
+                && keyframe.ranges().all(|range| {
+                    range.start < range.end && range.end <= size && range.end - range.start <= MAX_KEYFRAME
+                })
         });
         Ok(keyframes)
     }
 
-    /// Returns the presentation times of all keyframes, or `None` if the index does not contain them.
+    /// Returns ffmpeg's stream specifier of the film, such as `i:1`.
+    #[must_use]
+    pub fn stream(&self) -> &str {
+        match &self.track {
+            Track::Mp4(track) => track.stream(),
+            Track::Matroska(_) | Track::Stream(_) => "V:0",
+        }
+    }
+
+    /// Describes the sound tracks, the one to use first.
+    #[must_use]
+    pub fn sound(&self) -> Vec<SoundTrack> {
+        match &self.track {
+            Track::Mp4(track) => track.sound(),
+            Track::Matroska(_) | Track::Stream(_) => {
+                let codec = self.media_info.audio_codec.clone();
+                let first = |codec| SoundTrack {
+                    stream: "a:0".to_owned(),
+                    codec: Some(codec),
+                    language: None,
+                    enabled: true,
+                };
+                codec.map(first).into_iter().collect()
+            }
+        }
+    }
+
+    /// Returns the points where the video can be cut, or `None` if the index does not contain them.
     ///
     /// # Errors
     /// See [`Error`].
@@ -127,10 +175,9 @@ impl Index {
 
     /// Returns whether a decoder starts anew at a keyframe. At one of H.264 that is a recovery point instead of an IDR
     /// picture, it does not.
-    pub(crate) fn is_independent(&self, sample: &Bytes) -> bool {
+    pub(crate) fn is_independent(&self, frame: &FrameData) -> bool {
         let codec = self.media_info.video_codec.as_deref();
-        codec != Some("h264")
-            || self.wrap(vec![sample.clone()]).last().is_none_or(|frame| nal::has_idr(frame))
+        codec != Some("h264") || self.wrap(vec![frame.clone()]).last().is_none_or(|frame| nal::has_idr(frame))
     }
 
     /// Returns the format of the file that [`Index::wrap`] returns.
@@ -143,11 +190,15 @@ impl Index {
 
     /// Wraps keyframes as a file for ffmpeg, returned in pieces. Each keyframe lasts one second.
     #[must_use]
-    pub fn wrap(&self, samples: Vec<Bytes>) -> Vec<Bytes> {
+    pub fn wrap(&self, frames: Vec<FrameData>) -> Vec<Bytes> {
         match &self.track {
-            Track::Mp4(track) => track.wrap(samples),
-            Track::Matroska(track) => track.wrap(&samples),
-            Track::Stream(track) => track.wrap(&samples),
+            Track::Mp4(track) => track.wrap(frames),
+            Track::Matroska(track) => track.wrap(&shown(frames)),
+            Track::Stream(track) => track.wrap(&shown(frames)),
         }
     }
+}
+
+fn shown(frames: Vec<FrameData>) -> Vec<Bytes> {
+    frames.into_iter().map(|frame| frame.shown).collect()
 }

@@ -2,18 +2,50 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::source;
 
 /// Size of the first read of an object, in bytes. It often covers the whole index.
 pub const HEAD: u64 = 64 * 1024;
 
-/// A frame that can be decoded without any other.
+/// A frame that can be decoded without any other, or with a few that are stored before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keyframe {
     /// The presentation time, in milliseconds from the start.
     pub time_ms: u64,
     /// The byte range in the object.
     pub range: Range<u64>,
+    /// The byte ranges of the samples to decode before it, which are not shown: an edit list left them out.
+    pub lead_in: Vec<Range<u64>>,
+}
+
+impl Keyframe {
+    /// Creates a keyframe that can be decoded without any other frame.
+    #[must_use]
+    pub const fn new(time_ms: u64, range: Range<u64>) -> Self {
+        Self { time_ms, range, lead_in: Vec::new() }
+    }
+
+    /// Returns the byte ranges of the samples to decode, in this order.
+    pub fn ranges(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.lead_in.iter().chain([&self.range])
+    }
+
+    /// Returns the number of bytes to read.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.ranges().fold(0, |sum, range| sum.saturating_add(range.end.saturating_sub(range.start)))
+    }
+}
+
+/// The bytes of a [`Keyframe`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FrameData {
+    /// The samples to decode before it.
+    pub lead_in: Vec<Bytes>,
+    /// The sample that is shown.
+    pub shown: Bytes,
 }
 
 /// The points where a video can be cut into chunks that are decoded independently.
@@ -23,8 +55,16 @@ pub struct CutPoints {
     pub scale: u32,
     /// A lower bound of the distance between two frames, in ticks.
     pub step: i64,
-    /// The keyframes' presentation times in ticks, ascending, as ffmpeg reports them with `-copyts`.
+    /// The presentation times, in ticks, ascending, as ffmpeg reports them with `-copyts`: of the keyframes, and of the
+    /// first frame of each edit, which ffmpeg decodes from a keyframe that is not presented.
     pub times: Vec<i64>,
+    /// Those of `times` at which an edit starts, except for the first. Frames before it are not stored before it, and
+    /// may be presented more than once.
+    pub edits: Vec<i64>,
+    /// When the first frame is presented.
+    pub start: i64,
+    /// From when on there is no picture, if the index tells.
+    pub end: Option<i64>,
     /// From when on there is no sound, if the index tells.
     pub audio_end: Option<i64>,
 }
@@ -38,6 +78,9 @@ pub enum Error {
     /// The object has no video track.
     #[error("no video track")]
     NoVideo,
+    /// The samples are encrypted.
+    #[error("encrypted")]
+    Encrypted,
     /// The index is damaged, unsupported, or implausibly large. ffmpeg may still be able to read the object.
     #[error("{0}")]
     Unknown(&'static str),

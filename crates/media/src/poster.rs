@@ -23,7 +23,7 @@ use crate::ffmpeg::{Budget, Input};
 use crate::filters::Filters;
 use crate::frame::Frame;
 use crate::index::Index;
-use crate::keyframe::{HEAD, Keyframe};
+use crate::keyframe::{FrameData, HEAD, Keyframe};
 use crate::report::Report;
 use crate::source::{self, Source, in_parallel};
 
@@ -75,7 +75,9 @@ async fn attempt(source: &Arc<Source>, ffmpeg: &Path, deadline: Instant) -> Resu
     match attempt.by_index().await {
         Ok(Some(poster)) => return Ok(poster),
         Ok(None) => {}
-        Err(error @ (Error::Fault(_) | Error::Gone | Error::TooComplex)) => return Err(error),
+        Err(error @ (Error::Fault(_) | Error::Gone | Error::TooComplex | Error::Encrypted)) => {
+            return Err(error);
+        }
         // ffmpeg supports more variants of the containers, and recovers from more damage.
         Err(error) => tracing::info!(%error, "no poster from the index, ffmpeg seeks in the object"),
     }
@@ -207,7 +209,7 @@ fn poster(frame: &Frame, media_info: MediaInfo, index: Option<Index>) -> Poster 
 /// Orders keyframes by how much they are likely to show, judging by their size in bytes. Those of median size and above
 /// come first, in ascending order; the smaller ones, which may be black, follow in descending order.
 fn by_expected_detail(mut keyframes: Vec<Keyframe>) -> Vec<Keyframe> {
-    keyframes.sort_by_key(|keyframe| len(&keyframe.range));
+    keyframes.sort_by_key(Keyframe::bytes);
     let mut order = keyframes.split_off(keyframes.len() / 2);
     keyframes.reverse();
     order.extend(keyframes);
@@ -219,7 +221,7 @@ fn by_expected_detail(mut keyframes: Vec<Keyframe>) -> Vec<Keyframe> {
 fn take_within(keyframes: &mut Vec<Keyframe>, budget: u64) -> Vec<Keyframe> {
     let mut bytes = 0;
     let fit = keyframes.iter().take_while(|keyframe| {
-        bytes += len(&keyframe.range);
+        bytes += keyframe.bytes();
         bytes <= budget
     });
     let count = fit.count().max(1).min(keyframes.len());
@@ -228,13 +230,15 @@ fn take_within(keyframes: &mut Vec<Keyframe>, budget: u64) -> Vec<Keyframe> {
     taken
 }
 
-fn len(range: &Range<u64>) -> u64 {
-    range.end - range.start
-}
-
 /// Fetches the bytes of keyframes, in the given order.
-pub(crate) async fn fetch(source: &Source, keyframes: &[Keyframe]) -> Result<Vec<Bytes>, source::Error> {
-    in_parallel(keyframes.iter().map(|keyframe| source.fetch(keyframe.range.clone())).collect()).await
+pub(crate) async fn fetch(source: &Source, keyframes: &[Keyframe]) -> Result<Vec<FrameData>, source::Error> {
+    let frames = keyframes.iter().map(|keyframe| async move {
+        let ranges: Vec<Range<u64>> = keyframe.ranges().cloned().collect();
+        let mut samples = source.fetch_all(&ranges).await?;
+        let shown = samples.pop().unwrap_or_default();
+        Ok(FrameData { lead_in: samples, shown })
+    });
+    in_parallel(frames.collect()).await
 }
 
 #[cfg(test)]
@@ -242,11 +246,11 @@ mod tests {
     use super::*;
 
     fn keyframes(sizes: &[u64]) -> Vec<Keyframe> {
-        (0..).zip(sizes).map(|(time_ms, size)| Keyframe { time_ms, range: 0..*size }).collect()
+        (0..).zip(sizes).map(|(time_ms, size)| Keyframe::new(time_ms, 0..*size)).collect()
     }
 
     fn sizes(keyframes: &[Keyframe]) -> Vec<u64> {
-        keyframes.iter().map(|keyframe| len(&keyframe.range)).collect()
+        keyframes.iter().map(Keyframe::bytes).collect()
     }
 
     #[test]

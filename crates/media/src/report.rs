@@ -45,7 +45,11 @@ impl Report {
     pub(crate) fn correct(&self, media_info: &mut MediaInfo) {
         let MediaInfo { width, height, rotation, video_codec, color_transfer, .. } = &self.media_info;
         if width.is_some() && height.is_some() {
-            (media_info.width, media_info.height, media_info.rotation) = (*width, *height, *rotation);
+            (media_info.width, media_info.height) = (*width, *height);
+            // ffmpeg prints a mirrored frame as one that is rotated.
+            if media_info.mirrored != Some(true) {
+                media_info.rotation = *rotation;
+            }
         }
         media_info.video_codec = video_codec.clone().or(media_info.video_codec.take());
         media_info.color_transfer = color_transfer.clone().or(media_info.color_transfer.take());
@@ -274,6 +278,7 @@ Stream mapping:
                 width: Some(1080),
                 height: Some(1920),
                 rotation: Some(90),
+                mirrored: None,
                 frame_rate: Some(29.97),
                 video_codec: Some("hevc".into()),
                 color_transfer: Some("smpte2084".into()),

@@ -15,6 +15,11 @@ const MAX_REQUESTS: u64 = 2000;
 /// Cache size in bytes: enough for the tables of an index, or for the blocks that ffmpeg alternates between.
 const CACHE_SIZE: usize = 16 << 20;
 
+/// Bytes between two ranges that are read and thrown away, because another request takes longer.
+const GAP: u64 = 64 << 10;
+/// Most bytes of several ranges that are read by one request.
+const MAX_EXTENT: u64 = 8 << 20;
+
 /// Number of concurrent range requests.
 const PARALLEL: usize = 16;
 
@@ -157,6 +162,35 @@ impl Source {
             return Err(ReadError::from(Fault::message("read a range", cause)).into());
         }
         Ok(bytes)
+    }
+
+    /// Reads ranges without caching them, in the given order. Those that are stored close together take one request.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub async fn fetch_all(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+        let mut all = Vec::with_capacity(ranges.len());
+        let mut rest = ranges;
+        while let Some(first) = rest.first() {
+            let mut extent = first.clone();
+            let near = rest.iter().take_while(|range| {
+                let fits = extent.start <= range.start
+                    && range.start <= extent.end.saturating_add(GAP)
+                    && range.end.max(extent.end) - extent.start <= MAX_EXTENT;
+                if fits {
+                    extent.end = extent.end.max(range.end);
+                }
+                fits
+            });
+            let (now, later) = rest.split_at(near.count().max(1));
+            rest = later;
+            let bytes = self.fetch(extent.clone()).await?;
+            let at = |offset: u64| to_usize(offset.saturating_sub(extent.start)).min(bytes.len());
+            all.extend(
+                now.iter().map(|range| bytes.slice(at(range.start)..at(range.end).max(at(range.start)))),
+            );
+        }
+        Ok(all)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -11,7 +11,7 @@ use upreel_core::video::MediaInfo;
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Budget, Input};
 use crate::index::Index;
-use crate::keyframe::Keyframe;
+use crate::keyframe::{FrameData, Keyframe};
 use crate::poster::fetch;
 use crate::source::Source;
 
@@ -70,12 +70,12 @@ async fn attempt(
         return Err(Error::Unreadable("no keyframe".to_owned()));
     }
     let grid = Grid::new(keyframes.len(), &index.media_info);
-    let samples = fetch(source, &keyframes).await?;
+    let frames = fetch(source, &keyframes).await?;
     let tiles = Tiles { index, grid: &grid, ffmpeg, deadline, budget: Budget::new(CPU_SECONDS) };
-    let jpeg = if samples.iter().all(|sample| index.is_independent(sample)) {
-        tiles.decode_together(samples).await?
+    let jpeg = if frames.iter().all(|frame| index.is_independent(frame)) {
+        tiles.decode_together(frames).await?
     } else {
-        tiles.decode_alone(&samples).await?
+        tiles.decode_alone(&frames).await?
     };
     Ok(Storyboard { jpeg, vtt: web_vtt(&keyframes, duration, &grid, image) })
 }
@@ -91,20 +91,20 @@ struct Tiles<'a> {
 
 impl Tiles<'_> {
     /// Decodes all keyframes in one run.
-    async fn decode_together(&self, samples: Vec<Bytes>) -> Result<Bytes, Error> {
+    async fn decode_together(&self, frames: Vec<FrameData>) -> Result<Bytes, Error> {
         // `Index::wrap` gives each keyframe a duration of one second. If one can't be decoded, `fps=1` repeats the tile
         // before it. `eof_action=pass` keeps the last keyframe.
         let graph = format!("{},fps=1:start_time=0:eof_action=pass,{}", self.scaled(), self.sheet());
-        let input = Input::File(self.index.wrapped(), self.index.wrap(samples));
+        let input = Input::File(self.index.wrapped(), self.index.wrap(frames));
         self.run(&input, &graph, &JPEG).await
     }
 
     /// Decodes each keyframe in a run of its own, because a decoder takes them for parts of one sequence: it puts their
     /// frames into the order that their headers state, and drops some.
-    async fn decode_alone(&self, samples: &[Bytes]) -> Result<Bytes, Error> {
+    async fn decode_alone(&self, frames: &[FrameData]) -> Result<Bytes, Error> {
         let graph = format!("{}[tiles]", self.scaled());
-        let runs = samples.iter().map(|sample| async {
-            let input = Input::File(self.index.wrapped(), self.index.wrap(vec![sample.clone()]));
+        let runs = frames.iter().map(|frame| async {
+            let input = Input::File(self.index.wrapped(), self.index.wrap(vec![frame.clone()]));
             match self.run(&input, &graph, &["-c:v", "rawvideo", "-f", "rawvideo"]).await {
                 Ok(tile) => Ok(Some(tile)),
                 Err(Error::Unreadable(_)) => Ok(None),
@@ -150,9 +150,7 @@ const JPEG: [&str; 6] = ["-c:v", "mjpeg", "-q:v", "5", "-f", "image2pipe"];
 
 /// Drops every second keyframe until the rest has at most `budget` bytes.
 fn thin_out(keyframes: &mut Vec<Keyframe>, budget: u64) {
-    while keyframes.len() > 1
-        && keyframes.iter().map(|keyframe| keyframe.range.end - keyframe.range.start).sum::<u64>() > budget
-    {
+    while keyframes.len() > 1 && keyframes.iter().map(Keyframe::bytes).sum::<u64>() > budget {
         let mut keep = false;
         keyframes.retain(|_| {
             keep = !keep;
@@ -219,7 +217,7 @@ mod tests {
     use super::*;
 
     fn keyframe(time_ms: u64) -> Keyframe {
-        Keyframe { time_ms, range: 0..10 }
+        Keyframe::new(time_ms, 0..10)
     }
 
     fn grid(tiles: usize, width: u32, height: u32) -> Grid {

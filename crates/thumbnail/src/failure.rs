@@ -5,7 +5,7 @@ use upreel_media::Error;
 
 /// Converts an error to the failure that users see.
 pub(crate) fn failure(error: &Error) -> Failure {
-    use Error::{Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
+    use Error::{Encrypted, Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
     match error {
         Size { size: 0, .. } => Failure::new(Failure::EMPTY_FILE, "The file is empty."),
         Size { max, .. } => {
@@ -13,6 +13,7 @@ pub(crate) fn failure(error: &Error) -> Failure {
         }
         Unsupported(format) => Failure::new(Failure::UNSUPPORTED_MEDIA, Container::unsupported(*format)),
         NoVideo => Failure::new(Failure::NO_VIDEO, "The file has no video stream."),
+        Encrypted => Failure::new(Failure::ENCRYPTED, "The file is encrypted. Upload it without DRM."),
         TooComplex => Failure::new(Failure::TOO_COMPLEX, "The video is too complex to process."),
         Unreadable(_) | Gone | Fault(_) => {
             Failure::new(Failure::UNREADABLE, "The file is damaged, or its codec is not supported.")

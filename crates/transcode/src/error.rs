@@ -33,11 +33,12 @@ pub(crate) fn fall_back_without_index<T>(error: upreel_media::Error) -> Result<O
 
 /// Converts an error of encoding a chunk.
 pub(crate) fn failure(error: upreel_media::Error) -> Error {
-    use upreel_media::Error::{Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
+    use upreel_media::Error::{Encrypted, Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
     let (code, message) = match error {
         Fault(fault) => return fault.into(),
         Gone => return gone(),
         NoVideo => (Failure::NO_VIDEO, "The file has no video stream."),
+        Encrypted => (Failure::ENCRYPTED, "The file is encrypted. Upload it without DRM."),
         TooComplex => (Failure::TOO_COMPLEX, "The video is too complex to transcode."),
         Unreadable(why) => {
             tracing::warn!(why, "chunk cannot be encoded");

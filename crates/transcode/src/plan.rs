@@ -262,7 +262,15 @@ mod tests {
     }
 
     fn cuts(times: impl IntoIterator<Item = i64>) -> CutPoints {
-        CutPoints { scale: 600, step: 1, times: times.into_iter().collect(), audio_end: None }
+        CutPoints {
+            scale: 600,
+            step: 1,
+            times: times.into_iter().collect(),
+            edits: Vec::new(),
+            start: 0,
+            end: None,
+            audio_end: None,
+        }
     }
 
     fn plan(media_info: &MediaInfo, cuts: Option<&CutPoints>) -> Plan {

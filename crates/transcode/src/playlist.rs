@@ -198,7 +198,9 @@ mod tests {
             duration_ms: Some(20_000),
             ..MediaInfo::default()
         };
-        let cuts = CutPoints { scale: 1000, step: 40, times: vec![0, 8000], audio_end: None };
+        let times = vec![0, 8000];
+        let (edits, start, end, audio_end) = (Vec::new(), 0, None, None);
+        let cuts = CutPoints { scale: 1000, step: 40, times, edits, start, end, audio_end };
         Plan::with_chunk_length(&media_info, Some(&cuts), 5.0).unwrap_or_else(|failure| panic!("{failure:?}"))
     }
 

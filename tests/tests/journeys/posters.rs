@@ -238,9 +238,7 @@ fn poster_from_whole_file(path: &Path, time_ms: u64, filters: &str) -> Vec<u8> {
     let input = if has_file { format!("file:{}", path.display()) } else { "fd:".to_owned() };
     // Seek 10 ms past the keyframe, because the container rounds times.
     let seconds = format!("{:.3}", Duration::from_millis(time_ms + 10).as_secs_f64());
-    // ffmpeg drops a keyframe that is before the range of an edit list.
-    let edits = if path.ends_with("h264-edit-list.mp4") { "-ignore_editlist 1" } else { "" };
-    let before = format!("-loglevel error {edits} -noaccurate_seek -ss {seconds} -i");
+    let before = format!("-loglevel error -noaccurate_seek -ss {seconds} -i");
     let output = "-map [poster] -frames:v 1 -c:v mjpeg -q:v 3 -f image2pipe pipe:1";
     Command::new(ffmpeg())
         .args(before.split_whitespace())

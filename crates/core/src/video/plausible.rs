@@ -24,6 +24,7 @@ impl MediaInfo {
             width: side(self.width),
             height: side(self.height),
             rotation: self.rotation.filter(|degrees| matches!(degrees, 0 | 90 | 180 | 270)),
+            mirrored: self.mirrored.filter(|mirrored| *mirrored),
             // A comparison with NaN is false.
             frame_rate: self.frame_rate.filter(|rate| *rate > 0.0 && *rate <= MAX_FRAME_RATE),
             video_codec: name(self.video_codec),
@@ -53,6 +54,7 @@ mod tests {
             width: Some(65_535),
             height: Some(1),
             rotation: Some(270),
+            mirrored: Some(true),
             frame_rate: Some(1000.0),
             video_codec: Some("pcm_s16le".to_owned()),
             color_transfer: Some("arib-std-b67".to_owned()),
@@ -72,6 +74,7 @@ mod tests {
             width: Some(0),
             height: Some(65_536),
             rotation: Some(45),
+            mirrored: Some(false),
             frame_rate: Some(f64::NAN),
             video_codec: Some("H264".to_owned()),
             color_transfer: Some(String::new()),

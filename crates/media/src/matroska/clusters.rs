@@ -229,6 +229,6 @@ impl Track {
     }
 
     pub(super) fn keyframe(&self, block: Block) -> Option<Keyframe> {
-        Some(Keyframe { time_ms: self.time_ms(block.time)?, range: block.range })
+        Some(Keyframe::new(self.time_ms(block.time)?, block.range))
     }
 }

@@ -135,7 +135,9 @@ impl Track {
         };
         let cues = self.all_cues(source).await?;
         let times: Vec<i64> = cues.iter().filter_map(|cue| i64::try_from(cue.time).ok()).collect();
-        Ok((!times.is_empty()).then_some(CutPoints { scale, step: 1, times, audio_end: None }))
+        let start = times.iter().copied().min().unwrap_or(0);
+        let (edits, end, audio_end) = (Vec::new(), None, None);
+        Ok((!times.is_empty()).then_some(CutPoints { scale, step: 1, times, edits, start, end, audio_end }))
     }
 
     /// Returns the playing time of a timestamp.

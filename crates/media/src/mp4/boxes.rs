@@ -186,12 +186,12 @@ impl Fields {
     }
 
     /// Iterates over the type and body of the boxes inside, up to the first malformed one.
-    pub fn boxes(&self) -> impl Iterator<Item = (Name, Self)> {
+    pub fn boxes(&self) -> impl Iterator<Item = (Name, Self)> + use<> {
         self.boxes_with_offsets().map(|(name, _, body)| (name, body))
     }
 
     /// Like [`Fields::boxes`], with the offset at which each box starts.
-    pub fn boxes_with_offsets(&self) -> impl Iterator<Item = (Name, usize, Self)> {
+    pub fn boxes_with_offsets(&self) -> impl Iterator<Item = (Name, usize, Self)> + use<> {
         let mut rest = self.0.clone();
         let len = rest.len();
         std::iter::from_fn(move || {

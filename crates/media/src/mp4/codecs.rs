@@ -1,7 +1,41 @@
-//! Sample entries (ISO/IEC 14496-12, 8.5.2 and 12): the codec, by `FFmpeg`'s name, and the frame size.
+//! Sample entries of video (ISO/IEC 14496-12, 8.5.2 and 12.1): the codec, by `FFmpeg`'s name, and the frame size.
 
-use super::boxes::{Fields, Name};
+use super::boxes::{Fields, Header, Name, Reader, find};
+use super::movie::MAX_BODY;
 use crate::colour::transfer_name;
+use crate::keyframe::Error;
+
+/// Returns the codec of the first sample entry among the boxes of `stbl`.
+pub(super) async fn first_video_codec(
+    reader: &mut Reader<'_>,
+    stbl: &[Header],
+) -> Result<Option<&'static str>, Error> {
+    let Some(stsd) = find(stbl, *b"stsd") else { return Ok(None) };
+    let entries = reader.body(stsd, MAX_BODY).await?;
+    Ok(visual_sample_entries(&entries).next().flatten().and_then(|entry| entry.codec))
+}
+
+/// Returns whether the codec is a format of single pictures, which films rarely use.
+pub(super) fn is_picture(codec: &str) -> bool {
+    matches!(codec, "mjpeg" | "png")
+}
+
+/// Reads the entries in the body of an `stsd` box. A malformed one is `None`.
+pub(super) fn visual_sample_entries(stsd: &Fields) -> impl Iterator<Item = Option<VisualSampleEntry>> {
+    entries(stsd).map(|(name, entry)| visual_sample_entry(name, entry))
+}
+
+/// Returns whether any sample entry in the body of an `stsd` box is of encrypted samples (ISO/IEC 14496-12, 8.12;
+/// `drmi` and `drms` are Apple's).
+pub(super) fn encrypted(stsd: &Fields) -> bool {
+    entries(stsd).any(|(name, _)| matches!(&name, b"encv" | b"enca" | b"drmi" | b"drms"))
+}
+
+fn entries(stsd: &Fields) -> impl Iterator<Item = (Name, Fields)> {
+    let mut entries = stsd.clone();
+    let is_long_enough = entries.skip(8).is_some();
+    entries.boxes().take_while(move |_| is_long_enough)
+}
 
 /// The fields of a visual sample entry.
 #[derive(Debug, Default, PartialEq)]
@@ -12,16 +46,17 @@ pub(super) struct VisualSampleEntry {
     /// The pixel aspect ratio, width to height (`pasp`, 12.1.4).
     pub(super) aspect: Option<(u32, u32)>,
     pub(super) transfer: Option<&'static str>,
-    pub(super) encrypted: bool,
 }
 
 /// Reads a visual sample entry (12.1.3; `QuickTime`'s video sample description starts with the same fields).
-pub(super) fn visual_sample_entry(name: Name, mut entry: Fields) -> Option<VisualSampleEntry> {
+fn visual_sample_entry(name: Name, mut entry: Fields) -> Option<VisualSampleEntry> {
     entry.skip(24)?;
     let (width, height) = (u32::from(entry.u16()?), u32::from(entry.u16()?));
     entry.skip(50)?;
-    let mut visual =
-        VisualSampleEntry { width, height, encrypted: name == *b"encv", ..VisualSampleEntry::default() };
+    // A restricted entry (8.15), such as stereoscopic video, has the original format inside.
+    let restricted = || entry.child(*b"rinf")?.child(*b"frma")?.name();
+    let name = if name == *b"resv" { restricted().unwrap_or(name) } else { name };
+    let mut visual = VisualSampleEntry { width, height, ..VisualSampleEntry::default() };
     visual.codec = video_codec(name).or_else(|| mpeg4_object(entry.child(*b"esds")?));
     if let Some(mut pasp) = entry.child(*b"pasp") {
         visual.aspect = pasp.u32().zip(pasp.u32()).filter(|(h, v)| *h > 0 && *v > 0);
@@ -34,47 +69,6 @@ pub(super) fn visual_sample_entry(name: Name, mut entry: Fields) -> Option<Visua
         visual.transfer = colr.u16().and_then(|code| transfer_name(code.into()));
     }
     Some(visual)
-}
-
-/// Reads the codec of an audio sample entry (12.2.3), including `QuickTime`'s versions 1 and 2.
-pub(super) fn audio_codec(name: Name, mut entry: Fields) -> Option<&'static str> {
-    entry.skip(8)?;
-    let version = entry.u16()?;
-    entry.skip(8)?;
-    let bits = entry.u16()?;
-    entry.skip(8)?;
-    entry.skip(match version {
-        1 => 16,
-        2 => 36,
-        _ => 0,
-    })?;
-    let esds = || entry.child(*b"esds").or_else(|| entry.child(*b"wave")?.child(*b"esds"));
-    Some(match &name {
-        b"mp4a" => return esds().and_then(mpeg4_object).or(Some("aac")),
-        b".mp3" | b"ms\0\x55" => "mp3",
-        b"Opus" => "opus",
-        b"fLaC" => "flac",
-        b"alac" => "alac",
-        b"ac-3" | b"sac3" | b"AC-3" => "ac3",
-        b"ec-3" => "eac3",
-        b"dtsc" | b"dtsh" | b"dtsl" | b"dtse" => "dts",
-        b"mlpa" => "truehd",
-        b"samr" => "amr_nb",
-        b"sawb" => "amr_wb",
-        b"sowt" | b"twos" if bits == 8 => "pcm_s8",
-        b"sowt" => "pcm_s16le",
-        b"twos" => "pcm_s16be",
-        b"in24" => "pcm_s24be",
-        b"in32" => "pcm_s32be",
-        b"fl32" => "pcm_f32be",
-        b"fl64" => "pcm_f64be",
-        b"raw " => "pcm_u8",
-        b"ulaw" => "pcm_mulaw",
-        b"alaw" => "pcm_alaw",
-        b"ima4" => "adpcm_ima_qt",
-        b"QDM2" => "qdm2",
-        _ => return None,
-    })
 }
 
 fn video_codec(name: Name) -> Option<&'static str> {
@@ -109,7 +103,7 @@ fn video_codec(name: Name) -> Option<&'static str> {
 
 /// Returns the codec that the object type of an elementary stream descriptor names (ISO/IEC 14496-1, 7.2.6.5 and
 /// 7.2.6.6).
-fn mpeg4_object(mut esds: Fields) -> Option<&'static str> {
+pub(super) fn mpeg4_object(mut esds: Fields) -> Option<&'static str> {
     const ES_DESCRIPTOR: u8 = 3;
     const DECODER_CONFIG: u8 = 4;
     esds.skip(4)?;
@@ -186,15 +180,15 @@ mod tests {
         for end in 0..esds.len() - 1 {
             assert_eq!(mpeg4_object(fields(&[&esds[..end]])), None);
         }
-        let mut boxed = vec![0, 0, 0, 27];
-        boxed.extend_from_slice(b"esds");
-        boxed.extend_from_slice(esds);
-        assert_eq!(audio_codec(*b"mp4a", fields(&[&[0; 28], &boxed])), Some("aac"));
-        let mut wave = vec![0, 0, 0, 35];
-        wave.extend_from_slice(b"wave");
-        wave.extend_from_slice(&boxed);
-        let first = [&[0u8; 8][..], &[0, 1], &[0; 18], &[0; 16], &wave].concat();
-        assert_eq!(audio_codec(*b"mp4a", fields(&[&first])), Some("aac"), "QuickTime's version 1");
-        assert_eq!(audio_codec(*b"sowt", fields(&[&[0; 28]])), Some("pcm_s16le"));
+    }
+
+    #[test]
+    fn encrypted_entries_are_recognised() {
+        let stsd = |names: &[&Name]| {
+            let entries = names.iter().map(|name| [&[0, 0, 0, 8], &name[..]].concat()).collect::<Vec<_>>();
+            Fields([&[0; 8], &entries.concat()[..]].concat().into())
+        };
+        assert!(encrypted(&stsd(&[b"encv"])) && encrypted(&stsd(&[b"avc1", b"encv"])));
+        assert!(!encrypted(&stsd(&[b"avc1"])) && !encrypted(&Fields(vec![0; 3].into())));
     }
 }

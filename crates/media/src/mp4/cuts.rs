@@ -1,27 +1,29 @@
-//! Cut points: the exact presentation times of all keyframes, and the end of the audio.
+//! Cut points: the exact presentation times of all keyframes and edits, and of the end.
 
-use super::boxes::{Fields, Reader, find};
+use super::boxes::Fields;
+use super::edits::{Edit, Edits};
 use super::fragments::Fragments;
 use super::moof::Fragment;
-use super::movie::Media;
 use super::table::{MAX_TABLE_BYTES, Table};
 use super::tables::Tables;
 use super::timing::Timing;
 use crate::keyframe::{CutPoints, Error};
-use crate::source::{Source, in_parallel};
+use crate::source::Source;
 
 /// Limit of samples: twelve hours at 120 frames per second.
 const MAX_SAMPLES: u64 = 12 * 3600 * 120;
+/// Limit of edits. Each sample is compared with each.
+const MAX_EDITS: usize = 200;
 /// Limit of fragments; reading each one takes a request.
 const MAX_FRAGMENTS: usize = 5000;
 
 impl Tables {
-    /// Returns the keyframes' presentation times, or `None` if the edit list is complex or a table is too large.
+    /// Returns the cut points, or `None` if there are too many edits or a table is too large.
     pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
         let tables = [&self.stts, &self.stss, &self.ctts];
         let too_large = |table: &&Table| table.bytes() > MAX_TABLE_BYTES;
-        if timing.complex_edits
-            || self.count > MAX_SAMPLES
+        if timing.edits.iter().count() > MAX_EDITS
+            || self.sizes.count > MAX_SAMPLES
             || tables.into_iter().flatten().any(|t| too_large(&t))
         {
             return Ok(None);
@@ -34,70 +36,102 @@ impl Tables {
             Some(table) => Some(table.read_prefix(source, MAX_TABLE_BYTES).await?),
             None => None,
         };
-        let mut times = Vec::new();
+        let mut collector = Collector::new(&timing.edits);
         let mut next_sync = next_sync_sample(&mut sync, 0);
         let mut time = 0i64;
-        // Presentation times have the same smallest distance as decode times.
-        let mut step = i64::MAX;
-        for sample in 0..self.count {
+        for sample in 0..self.sizes.count {
             let Some(delta) = decoded.next() else { break };
             // Read as signed in version 0, too, because some muxers write negative offsets there.
             let offset = offsets.as_mut().map_or(0, |runs| runs.next().unwrap_or(0).cast_signed());
-            if next_sync == Some(sample) {
-                times.push(time.saturating_add(i64::from(offset)).saturating_add(timing.shift));
+            let is_sync = next_sync == Some(sample);
+            collector.add(time.saturating_add(offset.into()), delta.into(), is_sync);
+            if is_sync {
                 next_sync = next_sync_sample(&mut sync, sample + 1);
             }
-            time = time.saturating_add(i64::from(delta));
-            step = step.min(i64::from(delta).max(1));
+            time = time.saturating_add(delta.into());
         }
-        let step = step.min(timing.scale.into());
-        Ok(Some(CutPoints { scale: timing.scale, step, times, audio_end: None }))
+        Ok(Some(collector.finish(timing.scale)))
+    }
+}
+
+/// Collects the cut points of one edit after the other.
+struct Collector<'a> {
+    parts: Vec<Part<'a>>,
+    /// The smallest distance of decode times, which is also that of presentation times.
+    step: i64,
+}
+
+/// What an edit presents.
+struct Part<'a> {
+    edit: &'a Edit,
+    keyframes: Vec<i64>,
+    /// The presentation times at which its first frame starts and its last frame ends.
+    span: Option<(i64, i64)>,
+}
+
+impl<'a> Collector<'a> {
+    fn new(edits: &'a Edits) -> Self {
+        let parts = edits.iter().map(|edit| Part { edit, keyframes: Vec::new(), span: None });
+        Self { parts: parts.collect(), step: i64::MAX }
+    }
+
+    fn add(&mut self, media: i64, duration: i64, is_sync: bool) {
+        self.step = self.step.min(duration.max(1));
+        for part in self.parts.iter_mut().filter(|part| part.edit.contains(media)) {
+            let time = part.edit.time_of(media);
+            let end = part.edit.time_of(media.saturating_add(duration)).min(part.edit.end());
+            let (first, last) = part.span.unwrap_or((time, end));
+            part.span = Some((first.min(time), last.max(end)));
+            if is_sync {
+                part.keyframes.push(time);
+            }
+        }
+    }
+
+    fn finish(self, scale: u32) -> CutPoints {
+        let parts: Vec<_> = self.parts.iter().filter_map(|part| Some((part, part.span?))).collect();
+        let start = parts.first().map_or(0, |(_, (first, _))| *first);
+        let end = parts.last().map(|(_, (_, end))| *end);
+        // ffmpeg presents the first frame when the first edit starts, even if that frame starts a little later.
+        let late = parts.first().map_or(0, |(part, (first, _))| match part.edit.media {
+            0 => 0,
+            _ => first.saturating_sub(part.edit.start),
+        });
+        // An edit is decoded from the keyframe before it, if it does not begin with one.
+        let starts = parts.iter().map(|(_, (first, _))| *first);
+        let keyframes = parts.iter().flat_map(|(part, _)| part.keyframes.iter().copied());
+        let times = starts.clone().chain(keyframes).map(|time| time.saturating_sub(late)).collect();
+        CutPoints {
+            scale,
+            step: self.step.min(scale.into()),
+            times,
+            edits: starts.skip(1).map(|time| time.saturating_sub(late)).collect(),
+            start: start.saturating_sub(late),
+            end: end.map(|end| end.saturating_sub(late)),
+            audio_end: None,
+        }
     }
 }
 
 impl Fragments {
-    /// Returns the times of the first keyframe of each fragment in the index, or `None` without an index.
+    /// Returns the times of the first keyframe of each fragment, or `None` if there are too many fragments or several
+    /// edits.
     pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
-        if timing.complex_edits || self.index.is_empty() || self.index.len() > MAX_FRAGMENTS {
-            return Ok(None);
-        }
-        let entries = self.index.iter();
-        let entries =
-            entries.map(|entry| async move { self.at(&mut Reader::new(source), entry.offset).await });
-        let fragments = in_parallel(entries.collect()).await?.into_iter().flatten();
-        let times = fragments.filter_map(|Fragment { keyframe, composition_offset, .. }| {
-            let (time, _) = keyframe?;
-            Some(time.cast_signed().saturating_add(composition_offset.into()).saturating_add(timing.shift))
-        });
-        Ok(Some(CutPoints { scale: timing.scale, step: 1, times: times.collect(), audio_end: None }))
-    }
-}
-
-/// The first audio track. Its sample tables have not been read.
-#[derive(Debug)]
-pub(super) struct AudioTrack {
-    pub(super) media: Media,
-    pub(super) movie_scale: u32,
-}
-
-impl AudioTrack {
-    /// Returns the end of the last sample in ticks of `scale`, or `None` if the edit list is complex or the
-    /// time-to-sample table is missing or too large.
-    pub(super) async fn end_time(&self, source: &Source, scale: u32) -> Result<Option<i64>, Error> {
-        let mut reader = Reader::new(source);
-        let timing = self.media.timing(&mut reader, self.movie_scale).await?;
-        let boxes = self.media.stbl(&mut reader, false).await?;
-        let Some(stts) = find(&boxes, *b"stts") else { return Ok(None) };
-        let table = Table::open(&reader, stts, 0, 8).await?;
-        if timing.complex_edits || table.bytes() > MAX_TABLE_BYTES {
-            return Ok(None);
-        }
-        let mut runs = table.read_prefix(source, MAX_TABLE_BYTES).await?;
-        let runs = std::iter::from_fn(|| Some(u64::from(runs.u32()?) * u64::from(runs.u32()?)));
-        let end = runs.fold(0, u64::saturating_add).cast_signed().saturating_add(timing.shift);
-        // Rounded up, so that the last sample is inside.
-        let ticks = (i128::from(end) * i128::from(scale)).div_euclid(timing.scale.into()) + 1;
-        Ok(i64::try_from(ticks).ok())
+        let Some(shift) = timing.edits.shift() else { return Ok(None) };
+        let Some(fragments) = self.all(source, MAX_FRAGMENTS).await? else { return Ok(None) };
+        let keyframes = fragments.iter().filter_map(Fragment::keyframe_time);
+        let times: Vec<i64> = keyframes.map(|time| time.saturating_add(shift)).collect();
+        let start = times.iter().copied().min().unwrap_or(0);
+        let end = self.end_time().map(|end| timing.edits.time_after(end));
+        Ok(Some(CutPoints {
+            scale: timing.scale,
+            step: 1,
+            times,
+            edits: Vec::new(),
+            start,
+            end,
+            audio_end: None,
+        }))
     }
 }
 

@@ -3,11 +3,12 @@
 //! A segment index (`sidx`, 8.16.3) before the fragments or a random access box (`mfra`, 8.8.9) at the end locates
 //! them. Without either, the reader walks from one fragment to the next, up to a limit.
 
-use super::boxes::{Header, Reader};
+use super::boxes::{Fields, Header, Reader};
 use super::moof::Fragment;
 use super::runs::Defaults;
 use super::segments::{IndexEntry, SegmentIndex, random_access};
-use super::timing::Timing;
+use super::tail::find_last;
+use super::timing::{Timing, signed};
 use crate::keyframe::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
@@ -15,92 +16,127 @@ use crate::source::{Source, in_parallel};
 const MOOF_READ: u64 = 6 * 1024;
 /// Largest `moof` or `sidx` box; a `moof` of ten minutes is smaller.
 const MAX_MOOF: u64 = 1 << 20;
-/// Limits of fragments walked without an index: for up to `FEW` keyframes, and for more.
+/// Limits of fragments walked without an index, one request each: for up to `FEW` keyframes, and for more.
 const FEW: usize = 8;
-const MANY: usize = 300;
+const MANY: usize = 1000;
 /// Limit of boxes between the offset in an index and the `moof`: `styp`, `prft`, `emsg`, another `sidx`.
 const MAX_BEFORE: usize = 16;
+
+/// A track's ID, and the defaults for its samples.
+type TrackId = (u32, Defaults);
 
 /// A fragmented track.
 #[derive(Debug)]
 pub(super) struct Fragments {
-    track: u32,
-    defaults: Defaults,
+    film: TrackId,
     /// The fragments that the index lists; empty without an index.
     pub(super) index: Vec<IndexEntry>,
     /// The offset of the first `moof`.
     first_moof: u64,
     /// The first fragment.
     first: Fragment,
-    /// The end of the last sample, if known.
+    /// The decode time at which the last sample ends, if known.
     end_time: Option<u64>,
+    /// The decode times at which the sound starts and ends, in its own timescale, if known.
+    sound: (Option<u64>, Option<u64>),
 }
 
 impl Fragments {
-    /// Reads the first fragment after `moov`, and the index of the fragments, if there is one.
+    /// Reads the first fragment after `moov`, the index of the fragments, if there is one, and the last fragment.
     pub(super) async fn open(
         reader: &mut Reader<'_>,
         moov_end: u64,
-        track: u32,
         scale: u32,
-        defaults: Defaults,
+        film: TrackId,
+        sound: Option<TrackId>,
     ) -> Result<Self, Error> {
+        let (first_moof, sidx) = find_first(reader, moov_end, film.0, scale).await?;
+        let body = reader.body(&first_moof, MAX_MOOF).await?;
+        let read = |(track, defaults): TrackId| Fragment::read(&body, first_moof.start, track, defaults);
         let mut fragments = Self {
-            track,
-            defaults,
+            film,
             index: Vec::new(),
-            first_moof: moov_end,
-            first: Fragment::default(),
+            first_moof: first_moof.start,
+            first: read(film).unwrap_or_default().or_start(Some(0)),
             end_time: None,
+            sound: (sound.and_then(read).and_then(|first| first.start_time), None),
         };
-        let mut at = moov_end;
-        let mut sidx: Option<SegmentIndex> = None;
-        let first = loop {
-            let Some(header) = reader.header(at, u64::MAX, MOOF_READ).await? else {
-                return Err(Error::Unknown("video track without samples"));
-            };
-            if header.name == *b"moof" {
-                break header;
-            }
-            if header.name == *b"sidx"
-                && sidx.as_ref().is_none_or(|sidx| sidx.track != track)
-                && let Some(found) =
-                    SegmentIndex::read(&mut reader.body(&header, MAX_MOOF).await?, &header, scale)
-                && (sidx.is_none() || found.track == track)
-            {
-                sidx = Some(found);
-            }
-            at = header.body.end;
-        };
-        fragments.first_moof = first.start;
-        fragments.first = fragments.read(reader, &first).await?;
         // Each segment may have its own `sidx`. Only one that covers (nearly) the whole file is useful.
         let size = reader.source.size();
         if let Some(sidx) = sidx.filter(|sidx| sidx.end >= size - size / 8) {
             fragments.end_time = Some(sidx.duration.saturating_add(fragments.start_time()));
             fragments.index = sidx.entries;
-            return Ok(fragments);
-        }
-        fragments.index = random_access(reader, track).await?;
-        // The last fragment determines the duration.
-        let last = if let Some(entry) = fragments.index.last() {
-            fragments.at(reader, entry.offset).await?
         } else {
-            let mut chain = fragments.walk(reader, FEW).await?;
-            chain.fragments.pop().filter(|_| chain.complete)
-        };
-        fragments.end_time = last.and_then(|last| last.start_time?.checked_add(last.duration));
+            fragments.index = random_access(reader, film.0).await?;
+            fragments.end_time = fragments.find_end(reader).await?;
+        }
+        if let Some((track, defaults)) = sound {
+            let end = |body: &Fields, at| Fragment::read(body, at, track, defaults)?.end_time();
+            fragments.sound.1 = find_last(reader, first_moof.start, end).await?;
+        }
         Ok(fragments)
     }
 
+    /// Returns the decode time at which the last fragment ends, if it can be found.
+    async fn find_end(&self, reader: &mut Reader<'_>) -> Result<Option<u64>, Error> {
+        if let Some(entry) = self.index.last() {
+            let last = self.at(reader, entry).await?;
+            return Ok(last.and_then(|last| last.end_time()));
+        }
+        let (track, defaults) = self.film;
+        let end = |body: &Fields, at| {
+            let fragment = Fragment::read(body, at, track, defaults)?;
+            Some(fragment.end_time()).filter(|_| fragment.samples > 0)
+        };
+        if let Some(Some(end)) = find_last(reader, self.first_moof, end).await? {
+            return Ok(Some(end));
+        }
+        // The last fragment is very large, or fragments do not say when they start.
+        let chain = self.walk(reader, MANY).await?;
+        Ok(chain.fragments.last().filter(|_| chain.complete).and_then(Fragment::end_time))
+    }
+
     /// Returns the decode time of the first sample.
-    pub(super) fn start_time(&self) -> u64 {
+    fn start_time(&self) -> u64 {
         self.first.start_time.unwrap_or(0)
     }
 
-    /// Returns the end time of the last sample, if known.
-    pub(super) fn end_time(&self) -> Option<u64> {
-        self.end_time
+    /// Returns the decode time at which the last sample ends, if it is known.
+    pub(super) fn end_time(&self) -> Option<i64> {
+        self.end_time.map(signed)
+    }
+
+    /// Sets the end of the media, and the origin of a live stream whose start is missing. If `continues`, the fragments
+    /// continue what the tables list.
+    pub(super) fn set_times(&self, timing: &mut Timing, continues: bool, sound: Option<&Timing>) {
+        timing.media_duration =
+            self.end_time.unwrap_or_else(|| timing.media_duration.saturating_add(self.start_time()));
+        timing.edits.extend();
+        if continues {
+            return;
+        }
+        let start = signed(self.start_time()).saturating_add(self.first.first_offset.into());
+        let film = timing.edits.time_after(start);
+        let sound = sound
+            .zip(self.sound.0)
+            .map(|(sound, start)| rescaled(sound.edits.time_after(signed(start)), sound.scale, timing.scale));
+        let earlier = sound.filter(|sound| film.saturating_sub(*sound) > padding(timing.scale));
+        timing.origin = earlier.unwrap_or(film).max(0);
+    }
+
+    /// Returns when the longer of film and sound ends, in milliseconds, if it is known.
+    pub(super) fn ends(&self, timing: &Timing, sound: Option<&Timing>) -> Option<u64> {
+        // Composition times are as much later at the end as they are at the start, which is 0 unless an edit or the
+        // origin says otherwise.
+        let offset = i64::from(self.first.first_offset).max(0);
+        let skipped = timing.edits.iter().next().map_or(0, |edit| edit.media).max(timing.origin);
+        let end = signed(self.end_time?).saturating_add(offset.min(skipped));
+        let film = timing.edits.time_after(end);
+        let sound = sound
+            .zip(self.sound.1)
+            .map(|(sound, end)| rescaled(sound.edits.time_after(signed(end)), sound.scale, timing.scale));
+        let longer = sound.filter(|sound| sound.saturating_sub(film) > padding(timing.scale));
+        Some(timing.ms(longer.unwrap_or(film)))
     }
 
     /// Returns the number of samples and the duration of the first fragment, from which the frame rate follows.
@@ -116,13 +152,13 @@ impl Fragments {
         n: usize,
     ) -> Result<Vec<Keyframe>, Error> {
         let wanted = span_middles(n).map(|middle| {
-            let time = timing.media_time_at(middle);
-            let next = self.index.partition_point(|entry| entry.time <= time);
-            next.saturating_sub(1)
+            let time = timing.time_at(middle);
+            let time = timing.edits.at(time).map_or(time, |edit| edit.media_at(time));
+            self.index.partition_point(|entry| signed(entry.time) <= time).saturating_sub(1)
         });
         let fragments = select(&self.index, wanted)
             .into_iter()
-            .map(|entry| async move { self.at(&mut Reader::new(source), entry.offset).await });
+            .map(|entry| async move { self.at(&mut Reader::new(source), &entry).await });
         let mut found: Vec<Fragment> =
             in_parallel(fragments.collect()).await?.into_iter().flatten().collect();
         found.retain(|fragment| fragment.keyframe.is_some());
@@ -133,21 +169,41 @@ impl Fragments {
             all.retain(|fragment| fragment.keyframe.is_some());
             found = select(&all, span_middles(n).map(|middle| at_fraction(all.len(), middle)));
         }
-        let keyframes = found.into_iter().filter_map(|fragment| fragment.keyframe);
-        let mut keyframes: Vec<_> = keyframes
-            .map(|(time, range)| Keyframe { time_ms: timing.presentation_ms(time), range })
-            .collect();
+        let keyframes = found.into_iter().filter_map(|fragment| {
+            let time = timing.edits.times_of(fragment.keyframe_time()?).next()?;
+            Some(Keyframe::new(timing.ms(time), fragment.keyframe?.range))
+        });
+        let mut keyframes: Vec<_> = keyframes.collect();
         // Fragments need not be stored in the order of time.
         keyframes.sort_by_key(|keyframe| keyframe.time_ms);
         Ok(keyframes)
     }
 
-    /// Reads the fragment whose `moof` is at `offset` or up to `MAX_BEFORE` boxes later.
-    pub(super) async fn at(&self, reader: &mut Reader<'_>, offset: u64) -> Result<Option<Fragment>, Error> {
-        let mut at = offset;
+    /// Reads the fragments of the index, or without one all fragments. Returns `None` if there are more than `limit`.
+    pub(super) async fn all(&self, source: &Source, limit: usize) -> Result<Option<Vec<Fragment>>, Error> {
+        if self.index.is_empty() {
+            let chain = self.walk(&mut Reader::new(source), limit.min(MANY)).await?;
+            return Ok(Some(chain.fragments).filter(|_| chain.complete));
+        }
+        if self.index.len() > limit {
+            return Ok(None);
+        }
+        let entries = self.index.iter();
+        let entries = entries.map(|entry| async move { self.at(&mut Reader::new(source), entry).await });
+        Ok(Some(in_parallel(entries.collect()).await?.into_iter().flatten().collect()))
+    }
+
+    /// Reads the fragment of an index entry, whose `moof` is at its offset or up to `MAX_BEFORE` boxes later.
+    async fn at(&self, reader: &mut Reader<'_>, entry: &IndexEntry) -> Result<Option<Fragment>, Error> {
+        let mut at = entry.offset;
         for _ in 0..MAX_BEFORE {
             match reader.header(at, u64::MAX, MOOF_READ).await? {
-                Some(header) if header.name == *b"moof" => return self.read(reader, &header).await.map(Some),
+                Some(header) if header.name == *b"moof" => {
+                    return self
+                        .read(reader, &header)
+                        .await
+                        .map(|found| Some(found.or_start(Some(entry.time))));
+                }
                 Some(header) if header.name != *b"mdat" => at = header.body.end,
                 _ => break,
             }
@@ -155,16 +211,19 @@ impl Fragments {
         Ok(None)
     }
 
-    /// Reads up to `limit` fragments from the first one on.
+    /// Reads up to `limit` fragments from the first one on. One that does not say when it starts follows the one before.
     async fn walk(&self, reader: &mut Reader<'_>, limit: usize) -> Result<Chain, Error> {
         let mut fragments = Vec::new();
         let mut at = self.first_moof;
+        let mut end = Some(0);
         while fragments.len() < limit {
             let Some(header) = reader.header(at, u64::MAX, MOOF_READ).await? else {
                 return Ok(Chain { fragments, complete: true });
             };
             if header.name == *b"moof" {
-                fragments.push(self.read(reader, &header).await?);
+                let fragment = self.read(reader, &header).await?.or_start(end);
+                end = fragment.end_time();
+                fragments.push(fragment);
             }
             at = header.body.end;
         }
@@ -173,8 +232,48 @@ impl Fragments {
 
     async fn read(&self, reader: &Reader<'_>, moof: &Header) -> Result<Fragment, Error> {
         let body = reader.body(moof, MAX_MOOF).await?;
-        Ok(Fragment::read(&body, moof.start, self.track, self.defaults).unwrap_or_default())
+        let (track, defaults) = self.film;
+        Ok(Fragment::read(&body, moof.start, track, defaults).unwrap_or_default())
     }
+}
+
+/// Finds the first `moof` after `at`, and the segment index of the track before it.
+async fn find_first(
+    reader: &mut Reader<'_>,
+    mut at: u64,
+    track: u32,
+    scale: u32,
+) -> Result<(Header, Option<SegmentIndex>), Error> {
+    let mut sidx: Option<SegmentIndex> = None;
+    loop {
+        let Some(header) = reader.header(at, u64::MAX, MOOF_READ).await? else {
+            return Err(Error::Unknown("video track without samples"));
+        };
+        if header.name == *b"moof" {
+            return Ok((header, sidx));
+        }
+        if header.name == *b"sidx"
+            && sidx.as_ref().is_none_or(|sidx| sidx.track != track)
+            && let Some(found) =
+                SegmentIndex::read(&mut reader.body(&header, MAX_MOOF).await?, &header, scale)
+            && (sidx.is_none() || found.track == track)
+        {
+            sidx = Some(found);
+        }
+        at = header.body.end;
+    }
+}
+
+/// Returns the longest time that sound starts before the film or ends after it only because of its encoder's delay or
+/// its last block: two of the longest AAC frames.
+fn padding(scale: u32) -> i64 {
+    i64::from(scale / 10)
+}
+
+/// Converts a time to another timescale.
+fn rescaled(time: i64, from: u32, to: u32) -> i64 {
+    let time = i128::from(time) * i128::from(to);
+    i64::try_from(time.div_euclid(i128::from(from.max(1)))).unwrap_or(i64::MAX)
 }
 
 /// Consecutive fragments from the first one on.
@@ -208,33 +307,72 @@ mod tests {
     use super::super::boxes::tests::atom;
     use super::*;
 
-    /// A fragment of track 1 with one keyframe of four bytes, which are its decode time.
-    fn fragment(time: u32) -> Vec<u8> {
+    /// A fragment of track 1 with one keyframe of four bytes, which are its decode time, and of 100 ticks.
+    fn fragment(time: u32, with_time: bool) -> Vec<u8> {
         let moof = |len| {
             let traf = [
-                atom(*b"tfhd", &[0x02_0000, 1], &[]),
-                atom(*b"tfdt", &[0, time], &[]),
+                atom(*b"tfhd", &[0x02_0008, 1, 100], &[]),
+                if with_time { atom(*b"tfdt", &[0, time], &[]) } else { Vec::new() },
                 atom(*b"trun", &[0x0201, 1, len + 8, 4], &[]),
             ];
-            atom(*b"moof", &[], &atom(*b"traf", &[], &traf.concat()))
+            let mfhd = atom(*b"mfhd", &[0, 1], &[]);
+            atom(*b"moof", &[], &[mfhd, atom(*b"traf", &[], &traf.concat())].concat())
         };
         let len = u32::try_from(moof(0).len()).unwrap();
         [moof(len), atom(*b"mdat", &[time], &[])].concat()
     }
 
+    /// Opens an object of fragments. Returns the timing, too.
+    async fn open(object: Vec<u8>) -> (Source, Fragments, Timing) {
+        let object: Bytes = object.into();
+        let source = Source::new(object.len() as u64, object);
+        let film = (1, Defaults::default());
+        let fragments = Fragments::open(&mut Reader::new(&source), 0, 1000, film, None).await.unwrap();
+        let mut timing = Timing { scale: 1000, ..Timing::default() };
+        fragments.set_times(&mut timing, false, None);
+        (source, fragments, timing)
+    }
+
+    async fn times(source: &Source, fragments: &Fragments, timing: &Timing, n: usize) -> Vec<u64> {
+        let keyframes = fragments.keyframes(source, timing, n).await.unwrap();
+        keyframes.iter().map(|keyframe| keyframe.time_ms).collect()
+    }
+
     #[tokio::test]
     async fn keyframes_are_in_presentation_order() {
-        let object: Bytes = [fragment(500), fragment(2000), fragment(1000)].concat().into();
-        let source = Source::new(object.len() as u64, object);
-        let mut reader = Reader::new(&source);
-        let fragments = Fragments::open(&mut reader, 0, 1, 1000, Defaults::default()).await.unwrap();
-        let timing = Timing { scale: 1000, media_duration: 3000, ..Timing::default() };
-        let mut times = Vec::new();
+        let object = [fragment(0, true), fragment(1500, true), fragment(500, true)].concat();
+        let (source, fragments, timing) = open(object).await;
         for keyframe in fragments.keyframes(&source, &timing, 3).await.unwrap() {
             let bytes = source.fetch(keyframe.range).await.unwrap();
             assert_eq!(bytes[..], u32::try_from(keyframe.time_ms).unwrap().to_be_bytes());
-            times.push(keyframe.time_ms);
         }
-        assert_eq!(times, [500, 1000, 2000]);
+        assert_eq!(times(&source, &fragments, &timing, 3).await, [0, 500, 1500]);
+    }
+
+    #[tokio::test]
+    async fn the_last_of_many_fragments_ends_the_video() {
+        let object: Vec<u8> = (0..400).flat_map(|i| fragment(i * 100, true)).collect();
+        let (source, fragments, timing) = open(object).await;
+        assert_eq!(fragments.ends(&timing, None), Some(40_000));
+        assert_eq!(times(&source, &fragments, &timing, 100).await.len(), 100);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_was_joined_late_starts_at_0() {
+        let object: Vec<u8> = (0..10).flat_map(|i| fragment(1_000_000 + i * 100, true)).collect();
+        let (source, fragments, timing) = open(object).await;
+        assert_eq!(fragments.ends(&timing, None), Some(1000));
+        assert_eq!(
+            times(&source, &fragments, &timing, 10).await,
+            (0..10).map(|i| i * 100).collect::<Vec<_>>()
+        );
+    }
+
+    #[tokio::test]
+    async fn fragments_without_decode_times_follow_each_other() {
+        let object: Vec<u8> = (0..20).flat_map(|_| fragment(0, false)).collect();
+        let (source, fragments, timing) = open(object).await;
+        assert_eq!(fragments.ends(&timing, None), Some(2000));
+        assert_eq!(times(&source, &fragments, &timing, 100).await.last(), Some(&1900));
     }
 }

@@ -1,16 +1,14 @@
-//! The movie, track and media headers, and the edit list.
+//! The movie, track and media headers.
 
 use super::boxes::Fields;
 use super::timing::Timing;
 
-/// Limit of edits read. Only the start of the first media edit matters.
-const MAX_EDITS: u32 = 8;
-
 /// The timescale and the duration of the movie (`mvhd`).
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Movie {
     pub(super) scale: u32,
     pub(super) duration: u64,
+    matrix: Matrix,
 }
 
 impl Movie {
@@ -20,6 +18,8 @@ impl Movie {
         fields.skip(if version == 0 { 8 } else { 16 })?;
         self.scale = fields.u32().filter(|scale| *scale > 0)?;
         self.duration = known_duration(fields.u32_or_u64(version)?, version);
+        fields.skip(16)?;
+        self.matrix = Matrix::read(fields)?;
         Some(())
     }
 }
@@ -30,17 +30,73 @@ fn known_duration(duration: u64, version: u8) -> u64 {
     if duration == unknown { 0 } else { duration }
 }
 
-/// Reads a `tkhd` box (8.3.2): the track ID and the rotation of the frames in clockwise degrees.
-pub(super) fn track_header(fields: &mut Fields) -> Option<(u32, u16)> {
-    let (version, _) = fields.version_and_flags()?;
-    fields.skip(if version == 0 { 8 } else { 16 })?;
-    let track_id = fields.u32()?;
-    fields.skip(if version == 0 { 8 } else { 12 })?;
-    fields.skip(16)?;
-    let (a, b) = (fields.i32()?, fields.i32()?);
-    let quarters = (f64::from(b).atan2(f64::from(a)).to_degrees() / 90.0).round().rem_euclid(4.0);
-    let rotation = [0u16, 90, 180, 270].into_iter().find(|turn| f64::from(*turn) >= quarters * 90.0);
-    Some((track_id, rotation.unwrap_or(0)))
+/// The track header (`tkhd`).
+#[derive(Debug)]
+pub(super) struct TrackHeader {
+    pub(super) id: u32,
+    /// Whether players present the track.
+    pub(super) enabled: bool,
+    matrix: Matrix,
+}
+
+impl TrackHeader {
+    /// Reads a `tkhd` box (8.3.2).
+    pub(super) fn read(fields: &mut Fields) -> Option<Self> {
+        const ENABLED: u32 = 1;
+        let (version, flags) = fields.version_and_flags()?;
+        fields.skip(if version == 0 { 8 } else { 16 })?;
+        let id = fields.u32()?;
+        fields.skip(if version == 0 { 8 } else { 12 })?;
+        fields.skip(16)?;
+        Some(Self { id, enabled: flags & ENABLED != 0, matrix: Matrix::read(fields)? })
+    }
+
+    /// Returns how a player transforms the frames: the rotation in clockwise degrees, and whether they are mirrored
+    /// (left to right) before that.
+    pub(super) fn orientation(&self, movie: &Movie) -> (u16, bool) {
+        self.matrix.then(&movie.matrix).orientation()
+    }
+}
+
+/// The part of a transformation matrix (8.2.2) that rotates and scales.
+#[derive(Debug, Clone, Copy)]
+struct Matrix {
+    a: f64,
+    b: f64,
+    c: f64,
+    d: f64,
+}
+
+impl Default for Matrix {
+    fn default() -> Self {
+        Self { a: 1.0, b: 0.0, c: 0.0, d: 1.0 }
+    }
+}
+
+impl Matrix {
+    fn read(fields: &mut Fields) -> Option<Self> {
+        let mut number = || fields.i32().map(|number| f64::from(number) / 65536.0);
+        let (a, b, _u) = (number()?, number()?, number()?);
+        Some(Self { a, b, c: number()?, d: number()? })
+    }
+
+    /// Returns the transformation by `self` and then by `next`.
+    fn then(&self, next: &Self) -> Self {
+        Self {
+            a: self.a * next.a + self.b * next.c,
+            b: self.a * next.b + self.b * next.d,
+            c: self.c * next.a + self.d * next.c,
+            d: self.c * next.b + self.d * next.d,
+        }
+    }
+
+    fn orientation(&self) -> (u16, bool) {
+        let mirrored = self.a * self.d < self.b * self.c;
+        let (cos, sin) = if mirrored { (-self.a, -self.b) } else { (self.a, self.b) };
+        let quarters = (sin.atan2(cos).to_degrees() / 90.0).round().rem_euclid(4.0);
+        let rotation = [0u16, 90, 180, 270].into_iter().find(|turn| f64::from(*turn) >= quarters * 90.0);
+        (rotation.unwrap_or(0), mirrored)
+    }
 }
 
 /// Reads an `mdhd` box (8.4.2).
@@ -52,73 +108,44 @@ pub(super) fn media_header(fields: &mut Fields) -> Option<Timing> {
     Some(Timing { scale, media_duration, ..Timing::default() })
 }
 
-/// Reads an `elst` box (8.6.6). Empty edits delay the presentation, and the first media edit sets the time in the media
-/// at which it starts. More edits, or a rate other than 1, are not supported and set `complex_edits`.
-pub(super) fn read_edits(fields: &mut Fields, timing: &mut Timing, movie_scale: u32) -> Option<()> {
-    const RATE_1: u32 = 0x0001_0000;
-    let (version, _) = fields.version_and_flags()?;
-    let count = fields.u32()?;
-    timing.complex_edits = count > MAX_EDITS;
-    let mut has_media_edit = false;
-    for _ in 0..count.min(MAX_EDITS) {
-        let duration = fields.u32_or_u64(version)?;
-        let begin = if version == 0 { i64::from(fields.i32()?) } else { fields.u64()?.cast_signed() };
-        timing.complex_edits |= has_media_edit || fields.u32()? != RATE_1;
-        if has_media_edit {
-            break;
-        }
-        if let Ok(begin) = u64::try_from(begin) {
-            timing.media_start = begin;
-            has_media_edit = true;
-        } else {
-            let delay = u128::from(duration) * u128::from(timing.scale) / u128::from(movie_scale.max(1));
-            timing.initial_delay = timing.initial_delay.saturating_add(u64::try_from(delay).unwrap_or(0));
-        }
-    }
-    timing.shift = timing.initial_delay.cast_signed().saturating_sub(timing.media_start.cast_signed());
-    Some(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ONE: i32 = 0x0001_0000;
+
+    fn matrix(a: i32, b: i32, c: i32, d: i32) -> Vec<u8> {
+        [a, b, 0, c, d, 0, 0, 0, 0x4000_0000].into_iter().flat_map(i32::to_be_bytes).collect()
+    }
+
+    fn orientation(track: &[u8], movie: &[u8]) -> (u16, bool) {
+        let tkhd = [&[0, 0, 0, 1], &[0; 8][..], &[0, 0, 0, 7], &[0; 24], track].concat();
+        let mvhd = [&[0; 12], &[0, 0, 0, 1][..], &[0; 20], movie].concat();
+        let mut header = Movie::default();
+        header.read(&mut Fields(mvhd.into())).unwrap();
+        let track = TrackHeader::read(&mut Fields(tkhd.into())).unwrap();
+        assert_eq!((track.id, track.enabled), (7, true));
+        track.orientation(&header)
+    }
+
     #[test]
     fn matrix_is_read_as_clockwise_rotation() {
-        let one = 0x0001_0000i32;
-        for (a, b, degrees) in [(one, 0, 0), (0, one, 90), (-one, 0, 180), (0, -one, 270), (0, 0, 0)] {
-            let mut tkhd = vec![0; 12];
-            tkhd.extend_from_slice(&[0, 0, 0, 7]);
-            tkhd.extend_from_slice(&[0; 24]);
-            tkhd.extend_from_slice(&a.to_be_bytes());
-            tkhd.extend_from_slice(&b.to_be_bytes());
-            assert_eq!(track_header(&mut Fields(tkhd.into())), Some((7, degrees)), "{a} {b}");
+        let upright = matrix(ONE, 0, 0, ONE);
+        for (a, b, degrees) in [(ONE, 0, 0), (0, ONE, 90), (-ONE, 0, 180), (0, -ONE, 270), (0, 0, 0)] {
+            assert_eq!(orientation(&matrix(a, b, -b, a), &upright), (degrees, false), "{a} {b}");
         }
+        let quarter = matrix(0, ONE, -ONE, 0);
+        assert_eq!(orientation(&quarter, &quarter), (180, false), "the movie is rotated, too");
     }
 
     #[test]
-    fn edits_set_delay_and_media_start() {
-        let words = [0u32, 2, 500, u32::MAX, 0x1_0000, 9000, 2048, 0x1_0000];
-        let elst: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-        let mut timing = Timing { scale: 2000, media_duration: 9, ..Timing::default() };
-        assert_eq!(read_edits(&mut Fields(elst.into()), &mut timing, 1000), Some(()));
-        assert_eq!(
-            (timing.initial_delay, timing.media_start, timing.shift, timing.complex_edits),
-            (1000, 2048, -1048, false)
-        );
-    }
-
-    #[test]
-    fn several_edits_or_another_rate_are_complex() {
-        let complex = |words: &[u32]| {
-            let elst: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
-            let mut timing = Timing { scale: 2000, media_duration: 9, ..Timing::default() };
-            read_edits(&mut Fields(elst.into()), &mut timing, 1000);
-            (timing.media_start, timing.complex_edits)
-        };
-        assert_eq!(complex(&[0, 1, 500, 7, 0x1_0000]), (7, false));
-        assert_eq!(complex(&[0, 1, 500, 7, 0x2_0000]), (7, true));
-        assert_eq!(complex(&[0, 2, 500, 7, 0x1_0000, 500, 9, 0x1_0000]), (7, true));
+    fn mirrored_matrix_is_told_from_a_rotation() {
+        let upright = matrix(ONE, 0, 0, ONE);
+        for (a, b, c, d, degrees) in
+            [(-ONE, 0, 0, ONE, 0), (0, -ONE, -ONE, 0, 90), (ONE, 0, 0, -ONE, 180), (0, ONE, ONE, 0, 270)]
+        {
+            assert_eq!(orientation(&matrix(a, b, c, d), &upright), (degrees, true), "{a} {b} {c} {d}");
+        }
     }
 
     #[test]

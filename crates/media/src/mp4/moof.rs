@@ -12,10 +12,19 @@ pub(super) struct Fragment {
     pub(super) start_time: Option<u64>,
     pub(super) duration: u64,
     pub(super) samples: u64,
-    /// The decode time and the byte range of the first keyframe.
-    pub(super) keyframe: Option<(u64, Range<u64>)>,
-    /// The keyframe's composition time offset.
-    pub(super) composition_offset: i32,
+    /// The composition time offset of the first sample.
+    pub(super) first_offset: i32,
+    pub(super) keyframe: Option<FirstKeyframe>,
+}
+
+/// The first keyframe of a fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FirstKeyframe {
+    /// The decode time, from the start of the fragment.
+    time: u64,
+    /// The composition time offset.
+    offset: i32,
+    pub(super) range: Range<u64>,
 }
 
 impl Fragment {
@@ -29,36 +38,43 @@ impl Fragment {
             // Data offsets are relative to the `moof` with default-base-is-moof, else to the end of the previous track
             // fragment's data.
             let base = base_data_offset.unwrap_or(if default_base_is_moof { start } else { previous_end });
-            let time = traf.child(*b"tfdt").and_then(|mut tfdt| {
-                let (version, _) = tfdt.version_and_flags()?;
-                tfdt.u32_or_u64(version)
-            });
-            let mut run = TrackFragment {
-                defaults,
-                at: base,
-                time: time.unwrap_or(0),
-                samples: 0,
-                keyframe: None,
-                composition_offset: 0,
-            };
+            let mut run = TrackFragment { defaults, at: base, fragment: Self::default() };
             for (_, trun) in traf.boxes().filter(|(name, _)| name == b"trun") {
                 run.read(trun, base)?;
             }
             if track == wanted {
-                let duration = run.time.checked_sub(time.unwrap_or(0))?;
-                // A keyframe with another sample description would be decoded with the wrong codec configuration.
-                let keyframe = run.keyframe.filter(|_| defaults.description == trex.description);
-                return Some(Self {
-                    start_time: time,
-                    duration,
-                    samples: run.samples,
-                    keyframe,
-                    composition_offset: run.composition_offset,
+                let mut fragment = run.fragment;
+                fragment.start_time = traf.child(*b"tfdt").and_then(|mut tfdt| {
+                    let (version, _) = tfdt.version_and_flags()?;
+                    tfdt.u32_or_u64(version)
                 });
+                // A keyframe with another sample description would be decoded with the wrong codec configuration.
+                if defaults.description != trex.description {
+                    fragment.keyframe = None;
+                }
+                return Some(fragment);
             }
             previous_end = run.at;
         }
         None
+    }
+
+    /// Sets the decode time of the first sample, if the fragment does not contain it.
+    pub(super) fn or_start(self, start: Option<u64>) -> Self {
+        Self { start_time: self.start_time.or(start), ..self }
+    }
+
+    /// Returns the decode time at which the last sample ends, if it is known.
+    pub(super) fn end_time(&self) -> Option<u64> {
+        self.start_time?.checked_add(self.duration)
+    }
+
+    /// Returns the composition time of the first keyframe. Without a decode time it is counted from the start of the
+    /// fragment.
+    pub(super) fn keyframe_time(&self) -> Option<i64> {
+        let keyframe = self.keyframe.as_ref()?;
+        let decode = self.start_time.unwrap_or(0).saturating_add(keyframe.time);
+        i64::try_from(decode).ok()?.checked_add(keyframe.offset.into())
     }
 }
 
@@ -66,29 +82,31 @@ impl Fragment {
 struct TrackFragment {
     defaults: Defaults,
     at: u64,
-    time: u64,
-    samples: u64,
-    keyframe: Option<(u64, Range<u64>)>,
-    composition_offset: i32,
+    fragment: Fragment,
 }
 
 impl TrackFragment {
     /// Reads a `trun` box (8.8.8).
     fn read(&mut self, trun: Fields, base: u64) -> Option<()> {
         let mut run = TrackRun::read(trun, self.defaults)?;
-        self.samples += run.remaining;
+        let fragment = &mut self.fragment;
         if let Some(offset) = run.data_offset {
             self.at = base.checked_add_signed(offset.into())?;
         }
         while run.remaining > 0 {
             let UniformSamples { count, duration, size, composition_offset, is_sync } = run.next_samples()?;
             let size = u64::from(size);
-            if self.keyframe.is_none() && is_sync && size > 0 {
-                self.keyframe = Some((self.time, self.at..self.at.checked_add(size)?));
-                self.composition_offset = composition_offset;
+            if fragment.samples == 0 {
+                fragment.first_offset = composition_offset;
             }
+            if fragment.keyframe.is_none() && is_sync && size > 0 {
+                let range = self.at..self.at.checked_add(size)?;
+                fragment.keyframe =
+                    Some(FirstKeyframe { time: fragment.duration, offset: composition_offset, range });
+            }
+            fragment.samples = fragment.samples.checked_add(count)?;
             self.at = self.at.checked_add(size.checked_mul(count)?)?;
-            self.time = self.time.checked_add(u64::from(duration).checked_mul(count)?)?;
+            fragment.duration = fragment.duration.checked_add(u64::from(duration).checked_mul(count)?)?;
         }
         Some(())
     }
@@ -108,17 +126,31 @@ mod tests {
             Fragment::read(&Fields(traf.into()), 100, 1, Defaults::default()).unwrap()
         };
         let all = u64::from(u32::MAX);
-        let expected = |keyframe| Fragment {
+        let expected = |keyframe: Option<(u64, Range<u64>)>| Fragment {
             start_time: None,
             duration: 10 * all,
             samples: all,
-            keyframe,
-            composition_offset: 0,
+            first_offset: 0,
+            keyframe: keyframe.map(|(time, range)| FirstKeyframe { time, offset: 0, range }),
         };
         let first = Some((0, 100..103));
         assert_eq!(read(0, &[0, u32::MAX]), expected(first.clone()));
         assert_eq!(read(NON_SYNC, &[0x04, u32::MAX, 0]), expected(first));
         assert_eq!(read(0, &[0x04, u32::MAX, NON_SYNC]), expected(Some((10, 103..106))));
         assert_eq!(read(NON_SYNC, &[0, u32::MAX]), expected(None));
+    }
+
+    #[test]
+    fn keyframe_time_includes_its_composition_offset() {
+        let tfhd = atom(*b"tfhd", &[0x02_0008, 1, 10], &[]);
+        let tfdt = atom(*b"tfdt", &[0, 500], &[]);
+        // Two samples with size, flags and composition offset; the second is the keyframe.
+        let trun = atom(*b"trun", &[0x0E00, 2, 4, 0x1_0000, 30, 4, 0, 20], &[]);
+        let traf = atom(*b"traf", &[], &[tfhd, tfdt, trun].concat());
+        let fragment = Fragment::read(&Fields(traf.into()), 0, 1, Defaults::default()).unwrap();
+        assert_eq!((fragment.keyframe_time(), fragment.end_time()), (Some(530), Some(520)));
+        assert_eq!(fragment.first_offset, 30);
+        let moved = Fragment { start_time: None, ..fragment };
+        assert_eq!((moved.keyframe_time(), moved.or_start(Some(70)).keyframe_time()), (Some(30), Some(100)));
     }
 }

@@ -1,21 +1,21 @@
-//! The `moov` box: the movie's duration, its first video track, and the audio codec.
+//! The `moov` box: the movie's duration, the film and the sound.
 
 use std::ops::Range;
 
 use futures_util::future::join;
 use upreel_core::video::MediaInfo;
 
-use super::boxes::{Header, Reader, find};
+use super::boxes::{Fields, Header, Reader, find};
 use super::codecs::{self, VisualSampleEntry};
-use super::cuts::AudioTrack;
 use super::fragments::Fragments;
-use super::headers::{Movie, track_header};
+use super::headers::{Movie, TrackHeader};
 use super::runs::Defaults;
+use super::sound::Sound;
 use super::tables::Tables;
-use super::timing::{Timing, to_ms};
-use super::{Opened, Samples, Track, wrap};
+use super::timing::to_ms;
+use super::{Opened, Samples, Track, film, wrap};
 use crate::keyframe::{Error, HEAD};
-use crate::source::Source;
+use crate::source::{Source, in_parallel};
 
 /// A `moov` up to this size is read whole, in bytes.
 const SMALL_MOOV: u64 = 192 * 1024;
@@ -43,30 +43,19 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     let boxes = boxes?;
     let mvhd = find(&boxes, *b"mvhd").ok_or(Error::Unknown("no movie header (mvhd)"))?;
     movie.read(&mut reader.body(mvhd, MAX_BODY).await?).ok_or(Error::Unknown("malformed movie header"))?;
+    let traks = boxes.iter().filter(|header| header.name == *b"trak").take(MAX_TRACKS);
+    let tracks = in_parallel(traks.map(|trak| Media::open(source, trak)).collect()).await?;
+    let mut tracks: Vec<Media> = tracks.into_iter().flatten().collect();
+    film::name_streams(&mut tracks);
 
-    let mut video = None;
-    let mut audio = None;
-    let mut audio_track = None;
-    for trak in boxes.iter().filter(|header| header.name == *b"trak").take(MAX_TRACKS) {
-        let Some(media) = Media::open(&mut reader, trak).await? else { continue };
-        match &media.handler {
-            b"vide" if video.is_none() => video = Some(media),
-            b"soun" if audio.is_none() => {
-                audio = media.audio_codec(&mut reader).await?;
-                audio_track.get_or_insert(AudioTrack { media, movie_scale: movie.scale });
-            }
-            _ => {}
-        }
-        if video.is_some() && audio.is_some() {
-            break;
-        }
-    }
-    let media = video.ok_or(Error::NoVideo)?;
-    let mvex = find(&boxes, *b"mvex");
-    let (mut media_info, mut track) = media.track(&mut reader, &moov, mvhd, mvex, &movie).await?;
-    track.audio = audio_track;
-    media_info.audio_codec = audio.map(str::to_owned);
-    Ok((media_info, track))
+    let mvex = match find(&boxes, *b"mvex") {
+        Some(mvex) => Some(reader.body(mvex, MAX_BODY).await?),
+        None => None,
+    };
+    let film = film::choose(source, &tracks, mvex.is_some()).await?.ok_or(Error::NoVideo)?;
+    let film = tracks.remove(film);
+    let sound = Sound::open(source, tracks, &movie).await?;
+    film.track(&mut reader, Context { moov, mvhd: mvhd.clone(), mvex, movie }, sound).await
 }
 
 /// Reads the box headers down to the sample tables of the first track if it is video, as it usually is, so that they
@@ -76,7 +65,7 @@ async fn walk_ahead(source: &Source, moov: &Header) {
     let mut at = moov.body.start;
     while let Ok(Some(header)) = reader.header(at, moov.body.end, BOX_READ).await {
         if header.name == *b"trak" {
-            if let Ok(Some(media)) = Media::open(&mut reader, &header).await
+            if let Ok(Some(media)) = Media::open(source, &header).await
                 && media.handler == *b"vide"
             {
                 let _ = media.stbl(&mut reader, false).await;
@@ -102,19 +91,43 @@ async fn find_moov(reader: &mut Reader<'_>) -> Result<Header, Error> {
     Err(Error::Unknown("no moov box among the first boxes"))
 }
 
+/// What the tracks of a movie have in common.
+struct Context {
+    moov: Header,
+    mvhd: Header,
+    mvex: Option<Fields>,
+    movie: Movie,
+}
+
 /// The boxes of a `trak` box.
 #[derive(Debug)]
 pub(super) struct Media {
-    handler: [u8; 4],
+    pub(super) handler: [u8; 4],
+    pub(super) header: TrackHeader,
+    /// The tracks that this one refers to (`tref`): the type of the reference and the track's ID.
+    pub(super) references: Vec<([u8; 4], u32)>,
+    /// ffmpeg's stream specifier.
+    pub(super) stream: String,
     pub(super) boxes: Vec<Header>,
     pub(super) mdia: Vec<Header>,
     minf: Range<u64>,
 }
 
 impl Media {
-    async fn open(reader: &mut Reader<'_>, trak: &Header) -> Result<Option<Self>, Error> {
+    /// Reads the headers of a track's boxes. Returns `None` if required ones are missing or malformed.
+    async fn open(source: &Source, trak: &Header) -> Result<Option<Self>, Error> {
+        let mut reader = Reader::new(source);
         let boxes = reader.children(&trak.body, BOX_READ).await?;
-        let Some(mdia) = find(&boxes, *b"mdia") else { return Ok(None) };
+        let (Some(tkhd), Some(mdia)) = (find(&boxes, *b"tkhd"), find(&boxes, *b"mdia")) else {
+            return Ok(None);
+        };
+        let Some(header) = TrackHeader::read(&mut reader.body(tkhd, MAX_BODY).await?) else {
+            return Ok(None);
+        };
+        let references = match find(&boxes, *b"tref") {
+            Some(tref) => film::references(&reader.body(tref, MAX_BODY).await?),
+            None => Vec::new(),
+        };
         let mdia = reader.children(&mdia.body, BOX_READ).await?;
         let (Some(hdlr), Some(minf)) = (find(&mdia, *b"hdlr"), find(&mdia, *b"minf")) else {
             return Ok(None);
@@ -122,7 +135,7 @@ impl Media {
         let mut fields = reader.body(hdlr, MAX_BODY).await?;
         let Some(handler) = fields.skip(8).and_then(|()| fields.name()) else { return Ok(None) };
         let minf = minf.body.clone();
-        Ok(Some(Self { handler, boxes, mdia, minf }))
+        Ok(Some(Self { handler, header, references, stream: String::new(), boxes, mdia, minf }))
     }
 
     /// Reads the headers of the boxes in `stbl`, or only that of `stsd`.
@@ -142,62 +155,73 @@ impl Media {
         Ok(Vec::new())
     }
 
-    async fn audio_codec(&self, reader: &mut Reader<'_>) -> Result<Option<&'static str>, Error> {
-        let boxes = self.stbl(reader, true).await?;
-        let Some(stsd) = find(&boxes, *b"stsd") else { return Ok(None) };
-        let mut entries = reader.body(stsd, MAX_BODY).await?;
-        Ok(entries
-            .skip(8)
-            .and_then(|()| entries.boxes().next())
-            .and_then(|(name, entry)| codecs::audio_codec(name, entry)))
-    }
-
-    async fn track(
-        &self,
-        reader: &mut Reader<'_>,
-        moov: &Header,
-        mvhd: &Header,
-        mvex: Option<&Header>,
-        movie: &Movie,
-    ) -> Result<Opened, Error> {
+    /// Reads the track, which is the film.
+    async fn track(self, reader: &mut Reader<'_>, context: Context, sound: Sound) -> Result<Opened, Error> {
+        let Context { moov, mvhd, mvex, movie } = context;
         let required = |header: Option<&Header>| {
             header.cloned().ok_or(Error::Unknown("required box missing in a track"))
         };
         let stbl = self.stbl(reader, false).await?;
-        let (tkhd, mdhd) = (required(find(&self.boxes, *b"tkhd"))?, required(find(&self.mdia, *b"mdhd"))?);
+        let tkhd = required(find(&self.boxes, *b"tkhd"))?;
         let (hdlr, stsd) = (required(find(&self.mdia, *b"hdlr"))?, required(find(&stbl, *b"stsd"))?);
 
-        let (track_id, rotation) = track_header(&mut reader.body(&tkhd, MAX_BODY).await?)
-            .ok_or(Error::Unknown("malformed track header"))?;
-        let mut timing = self.timing(reader, movie.scale).await?;
-
+        let entries = reader.body(&stsd, MAX_BODY).await?;
+        if codecs::encrypted(&entries) || sound.encrypted {
+            return Err(Error::Encrypted);
+        }
+        let mut timing = self.media_timing(reader).await?;
+        let elst = self.edit_list(reader).await?;
         let tables = Tables::open(reader, &stbl).await?;
         let description = tables.description;
-        let (samples, length) = samples(reader, tables, &mut timing, track_id, moov, mvex, movie).await?;
+        let ids = (self.header.id, sound.chosen().map(|track| track.id));
+        let fragments = match &mvex {
+            Some(mvex) => fragments(reader, mvex, ids, timing.scale, moov.body.end, &tables).await?,
+            None => None,
+        };
+        let (samples, length) = if let Some(fragments) = fragments {
+            let has_tables = tables.sizes.count > 0;
+            timing.read_edits(elst, movie.scale, 0);
+            fragments.set_times(&mut timing, has_tables, sound.timing());
+            let frames = fragments.samples_and_duration();
+            let ms = fragments.ends(&timing, sound.timing()).or_else(|| {
+                let declared = mvex.as_ref().map_or(0, declared_duration);
+                let declared = declared.max(if has_tables { 0 } else { movie.duration });
+                (declared > 0).then(|| to_ms(declared, movie.scale))
+            });
+            (Samples::Fragments(fragments), Length { ms, frames })
+        } else if tables.sizes.count > 0 {
+            if let Some(duration) = tables.duration(reader.source).await? {
+                timing.media_duration = duration;
+            }
+            timing.read_edits(elst, movie.scale, tables.first_offset.into());
+            let frames = (tables.sizes.count, timing.media_duration);
+            let ms = match timing.ms(timing.end()).max(sound.end_ms()) {
+                0 => Some(to_ms(movie.duration, movie.scale)).filter(|ms| *ms > 0),
+                ms => Some(ms),
+            };
+            (Samples::Tables(tables), Length { ms, frames })
+        } else {
+            return Err(Error::Unknown("video track without samples"));
+        };
 
-        let mut entries = reader.body(&stsd, MAX_BODY).await?;
-        let nth = usize::try_from(description).unwrap_or(usize::MAX).saturating_sub(1);
-        let visual = entries
-            .skip(8)
-            .and_then(|()| entries.boxes().nth(nth))
-            .and_then(|(name, entry)| codecs::visual_sample_entry(name, entry))
+        let visual = codecs::visual_sample_entries(&entries)
+            .nth(usize::try_from(description).unwrap_or(usize::MAX).saturating_sub(1))
+            .flatten()
             .ok_or(Error::Unknown("malformed sample description"))?;
-        if visual.encrypted {
-            return Err(Error::Unknown("encrypted video track"));
-        }
-        let mut media_info = media_info(&visual, rotation);
-        media_info.frame_rate = frame_rate(length.frames, length.frames_duration, timing.scale);
+        let mut media_info = media_info(&visual, self.header.orientation(&movie));
+        media_info.frame_rate = frame_rate(length.frames, timing.scale);
         media_info.duration_ms = length.ms;
+        media_info.audio_codec = sound.codec();
         let body = |header: &Header| reader.read(header.body.clone(), MAX_BODY);
         let boxes = wrap::Boxes {
-            mvhd: body(mvhd).await?,
+            mvhd: body(&mvhd).await?,
+            movie_scale: movie.scale,
             tkhd: body(&tkhd).await?,
-            mdhd: body(&mdhd).await?,
             hdlr: body(&hdlr).await?,
-            stsd: body(&stsd).await?,
+            stsd: entries.0,
             description,
         };
-        Ok((media_info, Track { timing, boxes, samples, audio: None }))
+        Ok((media_info, Track { timing, boxes, samples, stream: self.stream, sound }))
     }
 }
 
@@ -205,56 +229,39 @@ impl Media {
 struct Length {
     ms: Option<u64>,
     /// Some of the frames and their total duration in ticks, from which the frame rate follows.
-    frames: u64,
-    frames_duration: u64,
+    frames: (u64, u64),
 }
 
-/// Determines where the samples are listed: in the tables of `moov`, in fragments after it, or in both. In the last
-/// case the tables only cover the start.
-async fn samples(
+/// Returns the fragments after `moov`, or `None` if there are none and the tables list all samples. If there are both,
+/// the tables only cover the start.
+async fn fragments(
     reader: &mut Reader<'_>,
-    tables: Tables,
-    timing: &mut Timing,
-    track_id: u32,
-    moov: &Header,
-    mvex: Option<&Header>,
-    movie: &Movie,
-) -> Result<(Samples, Length), Error> {
-    let has_tables = tables.count > 0;
-    if let Some(mvex) = mvex {
-        let (defaults, declared) = movie_extends(reader, mvex, track_id).await?;
-        match Fragments::open(reader, moov.body.end, track_id, timing.scale, defaults).await {
-            Ok(fragments) => {
-                let start = if has_tables { 0 } else { fragments.start_time() };
-                let declared = declared.max(if has_tables { 0 } else { movie.duration });
-                let end = fragments.end_time();
-                timing.media_start = start;
-                timing.media_duration = end.unwrap_or(timing.media_duration.saturating_add(start));
-                let ms = match end {
-                    _ if declared > 0 => Some(to_ms(declared, movie.scale)),
-                    Some(end) => Some(to_ms(end.saturating_sub(start), timing.scale)),
-                    None => None,
-                };
-                let (frames, frames_duration) = fragments.samples_and_duration();
-                return Ok((Samples::Fragments(fragments), Length { ms, frames, frames_duration }));
-            }
-            Err(Error::Unknown(_)) if has_tables => {}
-            Err(error) => return Err(error),
-        }
+    mvex: &Fields,
+    (film, sound): (u32, Option<u32>),
+    scale: u32,
+    moov_end: u64,
+    tables: &Tables,
+) -> Result<Option<Fragments>, Error> {
+    let film = (film, Defaults::of(mvex, film));
+    let sound = sound.map(|sound| (sound, Defaults::of(mvex, sound)));
+    match Fragments::open(reader, moov_end, scale, film, sound).await {
+        Ok(fragments) => Ok(Some(fragments)),
+        Err(Error::Unknown(_)) if tables.sizes.count > 0 => Ok(None),
+        Err(error) => Err(error),
     }
-    if !has_tables {
-        return Err(Error::Unknown("video track without samples"));
-    }
-    let (duration, scale) = match movie.duration {
-        0 => (timing.media_duration, timing.scale),
-        duration => (duration, movie.scale),
-    };
-    let ms = Some(to_ms(duration, scale));
-    let length = Length { ms, frames: tables.count, frames_duration: timing.media_duration };
-    Ok((Samples::Tables(tables), length))
 }
 
-fn media_info(visual: &VisualSampleEntry, rotation: u16) -> MediaInfo {
+/// Reads the duration of all fragments, in units of the movie's timescale, from the body of an `mvex` box (8.8.1).
+/// Returns 0 if it is not declared.
+fn declared_duration(mvex: &Fields) -> u64 {
+    let declared = mvex.child(*b"mehd").and_then(|mut mehd| {
+        let (version, _) = mehd.version_and_flags()?;
+        mehd.u32_or_u64(version)
+    });
+    declared.unwrap_or(0)
+}
+
+fn media_info(visual: &VisualSampleEntry, (rotation, mirrored): (u16, bool)) -> MediaInfo {
     let (across, down) = visual.aspect.unwrap_or((1, 1));
     // Rounded to the nearest pixel.
     let width = (u64::from(visual.width) * u64::from(across) + u64::from(down) / 2) / u64::from(down);
@@ -265,36 +272,18 @@ fn media_info(visual: &VisualSampleEntry, rotation: u16) -> MediaInfo {
         width: Some(width).filter(|width| *width > 0),
         height: Some(height).filter(|height| *height > 0),
         rotation: Some(rotation),
+        mirrored: mirrored.then_some(true),
         video_codec: visual.codec.map(str::to_owned),
         color_transfer: visual.transfer.map(str::to_owned),
         ..MediaInfo::default()
     }
 }
 
+/// Returns the frame rate of a number of frames and their duration, rounded to hundredths, as ffmpeg prints it.
 #[expect(clippy::cast_precision_loss, reason = "the result is rounded anyway")]
-fn frame_rate(frames: u64, duration: u64, scale: u32) -> Option<f64> {
+fn frame_rate((frames, duration): (u64, u64), scale: u32) -> Option<f64> {
     let rate = frames as f64 * f64::from(scale) / duration as f64;
-    // Rounded to hundredths, as ffmpeg prints it.
     rate.is_normal().then(|| (rate * 100.0).round() / 100.0)
-}
-
-/// Reads an `mvex` box (8.8.1): the defaults for the track's fragments, and their total duration, or 0 if unknown.
-async fn movie_extends(reader: &mut Reader<'_>, mvex: &Header, track: u32) -> Result<(Defaults, u64), Error> {
-    let body = reader.body(mvex, MAX_BODY).await?;
-    let duration = body.child(*b"mehd").and_then(|mut mehd| {
-        let (version, _) = mehd.version_and_flags()?;
-        mehd.u32_or_u64(version)
-    });
-    let mut found = Defaults::default();
-    for (_, mut trex) in body.boxes().filter(|(name, _)| name == b"trex") {
-        let _version = trex.version_and_flags();
-        if trex.u32() == Some(track)
-            && let Some(defaults) = Defaults::read(&mut trex)
-        {
-            found = defaults;
-        }
-    }
-    Ok((found, duration.unwrap_or(0)))
 }
 
 #[cfg(test)]
@@ -302,8 +291,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frame_rate_is_rounded_or_none() {
-        assert_eq!(frame_rate(50, 0, 1), None);
-        assert_eq!(frame_rate(30_000, 1_001_000, 1000), Some(29.97));
+    fn frame_rate_is_an_average() {
+        assert_eq!(frame_rate((150, 76_800), 12_800), Some(25.0));
+        assert_eq!(frame_rate((2, 2002), 60_000), Some(59.94));
+        assert_eq!(frame_rate((5, 0), 600), None);
     }
 }

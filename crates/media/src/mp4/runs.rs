@@ -18,8 +18,17 @@ pub struct Defaults {
 }
 
 impl Defaults {
+    /// Returns the defaults of a track in the body of an `mvex` box.
+    pub(super) fn of(mvex: &Fields, track: u32) -> Self {
+        let trex = mvex.boxes().filter(|(name, _)| name == b"trex").filter_map(|(_, mut trex)| {
+            trex.version_and_flags()?;
+            (trex.u32()? == track).then(|| Self::read(&mut trex))?
+        });
+        trex.last().unwrap_or_default()
+    }
+
     /// Reads the fields after the track ID in `trex`.
-    pub(super) fn read(fields: &mut Fields) -> Option<Self> {
+    fn read(fields: &mut Fields) -> Option<Self> {
         let (description, duration) = (fields.u32()?, fields.u32()?);
         Some(Self { description, duration, size: fields.u32()?, flags: fields.u32()? })
     }

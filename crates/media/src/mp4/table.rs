@@ -1,4 +1,4 @@
-//! A table in a full box: a count and entries of fixed size.
+//! A table in a full box: entries of fixed size.
 
 use std::ops::Range;
 
@@ -6,8 +6,8 @@ use super::boxes::{Fields, Header, Reader};
 use crate::keyframe::Error;
 use crate::source::Source;
 
-/// Limit of bytes read from one table.
-pub(super) const MAX_TABLE_BYTES: u64 = 8 << 20;
+/// Limit of bytes read from one table: two million samples.
+pub(super) const MAX_TABLE_BYTES: u64 = 16 << 20;
 
 /// The location of a table in the object.
 #[derive(Debug, Clone)]
@@ -17,19 +17,20 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Opens the table of a full box with entries of `width` bytes. `skip` bytes precede the count.
-    pub(super) async fn open(
-        reader: &Reader<'_>,
-        header: &Header,
-        skip: u64,
-        entry_size: u64,
-    ) -> Result<Self, Error> {
-        let at = header.body.start + 4 + skip;
+    /// Opens the table of a full box: a count, and entries of `entry_size` bytes.
+    pub(super) async fn open(reader: &Reader<'_>, header: &Header, entry_size: u64) -> Result<Self, Error> {
+        let at = header.body.start + 4;
         let mut head = Fields(reader.read(at.min(header.body.end)..(at + 4).min(header.body.end), 4).await?);
         let declared = u64::from(head.u32().unwrap_or(0));
         // Clamp the count to the entries that fit into the box.
         let room = header.body.end.saturating_sub(at + 4) / entry_size;
         Ok(Self { range: at + 4..at + 4 + declared.min(room) * entry_size, entry_size })
+    }
+
+    /// Returns a table of `len` bytes, or as many as the box has, after the first `skip` bytes of its body.
+    pub(super) fn bytes_of(header: &Header, skip: u64, len: u64) -> Self {
+        let start = (header.body.start + skip).min(header.body.end);
+        Self { range: start..start.saturating_add(len).min(header.body.end), entry_size: 1 }
     }
 
     pub(super) fn len(&self) -> u64 {

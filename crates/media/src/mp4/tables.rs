@@ -5,15 +5,20 @@
 
 use std::ops::Range;
 
-use super::boxes::{Fields, Header, Reader, find};
-use super::chunks::{ChunkRun, SampleLocation, locate};
+use super::boxes::{Header, Reader, find};
+use super::chunks::{ChunkRun, locate};
+use super::sizes::Sizes;
+use super::sync::{Choice, Sync};
 use super::table::{MAX_TABLE_BYTES, Table};
-use super::timing::{DecodeTimes, DurationRun, Timing};
+use super::times::{DecodeTimes, Offsets, SampleTimes};
+use super::timing::Timing;
 use crate::keyframe::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
 /// Tables up to this size (in bytes) are read whole for a few keyframes, and up to `MAX_TABLE_BYTES` for many.
-const SMALL_TABLE: u64 = 48 * 1024;
+pub(super) const SMALL_TABLE: u64 = 48 * 1024;
+/// Bytes of the sample-to-chunk table that are read for a few keyframes.
+const SMALL_CHUNK_TABLE: u64 = 192 * 1024;
 /// The largest number of keyframes that counts as few.
 const FEW_KEYFRAMES: usize = 8;
 /// The cost of a request, in bytes. The size and chunk offset tables are read whole if that is at most this much per
@@ -28,19 +33,15 @@ pub(super) struct Tables {
     /// Composition time offsets (8.6.1.3).
     pub(super) ctts: Option<Table>,
     /// The composition time offset of the first sample.
-    pub(super) first_offset: u64,
+    pub(super) first_offset: i32,
     /// Sync samples (8.6.2). Without this table every sample is one.
     pub(super) stss: Option<Table>,
     /// Sample to chunk (8.7.4).
     stsc: Option<Table>,
     /// The sample description index of the first samples. Samples with another one are ignored.
     pub(super) description: u32,
-    /// The size of every sample (8.7.3), if there is no table.
-    uniform_size: u64,
     /// The sample sizes (8.7.3).
-    sizes: Option<Table>,
-    /// The number of samples.
-    pub(super) count: u64,
+    pub(super) sizes: Sizes,
     /// Chunk offsets (8.7.5).
     chunk_offsets: Option<Table>,
 }
@@ -55,143 +56,135 @@ impl Tables {
             stss: None,
             stsc: None,
             description: 1,
-            uniform_size: 0,
-            sizes: None,
-            count: 0,
+            sizes: Sizes::open(reader, boxes).await?,
             chunk_offsets: None,
         };
         if let Some(header) = find(boxes, *b"stts") {
-            tables.stts = Some(Table::open(reader, header, 0, 8).await?);
+            tables.stts = Some(Table::open(reader, header, 8).await?);
         }
         if let Some(header) = find(boxes, *b"ctts") {
-            let entries = Table::open(reader, header, 0, 8).await?;
+            let entries = Table::open(reader, header, 8).await?;
             let mut first = entries.read(reader.source, 0..1).await?;
             let _count = first.u32();
-            // Some muxers write signed offsets in version 0, too. Negative ones count as zero.
-            tables.first_offset = first.i32().and_then(|offset| offset.try_into().ok()).unwrap_or(0);
+            tables.first_offset = first.i32().unwrap_or(0);
             tables.ctts = Some(entries);
         }
         if let Some(header) = find(boxes, *b"stss") {
-            tables.stss = Some(Table::open(reader, header, 0, 4).await?);
+            tables.stss = Some(Table::open(reader, header, 4).await?);
         }
         if let Some(header) = find(boxes, *b"stsc") {
-            let entries = Table::open(reader, header, 0, 12).await?;
+            let entries = Table::open(reader, header, 12).await?;
             let mut first = entries.read(reader.source, 0..1).await?;
             if first.skip(8).is_some() {
                 tables.description = first.u32().unwrap_or(1);
             }
             tables.stsc = Some(entries);
         }
-        if let Some(header) = find(boxes, *b"stsz") {
-            let end = header.body.end.min(header.body.start + 12);
-            let mut head = Fields(reader.read(header.body.start..end, 12).await?);
-            let _version = head.version_and_flags();
-            tables.uniform_size = u64::from(head.u32().unwrap_or(0));
-            let entries = Table::open(reader, header, 4, 4).await?;
-            if tables.uniform_size == 0 {
-                tables.count = entries.len();
-                tables.sizes = Some(entries);
-            } else {
-                tables.count = u64::from(head.u32().unwrap_or(0));
-            }
-        } else if find(boxes, *b"stz2").is_some() {
-            return Err(Error::Unknown("compact sample sizes (stz2) are not supported"));
-        }
         if let Some(header) = find(boxes, *b"stco") {
-            tables.chunk_offsets = Some(Table::open(reader, header, 0, 4).await?);
+            tables.chunk_offsets = Some(Table::open(reader, header, 4).await?);
         } else if let Some(header) = find(boxes, *b"co64") {
-            tables.chunk_offsets = Some(Table::open(reader, header, 0, 8).await?);
+            tables.chunk_offsets = Some(Table::open(reader, header, 8).await?);
         }
         Ok(tables)
     }
 
-    /// Returns at most `n` keyframes, spread evenly over the track's duration.
+    /// Returns the sum of all sample durations, if the table of decoding times is small. It is more reliable than the
+    /// duration in the media header.
+    pub(super) async fn duration(&self, source: &Source) -> Result<Option<u64>, Error> {
+        let Some(stts) = self.stts.as_ref().filter(|stts| stts.bytes() <= SMALL_TABLE) else {
+            return Ok(None);
+        };
+        let times = DecodeTimes::read(stts.read_prefix(source, SMALL_TABLE).await?);
+        Ok(Some(times.time_of(self.sizes.count)).filter(|duration| *duration > 0))
+    }
+
+    /// Returns at most `n` keyframes, spread evenly over the presentation.
     pub(super) async fn keyframes(
         &self,
         source: &Source,
         timing: &Timing,
         n: usize,
     ) -> Result<Vec<Keyframe>, Error> {
-        let limit = if n <= FEW_KEYFRAMES { SMALL_TABLE } else { MAX_TABLE_BYTES };
-        let decode_times = self.decode_times(source, timing, limit).await?;
-        let mut samples = self.sync_samples(source, timing, &decode_times, n, limit).await?;
-        samples.sort_unstable();
-        samples.dedup();
-        let runs = self.runs(source, limit).await?;
-        let budget = REQUEST_COST * samples.len() as u64;
-        let tables = self.sizes.iter().chain(&self.chunk_offsets).filter(|table| table.bytes() <= budget);
+        let few = n <= FEW_KEYFRAMES;
+        let first = i64::from(self.first_offset);
+        let last = i64::try_from(timing.media_duration).unwrap_or(i64::MAX);
+        // Where parts are left out, only exact times tell what is presented.
+        let limit = if few && timing.edits.present_all(first, last) { SMALL_TABLE } else { MAX_TABLE_BYTES };
+        let times = self.sample_times(source, timing, limit).await?;
+        let runs = self.runs(source, if few { SMALL_CHUNK_TABLE } else { limit }).await?;
+        let located = runs.last().map_or(0, |end| end.first_sample).min(times.count);
+        let choices = if self.stss.as_ref().is_some_and(|stss| stss.bytes() > limit) {
+            self.estimated_choices(source, timing, &times, n).await?
+        } else {
+            #[expect(clippy::cast_precision_loss, reason = "a share of the samples need not be exact")]
+            let share = located as f64 / times.count.max(1) as f64;
+            let wanted = span_middles(n).map(|middle| timing.time_at(middle * share));
+            self.sync(source, limit).await?.choose(&times, &timing.edits, wanted)
+        };
+        let budget = REQUEST_COST * choices.len() as u64;
+        let sizes = self.sizes.table.iter();
+        let tables = sizes.chain(&self.chunk_offsets).filter(|table| table.bytes() <= budget);
         in_parallel(tables.map(|table| table.read(source, 0..table.len())).collect()).await?;
-        let locations = samples.into_iter().filter_map(|sample| locate(&runs, sample));
-        let locations = locations.filter(|(_, description)| *description == self.description);
-        let ranges = locations.map(|(location, _)| async move {
-            let range = self.byte_range(source, location).await?;
-            Ok::<_, Error>(range.map(|range| (location.sample, range)))
+        let runs = &runs;
+        let keyframes = choices.into_iter().map(|choice| async move {
+            let mut ranges = self.byte_ranges(source, runs, choice.first..choice.shown + 1).await?;
+            let range = ranges.pop().filter(|_| ranges.len() as u64 == choice.shown - choice.first);
+            let time_ms = timing.ms(choice.time);
+            Ok::<_, Error>(range.map(|range| Keyframe { time_ms, range, lead_in: ranges }))
         });
-        let keyframes = in_parallel(ranges.collect()).await?.into_iter().flatten().map(|(sample, range)| {
-            let time = decode_times.time_of(sample).saturating_add(self.first_offset);
-            Keyframe { time_ms: timing.presentation_ms(time), range }
-        });
-        Ok(keyframes.collect())
+        Ok(in_parallel(keyframes.collect()).await?.into_iter().flatten().collect())
     }
 
-    /// Returns the keyframe nearest to the middle of each of `n` equal spans, as sample indices from 0.
-    async fn sync_samples(
+    /// Chooses entries of a table of sync samples that is too large to be read, assuming that the distance between
+    /// keyframes is about constant.
+    async fn estimated_choices(
         &self,
         source: &Source,
         timing: &Timing,
-        decode_times: &DecodeTimes,
+        times: &SampleTimes,
         n: usize,
-        limit: u64,
-    ) -> Result<Vec<u64>, Error> {
-        let wanted = span_middles(n).map(|middle| decode_times.sample_at(timing.media_time_at(middle)));
-        let Some(stss) = self.stss.as_ref().filter(|table| table.len() > 0) else {
-            // An empty table means that there is no sync sample. The first sample is the best guess.
-            let last = if self.stss.is_some() { 0 } else { self.count.saturating_sub(1) };
-            return Ok(wanted.map(|sample| sample.min(last)).collect());
-        };
-        if stss.bytes() > limit {
-            // Assumes that the distance between keyframes is about constant.
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "an estimate; `read` clamps it to the table"
-            )]
-            let entries = span_middles(n).map(|middle| (stss.len() as f64 * middle) as u64);
-            let read = entries
-                .map(|entry| async move { Ok::<_, Error>(stss.read(source, entry..entry + 1).await?.u32()) });
-            return Ok(in_parallel(read.collect())
-                .await?
-                .into_iter()
-                .flatten()
-                .map(|number| u64::from(number).saturating_sub(1))
-                .collect());
-        }
-        let mut all = stss.read_prefix(source, limit).await?;
-        let mut sync: Vec<u64> =
-            std::iter::from_fn(|| all.u32()).map(|number| u64::from(number).saturating_sub(1)).collect();
-        sync.sort_unstable();
-        Ok(wanted.filter_map(|sample| nearest(&sync, sample)).collect())
+    ) -> Result<Vec<Choice>, Error> {
+        let Some(stss) = &self.stss else { return Ok(Vec::new()) };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an estimate; `read` clamps it to the table"
+        )]
+        let entries = span_middles(n).map(|middle| (stss.len() as f64 * middle) as u64);
+        let read = entries
+            .map(|entry| async move { Ok::<_, Error>(stss.read(source, entry..entry + 1).await?.u32()) });
+        let samples = in_parallel(read.collect()).await?.into_iter().flatten();
+        let choices = samples.filter_map(|number| {
+            let sample = u64::from(number).saturating_sub(1);
+            let time = timing.edits.times_of(times.media_time(sample)).next()?;
+            Some(Choice { time, first: sample, shown: sample })
+        });
+        let mut choices: Vec<Choice> = choices.collect();
+        choices.sort_unstable_by_key(|choice| choice.time);
+        choices.dedup();
+        Ok(choices)
     }
 
-    async fn decode_times(&self, source: &Source, timing: &Timing, limit: u64) -> Result<DecodeTimes, Error> {
-        match &self.stts {
-            Some(stts) if stts.bytes() <= limit => {
-                let mut entries = stts.read_prefix(source, limit).await?;
-                let mut decode_times = DecodeTimes { runs: Vec::new() };
-                let (mut sample, mut time) = (0u64, 0u64);
-                while let (Some(count), Some(delta)) = (entries.u32(), entries.u32()) {
-                    decode_times.runs.push(DurationRun { sample, time, delta: u64::from(delta) });
-                    sample = sample.saturating_add(u64::from(count));
-                    time = time.saturating_add(u64::from(count).saturating_mul(u64::from(delta)));
-                }
-                Ok(decode_times)
-            }
-            // The table is missing, or too large for a few keyframes. Assumes a constant sample duration.
-            _ => {
-                let delta = timing.media_duration.checked_div(self.count).unwrap_or(0);
-                Ok(DecodeTimes { runs: vec![DurationRun { sample: 0, time: 0, delta }] })
-            }
+    /// Reads the times of all samples. A table that has more than `limit` bytes is estimated.
+    async fn sample_times(&self, source: &Source, timing: &Timing, limit: u64) -> Result<SampleTimes, Error> {
+        let count = self.sizes.count;
+        let decode = match &self.stts {
+            Some(stts) if stts.bytes() <= limit => DecodeTimes::read(stts.read_prefix(source, limit).await?),
+            _ => DecodeTimes::constant(timing.media_duration.checked_div(count).unwrap_or(0)),
+        };
+        let offsets = match &self.ctts {
+            Some(ctts) if ctts.bytes() <= limit => Offsets::read(ctts.read_prefix(source, limit).await?),
+            _ => Offsets::constant(self.first_offset),
+        };
+        Ok(SampleTimes { decode, offsets, count })
+    }
+
+    /// Reads the table of sync samples, up to `limit` bytes.
+    async fn sync(&self, source: &Source, limit: u64) -> Result<Sync, Error> {
+        match &self.stss {
+            Some(stss) => Ok(Sync::read(stss.read_prefix(source, limit).await?)),
+            None => Ok(Sync::every_sample()),
         }
     }
 
@@ -233,60 +226,49 @@ impl Tables {
         Ok(runs)
     }
 
-    /// Returns the byte range of a sample, or `None` if the tables do not contain it.
-    async fn byte_range(
+    /// Returns the byte ranges of consecutive samples. Ends at the first one that the tables do not contain, or that
+    /// needs another sample description.
+    async fn byte_ranges(
         &self,
         source: &Source,
-        location: SampleLocation,
-    ) -> Result<Option<Range<u64>>, Error> {
-        let Some(chunk_offsets) = &self.chunk_offsets else { return Ok(None) };
-        let SampleLocation { sample, chunk, first_in_chunk } = location;
-        let (mut offset, sizes) = tokio::try_join!(chunk_offsets.read(source, chunk..chunk + 1), async {
-            match &self.sizes {
-                Some(sizes) => sizes.read(source, first_in_chunk..sample + 1).await.map(Some),
-                None => Ok(None),
+        runs: &[ChunkRun],
+        samples: Range<u64>,
+    ) -> Result<Vec<Range<u64>>, Error> {
+        let mut ranges = Vec::new();
+        let mut next = samples.start;
+        while next < samples.end {
+            let Some(chunk) = locate(runs, next).filter(|chunk| chunk.description == self.description) else {
+                break;
+            };
+            let end = chunk.end.min(samples.end);
+            let Some(mut at) = self.chunk_offset(source, chunk.number).await? else { break };
+            let first = match self.sizes.uniform(next - chunk.first_sample) {
+                Some(before) => {
+                    at = at.saturating_add(before);
+                    next
+                }
+                None => chunk.first_sample,
+            };
+            let sizes = self.sizes.read(source, first..end).await?;
+            for (sample, size) in (first..).zip(&sizes) {
+                let Some(end) = at.checked_add(*size) else { return Ok(ranges) };
+                if sample >= next {
+                    ranges.push(at..end);
+                }
+                at = end;
             }
-        })?;
-        let Some(offset) =
-            (if chunk_offsets.entry_size == 4 { offset.u32().map(u64::from) } else { offset.u64() })
-        else {
-            return Ok(None);
-        };
-        let (before, size) = match sizes {
-            None => ((sample - first_in_chunk).saturating_mul(self.uniform_size), self.uniform_size),
-            Some(mut sizes) => {
-                let sizes: Vec<u64> = std::iter::from_fn(|| sizes.u32()).map(u64::from).collect();
-                let Some((size, before)) = sizes.split_last() else { return Ok(None) };
-                (before.iter().sum(), *size)
+            if first + (sizes.len() as u64) < end {
+                break;
             }
-        };
-        let start = offset.saturating_add(before);
-        Ok(start.checked_add(size).map(|end| start..end))
-    }
-}
-
-/// Returns the entry of a sorted list that is nearest to `wanted`, the lower one of two.
-fn nearest(sorted: &[u64], wanted: u64) -> Option<u64> {
-    let next = sorted.partition_point(|entry| *entry < wanted);
-    let after = sorted.get(next);
-    let before = next.checked_sub(1).and_then(|i| sorted.get(i));
-    match (before, after) {
-        (Some(before), Some(after)) if wanted - before <= after - wanted => Some(*before),
-        (_, Some(after)) => Some(*after),
-        (before, None) => before.copied(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nearest_entry_of_a_sorted_list() {
-        for (wanted, found) in [(0, 0), (4, 0), (5, 0), (6, 10), (10, 10), (99, 20)] {
-            assert_eq!(nearest(&[0, 10, 20], wanted), Some(found), "{wanted}");
+            next = end;
         }
-        assert_eq!(nearest(&[7], 0), Some(7));
-        assert_eq!(nearest(&[], 0), None);
+        Ok(ranges)
+    }
+
+    /// Returns the offset of a chunk, or `None` if there is no such chunk.
+    async fn chunk_offset(&self, source: &Source, chunk: u64) -> Result<Option<u64>, Error> {
+        let Some(table) = &self.chunk_offsets else { return Ok(None) };
+        let mut entry = table.read(source, chunk..chunk.saturating_add(1)).await?;
+        Ok(if table.entry_size == 4 { entry.u32().map(u64::from) } else { entry.u64() })
     }
 }

@@ -191,9 +191,8 @@ impl Track {
         stamps.dedup();
         let timeline = Timeline::new(&stamps, self.pace);
         let keyframes = slices.into_iter().flat_map(|slice| slice.keyframes);
-        let mut keyframes: Vec<Keyframe> = keyframes
-            .map(|(pts, range)| Keyframe { time_ms: timeline.time_ms(range.start, pts), range })
-            .collect();
+        let mut keyframes: Vec<Keyframe> =
+            keyframes.map(|(pts, range)| Keyframe::new(timeline.time_ms(range.start, pts), range)).collect();
         keyframes.sort_by_key(|keyframe| keyframe.time_ms);
         keyframes
     }

@@ -1,0 +1,151 @@
+//! The sound tracks: their codecs, languages and durations, and the one that is used.
+
+use super::audio::{self, Codec};
+use super::boxes::{Reader, find};
+use super::headers::Movie;
+use super::movie::{MAX_BODY, Media};
+use super::table::{MAX_TABLE_BYTES, Table};
+use super::times::DecodeTimes;
+use super::timing::{Timing, signed};
+use super::{film, sizes::Sizes};
+use crate::index::SoundTrack;
+use crate::keyframe::Error;
+use crate::source::{Source, in_parallel};
+
+/// The sound tracks of a movie, in the order of the file.
+#[derive(Debug, Default)]
+pub(super) struct Sound {
+    tracks: Vec<Track>,
+    /// Whether there is sound, but all of it is encrypted.
+    pub(super) encrypted: bool,
+}
+
+/// A sound track. Its sample tables have not been read.
+#[derive(Debug)]
+pub(super) struct Track {
+    pub(super) id: u32,
+    media: Media,
+    pub(super) timing: Timing,
+    codec: Codec,
+    language: Option<String>,
+}
+
+impl Sound {
+    /// Reads the headers of the sound tracks among `tracks`.
+    pub(super) async fn open(source: &Source, tracks: Vec<Media>, movie: &Movie) -> Result<Self, Error> {
+        let numbers: Vec<usize> = film::presented(&tracks, b"soun").collect();
+        let sounds = tracks.into_iter().enumerate().filter(|(i, _)| numbers.contains(i));
+        let tracks = in_parallel(sounds.map(|(_, media)| Track::open(source, media, movie.scale)).collect());
+        let tracks: Vec<Track> = tracks.await?.into_iter().flatten().collect();
+        let encrypted = !tracks.is_empty() && tracks.iter().all(|track| track.codec == Codec::Encrypted);
+        Ok(Self { tracks, encrypted })
+    }
+
+    /// Returns the track that is used: the first that can be decoded, preferably an enabled one.
+    pub(super) fn chosen(&self) -> Option<&Track> {
+        let rank = |track: &Track| (track.codec.is_decodable(), track.media.header.enabled);
+        // `max_by_key` returns the last of several.
+        self.tracks.iter().rev().max_by_key(|track| rank(track))
+    }
+
+    /// Returns the name of the codec of the track that is used.
+    pub(super) fn codec(&self) -> Option<String> {
+        self.chosen().map(|track| track.codec.name())
+    }
+
+    pub(super) fn timing(&self) -> Option<&Timing> {
+        self.chosen().map(|track| &track.timing)
+    }
+
+    /// Returns when the longest track ends, in milliseconds.
+    pub(super) fn end_ms(&self) -> u64 {
+        self.tracks.iter().map(|track| track.timing.ms(track.timing.end())).max().unwrap_or(0)
+    }
+
+    /// Describes the tracks, the one that is used first.
+    pub(super) fn describe(&self) -> Vec<SoundTrack> {
+        let chosen = self.chosen().map(|track| track.media.stream.clone());
+        let mut all: Vec<SoundTrack> = self.tracks.iter().map(Track::describe).collect();
+        all.sort_by_key(|track| Some(&track.stream) != chosen.as_ref());
+        all
+    }
+}
+
+impl Track {
+    async fn open(source: &Source, media: Media, movie_scale: u32) -> Result<Option<Self>, Error> {
+        let mut reader = Reader::new(source);
+        let boxes = media.stbl(&mut reader, true).await?;
+        let Some(stsd) = find(&boxes, *b"stsd") else { return Ok(None) };
+        let codec = audio::codec(reader.body(stsd, MAX_BODY).await?);
+        let timing = media.timing(&mut reader, movie_scale).await?;
+        let language = media.language(&reader).await?;
+        Ok(Some(Self { id: media.header.id, media, timing, codec, language }))
+    }
+
+    fn describe(&self) -> SoundTrack {
+        SoundTrack {
+            stream: self.media.stream.clone(),
+            codec: self.codec.is_decodable().then(|| self.codec.name()),
+            language: self.language.clone(),
+            enabled: self.media.header.enabled,
+        }
+    }
+
+    /// Returns the presentation time at which the track ends, in ticks of `scale`.
+    pub(super) async fn end_time(&self, source: &Source, scale: u32) -> Result<Option<i64>, Error> {
+        let mut reader = Reader::new(source);
+        let boxes = self.media.stbl(&mut reader, false).await?;
+        let Some(stts) = find(&boxes, *b"stts") else { return Ok(None) };
+        let table = Table::open(&reader, stts, 8).await?;
+        if table.bytes() > MAX_TABLE_BYTES {
+            return Ok(None);
+        }
+        let times = DecodeTimes::read(table.read_prefix(source, MAX_TABLE_BYTES).await?);
+        let media_end = signed(times.time_of(Sizes::open(&reader, &boxes).await?.count));
+        let end = match self.timing.edits.end() {
+            i64::MAX => self.timing.edits.iter().last().map_or(0, |edit| edit.time_of(media_end)),
+            end => end,
+        };
+        // Rounded up, so that the last sample is inside.
+        let ticks = (i128::from(end) * i128::from(scale)).div_euclid(self.timing.scale.into()) + 1;
+        Ok(i64::try_from(ticks).ok())
+    }
+}
+
+impl Media {
+    /// Returns the language of a track: a BCP 47 tag (`elng`, 8.4.6), or a code of ISO 639-2 (`mdhd`, 8.4.2). Returns
+    /// `None` if it is undetermined.
+    async fn language(&self, reader: &Reader<'_>) -> Result<Option<String>, Error> {
+        if let Some(elng) = find(&self.mdia, *b"elng") {
+            let body = reader.body(elng, MAX_BODY).await?;
+            let tag: String =
+                body.0.iter().skip(4).take_while(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
+            let plain = |tag: &&String| tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            return Ok(Some(&tag).filter(|tag| (1..=35).contains(&tag.len())).filter(plain).cloned());
+        }
+        let Some(mdhd) = find(&self.mdia, *b"mdhd") else { return Ok(None) };
+        let mut body = reader.body(mdhd, MAX_BODY).await?;
+        let Some((version, _)) = body.version_and_flags() else { return Ok(None) };
+        let code = body.skip(if version == 0 { 16 } else { 28 }).and_then(|()| body.u16());
+        Ok(code.and_then(language))
+    }
+}
+
+/// Decodes a packed language code: three letters of five bits. `QuickTime`'s own codes are not letters.
+fn language(code: u16) -> Option<String> {
+    let letters = [10, 5, 0].map(|shift| (code >> shift & 0x1F) + 0x60);
+    let text: String = letters.into_iter().filter_map(|letter| char::from_u32(letter.into())).collect();
+    (text.bytes().all(|byte| byte.is_ascii_lowercase()) && text != "und").then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn language_codes() {
+        assert_eq!(language(0x15C7).as_deref(), Some("eng"));
+        assert_eq!(language(0x55C4), None, "undetermined");
+        assert_eq!([language(0), language(0x7FFF)], [None, None], "QuickTime's English, unspecified");
+    }
+}
