@@ -14,7 +14,7 @@ use crate::ffmpeg::Input;
 use crate::filters::Filters;
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
 use crate::source::{self, Source};
-use crate::{matroska, mp4, nal, stream};
+use crate::{avi, matroska, mp4, nal, stream};
 
 /// Largest keyframe, in bytes; an uncompressed 4K frame is smaller. Larger ones are left to ffmpeg, which reads them
 /// piece by piece.
@@ -22,6 +22,8 @@ const MAX_KEYFRAME: u64 = 36 << 20;
 /// Largest total of the samples that are decoded only because a keyframe depends on them, in bytes.
 const MAX_LEAD_INS: u64 = 8 << 20;
 
+/// Bytes at the start of an object that ffmpeg examines.
+const UNEXAMINED: u64 = 1 << 20;
 /// Bytes to read from a keyframe on in search of a frame that shows more.
 const MAX_RUN: u64 = 8 << 20;
 
@@ -52,6 +54,7 @@ pub struct SoundTrack {
 enum Track {
     Mp4(Box<mp4::Track>),
     Matroska(matroska::Track),
+    Avi(avi::Track),
     Stream(Box<stream::Track>),
 }
 
@@ -69,6 +72,10 @@ impl Index {
             Container::Webm | Container::Mkv => {
                 let (media_info, track) = matroska::open(source).await?;
                 (media_info, Track::Matroska(track))
+            }
+            Container::Avi => {
+                let (media_info, track) = avi::open(source).await?;
+                (media_info, Track::Avi(track))
             }
             _ => match stream::open(source, container).await? {
                 Some((media_info, track)) => (media_info, Track::Stream(Box::new(track))),
@@ -91,6 +98,7 @@ impl Index {
         let mut keyframes = match &self.track {
             Track::Mp4(track) => track.keyframes(source, n).await?,
             Track::Matroska(track) => track.keyframes(source, n).await?,
+            Track::Avi(track) => track.keyframes(n),
             Track::Stream(track) => track.keyframes(source, n).await?,
         };
         let size = source.size();
@@ -111,7 +119,7 @@ impl Index {
     pub fn stream(&self) -> &str {
         match &self.track {
             Track::Mp4(track) => track.stream(),
-            Track::Matroska(_) | Track::Stream(_) => "V:0",
+            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => "V:0",
         }
     }
 
@@ -120,7 +128,7 @@ impl Index {
     pub fn sound(&self) -> Vec<SoundTrack> {
         match &self.track {
             Track::Mp4(track) => track.sound(),
-            Track::Matroska(_) | Track::Stream(_) => {
+            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => {
                 let codec = self.media_info.audio_codec.clone();
                 let first = |codec| SoundTrack {
                     stream: "a:0".to_owned(),
@@ -141,7 +149,7 @@ impl Index {
         let cuts = match &self.track {
             Track::Mp4(track) => track.cuts(source).await?,
             Track::Matroska(track) => track.cuts(source).await?,
-            Track::Stream(_) => None,
+            Track::Avi(_) | Track::Stream(_) => None,
         };
         Ok(cuts.map(|mut cuts| {
             cuts.times.sort_unstable();
@@ -153,8 +161,8 @@ impl Index {
     /// Returns the start of the object if only ffmpeg can tell its properties.
     pub(crate) async fn unexamined(&self, source: &Source) -> Result<Option<Bytes>, source::Error> {
         match &self.track {
-            Track::Stream(track) => Ok(Some(track.head(source).await?)),
-            _ => Ok(None),
+            Track::Avi(_) | Track::Stream(_) => Ok(Some(source.read(0..UNEXAMINED).await?)),
+            Track::Mp4(_) | Track::Matroska(_) => Ok(None),
         }
     }
 
@@ -165,19 +173,33 @@ impl Index {
         keyframe: &Keyframe,
     ) -> Result<Input<'a>, source::Error> {
         let Track::Stream(track) = &self.track else {
-            let seconds = format!("{}.{:03}", keyframe.time_ms / 1000, keyframe.time_ms % 1000);
-            return Ok(Input::Object(self.wrapped(), source, Some(seconds)));
+            // Without an exact index, ffmpeg finds nothing at 0.
+            let seconds = (keyframe.time_ms > 0)
+                .then(|| format!("{}.{:03}", keyframe.time_ms / 1000, keyframe.time_ms % 1000));
+            return Ok(Input::Object(self.wrapped(), source, seconds));
         };
         let start = keyframe.range.start;
         let slice = source.fetch(start..start.saturating_add(MAX_RUN)).await?;
         Ok(Input::File(self.wrapped(), track.wrap_on(&slice)))
     }
 
-    /// Returns whether a decoder starts anew at a keyframe. At one of H.264 that is a recovery point instead of an IDR
-    /// picture, it does not.
+    /// Returns whether a decoder returns the frame of a keyframe before it gets the next one. One that can reorder frames
+    /// does not if they are wrapped as AVI does, without presentation times, and mixes up those keyframes of H.264 that
+    /// are recovery points instead of IDR pictures.
     pub(crate) fn is_independent(&self, frame: &FrameData) -> bool {
-        let codec = self.media_info.video_codec.as_deref();
-        codec != Some("h264") || self.wrap(vec![frame.clone()]).last().is_none_or(|frame| nal::has_idr(frame))
+        let reorders = ["h264", "hevc", "mpeg4", "mpeg1video", "mpeg2video", "vc1", "wmv3"];
+        let presented = match &self.track {
+            Track::Avi(_) => false,
+            Track::Stream(track) => track.is_wrapped_with_presentation_times(),
+            Track::Mp4(_) | Track::Matroska(_) => true,
+        };
+        match (presented, self.media_info.video_codec.as_deref()) {
+            (false, codec) => codec.is_some_and(|codec| !reorders.contains(&codec)),
+            (true, Some("h264")) => {
+                self.wrap(vec![frame.clone()]).last().is_none_or(|frame| nal::has_idr(frame))
+            }
+            _ => true,
+        }
     }
 
     /// Returns the format of the file that [`Index::wrap`] returns.
@@ -194,6 +216,7 @@ impl Index {
         match &self.track {
             Track::Mp4(track) => track.wrap(frames),
             Track::Matroska(track) => track.wrap(&shown(frames)),
+            Track::Avi(track) => track.wrap(shown(frames)),
             Track::Stream(track) => track.wrap(&shown(frames)),
         }
     }

@@ -5,6 +5,7 @@
 //! the whole object: an [`Index`] locates a few keyframes. For containers that have no index reader here, a
 //! loopback HTTP server serves ffmpeg the byte ranges that it requests.
 
+mod avi;
 mod child;
 pub mod cmaf;
 mod colour;

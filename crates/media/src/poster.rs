@@ -139,10 +139,10 @@ impl Attempt<'_> {
             }
         }
         index.filters = report.filters();
+        report.correct(&mut index.media_info);
         if let Some(head) = index.unexamined(self.source).await? {
             index.media_info = self.examine(head, &index.media_info).await?;
         }
-        report.correct(&mut index.media_info);
         Ok(Some(poster(&frame, index.media_info.clone(), Some(index))))
     }
 

@@ -103,14 +103,7 @@ impl Tiles<'_> {
     /// frames into the order that their headers state, and drops some.
     async fn decode_alone(&self, frames: &[FrameData]) -> Result<Bytes, Error> {
         let graph = format!("{}[tiles]", self.scaled());
-        let runs = frames.iter().map(|frame| async {
-            let input = Input::File(self.index.wrapped(), self.index.wrap(vec![frame.clone()]));
-            match self.run(&input, &graph, &["-c:v", "rawvideo", "-f", "rawvideo"]).await {
-                Ok(tile) => Ok(Some(tile)),
-                Err(Error::Unreadable(_)) => Ok(None),
-                Err(error) => Err(error),
-            }
-        });
+        let runs: Vec<_> = frames.iter().map(|frame| self.decode_one(frame, &graph)).collect();
         let tiles: Vec<Option<Bytes>> = stream::iter(runs).buffered(PARALLEL).try_collect().await?;
         // As in one run, the tile before it replaces one that can't be decoded.
         let first = tiles.iter().flatten().next().ok_or(Error::Unreadable("no frame".to_owned()))?;
@@ -122,6 +115,16 @@ impl Tiles<'_> {
         let size = format!("{}x{}", self.grid.width, self.grid.height);
         let graph = format!("[0:V:0]{}", self.sheet());
         self.run(&Input::Frames(&size, tiles.collect()), &graph, &JPEG).await
+    }
+
+    /// Decodes a keyframe. Returns `None` if that is not possible.
+    async fn decode_one(&self, frame: &FrameData, graph: &str) -> Result<Option<Bytes>, Error> {
+        let input = Input::File(self.index.wrapped(), self.index.wrap(vec![frame.clone()]));
+        match self.run(&input, graph, &["-c:v", "rawvideo", "-f", "rawvideo"]).await {
+            Ok(tile) => Ok(Some(tile)),
+            Err(Error::Unreadable(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn scaled(&self) -> String {

@@ -81,10 +81,8 @@ async fn check(backend: &Backend, row: &Row, video: &Value) -> Result<(), String
         check_poster(&backend.download(video, url).await, video, width, cell(row, "shown"))
             .map_err(|error| format!("{url}: {error}"))?;
     }
-    let has_reader =
-        ["mp4", "mov", "3gp", "mkv", "webm", "mpegts", "mpegps"].contains(&cell(row, "container"));
-    if video["storyboardUrl"].is_string() != has_reader {
-        return Err(format!("storyboardUrl is {}", video["storyboardUrl"]));
+    if !video["storyboardUrl"].is_string() {
+        return Err("no storyboard".to_owned());
     }
     match video["blurHash"].as_str() {
         // Two digits for size and maximum, four for the average colour, two for each other component.

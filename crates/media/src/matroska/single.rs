@@ -19,6 +19,9 @@ pub(crate) struct Codec {
 }
 
 impl Codec {
+    /// The identifier of codecs that Matroska has no name for. Their frames have decoding times only.
+    pub(crate) const VIDEO_FOR_WINDOWS: &str = "V_MS/VFW/FOURCC";
+
     /// Wraps keyframes as a file for ffmpeg; each lasts one second. Those that are `None` are left out.
     pub(crate) fn wrap(&self, frames: impl Iterator<Item = Option<Bytes>>) -> Vec<Bytes> {
         // The number 1, as a variable-size integer.

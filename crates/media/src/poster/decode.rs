@@ -25,7 +25,8 @@ pub(super) enum FromInput {
 }
 
 impl Attempt<'_> {
-    /// Lets ffmpeg examine the start of the object, and returns the media info with what the index does not tell.
+    /// Lets ffmpeg examine the start of the object, and returns the media info with what the index and the wrapped
+    /// keyframes do not tell.
     pub(super) async fn examine(&self, head: Bytes, media_info: &MediaInfo) -> Result<MediaInfo, Error> {
         let input = Input::File(self.container, vec![head]);
         let found = match ffmpeg::examine(self.ffmpeg, &input, &self.budget, self.deadline).await {
@@ -33,13 +34,22 @@ impl Attempt<'_> {
             Err(error) if error.is_permanent() => MediaInfo::default(),
             Err(error) => return Err(error),
         };
+        let known = media_info.clone();
+        let (width, height, rotation) = match (found.width, found.height) {
+            (Some(_), Some(_)) => (found.width, found.height, found.rotation),
+            _ => (known.width, known.height, known.rotation),
+        };
         Ok(MediaInfo {
-            duration_ms: media_info.duration_ms,
-            container: media_info.container,
-            video_codec: found.video_codec.clone().or(media_info.video_codec.clone()),
-            frame_rate: found.frame_rate.or(media_info.frame_rate),
-            audio_codec: found.audio_codec.clone().or(media_info.audio_codec.clone()),
-            ..found
+            duration_ms: known.duration_ms,
+            width,
+            height,
+            rotation,
+            mirrored: known.mirrored,
+            frame_rate: found.frame_rate.or(known.frame_rate),
+            video_codec: found.video_codec.or(known.video_codec),
+            color_transfer: known.color_transfer.or(found.color_transfer),
+            audio_codec: found.audio_codec.or(known.audio_codec),
+            container: known.container,
         })
     }
 

@@ -1,9 +1,12 @@
 //! Splits an MPEG elementary stream into access units by its start codes, and finds the ones that can be decoded
 //! without any other.
 
+use bytes::Bytes;
 use memchr::memmem;
 
 use super::bits::Bits;
+use super::flv::video_for_windows;
+use crate::matroska;
 
 /// A video codec whose elementary stream has start codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,26 +68,19 @@ impl Codec {
         &[]
     }
 
-    /// Returns the codec's identifier in Matroska.
-    pub(super) const fn matroska_id(self) -> &'static str {
-        match self {
-            Self::Mpeg2 => "V_MPEG2",
-            Self::Mpeg4 => "V_MPEG4/ISO/ASP",
-            Self::H264 => "V_MPEG4/ISO/AVC",
-            Self::Hevc => "V_MPEGH/ISO/HEVC",
-            Self::Vc1 => "V_MS/VFW/FOURCC",
-        }
-    }
-
-    /// Returns `FFmpeg`'s name of the codec.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Mpeg2 => "mpeg2video",
-            Self::Mpeg4 => "mpeg4",
-            Self::H264 => "h264",
-            Self::Hevc => "hevc",
-            Self::Vc1 => "vc1",
-        }
+    /// Returns the codec as Matroska describes it, by the start of the stream.
+    pub(super) fn in_matroska(self, stream: &[u8]) -> matroska::Codec {
+        let headers = Bytes::copy_from_slice(self.headers(stream));
+        let (id, private) = match self {
+            Self::Mpeg2 => ("V_MPEG2", headers),
+            Self::Mpeg4 => ("V_MPEG4/ISO/ASP", headers),
+            Self::H264 => ("V_MPEG4/ISO/AVC", headers),
+            Self::Hevc => ("V_MPEGH/ISO/HEVC", headers),
+            Self::Vc1 => {
+                (matroska::Codec::VIDEO_FOR_WINDOWS, [video_for_windows(b"WVC1"), headers].concat().into())
+            }
+        };
+        matroska::Codec { id, private, size: (0, 0) }
     }
 }
 

@@ -114,6 +114,95 @@ pub(super) fn program_stream(program: &Program) -> Vec<u8> {
     out
 }
 
+/// Returns Flash video with frames of 40 ms, after the configuration of H.264.
+pub(super) fn flash_video(count: u8, keyframe_every: u8) -> Vec<u8> {
+    let mut out = b"FLV\x01\x01\0\0\0\x09\0\0\0\0".to_vec();
+    let mut put = |time: u32, data: &[u8]| {
+        let size = u32::try_from(data.len()).unwrap().to_be_bytes();
+        let time = time.to_be_bytes();
+        let tag = [&[9], &size[1..], &time[1..], &time[..1], &[0; 3], data].concat();
+        out.extend(&tag);
+        out.extend(u32::try_from(tag.len()).unwrap().to_be_bytes());
+    };
+    put(0, b"\x17\0\0\0\0\x01configuration");
+    for n in 0..count {
+        let kind = if n.is_multiple_of(keyframe_every) { 0x17 } else { 0x27 };
+        put(u32::from(n) * 40, &[&[kind, 1, 0, 0, 0][..], &[n; 300]].concat());
+    }
+    out
+}
+
+/// Returns Theora of 25 frames a second, with pages of seven frames at most. Frames continue on the next page.
+pub(super) fn theora(count: u8, keyframe_every: u8) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut page = |granule: i64, continues: bool, lengths: &[u8], body: &[u8]| {
+        out.extend(b"OggS\0");
+        out.push(u8::from(continues));
+        out.extend(granule.to_le_bytes());
+        out.extend([7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        out.push(u8::try_from(lengths.len()).unwrap());
+        out.extend(lengths);
+        out.extend(body);
+    };
+    let mut header = b"\x80theora\x03\x02\x01".to_vec();
+    header.resize(22, 0);
+    header.extend([0, 0, 0, 25, 0, 0, 0, 1]);
+    header.resize(40, 0);
+    // A shift of 6 bits.
+    header.extend([0, 6 << 5]);
+    page(0, false, &[42], &header);
+    page(0, false, &[9, 9], b"\x81comments\x82settings"[..18].as_ref());
+    for n in 0..count {
+        let key = n.is_multiple_of(keyframe_every);
+        let mut frame = vec![if key { 0 } else { 0x40 }];
+        frame.resize(701, n);
+        // The frame continues on a second page. No packet ends on the first one.
+        page(-1, false, &[255], &frame[..255]);
+        let granule = i64::from(n / keyframe_every * keyframe_every + 1) << 6 | i64::from(n % keyframe_every);
+        page(granule, true, &[255, 191], &frame[255..]);
+    }
+    out
+}
+
+/// Returns Windows Media with packets of 200 bytes and frames of 40 ms, which are on two packets each.
+pub(super) fn windows_media(count: u8, keyframe_every: u8) -> Vec<u8> {
+    const PREROLL: u32 = 3000;
+    let object =
+        |id: &[u8; 16], data: &[u8]| [&id[..], &(24 + data.len() as u64).to_le_bytes(), data].concat();
+    let mut file = vec![0; 76];
+    file[56..64].copy_from_slice(&u64::from(PREROLL).to_le_bytes());
+    file[68..72].copy_from_slice(&200u32.to_le_bytes());
+    let mut stream = vec![0; 54];
+    stream[..16].copy_from_slice(&super::asf::VIDEO_MEDIA);
+    stream[48] = 2;
+    stream.extend([64, 1, 0, 0, 180, 0, 0, 0, 2, 40, 0]);
+    stream.extend([40; 40]);
+    let headers =
+        [object(&super::asf::FILE_PROPERTIES, &file), object(&super::asf::STREAM_PROPERTIES, &stream)]
+            .concat();
+    let mut out = object(&super::asf::HEADER_OBJECT, &[&[2, 0, 0, 0, 1, 2][..], &headers].concat());
+    out.extend([0; 50]);
+    for n in 0..count {
+        for part in 0..2u32 {
+            let key = if n.is_multiple_of(keyframe_every) { 0x80 } else { 0 };
+            // One payload; the lengths of padding and of replicated data are bytes, those of offsets 32 bits.
+            let mut packet = vec![0x82, 0, 0, 0x08, 0x5D];
+            let payload = 1 + 1 + 4 + 1 + 8 + 150;
+            packet.push(u8::try_from(200 - 12 - payload).unwrap());
+            packet.extend([0; 6]);
+            packet.extend([2 | key, n]);
+            packet.extend((part * 150).to_le_bytes());
+            packet.push(8);
+            packet.extend(300u32.to_le_bytes());
+            packet.extend((PREROLL + u32::from(n) * 40).to_le_bytes());
+            packet.extend([n; 150]);
+            packet.resize(200, 0);
+            out.extend(packet);
+        }
+    }
+    out
+}
+
 struct Memory(Bytes);
 
 impl RangeReader for Memory {

@@ -3,8 +3,11 @@
 //! Small files are read as a whole. Of large ones, slices at evenly spaced offsets are read until each has a keyframe or
 //! the budget is used up. The keyframes are wrapped as Matroska, without the packets of the container.
 
+mod asf;
 mod bits;
 mod elementary;
+mod flv;
+mod ogg;
 mod packets;
 mod ps;
 mod timeline;
@@ -16,7 +19,9 @@ use bytes::{Bytes, BytesMut};
 use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
-use self::elementary::Codec;
+use self::asf::WindowsMedia;
+use self::flv::FlashVideo;
+use self::ogg::Theora;
 use self::packets::{Elementary, Found};
 use self::ps::ProgramStream;
 use self::timeline::{Pace, Stamp, Timeline};
@@ -45,36 +50,76 @@ const PARALLEL: usize = 4;
 enum Stream {
     Transport(TransportStream),
     Program(ProgramStream),
+    Flash(FlashVideo),
+    WindowsMedia(WindowsMedia),
+    Ogg(Theora),
 }
 
 impl Stream {
     /// Finds the video in the start of a file. Returns `None` if there is no reader for the container.
     fn find(head: &[u8], container: Container) -> Result<Option<Self>, Error> {
-        match container {
+        const UNKNOWN: Error = Error::Unknown("no video stream with a codec that the reader knows");
+        Ok(Some(match container {
             Container::MpegTs => match TransportStream::find(head) {
-                Ok(stream) => Ok(Some(Self::Transport(stream))),
-                Err(Missing::Video) => Err(Error::Unknown("no video with a known codec in the program maps")),
-                Err(Missing::Encrypted) => Err(Error::Unknown("the video is encrypted")),
+                Ok(stream) => Self::Transport(stream),
+                Err(Missing::Video) => return Err(UNKNOWN),
+                Err(Missing::Encrypted) => return Err(Error::Unknown("the video is encrypted")),
             },
-            Container::MpegPs => {
-                let stream = ProgramStream::find(head).ok_or(Error::Unknown("no packets of video"))?;
-                Ok(Some(Self::Program(stream)))
-            }
-            _ => Ok(None),
+            Container::MpegPs => Self::Program(ProgramStream::find(head).ok_or(UNKNOWN)?),
+            Container::Flv => Self::Flash(FlashVideo::find(head).ok_or(UNKNOWN)?),
+            Container::Wmv => Self::WindowsMedia(WindowsMedia::find(head).ok_or(UNKNOWN)?),
+            Container::Ogg => Self::Ogg(Theora::find(head).ok_or(UNKNOWN)?),
+            _ => return Ok(None),
+        }))
+    }
+
+    /// Returns the number of the stream in timestamps.
+    const fn number(&self) -> u16 {
+        match self {
+            Self::Transport(stream) => stream.video,
+            Self::Program(stream) => stream.video,
+            Self::Flash(_) => flv::VIDEO as u16,
+            Self::WindowsMedia(stream) => stream.video,
+            Self::Ogg(_) => 0,
         }
     }
 
-    const fn video(&self) -> (u16, Codec) {
+    /// Returns the codec, by the start of the file.
+    fn codec(&self, head: &[u8]) -> matroska::Codec {
         match self {
-            Self::Transport(stream) => (stream.video, stream.codec),
-            Self::Program(stream) => (stream.video, stream.codec),
+            Self::Transport(stream) => stream.codec.in_matroska(&stream.demux(head).bytes),
+            Self::Program(stream) => stream.codec.in_matroska(&stream.demux(head).bytes),
+            Self::Flash(stream) => stream.codec.clone(),
+            Self::WindowsMedia(stream) => stream.codec.clone(),
+            Self::Ogg(stream) => stream.codec.clone(),
         }
     }
 
-    fn demux(&self, slice: &[u8]) -> Elementary {
+    /// Returns the keyframes and timestamps in a slice at an offset of the file. `at_end` says that the file ends there.
+    fn scan(&self, slice: &[u8], offset: u64, at_end: bool) -> (Vec<Found>, Vec<Stamp>) {
+        let elementary =
+            |elementary: Elementary, codec| (elementary.keyframes(codec, at_end), elementary.stamps);
         match self {
-            Self::Transport(stream) => stream.demux(slice),
-            Self::Program(stream) => stream.demux(slice),
+            Self::Transport(stream) => elementary(stream.demux(slice), stream.codec),
+            Self::Program(stream) => elementary(stream.demux(slice), stream.codec),
+            Self::Flash(_) => FlashVideo::scan(slice),
+            Self::WindowsMedia(stream) => stream.scan(slice, offset),
+            Self::Ogg(stream) => stream.scan(slice),
+        }
+    }
+
+    /// Returns the frames in a slice that begins with a keyframe. `at_end` says that the last one ends with the slice.
+    fn frames(&self, slice: &[u8], at_end: bool) -> Vec<Bytes> {
+        let elementary = |elementary: Elementary, codec| {
+            let frames = elementary.units_from_keyframe(codec, at_end);
+            frames.into_iter().map(Bytes::copy_from_slice).collect()
+        };
+        match self {
+            Self::Transport(stream) => elementary(stream.demux(slice), stream.codec),
+            Self::Program(stream) => elementary(stream.demux(slice), stream.codec),
+            Self::Flash(_) => FlashVideo::frames(slice).into_iter().map(Bytes::copy_from_slice).collect(),
+            Self::WindowsMedia(stream) => stream.frames(slice).into_iter().map(Bytes::from).collect(),
+            Self::Ogg(stream) => stream.frames(slice).into_iter().map(Bytes::from).collect(),
         }
     }
 }
@@ -99,29 +144,21 @@ struct Slice {
 }
 
 pub(crate) async fn open(source: &Source, container: Container) -> Result<Option<(MediaInfo, Track)>, Error> {
-    if !matches!(container, Container::MpegTs | Container::MpegPs) {
-        return Ok(None);
-    }
     let size = source.size();
     let whole = size <= WHOLE;
     let head = source.read(0..if whole { size } else { HEAD }).await?;
-    let Some(stream) = Stream::find(&head[..head.len().min(HEAD_SEARCH)], container)? else {
-        return Ok(None);
-    };
-    let (video, codec) = stream.video();
-    let elementary = stream.demux(&head);
-    let pace = Pace::measure(&elementary.stamps, video);
-    let private = Bytes::copy_from_slice(codec.headers(&elementary.bytes));
-    let mut stamps = elementary.stamps;
+    let start = &head[..head.len().min(HEAD_SEARCH)];
+    let Some(stream) = Stream::find(start, container)? else { return Ok(None) };
+    let (_, mut stamps) = stream.scan(&head, 0, whole);
+    let pace = Pace::measure(&stamps, stream.number());
     if !whole {
         let start = size.saturating_sub(TAIL).max(HEAD);
         let tail = source.fetch(start..size).await?;
-        stamps.extend(from(start, &stream.demux(&tail)));
+        stamps.extend(from(start, stream.scan(&tail, start, true).1));
     }
     let duration_ms = Timeline::new(&stamps, pace).duration_ms();
-    let media_info =
-        MediaInfo { duration_ms, video_codec: Some(codec.name().to_owned()), ..MediaInfo::default() };
-    let codec = matroska::Codec { id: codec.matroska_id(), private, size: (0, 0) };
+    let media_info = MediaInfo { duration_ms, ..MediaInfo::default() };
+    let codec = stream.codec(start);
     Ok(Some((media_info, Track { stream, codec, size, stamps, pace, duration_ms })))
 }
 
@@ -151,11 +188,6 @@ impl Track {
         Ok(keyframes)
     }
 
-    /// Returns the start of the file.
-    pub(crate) async fn head(&self, source: &Source) -> Result<Bytes, source::Error> {
-        source.read(0..HEAD).await
-    }
-
     /// Returns the first keyframe after an offset, if it is near, and the timestamps around it.
     async fn probe(&self, source: &Source, offset: u64) -> Result<Slice, source::Error> {
         let mut read = BytesMut::new();
@@ -174,13 +206,12 @@ impl Track {
     }
 
     fn slice(&self, bytes: &[u8], offset: u64, at_end: bool) -> Slice {
-        let elementary = self.stream.demux(bytes);
-        let found = elementary.keyframes(self.stream.video().1, at_end);
+        let (found, stamps) = self.stream.scan(bytes, offset, at_end);
         let frame = self.pace.frame.unsigned_abs();
         let keyframes = found.into_iter().map(|Found { pts, frames, range: (start, end) }| {
             (pts.saturating_add(frames.saturating_mul(frame)), offset + start as u64..offset + end as u64)
         });
-        Slice { keyframes: keyframes.collect(), stamps: from(offset, &elementary) }
+        Slice { keyframes: keyframes.collect(), stamps: from(offset, stamps) }
     }
 
     /// Returns the keyframes of slices with their playing times, in their order.
@@ -199,22 +230,21 @@ impl Track {
 
     /// Wraps the frames that follow from the start of a keyframe on, which a decoder returns in their order.
     pub(crate) fn wrap_on(&self, slice: &[u8]) -> Vec<Bytes> {
-        let elementary = self.stream.demux(slice);
-        let frames = elementary.units_from_keyframe(self.stream.video().1);
-        self.codec.wrap(frames.into_iter().map(|frame| Some(Bytes::copy_from_slice(frame))))
+        self.codec.wrap(self.stream.frames(slice, false).into_iter().map(Some))
+    }
+
+    pub(crate) fn is_wrapped_with_presentation_times(&self) -> bool {
+        self.codec.id != matroska::Codec::VIDEO_FOR_WINDOWS
     }
 
     /// See [`Index::wrap`](crate::Index::wrap).
     pub(crate) fn wrap(&self, samples: &[Bytes]) -> Vec<Bytes> {
-        self.codec.wrap(samples.iter().map(|sample| {
-            let elementary = self.stream.demux(sample);
-            elementary.first_keyframe(self.stream.video().1).map(Bytes::copy_from_slice)
-        }))
+        self.codec.wrap(samples.iter().map(|sample| self.stream.frames(sample, true).into_iter().next()))
     }
 }
 
-fn from(offset: u64, elementary: &Elementary) -> Vec<Stamp> {
-    elementary.stamps.iter().map(|stamp| Stamp { at: stamp.at + offset, ..*stamp }).collect()
+fn from(offset: u64, stamps: Vec<Stamp>) -> Vec<Stamp> {
+    stamps.into_iter().map(|stamp| Stamp { at: stamp.at + offset, ..stamp }).collect()
 }
 
 #[cfg(test)]
@@ -249,7 +279,6 @@ mod tests {
             for missing in [0, 59, 190] {
                 let bytes = transport_stream(&[&film], (before, after)).split_off(missing);
                 let (media_info, keyframes, frames) = open_all(bytes, Container::MpegTs).await;
-                assert_eq!(media_info.video_codec.as_deref(), Some("h264"));
                 assert_eq!(
                     (media_info.duration_ms, times(&keyframes)),
                     (Some(4000), vec![0, 1000, 2000, 3000])
@@ -293,6 +322,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn reads_flash_video() {
+        let (media_info, keyframes, frames) = open_all(fixture::flash_video(100, 25), Container::Flv).await;
+        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(4000), vec![0, 1000, 2000, 3000]));
+        assert_eq!(frames, [0, 25, 50, 75].map(|n| Bytes::from(vec![n; 300])));
+    }
+
+    #[tokio::test]
+    async fn reads_theora() {
+        let (media_info, keyframes, frames) = open_all(fixture::theora(100, 25), Container::Ogg).await;
+        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(4000), vec![0, 1000, 2000, 3000]));
+        let frame = |n: u8| Bytes::from([vec![0], vec![n; 700]].concat());
+        assert_eq!(frames, [0, 25, 50, 75].map(frame));
+    }
+
+    #[tokio::test]
+    async fn reads_windows_media() {
+        let (media_info, keyframes, frames) = open_all(fixture::windows_media(100, 25), Container::Wmv).await;
+        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(4000), vec![0, 1000, 2000, 3000]));
+        assert_eq!(frames, [0, 25, 50, 75].map(|n| Bytes::from(vec![n; 300])));
+    }
+
+    #[tokio::test]
     async fn a_large_file_is_read_in_slices() {
         // 40 MB, with a keyframe of 20 kB every 0.4 MB.
         let film = Program { size: 20_000, ..Program::film(2000, 20) };
@@ -314,6 +365,9 @@ mod tests {
         let files = [
             (transport_stream(&[&film], (0, 0)), Container::MpegTs),
             (program_stream(&film), Container::MpegPs),
+            (fixture::flash_video(30, 10), Container::Flv),
+            (fixture::theora(30, 10), Container::Ogg),
+            (fixture::windows_media(30, 10), Container::Wmv),
         ];
         let mut seed = 1u64;
         for (bytes, container) in files {

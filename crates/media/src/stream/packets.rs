@@ -59,15 +59,9 @@ impl Elementary {
         found.collect()
     }
 
-    /// Returns the first keyframe's bytes.
-    pub(super) fn first_keyframe(&self, codec: Codec) -> Option<&[u8]> {
-        let unit = units(codec, &self.bytes, true).into_iter().find(|unit| unit.key)?;
-        self.bytes.get(unit.start..unit.end?)
-    }
-
-    /// Returns the complete units from the first keyframe on.
-    pub(super) fn units_from_keyframe(&self, codec: Codec) -> Vec<&[u8]> {
-        let units = units(codec, &self.bytes, false);
+    /// Returns the complete units from the first keyframe on. `whole` says that the stream ends with the slice.
+    pub(super) fn units_from_keyframe(&self, codec: Codec, whole: bool) -> Vec<&[u8]> {
+        let units = units(codec, &self.bytes, whole);
         let frames = units.iter().skip_while(|unit| !unit.key);
         frames.filter_map(|unit| self.bytes.get(unit.start..unit.end?)).collect()
     }

@@ -1,0 +1,233 @@
+//! Reads Advanced Systems Format, the container of Windows Media (ASF Specification 01.20.05).
+
+use bytes::Bytes;
+
+use super::packets::Found;
+use super::timeline::{MS, Stamp};
+use crate::matroska;
+
+pub(super) const HEADER_OBJECT: [u8; 16] =
+    *b"\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9\x00\xAA\x00\x62\xCE\x6C";
+pub(super) const FILE_PROPERTIES: [u8; 16] =
+    *b"\xA1\xDC\xAB\x8C\x47\xA9\xCF\x11\x8E\xE4\x00\xC0\x0C\x20\x53\x65";
+pub(super) const STREAM_PROPERTIES: [u8; 16] =
+    *b"\x91\x07\xDC\xB7\xB7\xA9\xCF\x11\x8E\xE6\x00\xC0\x0C\x20\x53\x65";
+pub(super) const VIDEO_MEDIA: [u8; 16] = *b"\xC0\xEF\x19\xBC\x4D\x5B\xCF\x11\xA8\xFD\x00\x80\x5F\x5C\x44\x2B";
+/// The length of the header of the data object, before the first packet.
+const DATA_HEADER: usize = 50;
+/// Limit of a frame, in bytes.
+const MAX_FRAME: u32 = 36 << 20;
+
+/// The video in a file, and its packets, which all have the same length.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WindowsMedia {
+    pub(super) video: u16,
+    pub(super) codec: matroska::Codec,
+    packet: usize,
+    /// The offset of the first packet.
+    first: u64,
+    /// Milliseconds that all timestamps are late.
+    preroll: u64,
+}
+
+/// A part of a frame (section 5.2.3).
+struct Payload<'a> {
+    stream: u8,
+    key: bool,
+    object: u32,
+    /// The offset in the frame.
+    offset: u32,
+    /// The length of the frame, and its time in milliseconds.
+    len: u32,
+    time: u32,
+    data: &'a [u8],
+}
+
+/// A frame that is put together.
+struct Frame {
+    object: u32,
+    key: bool,
+    len: usize,
+    time: u32,
+    bounds: (usize, usize),
+    data: Vec<u8>,
+}
+
+impl WindowsMedia {
+    /// Finds the video in the header object.
+    pub(super) fn find(head: &[u8]) -> Option<Self> {
+        let field = |bytes: &[u8], at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        if !head.starts_with(&HEADER_OBJECT) {
+            return None;
+        }
+        let size = field(head, 16)?;
+        let (mut packet, mut preroll, mut found) = (0, 0, None);
+        let mut at = 30;
+        while at + 24 <= usize::try_from(size).ok()?.min(head.len()) {
+            let len = usize::try_from(field(head, at + 16)?).ok().filter(|len| *len >= 24)?;
+            let object = head.get(at..at.checked_add(len)?)?;
+            if object.starts_with(&FILE_PROPERTIES) {
+                preroll = field(object, 80)?;
+                packet = usize::try_from(u32::from_le_bytes(*object.get(92..)?.first_chunk()?)).ok()?;
+            } else if object.starts_with(&STREAM_PROPERTIES) && found.is_none() {
+                found = video_stream(object);
+            }
+            at += len;
+        }
+        let (video, codec) = found?;
+        let first = size.checked_add(DATA_HEADER as u64)?;
+        (64..=1 << 20).contains(&packet).then_some(Self { video, codec, packet, first, preroll })
+    }
+
+    /// Returns the keyframes and timestamps in a slice at an offset of the file.
+    pub(super) fn scan(&self, slice: &[u8], offset: u64) -> (Vec<Found>, Vec<Stamp>) {
+        let pts = |time: u32| u64::from(time).saturating_sub(self.preroll) * MS.unsigned_abs();
+        let frames = self.frames_from(slice, self.skip(offset));
+        let mut stamps: Vec<Stamp> = frames
+            .iter()
+            .map(|frame| Stamp { at: frame.bounds.0 as u64, stream: self.video, pts: pts(frame.time) })
+            .collect();
+        stamps.sort_by_key(|stamp| stamp.at);
+        let keyframes = frames.into_iter().filter(|frame| frame.key);
+        let keyframes = keyframes.map(|frame| Found { pts: pts(frame.time), frames: 0, range: frame.bounds });
+        (keyframes.collect(), stamps)
+    }
+
+    /// Returns the frames from the first keyframe on, in a slice that begins with a packet.
+    pub(super) fn frames(&self, slice: &[u8]) -> Vec<Vec<u8>> {
+        let frames = self.frames_from(slice, 0).into_iter().skip_while(|frame| !frame.key);
+        frames.map(|frame| frame.data).collect()
+    }
+
+    /// Returns the bytes from an offset to the next packet.
+    fn skip(&self, offset: u64) -> usize {
+        let packet = self.packet as u64;
+        let into = match offset.checked_sub(self.first) {
+            Some(after) => after % packet,
+            None => return usize::try_from(self.first - offset).unwrap_or(usize::MAX),
+        };
+        usize::try_from(if into == 0 { 0 } else { packet - into }).unwrap_or(usize::MAX)
+    }
+
+    /// Puts the complete frames together.
+    fn frames_from(&self, slice: &[u8], skip: usize) -> Vec<Frame> {
+        let mut frames: Vec<Frame> = Vec::new();
+        let mut open: Option<Frame> = None;
+        let packets = slice.get(skip..).unwrap_or_default().chunks_exact(self.packet).zip(0..);
+        for (packet, number) in packets {
+            let start = skip + number * self.packet;
+            for payload in payloads(packet).unwrap_or_default() {
+                if u16::from(payload.stream) != self.video || payload.len == 0 || payload.len > MAX_FRAME {
+                    continue;
+                }
+                let len = usize::try_from(payload.len).unwrap_or(usize::MAX);
+                if payload.offset == 0 {
+                    let (object, key, time) = (payload.object, payload.key, payload.time);
+                    open = Some(Frame { object, key, len, time, bounds: (start, 0), data: Vec::new() });
+                }
+                let Some(mut frame) = open.take_if(|frame| frame.object == payload.object) else { continue };
+                if usize::try_from(payload.offset) != Ok(frame.data.len()) {
+                    continue;
+                }
+                frame.data.extend_from_slice(payload.data);
+                frame.bounds.1 = start + self.packet;
+                if frame.data.len() >= frame.len {
+                    frames.push(frame);
+                } else {
+                    open = Some(frame);
+                }
+            }
+        }
+        frames
+    }
+}
+
+/// Returns the number and codec of a stream of video (section 3.3, and 9.2 for the type-specific data).
+fn video_stream(object: &[u8]) -> Option<(u16, matroska::Codec)> {
+    if object.get(24..40)? != VIDEO_MEDIA {
+        return None;
+    }
+    let number = object.get(72)? & 0x7F;
+    let size = |at: usize| Some(u32::from_le_bytes(*object.get(at..)?.first_chunk()?));
+    let (width, height) = (size(78)?, size(82)?);
+    let format = usize::from(u16::from_le_bytes(*object.get(87..)?.first_chunk()?));
+    let private = object.get(89..)?.get(..format).filter(|private| private.len() >= 40)?;
+    let private = Bytes::copy_from_slice(private);
+    Some((
+        number.into(),
+        matroska::Codec { id: matroska::Codec::VIDEO_FOR_WINDOWS, private, size: (width, height) },
+    ))
+}
+
+/// A cursor over little-endian values whose lengths are given by two bits.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn value(&mut self, kind: u8) -> Option<u32> {
+        let len = [0, 1, 2, 4][usize::from(kind & 3)];
+        Some(self.take(len)?.iter().rev().fold(0, |value, byte| value << 8 | u32::from(*byte)))
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        Some(self.take(1)?[0])
+    }
+}
+
+/// Parses a packet (section 5.2). Returns none of its payloads if it is damaged.
+fn payloads(packet: &[u8]) -> Option<Vec<Payload<'_>>> {
+    let mut cursor = Cursor(packet);
+    let mut flags = cursor.byte()?;
+    if flags & 0x80 != 0 {
+        // Error correction data.
+        cursor.take(usize::from(flags & 0x0F))?;
+        flags = cursor.byte()?;
+    }
+    let properties = cursor.byte()?;
+    cursor.value(flags >> 5)?;
+    cursor.value(flags >> 1)?;
+    let padding = usize::try_from(cursor.value(flags >> 3)?).ok()?;
+    // The send time and the duration of the packet.
+    cursor.take(6)?;
+    cursor.0 = cursor.0.get(..cursor.0.len().checked_sub(padding)?)?;
+    if flags & 1 == 0 {
+        return Some(payload(&mut cursor, properties, None)?.into_iter().collect());
+    }
+    let count = cursor.byte()?;
+    let mut payloads = Vec::new();
+    for _ in 0..count & 0x3F {
+        payloads.extend(payload(&mut cursor, properties, Some(count >> 6))?);
+    }
+    Some(payloads)
+}
+
+/// Parses a payload, whose length is stored in a value of the given kind if it is one of several. Returns `Some(None)`
+/// for compressed payloads, which hold several small frames and are not used for video.
+#[expect(clippy::option_option, reason = "damaged, or not used")]
+fn payload<'a>(cursor: &mut Cursor<'a>, properties: u8, length: Option<u8>) -> Option<Option<Payload<'a>>> {
+    let stream = cursor.byte()?;
+    let object = cursor.value(properties >> 4)?;
+    let offset = cursor.value(properties >> 2)?;
+    let replicated = usize::try_from(cursor.value(properties)?).ok()?;
+    let (mut len, mut time) = (0, 0);
+    if replicated >= 8 {
+        let mut data = Cursor(cursor.take(replicated)?);
+        (len, time) = (data.value(3)?, data.value(3)?);
+    } else {
+        cursor.take(replicated)?;
+    }
+    let data = match length {
+        Some(kind) => {
+            let length = usize::try_from(cursor.value(kind)?).ok()?;
+            cursor.take(length)?
+        }
+        None => cursor.take(cursor.0.len())?,
+    };
+    let payload = Payload { stream: stream & 0x7F, key: stream & 0x80 != 0, object, offset, len, time, data };
+    Some((replicated >= 8).then_some(payload))
+}

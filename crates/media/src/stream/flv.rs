@@ -1,0 +1,171 @@
+//! Reads Flash video (Adobe Flash Video File Format Specification 10.1, annex E; Enhanced RTMP for newer codecs).
+
+use bytes::Bytes;
+
+use super::packets::Found;
+use super::timeline::{MS, Stamp};
+use crate::matroska;
+
+/// The length of a tag's header.
+const HEADER: usize = 11;
+const AUDIO: u8 = 8;
+pub(super) const VIDEO: u8 = 9;
+const SCRIPT: u8 = 18;
+
+/// The video in a Flash file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FlashVideo {
+    pub(super) codec: matroska::Codec,
+}
+
+/// A tag, which holds a frame.
+struct Tag<'a> {
+    kind: u8,
+    /// Its bounds in the slice.
+    bounds: (usize, usize),
+    /// In milliseconds.
+    time: u32,
+    data: &'a [u8],
+}
+
+/// What a tag of video holds.
+struct Video<'a> {
+    key: bool,
+    /// The data configures the decoder.
+    configuration: bool,
+    data: &'a [u8],
+}
+
+impl FlashVideo {
+    /// Finds the codec in the start of a file.
+    pub(super) fn find(head: &[u8]) -> Option<Self> {
+        let first = usize::try_from(u32::from_be_bytes(*head.get(5..9)?.first_chunk()?)).ok()?;
+        let tags = tags(head.get(first.checked_add(4)?..)?).into_iter();
+        let videos: Vec<&[u8]> = tags.filter(|tag| tag.kind == VIDEO).map(|tag| tag.data).collect();
+        let id = codec_id(videos.iter().find(|data| codec_id(data).is_some())?)?;
+        let configuration = videos.iter().find_map(|data| video(data).filter(|video| video.configuration));
+        let private = match id.strip_prefix("V_MS/VFW/FOURCC ") {
+            Some(code) => video_for_windows(code.as_bytes()),
+            None => configuration.map(|video| Bytes::copy_from_slice(video.data)).unwrap_or_default(),
+        };
+        let id = id.split(' ').next().unwrap_or(id);
+        Some(Self { codec: matroska::Codec { id, private, size: (0, 0) } })
+    }
+
+    /// Returns the keyframes and timestamps in a slice.
+    pub(super) fn scan(slice: &[u8]) -> (Vec<Found>, Vec<Stamp>) {
+        let (mut keyframes, mut stamps) = (Vec::new(), Vec::new());
+        for tag in tags(slice).into_iter().filter(|tag| tag.kind != SCRIPT) {
+            let pts = u64::from(tag.time) * MS.unsigned_abs();
+            let frame = video(tag.data).filter(|video| tag.kind == VIDEO && !video.configuration);
+            if tag.kind == AUDIO || frame.is_some() {
+                stamps.push(Stamp { at: tag.bounds.0 as u64, stream: tag.kind.into(), pts });
+            }
+            if frame.is_some_and(|frame| frame.key && !frame.data.is_empty()) {
+                keyframes.push(Found { pts, frames: 0, range: tag.bounds });
+            }
+        }
+        (keyframes, stamps)
+    }
+
+    /// Returns the frames in a slice that begins with a keyframe.
+    pub(super) fn frames(slice: &[u8]) -> Vec<&[u8]> {
+        let videos =
+            tags(slice).into_iter().filter(|tag| tag.kind == VIDEO).filter_map(|tag| video(tag.data));
+        videos
+            .filter(|video| !video.configuration && !video.data.is_empty())
+            .map(|video| video.data)
+            .collect()
+    }
+}
+
+/// Returns the tags of a slice that starts anywhere. Each is followed by its length, which tells where tags are.
+fn tags(slice: &[u8]) -> Vec<Tag<'_>> {
+    let mut tags = Vec::new();
+    let mut at = 0;
+    while let Some(rest) = slice.get(at..).filter(|rest| rest.len() > HEADER) {
+        match tag(rest, at) {
+            Some(tag) => {
+                at = tag.bounds.1 + 4;
+                tags.push(tag);
+            }
+            None => at += 1,
+        }
+    }
+    tags
+}
+
+fn tag(bytes: &[u8], at: usize) -> Option<Tag<'_>> {
+    let header = bytes.first_chunk::<HEADER>()?;
+    let kind @ (AUDIO | VIDEO | SCRIPT) = header[0] else { return None };
+    // The stream identifier is always 0.
+    if header[8..] != [0; 3] {
+        return None;
+    }
+    let end = HEADER + usize::try_from(u32::from_be_bytes([0, header[1], header[2], header[3]])).ok()?;
+    let time = u32::from_be_bytes([header[7], header[4], header[5], header[6]]);
+    let data = bytes.get(HEADER..end)?;
+    // The last tag may lack its length.
+    let length =
+        bytes.get(end..).and_then(|rest| rest.first_chunk()).map(|length| u32::from_be_bytes(*length));
+    let fits = length.map_or(end == bytes.len(), |length| usize::try_from(length) == Ok(end));
+    fits.then(|| Tag { kind, bounds: (at, at + end), time, data })
+}
+
+/// Parses the header of a frame (E.4.3.1, and Enhanced RTMP, extended header).
+fn video(data: &[u8]) -> Option<Video<'_>> {
+    let first = *data.first()?;
+    let key = first >> 4 & 7 == 1;
+    if first & 0x80 != 0 {
+        let code = data.get(1..5)?;
+        let (configuration, skip) = match first & 0x0F {
+            0 => (true, 5),
+            // The composition time of H.264 and H.265.
+            1 if matches!(code, b"hvc1" | b"avc1") => (false, 8),
+            1 | 3 => (false, 5),
+            _ => return None,
+        };
+        return Some(Video { key, configuration, data: data.get(skip..)? });
+    }
+    Some(match first & 0x0F {
+        7 | 12 => Video { key, configuration: *data.get(1)? == 0, data: data.get(5..)? },
+        // A byte for the cropping of VP6.
+        4 | 5 => Video { key, configuration: false, data: data.get(2..)? },
+        _ => Video { key, configuration: false, data: data.get(1..)? },
+    })
+}
+
+/// Returns the codec's identifier in Matroska; after a space, the code of a Video for Windows codec.
+fn codec_id(data: &[u8]) -> Option<&'static str> {
+    let first = *data.first()?;
+    if first & 0x80 != 0 {
+        return Some(match data.get(1..5)? {
+            b"avc1" => "V_MPEG4/ISO/AVC",
+            b"hvc1" => "V_MPEGH/ISO/HEVC",
+            b"av01" => "V_AV1",
+            b"vp09" => "V_VP9",
+            b"vp08" => "V_VP8",
+            _ => return None,
+        });
+    }
+    Some(match first & 0x0F {
+        2 => "V_MS/VFW/FOURCC FLV1",
+        3 => "V_MS/VFW/FOURCC FSV1",
+        4 => "V_MS/VFW/FOURCC VP6F",
+        5 => "V_MS/VFW/FOURCC VP6A",
+        6 => "V_MS/VFW/FOURCC FSV2",
+        7 => "V_MPEG4/ISO/AVC",
+        12 => "V_MPEGH/ISO/HEVC",
+        _ => return None,
+    })
+}
+
+/// Returns a `BITMAPINFOHEADER` with only its size and the codec.
+pub(super) fn video_for_windows(code: &[u8]) -> Bytes {
+    let mut header = vec![0; 40];
+    header[0] = 40;
+    for (to, from) in header[16..20].iter_mut().zip(code) {
+        *to = *from;
+    }
+    header.into()
+}
