@@ -1,5 +1,7 @@
 //! ffmpeg filters that prepare decoded frames for display: deinterlacing, transparency, tone mapping and scaling.
 
+use upreel_core::video::MediaInfo;
+
 /// Properties of a video that determine the filters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Filters {
@@ -7,6 +9,8 @@ pub(crate) struct Filters {
     pub(crate) hdr: bool,
     /// The video has an alpha channel and is drawn on black.
     pub(crate) alpha: bool,
+    /// The frames have one or two lines, which `estdif` does not accept.
+    pub(crate) tiny: bool,
 }
 
 /// Tone-maps PQ and HLG to standard dynamic range, in linear light. Diffuse white (203 nits, ITU-R BT.2408) stays
@@ -18,16 +22,25 @@ const TONE_MAP: &str = "setparams=color_primaries=bt2020:colorspace=bt2020nc,zsc
 impl Filters {
     /// Derives the properties from `FFmpeg`'s name for the transfer characteristics and from the presence of alpha.
     pub(crate) fn of(color_transfer: Option<&str>, alpha: bool) -> Self {
-        Self { hdr: matches!(color_transfer, Some("smpte2084" | "arib-std-b67")), alpha }
+        Self { hdr: matches!(color_transfer, Some("smpte2084" | "arib-std-b67")), alpha, tiny: false }
+    }
+
+    /// Returns the filters of a video with these properties. Rotation exchanges width and height.
+    pub(crate) fn of_video(media_info: &MediaInfo, alpha: bool) -> Self {
+        let tiny = media_info.width.into_iter().chain(media_info.height).any(|side| side < 3);
+        Self { tiny, ..Self::of(media_info.color_transfer.as_deref(), alpha) }
     }
 
     /// Returns filters that run before scaling: they draw transparent frames on black, and deinterlace within one
     /// frame, because the neighbouring frames here are keyframes of other scenes.
     pub(crate) fn source(self) -> &'static str {
-        if self.alpha {
-            "estdif=mode=frame:deint=interlaced,format=gbrap,premultiply=inplace=1,format=gbrp"
-        } else {
-            "estdif=mode=frame:deint=interlaced"
+        match (self.tiny, self.alpha) {
+            (false, false) => "estdif=mode=frame:deint=interlaced",
+            (false, true) => {
+                "estdif=mode=frame:deint=interlaced,format=gbrap,premultiply=inplace=1,format=gbrp"
+            }
+            (true, false) => "null",
+            (true, true) => "format=gbrap,premultiply=inplace=1,format=gbrp",
         }
     }
 

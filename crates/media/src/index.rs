@@ -83,7 +83,7 @@ impl Index {
             },
         };
         media_info = MediaInfo { container: Some(container), ..media_info.plausible() };
-        let filters = Filters::of(media_info.color_transfer.as_deref(), false);
+        let filters = Filters::of_video(&media_info, false);
         Ok(Some(Self { media_info, filters, track }))
     }
 

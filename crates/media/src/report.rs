@@ -30,7 +30,7 @@ pub(crate) struct Report {
 impl Report {
     /// Returns the properties that determine the filters.
     pub(crate) fn filters(&self) -> Filters {
-        Filters::of(self.media_info.color_transfer.as_deref(), self.alpha)
+        Filters::of_video(&self.media_info, self.alpha)
     }
 
     /// Returns the colour space that players assume for a stream without a colour matrix: BT.709 from HD size, else
@@ -314,10 +314,10 @@ Stream mapping:
         assert_eq!(filters("yuv420p(progressive)"), (String::new(), plain));
         assert_eq!(
             filters("yuv420p10le(bt2020nc/bt2020/arib-std-b67)").1,
-            Filters { hdr: true, alpha: false }
+            Filters { hdr: true, alpha: false, tiny: false }
         );
-        assert_eq!(filters("yuva444p12le(bt709)").1, Filters { hdr: false, alpha: true });
-        assert_eq!(filters("argb").1, Filters { hdr: false, alpha: true });
+        assert_eq!(filters("yuva444p12le(bt709)").1, Filters { hdr: false, alpha: true, tiny: false });
+        assert_eq!(filters("argb").1, Filters { hdr: false, alpha: true, tiny: false });
     }
 
     #[test]
