@@ -6,16 +6,16 @@
 use super::boxes::{Fields, Header, Reader};
 use super::moof::Fragment;
 use super::runs::Defaults;
-use super::segments::{IndexEntry, SegmentIndex, random_access};
+use super::segments::{IndexEntry, find_first, random_access};
 use super::tail::find_last;
 use super::timing::{Timing, signed};
 use crate::keyframe::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
 /// Size of the read at a `moof` box.
-const MOOF_READ: u64 = 6 * 1024;
+pub(super) const MOOF_READ: u64 = 6 * 1024;
 /// Largest `moof` or `sidx` box; a `moof` of ten minutes is smaller.
-const MAX_MOOF: u64 = 1 << 20;
+pub(super) const MAX_MOOF: u64 = 1 << 20;
 /// Limits of fragments walked without an index, one request each: for up to `FEW` keyframes, and for more.
 const FEW: usize = 8;
 const MANY: usize = 1000;
@@ -66,8 +66,10 @@ impl Fragments {
         if let Some(sidx) = sidx.filter(|sidx| sidx.end >= size - size / 8) {
             fragments.end_time = Some(sidx.duration.saturating_add(fragments.start_time()));
             fragments.index = sidx.entries;
+            fragments.align_index();
         } else {
             fragments.index = random_access(reader, film.0).await?;
+            fragments.align_index();
             fragments.end_time = fragments.find_end(reader).await?;
         }
         if let Some((track, defaults)) = sound {
@@ -75,6 +77,18 @@ impl Fragments {
             fragments.sound.1 = find_last(reader, first_moof.start, end).await?;
         }
         Ok(fragments)
+    }
+
+    /// Counts the times of an index that starts at 0 as the fragments do, which may continue a live stream.
+    fn align_index(&mut self) {
+        let first = self.first.keyframe_time().and_then(|time| u64::try_from(time).ok());
+        if let (Some(first), Some(entry)) = (first, self.index.first())
+            && entry.time < first
+            && entry.offset <= self.first_moof
+        {
+            let missing = first - entry.time;
+            self.index.iter_mut().for_each(|entry| entry.time = entry.time.saturating_add(missing));
+        }
     }
 
     /// Returns the decode time at which the last fragment ends, if it can be found.
@@ -202,7 +216,7 @@ impl Fragments {
                     return self
                         .read(reader, &header)
                         .await
-                        .map(|found| Some(found.or_start(Some(entry.time))));
+                        .map(|found| Some(found.or_presented(entry.time)));
                 }
                 Some(header) if header.name != *b"mdat" => at = header.body.end,
                 _ => break,
@@ -234,33 +248,6 @@ impl Fragments {
         let body = reader.body(moof, MAX_MOOF).await?;
         let (track, defaults) = self.film;
         Ok(Fragment::read(&body, moof.start, track, defaults).unwrap_or_default())
-    }
-}
-
-/// Finds the first `moof` after `at`, and the segment index of the track before it.
-async fn find_first(
-    reader: &mut Reader<'_>,
-    mut at: u64,
-    track: u32,
-    scale: u32,
-) -> Result<(Header, Option<SegmentIndex>), Error> {
-    let mut sidx: Option<SegmentIndex> = None;
-    loop {
-        let Some(header) = reader.header(at, u64::MAX, MOOF_READ).await? else {
-            return Err(Error::Unknown("video track without samples"));
-        };
-        if header.name == *b"moof" {
-            return Ok((header, sidx));
-        }
-        if header.name == *b"sidx"
-            && sidx.as_ref().is_none_or(|sidx| sidx.track != track)
-            && let Some(found) =
-                SegmentIndex::read(&mut reader.body(&header, MAX_MOOF).await?, &header, scale)
-            && (sidx.is_none() || found.track == track)
-        {
-            sidx = Some(found);
-        }
-        at = header.body.end;
     }
 }
 

@@ -64,6 +64,15 @@ impl Fragment {
         Self { start_time: self.start_time.or(start), ..self }
     }
 
+    /// Sets the decode time of the first sample so that the first keyframe is presented at `time`, if the fragment does
+    /// not contain it.
+    pub(super) fn or_presented(self, time: u64) -> Self {
+        let untimed = Self { start_time: None, ..self.clone() };
+        let start =
+            i64::try_from(time).unwrap_or(i64::MAX).saturating_sub(untimed.keyframe_time().unwrap_or(0));
+        self.or_start(Some(u64::try_from(start).unwrap_or(0)))
+    }
+
     /// Returns the decode time at which the last sample ends, if it is known.
     pub(super) fn end_time(&self) -> Option<u64> {
         self.start_time?.checked_add(self.duration)
@@ -151,6 +160,8 @@ mod tests {
         assert_eq!((fragment.keyframe_time(), fragment.end_time()), (Some(530), Some(520)));
         assert_eq!(fragment.first_offset, 30);
         let moved = Fragment { start_time: None, ..fragment };
-        assert_eq!((moved.keyframe_time(), moved.or_start(Some(70)).keyframe_time()), (Some(30), Some(100)));
+        assert_eq!(moved.keyframe_time(), Some(30));
+        assert_eq!(moved.clone().or_start(Some(70)).keyframe_time(), Some(100));
+        assert_eq!(moved.or_presented(70).keyframe_time(), Some(70));
     }
 }

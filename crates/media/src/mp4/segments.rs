@@ -2,6 +2,7 @@
 //! random access box (`mfra`, 8.8.9) at the end of the file.
 
 use super::boxes::{Fields, Header, Reader};
+use super::fragments::{MAX_MOOF, MOOF_READ};
 use crate::keyframe::Error;
 
 /// Largest random access box, in bytes.
@@ -49,6 +50,33 @@ impl SegmentIndex {
             time = time.checked_add(duration.into())?;
         }
         Some(Self { track, entries, duration: scaled(time - first)?, end: offset })
+    }
+}
+
+/// Finds the first `moof` after `at`, and the segment index of the track before it.
+pub(super) async fn find_first(
+    reader: &mut Reader<'_>,
+    mut at: u64,
+    track: u32,
+    scale: u32,
+) -> Result<(Header, Option<SegmentIndex>), Error> {
+    let mut sidx: Option<SegmentIndex> = None;
+    loop {
+        let Some(header) = reader.header(at, u64::MAX, MOOF_READ).await? else {
+            return Err(Error::Unknown("video track without samples"));
+        };
+        if header.name == *b"moof" {
+            return Ok((header, sidx));
+        }
+        if header.name == *b"sidx"
+            && sidx.as_ref().is_none_or(|sidx| sidx.track != track)
+            && let Some(found) =
+                SegmentIndex::read(&mut reader.body(&header, MAX_MOOF).await?, &header, scale)
+            && (sidx.is_none() || found.track == track)
+        {
+            sidx = Some(found);
+        }
+        at = header.body.end;
     }
 }
 

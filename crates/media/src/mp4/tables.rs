@@ -110,16 +110,19 @@ impl Tables {
         let last = i64::try_from(timing.media_duration).unwrap_or(i64::MAX);
         // Where parts are left out, only exact times tell what is presented.
         let limit = if few && timing.edits.present_all(first, last) { SMALL_TABLE } else { MAX_TABLE_BYTES };
-        let times = self.sample_times(source, timing, limit).await?;
-        let runs = self.runs(source, if few { SMALL_CHUNK_TABLE } else { limit }).await?;
+        let (times, runs, sync) = tokio::try_join!(
+            self.sample_times(source, timing, limit),
+            self.runs(source, if few { SMALL_CHUNK_TABLE } else { limit }),
+            self.sync(source, limit),
+        )?;
         let located = runs.last().map_or(0, |end| end.first_sample).min(times.count);
-        let choices = if self.stss.as_ref().is_some_and(|stss| stss.bytes() > limit) {
-            self.estimated_choices(source, timing, &times, n).await?
-        } else {
+        let choices = if let Some(sync) = sync {
             #[expect(clippy::cast_precision_loss, reason = "a share of the samples need not be exact")]
             let share = located as f64 / times.count.max(1) as f64;
             let wanted = span_middles(n).map(|middle| timing.time_at(middle * share));
-            self.sync(source, limit).await?.choose(&times, &timing.edits, wanted)
+            sync.choose(&times, &timing.edits, wanted)
+        } else {
+            self.estimated_choices(source, timing, &times, n).await?
         };
         let budget = REQUEST_COST * choices.len() as u64;
         let sizes = self.sizes.table.iter();
@@ -169,22 +172,28 @@ impl Tables {
     /// Reads the times of all samples. A table that has more than `limit` bytes is estimated.
     async fn sample_times(&self, source: &Source, timing: &Timing, limit: u64) -> Result<SampleTimes, Error> {
         let count = self.sizes.count;
-        let decode = match &self.stts {
-            Some(stts) if stts.bytes() <= limit => DecodeTimes::read(stts.read_prefix(source, limit).await?),
-            _ => DecodeTimes::constant(timing.media_duration.checked_div(count).unwrap_or(0)),
+        let decode = async {
+            Ok::<_, Error>(match self.stts.as_ref().filter(|stts| stts.bytes() <= limit) {
+                Some(stts) => DecodeTimes::read(stts.read_prefix(source, limit).await?),
+                None => DecodeTimes::constant(timing.media_duration.checked_div(count).unwrap_or(0)),
+            })
         };
-        let offsets = match &self.ctts {
-            Some(ctts) if ctts.bytes() <= limit => Offsets::read(ctts.read_prefix(source, limit).await?),
-            _ => Offsets::constant(self.first_offset),
+        let offsets = async {
+            Ok(match self.ctts.as_ref().filter(|ctts| ctts.bytes() <= limit) {
+                Some(ctts) => Offsets::read(ctts.read_prefix(source, limit).await?),
+                None => Offsets::constant(self.first_offset),
+            })
         };
+        let (decode, offsets) = tokio::try_join!(decode, offsets)?;
         Ok(SampleTimes { decode, offsets, count })
     }
 
-    /// Reads the table of sync samples, up to `limit` bytes.
-    async fn sync(&self, source: &Source, limit: u64) -> Result<Sync, Error> {
+    /// Reads the table of sync samples, unless it has more than `limit` bytes.
+    async fn sync(&self, source: &Source, limit: u64) -> Result<Option<Sync>, Error> {
         match &self.stss {
-            Some(stss) => Ok(Sync::read(stss.read_prefix(source, limit).await?)),
-            None => Ok(Sync::every_sample()),
+            Some(stss) if stss.bytes() > limit => Ok(None),
+            Some(stss) => Ok(Some(Sync::read(stss.read_prefix(source, limit).await?))),
+            None => Ok(Some(Sync::every_sample())),
         }
     }
 
@@ -241,15 +250,14 @@ impl Tables {
                 break;
             };
             let end = chunk.end.min(samples.end);
-            let Some(mut at) = self.chunk_offset(source, chunk.number).await? else { break };
-            let first = match self.sizes.uniform(next - chunk.first_sample) {
-                Some(before) => {
-                    at = at.saturating_add(before);
-                    next
-                }
-                None => chunk.first_sample,
-            };
-            let sizes = self.sizes.read(source, first..end).await?;
+            let skipped = self.sizes.uniform(next - chunk.first_sample);
+            let first = if skipped.is_some() { next } else { chunk.first_sample };
+            let (offset, sizes) = tokio::try_join!(
+                self.chunk_offset(source, chunk.number),
+                self.sizes.read(source, first..end),
+            )?;
+            let Some(offset) = offset else { break };
+            let mut at = offset.saturating_add(skipped.unwrap_or(0));
             for (sample, size) in (first..).zip(&sizes) {
                 let Some(end) = at.checked_add(*size) else { return Ok(ranges) };
                 if sample >= next {
