@@ -36,7 +36,17 @@ copy() { # TARGET NAME FORMAT INPUT ARGS... A stream cannot be sought in.
 mp4() { copy mp4 "$@"; }
 mkv() { copy matroska "$@"; }
 
+# Changes an MP4 with tests/videos/patch.py.
+patched() { # NAME KIND
+  run -i "$tmp/av.mov" -map 0 -c copy -flags +bitexact -f mp4 "$tmp/made"
+  PYTHONPATH=../tests/videos python3 -B ../tests/videos/patch.py "$tmp/made" "$2"
+  object mp4 "$1" "$tmp/made"
+}
+
 mp4 end mp4 av.mov
+patched edits 'edits 100: 200:500 300:0'
+patched chapters chapters
+patched compact compact-sizes
 mp4 start mp4 av.mov -movflags +faststart
 mp4 b-frames mp4 b.mov
 mp4 negative-offsets mp4 b.mov -movflags +negative_cts_offsets
