@@ -11,7 +11,8 @@ ffmpeg=${FFMPEG:-ffmpeg}
 out=$1
 
 sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
-stamp=$(sha256 <"${BASH_SOURCE[0]}")
+here=$(dirname "${BASH_SOURCE[0]}")
+stamp=$(cat "${BASH_SOURCE[0]}" "$here/patch.py" | sha256)
 [ "$(cat "$out/.complete" 2>/dev/null || true)" != "$stamp" ] || exit 0
 
 command -v "$ffmpeg" >/dev/null || { echo "$0: ffmpeg not found ('$ffmpeg')" >&2; exit 1; }
@@ -37,6 +38,7 @@ case $help in *-display_rotation*) new_rotation=yes ;; *) new_rotation= ;; esac
 # around the centre. $COLOURS overrides the colours. Arguments: WIDTH HEIGHT RATE SECONDS
 test_pattern() {
   local box=$((($1 < $2 ? $1 : $2) / 8)) colours
+  [ "$box" -gt 0 ] || box=1
   read -ra colours <<<"${COLOURS:-0xe02020 0x20a020 0x2040e0 0xe0e020 0xffffff}"
   echo "color=c=${colours[0]}:s=$1x$2:r=$3:d=$4,format=rgb24," \
     "drawbox=x=iw/2:y=0:w=iw:h=ih/2:color=${colours[1]}:t=fill," \
@@ -66,6 +68,8 @@ stored() {
 #   INPUT=FILE  another input
 #   LIVE=yes    write an unseekable stream, as a browser's recorder does
 #   LARGE=yes   then convert the chunk offsets of a MOV to 64 bits
+#   MEDIA_MS    length of the media if it differs from the presentation (MS), because of the edit list of PATCH
+#   PATCH=KIND  then change the file with patch.py
 #   CUT=SECONDS then remove this much from the start without re-encoding
 video() {
   local file=$1 mime=$2 container=$3 size=$4 ms=$5 vcodec=$6 acodec=$7 rotation=$8 rate=$9
@@ -84,9 +88,9 @@ video() {
   done
 
   local graph input to="file:$tmp/made"
-  graph=$(test_pattern "$width" "$height" "$fps" "$(seconds "${VIDEO_MS:-$ms}" "${CUT:-0}")")
+  graph=$(test_pattern "$width" "$height" "$fps" "$(seconds "${VIDEO_MS:-${MEDIA_MS:-$ms}}" "${CUT:-0}")")
   input=(-f lavfi -i "$graph,$(stored "$rotation")")
-  [ "$acodec" = - ] || input+=(-f lavfi -i "sine=frequency=440:sample_rate=44100:duration=$(seconds "$ms" "${CUT:-0}")")
+  [ "$acodec" = - ] || input+=(-f lavfi -i "sine=frequency=440:sample_rate=44100:duration=$(seconds "${MEDIA_MS:-$ms}" "${CUT:-0}")")
   [ -z "${INPUT:-}" ] || input+=(-i "file:$INPUT")
   [ -z "${LIVE:-}" ] || to=pipe:1
   # The muxer is explicit because the name of the temporary file does not imply it.
@@ -105,6 +109,7 @@ video() {
   [ -z "${CUT:-}" ] || remux "$container" -ss "$CUT" -i "file:$tmp/made"
 
   [ -z "${LARGE:-}" ] || large_offsets
+  [ -z "${PATCH:-}" ] || PYTHONPATH=$here python3 -B "$here/patch.py" "$tmp/made" "$PATCH"
 
   mv "$tmp/made" "$out/$file"
   printf '%s\t' "$file" "$mime" "$container" "$width" "$height" "$ms" "$vcodec" "$acodec" "$rotation" "$rate" >>"$tmp/manifest.tsv"
@@ -124,7 +129,7 @@ muxer() {
 
 # Converts stco to co64, which ffmpeg writes only beyond 4 GiB. The moov box is at the end, so no offset changes.
 large_offsets() {
-  PYTHONPATH=$(dirname "${BASH_SOURCE[0]}") python3 -B - "$tmp/made" <<'PYTHON'
+  PYTHONPATH=$here python3 -B - "$tmp/made" <<'PYTHON'
 import pathlib, sys
 from hostile import edit, full, u64
 def co64(stco):
@@ -182,6 +187,10 @@ video h264-fragmented-smooth.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x26
 video h264-fragmented-separate.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe+separate_moof+omit_tfhd_offset
 video h264-fragmented-all.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 25 -movflags +empty_moov+frag_every_frame+dash
 LIVE=yes video h264-fragmented-live.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe
+LIVE=yes video h264-fragmented-many.mp4 video/mp4 mp4 320x180 12000 h264 aac 0 25 "${x264[@]}" -g 5 "${aac[@]}" -movflags +empty_moov+frag_keyframe
+LIVE=yes PATCH='later 1000' video h264-fragmented-later.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe
+LIVE=yes PATCH=untimed video h264-fragmented-untimed.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 25 "${aac[@]}" -movflags +empty_moov+frag_keyframe
+PATCH=compact-sizes video h264-compact-sizes.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
 video 'name with spaces – été 视频 🎬.mp4' video/mp4 mp4 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -movflags +faststart
 
 # Rotation and aspect ratio
@@ -190,6 +199,8 @@ video h264-rotated-180.mp4    video/mp4 mp4 320x180 1000 h264 aac 180 30 "${x264
 video h264-rotated-270.mp4    video/mp4 mp4 180x320 1000 h264 aac 270 30 "${x264[@]}" "${aac[@]}"
 video hevc-rotated-90.mov     video/quicktime mov 180x320 1000 hevc aac 90 30 "${x265[@]}" -tag:v hvc1 "${aac[@]}"
 video h264-rotated-90-anamorphic.mp4 video/mp4 mp4 180x320 1000 h264 - 90 25 "${x264[@]}" -vf scale=240:180,setsar=4/3
+PATCH=mirror video h264-mirrored.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 "${x264[@]}" -vf hflip "${aac[@]}"
+SHOWN=- video h264-2x2.mp4    video/mp4 mp4 2x2 1000 h264 - 0 25 "${x264[@]}"
 video h264-portrait.mp4       video/mp4 mp4 180x320 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
 video h264-anamorphic.mp4     video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -vf scale=240:180,setsar=4/3
 video h264-very-wide.mp4      video/mp4 mp4 640x40 1000 h264 - 0 25 "${x264[@]}"
@@ -203,6 +214,9 @@ video h264-single-frame.mp4   video/mp4 mp4 320x180 40 h264 - 0 25 "${x264[@]}"
 video h264-one-keyframe.mp4   video/mp4 mp4 320x180 4000 h264 aac 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 "${aac[@]}"
 video h264-b-frames.mp4       video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -bf 3 -b_strategy 0 "${aac[@]}"
 CUT=1 video h264-edit-list.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 -bf 3
+# Black where the edit list leaves the media out.
+MEDIA_MS=6000 PATCH='edits 500: 1480:520 1480:4200' video h264-edits-cut.mp4 video/mp4 mp4 320x180 3460 h264 aac 0 25 "${x264[@]}" -g 25 -bf 0 "${aac[@]}" -vf "drawbox=color=black:t=fill:enable='not(between(t,0.51,1.99)+between(t,4.19,5.67))'"
+MEDIA_MS=6000 PATCH='edits 1000:2000 1000:4000' video h264-edits-inside-gop.mp4 video/mp4 mp4 320x180 2000 h264 aac 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 -bf 3 "${aac[@]}" -vf "drawbox=color=black:t=fill:enable='not(between(t,1.99,2.99)+between(t,3.99,4.99))'"
 video h264-variable-rate.mp4  video/mp4 mp4 320x180 2000 h264 - 0 - "${x264[@]}" -vf "select='lt(n,15)+not(mod(n,7))+gt(n,58)'" -fps_mode vfr
 video h264-variable-rate.mkv  video/x-matroska mkv 320x180 2000 h264 - 0 - "${x264[@]}" -vf "select='lt(n,15)+not(mod(n,7))+gt(n,58)'" -fps_mode vfr
 VIDEO_MS=1000 video h264-audio-longer.mp4 video/mp4 mp4 320x180 3000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
@@ -234,6 +248,9 @@ video h264-no-audio.mp4       video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}
 video h264-audio-first.mp4    video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 1:a -map 0:v "${x264[@]}" "${aac[@]}"
 INPUT=$cover video h264-cover-art.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 0:v -map 1:a -map 2:v -c:v:0 libx264 -c:v:1 copy -disposition:v:1 attached_pic "${aac[@]}"
 video h264-cover-art.mkv      video/x-matroska mkv 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -attach "$cover" -metadata:s:t mimetype=image/jpeg -metadata:s:t filename=cover.jpg
+INPUT=$cover video h264-cover-first.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 2:v -map 0:v -map 1:a -c:v:0 copy -c:v:1 libx264 "${aac[@]}"
+PATCH=unknown-sound video h264-unknown-sound-first.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 -map 0:v -map 1:a -map 1:a "${x264[@]}" "${aac[@]}"
+video h264-lpcm.mov           video/quicktime mov 320x180 1000 h264 pcm_s24le 0 25 "${x264[@]}" -c:a pcm_s24le -ar 96000
 video h264-timecode.mov       video/quicktime mov 320x180 1000 h264 pcm_s16le 0 25 "${x264[@]}" -timecode 01:00:00:00 -c:a pcm_s16le
 video h264-two-videos.mp4     video/mp4 mp4 320x180 1000 h264 aac 0 25 -filter_complex '[0:v]negate[n]' -map 0:v -map 1:a -map '[n]' "${x264[@]}" "${aac[@]}"
 video h264-fragmented-two-videos.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 -filter_complex '[0:v]split[v][w];[w]negate[n]' -map '[v]' -map 1:a -map '[n]' "${x264[@]}" -g 5 "${aac[@]}" -movflags +empty_moov+frag_keyframe
