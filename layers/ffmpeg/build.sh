@@ -42,7 +42,7 @@ list() { local IFS=,; echo "$*"; }
 # demuxer that opens other files: no hls, dash, concat, sdp, image2. The second line has raw streams, which cannot refer
 # to files: MPEG-PS, TS and AVI probe them to detect a codec that the file does not declare. Without mpegvideo, an
 # ordinary .mpg has no video.
-demuxers=(mov matroska avi dv mpegts mpegps flv ogg asf mjpeg rawvideo
+demuxers=(mov matroska avi dv mpegts mpegps flv ogg asf mjpeg rawvideo pcm_f32le
   aac ac3 dts eac3 h264 hevc loas m4v mp3 mpegvideo truehd)
 decoders=(
   h264 hevc vp8 vp9 libdav1d mpeg4 h263 mjpeg                            # phones, browsers, cameras
@@ -68,7 +68,7 @@ filters=(
   tile split hstack vstack                                                             # storyboard
   aresample aformat anull atrim asetpts asplit apad pan
 )
-encoders=(mjpeg libx264 aac rawvideo wrapped_avframe pcm_s16le)
+encoders=(mjpeg libx264 aac rawvideo wrapped_avframe pcm_s16le pcm_f32le)
 muxers=(image2pipe mjpeg mp4 mov rawvideo pcm_s16le null framecrc framemd5)
 # fd instead of file: it uses file descriptors that the parent opened and passed on, and cannot open anything.
 protocols=(http tcp pipe fd)
