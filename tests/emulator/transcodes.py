@@ -204,7 +204,7 @@ def test_duplicates(emulator, stack, executions, video):
         "object": {"key": run["key"], "size": head["ContentLength"], "eTag": head["ETag"].strip('"'), "sequencer": run["sequencer"]}}}]}
     before = written_objects(emulator, stack, video)
     for function, payload in (("ThumbnailFunction", event), ("EncodeFunction", {"task": "encode", "index": 1, **run}),
-                              ("TranscodeFunction", {"task": "package", **run}), ("TranscodeFunction", {"task": "plan", **run}),
+                              ("TranscodeFunction", {"task": "package", **run}), ("EncodeFunction", {"task": "plan", **run}),
                               ("TranscodeFunction", {"task": "fail", **run})):  # fmt: skip
         response = functions.invoke(FunctionName=stack.ids[function], Payload=json.dumps(payload))
         assert "FunctionError" not in response, (function, response["Payload"].read())

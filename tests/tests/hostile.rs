@@ -163,6 +163,7 @@ impl Run {
             Err(Error::Size { .. }) => "size",
             Err(Error::Unsupported(_)) => "unsupported",
             Err(Error::NoVideo) => "no video",
+            Err(Error::Encrypted) => "encrypted",
             Err(Error::Unreadable(_)) => "unreadable",
             Err(Error::TooComplex) => "too complex",
             Err(Error::Gone) => "gone",

@@ -4,16 +4,19 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use command_fds::{CommandFdExt, FdMapping};
 use futures_util::future::try_join_all;
+use futures_util::{Stream, StreamExt, stream};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::sandbox::{self, Permissions};
@@ -40,6 +43,9 @@ impl Limits {
 /// Bytes of standard error after which the child is killed.
 const MAX_STDERR: u64 = 256 * 1024;
 
+/// Bytes of a streamed pipe that are passed on at a time, at most.
+const PIECE: usize = 64 * 1024;
+
 /// The processor time from which on a child that is killed at its deadline can count as busy.
 const BUSY: Duration = Duration::from_mins(1);
 
@@ -48,20 +54,32 @@ pub(crate) struct ChildSpec<'a> {
     pub(crate) program: &'a Path,
     pub(crate) args: &'a [&'a str],
     /// Written to `pipe:0`; `None` connects it to `/dev/null`.
-    pub(crate) input: Option<Vec<Bytes>>,
-    /// Number of output pipes: `pipe:1`, then `pipe:3`, `pipe:4` and so on.
+    pub(crate) input: Option<Feed>,
+    /// Number of output pipes that are collected: `pipe:1`, then `pipe:3`, `pipe:4` and so on.
     pub(crate) outputs: usize,
+    /// The output pipes after those, whose contents are passed on as they arrive, in bounded memory. If a receiver is
+    /// dropped, the rest of its pipe is discarded.
+    pub(crate) streams: Vec<mpsc::Sender<Bytes>>,
     /// Whether it may connect to the range server. If not, it cannot create sockets.
     pub(crate) network: bool,
     pub(crate) limits: Limits,
     pub(crate) deadline: Instant,
 }
 
+/// The input of a child process.
+#[derive(Debug)]
+pub(crate) enum Feed {
+    /// Pieces that are in memory.
+    Pieces(Vec<Bytes>),
+    /// Pieces that arrive while the child runs, until the sender is dropped.
+    Stream(mpsc::Receiver<Bytes>),
+}
+
 /// The result of a child process that ended by itself.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) status: ExitStatus,
-    /// The contents of the output pipes, each cut at [`Limits::output`].
+    /// The contents of the collected output pipes, each cut at [`Limits::output`].
     pub(crate) outputs: Vec<Vec<u8>>,
     pub(crate) stderr: String,
     /// The processor time that the child used; zero where it isn't known.
@@ -105,11 +123,15 @@ async fn run_with<S: Future>(
 
     let stdin = child.stdin.take();
     let stderr = outputs.remove(0);
+    let streamed = outputs.split_off(spec.outputs);
     let finish = async {
         let outputs = try_join_all(outputs.into_iter().map(|pipe| drain(pipe, spec.limits.output)));
         let outputs = async { outputs.await.map_err(Error::Io) };
+        let streams = streamed.into_iter().zip(spec.streams);
+        let streams = try_join_all(streams.map(|(pipe, sender)| pass_on(pipe, sender)));
+        let streams = async { streams.await.map_err(Error::Io) };
         let fed = async { write_stdin(stdin, spec.input).await.map_err(Error::Io) };
-        let (outputs, stderr, ()) = tokio::try_join!(outputs, read_stderr(stderr), fed)?;
+        let (outputs, _, stderr, ()) = tokio::try_join!(outputs, streams, read_stderr(stderr), fed)?;
         // The child has closed its pipes, so it has ended or is about to. `wait` removes it from the process table.
         let cpu = cpu_time(pid);
         let status = child.wait().await.map_err(Error::Io)?;
@@ -136,7 +158,7 @@ fn spawn(spec: &ChildSpec<'_>, permissions: Permissions) -> io::Result<(Child, V
 
     // Standard error comes first. All pipes are close-on-exec, so that no other child inherits them.
     let (mut ends, mut mappings) = (Vec::new(), Vec::new());
-    for child_fd in [2, 1].into_iter().chain(3..).take(1 + spec.outputs) {
+    for child_fd in [2, 1].into_iter().chain(3..).take(1 + spec.outputs + spec.streams.len()) {
         let (write, read) = pipe::pipe()?;
         ends.push(read);
         mappings.push(FdMapping { parent_fd: write.into_blocking_fd()?, child_fd });
@@ -154,6 +176,20 @@ async fn drain(mut pipe: impl AsyncRead + Unpin, max: u64) -> io::Result<Vec<u8>
     Ok(kept)
 }
 
+/// Reads a pipe to its end and sends what arrives. Waits while the receiver is busy, and then the child waits too.
+async fn pass_on(mut pipe: impl AsyncRead + Unpin, sender: mpsc::Sender<Bytes>) -> io::Result<()> {
+    loop {
+        let mut piece = BytesMut::with_capacity(PIECE);
+        if pipe.read_buf(&mut piece).await? == 0 {
+            return Ok(());
+        }
+        if sender.send(piece.freeze()).await.is_err() {
+            tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await?;
+            return Ok(());
+        }
+    }
+}
+
 /// Reads standard error, up to [`MAX_STDERR`]. ffmpeg takes half a minute to print megabytes of metadata, which only a
 /// hostile file has.
 async fn read_stderr(pipe: impl AsyncRead + Unpin) -> Result<String, Error> {
@@ -168,13 +204,23 @@ async fn read_stderr(pipe: impl AsyncRead + Unpin) -> Result<String, Error> {
 
 /// Writes the input. The child may close its end early; that is not an error, as its output shows whether it read
 /// enough.
-async fn write_stdin(pipe: Option<ChildStdin>, input: Option<Vec<Bytes>>) -> io::Result<()> {
-    let Some(mut pipe) = pipe else { return Ok(()) };
-    for piece in input.into_iter().flatten() {
-        match pipe.write_all(&piece).await {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
-            other => other?,
+async fn write_stdin(pipe: Option<ChildStdin>, input: Option<Feed>) -> io::Result<()> {
+    let (Some(mut pipe), Some(input)) = (pipe, input) else { return Ok(()) };
+    let written = match input {
+        Feed::Pieces(pieces) => write_all(&mut pipe, stream::iter(pieces)).await,
+        Feed::Stream(receiver) => {
+            let pieces =
+                stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
+            write_all(&mut pipe, pieces).await
         }
+    };
+    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}
+
+async fn write_all(pipe: &mut ChildStdin, pieces: impl Stream<Item = Bytes>) -> io::Result<()> {
+    let mut pieces = pin!(pieces);
+    while let Some(piece) = pieces.next().await {
+        pipe.write_all(&piece).await?;
     }
     Ok(())
 }
@@ -251,6 +297,7 @@ mod tests {
             args,
             input: None,
             outputs: 1,
+            streams: Vec::new(),
             network: false,
             limits: Limits::FEW_FRAMES,
             deadline,
@@ -264,7 +311,7 @@ mod tests {
     async fn sh_with_input(input: &[&'static [u8]], text: &str) -> Output {
         let args = ["-c", text];
         let mut spec = script(&args, Duration::from_secs(20));
-        spec.input = Some(input.iter().map(|piece| Bytes::from_static(piece)).collect());
+        spec.input = Some(Feed::Pieces(input.iter().map(|piece| Bytes::from_static(piece)).collect()));
         super::run(spec, pending::<()>()).await.unwrap()
     }
 
@@ -364,12 +411,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn input_and_output_can_be_streamed_from_child_to_child() {
+        let text = ["-c", "echo first; exec head -c 20000000 /dev/zero >&3"];
+        let mut producer = script(&text, Duration::from_secs(20));
+        let (sender, mut received) = mpsc::channel(1);
+        producer.streams = vec![sender];
+        let mut consumer = script(&["-c", "exec wc -c"], Duration::from_secs(20));
+        let (feed, input) = mpsc::channel(1);
+        consumer.input = Some(Feed::Stream(input));
+        let relay = async {
+            while let Some(piece) = received.recv().await {
+                feed.send(piece).await.unwrap();
+            }
+            drop(feed);
+        };
+        let (producer, consumer, ()) =
+            tokio::join!(super::run(producer, pending::<()>()), super::run(consumer, pending::<()>()), relay);
+        assert_eq!(producer.unwrap().outputs, [b"first\n"]);
+        assert_eq!(String::from_utf8_lossy(&consumer.unwrap().outputs[0]).trim(), "20000000");
+    }
+
+    #[tokio::test]
+    async fn stream_without_receiver_is_discarded() {
+        let text = ["-c", "head -c 20000000 /dev/zero >&3; echo done"];
+        let mut spec = script(&text, Duration::from_secs(20));
+        spec.streams = vec![mpsc::channel(1).0];
+        assert_eq!(super::run(spec, pending::<()>()).await.unwrap().outputs, [b"done\n"]);
+    }
+
+    #[tokio::test]
     async fn parallel_runs_do_not_hold_each_others_pipes() {
         let runs = (0..8).map(|number| async move {
             let (text, deadline) = (format!("cat; echo {number}; echo x >&4"), Duration::from_secs(20));
             let args = ["-c", text.as_str()];
             let mut spec = script(&args, deadline);
-            (spec.input, spec.outputs) = (Some(vec![Bytes::from(vec![b'a'; 100_000])]), 3);
+            (spec.input, spec.outputs) = (Some(Feed::Pieces(vec![Bytes::from(vec![b'a'; 100_000])])), 3);
             let output = super::run(spec, pending::<()>()).await.unwrap();
             assert_eq!(output.outputs[0].len(), 100_002, "{}", output.stderr);
             assert_eq!(output.outputs[2], b"x\n");

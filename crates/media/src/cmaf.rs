@@ -26,10 +26,6 @@ struct Timed<'a> {
     duration: i64,
 }
 
-/// The largest number of frames by which decoding order may run ahead of presentation order: what x264 needs for
-/// three consecutive B-frames, one of them a reference.
-pub const REORDER: usize = 2;
-
 /// Why encoded frames cannot be cut into segments.
 #[derive(Debug, thiserror::Error)]
 pub enum Mismatch {
@@ -41,8 +37,8 @@ pub enum Mismatch {
         /// Frames that were to be encoded.
         times: usize,
     },
-    /// A frame would be presented before it is decoded.
-    #[error("a frame is decoded more than {REORDER} frames late")]
+    /// A segment does not start with its first frame, or has too few ticks between its frames.
+    #[error("the frames of a segment cannot be decoded in this order")]
     Order,
 }
 
@@ -55,62 +51,72 @@ pub fn init(file: &File) -> Vec<u8> {
 
 /// Cuts a chunk of video into segments, one for each keyframe.
 ///
-/// `times` are the presentation times in ascending order. The last frame lasts until `end`; if that is `None`, it has
-/// the duration from the encoder. `step` is a lower bound of the distance between two frames of the whole video.
-/// `number` is the sequence number of the first segment.
-///
-/// The decode time of a frame is the presentation time of the frame [`REORDER`] places before it. Decode times thus
-/// ascend across chunks although each chunk is made without knowing the others, and no frame is presented before it
-/// is decoded. (Negative composition offsets would do too, if all players handled them alike.)
+/// `times` are the presentation times in ascending order, `end` is the end of the last frame, both in ticks of the
+/// file's timescale. `number` is the sequence number of the first segment.
 ///
 /// # Errors
 /// See [`Mismatch`].
-pub fn video(
-    file: &File,
-    times: &[i64],
-    end: Option<i64>,
-    step: i64,
-    number: u32,
-) -> Result<Vec<Segment>, Mismatch> {
+pub fn video(file: &File, times: &[i64], end: i64, number: u32) -> Result<Vec<Segment>, Mismatch> {
     let samples = &file.samples;
     if samples.len() != times.len() {
         return Err(Mismatch::Count { samples: samples.len(), times: times.len() });
     }
-    let Some((begin, last)) = times.first().zip(times.last()) else { return Ok(Vec::new()) };
     let mut order: Vec<usize> = (0..samples.len()).collect();
     order.sort_by_key(|i| samples[*i].presentation_time);
     let mut presented = vec![0; samples.len()];
     for (i, time) in order.into_iter().zip(times) {
         presented[i] = *time;
     }
-    let end = end.unwrap_or_else(|| last.saturating_add(samples.last().map_or(1, |s| s.duration.into())));
-    let early = |begin: i64, i: usize| {
-        begin.saturating_sub(i64::try_from(REORDER - i).unwrap_or(0).saturating_mul(step))
-    };
-    let decoded = |i: usize| match i.checked_sub(REORDER) {
-        Some(before) => times.get(before).copied().unwrap_or(end),
-        None => early(*begin, i),
-    };
-    let mut frames = Vec::with_capacity(samples.len());
-    for (i, sample) in samples.iter().enumerate() {
-        let next = if i + 1 < samples.len() { decoded(i + 1) } else { early(end, 0) };
-        let decoded = decoded(i);
-        if presented[i] < decoded {
-            return Err(Mismatch::Order);
-        }
-        frames.push(Timed {
-            sample,
-            decoded,
-            presented: presented[i],
-            duration: next.saturating_sub(decoded).max(1),
-        });
+    let frames: Vec<(&Sample, i64)> = samples.iter().zip(presented).collect();
+    let groups: Vec<&[(&Sample, i64)]> = frames.chunk_by(|_, next| !next.0.is_sync).collect();
+    let begins = groups.iter().filter_map(|group| group.first()).map(|(_, time)| *time);
+    let ends: Vec<i64> = begins.clone().skip(1).chain([end]).collect();
+    let spans = begins.zip(ends);
+    let segments = groups.iter().zip(spans).zip(number..).map(|((group, (begin, end)), number)| {
+        let presented: Vec<i64> = group.iter().map(|(_, time)| *time).collect();
+        let decoded = decode_times(&presented).ok_or(Mismatch::Order)?;
+        let next = decoded.iter().copied().skip(1).chain([end]);
+        let frames =
+            group.iter().zip(&decoded).zip(next).map(|(((sample, presented), decoded), next)| Timed {
+                sample,
+                decoded: *decoded,
+                presented: *presented,
+                duration: next.saturating_sub(*decoded).max(1),
+            });
+        let duration = u64::try_from(end.saturating_sub(begin)).unwrap_or(0);
+        Ok(segment(file, &frames.collect::<Vec<_>>(), duration, number))
+    });
+    segments.collect()
+}
+
+/// Returns the decode times of a segment's frames: as late as possible.
+///
+/// A frame is decoded when it or a frame after it is presented, whichever is first. Where this is the presentation time
+/// of a later frame, the decode times are spread evenly. So no frame is presented before it is decoded, the first one is
+/// decoded when it is presented, and decode times ascend across segments and chunks, although each chunk is made
+/// without knowing the others.
+///
+/// Of the alternatives, a decode time before the first presentation makes hls.js skip the first frames, and negative
+/// composition offsets are not handled alike by all players.
+fn decode_times(presented: &[i64]) -> Option<Vec<i64>> {
+    let mut least = presented.to_vec();
+    for i in (1..least.len()).rev() {
+        least[i - 1] = least[i - 1].min(least[i]);
     }
-    let groups: Vec<&[Timed<'_>]> = frames.chunk_by(|_, next| !next.sample.is_sync).collect();
-    let begins = groups.iter().map(|group| group.first().map_or(end, |first| first.presented)).chain([end]);
-    let begins: Vec<i64> = begins.collect();
-    let lengths = begins.windows(2).map(|pair| u64::try_from(pair[1].saturating_sub(pair[0])).unwrap_or(0));
-    let segments = groups.iter().zip(lengths).zip(number..);
-    Ok(segments.map(|((group, length), number)| segment(file, group, length, number)).collect())
+    // The frames that are decoded when they are presented. The last frame is one of them.
+    let fixed: Vec<usize> = (0..least.len()).filter(|i| least[*i] == presented[*i]).collect();
+    if fixed.first() != Some(&0) {
+        return None;
+    }
+    for (from, to) in fixed.iter().copied().zip(fixed.iter().copied().skip(1)) {
+        let (time, count) = (presented[from], i64::try_from(to - from).ok()?);
+        let distance = presented[to].checked_sub(time).filter(|distance| *distance >= count)?;
+        for (time_of, i) in least[from..to].iter_mut().zip(0..) {
+            let later = i128::from(distance) * i128::from(i) / i128::from(count);
+            *time_of = time.saturating_add(i64::try_from(later).ok()?);
+        }
+    }
+    Some(least)
 }
 
 /// Cuts audio `samples`, which begin at `start`, into about `segments` segments.
@@ -160,4 +166,40 @@ fn segment(file: &File, samples: &[Timed<'_>], duration: u64, number: u32) -> Se
     bytes.extend(moof);
     bytes.extend(atom(*b"mdat", &data));
     Segment { bytes, duration, first }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_decoded_as_late_as_possible() {
+        assert_eq!(decode_times(&[0, 10, 20]).unwrap(), [0, 10, 20]);
+        // I P B B P B B
+        assert_eq!(decode_times(&[0, 30, 10, 20, 60, 40, 50]).unwrap(), [0, 5, 10, 20, 30, 40, 50]);
+        // With a B-frame as reference.
+        assert_eq!(decode_times(&[100, 140, 120, 110, 130]).unwrap(), [100, 103, 106, 110, 130]);
+    }
+
+    #[test]
+    fn decode_times_ascend_and_are_not_after_presentation() {
+        // Two steps of a tick are enough for a B-frame as reference, if a tick is divided into four.
+        for presented in [&[0, 16, 8, 4, 12, 24, 20][..], &[4, 8, 12], &[-8, 0, -4]] {
+            let decoded = decode_times(presented).unwrap();
+            assert!(decoded.is_sorted_by(|a, b| a < b), "{decoded:?}");
+            assert!(
+                decoded.iter().zip(presented).all(|(decoded, presented)| decoded <= presented),
+                "{decoded:?}"
+            );
+            assert_eq!(decoded[0], presented[0]);
+        }
+    }
+
+    #[test]
+    fn impossible_orders_are_errors() {
+        assert_eq!(decode_times(&[10, 0]), None, "the first frame is not presented first");
+        assert_eq!(decode_times(&[0, 3, 2, 1]), None, "too few ticks");
+        assert_eq!(decode_times(&[0, 0]), None, "two frames at the same time");
+        assert_eq!(decode_times(&[]), None);
+    }
 }

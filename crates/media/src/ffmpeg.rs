@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use upreel_core::{Container, Fault};
 
-use crate::child::{self, ChildSpec, Limits, Output};
+use crate::child::{self, ChildSpec, Feed, Limits, Output};
 use crate::error::Error;
 use crate::server::Server;
 use crate::source::Source;
@@ -61,25 +62,17 @@ impl Budget {
 
 /// Options, filters and outputs of an ffmpeg command.
 pub(crate) struct Pass<'a> {
+    /// How much ffmpeg prints: `info` includes the report on the input.
+    pub(crate) log_level: &'a str,
     /// Additional input options.
     pub(crate) options: &'a [&'a str],
-    /// The filter graph (`-filter_complex`), if not empty.
-    pub(crate) graph: &'a str,
+    /// The filter graphs (`-filter_complex`), which ffmpeg sets up anew independently of each other.
+    pub(crate) graphs: &'a [&'a str],
     /// The arguments of each output; each output is a pipe.
     pub(crate) outputs: &'a [&'a [&'a str]],
+    /// Where the contents of the last outputs go. The others are collected.
+    pub(crate) streams: Vec<mpsc::Sender<Bytes>>,
     pub(crate) limits: Limits,
-}
-
-/// Runs ffmpeg as [`run_with`] does, without additional options.
-pub(crate) async fn run(
-    ffmpeg: &Path,
-    input: &Input<'_>,
-    graph: &str,
-    outputs: &[&[&str]],
-    budget: &Budget,
-    deadline: Instant,
-) -> Result<(Vec<Vec<u8>>, String), Error> {
-    run_with(ffmpeg, input, &[], graph, outputs, budget, deadline).await
 }
 
 /// Runs ffmpeg to decode a few frames. `graph` is a filter graph that starts at `[0:V:0]`; `outputs` holds the
@@ -87,7 +80,7 @@ pub(crate) async fn run(
 ///
 /// Returns the contents of the output pipes and what ffmpeg printed to standard error. It is an error if any pipe is
 /// empty.
-pub(crate) async fn run_with(
+pub(crate) async fn run(
     ffmpeg: &Path,
     input: &Input<'_>,
     options: &[&str],
@@ -97,17 +90,13 @@ pub(crate) async fn run_with(
     deadline: Instant,
 ) -> Result<(Vec<Vec<u8>>, String), Error> {
     let limits = budget.limits()?;
-    // `ignidx` makes ffmpeg stop at the first samples instead of walking through every fragment of the file.
-    let own: &[&str] = match input {
-        Input::File(..) | Input::Frames(..) => &["-threads", "1"],
-        Input::Object(..) => &["-threads", "1", "-fflags", "+ignidx"],
-    };
-    let options = &[own, options].concat();
+    let options = &[frugal(input), options].concat();
     let outputs: Vec<Vec<&str>> =
         outputs.iter().map(|output| [&["-fps_mode", "passthrough"], *output].concat()).collect();
     let outputs: Vec<&[&str]> = outputs.iter().map(Vec::as_slice).collect();
-    let pass = Pass { options, graph, outputs: &outputs, limits };
-    let output = start(ffmpeg, input, &pass, deadline).await?;
+    let pass =
+        Pass { log_level: "info", options, graphs: &[graph], outputs: &outputs, streams: Vec::new(), limits };
+    let output = start(ffmpeg, input, pass, deadline).await?;
     budget.spend(output.cpu);
     // The exit status is ignored if every pipe has data: some frames of a damaged file are better than none.
     if output.outputs.iter().all(|output| !output.is_empty()) {
@@ -116,43 +105,53 @@ pub(crate) async fn run_with(
     Err(classify(&output, limits))
 }
 
-/// Runs ffmpeg to examine an input without decoding it. Returns what it printed to standard error.
-pub(crate) async fn examine(
+/// Runs ffmpeg over the whole input and returns the contents of the collected output pipes. Unlike [`run`], it treats
+/// any failure of ffmpeg, such as damaged input, as an error.
+pub(crate) async fn run_whole(
+    ffmpeg: &Path,
+    input: &Input<'_>,
+    pass: Pass<'_>,
+    deadline: Instant,
+) -> Result<Vec<Vec<u8>>, Error> {
+    let limits = pass.limits;
+    check_whole(start(ffmpeg, input, pass, deadline).await?, limits)
+}
+
+/// Returns the output of a run that succeeded and was not cut.
+pub(crate) fn check_whole(output: Output, limits: Limits) -> Result<Vec<Vec<u8>>, Error> {
+    if output.outputs.iter().any(|output| output.len() as u64 >= limits.output) {
+        return Err(Error::TooComplex);
+    }
+    if output.status.success() { Ok(output.outputs) } else { Err(classify(&output, limits)) }
+}
+
+/// Returns ffmpeg's report on the input, without decoding it for an output.
+pub(crate) async fn report(
     ffmpeg: &Path,
     input: &Input<'_>,
     budget: &Budget,
     deadline: Instant,
 ) -> Result<String, Error> {
-    let copy = ["-map", "0:V?", "-c", "copy", "-frames:v", "1", "-f", "null"];
-    let pass = Pass { options: &["-threads", "1"], graph: "", outputs: &[&copy], limits: budget.limits()? };
-    let output = start(ffmpeg, input, &pass, deadline).await?;
-    budget.spend(output.cpu);
-    Ok(output.stderr)
-}
-
-/// Runs ffmpeg over the whole input and returns the contents of the output pipes. Unlike [`run`], it treats any failure
-/// of ffmpeg, such as damaged input, as an error.
-pub(crate) async fn run_whole(
-    ffmpeg: &Path,
-    input: &Input<'_>,
-    pass: &Pass<'_>,
-    deadline: Instant,
-) -> Result<Vec<Vec<u8>>, Error> {
+    let limits = budget.limits()?;
+    let options = frugal(input);
+    let pass = Pass { log_level: "info", options, graphs: &[], outputs: &[], streams: Vec::new(), limits };
     let output = start(ffmpeg, input, pass, deadline).await?;
-    let is_cut = |output: &Vec<u8>| output.len() as u64 >= pass.limits.output;
-    if output.outputs.iter().any(is_cut) {
-        return Err(Error::TooComplex);
-    }
-    if output.status.success() { Ok(output.outputs) } else { Err(classify(&output, pass.limits)) }
+    budget.spend(output.cpu);
+    // ffmpeg fails all the same, because there is no output.
+    if output.stderr.contains("Input #0, ") { Ok(output.stderr) } else { Err(classify(&output, limits)) }
 }
 
-async fn start(
-    ffmpeg: &Path,
-    input: &Input<'_>,
-    pass: &Pass<'_>,
-    deadline: Instant,
-) -> Result<Output, Error> {
-    let mut args = vec!["-hide_banner", "-nostdin", "-nostats", "-loglevel", "info"];
+/// Returns options for reading little of an input. `ignidx` makes ffmpeg stop at the first samples instead of walking
+/// through every fragment of the file.
+const fn frugal(input: &Input<'_>) -> &'static [&'static str] {
+    match input {
+        Input::File(..) | Input::Frames(..) => &["-threads", "1"],
+        Input::Object(..) => &["-threads", "1", "-fflags", "+ignidx"],
+    }
+}
+
+async fn start(ffmpeg: &Path, input: &Input<'_>, pass: Pass<'_>, deadline: Instant) -> Result<Output, Error> {
+    let mut args = vec!["-hide_banner", "-nostdin", "-nostats", "-loglevel", pass.log_level];
     let server = match input {
         Input::File(..) | Input::Frames(..) => None,
         Input::Object(..) => {
@@ -180,9 +179,7 @@ async fn start(
         args.extend(["-pixel_format", "yuvj420p", "-framerate", "1", "-video_size", size]);
     }
     args.extend(["-i", &url]);
-    if !pass.graph.is_empty() {
-        args.extend(["-filter_complex", pass.graph]);
-    }
+    args.extend(pass.graphs.iter().flat_map(|graph| ["-filter_complex", graph]));
     let pipes: Vec<String> = pipes(pass.outputs.len());
     for (output, pipe) in pass.outputs.iter().zip(&pipes) {
         args.extend(*output);
@@ -190,14 +187,15 @@ async fn start(
     }
 
     let (source, pieces) = match input {
-        Input::File(_, pieces) | Input::Frames(_, pieces) => (None, Some(pieces.clone())),
+        Input::File(_, pieces) | Input::Frames(_, pieces) => (None, Some(Feed::Pieces(pieces.clone()))),
         Input::Object(_, source, _) => (Some(*source), None),
     };
     let run = ChildSpec {
         program: ffmpeg,
         args: &args,
         input: pieces,
-        outputs: pass.outputs.len(),
+        outputs: pass.outputs.len() - pass.streams.len(),
+        streams: pass.streams,
         network: server.is_some(),
         limits: pass.limits,
         deadline,
@@ -206,17 +204,23 @@ async fn start(
         (Some(server), Some(source)) => child::run(run, server.run(source)).await,
         _ => child::run(run, pending::<()>()).await,
     };
-    let output = output.map_err(|error| match error {
-        child::Error::Io(error) => Error::Fault(Fault::new("run ffmpeg", &error)),
-        child::Error::Deadline { busy: false } => {
-            Error::Fault(Fault::message("run ffmpeg", "killed at the deadline"))
-        }
-        // A retry would be as slow.
-        child::Error::Deadline { busy: true } | child::Error::StderrTooLong => Error::TooComplex,
-    })?;
+    let output = output?;
     match server.and_then(|server| server.failure()) {
         Some(error) => Err(error.into()),
         None => Ok(output),
+    }
+}
+
+impl From<child::Error> for Error {
+    fn from(error: child::Error) -> Self {
+        match error {
+            child::Error::Io(error) => Self::Fault(Fault::new("run ffmpeg", &error)),
+            child::Error::Deadline { busy: false } => {
+                Self::Fault(Fault::message("run ffmpeg", "killed at the deadline"))
+            }
+            // A retry would be as slow.
+            child::Error::Deadline { busy: true } | child::Error::StderrTooLong => Self::TooComplex,
+        }
     }
 }
 
@@ -234,7 +238,8 @@ fn classify(output: &Output, limits: Limits) -> Error {
     let Output { status, stderr, cpu, .. } = output;
     match status.signal() {
         Some(SIGXCPU) => Error::TooComplex,
-        Some(SIGKILL) if *cpu >= Duration::from_secs(limits.cpu_seconds) => Error::TooComplex,
+        // ffmpeg can end by itself at the limit, and says why only at the log level `info`.
+        Some(SIGKILL) | None if *cpu >= Duration::from_secs(limits.cpu_seconds) => Error::TooComplex,
         // This code kills the child only after its deadline, so the kernel or an operator killed it, most likely
         // because the machine's memory ran out. A retry may succeed. One file can't cause it: see `Limits`.
         Some(SIGKILL) => Error::Fault(Fault::message("run ffmpeg", "killed by the system")),

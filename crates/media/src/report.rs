@@ -93,16 +93,16 @@ pub(crate) fn parse(report: &str) -> Report {
 /// The starts of the lines that ffmpeg prints once: of the section on the input, of the duration and of a stream.
 const INPUT: &str = "Input #0, ";
 const DURATION: &str = "  Duration: ";
-const STREAM: &str = "  Stream #0:";
+pub(crate) const STREAM: &str = "  Stream #0:";
 /// The line after the section on the input.
 const MAPPING: &str = "Stream mapping:";
 
 /// The lines of the section on the first input.
-struct Lines<'a>(Vec<&'a str>);
+pub(crate) struct Lines<'a>(pub(crate) Vec<&'a str>);
 
 impl<'a> Lines<'a> {
     /// Returns `None` if a line is repeated that ffmpeg prints once.
-    fn of(report: &'a str) -> Option<Self> {
+    pub(crate) fn of(report: &'a str) -> Option<Self> {
         let starts = |start: &str| report.lines().filter(|line| line.starts_with(start)).count();
         if starts(INPUT) > 1 || report.lines().filter(|line| *line == MAPPING).count() > 1 {
             return None;

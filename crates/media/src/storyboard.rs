@@ -142,8 +142,7 @@ impl Tiles<'_> {
         // Deblocking can't be seen at this size.
         let options = ["-skip_loop_filter", "all"];
         let (mut outputs, _) =
-            ffmpeg::run_with(self.ffmpeg, input, &options, graph, &[&output], &self.budget, self.deadline)
-                .await?;
+            ffmpeg::run(self.ffmpeg, input, &options, graph, &[&output], &self.budget, self.deadline).await?;
         Ok(outputs.pop().unwrap_or_default().into())
     }
 }

@@ -52,7 +52,7 @@ mod tests {
     use command_fds::{CommandFdExt, FdMapping};
     use tokio::time::Instant;
 
-    use crate::child::{self, ChildSpec, Limits};
+    use crate::child::{self, ChildSpec, Feed, Limits};
 
     const MARK: &str = "as-the-parent";
     const FOREVER: Duration = Duration::from_hours(24);
@@ -68,7 +68,8 @@ mod tests {
             program: Path::new("/bin/sh"),
             // The input is written after the watchdog is started.
             args: &["-c", "read -r go; echo started >&9; exec sleep 100000"],
-            input: Some(vec!["go\n".into()]),
+            input: Some(Feed::Pieces(vec!["go\n".into()])),
+            streams: Vec::new(),
             outputs: 1,
             network: false,
             limits: Limits::FEW_FRAMES,

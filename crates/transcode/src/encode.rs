@@ -8,14 +8,16 @@ use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
+use upreel_core::Container;
 use upreel_core::Fault;
-use upreel_media::rendition::{self, AAC_FRAME, Encoded, SAMPLE_RATE};
+use upreel_media::cmaf::{self, File, Segment};
+use upreel_media::inspect::{Inspection, inspect};
+use upreel_media::rendition::{self, AAC_FRAME, Encoded};
 use upreel_media::{Error, Source};
 
 use crate::plan::Plan;
-use upreel_media::cmaf::{self, File, Segment};
 
-/// The name of the audio track.
+/// The name of the audio track that is played by default. The others are `audio-2` and so on.
 pub(crate) const AUDIO: &str = "audio";
 /// Sequence numbers reserved for each chunk: more than it ever has segments.
 const NUMBERS_PER_CHUNK: usize = 1000;
@@ -41,7 +43,7 @@ pub struct Manifest {
     /// Number of video frames.
     #[serde(rename = "pictures")]
     pub frames: usize,
-    /// A track for each rung, then the audio track if there is one.
+    /// A track for each rung, then one for each audio stream.
     pub tracks: Vec<Track>,
 }
 
@@ -49,7 +51,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Track {
-    /// The track's folder: the rung's name, or `audio`.
+    /// The track's folder: the rung's name, or [`audio_name`].
     pub name: String,
     /// The codec, as in the playlist's `CODECS` attribute (RFC 6381).
     pub codec: String,
@@ -73,6 +75,11 @@ pub struct SegmentEntry {
     pub first: usize,
 }
 
+/// A function that inspects an object. Its arguments are the object, its container, the path of ffmpeg, and the time at
+/// which ffmpeg is killed.
+pub type Inspect =
+    for<'a> fn(&'a Arc<Source>, Container, &'a Path, Instant) -> BoxFuture<'a, Result<Inspection, Error>>;
+
 /// A function that encodes a chunk. Its arguments are the object, the plan, the chunk's number, the path of ffmpeg, and
 /// the time at which ffmpeg is killed.
 pub type Encode = for<'a> fn(
@@ -82,6 +89,30 @@ pub type Encode = for<'a> fn(
     &'a Path,
     Instant,
 ) -> BoxFuture<'a, Result<(Manifest, Vec<Object>), Error>>;
+
+/// The functions that run ffmpeg.
+#[derive(Clone, Copy)]
+pub struct Engine {
+    /// Inspects an object for its plan.
+    pub inspect: Inspect,
+    /// Encodes a chunk.
+    pub encode: Encode,
+}
+
+impl Engine {
+    /// The functions of this crate and of `upreel_media`.
+    pub const FFMPEG: Self = Self {
+        inspect: |source, container, ffmpeg, deadline| Box::pin(inspect(source, container, ffmpeg, deadline)),
+        encode: |source, plan, index, ffmpeg, deadline| {
+            Box::pin(encode(source, plan, index, ffmpeg, deadline))
+        },
+    };
+}
+
+/// Returns the name of the track of an audio stream, by its position in the plan.
+pub(crate) fn audio_name(position: usize) -> String {
+    if position == 0 { AUDIO.to_owned() } else { format!("{AUDIO}-{}", position + 1) }
+}
 
 /// Encodes the chunk number `index` of the video in `source`. Returns its manifest, and the segments to store. ffmpeg
 /// is killed at `deadline`.
@@ -100,21 +131,27 @@ pub async fn encode(
     let chunk = plan.chunks.get(index).ok_or_else(unknown)?;
     // The same frames give the same file again, so a retry doesn't help.
     let unusable = |error: &dyn std::error::Error| Error::Unreadable(error.to_string());
+    let streams: Vec<u32> = plan.audio.iter().map(|audio| audio.stream).collect();
     let job = rendition::Chunk {
         container: plan.container,
-        color_transfer: plan.color_transfer.as_deref(),
+        video: plan.video.clone(),
+        audio: &streams,
         scale: plan.scale,
+        output_scale: plan.output_scale(),
+        origin: plan.origin,
         span: chunk.span,
+        end: plan.end,
+        frame_duration: plan.frame_duration(),
         seek: chunk.seek.clone(),
         segment: chunk.segment,
-        audio: chunk.audio.filter(|_| plan.audio),
+        audio_frames: chunk.audio_frames,
+        is_silent: chunk.is_silent,
     };
     let rungs: Vec<rendition::Rung<'_>> =
         plan.rungs.iter().map(crate::ladder::Rung::encoder_settings).collect();
     let encoded = rendition::encode(source, &job, &rungs, ffmpeg, deadline).await?;
 
-    let mut times = encoded.times;
-    match (chunk.span, times.first()) {
+    match (chunk.span, encoded.times.first()) {
         (_, None) => return Err(Error::Unreadable("a chunk has no frames".to_owned())),
         // ffmpeg found another keyframe than the planned one, so frames would be missing.
         (Some((start, _)), Some(first)) if index > 0 && *first != start => {
@@ -122,42 +159,24 @@ pub async fn encode(
         }
         _ => {}
     }
-    for time in &mut times {
-        *time = time.saturating_sub(plan.origin).max(0);
-    }
+    let (times, end) = plan.output_times(index, &encoded.times, encoded.end);
     let frames = times.len();
-    let end = chunk.span.and_then(|(_, end)| end).map(|end| end - plan.origin);
 
     let mut output = ChunkOutput { index, tracks: Vec::new(), objects: Vec::new() };
     for (rung, bytes) in plan.rungs.iter().zip(encoded.videos) {
         let file = File::read(bytes).map_err(|e| unusable(&e))?;
-        let segments =
-            cmaf::video(&file, &times, end, plan.step, output.first_number()).map_err(|e| unusable(&e))?;
+        let segments = cmaf::video(&file, &times, end, output.first_number()).map_err(|e| unusable(&e))?;
         output.add(&rung.name, &file, segments).map_err(|e| unusable(&e))?;
     }
-    if let Some((bytes, (first, end))) = encoded.audio.zip(chunk.audio) {
+    let wanted = usize::try_from(encoded.audio_frames).unwrap_or(0);
+    for (position, bytes) in encoded.audio.into_iter().enumerate() {
         let file = File::read(bytes).map_err(|e| unusable(&e))?;
-        let all = &file.samples;
-        // With an end, the frames are counted from the end of the file, which is exact even if the source had only
-        // silence. Without an end, they are counted from the start, and there may be none.
-        let kept = match end.map(|end| usize::try_from(end - first).unwrap_or(0)) {
-            Some(wanted) => {
-                let to = all.len().saturating_sub(Encoded::OVERLAP);
-                to.checked_sub(wanted)
-                    .map(|from| &all[from..to])
-                    .ok_or_else(|| unusable(&TooFewAudioFrames(all.len())))?
-            }
-            None => &all[Encoded::WARM_UP.min(all.len())..],
-        };
+        let kept = file.samples.get(Encoded::WARM_UP..Encoded::WARM_UP + wanted);
+        let kept = kept.ok_or_else(|| unusable(&TooFewAudioFrames(file.samples.len())))?;
         let segments = output.tracks.first().map_or(1, |track| track.segments.len());
-        let segments = cmaf::audio(
-            &file,
-            kept,
-            first * AAC_FRAME - plan.origin_in_samples(),
-            segments,
-            output.first_number(),
-        );
-        output.add(AUDIO, &file, segments).map_err(|e| unusable(&e))?;
+        let start = chunk.audio_frames.0.saturating_mul(AAC_FRAME);
+        let segments = cmaf::audio(&file, kept, start, segments, output.first_number());
+        output.add(&audio_name(position), &file, segments).map_err(|e| unusable(&e))?;
     }
     Ok((Manifest { index, plan: String::new(), frames, tracks: output.tracks }, output.objects))
 }
@@ -171,11 +190,17 @@ struct UnknownChunk(usize);
 struct TooFewAudioFrames(usize);
 
 impl Plan {
-    /// Returns [`Plan::origin`] in audio samples.
-    #[must_use]
-    pub fn origin_in_samples(&self) -> i64 {
-        let samples = i128::from(self.origin) * i128::from(SAMPLE_RATE) / i128::from(self.scale.max(1));
-        i64::try_from(samples).unwrap_or(0)
+    /// Converts times of a chunk's frames, and the end of the last one, to ticks of the renditions. The first frame of
+    /// the video is shown from the start of the presentation on. Each time is later than the one before it.
+    fn output_times(&self, index: usize, times: &[i64], end: i64) -> (Vec<i64>, i64) {
+        let output = |time: i64| time.saturating_sub(self.origin).saturating_mul(self.subdivision().into());
+        let mut next = if index == 0 { 0 } else { i64::MIN };
+        let ascending = |(i, time): (usize, &i64)| {
+            let time = if index == 0 && i == 0 { 0 } else { output(*time).max(next) };
+            next = time.saturating_add(self.subdivision().into());
+            time
+        };
+        (times.iter().enumerate().map(ascending).collect(), output(end))
     }
 }
 
@@ -196,9 +221,8 @@ impl ChunkOutput {
     fn add(&mut self, name: &str, file: &File, segments: Vec<Segment>) -> Result<(), cmaf::Unexpected> {
         let init = cmaf::init(file);
         let hash = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(&init));
-        // Chunk 0 stores the initialization segments of the video tracks. Not every chunk has audio, so every one that
-        // has stores the audio's initialization segment; they are identical.
-        if self.index == 0 || name == AUDIO {
+        // They are the same in all chunks.
+        if self.index == 0 {
             self.objects.push(Object { name: format!("{name}/init.mp4"), bytes: init.into() });
         }
         let mut entries = Vec::with_capacity(segments.len());
@@ -215,5 +239,30 @@ impl ChunkOutput {
         let codec = file.codec()?;
         self.tracks.push(Track { name: name.to_owned(), codec, init: hash, segments: entries });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use upreel_core::video::MediaInfo;
+    use upreel_media::keyframe::CutPoints;
+
+    use super::*;
+
+    #[test]
+    fn output_times_start_at_zero_and_ascend() {
+        let media_info = MediaInfo {
+            container: Some(Container::Mp4),
+            width: Some(64),
+            height: Some(64),
+            ..MediaInfo::default()
+        };
+        let inspection = Inspection { start: Some(1.0), ..Inspection::default() };
+        let cuts = CutPoints { scale: 1000, step: 1, times: vec![1500, 90_000], audio_end: None };
+        let plan = Plan::with_chunk_length(&media_info, &inspection, Some(&cuts), 5.0).unwrap();
+        assert_eq!(plan.origin, 1000);
+        assert_eq!(plan.output_times(0, &[1500, 1501, 1700], 90_000), (vec![0, 2004, 2800], 356_000));
+        assert_eq!(plan.output_times(0, &[900, 900, 1000], 2000), (vec![0, 4, 8], 4000));
+        assert_eq!(plan.output_times(1, &[90_000, 90_001], 90_002), (vec![356_000, 356_004], 356_008));
     }
 }

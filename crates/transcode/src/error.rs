@@ -22,6 +22,11 @@ pub(crate) fn gone() -> Error {
     Error::Fault(Fault::message("read the object", "it was deleted or replaced"))
 }
 
+/// Returns the failure for a record without a container.
+pub(crate) fn unknown_container() -> Error {
+    Error::Video(Failure::new(Failure::UNREADABLE, "The format of the video is not known."))
+}
+
 /// Returns `None`, so that the video is encoded as one chunk without an index, unless the object could not be read.
 pub(crate) fn fall_back_without_index<T>(error: upreel_media::Error) -> Result<Option<T>, Error> {
     match error {

@@ -7,6 +7,8 @@ use upreel_media::rendition;
 const LADDER: [(u32, u32); 4] = [(1080, 5_000_000), (720, 2_800_000), (480, 1_400_000), (360, 800_000)];
 /// The maximum length of the longer side, in pixels, which many decoders support.
 const MAX_SIDE: f64 = 4096.0;
+/// The minimum length of a side, in pixels: a macroblock. Decoders in hardware refuse smaller frames.
+const MIN_SIDE: u32 = 16;
 /// Levels of H.264 (ITU-T H.264, table A-1): name, maximum macroblocks per frame and per second.
 const LEVELS: [(&str, u32, f64); 8] = [
     ("3.0", 1620, 40_500.0),
@@ -45,7 +47,7 @@ impl Rung {
 }
 
 /// Returns the rungs for a video with these display dimensions, the largest first. There is at least one. None is
-/// larger than the video, except that each side has at least 2 pixels.
+/// larger than the video, except that each side has at least 16 pixels.
 #[must_use]
 pub fn ladder(width: u32, height: u32, frame_rate: f64) -> Vec<Rung> {
     let short = width.min(height);
@@ -56,7 +58,7 @@ pub fn ladder(width: u32, height: u32, frame_rate: f64) -> Vec<Rung> {
         .collect();
     if rungs.is_empty() {
         let (_, bitrate) = LADDER[LADDER.len() - 1];
-        rungs.push(rung(short.max(2), bitrate, (width, height), frame_rate));
+        rungs.push(rung(short.max(MIN_SIDE), bitrate, (width, height), frame_rate));
     }
     rungs
 }
@@ -69,10 +71,14 @@ pub fn ladder(width: u32, height: u32, frame_rate: f64) -> Vec<Rung> {
 fn rung(side: u32, bitrate: u32, (width, height): (u32, u32), frame_rate: f64) -> Rung {
     let (short, long) = (f64::from(width.min(height).max(1)), f64::from(width.max(height).max(1)));
     let scale = (f64::from(side) / short).min(MAX_SIDE / long);
-    let even = |length: u32| ((f64::from(length) * scale / 2.0).round() as u32).max(1) * 2;
+    // Rounding must not exceed the video's size, unless it is enlarged.
+    let even = |length: u32| {
+        let limit = if scale > 1.0 { u32::MAX } else { length };
+        ((f64::from(length) * scale / 2.0).round() as u32 * 2).min(limit / 2 * 2).max(MIN_SIDE)
+    };
     // Twice the frame rate needs only 1.5 times the bit rate, because consecutive frames differ less.
     let factor = if frame_rate > 35.0 { 1.5 } else { 1.0 };
-    let (width, height) = (even(width).min(even_below(width)), even(height).min(even_below(height)));
+    let (width, height) = (even(width), even(height));
     Rung {
         name: format!("v{side}"),
         width,
@@ -80,11 +86,6 @@ fn rung(side: u32, bitrate: u32, (width, height): (u32, u32), frame_rate: f64) -
         max_bitrate: (f64::from(bitrate) * factor) as u32,
         level: level(width, height, frame_rate).to_owned(),
     }
-}
-
-/// Rounds down to an even number, at least 2.
-fn even_below(length: u32) -> u32 {
-    (length / 2 * 2).max(2)
 }
 
 /// Returns the lowest level that allows the dimensions and the frame rate, or else the highest.
@@ -122,10 +123,16 @@ mod tests {
         assert_eq!(sizes(720, 406), named(&[("v360", 638, 360)]));
         assert_eq!(sizes(320, 180), named(&[("v180", 320, 180)]));
         assert_eq!(sizes(321, 181), named(&[("v181", 320, 180)]));
-        assert_eq!(sizes(1, 1), named(&[("v2", 2, 2)]));
+        for (width, height, rung) in
+            [(1, 1, (16, 16)), (2, 2, (16, 16)), (4, 4, (16, 16)), (64, 4, (256, 16))]
+        {
+            assert_eq!(sizes(width, height), named(&[("v16", rung.0, rung.1)]));
+        }
+        assert_eq!(sizes(18, 17), named(&[("v17", 18, 16)]));
+        assert_eq!(sizes(2, 9999), named(&[("v16", 16, 4096)]));
         for (width, height) in [(5000, 100), (100, 5000), (8192, 4320), (4320, 7680), (639, 360), (2, 9999)] {
             for rung in ladder(width, height, 60.0) {
-                assert!(rung.width <= width.max(2) && rung.height <= height.max(2), "{rung:?}");
+                assert!(rung.width <= width.max(16) && rung.height <= height.max(16), "{rung:?}");
                 assert!(rung.width % 2 == 0 && rung.height % 2 == 0, "{rung:?}");
                 assert!(rung.width.max(rung.height) <= 4096, "{rung:?}");
             }

@@ -8,10 +8,11 @@
 pub mod encode;
 mod error;
 pub mod ladder;
+mod language;
 pub mod plan;
 pub mod playlist;
 pub mod task;
 
-pub use encode::{Encode, Manifest, Object, encode};
+pub use encode::{Engine, Manifest, Object, encode};
 pub use plan::Plan;
 pub use task::{Task, handle, handle_with};

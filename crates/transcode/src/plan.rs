@@ -1,14 +1,17 @@
 //! Plans a transcoding: cuts the video into chunks at keyframes. A chunk is long enough to be worth starting an
 //! encoder, and short enough to be encoded within the function's timeout.
 
+mod chunks;
+
 use serde::{Deserialize, Serialize};
 use upreel_core::video::MediaInfo;
 use upreel_core::{Container, Failure};
+use upreel_media::inspect::{AudioStream, Inspection, VideoStream};
 use upreel_media::keyframe::CutPoints;
-use upreel_media::rendition::{AAC_FRAME, DEFAULT_SCALE, SAMPLE_RATE};
+use upreel_media::rendition::DEFAULT_SCALE;
 
+use self::chunks::{at, chunk_starts, chunks, longest, segment, ticks};
 use crate::ladder::{Rung, ladder};
-use upreel_media::cmaf::REORDER;
 
 /// Minimum and maximum of the intended duration of a chunk, in seconds.
 const CHUNK_SECONDS: (f64, f64) = (10.0, 60.0);
@@ -17,17 +20,15 @@ const CHUNK_PIXELS: f64 = 30.0 * 30.0 * 1920.0 * 1080.0;
 /// Maximum pixels of a chunk: 10 min of 1080p at 30 frames per second. Encoding more comes close to Lambda's timeout of
 /// 15 min.
 const MAX_PIXELS: f64 = 20.0 * CHUNK_PIXELS;
-/// Intended duration of a segment, in seconds.
-const SEGMENT: f64 = 4.0;
-/// Seconds between a cut in the video and the corresponding cut in the audio. The delay ensures that all audio that a
-/// chunk's encoder needs is stored after the keyframe.
-const AUDIO_LAG: f64 = 0.5;
-/// Seconds after a chunk's first keyframe to seek to. Seeking to its exact time can find the keyframe before it.
-const SEEK_AFTER: f64 = 0.002;
-/// [`SEEK_AFTER`] for Matroska, where ffmpeg seeks 3/23 s earlier if frames are reordered.
-const SEEK_AFTER_MATROSKA: f64 = 0.132;
-/// If the first frame is presented later than this, in seconds, the renditions start with it. Earlier audio is dropped.
-const LATE_START: f64 = 5.0;
+/// If audio begins before the first frame, in seconds, the frame is shown from there on. A shorter time is what an audio
+/// encoder adds at the start, and is left out.
+const LATE_START: f64 = 0.05;
+/// The longest time for which the first frame is shown before its time, in seconds. A file can state any time.
+const LONGEST_WAIT: f64 = 3600.0;
+/// Ticks of the renditions for each tick of the source: room for decode times between two presentation times.
+const SUBDIVISION: u32 = 4;
+/// Frames per second to assume for the ladder if they are not known.
+const ASSUMED_RATE: f64 = 30.0;
 
 /// How to encode a video: the ladder and the chunks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,19 +36,20 @@ const LATE_START: f64 = 5.0;
 pub struct Plan {
     /// The object's container.
     pub container: Container,
-    /// `FFmpeg`'s name for the transfer characteristics, if known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub color_transfer: Option<String>,
+    /// The video stream.
+    pub video: VideoStream,
+    /// The audio streams, the one to play by default first. Empty if the video has no audio.
+    pub audio: Vec<AudioStream>,
     /// Ticks per second, the unit of all times here.
     pub scale: u32,
     /// The source's time that becomes time 0 of the renditions.
     pub origin: i64,
-    /// Minimum distance of two frames, in ticks.
-    pub step: i64,
-    /// Whether the video has audio.
-    pub audio: bool,
-    /// Average frames per second.
-    pub frame_rate: f64,
+    /// The source's time at which the presentation ends, if the container states it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<i64>,
+    /// Average frames per second, if known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frame_rate: Option<f64>,
     /// The ladder, the largest rung first.
     pub rungs: Vec<Rung>,
     /// The chunks, in the order of time.
@@ -70,9 +72,11 @@ pub struct Chunk {
     /// Duration of a segment, in seconds.
     pub segment: f64,
     /// Numbers of the chunk's AAC frames: from the first (inclusive) to the second (exclusive), which is `None` for the
-    /// last chunk. `None` if the chunk starts after the end of the audio.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub audio: Option<(i64, Option<i64>)>,
+    /// last chunk.
+    pub audio_frames: (i64, Option<i64>),
+    /// Whether the chunk starts after the end of all audio.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_silent: bool,
 }
 
 impl Plan {
@@ -81,15 +85,16 @@ impl Plan {
     /// # Errors
     /// Returns a failure if a chunk would take too long to encode, because keyframes are too far apart or there is no
     /// index, or if the container or the dimensions are unknown.
-    pub fn new(media_info: &MediaInfo, cuts: Option<&CutPoints>) -> Result<Self, Failure> {
-        let rate = frame_rate(media_info);
+    pub fn new(
+        media_info: &MediaInfo,
+        inspection: &Inspection,
+        cuts: Option<&CutPoints>,
+    ) -> Result<Self, Failure> {
+        let rate = frame_rate(media_info, inspection).unwrap_or(ASSUMED_RATE);
         let pixels =
             f64::from(media_info.width.unwrap_or(1)) * f64::from(media_info.height.unwrap_or(1)) * rate;
-        Self::with_chunk_length(
-            media_info,
-            cuts,
-            (CHUNK_PIXELS / pixels).clamp(CHUNK_SECONDS.0, CHUNK_SECONDS.1),
-        )
+        let length = (CHUNK_PIXELS / pixels).clamp(CHUNK_SECONDS.0, CHUNK_SECONDS.1);
+        Self::with_chunk_length(media_info, inspection, cuts, length)
     }
 
     /// Like [`Plan::new`], with chunks of about `length` seconds.
@@ -98,6 +103,7 @@ impl Plan {
     /// See [`Plan::new`].
     pub fn with_chunk_length(
         media_info: &MediaInfo,
+        inspection: &Inspection,
         cuts: Option<&CutPoints>,
         length: f64,
     ) -> Result<Self, Failure> {
@@ -106,22 +112,39 @@ impl Plan {
         else {
             return Err(Failure::new(Failure::UNREADABLE, "The dimensions of the video are not known."));
         };
-        let frame_rate = frame_rate(media_info);
-        let pixels = f64::from(width) * f64::from(height) * frame_rate;
+        let frame_rate = frame_rate(media_info, inspection);
+        let rate = frame_rate.unwrap_or(ASSUMED_RATE);
         let duration = media_info.duration_ms.map(seconds);
         let cuts = cuts.filter(|cuts| !cuts.times.is_empty());
-        let scale = cuts.map_or(DEFAULT_SCALE, |cuts| cuts.scale);
+        let scale = cuts.map_or(DEFAULT_SCALE, |cuts| cuts.scale.max(1));
         let starts = cuts.map(|cuts| chunk_starts(cuts, length)).unwrap_or_default();
-        let origin =
-            starts.first().copied().filter(|first| *first < 0 || at(*first, scale) > LATE_START).unwrap_or(0);
-        let step = cuts.map_or(1, |cuts| cuts.step.max(1));
+        // Without an index, ffmpeg shifts the times so that the smallest is 0.
+        let origin = starts.first().map_or(0, |first| origin(*first, inspection.start, scale));
+        // The duration of other containers is an estimate.
+        let is_exact = matches!(
+            container,
+            Container::Mp4 | Container::Mov | Container::ThreeGp | Container::Webm | Container::Mkv
+        );
+        let end = duration.filter(|_| is_exact).map(|duration| origin.saturating_add(ticks(duration, scale)));
+        let mut cuts = cuts.cloned();
+        if let Some(cuts) = cuts.as_mut().filter(|_| inspection.audio_streams != 1) {
+            // It is that of one stream only.
+            cuts.audio_end = None;
+        }
         let chunks = match cuts {
-            Some(cuts) => chunks(container, cuts, &starts, origin, duration),
-            None => {
-                vec![Chunk { index: 0, span: None, seek: None, segment: SEGMENT, audio: Some((0, None)) }]
-            }
+            Some(cuts) => chunks(container, &cuts, &starts, origin, duration),
+            None => vec![Chunk {
+                index: 0,
+                span: None,
+                seek: None,
+                segment: segment(duration),
+                audio_frames: (0, None),
+                is_silent: false,
+            }],
         };
-        if longest(&chunks, scale, duration) * pixels > MAX_PIXELS {
+        if longest(&chunks, scale, origin, duration) * f64::from(width) * f64::from(height) * rate
+            > MAX_PIXELS
+        {
             let why = "Keyframes are too far apart, or there is no index to find them by.";
             return Err(Failure::new(
                 Failure::TOO_COMPLEX,
@@ -130,119 +153,56 @@ impl Plan {
         }
         Ok(Self {
             container,
-            color_transfer: media_info.color_transfer.clone(),
+            video: inspection.video.clone(),
+            audio: inspection.audio.clone(),
             scale,
-            origin: origin - i64::try_from(REORDER).unwrap_or(0) * step,
-            step,
-            audio: media_info.audio_codec.is_some(),
+            origin,
+            end,
             frame_rate,
-            rungs: ladder(width, height, frame_rate),
+            rungs: ladder(width, height, rate),
             chunks,
         })
     }
-}
 
-/// Returns the frame rate; 30 if it is unknown or implausible.
-fn frame_rate(media_info: &MediaInfo) -> f64 {
-    media_info.frame_rate.filter(|rate| (1.0..=1000.0).contains(rate)).unwrap_or(30.0)
-}
-
-/// Chooses the keyframes at which chunks start: the last one that keeps the chunk before it within `length` seconds, or
-/// the next one if there is none.
-fn chunk_starts(cuts: &CutPoints, length: f64) -> Vec<i64> {
-    let mut starts: Vec<i64> = Vec::new();
-    let mut before: Option<i64> = None;
-    for time in cuts.times.iter().copied() {
-        let Some(start) = starts.last().copied() else {
-            starts.push(time);
-            continue;
-        };
-        let within = |time: i64| at(time - start, cuts.scale) <= length;
-        if !within(time) {
-            // All keyframes before this one are within `length`. The last of them, if any, starts the next chunk.
-            let begin = before.filter(|before| *before > start).unwrap_or(time);
-            starts.push(begin);
-            // This keyframe may be too far from that one as well.
-            if begin != time && at(time - begin, cuts.scale) > length {
-                starts.push(time);
-            }
-        }
-        before = Some(time);
+    /// Returns the ticks of the renditions for each tick of the source.
+    #[must_use]
+    pub fn subdivision(&self) -> u32 {
+        if self.scale <= u32::MAX / SUBDIVISION { SUBDIVISION } else { 1 }
     }
-    starts
+
+    /// Returns the ticks per second of the renditions.
+    #[must_use]
+    pub fn output_scale(&self) -> u32 {
+        self.scale.saturating_mul(self.subdivision())
+    }
+
+    /// Returns the usual duration of a frame in ticks, if it is known.
+    #[must_use]
+    pub fn frame_duration(&self) -> Option<i64> {
+        self.frame_rate.map(|rate| ticks(1.0 / rate, self.scale))
+    }
 }
 
-fn chunks(
-    container: Container,
-    cuts: &CutPoints,
-    starts: &[i64],
-    origin: i64,
-    duration: Option<f64>,
-) -> Vec<Chunk> {
-    let scale = cuts.scale;
-    let frames = |start: i64| {
-        // Audio before the first frame belongs to the first chunk.
-        let first = starts.first() == Some(&start);
-        frame_from(if first { at(origin, scale) } else { at(start, scale) + AUDIO_LAG })
-    };
-    let chunk = |(index, start): (usize, &i64)| {
-        let end = starts.get(index + 1).copied();
-        let end_at = end.map(|end| at(end, scale)).or(duration);
-        let length = end_at.map_or(SEGMENT, |end| end - at(*start, scale));
-        let segments = (length / SEGMENT).round().max(1.0);
-        Chunk {
-            index,
-            span: Some((*start, end)),
-            seek: (index > 0).then(|| seek(container, cuts, *start)),
-            // Rounded up, so that no single frame is left over for a last segment.
-            segment: (length / segments).max(1.0) + 0.001,
-            // ffmpeg fails to encode audio if the chunk starts after its end.
-            audio: cuts.audio_end.is_none_or(|end| *start < end).then(|| (frames(*start), end.map(frames))),
-        }
-    };
-    starts.iter().enumerate().map(chunk).collect()
+/// Returns the frame rate, if it is known and plausible.
+fn frame_rate(media_info: &MediaInfo, inspection: &Inspection) -> Option<f64> {
+    [media_info.frame_rate, inspection.frame_rate]
+        .into_iter()
+        .flatten()
+        .find(|rate| (0.001..=1000.0).contains(rate))
 }
 
-/// Returns a time, in seconds, from which ffmpeg seeks back to the keyframe at `start` and no other.
-fn seek(container: Container, cuts: &CutPoints, start: i64) -> String {
-    let next = cuts.times.partition_point(|time| *time <= start);
-    let room = cuts.times.get(next).map_or(f64::MAX, |next| at(next - start, cuts.scale));
-    let after = match container {
-        Container::Webm | Container::Mkv if room > 2.0 * SEEK_AFTER_MATROSKA => SEEK_AFTER_MATROSKA,
-        _ => SEEK_AFTER.min(room / 2.0),
-    };
-    format!("{:.6}", at(start, cuts.scale) + after)
-}
-
-/// Returns the duration of the longest chunk, in seconds.
-fn longest(chunks: &[Chunk], scale: u32, duration: Option<f64>) -> f64 {
-    let length = |chunk: &Chunk| match chunk.span {
-        Some((start, Some(end))) => at(end - start, scale),
-        Some((start, None)) => duration.map_or(0.0, |duration| duration - at(start, scale)),
-        None => duration.unwrap_or(0.0),
-    };
-    chunks.iter().map(length).fold(0.0, f64::max)
-}
-
-/// Converts ticks to seconds.
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 ticks, and only used to choose cuts")]
-fn at(time: i64, scale: u32) -> f64 {
-    time as f64 / f64::from(scale.max(1))
+/// Returns the time at which the presentation starts. `first` is the time of the first frame in ticks, `start` that of
+/// the first frame or audio in seconds.
+fn origin(first: i64, start: Option<f64>, scale: u32) -> i64 {
+    // Negative times are those of what an audio encoder adds at the start.
+    let earliest = start.unwrap_or_default().max(0.0);
+    let wait = at(first, scale) - earliest;
+    if start.is_some() && (LATE_START..LONGEST_WAIT).contains(&wait) { ticks(earliest, scale) } else { first }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 milliseconds")]
 fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
-}
-
-/// Returns the number of the first AAC frame that starts at or after a time.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    reason = "AAC frames of a video are far fewer than 2^53"
-)]
-fn frame_from(seconds: f64) -> i64 {
-    (seconds * f64::from(SAMPLE_RATE) / AAC_FRAME as f64).ceil() as i64
 }
 
 #[cfg(test)]
@@ -256,9 +216,12 @@ mod tests {
             height: Some(1080),
             frame_rate: Some(30.0),
             container: Some(Container::Mp4),
-            audio_codec: Some("aac".into()),
             ..MediaInfo::default()
         }
+    }
+
+    fn inspection() -> Inspection {
+        Inspection { start: Some(0.0), ..Inspection::default() }
     }
 
     fn cuts(times: impl IntoIterator<Item = i64>) -> CutPoints {
@@ -274,7 +237,7 @@ mod tests {
     }
 
     fn plan(media_info: &MediaInfo, cuts: Option<&CutPoints>) -> Plan {
-        Plan::new(media_info, cuts).unwrap_or_else(|failure| panic!("{failure:?}"))
+        Plan::new(media_info, &inspection(), cuts).unwrap_or_else(|failure| panic!("{failure:?}"))
     }
 
     #[test]
@@ -287,22 +250,13 @@ mod tests {
             [(0, Some(18_000)), (18_000, Some(36_000)), (36_000, Some(54_000)), (54_000, None)]
         );
         for pair in plan.chunks.windows(2) {
-            assert_eq!(pair[0].audio.unwrap().1, Some(pair[1].audio.unwrap().0));
+            assert_eq!(pair[0].audio_frames.1, Some(pair[1].audio_frames.0));
         }
-        assert_eq!(plan.chunks[0].audio.unwrap().0, 0);
+        assert_eq!(plan.chunks[0].audio_frames.0, 0);
         // 30 s are 1406.25 AAC frames, and another half second is 23.4.
-        assert_eq!(plan.chunks[1].audio.unwrap().0, 1430);
+        assert_eq!(plan.chunks[1].audio_frames.0, 1430);
         assert_eq!(plan.chunks[1].seek.as_deref(), Some("30.002000"));
-        assert_eq!((plan.chunks[0].seek.as_deref(), plan.origin), (None, -2));
-    }
-
-    #[test]
-    fn chunks_are_as_short_as_keyframes_allow() {
-        let far_apart = cuts([0, 6000, 30_000, 33_000, 60_000]);
-        let starts = chunk_starts(&far_apart, 30.0);
-        assert_eq!(starts, [0, 6000, 30_000, 33_000, 60_000], "{starts:?}");
-        let sparse = chunk_starts(&cuts([0, 600, 1200, 60_000]), 30.0);
-        assert_eq!(sparse, [0, 1200, 60_000]);
+        assert_eq!((plan.chunks[0].seek.as_deref(), plan.origin, plan.end), (None, 0, Some(60_000)));
     }
 
     #[test]
@@ -326,43 +280,66 @@ mod tests {
     fn video_without_index_is_one_chunk_or_too_complex() {
         let whole = plan(&media_info(), None);
         assert_eq!((whole.chunks.len(), whole.scale), (1, DEFAULT_SCALE));
-        assert_eq!((whole.chunks[0].span, whole.chunks[0].audio), (None, Some((0, None))));
+        assert_eq!((whole.chunks[0].span, whole.chunks[0].audio_frames), (None, (0, None)));
         let long = MediaInfo { duration_ms: Some(3_600_000), ..media_info() };
-        assert_eq!(Plan::new(&long, None).unwrap_err().code, Failure::TOO_COMPLEX);
-        assert_eq!(Plan::new(&long, Some(&cuts([0]))).unwrap_err().code, Failure::TOO_COMPLEX);
+        assert_eq!(Plan::new(&long, &inspection(), None).unwrap_err().code, Failure::TOO_COMPLEX);
+        assert_eq!(Plan::new(&long, &inspection(), Some(&cuts([0]))).unwrap_err().code, Failure::TOO_COMPLEX);
         let unknown = MediaInfo { width: None, ..media_info() };
-        assert_eq!(Plan::new(&unknown, None).unwrap_err().code, Failure::UNREADABLE);
+        assert_eq!(Plan::new(&unknown, &inspection(), None).unwrap_err().code, Failure::UNREADABLE);
     }
 
     #[test]
-    fn matroska_seeks_later_unless_the_next_keyframe_is_close() {
-        let times = cuts([0, 600, 660]);
-        assert_eq!(seek(Container::Mkv, &times, 0), "0.132000");
-        assert_eq!(seek(Container::Mkv, &times, 600), "1.002000");
-        assert_eq!(seek(Container::Mp4, &times, 0), "0.002000");
+    fn presentation_starts_with_the_first_frame_or_the_audio_before_it() {
+        let origin = |first, start| origin(first, start, 1000);
+        assert_eq!([origin(0, None), origin(500, None), origin(0, Some(0.0))], [0, 500, 0]);
+        assert_eq!(origin(500, Some(0.5)), 500, "there is nothing before the first frame");
+        assert_eq!(origin(500, Some(0.0)), 0, "the first frame is shown while the audio plays");
+        assert_eq!(origin(3_600_000, Some(3599.979)), 3_600_000, "what an audio encoder adds");
+        assert_eq!([origin(0, Some(-0.021)), origin(80, Some(-0.021)), origin(-40, Some(-1.0))], [0, 0, -40]);
+        assert_eq!(origin(9_000_000, Some(0.0)), 9_000_000, "implausible");
     }
 
     #[test]
-    fn late_or_early_first_frame_moves_the_origin() {
-        let origin = |first| plan(&media_info(), Some(&cuts([first, first + 600]))).origin;
-        assert_eq!([origin(0), origin(600), origin(600_000), origin(-40)], [-2, -2, 599_998, -42]);
-        let late = plan(&media_info(), Some(&cuts([600_000])));
-        assert_eq!(late.chunks[0].audio.unwrap().0, 46_875);
+    fn frames_and_audio_count_from_the_origin() {
+        let late = Inspection { start: Some(10.0), ..inspection() };
+        let plan = Plan::new(&media_info(), &late, Some(&cuts([6300, 30_000]))).unwrap();
+        assert_eq!((plan.origin, plan.end), (6000, Some(66_000)));
+        assert_eq!(plan.chunks[0].span, Some((6000, Some(30_000))));
+        assert_eq!(plan.chunks[0].audio_frames, (0, Some(1899)));
     }
 
     #[test]
-    fn chunks_after_the_end_of_audio_have_none() {
-        let has_audio = |audio_end| {
+    fn chunks_after_the_end_of_audio_are_silent() {
+        let silent = |audio_end, audio_streams| {
             let cuts = CutPoints { audio_end, ..cuts((0..50).map(|i| i * 1200)) };
-            plan(&media_info(), Some(&cuts))
-                .chunks
-                .iter()
-                .map(|chunk| chunk.audio.is_some())
-                .collect::<Vec<_>>()
+            let inspection = Inspection { audio_streams, ..inspection() };
+            let plan = Plan::new(&media_info(), &inspection, Some(&cuts)).unwrap();
+            plan.chunks.iter().map(|chunk| chunk.is_silent).collect::<Vec<_>>()
         };
-        assert_eq!(has_audio(None), [true; 4]);
-        assert_eq!(has_audio(Some(18_001)), [true, true, false, false]);
-        assert_eq!(has_audio(Some(18_000)), [true, false, false, false]);
-        assert_eq!(has_audio(Some(0)), [false; 4]);
+        assert_eq!(silent(None, 1), [false; 4]);
+        assert_eq!(silent(Some(18_001), 1), [false, false, true, true]);
+        assert_eq!(silent(Some(18_001), 2), [false; 4]);
+    }
+
+    #[test]
+    fn frame_rate_can_be_very_low_or_unknown() {
+        let rate = |rate| {
+            let plan = plan(&MediaInfo { frame_rate: rate, ..media_info() }, Some(&cuts([0])));
+            (plan.frame_rate, plan.frame_duration())
+        };
+        assert_eq!([rate(Some(0.2)), rate(None)], [(Some(0.2), Some(3000)), (None, None)]);
+        let inspected = Inspection { frame_rate: Some(50.0), ..inspection() };
+        let unknown = MediaInfo { frame_rate: None, ..media_info() };
+        let plan = Plan::new(&unknown, &inspected, Some(&cuts([0]))).unwrap();
+        assert_eq!(plan.frame_rate, Some(50.0));
+    }
+
+    #[test]
+    fn plan_of_an_older_release_cannot_be_read() {
+        let old = r#"{"container":"mp4","scale":600,"origin":-2,"step":1,"audio":true,"frameRate":30.0,"rungs":[],"parts":[]}"#;
+        assert!(serde_json::from_str::<Plan>(old).is_err());
+        let plan = plan(&media_info(), Some(&cuts([0, 60_000])));
+        let stored = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<Plan>(&stored).unwrap(), plan);
     }
 }

@@ -21,8 +21,8 @@ use upreel_media::{Index, Source};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::UpdateOutcome;
 
-use crate::encode::{Encode, Manifest, Object, encode};
-use crate::error::{Error, failure, fall_back_without_index, gone};
+use crate::encode::{Engine, Manifest, Object};
+use crate::error::{Error, failure, fall_back_without_index, gone, unknown_container};
 use crate::plan::Plan;
 use crate::playlist::playlists;
 
@@ -79,20 +79,17 @@ struct StoredPlan {
 /// # Errors
 /// Returns a fault if something failed on our or AWS's side; the task should be retried.
 pub async fn handle(app: &App, task: &Task, deadline: Instant) -> Result<Value, Fault> {
-    handle_with(app, task, deadline, |source, plan, index, ffmpeg, deadline| {
-        Box::pin(encode(source, plan, index, ffmpeg, deadline))
-    })
-    .await
+    handle_with(app, task, deadline, Engine::FFMPEG).await
 }
 
-/// Runs a task as [`handle`] does, with another function that encodes chunks. The simulation uses it, because ffmpeg
+/// Runs a task as [`handle`] does, with other functions in the place of ffmpeg. The simulation uses it, because ffmpeg
 /// does not run in simulated time.
 ///
 /// # Errors
 /// As [`handle`].
-pub async fn handle_with(app: &App, task: &Task, deadline: Instant, encode: Encode) -> Result<Value, Fault> {
+pub async fn handle_with(app: &App, task: &Task, deadline: Instant, engine: Engine) -> Result<Value, Fault> {
     let (Task::Plan(run) | Task::Encode { run, .. } | Task::Package(run) | Task::Fail(run)) = task;
-    let work = Work { app, run, deadline, encode };
+    let work = Work { app, run, deadline, engine };
     let result = match task {
         Task::Plan(_) => work.plan().await,
         Task::Encode { index, .. } => work.encode(*index).await.map(|()| Vec::new()),
@@ -115,7 +112,7 @@ struct Work<'a> {
     app: &'a App,
     run: &'a Run,
     deadline: Instant,
-    encode: Encode,
+    engine: Engine,
 }
 
 impl Work<'_> {
@@ -161,7 +158,11 @@ impl Work<'_> {
             Ok(None) => None,
             Err(error) => fall_back_without_index(error)?,
         };
-        let plan = Plan::new(&record.video.media_info, cuts.as_ref()).map_err(Error::Video)?;
+        let media_info = &record.video.media_info;
+        let container = media_info.container.ok_or_else(unknown_container)?;
+        let inspected = (self.engine.inspect)(&source, container, &self.app.config.ffmpeg, self.deadline);
+        let inspection = inspected.await.map_err(failure)?;
+        let plan = Plan::new(media_info, &inspection, cuts.as_ref()).map_err(Error::Video)?;
         let chunks = plan.chunks.len();
         tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, "planned");
         let Head { size, etag, .. } = head;
@@ -181,7 +182,8 @@ impl Work<'_> {
         if self.load_manifest(index, &hash).await?.is_none() {
             let start = Instant::now();
             let source = self.source(size, &etag)?;
-            let encoded = (self.encode)(&source, &plan, index, &self.app.config.ffmpeg, self.deadline).await;
+            let encoded =
+                (self.engine.encode)(&source, &plan, index, &self.app.config.ffmpeg, self.deadline).await;
             let (mut manifest, objects) = encoded.map_err(failure)?;
             manifest.plan = hash;
             let (ms, bytes) = (start.elapsed().as_millis(), source.stats().bytes);
@@ -253,11 +255,10 @@ impl Work<'_> {
         Ok((plan, hex::encode(Sha256::digest(&bytes))))
     }
 
-    /// Returns the manifest of a chunk, if it is encoded by this plan.
+    /// Returns the manifest of a chunk, if it is encoded by this plan. That of another release may be unreadable.
     async fn load_manifest(&self, index: usize, plan: &str) -> Result<Option<Manifest>, Fault> {
         let bytes: Option<Bytes> = self.app.objects.load(&self.work_key(&manifest_name(index))?).await?;
-        let manifest = bytes.map(|bytes| serde_json::from_slice::<Manifest>(&bytes)).transpose();
-        let manifest = manifest.map_err(|error| Fault::new("read a manifest", &error))?;
+        let manifest = bytes.and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).ok());
         Ok(manifest.filter(|manifest| manifest.plan == plan))
     }
 

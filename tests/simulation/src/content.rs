@@ -3,7 +3,6 @@
 //! Everything that is made of a video names its number, so that the oracle can tell whether it belongs to the upload.
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,10 +11,11 @@ use tokio::time::Instant;
 use upreel_core::video::MediaInfo;
 use upreel_core::{Container, VideoId};
 use upreel_function::App;
+use upreel_media::inspect::Inspection;
 use upreel_media::{Error, Poster, Source, Storyboard};
 use upreel_thumbnail::{Previews, Storyboarding};
 use upreel_transcode::Plan;
-use upreel_transcode::encode::{Manifest, Object, SegmentEntry, Track};
+use upreel_transcode::encode::{Engine, Manifest, Object, SegmentEntry, Track};
 
 use crate::movie;
 
@@ -103,16 +103,11 @@ async fn make_previews(source: &Source) -> Result<Previews, Error> {
     Ok(Previews { poster, storyboard })
 }
 
-/// Takes the place of the encoder: each rung has one segment.
-pub(crate) fn encode<'a>(
-    source: &'a Arc<Source>,
-    plan: &'a Plan,
-    index: usize,
-    _: &'a Path,
-    _: Instant,
-) -> BoxFuture<'a, Result<(Manifest, Vec<Object>), Error>> {
-    Box::pin(make_segments(source, plan, index))
-}
+/// Takes the place of ffmpeg in transcoding: there is no audio, and each rung has one segment.
+pub(crate) const ENGINE: Engine = Engine {
+    inspect: |_, _, _, _| Box::pin(async { Ok(Inspection::default()) }),
+    encode: |source, plan, index, _, _| Box::pin(make_segments(source, plan, index)),
+};
 
 async fn make_segments(source: &Source, plan: &Plan, index: usize) -> Result<(Manifest, Vec<Object>), Error> {
     let number = read(source, &PARTS[0]).await?;

@@ -78,7 +78,7 @@ impl World {
                 }
                 Function::Transcode | Function::Encode => {
                     let task = Task::from_event(event)?;
-                    upreel_transcode::handle_with(&world.app, &task, deadline, content::encode).await
+                    upreel_transcode::handle_with(&world.app, &task, deadline, content::ENGINE).await
                 }
                 Function::Webhook => world.webhook.handle(&event).await,
                 Function::Reconcile => upreel_reconcile::handle(&world.app, &world.workers, &event, deadline)

@@ -45,7 +45,7 @@ pub(crate) async fn execute(world: Rc<World>, name: String) {
 /// Runs the tasks: plan, encode and package; or `Fail` after the last retry of one of them.
 async fn steps(world: &Rc<World>, run: &Value) -> Option<()> {
     let all = async {
-        let plan = attempt(world, Function::Transcode, with(run, "plan", None)).await?;
+        let plan = attempt(world, Function::Encode, with(run, "plan", None)).await?;
         let chunks = plan["chunks"].as_array().cloned().unwrap_or_default();
         let encoded = chunks
             .into_iter()

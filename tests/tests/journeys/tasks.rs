@@ -11,7 +11,7 @@ use upreel_core::transcode::{Run, TranscodeStatus};
 use upreel_core::{Bucket, Key, Sequencer, VideoId};
 use upreel_function::App;
 use upreel_local::queue::Handler;
-use upreel_transcode::Task;
+use upreel_transcode::{Engine, Task};
 
 use crate::harness::{Backend, mp4, webm};
 
@@ -63,13 +63,34 @@ async fn playlists_need_every_chunk_of_the_plan() {
 }
 
 #[tokio::test]
+async fn results_of_an_older_release_are_made_again() {
+    let (backend, run) = processed().await;
+    let app = &backend.local.app;
+    let store = async |name: &str, text: &'static str| {
+        let name = name.parse().unwrap();
+        let key = Key::Work { id: run.video_id, run: run.sequencer.clone(), name };
+        app.objects.store(&key, "application/json", text.into()).await.unwrap();
+    };
+    let encode = Task::Encode { run: run.clone(), index: 0 };
+    plan(&backend, &run).await.unwrap();
+    store("plan.json", r#"{"size": 1, "etag": "x", "plan": {"container": "webm", "audio": true}}"#).await;
+    let fault = upreel_transcode::handle(app, &encode, far()).await;
+    assert!(fault.is_err(), "the next execution plans again");
+    plan(&backend, &run).await.unwrap();
+    store("0000.json", r#"{"index": 0, "frames": 1}"#).await;
+    upreel_transcode::handle(app, &encode, far()).await.unwrap();
+    upreel_transcode::handle(app, &Task::Package(run.clone()), far()).await.unwrap();
+}
+
+#[tokio::test]
 async fn chunk_of_a_deleted_video_is_not_encoded() {
     let (backend, run) = processed().await;
     let app = &backend.local.app;
     plan(&backend, &run).await.unwrap();
     let encode = Task::Encode { run: run.clone(), index: 0 };
     app.videos.delete(run.video_id, &"local".parse().unwrap()).await.unwrap();
-    upreel_transcode::handle_with(app, &encode, far(), |_, _, _, _, _| panic!("encodes")).await.unwrap();
+    let engine = Engine { encode: |_, _, _, _, _| panic!("encodes"), ..Engine::FFMPEG };
+    upreel_transcode::handle_with(app, &encode, far(), engine).await.unwrap();
 }
 
 #[tokio::test]
@@ -80,15 +101,17 @@ async fn chunk_of_a_video_that_is_deleted_meanwhile_is_removed() {
     plan(&backend, &run).await.unwrap();
     let encode = Task::Encode { run: run.clone(), index: 0 };
     RUN.set((app.clone(), run)).unwrap();
-    upreel_transcode::handle_with(app, &encode, far(), |source, plan, index, ffmpeg, deadline| {
-        Box::pin(async move {
-            let (app, run) = RUN.get().unwrap();
-            app.videos.delete(run.video_id, &"local".parse().unwrap()).await.unwrap();
-            upreel_transcode::encode(source, plan, index, ffmpeg, deadline).await
-        })
-    })
-    .await
-    .unwrap();
+    let engine = Engine {
+        encode: |source, plan, index, ffmpeg, deadline| {
+            Box::pin(async move {
+                let (app, run) = RUN.get().unwrap();
+                app.videos.delete(run.video_id, &"local".parse().unwrap()).await.unwrap();
+                upreel_transcode::encode(source, plan, index, ffmpeg, deadline).await
+            })
+        },
+        ..Engine::FFMPEG
+    };
+    upreel_transcode::handle_with(app, &encode, far(), engine).await.unwrap();
     assert!(backend.objects("processed").is_empty());
 }
 

@@ -99,8 +99,7 @@ async fn check(name: &str, args: &str, length: f64, late: f64) -> Transcoded {
             .fold(0.0, f64::max)
     };
     for chunk in &transcoded.plan.chunks[1..] {
-        let Some((frame, _)) = chunk.audio else { continue };
-        let boundary = f64::from(i32::try_from(frame * 1024).unwrap()) / RATE;
+        let boundary = f64::from(i32::try_from(chunk.audio_frames.0 * 1024).unwrap()) / RATE - shift;
         if boundary > late + 0.1 && boundary < end - 0.1 {
             let lags = (-30..=30).map(|lag| f64::from(lag * 4));
             let least = lags.map(|lag| difference(sample(boundary - 0.02), lag)).fold(f64::MAX, f64::min);

@@ -63,7 +63,7 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let tracks = tracks::parse(&tracks.ok_or(Error::Unknown("the Tracks element is damaged or too large"))?);
     let video = tracks.video.ok_or(Error::NoVideo)?;
     if video.encrypted {
-        return Err(Error::Unknown("the video is encrypted"));
+        return Err(Error::Encrypted);
     }
     let info = match layout.info {
         Some(at) => layout.master(source, at, id::INFO).await?.unwrap_or_default(),

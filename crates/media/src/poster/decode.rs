@@ -29,7 +29,7 @@ impl Attempt<'_> {
     /// keyframes do not tell.
     pub(super) async fn examine(&self, head: Bytes, media_info: &MediaInfo) -> Result<MediaInfo, Error> {
         let input = Input::File(self.container, vec![head]);
-        let found = match ffmpeg::examine(self.ffmpeg, &input, &self.budget, self.deadline).await {
+        let found = match ffmpeg::report(self.ffmpeg, &input, &self.budget, self.deadline).await {
             Ok(stderr) => report::parse(&stderr).media_info,
             Err(error) if error.is_permanent() => MediaInfo::default(),
             Err(error) => return Err(error),
@@ -95,8 +95,7 @@ impl Attempt<'_> {
         let pixels = ["-map", "[pixels]", "-frames:v", &frames, "-c:v", "rawvideo", "-f", "rawvideo"];
         let outputs: [&[&str]; 3] = [&small, &large, &pixels];
         let (outputs, stderr) =
-            ffmpeg::run_with(self.ffmpeg, input, options, &graph, &outputs, &self.budget, self.deadline)
-                .await?;
+            ffmpeg::run(self.ffmpeg, input, options, &graph, &outputs, &self.budget, self.deadline).await?;
         let Ok([small, large, pixels]) = <[Vec<u8>; 3]>::try_from(outputs) else {
             return Err(Error::Unreadable("ffmpeg returned fewer than three outputs".to_owned()));
         };

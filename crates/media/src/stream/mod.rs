@@ -63,7 +63,7 @@ impl Stream {
             Container::MpegTs => match TransportStream::find(head) {
                 Ok(stream) => Self::Transport(stream),
                 Err(Missing::Video) => return Err(UNKNOWN),
-                Err(Missing::Encrypted) => return Err(Error::Unknown("the video is encrypted")),
+                Err(Missing::Encrypted) => return Err(Error::Encrypted),
             },
             Container::MpegPs => Self::Program(ProgramStream::find(head).ok_or(UNKNOWN)?),
             Container::Flv => Self::Flash(FlashVideo::find(head).ok_or(UNKNOWN)?),
@@ -310,7 +310,7 @@ mod tests {
     async fn encrypted_packets_are_not_shown() {
         let bytes = transport_stream(&[&Program { scrambled: true, ..Program::film(100, 25) }], (0, 0));
         let opened = open(&source(bytes), Container::MpegTs).await;
-        assert!(matches!(opened, Err(Error::Unknown("the video is encrypted"))), "{opened:?}");
+        assert!(matches!(opened, Err(Error::Encrypted)), "{opened:?}");
     }
 
     #[tokio::test]

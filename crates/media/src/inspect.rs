@@ -1,0 +1,277 @@
+//! Asks ffmpeg which streams an object has, and what their decoders need to know.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use upreel_core::Container;
+
+use crate::child::{self, ChildSpec, Limits};
+use crate::error::{self, Error};
+use crate::ffmpeg::{self, Budget, Input};
+use crate::report::{self, Lines, STREAM};
+use crate::source::Source;
+
+/// The most audio streams that are used.
+const MAX_AUDIO: usize = 8;
+/// Codecs of still images. A stream of them is a preview of the video, unless there is no other.
+const IMAGE_CODECS: [&str; 3] = ["mjpeg", "png", "bmp"];
+
+/// What ffmpeg reports about an object.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Inspection {
+    /// The video stream that shows the film.
+    pub video: VideoStream,
+    /// The audio streams that ffmpeg can decode, at most eight: the one to play by default first.
+    pub audio: Vec<AudioStream>,
+    /// The number of all audio streams, also those that ffmpeg cannot decode.
+    pub audio_streams: usize,
+    /// The smallest time of a frame or of audio, in seconds.
+    pub start: Option<f64>,
+    /// The average frames per second of the video.
+    pub frame_rate: Option<f64>,
+}
+
+/// The video stream of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VideoStream {
+    /// The stream's number, as in the stream specifier `0:1` of ffmpeg.
+    pub stream: u32,
+    /// Width in pixels, as displayed.
+    pub width: u32,
+    /// Height in pixels, as displayed.
+    pub height: u32,
+    /// `FFmpeg`'s name for the transfer characteristics, if known. HDR is tone-mapped to SDR.
+    pub color_transfer: Option<String>,
+    /// `FFmpeg`'s name for the colour space to assume, if the stream specifies none.
+    pub assumed_colours: Option<String>,
+    /// Whether the frames are rotated or mirrored for display.
+    pub is_transformed: bool,
+}
+
+/// An audio stream of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioStream {
+    /// The stream's number.
+    pub stream: u32,
+    /// `FFmpeg`'s name for the codec.
+    pub codec: String,
+    /// The language as the container states it, usually a code of ISO 639-2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+}
+
+/// Inspects an object with the `ffmpeg` program, which is killed at `deadline`. No frame is decoded for it.
+///
+/// # Errors
+/// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for
+/// this object.
+pub async fn inspect(
+    source: &Arc<Source>,
+    container: Container,
+    ffmpeg: &Path,
+    deadline: Instant,
+) -> Result<Inspection, Error> {
+    let input = Input::Object(container, source, None);
+    let budget = Budget::new(Limits::FEW_FRAMES.cpu_seconds);
+    let inspected = async {
+        let report = ffmpeg::report(ffmpeg, &input, &budget, deadline).await?;
+        let decodable = decodable_codecs(ffmpeg, deadline).await?;
+        parse(&report, &decodable).ok_or(Error::NoVideo)
+    };
+    error::run("inspect the object", deadline, inspected).await
+}
+
+/// Returns the names of the codecs that this ffmpeg can decode.
+async fn decodable_codecs(ffmpeg: &Path, deadline: Instant) -> Result<BTreeSet<String>, Error> {
+    let spec = ChildSpec {
+        program: ffmpeg,
+        args: &["-hide_banner", "-loglevel", "error", "-codecs"],
+        input: None,
+        outputs: 1,
+        streams: Vec::new(),
+        network: false,
+        limits: Limits::FEW_FRAMES,
+        deadline,
+    };
+    let output = child::run(spec, pending::<()>()).await?;
+    let list = output.outputs.into_iter().next().unwrap_or_default();
+    // A line such as ` DEA.L. aac   AAC (Advanced Audio Coding)`: `D` for decoding.
+    let decodable = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|flags| flags.starts_with('D'))?;
+        words.next().map(str::to_owned)
+    };
+    Ok(String::from_utf8_lossy(&list).lines().filter_map(decodable).collect())
+}
+
+/// A line about a stream, such as `#0:1[0x2](eng): Audio: aac (LC), 48000 Hz, stereo, fltp (default)`.
+struct StreamLine<'a> {
+    number: u32,
+    language: Option<&'a str>,
+    kind: &'a str,
+    description: &'a str,
+}
+
+impl<'a> StreamLine<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let line = line.strip_prefix(STREAM)?;
+        let (head, rest) = line.split_once(": ")?;
+        let (kind, description) = rest.split_once(": ")?;
+        let digits = head.bytes().take_while(u8::is_ascii_digit).count();
+        let language = head.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+        Some(Self { number: head[..digits].parse().ok()?, language, kind, description })
+    }
+
+    /// Returns whether the stream has a disposition, such as `default`.
+    fn has(&self, disposition: &str) -> bool {
+        self.description.contains(&format!(" ({disposition})"))
+    }
+
+    fn codec(&self) -> &'a str {
+        let end = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+        self.description.split(end).next().unwrap_or_default()
+    }
+}
+
+/// Parses the report. Returns `None` if it lists no video stream.
+fn parse(report: &str, decodable: &BTreeSet<String>) -> Option<Inspection> {
+    let lines = Lines::of(report)?.0;
+    // ffmpeg repeats the line of a stream that several programs share.
+    let streams: BTreeMap<u32, StreamLine<'_>> = lines
+        .iter()
+        .filter_map(|line| StreamLine::parse(line))
+        .map(|stream| (stream.number, stream))
+        .collect();
+    let video = streams
+        .values()
+        .filter(|stream| stream.kind == "Video" && !stream.has("attached pic"))
+        .min_by_key(|stream| (IMAGE_CODECS.contains(&stream.codec()), !stream.has("default")))?;
+    let mut audio: Vec<_> = streams
+        .values()
+        .filter(|stream| stream.kind == "Audio" && decodable.contains(stream.codec()))
+        // Of a stream with other values, no frame was found.
+        .filter(|stream| !stream.description.contains(" 0 channels") && stream.description.contains(" Hz"))
+        .collect();
+    audio.sort_by_key(|stream| !stream.has("default"));
+    let audio = audio.into_iter().take(MAX_AUDIO).map(|stream| AudioStream {
+        stream: stream.number,
+        codec: stream.codec().to_owned(),
+        language: stream.language.filter(|language| is_language(language)).map(str::to_owned),
+    });
+
+    // The report as if this were the only stream.
+    let is_stream = |line: &&str| line.starts_with(STREAM);
+    let of_video = |line: &&str| StreamLine::parse(line).is_some_and(|stream| stream.number == video.number);
+    let at = lines.iter().position(of_video)?;
+    let details: Vec<&str> = lines[at..]
+        .iter()
+        .copied()
+        .take(1)
+        .chain(lines[at + 1..].iter().copied().take_while(|line| !is_stream(line)))
+        .collect();
+    let report = report::parse(&details.join("\n"));
+    let is_transformed = details.iter().any(|line| line.trim_start().starts_with("displaymatrix: "));
+    let start = lines.iter().find_map(|line| line.strip_prefix("  Duration: ")?.split_once("start: "));
+    let start = start.and_then(|(_, rest)| rest.split(',').next()?.trim().parse().ok());
+    Some(Inspection {
+        video: VideoStream {
+            stream: video.number,
+            width: report.media_info.width.unwrap_or(0),
+            height: report.media_info.height.unwrap_or(0),
+            assumed_colours: report.assumed_colours().map(str::to_owned),
+            color_transfer: report.media_info.color_transfer,
+            is_transformed,
+        },
+        audio: audio.collect(),
+        audio_streams: streams.values().filter(|stream| stream.kind == "Audio").count(),
+        start: start.filter(|start: &f64| start.is_finite()),
+        frame_rate: report.media_info.frame_rate,
+    })
+}
+
+/// Returns whether a text can be a code of ISO 639-2 or a tag of RFC 5646.
+fn is_language(text: &str) -> bool {
+    (2..=35).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inspected(streams: &str) -> Option<Inspection> {
+        let report = format!(
+            "Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'http://127.0.0.1:1/x':\n  Metadata:\n    title : x\n  \
+             Duration: 00:00:06.00, start: -0.021000, bitrate: 58 kb/s\n{streams}\
+             At least one output file must be specified\n"
+        );
+        parse(&report, &["aac", "ac3", "pcm_s16le"].map(str::to_owned).into())
+    }
+
+    const VIDEO: &str = "  Stream #0:0[0x1](und): Video: h264 (High) (avc1 / 0x31637661), yuv420p(progressive), 1280x720, 25 fps, 25 tbr (default)\n";
+
+    #[test]
+    fn first_decodable_audio_stream_counts() {
+        let streams = format!(
+            "{VIDEO}  Stream #0:1[0x2](und): Audio: none (apac / 0x63617061), 48000 Hz, stereo, 15 kb/s (default)\n  \
+             Stream #0:2[0x3](eng): Audio: aac (LC) (mp4a / 0x6134706D), 48000 Hz, mono, fltp, 15 kb/s\n  \
+             Stream #0:3[0x4](fra): Audio: opus, 48000 Hz, mono, fltp, 15 kb/s\n  \
+             Stream #0:4: Audio: ac3, 0 channels\n"
+        );
+        let inspection = inspected(&streams).unwrap();
+        let audio = AudioStream { stream: 2, codec: "aac".into(), language: Some("eng".into()) };
+        assert_eq!(inspection.audio, [audio]);
+        assert_eq!(inspection.audio_streams, 4);
+        assert_eq!((inspection.start, inspection.frame_rate), (Some(-0.021), Some(25.0)));
+        let video = VideoStream {
+            width: 1280,
+            height: 720,
+            assumed_colours: Some("bt709".into()),
+            ..VideoStream::default()
+        };
+        assert_eq!(inspection.video, video);
+    }
+
+    #[test]
+    fn default_audio_stream_comes_first() {
+        let streams = format!(
+            "{VIDEO}  Stream #0:1(eng): Audio: aac, 48000 Hz, stereo\n  Stream #0:2(x y): Audio: ac3, 48000 Hz, 5.1 (default)\n"
+        );
+        let order: Vec<_> = inspected(&streams)
+            .unwrap()
+            .audio
+            .into_iter()
+            .map(|audio| (audio.stream, audio.language))
+            .collect();
+        assert_eq!(order, [(2, None), (1, Some("eng".to_owned()))]);
+    }
+
+    #[test]
+    fn film_is_not_a_preview_image() {
+        let image =
+            "  Stream #0:0: Video: mjpeg (Baseline), yuvj420p(pc), 160x160, 25 fps, 25 tbr (default)\n";
+        let film = "  Stream #0:1: Video: h264 (High), yuv420p(tv, bt709), 320x180, 30 fps\n    Side data:\n      \
+                    displaymatrix: rotation of -90.00 degrees\n";
+        let video = inspected(&format!("{image}{film}")).unwrap().video;
+        assert_eq!((video.stream, video.width, video.is_transformed), (1, 180, true));
+        assert_eq!(video.color_transfer.as_deref(), Some("bt709"));
+        let video = inspected(image).unwrap().video;
+        assert_eq!((video.stream, video.width, video.is_transformed), (0, 160, false));
+        assert_eq!(inspected(&image.replace("(default)", "(attached pic)")), None);
+        let second = VIDEO.replace("#0:0[0x1](und)", "#0:3");
+        let other = VIDEO.replace(" (default)", "");
+        assert_eq!(inspected(&format!("{other}{second}")).unwrap().video.stream, 3);
+    }
+
+    #[test]
+    fn report_with_forged_lines_is_not_used() {
+        let forged = "  Stream #0:0: Video: h264, yuv420p, 9x9, 25 fps\n";
+        assert_eq!(inspected(&format!("{forged}{VIDEO}")), None);
+        assert_eq!(inspected(""), None);
+    }
+}

@@ -1,0 +1,319 @@
+//! Films of every kind, made with ffmpeg, and what their renditions must show.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::clock::{Expected, SYNC, beeps, frames, picture};
+use super::{generate, transcode, transcode_by_index};
+
+const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
+const B_FRAMES: &str = "-c:v libx264 -preset veryfast -bf 3 -b_strategy 0 -g 50 -pix_fmt yuv420p";
+
+/// Returns what is right for a film of 25 frames per second with audio.
+fn whole(seconds: u32) -> Expected {
+    Expected {
+        numbers: (0..usize::try_from(seconds * 25).unwrap()).collect(),
+        seconds_per_frame: 0.04,
+        duration: seconds.into(),
+        beeps: Some((0..seconds).collect()),
+        sync: SYNC,
+    }
+}
+
+/// The greatest distance of a beep from its frame in AVI, which cannot undo the delay of B-frames, and with Windows Media
+/// Audio, whose encoder delays the audio.
+const LOOSE_SYNC: f64 = 0.045;
+
+/// Transcodes a film and checks what it shows.
+async fn check(name: &str, path: &Path, length: f64, expected: &Expected) {
+    let transcoded = transcode(path, length).await;
+    let seen = transcoded.examine(name);
+    eprintln!(
+        "{name}: {} chunks, {:?} s, segments {:?}",
+        transcoded.plan.chunks.len(),
+        seen.duration,
+        seen.segments
+    );
+    seen.check(name, expected);
+    super::check_playlists(&transcoded, name);
+}
+
+/// Makes and checks a film of 25 frames per second with audio.
+async fn check_whole(name: &str, seconds: u32, sync: f64, args: &str) {
+    let input = format!("{} {}", frames("320x180", "25", seconds.into()), beeps(48_000, seconds.into()));
+    let expected = Expected { sync, ..whole(seconds) };
+    check(name, &generate(name, &format!("{input} {args}")), 20.0, &expected).await;
+}
+
+/// Makes a file from others with a function, unless it exists.
+fn compose(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcode");
+    let path = folder.join(name);
+    if !path.exists() {
+        let temporary = folder.join(format!("part-{name}"));
+        make(&temporary);
+        std::fs::rename(temporary, &path).unwrap();
+    }
+    path
+}
+
+/// Joins streams of one codec, with ffmpeg's arguments for the output.
+fn join(pieces: &[PathBuf], to: &Path, args: &str) {
+    let mut list = tempfile::NamedTempFile::new().unwrap();
+    for piece in pieces {
+        std::io::Write::write_fmt(&mut list, format_args!("file '{}'\n", piece.display())).unwrap();
+    }
+    let status = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-y", "-f", "concat", "-safe", "0", "-i"])
+        .arg(list.path())
+        .args(args.split_whitespace())
+        .arg(to)
+        .status();
+    assert!(status.unwrap().success());
+}
+
+macro_rules! containers {
+    ($($test:ident: $name:literal, $sync:expr, $args:expr;)*) => {
+        $(#[tokio::test]
+        async fn $test() {
+            check_whole($name, 6, $sync, &$args).await;
+        })*
+    };
+}
+
+containers! {
+    mp4_with_b_frames: "film.mp4", SYNC, format!("{B_FRAMES} -c:a aac");
+    fragmented_mp4_with_b_frames_and_without_edits: "film-fragmented.mp4", SYNC,
+        format!("{B_FRAMES} -c:a aac -movflags +frag_keyframe+empty_moov+default_base_moof");
+    quicktime_with_pcm: "film.mov", SYNC, format!("{X264} -c:a pcm_s24le");
+    matroska_with_pcm: "film.mkv", SYNC, format!("{B_FRAMES} -c:a pcm_s16le");
+    webm: "film.webm", SYNC, "-c:v libvpx -deadline realtime -cpu-used 8 -b:v 400k -c:a libopus";
+    avi_with_b_frames_and_pcm: "film.avi", LOOSE_SYNC, "-c:v mpeg4 -bf 2 -q:v 4 -c:a pcm_s16le";
+    avi_with_mp3: "film-mp3.avi", SYNC, "-c:v mpeg4 -q:v 4 -c:a libmp3lame";
+    mpeg_ts: "film.ts", SYNC, format!("{B_FRAMES} -c:a aac");
+    mpeg_ps: "film.mpg", SYNC, "-f vob -c:v mpeg2video -bf 2 -q:v 4 -c:a mp2";
+    flash_video: "film.flv", SYNC, format!("{B_FRAMES} -c:a aac");
+    ogg: "film.ogv", SYNC, "-c:v libtheora -q:v 7 -c:a libvorbis";
+    windows_media: "film.wmv", LOOSE_SYNC, "-c:v wmv2 -q:v 4 -c:a wmav2";
+}
+
+#[tokio::test]
+async fn segments_are_even_in_every_chunk() {
+    // 200 s at 10 frames per second, with a keyframe every 2 s.
+    let args =
+        format!("{} {} {X264} -g 20 -c:a aac -b:a 16k", frames("96x54", "10", 200.0), beeps(8000, 200.0));
+    let path = generate("segments.mp4", &args);
+    let transcoded = transcode(&path, 60.0).await;
+    let seen = transcoded.examine("segments.mp4");
+    assert_eq!(transcoded.plan.chunks.len(), 4);
+    assert_eq!((seen.segments.len(), seen.keyframes), (50, 50));
+    assert!(seen.segments.iter().all(|seconds| (seconds - 4.0).abs() < 0.001), "{:?}", seen.segments);
+    let expected = Expected {
+        numbers: (0..2000).collect(),
+        seconds_per_frame: 0.1,
+        duration: 200.0,
+        beeps: Some((0..200).collect()),
+        sync: SYNC,
+    };
+    seen.check("segments.mp4", &expected);
+}
+
+#[tokio::test]
+async fn change_of_size_loses_no_frame() {
+    let path = compose("resized.webm", |to| {
+        let mut pieces = Vec::new();
+        for (size, i) in ["320x180", "240x180", "200x100"].into_iter().zip(0u32..) {
+            // The numbers continue.
+            let from = i * 100;
+            let args = format!(
+                "-f lavfi -i color=black:s={size}:r=25:d=12,{},trim=start_frame={from}:end_frame={},setpts=PTS-STARTPTS \
+                 -c:v libvpx -deadline realtime -cpu-used 8 -b:v 400k",
+                picture(),
+                from + 100
+            );
+            pieces.push(generate(&format!("size-{i}.webm"), &args));
+        }
+        let video = generate_joined("resized-video.mkv", &pieces);
+        let status = Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "error", "-y", "-i"])
+            .arg(video)
+            .args(beeps(48_000, 12.0).split_whitespace())
+            .args(["-c:v", "copy", "-c:a", "libopus", "-f", "webm"])
+            .arg(to)
+            .status();
+        assert!(status.unwrap().success());
+    });
+    check("resized.webm", &path, 20.0, &whole(12)).await;
+}
+
+fn generate_joined(name: &str, pieces: &[PathBuf]) -> PathBuf {
+    compose(name, |to| join(pieces, to, "-c copy -f matroska"))
+}
+
+#[tokio::test]
+async fn change_of_channels_repeats_no_audio() {
+    let path = compose("channels.ts", |to| {
+        let audio: Vec<PathBuf> = [2, 6, 2]
+            .iter()
+            .zip(0u32..)
+            .map(|(channels, i)| {
+                generate(
+                    &format!("channels-{i}.ac3"),
+                    &format!("{} -ac {channels} -c:a ac3", beeps(48_000, 4.0)),
+                )
+            })
+            .collect();
+        let joined = compose("channels.ac3", |to| {
+            std::fs::write(
+                to,
+                audio.iter().flat_map(|path| std::fs::read(path).unwrap()).collect::<Vec<u8>>(),
+            )
+            .unwrap();
+        });
+        let video = generate("channels.h264", &format!("{} {X264} -g 25", frames("320x180", "25", 12.0)));
+        let status = Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "error", "-y", "-r", "25", "-i"])
+            .arg(video)
+            .arg("-i")
+            .arg(joined)
+            .args(["-c", "copy", "-f", "mpegts"])
+            .arg(to)
+            .status();
+        assert!(status.unwrap().success());
+    });
+    check("channels.ts", &path, 20.0, &whole(12)).await;
+}
+
+#[tokio::test]
+async fn joined_recordings_have_no_gaps() {
+    let args = format!("{} {} {B_FRAMES} -c:a ac3", frames("320x180", "25", 4.0), beeps(48_000, 4.0));
+    let clip = generate("clip.ts", &args);
+    let path = compose("joined.ts", |to| std::fs::write(to, std::fs::read(clip).unwrap().repeat(3)).unwrap());
+    let transcoded = transcode(&path, 20.0).await;
+    let seen = transcoded.examine("joined.ts");
+    assert_eq!((seen.numbers.len(), seen.beeps.len()), (300, 12), "{:?}", seen.beeps);
+    let longest = seen.times.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+    assert!(longest < 0.15, "a gap of {longest} s");
+    assert!(
+        (seen.duration.0 - 12.0).abs() < 0.2 && (seen.duration.1 - seen.duration.0).abs() < 0.05,
+        "{seen:?}"
+    );
+    // A beep and the frame of its second stay together.
+    for (beep, i) in seen.beeps.iter().zip(0usize..) {
+        let frame = seen.times[i * 25];
+        assert!((beep - frame).abs() < 0.1, "beep {i} at {beep}, its frame at {frame}");
+    }
+}
+
+#[tokio::test]
+async fn last_frame_is_held_until_the_audio_ends() {
+    let args = format!("{} {} {X264} -c:a aac", frames("320x180", "25", 2.0), beeps(48_000, 10.0));
+    let expected = Expected { numbers: (0..50).collect(), duration: 10.0, ..whole(10) };
+    check("audio-longer.mp4", &generate("audio-longer.mp4", &args), 20.0, &expected).await;
+    // Without an index.
+    let path = generate("audio-longer.flv", &args);
+    check("audio-longer.flv", &path, 20.0, &expected).await;
+}
+
+#[tokio::test]
+async fn audio_that_ends_early_continues_as_silence() {
+    let args = format!("{} {} {X264} -g 50 -c:a aac", frames("96x54", "10", 60.0), beeps(48_000, 7.0));
+    let expected = Expected {
+        numbers: (0..600).collect(),
+        seconds_per_frame: 0.1,
+        duration: 60.0,
+        beeps: Some((0..7).collect()),
+        sync: SYNC,
+    };
+    for name in ["audio-shorter.mp4", "audio-shorter.mkv"] {
+        check(name, &generate(name, &args), 15.0, &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn frames_can_be_far_apart() {
+    let args = format!("{} {} {X264} -c:a aac", frames("320x180", "1/5", 30.0), beeps(48_000, 30.0));
+    let path = generate("slow.mp4", &args);
+    let expected = Expected {
+        numbers: (0..6).collect(),
+        seconds_per_frame: 5.0,
+        duration: 30.0,
+        beeps: Some((0..30).collect()),
+        sync: SYNC,
+    };
+    check("slow.mp4", &path, 20.0, &expected).await;
+    let transcoded = transcode(&path, 20.0).await;
+    let master = std::fs::read_to_string(transcoded.folder.path().join("master.m3u8")).unwrap();
+    assert!(master.contains("FRAME-RATE=0.200,"), "{master}");
+}
+
+#[tokio::test]
+async fn audio_that_begins_late_stays_in_sync() {
+    for name in ["late-audio.mp4", "late-audio.mkv", "late-audio.ts"] {
+        let args = format!(
+            "{} -itsoffset 2 {} {B_FRAMES} -c:a aac",
+            frames("320x180", "25", 8.0),
+            beeps(48_000, 6.0)
+        );
+        let expected = Expected { beeps: Some((2..8).collect()), ..whole(8) };
+        check(name, &generate(name, &args), 20.0, &expected).await;
+    }
+}
+
+#[tokio::test]
+async fn first_frame_is_shown_from_the_start_of_the_audio() {
+    for name in ["late-video.mp4", "late-video.mkv", "late-video.ts"] {
+        let args = format!(
+            "-itsoffset 1.2 {} {} -fps_mode passthrough {B_FRAMES} -c:a aac",
+            frames("320x180", "25", 6.0),
+            beeps(48_000, 7.0)
+        );
+        let transcoded = transcode(&generate(name, &args), 20.0).await;
+        let seen = transcoded.examine(name);
+        assert_eq!(seen.numbers, (0..150).collect::<Vec<_>>(), "{name}");
+        assert!((seen.times[1] - 1.24).abs() < 0.03, "{name}: {:?}", &seen.times[..3]);
+        assert!((seen.duration.0 - 7.2).abs() < 0.05, "{name}: {:?}", seen.duration);
+        let beeps = (0u32..7).all(|i| (seen.beeps[usize::try_from(i).unwrap()] - f64::from(i)).abs() < 0.03);
+        assert!(beeps, "{name}: {:?}", seen.beeps);
+    }
+}
+
+#[tokio::test]
+async fn tiny_frames_are_enlarged() {
+    for size in ["4x4", "64x4", "2x2"] {
+        let name = format!("tiny-{size}.mp4");
+        let args = format!("-f lavfi -i testsrc=s={size}:r=25:d=2 {X264}");
+        let transcoded = transcode_by_index(&generate(&name, &args), 20.0).await;
+        assert_eq!(transcoded.examine(&name).times.len(), 50, "{name}");
+        assert!(transcoded.plan.rungs[0].height >= 16, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_language_is_a_rendition() {
+    let args = format!(
+        "{} {} -f lavfi -i aevalsrc=0.5*sin(2*PI*300*t):s=44100:d=6 -map 0 -map 1 -map 2 {X264} -c:a aac \
+         -metadata:s:a:0 language=eng -metadata:s:a:1 language=fra -disposition:a:0 0 -disposition:a:1 default",
+        frames("320x180", "25", 6.0),
+        beeps(48_000, 6.0)
+    );
+    let transcoded = transcode(&generate("languages.mkv", &args), 20.0).await;
+    let master = std::fs::read_to_string(transcoded.folder.path().join("master.m3u8")).unwrap();
+    let french =
+        "NAME=\"French\",LANGUAGE=\"fr\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"audio/index.m3u8\"";
+    let english = "NAME=\"English\",LANGUAGE=\"en\",DEFAULT=NO,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"audio-2/index.m3u8\"";
+    assert!(master.contains(french) && master.contains(english), "{master}");
+    assert_eq!(transcoded.examine("languages.mkv").beeps.len(), 1, "the continuous tone is the default");
+    assert_eq!(super::clock::beep_times(&transcoded.concatenated("audio-2")).len(), 6);
+}
+
+#[tokio::test]
+async fn avi_does_not_drift() {
+    let args = format!(
+        "{} {} -c:v mpeg4 -bf 2 -q:v 4 -c:a pcm_s16le",
+        frames("96x54", "25", 160.0),
+        beeps(11_025, 160.0)
+    );
+    let expected = Expected { sync: LOOSE_SYNC, ..whole(160) };
+    check("long.avi", &generate("long.avi", &args), 20.0, &expected).await;
+}
