@@ -15,6 +15,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use upreel_media::inspect::inspect;
 use upreel_media::{Index, poster};
 use upreel_transcode::{Manifest, Object, Plan, encode, playlist};
 
@@ -204,7 +205,9 @@ pub(crate) async fn plan(endpoint: String, ffmpeg: PathBuf) -> Result<(), BoxErr
     let container = media_info.container.ok_or("the container is unknown")?;
     let start = Start::ready()?;
     let index = Index::open(&source, container).await?.ok_or("the container has no index reader")?;
-    let plan = Plan::new(&media_info, index.cuts(&source).await?.as_ref());
+    let cuts = index.cuts(&source).await?;
+    let inspection = inspect(&source, container, &setting.ffmpeg, Instant::now() + DEADLINE).await?;
+    let plan = Plan::new(&media_info, &inspection, cuts.as_ref());
     let plan = plan.map_err(|failure| failure.message)?;
     print_json(&Planned { plan, cost: start.cost()? })
 }
