@@ -201,7 +201,7 @@ pub(crate) async fn plan(endpoint: String, ffmpeg: PathBuf) -> Result<(), BoxErr
     let poster_source = Arc::new(source(&setting).await?);
     let media_info =
         poster::make(&poster_source, &setting.ffmpeg, Instant::now() + DEADLINE).await?.media_info;
-    let source = source(&setting).await?;
+    let source = Arc::new(source(&setting).await?);
     let container = media_info.container.ok_or("the container is unknown")?;
     let start = Start::ready()?;
     let index = Index::open(&source, container).await?.ok_or("the container has no index reader")?;

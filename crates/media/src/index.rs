@@ -40,8 +40,8 @@ pub struct Index {
 /// A sound track, as the index describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SoundTrack {
-    /// ffmpeg's stream specifier, such as `i:2`.
-    pub stream: String,
+    /// The number of its stream in ffmpeg, if it is known.
+    pub stream: Option<u32>,
     /// `FFmpeg`'s name of the codec, or `None` if the layer's ffmpeg has no decoder for it.
     pub codec: Option<String>,
     /// The language as a BCP 47 tag or an ISO 639-2 code, if it is known.
@@ -114,30 +114,21 @@ impl Index {
         Ok(keyframes)
     }
 
-    /// Returns ffmpeg's stream specifier of the film, such as `i:1`.
+    /// Returns the number of the film's stream in ffmpeg, if it is known.
     #[must_use]
-    pub fn stream(&self) -> &str {
+    pub fn stream(&self) -> Option<u32> {
         match &self.track {
             Track::Mp4(track) => track.stream(),
-            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => "V:0",
+            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => None,
         }
     }
 
-    /// Describes the sound tracks, the one to use first.
+    /// Describes the sound tracks, the one to use first. Empty if the index does not describe them.
     #[must_use]
     pub fn sound(&self) -> Vec<SoundTrack> {
         match &self.track {
             Track::Mp4(track) => track.sound(),
-            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => {
-                let codec = self.media_info.audio_codec.clone();
-                let first = |codec| SoundTrack {
-                    stream: "a:0".to_owned(),
-                    codec: Some(codec),
-                    language: None,
-                    enabled: true,
-                };
-                codec.map(first).into_iter().collect()
-            }
+            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => Vec::new(),
         }
     }
 

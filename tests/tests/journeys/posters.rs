@@ -10,7 +10,8 @@ use std::time::Duration;
 use jpeg_decoder::Decoder;
 use serde_json::Value;
 use tokio::time::Instant;
-use upreel_media::{Source, poster, storyboard};
+use upreel_core::Container;
+use upreel_media::{Index, Source, poster, storyboard};
 
 use crate::harness::{Backend, Row, bad, cell, ffmpeg, good};
 
@@ -163,6 +164,24 @@ async fn a_storyboard_covers_the_whole_video() {
         }
         let duration = video["durationMs"].as_f64().unwrap() / 1000.0;
         assert!((end - duration).abs() <= 0.1, "{file}: {end} of {duration}");
+    }
+}
+
+#[tokio::test]
+async fn index_tells_film_and_sound_from_other_tracks() {
+    for (file, film, sound) in [
+        ("h264-cover-first.mp4", 1, vec![(2, Some("aac"))]),
+        ("h264-cover-art.mp4", 0, vec![(1, Some("aac"))]),
+        ("h264-audio-first.mp4", 1, vec![(0, Some("aac"))]),
+        ("h264-unknown-sound-first.mp4", 0, vec![(2, Some("aac")), (1, None)]),
+        ("h264-lpcm.mov", 0, vec![(1, Some("pcm_s24le"))]),
+    ] {
+        let source = source(&good().0.join(file));
+        let index = Index::open(&source, Container::Mp4).await.unwrap().unwrap();
+        let found = index.sound();
+        let found: Vec<_> =
+            found.iter().map(|track| (track.stream.unwrap(), track.codec.as_deref())).collect();
+        assert_eq!((index.stream(), found), (Some(film), sound), "{file}");
     }
 }
 

@@ -73,17 +73,6 @@ async fn rank(source: &Source, track: &Media, fragmented: bool) -> Result<Rank, 
     })
 }
 
-/// Names the tracks as ffmpeg's stream specifiers do.
-pub(super) fn name_streams(tracks: &mut [Media]) {
-    let ids: Vec<u32> = tracks.iter().map(|track| track.header.id).collect();
-    for (i, track) in tracks.iter_mut().enumerate() {
-        let id = track.header.id;
-        let unique = id > 0 && ids.iter().filter(|other| **other == id).count() == 1;
-        // Not by number alone: a cover in the metadata is a stream, too, and can come first.
-        track.stream = if unique { format!("i:{id}") } else { i.to_string() };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::boxes::tests::atom;

@@ -49,8 +49,7 @@ pub(crate) struct Track {
     timing: Timing,
     boxes: wrap::Boxes,
     samples: Samples,
-    /// ffmpeg's stream specifier.
-    stream: String,
+    stream: Option<u32>,
     sound: Sound,
 }
 
@@ -82,9 +81,9 @@ impl Track {
         Ok(Some(cuts))
     }
 
-    /// Returns ffmpeg's stream specifier of the film.
-    pub(crate) fn stream(&self) -> &str {
-        &self.stream
+    /// Returns the number of the film's stream in ffmpeg, if it is known.
+    pub(crate) fn stream(&self) -> Option<u32> {
+        self.stream
     }
 
     /// Describes the sound tracks, the one to use first.

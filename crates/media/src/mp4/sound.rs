@@ -64,10 +64,10 @@ impl Sound {
 
     /// Describes the tracks, the one that is used first.
     pub(super) fn describe(&self) -> Vec<SoundTrack> {
-        let chosen = self.chosen().map(|track| track.media.stream.clone());
-        let mut all: Vec<SoundTrack> = self.tracks.iter().map(Track::describe).collect();
-        all.sort_by_key(|track| Some(&track.stream) != chosen.as_ref());
-        all
+        let chosen = self.chosen().map(|track| track.id);
+        let mut all: Vec<&Track> = self.tracks.iter().collect();
+        all.sort_by_key(|track| Some(track.id) != chosen);
+        all.into_iter().map(Track::describe).collect()
     }
 }
 
@@ -84,7 +84,7 @@ impl Track {
 
     fn describe(&self) -> SoundTrack {
         SoundTrack {
-            stream: self.media.stream.clone(),
+            stream: self.media.stream,
             codec: self.codec.is_decodable().then(|| self.codec.name()),
             language: self.language.clone(),
             enabled: self.media.header.enabled,
