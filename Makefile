@@ -48,7 +48,7 @@ else
 # Cargo runs one build at a time in a target folder.
 debug: | lint
 # Leave the processors to the builds that other stages wait for.
-fuzz template simulation: | debug
+fuzz simulation: | debug
 # Tests use the ffmpeg of the layer, and only one process builds it.
 openapi clients browser build: | ffmpeg
 endif
@@ -78,8 +78,8 @@ simulation: ## Simulate 5,000 schedules with faults, and every call of every flo
 simulate: tools ## Simulate N=100000 schedules, starting with SEED=0
 	@SCHEDULES=$(N) SEED=$(SEED) $(SIMULATE) --test schedules -- --exact schedules --nocapture
 
-template: ## Check template.yaml as a deployment would, and that the checks find mutations
-	@$(STAGE) ./tests/template/gate.sh
+template: debug ## Check the template, the operators' scripts and documents without an account, and that the checks find mutations
+	@$(STAGE) ./tests/template/gate.sh $(DEBUG)
 
 openapi: debug ## Compare the backend with openapi.yaml by thousands of requests (schemathesis)
 	@./scripts/tools.sh ffmpeg

@@ -169,12 +169,25 @@ class Stack:
         arn = emulator.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         name = self.ids["ThumbnailFunction"]
         functions.update_function_configuration(FunctionName=name, DeadLetterConfig={"TargetArn": arn})
+        release(functions, name)
         functions.update_event_source_mapping(UUID=self.ids["ThumbnailFunctionReplay"], Enabled=False)
-        destination = functions.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")["DestinationConfig"]["OnFailure"]
-        assert destination["Destination"].endswith(":function:upreel-reconcile"), destination
+        destination = functions.get_function_event_invoke_config(FunctionName=name, Qualifier="live")["DestinationConfig"]["OnFailure"]
+        assert destination["Destination"].endswith(":function:upreel-reconcile:live"), destination
 
     def of_type(self, kind):
         return [self.ids[name] for name, found in self.types.items() if found == kind]
+
+
+def release(functions, name):
+    """Publishes what is configured, and moves the alias that everything invokes to it, as a deployment does."""
+    version = functions.publish_version(FunctionName=name)["Version"]
+    functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+
+
+def configure(functions, name, variables):
+    """Changes the environment of a function."""
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    release(functions, name)
 
 
 def sign_in(emulator, stack, name):

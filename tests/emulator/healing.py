@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from emulator import Api, sign_in, wait_until
+from emulator import Api, configure, sign_in, wait_until
 from transcodes import Executions, FaultyFfmpeg, parent, wait_for_transcode
 
 BUCKETS = ("UploadsBucket", "ThumbnailsBucket", "ProcessedBucket")
@@ -143,7 +143,7 @@ def test_killed_function(emulator, stack, api, reconciler, ffmpeg, queue, body):
 def test_lost_failure(emulator, stack, api, reconciler, ffmpeg, queue, body):
     """The same, if the failure destination does not record the failure either: the row stays PROCESSING until it is due."""
     functions, name = emulator.client("lambda"), stack.ids["ThumbnailFunction"]
-    version = {"FunctionName": name, "Qualifier": "$LATEST"}
+    version = {"FunctionName": name, "Qualifier": "live"}
     before = functions.get_function_event_invoke_config(**version)
     functions.put_function_event_invoke_config(**version, MaximumRetryAttempts=2)
     ffmpeg.block_before()
@@ -185,13 +185,12 @@ def test_half_deletion(emulator, stack, api, reconciler, body):
 def test_failed_transcoding(emulator, stack, folder, program, api, reconciler, body):
     """A transcoding that failed because of a fault is started again under the next name."""
     ffmpeg = FaultyFfmpeg(emulator, stack, folder, program)
-    ffmpeg.functions.update_function_configuration(
-        FunctionName=ffmpeg.name, Environment={"Variables": {**ffmpeg.environment, "FFMPEG_PATH": "/nowhere/ffmpeg"}})
+    configure(ffmpeg.functions, ffmpeg.name, {**ffmpeg.environment, "FFMPEG_PATH": "/nowhere/ffmpeg"})
     video, _ = api.presign_and_put("clip.mp4", "video/mp4", body)
     assert wait_for_transcode(api, video, "FAILED")["transcode"]["error"]["code"] == "INTERNAL"
     executions = Executions(emulator, stack)
     executions.wait_for_status(video, "FAILED")
-    ffmpeg.functions.update_function_configuration(FunctionName=ffmpeg.name, Environment={"Variables": ffmpeg.environment})
+    configure(ffmpeg.functions, ffmpeg.name, ffmpeg.environment)
 
     def restarted():
         # The end of the execution is reported to the row, too, which may postpone it again.

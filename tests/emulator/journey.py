@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from emulator import BATCH, FUNCTIONS, HTTP, ROOT, SECRET, Api, Emulator, Stack, ops, package, sign_in, smoke, wait_until
+from emulator import BATCH, FUNCTIONS, HTTP, ROOT, SECRET, Api, Emulator, Stack, configure, ops, package, sign_in, smoke, wait_until
 from healing import test_healing
+from queries import test_queries
 from receiver import Receiver
 from transcodes import test_transcoding
 
@@ -173,8 +174,7 @@ def test_dead_letters(emulator, stack, video):
     name = stack.ids["ThumbnailFunction"]
     queue = stack.ids["VideoProcessingDLQ"]
     environment = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    functions.update_function_configuration(
-        FunctionName=name, Environment={"Variables": {**environment, "FFMPEG_PATH": "/nowhere/ffmpeg"}})
+    configure(functions, name, {**environment, "FFMPEG_PATH": "/nowhere/ffmpeg"})
     poison, _ = api.presign_and_put("clip.mp4", "video/mp4", video)
     assert api.wait_for_status(poison, "FAILED")["error"]["code"] == "INTERNAL"
 
@@ -186,7 +186,7 @@ def test_dead_letters(emulator, stack, video):
     event = event.get("requestPayload", event)
     assert poison in event["Records"][0]["s3"]["object"]["key"], event
 
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": environment})
+    configure(functions, name, environment)
     # `make dlq` and `make replay`.
     operators = emulator.operators()
     ops.dlq(operators)
@@ -310,9 +310,9 @@ def called_by(trail, functions, stack, logical):
     """Returns the IAM actions that a function called."""
     configuration = functions.get_function_configuration(FunctionName=stack.ids[logical])
     # The emulator gives each function (or the version behind its alias) a session of its role. This is how it derives
-    # the access key.
+    # the access key. The test publishes a version for each change of the configuration.
     arn = configuration["FunctionArn"]
-    digests = [hashlib.sha256(f"{name}:{configuration['Role']}".encode()).hexdigest() for name in (arn, f"{arn}:1")]
+    digests = [hashlib.sha256(f"{name}:{configuration['Role']}".encode()).hexdigest() for name in (arn, *(f"{arn}:{n}" for n in range(1, 100)))]
     called = set().union(*(calls(trail, f"ASIA{digest[:16].upper()}") for digest in digests))
 
     def action(operation):
@@ -366,6 +366,8 @@ def main():
             test_transcoding(emulator, stack, Path(folder), ffmpeg)
             print("passed: transcoding, playback, duplicates, killed process, bad chunk, replay, stop, deletion")
             test_permissions(emulator, stack, template)
+            test_queries(emulator, stack, template)
+            print("passed: the fields of queries, the metrics of alarms and the dashboard")
         except BaseException:
             print(emulator.tail(), file=sys.stderr)
             raise

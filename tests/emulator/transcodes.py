@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from botocore.exceptions import ClientError
-from emulator import CDN_SECRET, HTTP, Api, ops, sign_in, wait_until
+from emulator import CDN_SECRET, HTTP, Api, configure, ops, sign_in, wait_until
 
 # Duration and frame rate of the test video, which is split into three chunks.
 SECONDS, RATE = 140, 5
@@ -51,8 +51,7 @@ class FaultyFfmpeg:
         self.program.write_text(
             f"#!/bin/sh\ncase \"$*\" in {self.pattern}) if [ -e '{self.flag}' ]; then {command}; fi;; esac\nexec '{self.real}' \"$@\"\n")
         self.program.chmod(0o755)
-        self.functions.update_function_configuration(
-            FunctionName=self.name, Environment={"Variables": {**self.environment, "FFMPEG_PATH": str(self.program)}})
+        configure(self.functions, self.name, {**self.environment, "FFMPEG_PATH": str(self.program)})
 
     def block_before(self):
         """Makes encodings block until `stop`."""
@@ -250,8 +249,7 @@ def test_bad_chunk(api, ffmpeg, executions, body):
 def test_replay(emulator, api, ffmpeg, executions, body):
     """A permanent fault fails the execution; the operators' replay completes the transcoding."""
     ffmpeg.inject("true")
-    ffmpeg.functions.update_function_configuration(
-        FunctionName=ffmpeg.name, Environment={"Variables": {**ffmpeg.environment, "FFMPEG_PATH": "/nowhere/ffmpeg"}})
+    configure(ffmpeg.functions, ffmpeg.name, {**ffmpeg.environment, "FFMPEG_PATH": "/nowhere/ffmpeg"})
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
     record = wait_for_transcode(api, video, "FAILED")
     assert record["transcode"]["error"]["code"] == "INTERNAL", record

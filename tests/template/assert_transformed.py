@@ -39,6 +39,7 @@ CASES = {
     "CDN without transcoding": {**CDN_PARAMETERS, "Transcode": "false", "AllowedOrigins": "https://a.example"},
     "IAM callers": {"Callers": "IAM", "AllowedOrigins": "*"},
     "existing user pool": {"UserPoolArn": POOL, "SetApiLogRole": "true", "LogLevel": "error"},
+    "canary": {"Canary": "true", "AllowedOrigins": "https://a.example"},
     "debug": {"LogLevel": "debug", "Release": "20261127T153000Z-41f064c"},
 }
 
@@ -66,6 +67,7 @@ DEFAULTS = {
     "CustomerManagedKey": "false",
     "TransferAcceleration": "false",
     "Waf": "false",
+    "Canary": "false",
 }
 
 ROUTES = {
@@ -262,7 +264,7 @@ class Checks:
             *(["TranscodeFunction", "EncodeFunction"] if self.transcodes else []),
         ]
         for check in (self.routes, self.preflights, self.callers, self.gateway_responses, self.stage, self.functions,
-                      self.versions, self.roles, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.buckets, self.table, self.alarms, self.dashboard,
+                      self.versions, self.canary, self.roles, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.buckets, self.table, self.alarms, self.dashboard,
                       self.logs, self.keeping, self.options, self.outputs):  # fmt: skip
             try:
                 check()
@@ -507,7 +509,7 @@ class Checks:
                 self.equal(f"{name}: deletion policy", policies[0], "Retain")
         # Only the alias itself, its versions and its configuration name the function without the alias.
         unqualified = {f"${{{name}{suffix}}}" for name in self.expected_functions for suffix in ("", ".Arn")}
-        named = ("AWS::Lambda::Alias", "AWS::Lambda::Version", "AWS::Lambda::EventInvokeConfig", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard")
+        named = ("AWS::Lambda::Alias", "AWS::IAM::Role", "AWS::Lambda::Version", "AWS::Lambda::EventInvokeConfig", "AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard")
         for name, resource in self.template.resources.items():
             if resource["Type"] not in named:
                 for used in strings(resource["Properties"]) & unqualified:
@@ -517,6 +519,28 @@ class Checks:
             config = alias.get("ProvisionedConcurrencyConfig")
             has = provisioned and name.removesuffix("Aliaslive") in API_FUNCTIONS
             self.equal(f"{name}: provisioned", config, {"ProvisionedConcurrentExecutions": str(provisioned)} if has else None)
+
+    def canary(self):
+        """With Canary, CodeDeploy shifts the traffic of the API's functions, and goes back if an alarm is raised."""
+        groups = self.of_type("AWS::CodeDeploy::DeploymentGroup")
+        on = self.given["Canary"] == "true"
+        self.equal("deployment groups", sorted(groups), sorted(f"{name}DeploymentGroup" for name in API_FUNCTIONS) if on else [])
+        for name in API_FUNCTIONS if on else ():
+            group, kind = groups[f"{name}DeploymentGroup"], name.removesuffix("Function")
+            alarms = {"Enabled": True, "Alarms": [{"Name": f"${{{kind}CanaryAlarm}}"}, {"Name": "${ApiCanaryAlarm}"}]}
+            self.equal(f"{name}: alarms of the canary", group.get("AlarmConfiguration"), alarms)
+            self.equal(f"{name}: canary", group["DeploymentConfigName"], "CodeDeployDefault.LambdaCanary10Percent5Minutes")
+            self.require(f"{name}: no rollback on an alarm", "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"])
+            self.equal(f"{name}: role of the canary", group["ServiceRoleArn"], "${CanaryRole.Arn}")
+            self.require(f"{name}: the alias is moved at once", "CodeDeployLambdaAliasUpdate" in self.template.resources[f"{name}Aliaslive"].get("UpdatePolicy", {}))
+            alarm = self.properties(f"{kind}CanaryAlarm")
+            # The errors of the new version only: those of the present one must not end the deployment that mends them.
+            self.equal(f"{name}: dimensions of the canary", [d["Name"] for d in alarm["Dimensions"]], ["FunctionName", "Resource", "ExecutedVersion"])
+            self.equal(f"{name}: resource of the canary", alarm["Dimensions"][1]["Value"], f"${{{name}}}:live")
+            self.require(f"{name}: version of the canary", alarm["Dimensions"][2]["Value"].startswith(f"${{{name}Version"))
+        if on:
+            granted = {action for s in self.properties("CanaryRole")["Policies"][0]["PolicyDocument"]["Statement"] for action in s["Action"]}
+            self.equal("actions of CodeDeploy", granted, {"lambda:GetAlias", "lambda:UpdateAlias", "lambda:GetProvisionedConcurrencyConfig", "cloudwatch:DescribeAlarms"})
 
     def roles(self):
         roles = self.of_type("AWS::IAM::Role")
@@ -561,6 +585,8 @@ class Checks:
                 self.problems.append(f"{name} lacks {' on '.join(grant)}")
             for grant in sorted(given - expected):
                 self.problems.append(f"{name} is granted {' on '.join(grant)}, which it does not need")
+        if self.given["Canary"] == "true":
+            self.equal("canary: assumed by", principals(roles.pop("CanaryRole")), ["codedeploy.amazonaws.com"])
         schedules = roles.pop("ReconcileScheduleRole")
         self.equal("schedules: assumed by", principals(schedules), ["scheduler.amazonaws.com"])
         (trust,) = schedules["AssumeRolePolicyDocument"]["Statement"]
@@ -830,9 +856,9 @@ class Checks:
         alarms = self.of_type("AWS::CloudWatch::Alarm")
         watched = {name: alarm_metrics(alarm) for name, alarm in alarms.items()}
         count = sum(len(metrics) for metrics in watched.values())
-        free = 10 + (2 if self.notifies else 0) + (3 if self.transcodes else 0)
+        free = 10 + (2 if self.notifies else 0) + (3 if self.transcodes else 0) + (4 if self.given["Canary"] == "true" else 0)
         self.require(f"alarms on {count} metrics, ten are free", count <= free)
-        triples = [(m["Namespace"], m["MetricName"], [d["Value"] for d in m["Dimensions"]]) for metrics in watched.values() for m in metrics]
+        triples = [(m["Namespace"], m["MetricName"], [d["Value"] for d in m["Dimensions"]]) for name, metrics in watched.items() if "Canary" not in name for m in metrics]
         self.problems.extend(failure_problems(self.template.resources, triples))
         dimensions = {
             "AWS/SQS": {"QueueName": "${VideoProcessingDLQ.QueueName}"},
@@ -846,7 +872,8 @@ class Checks:
             "WebhookDelayAlarm": {"FunctionName": "${WebhookFunction}"},
         }
         for name, alarm in alarms.items():
-            for metric in watched[name]:
+            # Those of a canary are checked with it.
+            for metric in watched[name] if not name.endswith("CanaryAlarm") else ():
                 expected = others.get(name, dimensions[metric["Namespace"]])
                 self.equal(f"{name}: dimensions", {d["Name"]: d["Value"] for d in metric["Dimensions"]}, expected)
             self.equal(f"{name}: actions", alarm.get("AlarmActions"), ["${AlarmTopic}"])
@@ -1050,7 +1077,9 @@ def findings(template, baseline=None):
     transformed = transform(template)
     yield from (("transform", "dependency cycle: " + " -> ".join(cycle)) for cycle in cycles(transformed))
     for case, given in CASES.items():
-        yield from ((case, problem) for problem in Checks(case, given, transformed).problems)
+        # SAM reads this parameter itself.
+        own = transform(template, given) if "Canary" in given else transformed
+        yield from ((case, problem) for problem in Checks(case, given, own).problems)
     before = transform(baseline) if baseline else None
     yield from (("update", problem) for problem in update_problems(template, transformed, before))
 

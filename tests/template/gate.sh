@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Checks template.yaml without an AWS account. Needs no network once its tools are installed.
 #
-#   gate.sh          runs every check
-#   gate.sh fast     skips checkov and the mutations: linters, SAM transform, assertions
+#   gate.sh FOLDER   runs every check; the folder has the functions' programs
+#   gate.sh fast     only linters, SAM transform, assertions
 #
 # To update the tools, change the versions in sam.in, checkov.in or build.in, then run for each
 #   pip-compile --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links \
@@ -58,4 +58,5 @@ checkov=$(scripts/venv.sh $here/checkov.txt)
 step "checkov" checks template.yaml
 step "checkov on the result" checks "$out/transformed.json"
 step "mutations" "$sam/python" $here/mutations.py template.yaml
+step "failed starts of the programs" "$sam/python" $here/starts.py "${1:?the folder of the functions\' programs}"
 step "operators' scripts and documents" "$sam/python" tests/operations/run.py

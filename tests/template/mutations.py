@@ -998,6 +998,31 @@ def drop_the_stack_from_the_environment(t):
     del t["Globals"]["Function"]["Environment"]["Variables"]["STACK_NAME"]
 
 
+@mutation
+def deploy_without_watching_a_function(t):
+    at(t, "VideosFunction//DeploymentPreference")["Alarms"]["Fn::If"][1].pop(0)
+
+
+@mutation
+def end_deployments_for_errors_of_the_present_version(t):
+    at(t, "UploadCanaryAlarm//Dimensions").pop()
+
+
+@mutation
+def send_all_requests_to_a_new_release_at_once(t):
+    at(t, "PresignFunction//DeploymentPreference")["Type"] = "AllAtOnce"
+
+
+@mutation
+def let_canaries_change_every_function(t):
+    statements(t, "CanaryRole")[0]["Action"].append("lambda:UpdateFunctionCode")
+
+
+@mutation
+def create_canaries_by_default(t):
+    t["Parameters"]["Canary"]["Default"] = "true"
+
+
 def lint(transformed):
     """Returns cfn-lint's findings, with the options of gate.sh."""
     config = ManualArgs(regions=[REGION], ignore_checks=["I", "W2001", "W3011"])
