@@ -134,7 +134,7 @@ limits: build debug ## Check the built functions' size, instructions, memory, pa
 
 # Nothing that touches an account has a default: an incident in prod must not be worked on in dev. Make passes the
 # variables of its command line in the environment (PARAMETERS, VIDEO, RELEASE, CONFIRM, DATA); a shell would interpret
-# their values here.
+# their values here. BUILT=yes deploys what is in .aws-sam/build, which a pipeline has built before.
 OPS = @./scripts/venv.sh tests/template/sam.txt python scripts/ops.py $(ENV)
 ENV_COMMANDS = deploy changes smoke status logs dlq replay drop rollback destroy
 ifeq ($(ENV),)
@@ -143,10 +143,10 @@ $(error Which stack? Name a section of samconfig.toml, or a stack: make $(firstw
 endif
 endif
 
-deploy: build ## Build, and deploy to the AWS account of the profile (ENV=dev; PARAMETERS="Name=value ..." changes parameters)
+deploy: $(if $(BUILT),,build) ## Build, and deploy to the AWS account of the profile (ENV=dev; PARAMETERS="Name=value ..." changes parameters)
 	$(OPS) deploy
 
-changes: build ## Show what `make deploy` would change
+changes: $(if $(BUILT),,build) ## Show what `make deploy` would change
 	$(OPS) changes
 
 smoke: ## Upload a video to the deployed stack and delete it again; fails with what is broken

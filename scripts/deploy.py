@@ -95,6 +95,12 @@ def problems(stack, parameters):
             yield reason
 
 
+def pipeline():
+    """Returns the options of a pipeline (bootstrap.yaml): its bucket, and the role that CloudFormation uses."""
+    bucket, role = os.environ.get("PACKAGES_BUCKET"), os.environ.get("CLOUDFORMATION_ROLE")
+    return [*(["--no-resolve-s3", "--s3-bucket", bucket] if bucket else []), *(["--role-arn", role] if role else [])]
+
+
 def deploy(stack, *flags):
     """Checks the account, and runs `sam deploy` with the parameters of samconfig.toml and PARAMETERS."""
     if not stack.section:
@@ -109,7 +115,7 @@ def deploy(stack, *flags):
     print(f"Deploying release {chosen['Release']} to {stack.name} in {stack.session.region_name}.", flush=True)
     # CONFIRM is the name of the stack, for pipelines: nobody is there to answer.
     confirmed = ["--no-confirm-changeset"] if os.environ.get("CONFIRM") == stack.name else []
-    command = [SAM, "deploy", "--config-env", stack.section, "--region", stack.session.region_name, *confirmed, *flags]
+    command = [SAM, "deploy", "--config-env", stack.section, "--region", stack.session.region_name, *confirmed, *pipeline(), *flags]
     subprocess.run([*command, "--parameter-overrides", *(f"{name}={value}" for name, value in chosen.items())], check=True, cwd=ROOT)
 
 

@@ -116,6 +116,7 @@ def test_deploy_refuses_a_bad_name_before_it_starts():
         with mock.patch("deploy.subprocess.run") as run:
             text = output(deploy.deploy, account)
         assert "EXIT Nothing was deployed" in text and not [c for c in run.call_args_list if "deploy" in c.args[0]], (name, text)
+    assert MAX_NAME == 63 - len("-thumbnails-") - 8, "S3 accepts 63 characters"
     assert not invalid_name("a" * MAX_NAME) and not invalid_name("a")
 
 

@@ -53,6 +53,7 @@ class Known:
         config = tomllib.loads((root / "samconfig.toml").read_text())
         self.sections = {name for name, section in config.items() if isinstance(section, dict) and "deploy" in section}
         self.stacks = {config[name]["deploy"]["parameters"]["stack_name"] for name in self.sections}
+        self.bootstraps = {f"{stack}-bootstrap" for stack in self.stacks}
         groups = Resolved(template, {**EVERYTHING, "AWS::StackName": "STACK"}).resources.values()
         groups = [r["Properties"]["LogGroupName"] for r in groups if r["Type"] == "AWS::Logs::LogGroup"]
         self.groups = {group.replace("STACK", stack) for group in groups for stack in self.stacks}
@@ -95,7 +96,7 @@ class Known:
         service, command, *rest = arguments
         options = {argument.removeprefix("--") for argument in rest if argument.startswith("--")} - OPTIONS
         values = dict(zip([argument.removeprefix("--") for argument in rest], rest[1:]))
-        if "stack-name" in values and values["stack-name"] not in self.stacks:
+        if "stack-name" in values and values["stack-name"] not in self.stacks | self.bootstraps:
             yield f"there is no stack {values['stack-name']!r}"
         if "log-group-name" in values and values["log-group-name"] not in self.groups or (service, command) == ("logs", "tail") and rest[0] not in self.groups:
             yield f"there is no log group {rest[0]}"

@@ -19,6 +19,8 @@ export AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none AWS_DEFAULT_REGION=eu-c
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
 export SAM_CLI_TELEMETRY=0 PYTHONDONTWRITEBYTECODE=1
 
+programs=${1:?expected the folder of the functions, or fast}
+
 step() { # NAME COMMAND...
   local name=$1 start=$SECONDS
   shift
@@ -49,14 +51,15 @@ checks() { # FILE
 
 step "cfn-lint with the serverless rules" "$sam/cfn-lint" -t template.yaml -a cfn_lint_serverless.rules -c I -r eu-central-1
 step "sam validate --lint" "$sam/sam" validate --lint --template template.yaml
+step "cfn-lint on bootstrap.yaml" "$sam/cfn-lint" -t bootstrap.yaml -r eu-central-1
 step "SAM transform without cycles" "$sam/python" $here/transform.py template.yaml "$out/transformed.json"
 step "cfn-lint on the result" lint_result
 step "assertions" "$sam/python" $here/assert_transformed.py template.yaml
-if [ "${1:-}" = fast ]; then exit; fi
+if [ "$programs" = fast ]; then exit; fi
 
 checkov=$(scripts/venv.sh $here/checkov.txt)
 step "checkov" checks template.yaml
 step "checkov on the result" checks "$out/transformed.json"
 step "mutations" "$sam/python" $here/mutations.py template.yaml
-step "failed starts of the programs" "$sam/python" $here/starts.py "${1:?the folder of the functions\' programs}"
+step "failed starts of the programs" "$sam/python" $here/starts.py "$programs"
 step "operators' scripts and documents" "$sam/python" tests/operations/run.py
