@@ -49,7 +49,7 @@ pub struct FrameData {
 }
 
 /// The points where a video can be cut into chunks that are decoded independently.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CutPoints {
     /// Ticks per second.
     pub scale: u32,

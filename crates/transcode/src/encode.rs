@@ -258,7 +258,7 @@ mod tests {
             ..MediaInfo::default()
         };
         let inspection = Inspection { start: Some(1.0), ..Inspection::default() };
-        let cuts = CutPoints { scale: 1000, step: 1, times: vec![1500, 90_000], audio_end: None };
+        let cuts = CutPoints { scale: 1000, step: 1, times: vec![1500, 90_000], ..CutPoints::default() };
         let plan = Plan::with_chunk_length(&media_info, &inspection, Some(&cuts), 5.0).unwrap();
         assert_eq!(plan.origin, 1000);
         assert_eq!(plan.output_times(0, &[1500, 1501, 1700], 90_000), (vec![0, 2004, 2800], 356_000));

@@ -225,15 +225,7 @@ mod tests {
     }
 
     fn cuts(times: impl IntoIterator<Item = i64>) -> CutPoints {
-        CutPoints {
-            scale: 600,
-            step: 1,
-            times: times.into_iter().collect(),
-            edits: Vec::new(),
-            start: 0,
-            end: None,
-            audio_end: None,
-        }
+        CutPoints { scale: 600, step: 1, times: times.into_iter().collect(), ..CutPoints::default() }
     }
 
     fn plan(media_info: &MediaInfo, cuts: Option<&CutPoints>) -> Plan {

@@ -264,9 +264,7 @@ mod tests {
             duration_ms: Some(20_000),
             ..MediaInfo::default()
         };
-        let times = vec![0, 8000];
-        let (edits, start, end, audio_end) = (Vec::new(), 0, None, None);
-        let cuts = CutPoints { scale: 1000, step: 40, times, edits, start, end, audio_end };
+        let cuts = CutPoints { scale: 1000, step: 40, times: vec![0, 8000], ..CutPoints::default() };
         let languages = [Some("eng"), Some("ger"), Some("eng"), None];
         let audio = languages
             .map(|language| AudioStream { language: language.map(str::to_owned), ..AudioStream::default() });

@@ -122,9 +122,7 @@ mod tests {
     use super::*;
 
     fn cuts(times: impl IntoIterator<Item = i64>) -> CutPoints {
-        let times = times.into_iter().collect();
-        let (edits, start, end, audio_end) = (Vec::new(), 0, None, None);
-        CutPoints { scale: 600, step: 1, times, edits, start, end, audio_end }
+        CutPoints { scale: 600, step: 1, times: times.into_iter().collect(), ..CutPoints::default() }
     }
 
     #[test]
