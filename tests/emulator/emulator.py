@@ -122,6 +122,11 @@ def package(emulator, build, ffmpeg):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             resource["Properties"]["ContentUri"] = {"Bucket": "deploy", "Key": "layer"}
+        # The emulator's alarms cannot have an expression; they never fire here.
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]:
+            for query in resource["Properties"].pop("Metrics"):
+                if "MetricStat" in query:
+                    resource["Properties"] |= {**query["MetricStat"]["Metric"], "Period": 60, "Statistic": "Sum"}
         # The emulator uses plain HTTP, which these policies deny.
         if resource["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
             statements = resource["Properties"]["PolicyDocument"]["Statement"]
