@@ -2,6 +2,7 @@
 
 - Lambda sends an event that it gives up on to the failure destination and to the dead-letter queue. ministack sends it
   to the former only.
+- Lambda uses the retries and the failure destination of the alias that was invoked. ministack knows those of $LATEST.
 - Schedules fire within half a second, not ten.
 - While the file that HOLD_DELETIONS names exists, S3 does not answer requests that delete objects, and ignores them.
 """
@@ -15,7 +16,14 @@ from ministack.services import lambda_svc, scheduler
 
 HOLD = Path(os.environ["HOLD_DELETIONS"])
 route_failure = lambda_svc._route_async_failure
+invoke_async = lambda_svc.invoke_async_with_retry
 answer = ministack.app
+
+
+def invoke_by_alias(record, event):
+    function = lambda_svc._functions.get(record["config"]["FunctionName"], {})
+    record["event_invoke_config"] = (function.get("event_invoke_configs") or {}).get("live")
+    return invoke_async(record, event)
 
 
 def route_to_both(target, name, event, result):
@@ -45,5 +53,6 @@ async def answer_or_hold(scope, receive, send):
 
 scheduler._SCHEDULE_TICK_INTERVAL = 0.5
 lambda_svc._route_async_failure = route_to_both
+lambda_svc.invoke_async_with_retry = invoke_by_alias
 ministack.app = answer_or_hold
 ministack.main()
