@@ -313,7 +313,8 @@ def called_by(trail, functions, stack, logical):
     # The emulator gives each function (or the version behind its alias) a session of its role. This is how it derives
     # the access key. The test publishes a version for each change of the configuration.
     arn = configuration["FunctionArn"]
-    digests = [hashlib.sha256(f"{name}:{configuration['Role']}".encode()).hexdigest() for name in (arn, *(f"{arn}:{n}" for n in range(1, 100)))]
+    versions = [f"{arn}:{v['Version']}" for v in functions.list_versions_by_function(FunctionName=stack.ids[logical])["Versions"] if v["Version"] != "$LATEST"]
+    digests = [hashlib.sha256(f"{name}:{configuration['Role']}".encode()).hexdigest() for name in (arn, *versions)]
     called = set().union(*(calls(trail, f"ASIA{digest[:16].upper()}") for digest in digests))
 
     def action(operation):

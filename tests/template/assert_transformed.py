@@ -29,6 +29,7 @@ CASES = {
         "CustomerManagedKey": "true",
         "TransferAcceleration": "true",
         "Waf": "true",
+        "MonthlyBudget": "50",
         "TranscodeConcurrency": "7",
         "TranscodeReservedConcurrency": "70",
         **WEBHOOK_PARAMETERS,
@@ -50,6 +51,7 @@ DEFAULTS = {
     "UserPoolArn": "",
     "MaxUploadBytes": str(5 << 30),
     "AlarmEmail": "",
+    "MonthlyBudget": "0",
     "LogLevel": "info",
     "LogRetentionDays": "30",
     "SetApiLogRole": "false",
@@ -951,6 +953,9 @@ class Checks:
             self.require(f"{name} reserves concurrency", "ReservedConcurrentExecutions" not in self.properties(name))
         if self.case == "defaults":
             self.equal("resources that are billed while idle", sorted(kinds - set(FREE_WHEN_IDLE)), [])
+        budgets = [(b["Budget"]["BudgetLimit"]["Amount"], {s["Address"] for n in b["NotificationsWithSubscribers"] for s in n["Subscribers"]})
+                   for b in self.of_type("AWS::Budgets::Budget").values()]  # fmt: skip
+        self.equal("budget", budgets, [(self.given["MonthlyBudget"], {self.given["AlarmEmail"]})] if self.given["MonthlyBudget"] != "0" else [])
         self.equal("has a KMS key", "AWS::KMS::Key" in kinds, self.given["CustomerManagedKey"] == "true")
         self.equal("has a web ACL", "AWS::WAFv2::WebACLAssociation" in kinds, self.given["Waf"] == "true")
         text = json.dumps(self.template.resources)
@@ -1059,6 +1064,8 @@ def source_problems(template):
         yield "webhooks do not require a secret"
     if not requires_secret(rules, {"Fn::Equals": [{"Ref": "Cdn"}, "true"]}, "CdnSecret"):
         yield "CloudFront does not require a secret"
+    if not requires_secret(rules, {"Fn::Not": [{"Fn::Equals": [{"Ref": "MonthlyBudget"}, "0"]}]}, "AlarmEmail"):
+        yield "a budget does not require a recipient"
     defaults = {name: str(parameter.get("Default")) for name, parameter in template["Parameters"].items()}
     for name in sorted(defaults.keys() | DEFAULTS.keys()):
         if defaults.get(name) != DEFAULTS.get(name):

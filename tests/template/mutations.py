@@ -999,6 +999,16 @@ def drop_the_stack_from_the_environment(t):
 
 
 @mutation
+def budget_without_a_recipient(t):
+    del t["Rules"]["BudgetHasARecipient"]
+
+
+@mutation
+def send_the_budget_to_nobody(t):
+    at(t, "Budget//NotificationsWithSubscribers//0")["Subscribers"].clear()
+
+
+@mutation
 def deploy_without_watching_a_function(t):
     at(t, "VideosFunction//DeploymentPreference")["Alarms"]["Fn::If"][1].pop(0)
 
