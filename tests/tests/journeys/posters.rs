@@ -185,6 +185,16 @@ async fn index_tells_film_and_sound_from_other_tracks() {
     }
 }
 
+#[tokio::test]
+async fn fragments_continue_the_sample_tables() {
+    let source = source(&good().0.join("h264-fragmented-half.mp4"));
+    let index = Index::open(&source, Container::Mp4).await.unwrap().unwrap();
+    let keyframes = index.keyframes(&source, 8).await.unwrap();
+    assert_eq!(keyframes.iter().map(|keyframe| keyframe.time_ms).collect::<Vec<_>>(), [80, 1080]);
+    let cuts = index.cuts(&source).await.unwrap().unwrap();
+    assert_eq!(cuts.times, [1024, 1024 + 12_800]);
+}
+
 /// What an edit list leaves out is black in these videos.
 #[tokio::test]
 async fn frames_outside_the_edit_list_are_not_shown() {

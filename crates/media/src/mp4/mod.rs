@@ -53,32 +53,47 @@ pub(crate) struct Track {
     sound: Sound,
 }
 
-/// Where the samples are listed: in the sample tables or in movie fragments.
+/// Where the samples are listed: in the sample tables or in movie fragments, which may continue tables.
 #[derive(Debug)]
 enum Samples {
     Tables(Tables),
-    Fragments(Fragments),
+    Fragments(Fragments, Option<Tables>),
 }
 
 impl Track {
     pub(crate) async fn keyframes(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
         match &self.samples {
             Samples::Tables(tables) => tables.keyframes(source, &self.timing, n).await,
-            Samples::Fragments(fragments) => fragments.keyframes(source, &self.timing, n).await,
+            Samples::Fragments(fragments, None) => fragments.keyframes(source, &self.timing, n).await,
+            Samples::Fragments(fragments, Some(tables)) => {
+                let mut all = tables.keyframes(source, &self.timing, n).await?;
+                all.extend(fragments.keyframes(source, &self.timing, n).await?);
+                Ok(spread(all, n))
+            }
         }
     }
 
     /// Returns where the presentation can be cut, or `None` if the index does not tell.
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
-        let cuts = match &self.samples {
-            Samples::Tables(tables) => tables.cuts(source, &self.timing).await?,
-            Samples::Fragments(fragments) => fragments.cuts(source, &self.timing).await?,
-        };
-        let (Some(mut cuts), Samples::Tables(_)) = (cuts.clone(), &self.samples) else { return Ok(cuts) };
-        if let Some(sound) = self.sound.chosen() {
-            cuts.audio_end = sound.end_time(source, cuts.scale).await?;
+        match &self.samples {
+            Samples::Tables(tables) => {
+                let Some(mut cuts) = tables.cuts(source, &self.timing).await? else { return Ok(None) };
+                if let Some(sound) = self.sound.chosen() {
+                    cuts.audio_end = sound.end_time(source, cuts.scale).await?;
+                }
+                Ok(Some(cuts))
+            }
+            Samples::Fragments(fragments, None) => fragments.cuts(source, &self.timing).await,
+            Samples::Fragments(fragments, Some(tables)) => {
+                let first = tables.cuts(source, &self.timing).await?;
+                let Some((first, mut cuts)) = first.zip(fragments.cuts(source, &self.timing).await?) else {
+                    return Ok(None);
+                };
+                cuts.start = first.start;
+                cuts.times.extend(first.times);
+                Ok(Some(cuts))
+            }
         }
-        Ok(Some(cuts))
     }
 
     /// Returns the number of the film's stream in ffmpeg, if it is known.
@@ -96,5 +111,30 @@ impl Track {
     }
 }
 
+/// Returns at most `n` of the keyframes, spread evenly, in the order of time.
+fn spread(mut keyframes: Vec<Keyframe>, n: usize) -> Vec<Keyframe> {
+    keyframes.sort_by_key(|keyframe| keyframe.time_ms);
+    keyframes.dedup_by_key(|keyframe| keyframe.time_ms);
+    let count = keyframes.len();
+    let kept = |i: usize| count <= n || i * n / count != (i + 1) * n / count;
+    keyframes.into_iter().enumerate().filter(|(i, _)| kept(*i)).map(|(_, keyframe)| keyframe).collect()
+}
+
 /// The media info and the video track of an object.
 pub(crate) type Opened = (MediaInfo, Track);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keyframes_of_tables_and_fragments_are_spread() {
+        let times = |count: u64, n| {
+            let all = (0..count).rev().chain([0]).map(|time| Keyframe::new(time, 0..1)).collect();
+            spread(all, n).iter().map(|keyframe| keyframe.time_ms).collect::<Vec<_>>()
+        };
+        assert_eq!(times(3, 8), [0, 1, 2]);
+        assert_eq!(times(10, 5), [1, 3, 5, 7, 9]);
+        assert_eq!(times(10, 3), [3, 6, 9]);
+    }
+}

@@ -198,7 +198,7 @@ impl Media {
                 let declared = declared.max(if has_tables { 0 } else { movie.duration });
                 (declared > 0).then(|| to_ms(declared, movie.scale))
             });
-            (Samples::Fragments(fragments), Length { ms, frames })
+            (Samples::Fragments(fragments, has_tables.then_some(tables)), Length { ms, frames })
         } else if tables.sizes.count > 0 {
             if let Some(duration) = tables.duration(reader.source).await? {
                 timing.media_duration = duration;
