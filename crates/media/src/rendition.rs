@@ -30,6 +30,7 @@ use crate::child::Limits;
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Input, Pass};
 use crate::inspect::VideoStream;
+use crate::rejoin::rejoin;
 use crate::source::Source;
 
 /// Sample rate of the encoded audio, in Hz.
@@ -131,6 +132,13 @@ pub async fn encode(
     deadline: Instant,
 ) -> Result<Encoded, Error> {
     let attempts = async {
+        let rejoined;
+        let source = if chunk.container == Container::MpegTs {
+            rejoined = rejoin(source).await?;
+            &rejoined
+        } else {
+            source
+        };
         match attempt(source, chunk, rungs, ffmpeg, deadline).await {
             // Audio that cannot be decoded must not make the video unplayable.
             Err(Error::Unreadable(why)) if !chunk.audio.is_empty() && !chunk.is_silent => {
@@ -202,8 +210,8 @@ async fn decode(
 ) -> Result<(Vec<Bytes>, Vec<i64>), Error> {
     let threads = available_parallelism().map_or(1, usize::from).to_string();
     let mut options = vec!["-threads", threads.as_str()];
-    // Without `-copyts`, ffmpeg shifts timestamps so that the first is 0, and joins recordings whose clocks differ.
-    options.extend(if chunk.span.is_some() { &["-copyts"][..] } else { DISCONTINUITY });
+    // Without `-copyts`, ffmpeg shifts timestamps so that the first is 0.
+    options.extend(chunk.span.map(|_| "-copyts"));
     if graph::keeps_graph(chunk) {
         options.extend(["-reinit_filter:v", "0"]);
     }
@@ -246,10 +254,6 @@ async fn decode(
     let videos: Vec<Bytes> = outputs.by_ref().take(rungs.len()).collect();
     Ok((videos, parse_times(&outputs.next().unwrap_or_default())))
 }
-
-/// The jump of a clock that counts as the start of another recording, in seconds. The default of 10 s is more than the
-/// length of many clips that cameras and users join: then ffmpeg takes the last packet of one clip for one of the next.
-const DISCONTINUITY: &[&str] = &["-dts_delta_threshold", "2"];
 
 /// Parses presentation times from the third column of the `framecrc` muxer's output. Sorts them, and makes each later
 /// than the one before it.
