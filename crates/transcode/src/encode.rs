@@ -12,7 +12,7 @@ use upreel_core::Container;
 use upreel_core::Fault;
 use upreel_media::cmaf::{self, File, Segment};
 use upreel_media::inspect::{Inspection, inspect};
-use upreel_media::rendition::{self, AAC_FRAME, Encoded};
+use upreel_media::rendition::{self, AAC_FRAME, Encoded, SAMPLE_RATE};
 use upreel_media::{Error, Source};
 
 use crate::plan::Plan;
@@ -173,12 +173,25 @@ pub async fn encode(
         let file = File::read(bytes).map_err(|e| unusable(&e))?;
         let kept = file.samples.get(Encoded::WARM_UP..Encoded::WARM_UP + wanted);
         let kept = kept.ok_or_else(|| unusable(&TooFewAudioFrames(file.samples.len())))?;
-        let segments = output.tracks.first().map_or(1, |track| track.segments.len());
+        let segments = audio_segments(encoded.audio_frames, chunk.segment);
         let start = chunk.audio_frames.0.saturating_mul(AAC_FRAME);
         let segments = cmaf::audio(&file, kept, start, segments, output.first_number());
         output.add(&audio_name(position), &file, segments).map_err(|e| unusable(&e))?;
     }
     Ok((Manifest { index, plan: String::new(), frames, tracks: output.tracks }, output.objects))
+}
+
+/// Returns the number of segments for AAC frames, with about `segment` seconds each. It is independent of the video, whose
+/// last frame can be shown for a long time.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "saturates, and the frames of a chunk are few"
+)]
+fn audio_segments(frames: i64, segment: f64) -> usize {
+    let seconds = (frames * AAC_FRAME) as f64 / f64::from(SAMPLE_RATE);
+    (seconds / segment.max(1.0)).round().max(1.0) as usize
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -248,6 +261,15 @@ mod tests {
     use upreel_media::keyframe::CutPoints;
 
     use super::*;
+
+    #[test]
+    fn audio_segments_have_the_intended_duration() {
+        // An hour of audio has 168,750 frames.
+        assert_eq!(
+            [audio_segments(168_750, 4.0), audio_segments(10, 4.0), audio_segments(0, 0.0)],
+            [900, 1, 1]
+        );
+    }
 
     #[test]
     fn output_times_start_at_zero_and_ascend() {
