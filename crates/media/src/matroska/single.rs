@@ -30,6 +30,8 @@ impl Codec {
         // ffmpeg rejects 0, and corrects 1 by the frames.
         put(&mut video, id::PIXEL_WIDTH, &self.size.0.max(1).to_be_bytes());
         put(&mut video, id::PIXEL_HEIGHT, &self.size.1.max(1).to_be_bytes());
+        // The aspect ratio is unknown, so that of the frames counts.
+        put(&mut video, id::DISPLAY_UNIT, &[4]);
         let mut data = Vec::new();
         put(&mut data, id::TRACK_NUMBER, &[1]);
         put(&mut data, id::TRACK_TYPE, &[1]);

@@ -45,16 +45,28 @@ impl Elementary {
     /// Returns the keyframes that are complete. `whole` says that the stream ends with the slice.
     pub(super) fn keyframes(&self, codec: Codec, whole: bool) -> Vec<Found> {
         let units = units(codec, &self.bytes, whole);
+        // For each part, the last one up to it with a timestamp.
+        let mut last = None;
+        let timed: Vec<Option<usize>> = self
+            .marks
+            .iter()
+            .zip(0..)
+            .map(|(mark, part)| {
+                last = mark.pts.map(|_| part).or(last);
+                last
+            })
+            .collect();
         let keys = units.iter().zip(0usize..).filter(|(unit, _)| unit.key);
         let found = keys.filter_map(|(unit, number)| {
             let end = unit.end?;
             let first = self.part_at(unit.start)?;
             let last = self.part_at(end.checked_sub(1)?)?;
-            let (timed, pts) = self.marks[..=first].iter().rev().find_map(|mark| Some((mark, mark.pts?)))?;
+            let origin = &self.marks[timed[first]?];
             // The timestamp of a packet is that of the first unit that begins in it.
-            let before = units[..number].iter().rev().take_while(|unit| unit.start >= timed.start);
-            let frames = before.count() as u64;
-            Some(Found { pts, frames, range: (self.marks[first].packet.0, self.marks[last].packet.1) })
+            let before = units.partition_point(|unit| unit.start < origin.start);
+            let frames = (number - before.min(number)) as u64;
+            let range = (self.marks[first].packet.0, self.marks[last].packet.1);
+            Some(Found { pts: origin.pts?, frames, range })
         });
         found.collect()
     }
