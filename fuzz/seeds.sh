@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 rm -rf corpus
-mkdir -p corpus/{mp4,matroska,multipart,event}
+mkdir -p corpus/{mp4,matroska,other,multipart,event}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -42,6 +42,18 @@ patched() { # NAME KIND
   PYTHONPATH=../tests/videos python3 -B ../tests/videos/patch.py "$tmp/made" "$2"
   object mp4 "$1" "$tmp/made"
 }
+other() { copy other "$@"; }
+other avi avi mpeg4.mov
+other ts mpegts av.mov
+other m2ts mpegts av.mov -mpegts_m2ts_mode 1
+other ts-hevc mpegts hevc.mov
+run "${picture[@]}" -c:v mpeg2video -g 2 -q:v 31 -flags +bitexact -f mpegts "$tmp/mpeg2.ts"
+other ps vob mpeg2.ts
+other mpeg1 mpeg mpeg2.ts
+other flv flv av.mov
+other asf asf mpeg4.mov
+run "${picture[@]}" -c:v libtheora -q:v 0 -g 2 -flags +bitexact -f ogg "$tmp/theora.ogv"
+other ogg ogg theora.ogv
 
 mp4 end mp4 av.mov
 patched edits 'edits 100: 200:500 300:0'

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 version=0.13.2
 unset CARGO_TARGET_DIR
-all=(mp4 matroska multipart event)
+all=(mp4 matroska other multipart event)
 # Takes 2 to 10 seconds per target.
 RUNS=200000
 
@@ -56,7 +56,7 @@ run() { # TARGET
   fi
   mkdir -p "$corpus"
   case $target in
-    mp4 | matroska) limits+=(-max_len=12288) ;;
+    mp4 | matroska | other) limits+=(-max_len=12288) ;;
     multipart) limits+=(-max_len=2048) ;; # below the limit for the parts around the file, see the target
     event) limits+=(-max_len=4096) ;;
   esac

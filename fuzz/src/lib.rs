@@ -47,6 +47,21 @@ pub fn index(input: &[u8], container: Container) {
     block_on(object.poster_and_storyboard(container));
 }
 
+/// Like [`index`], for the containers that are told apart by their first bytes.
+///
+/// # Panics
+/// When an invariant is violated.
+pub fn other_index(input: &[u8]) {
+    if let Some(container) = Container::sniff(input)
+        && !matches!(
+            container,
+            Container::Mp4 | Container::Mov | Container::ThreeGp | Container::Mkv | Container::Webm
+        )
+    {
+        index(input, container);
+    }
+}
+
 struct Object {
     source: Source,
     read: Arc<Read>,
@@ -145,6 +160,10 @@ impl Object {
 
 /// Checks that the wrapped file contains every sample in order, and that it can be opened.
 async fn check_wrapped(pieces: &[Bytes], frames: &[FrameData], container: Container) {
+    if !matches!(container, Container::Mp4 | Container::Mkv) {
+        // The frames are parts of the samples, and in another container.
+        return;
+    }
     let samples: Vec<Bytes> =
         frames.iter().flat_map(|frame| frame.lead_in.iter().chain([&frame.shown])).cloned().collect();
     let frames = if container == Container::Mkv {
