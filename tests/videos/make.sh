@@ -226,6 +226,9 @@ video h264-white-first.mp4    video/mp4 mp4 320x180 8000 h264 - 0 25 "${x264[@]}
 video vp9-late.webm           video/webm webm 320x180 6000 vp9 - 0 25 "${vp9[@]}" -g 25 -vf "drawbox=color=black:t=fill:enable='lt(t,3)'"
 video mpeg4-late.avi          video/x-msvideo avi 320x180 6000 mpeg4 - 0 25 -c:v mpeg4 -vtag XVID -b:v 500k -g 25 -vf "drawbox=color=black:t=fill:enable='lt(t,3)'"
 SHOWN=black video h264-black.mp4 video/mp4 mp4 320x180 2000 h264 - 0 25 "${x264[@]}" -g 1000 -keyint_min 1000 -sc_threshold 0 -vf drawbox=color=black:t=fill
+video h264-fade-in.mp4        video/mp4 mp4 320x180 3000 h264 - 0 25 "${x264[@]}" -g 250 -vf fade=t=in:d=1
+video h264-fade-in.avi        video/x-msvideo avi 320x180 3000 h264 - 0 25 "${x264[@]}" -g 250 -bf 0 -vf fade=t=in:d=1
+video h264-open-gop.mp4       video/mp4 mp4 320x180 4000 h264 - 0 25 "${x264[@]}" -bf 2 -g 40 -x264-params open-gop=1:scenecut=0
 
 # Colour and bit depth
 video h264-10-bit.mp4         video/mp4 mp4 320x180 1000 h264 - 0 25 "${x264[@]}" -pix_fmt yuv420p10le
@@ -277,6 +280,9 @@ LIVE=yes video h264-no-cues.mkv video/x-matroska mkv 320x180 2000 h264 aac 0 25 
 video mpeg4.avi               video/x-msvideo avi 320x180 1000 mpeg4 mp3 0 25 -c:v mpeg4 -vtag XVID -b:v 500k -c:a libmp3lame
 video mjpeg.avi               video/x-msvideo avi 320x180 1000 mjpeg pcm_u8 0 25 -c:v mjpeg -q:v 8 -pix_fmt yuvj420p -c:a pcm_u8 -ar 11025
 video h264.ts                 video/mp2t mpegts 320x180 2000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+# The first frames after a seek to one second depend on frames before it.
+video hevc-open-gop.ts        video/mp2t mpegts 320x180 3000 hevc - 0 25 -c:v libx265 -preset ultrafast -crf 28 -bf 3 -x265-params log-level=error:pools=1:frame-threads=1:keyint=40:min-keyint=40:open-gop=1
+video h264-open-gop.ts        video/mp2t mpegts 320x180 3000 h264 - 0 25 "${x264[@]}" -bf 2 -g 40 -x264-params open-gop=1:scenecut=0
 video h264.m2ts               video/mp2t mpegts 320x180 1000 h264 ac3 0 50 "${x264[@]}" -c:a ac3 -mpegts_m2ts_mode 1
 video mpeg2.ts                video/mp2t mpegts 320x180 1000 mpeg2video mp2 0 25 -c:v mpeg2video -b:v 1M -c:a mp2
 video mpeg2-anamorphic.mpg    video/mpeg mpegps 512x288 1000 mpeg2video mp2 0 25 -vf scale=352:288,setdar=16/9 -c:v mpeg2video -b:v 1M -c:a mp2
