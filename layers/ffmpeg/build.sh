@@ -45,28 +45,42 @@ list() { local IFS=,; echo "$*"; }
 demuxers=(mov matroska avi dv mpegts mpegps flv ogg asf mjpeg rawvideo pcm_f32le
   aac ac3 dts eac3 h264 hevc loas m4v mp3 mpegvideo truehd)
 decoders=(
-  h264 hevc vp8 vp9 libdav1d mpeg4 h263 mjpeg                            # phones, browsers, cameras
-  prores dnxhd cfhd dvvideo mpeg1video mpeg2video ffv1 v210              # editing, broadcast, camcorders
-  flv theora vc1 wmv1 wmv2 wmv3 msmpeg4v1 msmpeg4v2 msmpeg4v3            # legacy web and Windows formats
-  h263i h263p vp3 vp6 vp6a vp6f svq1 svq3 cinepak qtrle mjpegb
-  huffyuv ffvhuff utvideo png rawvideo                                   # screen recordings
-  aac aac_latm ac3 eac3 alac amrnb amrwb dca flac mlp truehd mp2float mp3float opus vorbis
-  wmav1 wmav2 wmapro nellymoser speex adpcm_ima_qt adpcm_ima_wav adpcm_ms adpcm_swf
-  pcm_alaw pcm_bluray pcm_dvd pcm_f32be pcm_f32le pcm_mulaw pcm_s16be pcm_s16le pcm_s24be pcm_s24le
-  pcm_s32be pcm_s32le pcm_s8 pcm_u8
+  h264 hevc vvc vp8 vp9 libdav1d mpeg4 h263 mjpeg                        # phones, browsers, cameras
+  prores dnxhd cfhd dvvideo mpeg1video mpeg2video ffv1 v210 v210x v308 v408 v410 r10k r210 yuv4 avui
+  hap hq_hqa hqx jpeg2000 jpegls notchlc speedhq dirac snow cljr aic avrn avrp media100 pixlet
+  sheervideo targa bmp tiff exr dpx webp                                 # editing, broadcast, camcorders
+  flv theora vc1 vc1image wmv1 wmv2 wmv3 wmv3image msmpeg4v1 msmpeg4v2 msmpeg4v3
+  flashsv flashsv2 vp3 vp4 vp5 vp6 vp6a vp6f vp7 rv10 rv20 rv30 rv40     # legacy web and Windows formats
+  h261 h263i h263p svq1 svq3 cinepak qtrle rpza smc eightbps qdraw mjpegb mvc1 mvc2 aasc cyuv
+  indeo2 indeo3 indeo4 indeo5 msvideo1 msrle truemotion1 truemotion2 ulti vcr1 wnv1 mimic sp5x
+  xl asv1 asv2 aura aura2 loco vble zlib                         # old editors and cameras
+  huffyuv ffvhuff hymt utvideo magicyuv lagarith png gif apng zmbv cscd tscc tscc2 fraps dxtory fic mss1 mss2
+  mts2 msa1 g2m rscc screenpresso cllc ylc mszh zerocodec rawvideo       # screen recordings
+  cavs
+  aac aac_latm ac3 eac3 alac als amrnb amrwb ape dca flac mlp truehd mp1float mp2float mp3float mp3adufloat
+  mp3on4float opus vorbis wavpack tta tak s302m dvaudio
+  wmav1 wmav2 wmapro wmavoice wmalossless nellymoser speex qdm2 qdmc mace3 mace6 gsm gsm_ms truespeech
+  qcelp evrc g723_1 g729 ilbc imc iac metasound cook sipr ra_144 ra_288 atrac3 atrac3p
+  adpcm_4xm adpcm_adx adpcm_ct adpcm_g722 adpcm_g726 adpcm_g726le adpcm_ima_amv adpcm_ima_dk3 adpcm_ima_dk4
+  adpcm_ima_qt adpcm_ima_wav adpcm_ms adpcm_swf adpcm_yamaha
+  pcm_alaw pcm_bluray pcm_dvd pcm_f16le pcm_f24le pcm_f32be pcm_f32le pcm_f64be pcm_f64le pcm_mulaw
+  pcm_s16be pcm_s16be_planar pcm_s16le pcm_s16le_planar pcm_s24be pcm_s24le pcm_s24le_planar
+  pcm_s32be pcm_s32le pcm_s32le_planar pcm_s64be pcm_s64le pcm_s8 pcm_s8_planar
+  pcm_u16be pcm_u16le pcm_u24be pcm_u24le pcm_u32be pcm_u32le pcm_u8
 )
-parsers=(aac aac_latm ac3 amr av1 dca dnxhd flac h263 h264 hevc mjpeg mlp mpeg4video mpegaudio mpegvideo
-  opus png vc1 vorbis vp3 vp8 vp9)
-bsfs=(aac_adtstoasc extract_extradata h264_metadata h264_mp4toannexb hevc_mp4toannexb
-  mpeg4_unpack_bframes null setts vp9_superframe vp9_superframe_split)
+parsers=(aac aac_latm ac3 amr av1 cavsvideo cook dca dirac dnxhd dvaudio flac g723_1 g729 gsm h261 h263 h264 hevc
+  jpeg2000 mjpeg mlp mpeg4video mpegaudio mpegvideo opus png rv34 sipr vc1 vorbis vp3 vp8 vp9 vvc webp)
+bsfs=(aac_adtstoasc dovi_rpu extract_extradata filter_units h264_metadata h264_mp4toannexb hevc_mp4toannexb
+  mpeg4_unpack_bframes null setts vp9_superframe vp9_superframe_split vvc_mp4toannexb)
 filters=(
   scale zscale tonemap format setsar setdar setparams setpts fps trim select copy null # poster, ladder
+  tpad concat loop
   hflip vflip transpose rotate crop pad color overlay
   estdif bwdif yadif setfield                                                          # interlaced sources
   premultiply alphaextract sidedata                                                    # transparent ones
   thumbnail signalstats blackframe entropy metadata showinfo                           # choosing a frame
   tile split hstack vstack                                                             # storyboard
-  aresample aformat anull atrim asetpts asplit apad pan
+  aresample aformat anull atrim asetpts asplit apad pan anullsrc adelay
 )
 encoders=(mjpeg libx264 aac rawvideo wrapped_avframe pcm_s16le pcm_f32le)
 muxers=(image2pipe mjpeg mp4 mov rawvideo pcm_s16le null framecrc framemd5)

@@ -29,7 +29,7 @@ impl Codec {
 
     /// Returns whether the ffmpeg of the layer has a decoder.
     pub(super) fn is_decodable(self) -> bool {
-        matches!(self, Self::Known(name) if !matches!(name, "qdm2" | "pcm_f64be" | "pcm_f64le"))
+        matches!(self, Self::Known(_))
     }
 }
 
