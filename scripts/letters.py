@@ -44,6 +44,8 @@ def parsed(message):
 def message_videos(message):
     """Returns the keys of the videos of a dead letter; empty if its format is unknown."""
     try:
-        return list(videos(parsed(message)))
+        event = parsed(message)
+        # Lambda wraps the event in `requestPayload` if the queue is a failure destination.
+        return list(videos(event.get("requestPayload", event)))
     except (KeyError, AttributeError):
         return []

@@ -17,6 +17,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "scripts"))
+import incident  # noqa: E402
 import ops  # noqa: E402
 import smoke  # noqa: E402
 
@@ -152,7 +153,7 @@ class Stack:
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in (
                 ("AllowedOrigins", "https://app.example.com"), ("WebhookUrl", receiver.url), ("WebhookSecret", SECRET),
-                ("Transcode", "true"), ("TranscodeConcurrency", "2"), ("Cdn", "true"), ("CdnSecret", CDN_SECRET))])
+                ("Release", "r1"), ("Transcode", "true"), ("TranscodeConcurrency", "2"), ("Cdn", "true"), ("CdnSecret", CDN_SECRET))])
 
         def created():
             stack = cloudformation.describe_stacks(StackName="upreel")["Stacks"][0]
@@ -174,7 +175,7 @@ class Stack:
         arn = emulator.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         name = self.ids["ThumbnailFunction"]
         functions.update_function_configuration(FunctionName=name, DeadLetterConfig={"TargetArn": arn})
-        release(functions, name)
+        release(functions, name, "r1")
         functions.update_event_source_mapping(UUID=self.ids["ThumbnailFunctionReplay"], Enabled=False)
         destination = functions.get_function_event_invoke_config(FunctionName=name, Qualifier="live")["DestinationConfig"]["OnFailure"]
         assert destination["Destination"].endswith(":function:upreel-reconcile:live"), destination
@@ -183,16 +184,16 @@ class Stack:
         return [self.ids[name] for name, found in self.types.items() if found == kind]
 
 
-def release(functions, name):
+def release(functions, name, description=""):
     """Publishes what is configured, and moves the alias that everything invokes to it, as a deployment does."""
-    version = functions.publish_version(FunctionName=name)["Version"]
+    version = functions.publish_version(FunctionName=name, Description=description)["Version"]
     functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
 
 
-def configure(functions, name, variables):
+def configure(functions, name, variables, description=""):
     """Changes the environment of a function."""
     functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-    release(functions, name)
+    release(functions, name, description)
 
 
 def sign_in(emulator, stack, name):

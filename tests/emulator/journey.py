@@ -10,6 +10,7 @@ transformed template.
 import base64
 import hashlib
 import json
+import os
 import re
 import sys
 import tempfile
@@ -17,7 +18,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from emulator import BATCH, FUNCTIONS, HTTP, ROOT, SECRET, Api, Emulator, Stack, configure, ops, package, sign_in, smoke, wait_until
+from emulator import BATCH, FUNCTIONS, HTTP, ROOT, SECRET, Api, Emulator, Stack, configure, incident, ops, package, sign_in, smoke, wait_until
 from healing import test_healing
 from queries import test_queries
 from receiver import Receiver
@@ -166,6 +167,48 @@ def test_smoke(emulator, stack):
     skipped = (smoke.preflight, smoke.sign_in_is_required)
     broken = smoke.smoke(smoke.Backend(api.base, api.token, "https://app.example.com"), skipped)
     assert not broken, broken
+
+
+def test_incidents(emulator, stack, video):
+    """The incidents of docs/OPERATIONS.md, with its commands only: a broken layer, 5xx after a deployment, a poison video."""
+    functions, operators = emulator.client("lambda"), emulator.operators()
+    api = Api(emulator, stack, sign_in(emulator, stack, "oli@example.com"))
+    before = {logical: functions.get_function_configuration(FunctionName=stack.ids[logical])["Environment"]["Variables"] for logical in FUNCTIONS}
+    # A release whose layer lacks ffmpeg, and whose API cannot start.
+    broken = {"ThumbnailFunction": {"FFMPEG_PATH": "/nowhere/ffmpeg"}, "VideosFunction": {"TABLE_NAME": ""}}
+    for logical, variables in before.items():
+        configure(functions, stack.ids[logical], {**variables, "RELEASE": "r2", **broken.get(logical, {})}, "r2 x86_64")
+    videos = [api.presign_and_put("clip.mp4", "video/mp4", video)[0] for _ in "12"]
+    assert api.call("GET", "/videos").status >= 500
+    wait_until("both are dead letters", lambda: len(visible(emulator, stack)) == 2)
+    # make status, make rollback
+    incident.status(operators)
+    incident.rollback(operators)
+    for logical in FUNCTIONS:
+        alias = functions.get_alias(FunctionName=stack.ids[logical], Name="live")
+        version = functions.get_function_configuration(FunctionName=stack.ids[logical], Qualifier=alias["FunctionVersion"])
+        assert version["Description"].startswith("r1"), (logical, version["Description"])
+    assert api.call("GET", "/videos").status == 200
+    # make drop: the second video is given up for good, and the first one is processed again by make replay.
+    os.environ["VIDEO"] = videos[1]
+    incident.drop(operators)
+    assert api.video(videos[1])["error"]["code"] == "UNREADABLE", api.video(videos[1])
+    assert [key for message in visible(emulator, stack) for key in ops.message_videos(message) if videos[0] in key], "the other message is gone"
+    assert len(visible(emulator, stack)) == 1
+    ops.replay(operators)
+    api.wait_for_status(videos[0], "PROCESSED")
+    assert api.video(videos[1])["status"] == "FAILED"
+    for logical, variables in before.items():
+        functions.update_function_configuration(FunctionName=stack.ids[logical], Environment={"Variables": variables})
+
+
+def visible(emulator, stack):
+    """Returns the messages of the dead-letter queue, and leaves them visible."""
+    sqs, queue = emulator.client("sqs"), stack.ids["VideoProcessingDLQ"]
+    found = ops.messages(sqs, queue)
+    for message in found:
+        ops.show(sqs, queue, message)
+    return found
 
 
 def test_dead_letters(emulator, stack, video):
@@ -359,6 +402,8 @@ def main():
             print("passed: upload, presign, multipart, poster, storyboard, list, delete, isolation of users")
             test_smoke(emulator, stack)
             print("passed: the smoke test")
+            test_incidents(emulator, stack, video)
+            print("passed: a broken layer, 5xx after a deployment, a poison video: status, rollback, drop, replay")
             test_dead_letters(emulator, stack, video)
             print("passed: dead-letter queue and replay")
             test_webhooks(emulator, stack, video, receiver)

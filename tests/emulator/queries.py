@@ -9,7 +9,8 @@ from emulator import ROOT
 WORDS = {"fields", "filter", "stats", "sort", "limit", "as", "by", "desc", "asc", "like", "in", "and", "or", "not", "count", "pct", "max", "min",
          "avg", "sum", "latest", "bin", "ispresent", "h", "m"}  # fmt: skip
 # Queries whose lines no journey writes, and why.
-NOT_EMULATED = {"6": "the report that Lambda writes after each invocation", "11": "the list leaves objects alone that are younger than a day"}
+NOT_EMULATED = {"6": "the report that Lambda writes after each invocation", "11": "the list leaves objects alone that are younger than a day",
+                "4b": "no journey makes a storyboard fail; the same code writes the line of a poster, which query 4 reads"}  # fmt: skip
 
 
 def logged(emulator, stack):
