@@ -953,9 +953,9 @@ class Checks:
             self.require(f"{name} reserves concurrency", "ReservedConcurrentExecutions" not in self.properties(name))
         if self.case == "defaults":
             self.equal("resources that are billed while idle", sorted(kinds - set(FREE_WHEN_IDLE)), [])
-        budgets = [(b["Budget"]["BudgetLimit"]["Amount"], {s["Address"] for n in b["NotificationsWithSubscribers"] for s in n["Subscribers"]})
+        budgets = [(b["Budget"]["BudgetLimit"]["Amount"], [[s["Address"] for s in n["Subscribers"]] for n in b["NotificationsWithSubscribers"]])
                    for b in self.of_type("AWS::Budgets::Budget").values()]  # fmt: skip
-        self.equal("budget", budgets, [(self.given["MonthlyBudget"], {self.given["AlarmEmail"]})] if self.given["MonthlyBudget"] != "0" else [])
+        self.equal("budget", budgets, [(self.given["MonthlyBudget"], [[self.given["AlarmEmail"]]] * 2)] if self.given["MonthlyBudget"] != "0" else [])
         self.equal("has a KMS key", "AWS::KMS::Key" in kinds, self.given["CustomerManagedKey"] == "true")
         self.equal("has a web ACL", "AWS::WAFv2::WebACLAssociation" in kinds, self.given["Waf"] == "true")
         text = json.dumps(self.template.resources)

@@ -932,11 +932,6 @@ def exceed_the_name_of_a_function(t):
 
 
 @mutation
-def replace_the_user_pool(t):
-    at(t, "UserPool")["UsernameAttributes"] = ["phone_number"]
-
-
-@mutation
 def replace_the_queue(t):
     at(t, "VideoProcessingDLQ")["QueueName"] = {"Fn::Sub": "${AWS::StackName}-videos-VideoProcessingDLQ"}
 
