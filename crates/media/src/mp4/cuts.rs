@@ -12,8 +12,8 @@ use crate::source::Source;
 
 /// Limit of samples: twelve hours at 120 frames per second.
 const MAX_SAMPLES: u64 = 12 * 3600 * 120;
-/// Limit of edits. Each sample is compared with each.
-const MAX_EDITS: usize = 200;
+/// Limit of comparisons of a sample with an edit: less than a second.
+const MAX_COMPARISONS: u64 = 100_000_000;
 /// Limit of fragments; reading each one takes a request.
 const MAX_FRAGMENTS: usize = 5000;
 
@@ -22,8 +22,9 @@ impl Tables {
     pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
         let tables = [&self.stts, &self.stss, &self.ctts];
         let too_large = |table: &&Table| table.bytes() > MAX_TABLE_BYTES;
-        if timing.edits.iter().count() > MAX_EDITS
-            || self.sizes.count > MAX_SAMPLES
+        let comparisons = self.sizes.count.saturating_mul(timing.edits.iter().count() as u64);
+        if self.sizes.count > MAX_SAMPLES
+            || comparisons > MAX_COMPARISONS
             || tables.into_iter().flatten().any(|t| too_large(&t))
         {
             return Ok(None);
@@ -163,5 +164,47 @@ impl RunLengthTable {
         }
         self.remaining -= 1;
         Some(self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the cut points of forty frames of 10 ticks with a keyframe every ten.
+    fn cuts(edits: &[[u32; 2]]) -> CutPoints {
+        let mut words = vec![0, u32::try_from(edits.len()).unwrap()];
+        words.extend(edits.iter().flat_map(|[duration, media]| [*duration, *media, 0x1_0000]));
+        let elst: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
+        let edits = Edits::read(&mut Fields(elst.into()), 100, 100, Some(400)).unwrap();
+        let mut collector = Collector::new(&edits);
+        for frame in 0..40 {
+            collector.add(frame * 10, 10, frame % 10 == 0);
+        }
+        let mut cuts = collector.finish(100);
+        cuts.times.sort_unstable();
+        cuts.times.dedup();
+        cuts
+    }
+
+    #[test]
+    fn cut_points_are_keyframes_and_starts_of_edits() {
+        let all = cuts(&[[400, 0]]);
+        assert_eq!(
+            (all.times, all.edits, all.start, all.end),
+            (vec![0, 100, 200, 300], vec![], 0, Some(400))
+        );
+        let trimmed = cuts(&[[200, 130]]);
+        assert_eq!((trimmed.times, trimmed.edits, trimmed.end), (vec![0, 70, 170], vec![], Some(200)));
+        let parts = cuts(&[[50, 100], [100, 250]]);
+        assert_eq!((parts.times, parts.edits, parts.end), (vec![0, 50, 100], vec![50], Some(150)));
+    }
+
+    #[test]
+    fn the_first_frame_starts_with_its_edit() {
+        let between = cuts(&[[200, 135]]);
+        assert_eq!((between.times, between.start, between.step), (vec![0, 60, 160], 0, 10));
+        let delayed = cuts(&[[30, u32::MAX], [200, 100]]);
+        assert_eq!((delayed.times, delayed.start, delayed.end), (vec![30, 130], 30, Some(230)));
     }
 }
