@@ -268,7 +268,9 @@ export async function folder(t) {
  */
 export async function makeVideo(path, {size, seconds = 2, rate = 25, resolution = '640x360', audio = false} = {}) {
   const source = ['-f', 'lavfi', '-i', `testsrc2=size=${resolution}:rate=${rate}:duration=${seconds}`];
-  if (audio) source.push('-f', 'lavfi', '-i', `sine=frequency=440:duration=${seconds}`);
+  // `audio` can be the duration of the audio.
+  const length = audio === true ? seconds : audio;
+  if (length) source.push('-f', 'lavfi', '-i', `sine=frequency=440:duration=${length}`);
   const quiet = ['-nostdin', '-hide_banner', '-loglevel', 'error', '-y'];
   const codec = ['-pix_fmt', 'yuv420p', '-g', String(2 * rate), '-movflags', '+faststart'];
   await run('ffmpeg', [...quiet, ...source, ...codec, path]);

@@ -26,6 +26,8 @@ before(async (t) => {
   videos.film = await makeVideo(join(dir, 'film.mp4'), {...VIDEO, audio: true});
   videos.silent = await makeVideo(join(dir, 'silent.mp4'), VIDEO);
   videos.doomed = await makeVideo(join(dir, 'doomed.mp4'), {...VIDEO, audio: true});
+  videos.quiet = await makeVideo(join(dir, 'quiet.mp4'), {...VIDEO, seconds: 40, audio: 8});
+  videos.held = await makeVideo(join(dir, 'held.mp4'), {...VIDEO, seconds: 2, audio: 150});
   backend = await startBackend(t, '--transcode');
   for (const [name, video] of Object.entries(videos)) transcoded[name] = await put(video);
   for (const [name, id] of Object.entries(transcoded)) transcoded[name] = await waitForRenditions(id);
@@ -259,6 +261,36 @@ test('plays a video without audio', async (t) => {
   await element(page).evaluate((video) => Object.assign(video, {currentTime: 66, playbackRate: 4}));
   await until('the video has ended', () => element(page).evaluate((video) => video.ended));
   assert.deepEqual([requestsFor(page, '/audio/').length, await decodedAudio(page)], [0, 0]);
+  assert.deepEqual(page.errors, []);
+});
+
+/** Plays a video at four times the speed from a time to its end, and returns where it ended. */
+async function playToTheEnd(page, from) {
+  await waitForPlayback(page);
+  await element(page).evaluate((video, from) => Object.assign(video, {currentTime: from, playbackRate: 4}), from);
+  await until('the video has ended', () => element(page).evaluate((video) => video.ended));
+  return element(page).evaluate((video) => ({
+    end: video.currentTime,
+    ranges: Array.from({length: video.buffered.length}, (_, i) => [video.buffered.start(i), video.buffered.end(i)]),
+    first: window.shown[0],
+    isStream: video.src.startsWith('blob:'),
+  }));
+}
+
+test('plays to the end when the audio ends early', async (t) => {
+  const page = await play(t, 'quiet.mp4');
+  const {end, ranges, first, isStream} = await playToTheEnd(page, 6);
+  assert.ok(Math.abs(end - 40) < 0.1 && isStream, `${end} ${JSON.stringify(ranges)}`);
+  assert.equal(first, 0, 'the first frame is shown');
+  assert.deepEqual(page.errors, []);
+});
+
+test('shows the last frame until the audio ends', async (t) => {
+  const page = await play(t, 'held.mp4');
+  const {end, ranges, first, isStream} = await playToTheEnd(page, 120);
+  assert.ok(Math.abs(end - 150) < 0.1 && isStream, `${end} ${JSON.stringify(ranges)}`);
+  assert.equal(first, 0);
+  assert.equal(await element(page).evaluate((video) => video.videoHeight), 480);
   assert.deepEqual(page.errors, []);
 });
 
