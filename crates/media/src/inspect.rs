@@ -64,6 +64,8 @@ pub struct AudioStream {
     /// The language as the container states it, usually a code of ISO 639-2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// Whether it is not known where the channels belong. Then the first two are used.
+    pub is_discrete: bool,
 }
 
 /// Inspects an object with the `ffmpeg` program, which is killed at `deadline`. No frame is decoded for it.
@@ -163,6 +165,8 @@ fn parse(report: &str, decodable: &BTreeSet<String>) -> Option<Inspection> {
         stream: stream.number,
         codec: stream.codec().to_owned(),
         language: stream.language.filter(|language| is_language(language)).map(str::to_owned),
+        // ffmpeg prints the name of a layout, or the number of channels.
+        is_discrete: stream.description.contains(" channels"),
     });
 
     // The report as if this were the only stream.
@@ -224,7 +228,8 @@ mod tests {
              Stream #0:4: Audio: ac3, 0 channels\n"
         );
         let inspection = inspected(&streams).unwrap();
-        let audio = AudioStream { stream: 2, codec: "aac".into(), language: Some("eng".into()) };
+        let audio =
+            AudioStream { stream: 2, codec: "aac".into(), language: Some("eng".into()), is_discrete: false };
         assert_eq!(inspection.audio, [audio]);
         assert_eq!(inspection.audio_streams, 4);
         assert_eq!((inspection.start, inspection.frame_rate), (Some(-0.021), Some(25.0)));
@@ -249,6 +254,13 @@ mod tests {
             .map(|audio| (audio.stream, audio.language))
             .collect();
         assert_eq!(order, [(2, None), (1, Some("eng".to_owned()))]);
+    }
+
+    #[test]
+    fn channels_without_a_layout_are_discrete() {
+        let streams =
+            format!("{VIDEO}  Stream #0:1: Audio: pcm_s16le (sowt), 48000 Hz, 12 channels, s16, 9216 kb/s\n");
+        assert!(inspected(&streams).unwrap().audio[0].is_discrete);
     }
 
     #[test]

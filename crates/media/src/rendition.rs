@@ -29,7 +29,7 @@ use self::placer::Placer;
 use crate::child::Limits;
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Input, Pass};
-use crate::inspect::VideoStream;
+use crate::inspect::{AudioStream, VideoStream};
 use crate::rejoin::rejoin;
 use crate::source::Source;
 
@@ -71,8 +71,8 @@ pub struct Chunk<'a> {
     pub container: Container,
     /// The video stream.
     pub video: VideoStream,
-    /// The numbers of the audio streams.
-    pub audio: &'a [u32],
+    /// The audio streams.
+    pub audio: &'a [AudioStream],
     /// Ticks per second, the unit of all times here.
     pub scale: u32,
     /// Ticks per second of the rungs' MP4 files.
@@ -231,10 +231,10 @@ async fn decode(
     let times = [&times[..], &["-c:v", "rawvideo", "-f", "framecrc"]].concat();
     outputs.push(&times);
 
-    let streams: Vec<u32> = if chunk.is_silent { Vec::new() } else { chunk.audio.to_vec() };
+    let streams = if chunk.is_silent { &[] } else { chunk.audio };
     let limit = chunk.audio_frames.1.map(|_| limit);
     let mut graphs = vec![graph::video(chunk, rungs)];
-    graphs.extend(streams.iter().zip(0..).map(|(stream, i)| graph::audio(*stream, i, start, limit)));
+    graphs.extend(streams.iter().zip(0..).map(|(stream, i)| graph::audio(stream, i, start, limit)));
     let graphs: Vec<&str> = graphs.iter().map(String::as_str).collect();
     let names: Vec<String> = (0..streams.len()).map(|i| format!("[a{i}]")).collect();
     let audio: Vec<Vec<&str>> =

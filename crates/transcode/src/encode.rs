@@ -131,11 +131,10 @@ pub async fn encode(
     let chunk = plan.chunks.get(index).ok_or_else(unknown)?;
     // The same frames give the same file again, so a retry doesn't help.
     let unusable = |error: &dyn std::error::Error| Error::Unreadable(error.to_string());
-    let streams: Vec<u32> = plan.audio.iter().map(|audio| audio.stream).collect();
     let job = rendition::Chunk {
         container: plan.container,
         video: plan.video.clone(),
-        audio: &streams,
+        audio: &plan.audio,
         scale: plan.scale,
         output_scale: plan.output_scale(),
         origin: plan.origin,

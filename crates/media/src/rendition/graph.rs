@@ -2,6 +2,7 @@
 
 use super::{Chunk, Rung, pcm};
 use crate::filters::Filters;
+use crate::inspect::AudioStream;
 
 /// The shortest side of an interlaced frame that the deinterlacing filter accepts, in pixels, with some reserve.
 const MIN_INTERLACED_SIDE: u32 = 16;
@@ -67,9 +68,10 @@ pub(super) const fn keeps_graph(chunk: &Chunk<'_>) -> bool {
 
 /// Builds the filter graph of an audio stream. Its output is `[aN]`, for the audio stream `N` of those that are encoded,
 /// with the samples from `start` to `end`.
-pub(super) fn audio(stream: u32, number: usize, start: i64, end: Option<i64>) -> String {
+pub(super) fn audio(stream: &AudioStream, number: usize, start: i64, end: Option<i64>) -> String {
     let end = end.map_or_else(String::new, |end| format!(":end_pts={end}"));
-    format!("[0:{stream}]{},atrim=start_pts={start}{end}[a{number}]", pcm::filter())
+    let filter = pcm::filter(stream.is_discrete);
+    format!("[0:{}]{filter},atrim=start_pts={start}{end}[a{number}]", stream.stream)
 }
 
 /// Returns the arguments of a rung's output. `-crf` gives all chunks the same quality, up to the maximum bit rate.
@@ -143,12 +145,15 @@ mod tests {
 
     #[test]
     fn audio_is_cut_to_the_sample() {
-        let text = audio(3, 1, -4096, Some(9));
+        let mut stream = AudioStream { stream: 3, ..AudioStream::default() };
+        let text = audio(&stream, 1, -4096, Some(9));
         assert!(
             text.starts_with("[0:3]aresample=48000,")
                 && text.ends_with(",atrim=start_pts=-4096:end_pts=9[a1]")
         );
-        assert!(audio(3, 1, 5, None).ends_with(",atrim=start_pts=5[a1]"));
+        assert!(audio(&stream, 1, 5, None).ends_with(",atrim=start_pts=5[a1]"));
+        stream.is_discrete = true;
+        assert!(audio(&stream, 1, 5, None).starts_with("[0:3]pan=stereo|c0=c0|c1=c1,aresample"));
     }
 
     #[test]

@@ -27,8 +27,9 @@ const MAX_BOX: usize = 64 << 20;
 
 /// The filter that converts audio to this format. It has no memory, so that it can start anywhere: when the number of
 /// channels changes, ffmpeg starts it anew.
-pub(super) fn filter() -> String {
-    format!("aresample={SAMPLE_RATE},aformat=sample_fmts=flt:channel_layouts=stereo")
+pub(super) fn filter(is_discrete: bool) -> String {
+    let pan = if is_discrete { "pan=stereo|c0=c0|c1=c1," } else { "" };
+    format!("{pan}aresample={SAMPLE_RATE},aformat=sample_fmts=flt:channel_layouts=stereo")
 }
 
 /// Consecutive samples.
