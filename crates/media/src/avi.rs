@@ -59,6 +59,8 @@ struct Entry {
 }
 
 pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
+    // Cached, as one read.
+    source.read(0..HEAD).await?;
     let (movi, after) = find_movi(source).await?;
     let headers = source.read(0..movi.start.saturating_sub(8)).await?;
     let stream = stream(&headers).ok_or(Error::NoVideo)?;

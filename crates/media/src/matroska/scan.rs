@@ -21,9 +21,9 @@ const SEARCH_READS: [u64; 2] = [256 << 10, 1 << 20];
 /// Sizes to which a probe grows in search of a Cluster.
 const PROBE_READS: [u64; 6] = [128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
 /// Bytes that all probes read. Once they are used up, the remaining ones are left out.
-const PROBES_BUDGET: u64 = 24 << 20;
+const PROBES_BUDGET: u64 = 20 << 20;
 /// Probes at the same time.
-const PARALLEL: usize = 8;
+const PARALLEL: usize = 4;
 /// Limit of probes. More could exceed the limits of the source.
 const PROBES_MAX: usize = 100;
 /// Size of the first read from a Cluster to a keyframe, and limit of all of these reads.

@@ -19,7 +19,8 @@ const TICKS_MAX: i64 = 366 * 24 * 3600 * 1000 * MS;
 const MODULUS: i64 = 1 << 33;
 /// A stream's timestamps go back by the reordering of frames. If they go back further, another recording begins.
 const BACK: i64 = 1500 * MS;
-/// If timestamps advance further than this beyond what the bytes in between last, another recording begins.
+/// If timestamps advance further than this, and far beyond what the bytes in between last, another recording begins. The
+/// first frames can be many times larger than the others.
 const AHEAD: i64 = 10_000 * MS;
 
 /// The pace of a video.
@@ -95,7 +96,7 @@ impl Timeline {
             let before = known.as_ref().map_or(stamp.at, |(.., at)| *at);
             let expected = pace.ticks(stamp.at.saturating_sub(before));
             let goes_on = known.as_ref().is_none_or(|(_, last, _)| {
-                (-BACK..=expected.saturating_mul(4).saturating_add(AHEAD)).contains(&(pts - last))
+                (-BACK..=expected.saturating_mul(50).saturating_add(AHEAD)).contains(&(pts - last))
             });
             let length = if stamp.stream == pace.video { pace.frame } else { 0 };
             if let Some(recording) = recordings.last_mut().filter(|_| goes_on) {
