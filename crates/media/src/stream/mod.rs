@@ -157,7 +157,7 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
         stamps.extend(from(start, stream.scan(&tail, start, true).1));
     }
     let duration_ms = Timeline::new(&stamps, pace).duration_ms();
-    let media_info = MediaInfo { duration_ms, ..MediaInfo::default() };
+    let media_info = MediaInfo { duration_ms, frame_rate: pace.frame_rate(), ..MediaInfo::default() };
     let codec = stream.codec(start);
     Ok(Some((media_info, Track { stream, codec, size, stamps, pace, duration_ms })))
 }
@@ -283,6 +283,7 @@ mod tests {
                     (media_info.duration_ms, times(&keyframes)),
                     (Some(4000), vec![0, 1000, 2000, 3000])
                 );
+                assert_eq!(media_info.frame_rate, Some(25.0));
                 assert_eq!(frames, [0, 25, 50, 75].map(|n| Bytes::from(film.frame(n))), "{before} {missing}");
             }
         }

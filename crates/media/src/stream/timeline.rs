@@ -55,6 +55,12 @@ impl Pace {
         Self { video, frame, rate: if ticks > 0.0 { bytes as f64 / ticks } else { 0.0 } }
     }
 
+    /// Returns the frames per second, which is a guess if the first frames have no timestamps.
+    #[expect(clippy::cast_precision_loss, reason = "a frame lasts a few seconds at most")]
+    pub(super) fn frame_rate(self) -> Option<f64> {
+        (self.frame > 0).then(|| (1e6 * MS as f64 / self.frame as f64).round() / 1000.0)
+    }
+
     /// Estimates how long a number of bytes last.
     #[expect(
         clippy::cast_precision_loss,
