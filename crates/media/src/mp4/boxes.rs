@@ -84,7 +84,7 @@ impl<'a> Reader<'a> {
 
 /// Parses the header of the box at `at`. A box that extends past the parent's `end` is cut there, so that the start of
 /// a truncated file stays readable.
-fn parse_header(head: &[u8], at: u64, end: u64) -> Result<Header, Error> {
+pub(super) fn parse_header(head: &[u8], at: u64, end: u64) -> Result<Header, Error> {
     const SHORT: Error = Error::Unknown("the object ends inside a box header");
     let mut fields = Fields(Bytes::copy_from_slice(head));
     let size = fields.u32().ok_or(SHORT)?;

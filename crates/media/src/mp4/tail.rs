@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 
-use super::boxes::{Fields, Header, Name, Reader};
+use super::boxes::{Fields, Header, Name, Reader, parse_header};
 use crate::keyframe::Error;
 
 /// Bytes to read at the end, one after the other until the fragment is found. Most fragments last some seconds.
 const TAILS: [u64; 3] = [64 << 10, 512 << 10, 4 << 20];
+/// Most fragments to look at, because each may be as long as what was read.
+const MAX_CANDIDATES: usize = 64;
 /// The boxes of fragmented files. Media data that imitates a fragment is not followed by them up to the end.
 const KNOWN: [Name; 9] =
     [*b"moof", *b"mdat", *b"styp", *b"sidx", *b"emsg", *b"prft", *b"free", *b"skip", *b"mfra"];
@@ -32,18 +34,27 @@ pub(super) async fn find_last<T>(
 
 /// Returns the `moof` boxes in the last bytes of an object, the last one first.
 fn fragments(tail: &Bytes) -> impl Iterator<Item = (Header, Fields)> {
-    let starts = (0..tail.len().saturating_sub(16)).rev();
-    let starts = starts.filter(|at| {
-        tail.get(at + 4..at + 8) == Some(b"moof") && tail.get(at + 12..at + 16) == Some(b"mfhd")
-    });
-    starts.filter_map(|at| {
-        let rest = Fields(tail.slice(at..));
-        let mut boxes = rest.boxes_with_offsets();
-        let (name, _, body) = boxes.next()?;
-        let intact = name == *b"moof" && boxes.all(|(name, ..)| KNOWN.contains(&name));
-        let start = at as u64;
-        let end = start + 8 + body.0.len() as u64;
-        intact.then(|| (Header { name, start, body: start + 8..end }, body))
+    let mut found = Vec::new();
+    // For each offset, whether known boxes follow from there up to the end.
+    let mut is_chain = vec![false; tail.len()];
+    for at in (0..tail.len().saturating_sub(7)).rev() {
+        let header = &tail[at..tail.len().min(at + 16)];
+        if !KNOWN.iter().any(|name| header[4..8] == name[..]) {
+            continue;
+        }
+        let Ok(header) = parse_header(header, at as u64, tail.len() as u64) else { continue };
+        let end = usize::try_from(header.body.end).unwrap_or(usize::MAX);
+        is_chain[at] = end.saturating_add(8) > tail.len() || is_chain.get(end).is_some_and(|chain| *chain);
+        if is_chain[at] && header.name == *b"moof" && tail.get(at + 12..at + 16) == Some(b"mfhd") {
+            found.push(header);
+            if found.len() == MAX_CANDIDATES {
+                break;
+            }
+        }
+    }
+    found.into_iter().filter_map(|header| {
+        let body = usize::try_from(header.body.start).ok()?..usize::try_from(header.body.end).ok()?;
+        Some((header, Fields(tail.slice(body))))
     })
 }
 
@@ -86,5 +97,24 @@ mod tests {
         assert_eq!(last(object, |number| number != 9).await.map(|(number, _)| number), Some(2));
         let object = fragment(1, &[&imitation[..], &[7; 100]].concat());
         assert_eq!(last(object, |_| true).await, Some((1, 0)));
+    }
+
+    #[tokio::test]
+    async fn many_fragments_are_examined_in_linear_time() {
+        let nested = |len: u32| [&len.to_be_bytes()[..], b"moof", &8u32.to_be_bytes(), b"mfhd"].concat();
+        for object in [
+            // Each fragment contains all that follow, or is followed by them.
+            (0..250_000).flat_map(|_| nested(4 << 20)).collect::<Vec<u8>>(),
+            (0..250_000).flat_map(|_| nested(16)).collect(),
+        ] {
+            let source = crate::source::Source::new(object.len() as u64, Bytes::from(object));
+            let calls = std::cell::Cell::new(0);
+            let read = |_: &Fields, _| {
+                calls.set(calls.get() + 1);
+                None::<()>
+            };
+            assert_eq!(find_last(&Reader::new(&source), 0, read).await.unwrap(), None);
+            assert!(calls.get() <= 3 * MAX_CANDIDATES, "{}", calls.get());
+        }
     }
 }
