@@ -13,6 +13,7 @@ use upreel_core::{Container, Fault};
 
 use crate::child::{self, ChildSpec, Feed, Limits, Output};
 use crate::error::Error;
+use crate::report::MAPPING;
 use crate::server::Server;
 use crate::source::Source;
 
@@ -138,7 +139,11 @@ pub(crate) async fn report(
     let output = start(ffmpeg, input, pass, deadline).await?;
     budget.spend(output.cpu);
     // ffmpeg fails all the same, because there is no output.
-    if output.stderr.contains("Input #0, ") { Ok(output.stderr) } else { Err(classify(&output, limits)) }
+    if !output.stderr.contains("Input #0, ") {
+        return Err(classify(&output, limits));
+    }
+    // With an output, ffmpeg prints this line, so that one in the file's own text is a second one.
+    Ok(format!("{}\n{MAPPING}\n", output.stderr))
 }
 
 /// Returns options for reading little of an input. `ignidx` makes ffmpeg stop at the first samples instead of walking

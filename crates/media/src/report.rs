@@ -95,7 +95,7 @@ const INPUT: &str = "Input #0, ";
 const DURATION: &str = "  Duration: ";
 pub(crate) const STREAM: &str = "  Stream #0:";
 /// The line after the section on the input.
-const MAPPING: &str = "Stream mapping:";
+pub(crate) const MAPPING: &str = "Stream mapping:";
 
 /// The lines of the section on the first input.
 pub(crate) struct Lines<'a>(pub(crate) Vec<&'a str>);

@@ -176,12 +176,14 @@ async fn a_new_upload_hides_the_previews_of_the_old_one() {
     let first = upload(mp4(), "0A").await;
     let (poster, board) = (backend.download(&first, "thumbnailUrl").await, &first["storyboardUrl"]);
     assert!(board.is_string(), "{first}");
-    // There is no index reader for AVI, so it gets no storyboard.
     let second = upload(avi, "0B").await;
-    assert_eq!((&second["container"], &second["storyboardUrl"]), (&"avi".into(), &Value::Null));
-    assert_eq!(second["storyboardImageUrl"], Value::Null);
+    assert_eq!(second["container"], "avi");
     assert_ne!(backend.download(&second, "thumbnailUrl").await, poster);
-    let third = upload(webm(), "0C").await;
+    let failed = upload(b"no video".to_vec(), "0C").await;
+    for preview in ["thumbnailUrl", "thumbnailLargeUrl", "storyboardUrl", "storyboardImageUrl"] {
+        assert_eq!(failed[preview], Value::Null, "{failed}");
+    }
+    let third = upload(webm(), "0D").await;
     assert!(backend.download(&third, "storyboardUrl").await.starts_with(b"WEBVTT"));
 }
 
@@ -271,7 +273,7 @@ async fn a_missing_object_fails_the_video() {
     let (id, key) = put(&backend, &mp4()).await;
     app.objects.delete(&key.parse().unwrap()).await.unwrap();
     deliver(app, &[event(&key, &mp4(), "0A")]).await.unwrap();
-    assert_eq!(backend.video(&id).await["error"]["code"], "UNREADABLE");
+    assert_eq!(backend.video(&id).await["error"]["code"], "LOST");
 }
 
 /// Wraps the function so that the attempts fail for which `is_failure` is true. Attempts are counted from 1.
