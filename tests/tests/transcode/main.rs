@@ -252,7 +252,7 @@ fn check_playlists(transcoded: &Transcoded, name: &str) {
         let media =
             hls_m3u8::MediaPlaylist::try_from(text.as_str()).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert!(media.has_end_list && media.has_independent_segments, "{name}");
-        let mut peak = 0.0;
+        let mut segments = Vec::new();
         for (_, segment) in &media.segments {
             let seconds = segment.duration.duration();
             // Section 4.4.3.1: the duration, rounded to the nearest second, is at most the target duration.
@@ -260,10 +260,9 @@ fn check_playlists(transcoded: &Transcoded, name: &str) {
             assert!(seconds > Duration::ZERO, "{name}: {text}");
             let uri = segment.uri().as_ref();
             let bytes = transcoded.folder.path().join(&rung.name).join(uri).metadata().unwrap().len();
-            #[expect(clippy::cast_precision_loss, reason = "bytes of a segment")]
-            let rate = bytes as f64 * 8.0 / seconds.as_secs_f64();
-            peak = f64::max(peak, rate);
+            segments.push((bytes, seconds.as_secs_f64()));
         }
+        let peak = peak_bit_rate(&segments, media.target_duration.as_secs_f64());
         // Section 4.4.6.2: BANDWIDTH is at least the peak bit rate.
         let line = master_line(&read("master.m3u8"), &format!("{}/index.m3u8", rung.name));
         let bandwidth: f64 = attribute(&line, ":BANDWIDTH").parse().unwrap();
@@ -280,6 +279,24 @@ fn check_playlists(transcoded: &Transcoded, name: &str) {
         let text = read("audio/index.m3u8");
         hls_m3u8::MediaPlaylist::try_from(text.as_str()).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
+}
+
+/// Returns the peak segment bit rate in bits per second (section 4.4.6.2): the largest of all contiguous segments that
+/// together have 0.5 to 1.5 times the target duration.
+#[expect(clippy::cast_precision_loss, reason = "bytes of a segment")]
+fn peak_bit_rate(segments: &[(u64, f64)], target_duration: f64) -> f64 {
+    let mut peak = 0.0;
+    for start in 0..segments.len() {
+        let (mut bytes, mut seconds) = (0, 0.0);
+        for (more_bytes, more_seconds) in &segments[start..] {
+            bytes += more_bytes;
+            seconds += more_seconds;
+            if seconds >= 0.5 * target_duration && seconds <= 1.5 * target_duration {
+                peak = f64::max(peak, bytes as f64 * 8.0 / seconds);
+            }
+        }
+    }
+    peak
 }
 
 fn master_line(master: &str, uri: &str) -> String {
