@@ -84,6 +84,8 @@ pub struct Chunk<'a> {
     pub span: Option<(i64, Option<i64>)>,
     /// The time at which the presentation ends according to the container, if that is known.
     pub end: Option<i64>,
+    /// The time from which on no audio is presented, if that is known.
+    pub audio_end: Option<i64>,
     /// The usual duration of a frame, if known.
     pub frame_duration: Option<i64>,
     /// Time in seconds, a little after the chunk's first keyframe, so that ffmpeg seeks to that keyframe. `None` reads
@@ -166,12 +168,13 @@ async fn attempt(
         Some(end) => origin.saturating_add((end + OVERLAP) * AAC_FRAME),
         None => start.saturating_add(LONGEST * i64::from(SAMPLE_RATE)),
     };
+    let presented = chunk.audio_end.map_or(limit, |end| limit.min(chunk.samples(end)));
     let (mut encoders, mut relays, mut decoders, mut received) = (vec![], vec![], vec![], vec![]);
     for _ in chunk.audio {
         let (to_encoder, samples) = mpsc::channel(QUEUE);
         let (decoder, from_decoder) = mpsc::channel(QUEUE);
         encoders.push(aac::encode(ffmpeg, samples, deadline));
-        relays.push(Relay::new(Placer::new(start, limit), to_encoder));
+        relays.push(Relay::new(Placer::new(start, presented), to_encoder));
         decoders.push(decoder);
         received.push(from_decoder);
     }
@@ -289,6 +292,7 @@ mod tests {
             origin: 0,
             span: Some((1200, Some(2400))),
             end: None,
+            audio_end: None,
             frame_duration: None,
             seek: None,
             segment: 4.0,

@@ -140,6 +140,7 @@ pub async fn encode(
         origin: plan.origin,
         span: chunk.span,
         end: plan.end,
+        audio_end: plan.audio_end,
         frame_duration: plan.frame_duration(),
         seek: chunk.seek.clone(),
         segment: chunk.segment,

@@ -47,6 +47,9 @@ pub struct Plan {
     /// The source's time at which the presentation ends, if the container states it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<i64>,
+    /// The source's time at which its only audio stream ends, if the index tells. An edit list may leave out the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_end: Option<i64>,
     /// Average frames per second, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame_rate: Option<f64>,
@@ -131,6 +134,7 @@ impl Plan {
             // It is that of one stream only.
             cuts.audio_end = None;
         }
+        let audio_end = cuts.as_ref().and_then(|cuts| cuts.audio_end);
         let chunks = match cuts {
             Some(cuts) => chunks(container, &cuts, &starts, origin, duration),
             None => vec![Chunk {
@@ -158,6 +162,7 @@ impl Plan {
             scale,
             origin,
             end,
+            audio_end,
             frame_rate,
             rungs: ladder(width, height, rate),
             chunks,

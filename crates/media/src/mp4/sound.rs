@@ -107,7 +107,8 @@ impl Track {
             end => end,
         };
         // Rounded up, so that the last sample is inside.
-        let ticks = (i128::from(end) * i128::from(scale)).div_euclid(self.timing.scale.into()) + 1;
+        let track_scale = i128::from(self.timing.scale);
+        let ticks = (i128::from(end) * i128::from(scale) + track_scale - 1).div_euclid(track_scale);
         Ok(i64::try_from(ticks).ok())
     }
 }
