@@ -67,7 +67,8 @@ fn packets(slice: &[u8]) -> impl Iterator<Item = Packet<'_>> {
         loop {
             let rest = slice.get(at..)?;
             let &[0, 0, 1, id, high, low, ..] = rest else {
-                at += memmem::find(rest, PACK)?;
+                // A pack at `at` itself is cut off.
+                at += 1 + memmem::find(rest.get(1..)?, PACK)?;
                 continue;
             };
             let (length, is_packet) = match id {
@@ -105,4 +106,20 @@ fn header_of_mpeg1(packet: &[u8]) -> Option<PesHeader> {
         3 => PesHeader { len: len + 10, pts: pts.map(timestamp) },
         _ => PesHeader { len: len + 1, pts: None },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Program, program_stream};
+    use super::*;
+
+    #[test]
+    fn slices_may_end_anywhere() {
+        let bytes = program_stream(&Program::film(3, 10));
+        let whole = packets(&bytes).count();
+        for len in 0..bytes.len() {
+            assert!(packets(&bytes[..len]).count() <= whole, "{len}");
+        }
+        assert_eq!(packets(PACK).count(), 0, "only a start code");
+    }
 }
