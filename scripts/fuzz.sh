@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 version=0.13.2
 unset CARGO_TARGET_DIR
 all=(mp4 matroska other multipart event)
-# Takes 2 to 10 seconds per target.
+# Takes up to three minutes per target.
 RUNS=200000
 
 target=${1:-all}
