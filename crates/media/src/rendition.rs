@@ -215,6 +215,10 @@ async fn decode(
     let mut options = vec!["-threads", threads.as_str()];
     // Without `-copyts`, ffmpeg shifts timestamps so that the first is 0.
     options.extend(chunk.span.map(|_| "-copyts"));
+    // Otherwise ffmpeg adds the time of the file's first frame to the time to seek to.
+    if chunk.seek.is_some() {
+        options.extend(["-seek_timestamp", "1"]);
+    }
     if graph::keeps_graph(chunk) {
         options.extend(["-reinit_filter:v", "0"]);
     }

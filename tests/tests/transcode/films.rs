@@ -98,6 +98,18 @@ containers! {
 }
 
 #[tokio::test]
+async fn recordings_that_begin_late_are_cut_at_their_keyframes() {
+    const FRAGMENTED: &str = "-movflags +frag_keyframe+empty_moov+default_base_moof+global_sidx";
+    let input = format!("{} {}", frames("320x180", "25", 24.0), beeps(48_000, 24.0));
+    for (name, format) in [("begins-late.mkv", ""), ("begins-late.mp4", FRAGMENTED)] {
+        let args = format!("{input} {X264} -g 50 -c:a aac {format} -output_ts_offset 1000");
+        let transcoded = transcode(&generate(name, &args), 5.0).await;
+        assert!(transcoded.plan.chunks.len() > 2, "{name}");
+        transcoded.examine(name).check(name, &whole(24));
+    }
+}
+
+#[tokio::test]
 async fn segments_are_even_in_every_chunk() {
     // 200 s at 10 frames per second, with a keyframe every 2 s.
     let args =
