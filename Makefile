@@ -4,17 +4,14 @@
 .PHONY: simulation simulate bench bench-functions build emulator limits stages deploy changes smoke status logs dlq replay drop rollback destroy corpus
 
 CARGO := cargo
-# The number of kills of `make kills`.
-N ?= 20
 # How many stages `make test` runs at the same time.
 JOBS ?= 2
 # `make test` sets STAGE to scripts/stage.sh, which writes the output of a stage to a log, and FFMPEG to layer.
 STAGE ?=
 FFMPEG ?= now
 
-# The optimised simulation, and the schedules of `make simulate`.
+# The optimised simulation, and the first of the schedules of `make simulate`.
 SIMULATE = $(CARGO) test --locked --profile simulate --package upreel-simulation
-N ?= 100000
 SEED ?= 0
 
 # Where `make debug` builds its programs.
@@ -75,6 +72,7 @@ rust: debug ffmpeg ## Run the Rust tests: units, journeys with real protocols an
 simulation: ## Simulate 5,000 schedules with faults, and every call of every flow with every fault
 	@SCHEDULES=5000 SHARE=1 $(STAGE) $(SIMULATE) -- --nocapture
 
+simulate: N ?= 100000
 simulate: tools ## Simulate N=100000 schedules, starting with SEED=0
 	@SCHEDULES=$(N) SEED=$(SEED) $(SIMULATE) --test schedules -- --exact schedules --nocapture
 
@@ -101,6 +99,7 @@ corpus: debug ## Upload 570 real videos and compare the results with ffprobe (AR
 	@./tests/corpus/download.sh
 	@./scripts/ffmpeg.sh layer python3 tests/corpus/run.py $(DEBUG)/upreel "$${UPREEL_CACHE:-$$HOME/.cache/upreel}/corpus" $(ARGS)
 
+kills: N ?= 20
 kills: debug ## Kill the backend N=20 times under load and check that nothing is lost (SEED= repeats the load of a run)
 	@./scripts/tools.sh ffmpeg
 	@KILLS=$(N) UPREEL_BINARY="$$(realpath $(DEBUG)/upreel)" ./scripts/ffmpeg.sh $(FFMPEG) \
