@@ -6,11 +6,12 @@
 //! - A derived object that no row names is deleted, and so is the uploaded file of a deleted video.
 //!
 //! Objects that are younger than a day are left alone. The listing ends at its deadline or after 1,000 deletions, and the
-//! next run continues where it ended.
+//! next run continues where it ended. One of two listings at the same time ends.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use upreel_core::video::Record;
 use upreel_core::{Bucket, Failure, Fault, Key, Sequencer, Status, VideoId};
@@ -50,23 +51,25 @@ pub async fn run(
     deadline: Instant,
 ) -> Result<Found, Fault> {
     let mut listing = Listing { app, is_dry_run, found: Found::default(), record: None };
-    let (mut bucket, mut after) =
-        if is_dry_run { (0, String::new()) } else { position(app.videos.load_note(POSITION).await?) };
-    while let Some(&current) = Bucket::ALL.get(bucket) {
+    let mut note = if is_dry_run { None } else { app.videos.load_note(POSITION).await? };
+    let mut position = Position::parse(note.as_deref());
+    let pass = position.pass;
+    while let Some(&bucket) = Bucket::ALL.get(position.bucket).filter(|_| position.pass == pass) {
         if Instant::now() >= deadline || listing.found.orphans >= MAX_DELETIONS {
             tracing::warn!("listing is not complete, the next one continues");
             break;
         }
-        let objects = app.objects.list(current, &after).await?;
-        if let Some(last) = objects.last() {
-            after.clone_from(&last.key);
-        } else {
-            (bucket, after) = (bucket + 1, String::new());
-        }
-        listing.examine(workers, current, objects).await?;
+        let objects = app.objects.list(bucket, &position.after).await?;
+        let last = objects.last().map(|last| last.key.clone());
+        listing.examine(workers, bucket, objects).await?;
+        position = position.next(last);
         if !is_dry_run {
-            let next = if bucket == Bucket::ALL.len() { 0 } else { bucket };
-            app.videos.save_note(POSITION, &json!({"bucket": next, "after": after}).to_string()).await?;
+            let next = position.to_string();
+            if !app.videos.save_note(POSITION, note.as_deref(), &next).await? {
+                tracing::warn!("another listing is running");
+                break;
+            }
+            note = Some(next);
         }
     }
     let Found { orphans, healed, unknown } = listing.found;
@@ -77,11 +80,39 @@ pub async fn run(
     Ok(listing.found)
 }
 
-/// Returns the saved position: the number of the bucket, and the last key.
-fn position(note: Option<String>) -> (usize, String) {
-    let note: Value = note.and_then(|note| serde_json::from_str(&note).ok()).unwrap_or_default();
-    let bucket = note["bucket"].as_u64().and_then(|bucket| usize::try_from(bucket).ok()).unwrap_or_default();
-    (bucket, note["after"].as_str().unwrap_or_default().to_owned())
+/// Where the listing continues.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Position {
+    /// The number of complete listings before this one: no two positions are equal.
+    pass: u64,
+    /// The number of the bucket.
+    bucket: usize,
+    /// The key of the last object that was examined, or empty.
+    after: String,
+}
+
+impl Position {
+    fn parse(note: Option<&str>) -> Self {
+        let position: Self = note.and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default();
+        if position.bucket < Bucket::ALL.len() { position } else { Self::default() }
+    }
+
+    /// Returns the position after a page that ends with the key `last`, or after an empty page, which ends a bucket.
+    fn next(self, last: Option<String>) -> Self {
+        let Self { pass, bucket, .. } = self;
+        match last {
+            Some(after) => Self { after, ..self },
+            None if bucket + 1 < Bucket::ALL.len() => Self { pass, bucket: bucket + 1, after: String::new() },
+            None => Self { pass: pass + 1, ..Self::default() },
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+    }
 }
 
 struct Listing<'a> {
@@ -172,4 +203,29 @@ fn next_event(record: &Record, object: &Listed) -> Option<Sequencer> {
 /// Returns whether the row calls its object lost.
 fn is_lost(record: &Record) -> bool {
     record.video.error.as_ref().is_some_and(|error| error.code == Failure::LOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_position_occurs_twice() {
+        let mut position = Position::parse(None);
+        let mut notes = Vec::new();
+        for page in (0..2).flat_map(|_| Bucket::ALL).flat_map(|_| [Some("a/1"), Some("a/2"), None]) {
+            position = position.next(page.map(ToOwned::to_owned));
+            notes.push(position.to_string());
+        }
+        assert_eq!(position, Position { pass: 2, ..Position::default() });
+        assert_eq!(Position::parse(notes.last().map(String::as_str)), position);
+        assert!(notes.iter().enumerate().all(|(at, note)| !notes[..at].contains(note)), "{notes:?}");
+    }
+
+    #[test]
+    fn unknown_note_starts_from_the_beginning() {
+        for note in ["", "x", "{}", r#"{"bucket":9}"#] {
+            assert_eq!(Position::parse(Some(note)), Position::default(), "{note}");
+        }
+    }
 }

@@ -308,6 +308,20 @@ async fn listing_processes_an_object_that_seemed_lost() {
     backend.wait_for(&id, "PROCESSED").await;
 }
 
+#[tokio::test]
+async fn late_write_of_a_position_does_not_undo_later_ones() {
+    let backend = Backend::start().await;
+    let videos = &backend.local.app.videos;
+    let save = async |previous, note| videos.save_note("test#note", previous, note).await.unwrap();
+    assert!(save(None, "1").await);
+    assert!(save(Some("1"), "2").await);
+    assert!(save(Some("1"), "2").await, "a repetition finds its own note");
+    assert!(save(Some("2"), "3").await);
+    assert!(!save(Some("1"), "2").await, "a late repetition");
+    assert!(!save(None, "1").await);
+    assert_eq!(videos.load_note("test#note").await.unwrap().as_deref(), Some("3"));
+}
+
 fn far() -> Instant {
     Instant::now() + Duration::from_hours(1)
 }

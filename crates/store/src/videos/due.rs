@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use upreel_core::video::{Record, Replays, millis};
 use upreel_core::{Fault, VideoId};
@@ -106,23 +107,45 @@ impl VideoStore {
         })
     }
 
-    /// Returns the text that was saved under `name`, which is no video's identifier.
+    /// Returns the note that was saved under `name`, which is no video's identifier.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
     pub async fn load_note(&self, name: &str) -> Result<Option<String>, Fault> {
         let get = self.client.get_item().table_name(&self.table).key("videoId", text(name));
-        let output = get.send().await.map_err(|error| Fault::new("dynamodb:GetItem", &error))?;
+        let get = get.consistent_read(true).send().await;
+        let output = get.map_err(|error| Fault::new("dynamodb:GetItem", &error))?;
         Ok(output.item.and_then(|item| item.get("note")?.as_s().ok().cloned()))
     }
 
-    /// Saves a text under `name`, which is no video's identifier.
+    /// Replaces the note `previous` that was saved under `name`. Returns `false`, and changes nothing, if another one has
+    /// been saved since `previous` was loaded.
+    ///
+    /// A repetition finds its own note. A request that arrives late must not undo later ones, so a note never returns to
+    /// an earlier value.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn save_note(&self, name: &str, note: &str) -> Result<(), Fault> {
+    pub async fn save_note(&self, name: &str, previous: Option<&str>, note: &str) -> Result<bool, Fault> {
         let put = self.client.put_item().table_name(&self.table);
-        let put = put.item("videoId", text(name)).item("note", text(note)).send().await;
-        put.map(drop).map_err(|error| Fault::new("dynamodb:PutItem", &error))
+        let put = put.item("videoId", text(name)).item("note", text(note));
+        let put = match previous {
+            None => put.condition_expression("attribute_not_exists(videoId) OR note = :note"),
+            Some(previous) => put
+                .condition_expression("note = :previous OR note = :note")
+                .expression_attribute_values(":previous", text(previous)),
+        };
+        match put.expression_attribute_values(":note", text(note)).send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(PutItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(Fault::new("dynamodb:PutItem", &error)),
+        }
     }
 }
