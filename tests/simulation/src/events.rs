@@ -168,6 +168,18 @@ pub(crate) async fn sweep_until(world: &Rc<World>, end: Duration) {
     }
 }
 
+/// Runs the reconciler every 15 minutes, from a random time on, without end.
+pub(crate) async fn sweep_regularly(world: &Rc<World>) {
+    world.pause(Duration::from_millis(1)..SWEEP_INTERVAL).await;
+    loop {
+        let due = world.network.services().table.rows.values().filter_map(due).min();
+        if due.is_some_and(|due| due <= world.network.clock.millis()) {
+            sweep(world).await;
+        }
+        sleep(SWEEP_INTERVAL).await;
+    }
+}
+
 /// Runs one sweep of the reconciler. The next one comes anyway, so a failure does not matter.
 pub(crate) async fn sweep(world: &Rc<World>) {
     let _ = world.invoke(Function::Reconcile, json!({"task": "sweep"})).await;

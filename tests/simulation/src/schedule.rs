@@ -108,7 +108,7 @@ async fn live(settings: Settings, scripts: Vec<Script>) -> Report {
     }
     let sweeper = spawn_local({
         let world = world.clone();
-        async move { events::sweep_until(&world, Duration::MAX).await }
+        async move { events::sweep_regularly(&world).await }
     });
     world.settle().await;
     if world.mishap(20) {
