@@ -146,7 +146,7 @@ async fn heal(world: &Rc<World>) {
     let end = world.network.clock.elapsed() + HEALING;
     events::sweep_until(world, end).await;
     world.settle().await;
-    if world.draw(Rng::bool) {
+    if world.draw(Rng::bool) || world.needs_operators() {
         // The cause has gone, so a replay by the operators leaves nothing in the queue.
         events::replay(world).await;
         world.settle().await;
