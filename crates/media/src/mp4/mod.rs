@@ -7,6 +7,7 @@
 
 #![expect(clippy::similar_names, reason = "box names such as `traf` and `trak` are given by the standard")]
 
+mod ahead;
 mod audio;
 pub mod boxes;
 mod chunks;

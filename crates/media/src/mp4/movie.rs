@@ -13,7 +13,7 @@ use super::runs::Defaults;
 use super::sound::Sound;
 use super::tables::Tables;
 use super::timing::to_ms;
-use super::{Opened, Samples, Track, film, wrap};
+use super::{Opened, Samples, Track, ahead, film, wrap};
 use crate::keyframe::{Error, HEAD};
 use crate::source::{Source, in_parallel};
 
@@ -39,7 +39,7 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     }
     let mut movie = Movie::default();
     // Each step waits for S3, so both walks run concurrently.
-    let (boxes, ()) = join(reader.children(&moov.body, BOX_READ), walk_ahead(source, &moov)).await;
+    let (boxes, ()) = join(reader.children(&moov.body, BOX_READ), ahead::read(source, &moov)).await;
     let boxes = boxes?;
     let mvhd = find(&boxes, *b"mvhd").ok_or(Error::Unknown("no movie header (mvhd)"))?;
     movie.read(&mut reader.body(mvhd, MAX_BODY).await?).ok_or(Error::Unknown("malformed movie header"))?;
@@ -66,24 +66,6 @@ fn number_streams(moov: &[Header], tracks: Vec<Option<Media>>) -> Vec<Media> {
         .zip(tracks)
         .filter_map(|(number, track)| Some(Media { stream: known.then_some(number), ..track? }));
     numbered.collect()
-}
-
-/// Reads the box headers down to the sample tables of the first track if it is video, as it usually is, so that they
-/// are cached. Ignores errors, because the caller meets them again.
-async fn walk_ahead(source: &Source, moov: &Header) {
-    let mut reader = Reader::new(source);
-    let mut at = moov.body.start;
-    while let Ok(Some(header)) = reader.header(at, moov.body.end, BOX_READ).await {
-        if header.name == *b"trak" {
-            if let Ok(Some(media)) = Media::open(source, &header).await
-                && media.handler == *b"vide"
-            {
-                let _ = media.stbl(&mut reader, false).await;
-            }
-            break;
-        }
-        at = header.body.end;
-    }
 }
 
 async fn find_moov(reader: &mut Reader<'_>) -> Result<Header, Error> {
@@ -125,7 +107,7 @@ pub(super) struct Media {
 
 impl Media {
     /// Reads the headers of a track's boxes. Returns `None` if required ones are missing or malformed.
-    async fn open(source: &Source, trak: &Header) -> Result<Option<Self>, Error> {
+    pub(super) async fn open(source: &Source, trak: &Header) -> Result<Option<Self>, Error> {
         let mut reader = Reader::new(source);
         let boxes = reader.children(&trak.body, BOX_READ).await?;
         let (Some(tkhd), Some(mdia)) = (find(&boxes, *b"tkhd"), find(&boxes, *b"mdia")) else {
@@ -148,15 +130,20 @@ impl Media {
         Ok(Some(Self { handler, header, references, stream: None, boxes, mdia, minf }))
     }
 
+    /// Finds the body of `stbl`.
+    pub(super) async fn stbl_body(&self, reader: &mut Reader<'_>) -> Result<Option<Range<u64>>, Error> {
+        let minf = reader.children(&self.minf, BOX_READ).await?;
+        Ok(find(&minf, *b"stbl").map(|stbl| stbl.body.clone()))
+    }
+
     /// Reads the headers of the boxes in `stbl`, or only that of `stsd`.
     pub(super) async fn stbl(&self, reader: &mut Reader<'_>, only_stsd: bool) -> Result<Vec<Header>, Error> {
-        let minf = reader.children(&self.minf, BOX_READ).await?;
-        let Some(stbl) = find(&minf, *b"stbl") else { return Ok(Vec::new()) };
+        let Some(stbl) = self.stbl_body(reader).await? else { return Ok(Vec::new()) };
         if !only_stsd {
-            return reader.children(&stbl.body, BOX_READ).await;
+            return reader.children(&stbl, BOX_READ).await;
         }
-        let mut at = stbl.body.start;
-        while let Some(header) = reader.header(at, stbl.body.end, BOX_READ).await? {
+        let mut at = stbl.start;
+        while let Some(header) = reader.header(at, stbl.end, BOX_READ).await? {
             if header.name == *b"stsd" {
                 return Ok(vec![header]);
             }
@@ -179,8 +166,7 @@ impl Media {
         if codecs::encrypted(&entries) || sound.encrypted {
             return Err(Error::Encrypted);
         }
-        let mut timing = self.media_timing(reader).await?;
-        let elst = self.edit_list(reader).await?;
+        let mut timing = self.timing(reader, movie.scale).await?;
         let tables = Tables::open(reader, &stbl).await?;
         let description = tables.description;
         let ids = (self.header.id, sound.chosen().map(|track| track.id));
@@ -190,7 +176,6 @@ impl Media {
         };
         let (samples, length) = if let Some(fragments) = fragments {
             let has_tables = tables.sizes.count > 0;
-            timing.read_edits(elst, movie.scale, 0);
             fragments.set_times(&mut timing, has_tables, sound.timing());
             let frames = fragments.samples_and_duration();
             let ms = fragments.ends(&timing, sound.timing()).or_else(|| {
@@ -200,10 +185,7 @@ impl Media {
             });
             (Samples::Fragments(fragments, has_tables.then_some(tables)), Length { ms, frames })
         } else if tables.sizes.count > 0 {
-            if let Some(duration) = tables.duration(reader.source).await? {
-                timing.media_duration = duration;
-            }
-            timing.read_edits(elst, movie.scale, tables.first_offset.into());
+            timing = self.timing_of(reader, &tables, movie.scale).await?;
             let frames = (tables.sizes.count, timing.media_duration);
             let ms = match timing.ms(timing.end()).max(sound.end_ms()) {
                 0 => Some(to_ms(movie.duration, movie.scale)).filter(|ms| *ms > 0),

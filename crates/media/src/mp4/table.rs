@@ -33,6 +33,12 @@ impl Table {
         Self { range: start..start.saturating_add(len).min(header.body.end), entry_size: 1 }
     }
 
+    /// Returns the table that fills the rest of `range` after the header of a full box and the count.
+    pub(super) fn after_header(range: Range<u64>, entry_size: u64) -> Self {
+        let start = range.start.saturating_add(16).min(range.end);
+        Self { range: start..range.end, entry_size }
+    }
+
     pub(super) fn len(&self) -> u64 {
         self.bytes() / self.entry_size
     }

@@ -20,7 +20,7 @@ pub(super) const SMALL_TABLE: u64 = 48 * 1024;
 /// Bytes of the sample-to-chunk table that are read for a few keyframes.
 const SMALL_CHUNK_TABLE: u64 = 192 * 1024;
 /// The largest number of keyframes that counts as few.
-const FEW_KEYFRAMES: usize = 8;
+pub(super) const FEW_KEYFRAMES: usize = 8;
 /// The cost of a request, in bytes. The size and chunk offset tables are read whole if that is at most this much per
 /// keyframe.
 const REQUEST_COST: u64 = 8 * 1024;
@@ -86,6 +86,13 @@ impl Tables {
             tables.chunk_offsets = Some(Table::open(reader, header, 8).await?);
         }
         Ok(tables)
+    }
+
+    /// Adds the chunk offsets of an object of `size` bytes, before the header of their table has been read. It is expected
+    /// at the start of `range`, with as many entries as there is room for.
+    pub(super) fn with_offsets_expected_in(self, range: Range<u64>, size: u64) -> Self {
+        let entry_size = if size > u32::MAX.into() { 8 } else { 4 };
+        Self { chunk_offsets: Some(Table::after_header(range, entry_size)), ..self }
     }
 
     /// Returns the sum of all sample durations, if the table of decoding times is small. It is more reliable than the

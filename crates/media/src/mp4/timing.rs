@@ -4,6 +4,7 @@ use super::boxes::{Fields, Header, Reader, find};
 use super::edits::Edits;
 use super::headers::media_header;
 use super::movie::{BOX_READ, MAX_BODY, Media};
+use super::tables::Tables;
 use crate::keyframe::Error;
 
 /// Largest edit list that is read, in bytes.
@@ -43,6 +44,22 @@ impl Media {
         let mut timing = self.media_timing(reader).await?;
         let elst = self.edit_list(reader).await?;
         timing.read_edits(elst, movie_scale, 0);
+        Ok(timing)
+    }
+
+    /// Reads the timing of a track whose samples are listed in `tables`.
+    pub(super) async fn timing_of(
+        &self,
+        reader: &mut Reader<'_>,
+        tables: &Tables,
+        movie_scale: u32,
+    ) -> Result<Timing, Error> {
+        let mut timing = self.media_timing(reader).await?;
+        if let Some(duration) = tables.duration(reader.source).await? {
+            timing.media_duration = duration;
+        }
+        let elst = self.edit_list(reader).await?;
+        timing.read_edits(elst, movie_scale, tables.first_offset.into());
         Ok(timing)
     }
 }
