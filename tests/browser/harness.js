@@ -19,8 +19,11 @@ import {AwsClient} from 'aws4fetch';
 import * as esbuild from 'esbuild';
 import {chromium} from 'playwright-core';
 
+/** The root of the repository. */
+export const root = join(import.meta.dirname, '../..');
+
 /** Timeout of every wait in milliseconds. It only ends a hang: no test depends on the machine's speed. */
-export const TIMEOUT = 600_000;
+export const TIMEOUT = Number(process.env.TIMEOUT ?? 600_000);
 
 /** Polls `condition` until it returns a truthy value, and returns that. `description` completes "waiting until ...". */
 export async function until(description, condition, timeout = TIMEOUT) {
@@ -37,7 +40,7 @@ export async function until(description, condition, timeout = TIMEOUT) {
 export const FORMATS = await formatNames();
 
 async function formatNames() {
-  const source = await readFile(join(import.meta.dirname, '../../crates/core/src/container.rs'), 'utf8');
+  const source = await readFile(join(root, 'crates/core/src/container.rs'), 'utf8');
   const names = [...source.matchAll(/\bname: "([^"]+)"/g)].map(([, name]) => name);
   assert.ok(names.length > 1, 'container.rs has no names of formats');
   return `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
@@ -231,16 +234,30 @@ export async function startProxy(t) {
       upstream.pipe(response);
     });
     forwarded.on('error', () => response.destroy());
+    request.on('data', (data) => {
+      proxy.received += data.length;
+      if (proxy.received > limit) disconnect();
+    });
     request.on('error', () => forwarded.destroy()).pipe(forwarded);
     response.on('close', () => forwarded.destroy());
   });
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
   let connected = true;
+  let limit = Infinity;
   server.on('connection', (socket) => connected || socket.destroy());
-  const disconnect = () => ((connected = false), server.closeAllConnections());
+  const disconnect = () => ((connected = false), (limit = Infinity), server.closeAllConnections());
   const reconnect = () => (connected = true);
   t.after(() => (disconnect(), new Promise((closed) => server.close(closed))));
-  return {proxy: {server: `http://127.0.0.1:${server.address().port}`}, disconnect, reconnect};
+  const proxy = {
+    proxy: {server: `http://127.0.0.1:${server.address().port}`},
+    disconnect,
+    reconnect,
+    /** The bytes of all request bodies. */
+    received: 0,
+    /** Cuts the connections once so many bytes have been received. */
+    cutAfter: (bytes) => (limit = bytes),
+  };
+  return proxy;
 }
 
 /** Sets Chromium's network conditions: `{offline}`, or `up` and `down` in bytes per second and `latency` in ms. */

@@ -9,6 +9,8 @@ import {folder, makeVideo, network, openPage, startBackend, until} from './harne
 const MiB = 2 ** 20;
 /** A network on which the large video takes 17 seconds, so that a test can act during its upload. */
 const SLOW = {up: 6 * MiB};
+/** The numbers of the large video's parts. */
+const PARTS = Array.from({length: 21}, (_, i) => i + 1);
 const videos = {};
 let hevc;
 
@@ -139,17 +141,17 @@ test('uploads a large file in parts, with pause and resume', async (t) => {
   await waitForState(page, 'large.mp4', 'done');
   const {videoId} = await backend.onlyVideo();
   await backend.assertStored(`videos/local/${videoId}.mp4`, videos.large);
-  assert.deepEqual(page.sent.sort((a, b) => a - b), Array.from({length: 14}, (_, i) => i + 1), 'each part once');
+  assert.deepEqual(page.sent.sort((a, b) => a - b), PARTS, 'each part once');
   assert.deepEqual(page.errors, []);
 });
 
 test('after a reload, resumes an upload with the missing parts', async (t) => {
   const {backend, page} = await start(t);
-  await uploadParts(page, videos.large, [1, 2, 4]);
+  await uploadParts(page, videos.large, [1, 2, 3]);
   await page.reload();
   await page.unrouteAll();
   await waitForState(page, 'large.mp4', 'interrupted');
-  assert.match(await text(page, 'large.mp4', '.details'), /24\.0 MiB of 104 MiB uploaded/);
+  assert.match(await text(page, 'large.mp4', '.details'), /15\.0 MiB of 104 MiB uploaded/);
   assert.equal(await page.locator('.card').count(), 1, 'the PENDING video has no second card');
 
   const chooser = page.waitForEvent('filechooser');
@@ -160,7 +162,7 @@ test('after a reload, resumes an upload with the missing parts', async (t) => {
   page.sent.length = 0;
   await choose(page, videos.large);
   await waitForState(page, 'large.mp4', 'done');
-  assert.deepEqual(page.sent.sort((a, b) => a - b), [3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
+  assert.deepEqual(page.sent.sort((a, b) => a - b), PARTS.slice(3));
   const {videoId} = await backend.onlyVideo();
   await backend.assertStored(`videos/local/${videoId}.mp4`, videos.large);
 });

@@ -1,6 +1,6 @@
-// upreel.js: a browser client that uploads videos to Upreel. Large files use S3 multipart uploads, which can be paused
-// and resumed, also after a lost connection or a page reload. A single file without dependencies or a build step: copy
-// it into your project. Licence: Apache-2.0.
+// upreel.js: uploads videos to Upreel. Uploads can be paused, and resumed after a lost connection or a page reload. A
+// single file without dependencies or a build step: copy it into your project, or install the package that it is in.
+// Runs in Chrome and Edge 100, Firefox 97, Safari 15.4 (all of 2022), Node 18, and later ones. Licence: Apache-2.0.
 //
 //   import { upload, watch } from './upreel.js';
 //   const server = { api: 'https://api.example.com', headers: { Authorization: idToken } };
@@ -11,11 +11,12 @@
 const MiB = 2 ** 20;
 /** Largest file sent as a form through the API, which accepts request bodies of up to 4.4 MiB, form fields included. */
 const MAX_FORM = 4.4 * MiB - 4096;
-/** Largest file sent in a single PUT. Parts cost extra requests, and restarting 64 MiB takes a minute at 10 Mbit/s. */
-const MAX_PUT = 64 * MiB;
-/** Default part size. A pause or a lost connection discards at most this much per transfer. S3 requires at least 5 MiB
- * per part and at most 10,000 parts. */
-const PART_SIZE = 8 * MiB;
+/** Largest file sent in a single PUT. Larger ones are sent in parts, so that they never start over. */
+const MAX_PUT = 16 * MiB;
+/** S3 requires at least 5 MiB per part and at most 10,000 parts. */
+const MIN_PART = 5 * MiB;
+/** Part size of files that are large enough. A lost connection discards at most this much per transfer. */
+const USUAL_PART = 8 * MiB;
 const MAX_PARTS = 10_000;
 /** Concurrent transfers over all uploads. Browsers open six connections per host, and images need some of them. */
 const MAX_TRANSFERS = 4;
@@ -25,6 +26,13 @@ const MAX_ATTEMPTS = 10;
 const STALL_TIMEOUT = 60_000;
 /** How long an interrupted upload can be resumed: the buckets abort older multipart uploads. */
 const SESSION_TTL = 24 * 3600_000;
+/** Least and greatest time between two polls in milliseconds. */
+const MIN_POLL = 1000;
+const MAX_POLL = 5000;
+/** Up to this many videos are polled one by one, with If-None-Match. More are found in the list of videos. */
+const MAX_SINGLE_POLLS = 3;
+/** Pages of the list that one poll reads at most. */
+const MAX_LIST_PAGES = 3;
 /** Extensions whose type the server knows. Browsers derive the type from them too, some wrongly: `.ts`, `.mkv`. */
 const KNOWN_EXTENSIONS = /\.(3g2|3gpp?|asf|avi|flv|m2p|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|og[gv]|qt|ts|vob|webm|wmv)$/i;
 const PAUSED = Symbol('paused');
@@ -34,23 +42,100 @@ const PAUSED = Symbol('paused');
  * @property {string} [api] base URL of the API; defaults to the origin of the page
  * @property {Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)} [headers]
  *   headers of every API request, such as Authorization; a function is called for each request, since tokens expire
- * @typedef {'ready' | 'sending' | 'waiting' | 'paused' | 'finishing' | 'stored' | 'failed' | 'cancelled'} State
+ *
+ * @typedef {'ready' | 'sending' | 'waiting' | 'pausing' | 'paused' | 'finishing' | 'stored' | 'failed' | 'cancelled'} State
+ *   `waiting`: for the connection, or before the next attempt; `pausing`: the requests in progress are finished first
+ *
  * @typedef {object} Progress
- * @property {State} state `waiting`: for the connection, or before the next attempt
+ * @property {State} state
  * @property {number} sent bytes
  * @property {number} total bytes
  * @property {number} [speed] bytes per second, averaged over the last 5 seconds
  * @property {number} [secondsLeft]
- * @property {Error} [error] why the upload is waiting or has failed
+ * @property {UpreelError} [error] why the upload is waiting or has failed
+ *
+ * @typedef {object} Entry an upload that was interrupted, such as by a reload of the page
+ * @property {string} id
+ * @property {string} [videoId] undefined if it was sent in one request through the API
+ * @property {string} name
+ * @property {number} size
+ * @property {string} type
+ * @property {number} lastModified
+ * @property {number} sent bytes that the server has
+ * @property {string} [uploadId]
+ * @property {string} [key]
+ *
+ * @typedef {object} Failure why a video could not be processed
+ * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX'
+ *   | 'LOST' | 'INTERNAL'} code
+ * @property {string} message for users
+ *
+ * @typedef {object} Transcode progress of the renditions
+ * @property {'RUNNING' | 'DONE' | 'FAILED'} status
+ * @property {number} chunksDone
+ * @property {number} chunksTotal 0 until planning is done
+ * @property {Failure} [error]
+ *
+ * @typedef {object} Video as openapi.yaml describes it; fields without a known value are missing
+ * @property {string} videoId
+ * @property {string} userId
+ * @property {string} filename
+ * @property {string} contentType
+ * @property {number} [size] bytes
+ * @property {'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED'} status
+ * @property {string} uploadTime RFC 3339
+ * @property {string} [thumbnailUrl] poster, 640 pixels wide
+ * @property {string} [thumbnailLargeUrl] poster, 1280 pixels wide
+ * @property {string} [storyboardUrl] WebVTT file that maps times to tiles of the storyboard
+ * @property {string} [storyboardImageUrl] image of up to 100 tiles
+ * @property {string} [url] plays the original, valid for 10 to 15 minutes; not in lists
+ * @property {string} [downloadUrl] downloads the original under its filename; not in lists
+ * @property {string} [blurHash] placeholder to show while the poster loads
+ * @property {string} [hlsUrl] master playlist, present once renditions exist
+ * @property {Transcode} [transcode]
+ * @property {number} [durationMs]
+ * @property {number} [width] display width in pixels
+ * @property {number} [height] display height in pixels
+ * @property {0 | 90 | 180 | 270} [rotation] clockwise degrees by which players rotate the stored frames
+ * @property {true} [mirrored] players mirror the stored frames before they rotate them
+ * @property {number} [frameRate]
+ * @property {string} [videoCodec] FFmpeg's name
+ * @property {string} [colorTransfer] FFmpeg's name; `smpte2084` and `arib-std-b67` are HDR
+ * @property {string} [audioCodec] FFmpeg's name
+ * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'flv' | 'ogg' | 'wmv'} [container]
+ * @property {Failure} [error]
+ *
+ * @typedef {object} Problem the body of an error response (RFC 9457)
+ * @property {string} type
+ * @property {string} title
+ * @property {number} status
+ * @property {string} detail what to do
+ * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
+ *   | 'METHOD_NOT_ALLOWED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ * @property {string} error same as `title`
+ * @property {string} message same as `detail`
  */
+
+/** @typedef {{videoId?: string, idempotencyKey?: string, uploadId?: string, key?: string, partSize?: number,
+ *   method?: string, uploadUrl?: string, headers?: Record<string, string>}} Session what the server has created
+ * @typedef {{method: string, url: string, headers?: Record<string, string>, body: Blob | FormData}} Transfer
+ * @typedef {{status: number, etag: string | null, text: string}} Answer
+ * @typedef {{status: number, headers: Headers, text: string}} ApiResponse
+ * @typedef {{renditions?: boolean, onChange: (video: Video) => void, onRetry: (error: UpreelError) => void,
+ *   fail: (error: unknown) => void, last?: string, retried?: boolean}} Watcher */
 
 /** A failed request. `message` can be shown to users; `code` is the server's, or NETWORK, OFFLINE, UNREADABLE_FILE. */
 export class UpreelError extends Error {
   /** @param {{status?: number, code: string, message: string, retryAfter?: number, cause?: unknown}} details */
   constructor({ status = 0, code, message, retryAfter = 0, cause }) {
     super(message, { cause });
-    Object.assign(this, { name: 'UpreelError', status, code, retryAfter });
-    /** Whether the server rejects this file, so that sending it again is pointless. */
+    this.name = 'UpreelError';
+    /** HTTP status, or 0. */
+    this.status = status;
+    this.code = code;
+    /** Milliseconds that the server asks to wait. */
+    this.retryAfter = retryAfter;
+    /** Whether this file is rejected, so that sending it again is pointless. */
     this.refused = [400, 413, 415, 422].includes(status);
     /** Whether a retry may succeed. */
     this.temporary = code === 'NETWORK' || [408, 425, 429].includes(status) || status >= 500;
@@ -63,7 +148,7 @@ export class UpreelError extends Error {
 export async function upload(file, { signal, ...options } = {}) {
   signal?.throwIfAborted();
   const job = new Upload(file, options);
-  const cancel = () => job.cancel(signal.reason);
+  const cancel = () => { job.cancel(signal?.reason); };
   signal?.addEventListener('abort', cancel);
   try {
     return await job.start();
@@ -74,12 +159,17 @@ export async function upload(file, { signal, ...options } = {}) {
 
 /** The upload of one file. */
 export class Upload {
-  #server; #onProgress; #storageKey; #running; #paused; #cancelled; #wake;
-  #controller = new AbortController();
-  /** What the server has created: `videoId`, and for a multipart upload `uploadId`, `key` and `partSize`. */
-  #session;
-  #samples = [];
-  #idempotencyKey = hex(crypto.getRandomValues(new Uint8Array(16)));
+  /** @type {Server} */ #server;
+  /** @type {((progress: Progress) => void) | undefined} */ #onProgress;
+  /** @type {string | undefined} */ #storageKey;
+  /** @type {Promise<{videoId: string}> | undefined} */ #running;
+  /** @type {unknown} */ #cancelled;
+  #paused = false;
+  /** @type {(() => void) | undefined} */ #wake;
+  /** Ends everything, the transfers in progress too. */ #abort = new AbortController();
+  /** Ends what waits or prepares a transfer; a transfer in progress goes on. */ #pause = new AbortController();
+  /** @type {Session | undefined} */ #session;
+  /** @type {{now: number, sent: number}[]} */ #samples = [];
   /** @type {State} */ state = 'ready';
   /** Bytes. */ sent = 0;
 
@@ -95,7 +185,7 @@ export class Upload {
 
   /** Starts the upload, or resumes it after a failure. @returns {Promise<{videoId: string}>} */
   start() {
-    if (this.state === 'stored') return Promise.resolve({ videoId: this.videoId });
+    if (this.state === 'stored') return Promise.resolve({ videoId: String(this.videoId) });
     const key = storageKeyOf(this.#server, this.file);
     this.#running ??= withLock(key, (acquired) => {
       // Without the lock, another upload of the same file is running, here or in another tab. This one then creates
@@ -106,11 +196,13 @@ export class Upload {
     return this.#running;
   }
 
-  /** Stops sending. Uploaded parts are kept; a file that is not sent in parts starts over. */
+  /** Stops sending once the requests in progress have finished, so that nothing is sent twice. A file that is sent in
+   * one request can therefore be `stored` after this. */
   pause() {
     if (!['sending', 'waiting'].includes(this.state)) return;
     this.#paused = true;
-    this.#controller.abort(PAUSED);
+    if (this.state === 'sending') this.#report('pausing');
+    this.#pause.abort(PAUSED);
   }
 
   /** Continues after `pause()`. */
@@ -120,34 +212,41 @@ export class Upload {
   }
 
   /** Cancels the upload and deletes it from the server; `start()` rejects with the reason. */
-  async cancel(reason = new DOMException('The upload was cancelled.', 'AbortError')) {
+  async cancel(/** @type {unknown} */ reason = new DOMException('The upload was cancelled.', 'AbortError')) {
     if (this.state === 'stored') return;
     this.#cancelled = reason;
-    this.#controller.abort(reason);
+    this.#pause.abort(reason);
+    this.#abort.abort(reason);
     this.#wake?.();
-    await (this.#running ?? this.#discard()).catch(() => {});
+    if (this.#running) await this.#running.catch(() => {});
+    else {
+      await this.#discard().catch(() => {});
+      this.#report('cancelled');
+    }
   }
 
   // #send can be interrupted anywhere: it checks what the server already has, so resuming means calling it again.
   async #run() {
     for (;;) {
-      this.#controller = new AbortController();
-      const { signal } = this.#controller;
-      if (this.#cancelled) this.#controller.abort(this.#cancelled);
+      this.#abort = new AbortController();
+      this.#pause = new AbortController();
       this.#samples = [];
       try {
-        await this.#send(signal);
+        if (this.#cancelled) throw this.#cancelled;
+        this.#report('sending');
+        await refuseUnsupported(this.file);
+        await this.#send();
         if (this.#cancelled) throw this.#cancelled;
         if (this.#storageKey) deleteSession(this.#storageKey);
         this.#report('stored');
-        return { videoId: this.videoId };
+        return { videoId: String(this.videoId) };
       } catch (error) {
-        if (signal.reason === PAUSED) {
+        if (error === PAUSED && !this.#cancelled) {
           this.#report('paused');
-          while (this.#paused && !this.#cancelled) await new Promise((wake) => { this.#wake = wake; });
+          while (this.#paused && !this.#cancelled) await new Promise((wake) => { this.#wake = () => wake(undefined); });
           continue;
         }
-        this.#controller.abort(error);
+        this.#abort.abort(error);
         if (this.#cancelled || error.refused) await this.#discard().catch(() => {});
         this.#report(this.#cancelled ? 'cancelled' : 'failed', error);
         throw this.#cancelled ?? error;
@@ -155,78 +254,93 @@ export class Upload {
     }
   }
 
-  #send(signal) {
-    signal.throwIfAborted();
-    this.sent = 0;
-    this.#report('sending');
-    if (this.file.size <= MAX_FORM) return this.#sendForm(signal);
-    return this.file.size <= MAX_PUT ? this.#sendPut(signal) : this.#sendParts(signal);
+  #send() {
+    this.#session ??= this.#storageKey ? loadSession(this.#storageKey) : undefined;
+    if (this.file.size <= MAX_FORM) return this.#sendForm();
+    return this.file.size <= MAX_PUT ? this.#sendPut() : this.#sendParts();
   }
 
-  async #sendForm(signal) {
+  async #sendForm() {
     const body = new FormData();
     body.append('file', this.file);
-    this.#session = JSON.parse((await this.#retry(signal, async () => this.#transfer(signal, {
-      method: 'POST', url: `${this.#server.api ?? ''}/upload`, body,
-      // A retry after a lost response must not create a second video.
-      headers: { ...await headersOf(this.#server), 'Idempotency-Key': this.#idempotencyKey },
-    }))).responseText);
+    // A retry after a lost response, or after a reload, must not create a second video.
+    const session = this.#keep(this.#session ?? { idempotencyKey: hex(crypto.getRandomValues(new Uint8Array(16))) });
+    const { text } = await this.#retry(() => this.#transfer(async () => ({
+      method: 'POST',
+      url: `${this.#server.api ?? ''}/upload`,
+      body,
+      headers: { ...await headersOf(this.#server), 'Idempotency-Key': String(session.idempotencyKey) },
+    })));
+    this.#session = { ...session, videoId: JSON.parse(text).videoId };
   }
 
-  async #sendPut(signal) {
-    await this.#retry(signal, async () => {
-      // Requests that create something on the server are not aborted: their response identifies what to clean up.
-      const query = new URLSearchParams({ ...this.#declared, name: this.file.name });
-      this.#session ??= await json(this.#server, 'GET', `/presign?${query}`);
-      const { method, uploadUrl: url, headers } = this.#session;
+  async #sendPut() {
+    // A URL is valid for five minutes only, and a new URL belongs to a new video. It is not stored: after a reload,
+    // either the file turns out to be complete, or it is sent again.
+    if (this.#session && !this.#session.uploadUrl) {
+      if (await this.#retry(() => this.#isStored()).catch(ignoreNotFound)) return;
+      await this.#discard();
+    }
+    await this.#retry(async () => {
       try {
-        await this.#transfer(signal, { method, url, headers, body: this.file });
+        await this.#transfer(async () => {
+          // Requests that create something on the server are not aborted: their response identifies what to clean up.
+          const query = queryOf({ ...this.#declared, name: this.file.name });
+          const created = this.#session ?? await json(this.#server, 'GET', `/presign?${query}`);
+          const { method, uploadUrl: url, headers } = this.#keep(created, ['videoId']);
+          return { method: String(method), url: String(url), headers, body: this.file };
+        });
       } catch (error) {
-        // The URL is valid for five minutes only, and a new URL belongs to a new video.
         if (error.status === 403) await this.#discard();
         throw error;
       }
     });
   }
 
-  async #sendParts(signal) {
+  async #sendParts() {
     const { file } = this;
-    const controller = this.#controller;
-    const stored = await this.#findStoredParts(signal);
+    const stored = await this.#findStoredParts();
     if (!stored) return;
-    const { uploadId, key, partSize } = this.#session ??= await this.#create(signal);
-    const route = (rest) => `/s3/multipart/${uploadId}${rest}?${new URLSearchParams({ key })}`;
+    const session = this.#session ??= await this.#create();
+    const { partSize } = session;
+    /** @type {{PartNumber: number, ETag: string, Size: number}[]} */
     const parts = [];
+    /** @type {ReturnType<typeof planParts>} */
     const missing = [];
     for (const part of planParts(file.size, partSize)) {
       const same = stored.find(({ PartNumber, Size }) => PartNumber === part.number && Size === part.end - part.start);
-      (same ? parts : missing).push(same ?? part);
+      if (same) parts.push({ PartNumber: same.PartNumber, ETag: same.ETag, Size: same.Size });
+      else missing.push(part);
     }
-    this.#addSent(parts.reduce((sum, { Size }) => sum + Size, 0));
+    const total = parts.length + missing.length;
+    this.#addSent(parts.reduce((sum, { Size }) => sum + Size, -this.sent));
     const work = async () => {
-      for (let part = missing.shift(); part; part = missing.shift()) {
+      for (let part = missing.shift(); part && !this.#pause.signal.aborted; part = missing.shift()) {
         const { number, start, end } = part;
-        const sent = await this.#retry(signal, async () => {
+        const { etag } = await this.#retry(() => this.#transfer(async () => {
           // Each attempt signs a new URL, since URLs are valid for 15 minutes.
-          const { url } = await json(this.#server, 'GET', route(`/${number}`), { signal });
-          return this.#transfer(signal, { method: 'PUT', url, body: file.slice(start, end) });
-        });
-        const ETag = sent.getResponseHeader('ETag');
-        if (!ETag) throw new UpreelError({ code: 'NO_ETAG', message: 'The CORS rules of the bucket do not expose ETag.' });
-        parts.push({ PartNumber: number, ETag });
+          const { url } = await json(this.#server, 'GET', routeOf(session, `/${number}`), { signal: this.#pause.signal });
+          return { method: 'PUT', url, body: file.slice(start, end) };
+        }));
+        if (!etag) throw new UpreelError({ code: 'NO_ETAG', message: 'The CORS rules of the bucket do not expose ETag.' });
+        parts.push({ PartNumber: number, ETag: etag, Size: end - start });
       }
     };
-    // A worker that fails permanently stops the others.
-    const workers = Array.from({ length: MAX_TRANSFERS }, () => work().catch((error) => controller.abort(error)));
+    // A worker that fails permanently stops the others; those of a paused upload finish the part that they send.
+    const workers = Array.from({ length: transfersOf(file.size, partSize) }, () => work().catch((error) => {
+      if (error !== PAUSED) this.#abort.abort(error);
+    }));
     await Promise.all(workers);
-    signal.throwIfAborted();
+    this.#abort.signal.throwIfAborted();
+    if (parts.length < total) throw PAUSED;
     this.#report('finishing');
-    parts.sort((a, b) => a.PartNumber - b.PartNumber);
+    const body = { parts: parts.map(({ PartNumber, ETag }) => ({ PartNumber, ETag })) };
+    body.parts.sort((a, b) => a.PartNumber - b.PartNumber);
     let attempts = 0;
-    await this.#retry(signal, async () => {
+    await this.#retry(async () => {
       attempts += 1;
       try {
-        await call(this.#server, 'POST', route('/complete'), { body: { parts } });
+        await call(this.#server, 'POST', routeOf(session, '/complete'), { body });
       } catch (error) {
         if (attempts === 1 || error.status !== 404) throw error;
         // An earlier attempt may have succeeded with its response lost. The record can lag behind for a moment.
@@ -237,11 +351,11 @@ export class Upload {
   }
 
   /** Returns the stored parts of an interrupted upload, or undefined if the upload turns out to be complete. */
-  async #findStoredParts(signal) {
-    this.#session ??= this.#storageKey && loadSession(this.#storageKey);
-    if (!this.#session) return [];
+  async #findStoredParts() {
+    const session = this.#session;
+    if (!session) return [];
     try {
-      return await this.#retry(signal, () => listParts(this.#session, this.#server, signal));
+      return await this.#retry(() => listParts(session, this.#server, this.#pause.signal));
     } catch (error) {
       if (error.status !== 404) throw error;
       if (await this.#isStored().catch(() => false)) return undefined;
@@ -251,25 +365,31 @@ export class Upload {
   }
 
   /** Creates a multipart upload. */
-  async #create(signal) {
+  async #create() {
     const body = { ...this.#declared, filename: this.file.name };
-    const { uploadId, key } = await this.#retry(signal, () => json(this.#server, 'POST', '/s3/multipart', { body }));
-    const { name, size, type, lastModified } = this.file;
+    const { uploadId, key } = await this.#retry(() => json(this.#server, 'POST', '/s3/multipart', { body }));
     const videoId = key.split('/').pop().split('.')[0];
-    const about = { name, size, type, lastModified, at: Date.now() };
-    const session = { videoId, uploadId, key, partSize: partSizeOf(size), ...about };
-    if (this.#storageKey) saveSession(this.#storageKey, session);
+    return this.#keep({ videoId, uploadId, key, partSize: partSizeOf(this.file.size) });
+  }
+
+  /** Sets the session, and stores `fields` of it for after a reload. @param {Session} session @param {string[]} [fields] */
+  #keep(session, fields = Object.keys(session)) {
+    if (this.#session === session) return session;
+    this.#session = session;
+    const { name, size, type, lastModified } = this.file;
+    const stored = Object.fromEntries(Object.entries(session).filter(([field]) => fields.includes(field)));
+    if (this.#storageKey) saveSession(this.#storageKey, { ...stored, name, size, type, lastModified, at: Date.now() });
     return session;
   }
 
   /** The size and, where the browser's is to be trusted, the type. */
   get #declared() {
     const { name, type, size } = this.file;
-    return type && !KNOWN_EXTENSIONS.test(name) ? { type, size } : { size };
+    return { size, type: type.startsWith('video/') && !KNOWN_EXTENSIONS.test(name) ? type : undefined };
   }
 
   async #isStored() {
-    return (await get(this.videoId, this.#server)).status !== 'PENDING';
+    return (await get(String(this.videoId), this.#server)).status !== 'PENDING';
   }
 
   async #discard() {
@@ -279,35 +399,51 @@ export class Upload {
     if (this.#session === session) this.#session = undefined;
   }
 
-  #retry(signal, step) {
-    return retry(step, { signal, onRetry: (error) => this.#report('waiting', error) });
+  /** @template T @param {() => Promise<T>} step @returns {Promise<T>} */
+  #retry(step) {
+    return retry(step, {
+      signal: this.#pause.signal,
+      onRetry: (error) => this.#report('waiting', error),
+    });
   }
 
-  async #transfer(signal, request) {
-    let counted = 0;
-    const count = (loaded) => { this.#addSent(loaded - counted); counted = loaded; };
-    const total = request.body.size ?? this.file.size;
-    try {
-      const onSent = (loaded) => count(Math.min(loaded, total));
-      const xhr = await withTransferSlot(() => transfer({ ...request, signal, onSent }));
-      count(total);
-      return xhr;
-    } catch (error) {
-      count(0);
-      // Most likely the presigned URL has expired.
-      if (error.status === 403 && request.method === 'PUT') error.temporary = true;
-      throw error;
-    }
+  /** Sends what `prepare` returns, once a transfer may start. @param {() => Promise<Transfer>} prepare */
+  #transfer(prepare) {
+    return withTransferSlot(this.#pause.signal, async () => {
+      const request = await prepare();
+      this.#pause.signal.throwIfAborted();
+      let counted = 0;
+      const count = (/** @type {number} */ loaded) => { this.#addSent(loaded - counted); counted = loaded; };
+      const total = request.body instanceof Blob ? request.body.size : this.file.size;
+      // A file that is sent in one request starts over.
+      if (total === this.file.size) count(-this.sent);
+      counted = 0;
+      try {
+        const onSent = (/** @type {number} */ loaded) => count(Math.min(loaded, total));
+        const answer = await transfer({ ...request, signal: this.#abort.signal, onSent });
+        count(total);
+        return answer;
+      } catch (error) {
+        count(0);
+        // Most likely the presigned URL has expired.
+        if (error.status === 403 && request.method === 'PUT') error.temporary = true;
+        throw error;
+      }
+    });
   }
 
+  /** @param {number} more */
   #addSent(more) {
     this.sent += more;
     const now = performance.now();
     this.#samples.push({ now, sent: this.sent });
     while (now - this.#samples[0].now > 5000) this.#samples.shift();
-    if (!this.#controller.signal.aborted) this.#report(this.sent < this.file.size ? 'sending' : 'finishing');
+    if (this.#abort.signal.aborted) return;
+    if (this.#paused) this.#report('pausing');
+    else this.#report(this.sent < this.file.size ? 'sending' : 'finishing');
   }
 
+  /** @param {State} state @param {UpreelError} [error] */
   #report(state, error) {
     this.state = state;
     const first = this.#samples[0];
@@ -318,73 +454,94 @@ export class Upload {
   }
 }
 
-/** Lists uploads that a page reload interrupted. Pass the same file to `upload()` to resume one. `sent` is the number
- * of bytes that the server has.
- * @typedef {{id: string, videoId: string, name: string, size: number, type: string, lastModified: number, sent: number}} Entry
- * @param {Server} [server] @returns {Promise<Entry[]>} */
+/** Lists uploads that a page reload interrupted. Pass the same file to `upload()` to resume one; a file of up to 16 MiB
+ * is sent again. @param {Server} [server] @returns {Promise<Entry[]>} */
 export async function interrupted(server = {}) {
-  const { held = [] } = await globalThis.navigator?.locks?.query() ?? {};
+  const running = await runningUploads();
+  /** @type {Entry[]} */
   const found = [];
-  for (const id of ignoreErrors(() => Object.keys(localStorage)) ?? []) {
-    const session = id.startsWith(storagePrefix(server)) && loadSession(id);
-    if (!session || held.some(({ name }) => name === id)) continue;
-    try {
-      const parts = await listParts(session, server);
-      found.push({ ...session, id, sent: parts.reduce((sum, { Size }) => sum + Size, 0) });
-    } catch (error) {
-      if (error.status !== 404) throw error;
-      deleteSession(id);
-    }
+  for (const [id, session] of storedSessions(server)) {
+    if (running.includes(id)) continue;
+    const sent = await sentBytes(session, server);
+    if (sent === undefined) deleteSession(id);
+    else found.push({ ...session, id, sent });
   }
   return found;
 }
 
-/** Deletes an interrupted upload. @param {Entry} entry @param {Server} [server] */
+/** Returns the ids of the videos that tabs of this browser are uploading. @param {Server} [server] */
+export async function uploading(server = {}) {
+  const running = await runningUploads();
+  return storedSessions(server).flatMap(([id, { videoId }]) => (videoId && running.includes(id) ? [videoId] : []));
+}
+
+/** Deletes an interrupted upload. @param {Omit<Partial<Entry>, 'sent'>} entry @param {Server} [server] */
 export async function discard({ id, videoId, uploadId, key }, server = {}) {
-  const route = `/s3/multipart/${uploadId}?${new URLSearchParams({ key })}`;
-  if (uploadId) await call(server, 'DELETE', route).catch(ignoreNotFound);
-  await remove(videoId, server);
+  if (uploadId) await call(server, 'DELETE', routeOf({ uploadId, key })).catch(ignoreNotFound);
+  if (videoId) await remove(videoId, server);
   if (id) deleteSession(id);
 }
 
 /** Whether a video is PROCESSED or FAILED and, with `renditions`, is not being transcoded to HLS.
- * @param {object} video @param {boolean} [renditions] */
+ * @param {Pick<Video, 'status' | 'transcode'>} video @param {boolean} [renditions] */
 export const isDone = ({ status, transcode }, renditions = false) => (
   ['PROCESSED', 'FAILED'].includes(status) && !(renditions && transcode?.status === 'RUNNING'));
 
-/** Polls a video until it is PROCESSED or FAILED, and returns it. With `renditions`, also waits for a running HLS
- * transcoding to end. Polling stops while the page is hidden.
+/** Follows a video until it is PROCESSED or FAILED, and returns it as the last `onChange`. All videos that are followed
+ * on a server share one poller, which stops while the page is hidden. With more than three of them, videos are found
+ * in the list of videos, which has no `url`. With `renditions`, also waits for a running HLS transcoding to end.
  * @param {string} videoId
- * @param {Server & {renditions?: boolean, onChange?: (video: object) => void, onRetry?: (error: Error) => void,
+ * @param {Server & {renditions?: boolean, onChange?: (video: Video) => void, onRetry?: (error: UpreelError) => void,
  *   signal?: AbortSignal}} [options]
- * @returns {Promise<object>} */
-export async function watch(videoId, { renditions, onChange, onRetry, signal, ...server } = {}) {
-  let etag;
-  let video;
-  for (let polls = 0; ; polls += 1) {
-    let retried = false;
-    const headers = etag && { 'If-None-Match': etag };
-    const response = await retry(() => call(server, 'GET', videoPath(videoId), { headers, signal }), {
-      signal, attempts: Infinity, onRetry: (error) => { retried = true; onRetry?.(error); },
-    });
-    const changed = response.status !== 304;
-    if (changed) [etag, video] = [response.headers.get('ETag'), JSON.parse(response.text)];
-    if (changed || retried) onChange?.(video);
-    if (isDone(video, renditions)) return video;
-    await waitFor(globalThis, 'online', { ms: retryAfter(response) || Math.min(3000, 500 * 1.5 ** polls), signal });
-    while (document.hidden) await waitFor(document, 'visibilitychange', { signal });
-  }
+ * @returns {Promise<Video>} */
+export function follow(videoId, { renditions, onChange, onRetry, signal, ...server } = {}) {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const poller = pollerOf(server);
+    const end = () => {
+      poller.remove(videoId, watcher);
+      signal?.removeEventListener('abort', abort);
+    };
+    const abort = () => { end(); reject(signal?.reason); };
+    /** @type {Watcher} */
+    const watcher = {
+      onRetry: (error) => onRetry?.(error),
+      fail: (error) => { end(); reject(error); },
+      onChange: (video) => {
+        const done = isDone(video, renditions);
+        if (done) end();
+        try {
+          onChange?.(video);
+          if (done) resolve(video);
+        } catch (error) {
+          end();
+          reject(error);
+        }
+      },
+    };
+    signal?.addEventListener('abort', abort);
+    poller.add(videoId, watcher);
+  });
 }
 
-/** Returns one video. @param {string} videoId @param {Server & {signal?: AbortSignal}} [options] */
+/** Waits until a video is PROCESSED or FAILED, and returns it, with the URL that plays it. See `follow`.
+ * @param {string} videoId
+ * @param {Server & {renditions?: boolean, onChange?: (video: Video) => void, onRetry?: (error: UpreelError) => void,
+ *   signal?: AbortSignal}} [options]
+ * @returns {Promise<Video>} */
+export async function watch(videoId, options = {}) {
+  const video = await follow(videoId, options);
+  return video.url || video.status === 'FAILED' ? video : get(videoId, options);
+}
+
+/** Returns one video. @param {string} videoId @param {Server & {signal?: AbortSignal}} [options] @returns {Promise<Video>} */
 export const get = (videoId, { signal, ...server } = {}) => json(server, 'GET', videoPath(videoId), { signal });
 
 /** Returns a page of videos, newest first.
  * @param {Server & {limit?: number, cursor?: string, signal?: AbortSignal}} [options]
- * @returns {Promise<{videos: object[], cursor?: string}>} */
+ * @returns {Promise<{videos: Video[], cursor?: string}>} */
 export function list({ limit, cursor, signal, ...server } = {}) {
-  const query = Object.entries({ limit, cursor }).filter(([, value]) => value !== undefined);
-  return json(server, 'GET', `/videos?${new URLSearchParams(query)}`, { signal });
+  return json(server, 'GET', listPath({ limit, cursor }), { signal });
 }
 
 /** Deletes a video. Succeeds if it does not exist. @param {string} videoId @param {Server} [server] */
@@ -392,10 +549,161 @@ export async function remove(videoId, server = {}) {
   await call(server, 'DELETE', videoPath(videoId)).catch(ignoreNotFound);
 }
 
+/* One poller per server, for all videos that are followed */
+
+/** @type {Poller[]} */
+const pollers = [];
+
+/** @param {Server} server */
+function pollerOf({ api, headers }) {
+  const id = typeof headers === 'function' ? headers : JSON.stringify(headers ?? {});
+  let poller = pollers.find((other) => other.api === api && other.id === id);
+  if (!poller) pollers.push(poller = new Poller(api, headers, id));
+  return poller;
+}
+
+class Poller {
+  /** @type {Map<string, Set<Watcher>>} */ #watchers = new Map();
+  /** The last response of each path. @type {Map<string, {etag: string | null, text: string}>} */ #known = new Map();
+  #running = false;
+  #polls = 0;
+  #requests = 0;
+  #wake = () => {};
+
+  /** @param {Server['api']} api @param {Server['headers']} headers @param {unknown} id */
+  constructor(api, headers, id) {
+    this.api = api;
+    this.id = id;
+    this.server = { api, headers };
+  }
+
+  /** @param {string} videoId @param {Watcher} watcher */
+  add(videoId, watcher) {
+    const watchers = this.#watchers.get(videoId) ?? new Set();
+    this.#watchers.set(videoId, watchers.add(watcher));
+    this.#polls = 0;
+    this.#wake();
+    if (!this.#running) this.#run();
+  }
+
+  /** @param {string} videoId @param {Watcher} watcher */
+  remove(videoId, watcher) {
+    const watchers = this.#watchers.get(videoId);
+    watchers?.delete(watcher);
+    if (watchers?.size === 0) this.#watchers.delete(videoId);
+    if (this.#watchers.size === 0) this.#wake();
+  }
+
+  async #run() {
+    this.#running = true;
+    await undefined; // videos that are added together are polled together
+    while (this.#watchers.size) {
+      this.#requests = 0;
+      let wait = 0;
+      try {
+        wait = await retry(() => this.#poll(), {
+          attempts: Infinity,
+          onRetry: (error) => this.#each((watcher) => { watcher.retried = true; watcher.onRetry(error); }),
+        });
+      } catch (error) {
+        this.#each((watcher) => watcher.fail(error));
+      }
+      // A new video restarts the delays, but each request still takes its share of the time.
+      const least = MIN_POLL * this.#requests;
+      await sleep(least);
+      await new Promise((resolve) => {
+        this.#wake = () => resolve(undefined);
+        this.#polls += 1;
+        const delay = Math.min(MAX_POLL, 500 * 1.5 ** this.#polls) * (1 + Math.random() / 4);
+        sleep(Math.max(wait, delay) - least).then(this.#wake);
+        if (!this.#watchers.size) this.#wake();
+      });
+      this.#wake = () => {};
+      while (globalThis.document?.hidden) await waitFor(document, 'visibilitychange', {});
+    }
+    this.#known.clear();
+    this.#running = false;
+  }
+
+  /** Returns for how long the server asks to wait, in milliseconds. */
+  async #poll() {
+    const ids = [...this.#watchers.keys()].sort().reverse();
+    /** @type {Set<string>} */
+    const left = new Set(ids);
+    if (ids.length > MAX_SINGLE_POLLS) {
+      let cursor;
+      for (let pages = 0; pages < MAX_LIST_PAGES; pages += 1) {
+        /** @type {{videos: Video[], cursor?: string}} */
+        const page = JSON.parse((await this.#request(listPath({ limit: 100, cursor }))).text);
+        for (const video of page.videos) if (left.delete(video.videoId)) this.#notify(video);
+        cursor = page.cursor;
+        // The list is sorted by id, newest first.
+        const oldest = page.videos[page.videos.length - 1]?.videoId;
+        if (!cursor || ![...left].some((id) => id < oldest)) break;
+      }
+    }
+    // The list can lag behind, and ends at MAX_LIST_PAGES.
+    let wait = 0;
+    for (const videoId of [...left].slice(0, MAX_SINGLE_POLLS)) {
+      try {
+        const { headers, text } = await this.#request(videoPath(videoId));
+        wait = Math.max(wait, retryAfter(headers));
+        this.#notify(JSON.parse(text));
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        for (const watcher of this.#watchers.get(videoId) ?? []) watcher.fail(error);
+      }
+      // Those that come first have their turn later.
+      const watchers = this.#watchers.get(videoId);
+      if (watchers && left.size > MAX_SINGLE_POLLS) {
+        this.#watchers.delete(videoId);
+        this.#watchers.set(videoId, watchers);
+      }
+    }
+    return wait;
+  }
+
+  /** Requests a path unless it has not changed. @param {string} path */
+  async #request(path) {
+    this.#requests += 1;
+    const known = this.#known.get(path);
+    const headers = known?.etag ? { 'If-None-Match': known.etag } : undefined;
+    const response = await call(this.server, 'GET', path, { headers });
+    if (response.status === 304 && known) return { headers: response.headers, text: known.text };
+    this.#known.set(path, { etag: response.headers.get('ETag'), text: response.text });
+    return response;
+  }
+
+  /** @param {Video} video */
+  #notify(video) {
+    const text = JSON.stringify(video);
+    for (const watcher of this.#watchers.get(video.videoId) ?? []) {
+      if (watcher.last === text && !watcher.retried) continue;
+      watcher.last = text;
+      watcher.retried = false;
+      watcher.onChange(video);
+    }
+  }
+
+  /** @param {(watcher: Watcher) => void} act */
+  #each(act) {
+    for (const watchers of [...this.#watchers.values()]) for (const watcher of [...watchers]) act(watcher);
+  }
+}
+
 /* Helpers that need no browser */
 
-/** Returns the part size for a file: 8 MiB, or more if that would take over 10,000 parts. @param {number} size */
-export const partSizeOf = (size) => Math.max(PART_SIZE, Math.ceil(size / MAX_PARTS / MiB) * MiB);
+/** Returns the part size for a file: a fortieth of it, so that little is sent again after a lost connection, but 5 to
+ * 8 MiB, or more if that would take over 10,000 parts. @param {number} size */
+export const partSizeOf = (size) => {
+  const part = Math.min(USUAL_PART, Math.max(MIN_PART, Math.ceil(size / 40 / MiB) * MiB));
+  return Math.max(part, Math.ceil(size / MAX_PARTS / MiB) * MiB);
+};
+
+/** Returns how many parts of a file are sent at the same time: less than a tenth of it, which a lost connection costs. @param {number} size
+ * @param {number} [partSize] */
+export const transfersOf = (size, partSize = partSizeOf(size)) => (
+  Math.max(1, Math.min(MAX_TRANSFERS, Math.floor(size / 11 / partSize))));
 
 /** Splits a file into parts. @param {number} size @param {number} [partSize]
  * @returns {{number: number, start: number, end: number}[]} */
@@ -404,70 +712,290 @@ export function planParts(size, partSize = partSizeOf(size)) {
     { number: i + 1, start: i * partSize, end: Math.min(size, (i + 1) * partSize) }));
 }
 
-/** Returns the delay before the next attempt in milliseconds: exponential up to 30 s, with 50 % jitter. */
+/** Returns the delay before the next attempt in milliseconds: exponential up to 30 s, with 50 % jitter.
+ * @param {number} attempt @param {number} [random] */
 export const backOff = (attempt, random = Math.random()) => Math.min(30_000, 500 * 2 ** attempt) * (0.5 + random / 2);
 
 /** Identifies a file without reading it. @param {Pick<File, 'name' | 'size' | 'lastModified' | 'type'>} file */
 export const fingerprint = ({ name, size, lastModified, type }) => JSON.stringify([name, size, lastModified, type]);
 
+/** @param {string} videoId */
 const videoPath = (videoId) => `/videos/${encodeURIComponent(videoId)}`;
+/** @param {{limit?: number, cursor?: string}} query */
+const listPath = (query) => `/videos?${queryOf(query)}`;
+/** @param {Record<string, string | number | undefined>} fields */
+const queryOf = (fields) => new URLSearchParams(
+  Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])));
+/** Returns a route of a multipart upload. @param {Session} session @param {string} [rest] */
+const routeOf = ({ uploadId, key }, rest = '') => (
+  `/s3/multipart/${uploadId}${rest}?${new URLSearchParams({ key: String(key) })}`);
+/** @param {Uint8Array} bytes */
 const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 const offline = () => globalThis.navigator?.onLine === false;
+/** @param {number} ms @returns {Promise<void>} */
+const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, Math.max(0, ms)); });
 
-/* Stored sessions: localStorage maps a file's fingerprint to its multipart upload */
+/* Formats: a copy of crates/core/src/container/sniff.rs, which a test compares. Bytes are strings of U+0000 to U+00FF. */
 
-const storagePrefix = ({ api }) => `upreel ${new URL(api || '/', location.href)} `;
+const SUPPORTED = 'MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, FLV, Ogg or WMV';
+const SNIFF_LENGTH = 4096;
+/** Bytes that are read for it: an audio tag can precede the file. */
+const HEAD_LENGTH = 64 * 1024;
+/** Well-known formats that are not supported: where and by which bytes they are recognised. @type {[number, string, string][]} */
+const FORMATS = [
+  [0, '\x06\x0E\x2B\x34\x02\x05\x01\x01\x0D\x01\x02\x01\x01\x02', 'MXF'],
+  [0, '\xB7\xD8\x00\x20\x37\x49\xDA\x11\xA6\x4E\x00\x07\xE9\x5E\xAD\x8D', 'WTV'],
+  [0, '.RMF', 'RealMedia'], [0, '.ra\xFD', 'RealAudio'],
+  [0, 'GIF8', 'GIF'], [0, '\x89PNG\r\n\x1A\n', 'PNG'], [0, '\xFF\xD8\xFF', 'JPEG'], [8, 'WEBP', 'WebP'],
+  [8, 'WAVE', 'WAV'], [0, 'RF64', 'WAV'], [0, 'BM', 'BMP'], [0, 'II*\0', 'TIFF'], [0, 'MM\0*', 'TIFF'],
+  [0, 'fLaC', 'FLAC'], [0, 'MThd', 'MIDI'], [0, 'caff', 'CAF audio'], [0, 'wvpk', 'WavPack'],
+  [0, 'MAC ', "Monkey's Audio"], [0, '#!AMR', 'AMR audio'], [0, '\x0B\x77', 'AC-3 audio'],
+  [0, '\x7F\xFE\x80\x01', 'DTS audio'], [0, 'DKIF', 'IVF'], [0, 'YUV4MPEG2', 'YUV4MPEG'], [0, 'NSVf', 'NSV'],
+  [0, 'NSVs', 'NSV'], [0, 'nut/multimedia container\0', 'NUT'], [0, 'SMK2', 'Smacker'], [0, 'SMK4', 'Smacker'],
+  [0, 'BIKi', 'Bink'], [0, 'KB2', 'Bink'], [0, 'TiVo', 'TiVo'], [0, '\x8AMNG', 'MNG'], [0, 'GXF', 'GXF'],
+  [0, '\0\0\0\0\x01\xBC', 'GXF'], [0, '\x1F\x07\0', 'raw DV'], [0, '%PDF', 'PDF'], [0, 'PK\x03\x04', 'ZIP'],
+  [0, '#EXTM3U', 'an HLS playlist'], [0, '[playlist]', 'a playlist'],
+];
+
+/** Rejects a file that the server can't read, before anything of it is sent. @param {Blob} file */
+async function refuseUnsupported(file) {
+  if (!file.size) throw new UpreelError({ status: 400, code: 'EMPTY_FILE', message: 'The file is empty.' });
+  const head = await file.slice(0, HEAD_LENGTH).arrayBuffer().catch((cause) => { throw unreadable(cause); });
+  const message = refusal(new Uint8Array(head));
+  if (message) throw new UpreelError({ status: 415, code: 'UNSUPPORTED_MEDIA', message });
+}
+
+/** Returns for the first bytes of a file why it is not a supported video, in words for users, or undefined if it is
+ * one. @param {Uint8Array} head */
+export function refusal(head) {
+  // A loop, since a call with this many arguments fails.
+  const text = Array.from(head.subarray(0, HEAD_LENGTH), (byte) => String.fromCharCode(byte)).join('');
+  if (isContainer(text)) return undefined;
+  const format = formatOf(text);
+  return `${format ? `${format} is not supported.` : 'This file isn\'t a supported video.'} Supported: ${SUPPORTED}.`;
+}
+
+/** @param {string} head @returns {boolean} */
+function isContainer(head) {
+  if (head.startsWith('\x1A\x45\xDF\xA3')) return isMatroska(head);
+  if (head.startsWith('ID3')) {
+    const length = tagLength(head);
+    return length !== undefined && length <= head.length && isContainer(head.slice(length));
+  }
+  return /^(?:RIFF[^]{4}AVI |FLV\x01|OggS\0|\x30\x26\xB2\x75\x8E\x66\xCF\x11|\0\0\x01\xBA)/.test(head)
+    || isIsoMedia(head) || isTransportStream(head.slice(0, SNIFF_LENGTH));
+}
+
+/** Returns the length of an ID3v2 tag at the start of a file. @param {string} head */
+function tagLength(head) {
+  const size = [...head.slice(6, 10)].map((byte) => byte.charCodeAt(0));
+  if (!head.startsWith('ID3') || head.length < 10 || size.some((byte) => byte > 0x7F)) return undefined;
+  return 10 + size.reduce((sum, byte) => sum * 128 + byte, 0) + (head.charCodeAt(5) & 0x10 ? 10 : 0);
+}
+
+/** @param {string} head */
+function isIsoMedia(head) {
+  if (head.length < 12) return false;
+  const size = [...head.slice(0, 4)].reduce((sum, byte) => sum * 256 + byte.charCodeAt(0), 0);
+  const type = head.slice(4, 8);
+  if (type === 'ftyp') return size >= 8 && !/^(?:hei[cxms]|mif[12]|avif|crx )/.test(head.slice(8, 12));
+  if (/^(?:moov|mdat|wide|free|skip|pnot)$/.test(type)) return size === 1 || size >= 8;
+  return /^(?:styp|moof|sidx)$/.test(type);
+}
+
+/** Whether the sync byte repeats with the period of a packet. @param {string} head */
+function isTransportStream(head) {
+  for (const stride of [188, 192, 204]) {
+    for (let first = 0; first < stride; first += 1) {
+      const least = first === 0 || first === 4 ? 3 : 5;
+      let syncs = 0;
+      let at = first;
+      while (syncs < least + 2 && head[at] === '\x47') { syncs += 1; at += stride; }
+      if (syncs === least + 2 || (syncs >= least && at >= head.length)) return true;
+    }
+  }
+  return false;
+}
+
+/** Reads DocType in the EBML header. @param {string} head */
+function isMatroska(head) {
+  const size = ebmlSize(head, 4);
+  if (!size) return false;
+  const end = Math.min(head.length, size.end + size.value);
+  for (let at = size.end; at < end;) {
+    const idLength = Math.clz32(head.charCodeAt(at)) - 23;
+    const length = ebmlSize(head.slice(0, end), at + idLength);
+    if (!length) return false;
+    const next = length.end + length.value;
+    if (next > end) return false;
+    if (head.slice(at, at + idLength) === '\x42\x82') {
+      return /^(?:webm|matroska)\0?$/.test(head.slice(length.end, next));
+    }
+    at = next;
+  }
+  return false;
+}
+
+/** Reads an EBML variable-size integer. @param {string} head @param {number} at */
+function ebmlSize(head, at) {
+  const first = head.charCodeAt(at);
+  const length = Math.clz32(first) - 23;
+  if (!(at < head.length) || length > 8 || at + length > head.length) return undefined;
+  let value = first & (0x7F >> (length - 1));
+  for (let i = 1; i < length; i += 1) value = value * 256 + head.charCodeAt(at + i);
+  return { value, end: at + length };
+}
+
+/** Returns the name of a well-known format that is not supported. @param {string} head @returns {string | undefined} */
+function formatOf(head) {
+  const tag = tagLength(head);
+  if (tag !== undefined) return tag > head.length ? undefined : formatOf(head.slice(tag)) ?? 'MP3';
+  if (head.startsWith('ftyp', 4)) {
+    const brand = head.slice(8, 12);
+    if (/^(?:hei[cxms]|mif[12])$/.test(brand)) return 'HEIF';
+    return /** @type {Record<string, string>} */ ({ avif: 'AVIF', 'crx ': 'Canon raw' })[brand];
+  }
+  if (head.startsWith('\x89PNG') && head.slice(0, SNIFF_LENGTH + 3).includes('acTL')) return 'APNG';
+  const [, , known] = FORMATS.find(([offset, text]) => head.startsWith(text, offset)) ?? [];
+  if (known) return known;
+  // Streams that are in no container.
+  const [, zeros, start] = /^(\0{0,7})([^\0][^]{0,2})/.exec(head) ?? [];
+  if (start === undefined) return undefined;
+  if (zeros.length >= 2) {
+    if (/^\x01\xB3/.test(start)) return 'raw MPEG video';
+    if (/^\x01\x0F/.test(start)) return 'raw VC-1';
+    if (/^\x01[\xB0\0]/.test(start)) return 'raw MPEG-4 video';
+    if (/^\x01[\x40\x42\x46]\x01/.test(start)) return 'raw HEVC';
+    if (/^\x01[\x67\x27\x47\x09\x06]/.test(start)) return 'raw H.264';
+  }
+  if (zeros.length > 0) return undefined;
+  if (/^\x12\0\x0A/.test(start)) return 'raw AV1';
+  if (/^\xFF[\xF1\xF9]/.test(start)) return 'AAC audio';
+  return /^\xFF[\xE2-\xE7\xEA-\xEF\xF2-\xF7\xFA-\xFF][^\xF0-\xFF]/.test(start) ? 'MP3' : undefined;
+}
+
+/* Stored sessions: localStorage maps a file's fingerprint to its upload */
+
+/** @typedef {Session & {name: string, size: number, type: string, lastModified: number, at: number}} StoredSession */
+
+/** @param {Server} server */
+const storagePrefix = ({ api }) => `upreel ${new URL(api || '/', globalThis.location?.href)} `;
+/** @param {Server} server @param {File} file */
 const storageKeyOf = (server, file) => storagePrefix(server) + fingerprint(file);
 
-// Where localStorage fails (private windows, exceeded quota), uploads still work but restart after a reload.
+// Where localStorage fails (Node, private windows, exceeded quota), uploads still work but restart after a reload.
+/** @template T @param {() => T} work @returns {T | undefined} */
 const ignoreErrors = (work) => { try { return work(); } catch { return undefined; } };
-const saveSession = (key, session) => ignoreErrors(() => { localStorage.setItem(key, JSON.stringify(session)); });
-const deleteSession = (key) => ignoreErrors(() => { localStorage.removeItem(key); });
-const loadSession = (key) => ignoreErrors(() => {
-  const session = JSON.parse(localStorage.getItem(key));
-  return session && Date.now() - session.at < SESSION_TTL ? session : deleteSession(key);
+/** @param {string} id @param {StoredSession} session */
+const saveSession = (id, session) => ignoreErrors(() => { localStorage.setItem(id, JSON.stringify(session)); });
+/** @param {string} id */
+const deleteSession = (id) => { ignoreErrors(() => { localStorage.removeItem(id); }); };
+/** @param {string} id @returns {StoredSession | undefined} */
+const loadSession = (id) => ignoreErrors(() => {
+  const session = JSON.parse(localStorage.getItem(id) ?? 'null');
+  return session && Date.now() - session.at < SESSION_TTL ? session : deleteSession(id);
 });
+/** @param {Server} server @returns {[string, StoredSession][]} */
+function storedSessions(server) {
+  const ids = ignoreErrors(() => Object.keys(localStorage).filter((id) => id.startsWith(storagePrefix(server)))) ?? [];
+  return ids.flatMap((id) => {
+    const session = loadSession(id);
+    return session ? [/** @type {[string, StoredSession]} */ ([id, session])] : [];
+  });
+}
 
-/** Runs `work` with whether this page acquired the Web Lock of that name; it holds the lock until `work` is done. */
+/** Returns how many bytes of an interrupted upload the server has, or undefined if it has all of them or the upload does
+ * not exist any more. @param {StoredSession} session @param {Server} server */
+async function sentBytes(session, server) {
+  try {
+    if (session.uploadId) {
+      return (await listParts(session, server)).reduce((/** @type {number} */ sum, { Size }) => sum + Size, 0);
+    }
+    if (session.videoId) return (await get(session.videoId, server)).status === 'PENDING' ? 0 : undefined;
+    // A form has no id before its response. If it has arrived, its video is in the list.
+    const { videos } = await list({ ...server, limit: 100 });
+    const isSame = (/** @type {Video} */ { filename, size, uploadTime }) => (
+      filename === session.name.normalize('NFC') && size === session.size
+      && Date.parse(uploadTime) > session.at - STALL_TIMEOUT);
+    return videos.some(isSame) ? undefined : 0;
+  } catch (error) {
+    if (error.status !== 404) throw error;
+    return undefined;
+  }
+}
+
+/** Runs `work` with whether this page acquired the Web Lock of that name; it holds the lock until `work` is done.
+ * @template T @param {string} name @param {(acquired: boolean) => Promise<T>} work @returns {Promise<T>} */
 function withLock(name, work) {
   const locks = globalThis.navigator?.locks;
   return locks ? locks.request(name, { ifAvailable: true }, (lock) => work(Boolean(lock))) : work(true);
 }
 
+/** Returns the ids of the sessions whose locks are held. */
+async function runningUploads() {
+  const { held = [] } = await globalThis.navigator?.locks?.query() ?? {};
+  return held.map(({ name }) => name);
+}
+
 /* Requests */
 
+/** @param {Server} server */
 const headersOf = ({ headers }) => (typeof headers === 'function' ? headers() : headers);
+/** @param {Parameters<typeof call>} request */
 const json = async (...request) => JSON.parse((await call(...request)).text);
+/** @param {{status?: number}} error */
 const ignoreNotFound = (error) => { if (error.status !== 404) throw error; };
-const listParts = ({ uploadId, key }, server, signal) => (
-  json(server, 'GET', `/s3/multipart/${uploadId}?${new URLSearchParams({ key })}`, { signal }));
-const retryAfter = (response) => {
-  const text = response.headers.get('Retry-After') ?? '';
-  return Math.max(0, /^\d+$/.test(text) ? text * 1000 : Date.parse(text) - Date.now()) || 0;
+/** @param {Session} session @param {Server} server @param {AbortSignal} [signal]
+ * @returns {Promise<{PartNumber: number, Size: number, ETag: string}[]>} */
+const listParts = (session, server, signal) => json(server, 'GET', routeOf(session), { signal });
+/** @param {Headers} headers */
+const retryAfter = (headers) => {
+  const text = headers.get('Retry-After') ?? '';
+  return Math.max(0, /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now()) || 0;
 };
 
-/** Sends a request to the API and returns the response with its body. */
+/** Sends a request to the API and returns the response with its body.
+ * @param {Server} server @param {string} method @param {string} path
+ * @param {{headers?: Record<string, string>, body?: object, signal?: AbortSignal}} [options]
+ * @returns {Promise<ApiResponse>} */
 async function call(server, method, path, { headers, body, signal } = {}) {
-  const serverHeaders = await headersOf(server);
+  signal?.throwIfAborted();
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  // Throws if something is wrong with the request itself. What fetch throws afterwards is due to the network.
+  const request = new Request((server.api ?? '') + path, {
+    method,
+    cache: 'no-store',
+    headers: { ...await headersOf(server), ...headers },
+    body: body && JSON.stringify(body),
+    signal: controller.signal,
+  });
+  signal?.addEventListener('abort', abort);
+  const timer = setTimeout(abort, STALL_TIMEOUT);
   let response;
   let text;
   try {
-    response = await fetch((server.api ?? '') + path, {
-      method, cache: 'no-store', headers: { ...serverHeaders, ...headers }, body: body && JSON.stringify(body),
-      signal: AbortSignal.any([AbortSignal.timeout(STALL_TIMEOUT), ...(signal ? [signal] : [])]),
-    });
+    response = await fetch(request);
     text = await response.text();
   } catch (cause) {
     throw signal?.aborted ? signal.reason : networkError(cause);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', abort);
   }
   if (response.ok || response.status === 304) return { status: response.status, headers: response.headers, text };
-  throw responseError(response.status, text, retryAfter(response));
+  throw responseError(response.status, text, retryAfter(response.headers));
 }
 
-/** Sends a body with XMLHttpRequest, which reports upload progress; fetch does not. */
-function transfer({ method, url, headers = {}, body, signal, onSent }) {
+/** @param {Transfer & {signal: AbortSignal, onSent: (bytes: number) => void}} request @returns {Promise<Answer>} */
+const transfer = (request) => ('XMLHttpRequest' in globalThis ? sendWithXhr(request) : sendWithFetch(request));
+
+/** Sends a body with XMLHttpRequest, which reports upload progress; fetch does not.
+ * @param {Transfer & {signal: AbortSignal, onSent: (bytes: number) => void}} request @returns {Promise<Answer>} */
+function sendWithXhr({ method, url, headers = {}, body, signal, onSent }) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
+    /** @type {ReturnType<typeof setTimeout>} */
     let timer;
     let sent = false;
     const restartTimer = () => {
@@ -478,14 +1006,15 @@ function transfer({ method, url, headers = {}, body, signal, onSent }) {
     const abort = () => { if (!sent) xhr.abort(); };
     xhr.upload.onprogress = ({ loaded }) => { restartTimer(); onSent(loaded); };
     xhr.upload.onload = () => { sent = true; };
-    xhr.onload = () => (xhr.status < 300 ? resolve(xhr) : reject(responseError(xhr.status, xhr.responseText)));
+    xhr.onload = () => {
+      if (xhr.status >= 300) reject(responseError(xhr.status, xhr.responseText));
+      else resolve({ status: xhr.status, etag: xhr.getResponseHeader('ETag'), text: xhr.responseText });
+    };
     xhr.onabort = () => reject(signal.aborted ? signal.reason : networkError());
     // XHR reports a lost connection and an unreadable file alike. Reading a byte of the file distinguishes them.
-    xhr.onerror = () => (body instanceof Blob ? body : body.get('file')).slice(0, 1).arrayBuffer().then(
+    xhr.onerror = () => fileOf(body).slice(0, 1).arrayBuffer().then(
       () => reject(networkError()),
-      (cause) => reject(new UpreelError({
-        code: 'UNREADABLE_FILE', message: 'This file cannot be read. It was moved or changed, or is a folder.', cause,
-      })),
+      (cause) => reject(unreadable(cause)),
     );
     xhr.onloadend = () => {
       clearTimeout(timer);
@@ -500,12 +1029,48 @@ function transfer({ method, url, headers = {}, body, signal, onSent }) {
   });
 }
 
+/** Sends a body where there is no XMLHttpRequest: in Node and in workers that have none.
+ * @param {Transfer & {signal: AbortSignal, onSent: (bytes: number) => void}} request @returns {Promise<Answer>} */
+async function sendWithFetch({ method, url, headers, body, signal, onSent }) {
+  const request = new Request(url, { method, headers, body, signal });
+  let response;
+  let text;
+  try {
+    response = await fetch(request);
+    text = await response.text();
+  } catch (cause) {
+    throw signal.aborted ? signal.reason : networkError(cause);
+  }
+  if (!response.ok) throw responseError(response.status, text);
+  onSent(fileOf(body).size);
+  return { status: response.status, etag: response.headers.get('ETag'), text };
+}
+
+/** @param {Blob | FormData} body @returns {Blob} */
+const fileOf = (body) => (body instanceof Blob ? body : /** @type {Blob} */ (body.get('file')));
+
+/** @type {{free: number, waiting: (() => void)[]}} */
 const transferSlots = { free: MAX_TRANSFERS, waiting: [] };
 
-/** Runs `work` when fewer than MAX_TRANSFERS transfers are running. */
-async function withTransferSlot(work) {
+/** Runs `work` when fewer than MAX_TRANSFERS transfers are running. @template T
+ * @param {AbortSignal} signal @param {() => Promise<T>} work @returns {Promise<T>} */
+async function withTransferSlot(signal, work) {
+  signal.throwIfAborted();
   if (transferSlots.free) transferSlots.free -= 1;
-  else await new Promise((resume) => { transferSlots.waiting.push(resume); });
+  else {
+    await new Promise((resolve, reject) => {
+      const proceed = () => {
+        signal.removeEventListener('abort', abort);
+        resolve(undefined);
+      };
+      const abort = () => {
+        transferSlots.waiting.splice(transferSlots.waiting.indexOf(proceed), 1);
+        reject(signal.reason);
+      };
+      transferSlots.waiting.push(proceed);
+      signal.addEventListener('abort', abort, { once: true });
+    });
+  }
   try {
     return await work();
   } finally {
@@ -514,7 +1079,9 @@ async function withTransferSlot(work) {
   }
 }
 
-/** Repeats `step` until it succeeds or fails permanently. Time spent offline does not count as an attempt. */
+/** Repeats `step` until it succeeds or fails permanently. Time spent offline does not count as an attempt.
+ * @template T @param {() => Promise<T>} step
+ * @param {{signal?: AbortSignal, attempts?: number, onRetry?: (error: UpreelError) => void}} options @returns {Promise<T>} */
 async function retry(step, { signal, attempts = MAX_ATTEMPTS, onRetry }) {
   for (let attempt = 0; ; attempt += 1) {
     while (offline()) {
@@ -525,7 +1092,8 @@ async function retry(step, { signal, attempts = MAX_ATTEMPTS, onRetry }) {
     try {
       return await step();
     } catch (error) {
-      if (signal?.aborted || !error.temporary || attempt + 1 >= attempts) throw error;
+      if (!error?.temporary || attempt + 1 >= attempts) throw error;
+      signal?.throwIfAborted();
       if (offline()) attempt = -1;
       onRetry?.(error);
       // A restored connection ends the delay early.
@@ -534,17 +1102,19 @@ async function retry(step, { signal, attempts = MAX_ATTEMPTS, onRetry }) {
   }
 }
 
-/** Waits for an event, or for `ms` milliseconds if given. Rejects when `signal` aborts. */
+/** Waits for an event, or for `ms` milliseconds if given. Rejects when `signal` aborts.
+ * @param {Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>>} target @param {string} type
+ * @param {{ms?: number, signal?: AbortSignal}} options @returns {Promise<void>} */
 function waitFor(target, type, { ms, signal }) {
   return new Promise((resolve, reject) => {
-    const end = (settle) => () => {
+    const end = (/** @type {() => void} */ settle) => () => {
       clearTimeout(timer);
       target.removeEventListener?.(type, proceed);
       signal?.removeEventListener('abort', abort);
       settle();
     };
     const proceed = end(resolve);
-    const abort = end(() => reject(signal.reason));
+    const abort = end(() => reject(signal?.reason));
     const timer = ms === undefined ? undefined : setTimeout(proceed, ms);
     target.addEventListener?.(type, proceed);
     signal?.addEventListener('abort', abort);
@@ -552,14 +1122,21 @@ function waitFor(target, type, { ms, signal }) {
   });
 }
 
+/** @param {unknown} [cause] */
 const networkError = (cause) => new UpreelError({ code: 'NETWORK', message: 'The server cannot be reached.', cause });
 
+/** @param {unknown} cause */
+const unreadable = (cause) => new UpreelError({
+  code: 'UNREADABLE_FILE', message: 'This file cannot be read. It was moved or changed, or is a folder.', cause,
+});
+
 /** Builds the error for a response from its problem+json or S3's XML. Other bodies, such as a proxy's HTML, leave only
- * the status. */
+ * the status. @param {number} status @param {string} text @param {number} [wait] */
 function responseError(status, text, wait = 0) {
+  /** @type {Partial<Record<keyof Problem, string>>} */
   let problem = {};
   try {
-    problem = JSON.parse(text);
+    problem = JSON.parse(text) ?? {};
   } catch {
     problem = { code: /<Code>(.+?)<\/Code>/.exec(text)?.[1], detail: /<Message>(.+?)<\/Message>/.exec(text)?.[1] };
   }

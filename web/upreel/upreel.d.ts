@@ -1,0 +1,413 @@
+export type Server = {
+    /**
+     * base URL of the API; defaults to the origin of the page
+     */
+    api?: string;
+    /**
+     * headers of every API request, such as Authorization; a function is called for each request, since tokens expire
+     */
+    headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
+};
+export type State = 'ready' | 'sending' | 'waiting' | 'pausing' | 'paused' | 'finishing' | 'stored' | 'failed' | 'cancelled';
+export type Progress = {
+    state: State;
+    /**
+     * bytes
+     */
+    sent: number;
+    /**
+     * bytes
+     */
+    total: number;
+    /**
+     * bytes per second, averaged over the last 5 seconds
+     */
+    speed?: number;
+    secondsLeft?: number;
+    /**
+     * why the upload is waiting or has failed
+     */
+    error?: UpreelError;
+};
+export type Entry = {
+    id: string;
+    /**
+     * undefined if it was sent in one request through the API
+     */
+    videoId?: string;
+    name: string;
+    size: number;
+    type: string;
+    lastModified: number;
+    /**
+     * bytes that the server has
+     */
+    sent: number;
+    uploadId?: string;
+    key?: string;
+};
+export type Failure = {
+    code: 'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL';
+    /**
+     * for users
+     */
+    message: string;
+};
+export type Transcode = {
+    status: 'RUNNING' | 'DONE' | 'FAILED';
+    chunksDone: number;
+    /**
+     * 0 until planning is done
+     */
+    chunksTotal: number;
+    error?: Failure;
+};
+export type Video = {
+    videoId: string;
+    userId: string;
+    filename: string;
+    contentType: string;
+    /**
+     * bytes
+     */
+    size?: number;
+    status: 'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED';
+    /**
+     * RFC 3339
+     */
+    uploadTime: string;
+    /**
+     * poster, 640 pixels wide
+     */
+    thumbnailUrl?: string;
+    /**
+     * poster, 1280 pixels wide
+     */
+    thumbnailLargeUrl?: string;
+    /**
+     * WebVTT file that maps times to tiles of the storyboard
+     */
+    storyboardUrl?: string;
+    /**
+     * image of up to 100 tiles
+     */
+    storyboardImageUrl?: string;
+    /**
+     * plays the original, valid for 10 to 15 minutes; not in lists
+     */
+    url?: string;
+    /**
+     * downloads the original under its filename; not in lists
+     */
+    downloadUrl?: string;
+    /**
+     * placeholder to show while the poster loads
+     */
+    blurHash?: string;
+    /**
+     * master playlist, present once renditions exist
+     */
+    hlsUrl?: string;
+    transcode?: Transcode;
+    durationMs?: number;
+    /**
+     * display width in pixels
+     */
+    width?: number;
+    /**
+     * display height in pixels
+     */
+    height?: number;
+    /**
+     * clockwise degrees by which players rotate the stored frames
+     */
+    rotation?: 0 | 90 | 180 | 270;
+    /**
+     * players mirror the stored frames before they rotate them
+     */
+    mirrored?: true;
+    frameRate?: number;
+    /**
+     * FFmpeg's name
+     */
+    videoCodec?: string;
+    /**
+     * FFmpeg's name; `smpte2084` and `arib-std-b67` are HDR
+     */
+    colorTransfer?: string;
+    /**
+     * FFmpeg's name
+     */
+    audioCodec?: string;
+    container?: 'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'flv' | 'ogg' | 'wmv';
+    error?: Failure;
+};
+export type Problem = {
+    type: string;
+    title: string;
+    status: number;
+    /**
+     * what to do
+     */
+    detail: string;
+    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'METHOD_NOT_ALLOWED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
+    /**
+     * same as `title`
+     */
+    error: string;
+    /**
+     * same as `detail`
+     */
+    message: string;
+};
+export type Session = {
+    videoId?: string;
+    idempotencyKey?: string;
+    uploadId?: string;
+    key?: string;
+    partSize?: number;
+    method?: string;
+    uploadUrl?: string;
+    headers?: Record<string, string>;
+};
+export type Transfer = {
+    method: string;
+    url: string;
+    headers?: Record<string, string>;
+    body: Blob | FormData;
+};
+export type Answer = {
+    status: number;
+    etag: string | null;
+    text: string;
+};
+export type ApiResponse = {
+    status: number;
+    headers: Headers;
+    text: string;
+};
+export type Watcher = {
+    renditions?: boolean;
+    onChange: (video: Video) => void;
+    onRetry: (error: UpreelError) => void;
+    fail: (error: unknown) => void;
+    last?: string;
+    retried?: boolean;
+};
+/**
+ * @typedef {object} Server
+ * @property {string} [api] base URL of the API; defaults to the origin of the page
+ * @property {Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)} [headers]
+ *   headers of every API request, such as Authorization; a function is called for each request, since tokens expire
+ *
+ * @typedef {'ready' | 'sending' | 'waiting' | 'pausing' | 'paused' | 'finishing' | 'stored' | 'failed' | 'cancelled'} State
+ *   `waiting`: for the connection, or before the next attempt; `pausing`: the requests in progress are finished first
+ *
+ * @typedef {object} Progress
+ * @property {State} state
+ * @property {number} sent bytes
+ * @property {number} total bytes
+ * @property {number} [speed] bytes per second, averaged over the last 5 seconds
+ * @property {number} [secondsLeft]
+ * @property {UpreelError} [error] why the upload is waiting or has failed
+ *
+ * @typedef {object} Entry an upload that was interrupted, such as by a reload of the page
+ * @property {string} id
+ * @property {string} [videoId] undefined if it was sent in one request through the API
+ * @property {string} name
+ * @property {number} size
+ * @property {string} type
+ * @property {number} lastModified
+ * @property {number} sent bytes that the server has
+ * @property {string} [uploadId]
+ * @property {string} [key]
+ *
+ * @typedef {object} Failure why a video could not be processed
+ * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX'
+ *   | 'LOST' | 'INTERNAL'} code
+ * @property {string} message for users
+ *
+ * @typedef {object} Transcode progress of the renditions
+ * @property {'RUNNING' | 'DONE' | 'FAILED'} status
+ * @property {number} chunksDone
+ * @property {number} chunksTotal 0 until planning is done
+ * @property {Failure} [error]
+ *
+ * @typedef {object} Video as openapi.yaml describes it; fields without a known value are missing
+ * @property {string} videoId
+ * @property {string} userId
+ * @property {string} filename
+ * @property {string} contentType
+ * @property {number} [size] bytes
+ * @property {'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED'} status
+ * @property {string} uploadTime RFC 3339
+ * @property {string} [thumbnailUrl] poster, 640 pixels wide
+ * @property {string} [thumbnailLargeUrl] poster, 1280 pixels wide
+ * @property {string} [storyboardUrl] WebVTT file that maps times to tiles of the storyboard
+ * @property {string} [storyboardImageUrl] image of up to 100 tiles
+ * @property {string} [url] plays the original, valid for 10 to 15 minutes; not in lists
+ * @property {string} [downloadUrl] downloads the original under its filename; not in lists
+ * @property {string} [blurHash] placeholder to show while the poster loads
+ * @property {string} [hlsUrl] master playlist, present once renditions exist
+ * @property {Transcode} [transcode]
+ * @property {number} [durationMs]
+ * @property {number} [width] display width in pixels
+ * @property {number} [height] display height in pixels
+ * @property {0 | 90 | 180 | 270} [rotation] clockwise degrees by which players rotate the stored frames
+ * @property {true} [mirrored] players mirror the stored frames before they rotate them
+ * @property {number} [frameRate]
+ * @property {string} [videoCodec] FFmpeg's name
+ * @property {string} [colorTransfer] FFmpeg's name; `smpte2084` and `arib-std-b67` are HDR
+ * @property {string} [audioCodec] FFmpeg's name
+ * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'flv' | 'ogg' | 'wmv'} [container]
+ * @property {Failure} [error]
+ *
+ * @typedef {object} Problem the body of an error response (RFC 9457)
+ * @property {string} type
+ * @property {string} title
+ * @property {number} status
+ * @property {string} detail what to do
+ * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
+ *   | 'METHOD_NOT_ALLOWED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ * @property {string} error same as `title`
+ * @property {string} message same as `detail`
+ */
+/** @typedef {{videoId?: string, idempotencyKey?: string, uploadId?: string, key?: string, partSize?: number,
+ *   method?: string, uploadUrl?: string, headers?: Record<string, string>}} Session what the server has created
+ * @typedef {{method: string, url: string, headers?: Record<string, string>, body: Blob | FormData}} Transfer
+ * @typedef {{status: number, etag: string | null, text: string}} Answer
+ * @typedef {{status: number, headers: Headers, text: string}} ApiResponse
+ * @typedef {{renditions?: boolean, onChange: (video: Video) => void, onRetry: (error: UpreelError) => void,
+ *   fail: (error: unknown) => void, last?: string, retried?: boolean}} Watcher */
+/** A failed request. `message` can be shown to users; `code` is the server's, or NETWORK, OFFLINE, UNREADABLE_FILE. */
+export declare class UpreelError extends Error {
+    /** HTTP status, or 0. */
+    status: number;
+    code: string;
+    /** Milliseconds that the server asks to wait. */
+    retryAfter: number;
+    /** Whether this file is rejected, so that sending it again is pointless. */
+    refused: boolean;
+    /** Whether a retry may succeed. */
+    temporary: boolean;
+    /** @param {{status?: number, code: string, message: string, retryAfter?: number, cause?: unknown}} details */
+    constructor({ status, code, message, retryAfter, cause }: {
+        status?: number;
+        code: string;
+        message: string;
+        retryAfter?: number;
+        cause?: unknown;
+    });
+}
+/** Uploads a file and returns the id of its video. @param {File} file
+ * @param {Server & {onProgress?: (progress: Progress) => void, signal?: AbortSignal}} [options]
+ * @returns {Promise<{videoId: string}>} */
+export declare function upload(file: File, { signal, ...options }?: Server & {
+    onProgress?: (progress: Progress) => void;
+    signal?: AbortSignal;
+}): Promise<{
+    videoId: string;
+}>;
+/** The upload of one file. */
+export declare class Upload {
+    #private;
+    file: File;
+    /** @type {State} */ state: State;
+    /** Bytes. */ sent: number;
+    /** @param {File} file @param {Server & {onProgress?: (progress: Progress) => void}} [options] */
+    constructor(file: File, { onProgress, ...server }?: Server & {
+        onProgress?: (progress: Progress) => void;
+    });
+    /** Undefined until the server has created the video. */
+    get videoId(): string | undefined;
+    /** Starts the upload, or resumes it after a failure. @returns {Promise<{videoId: string}>} */
+    start(): Promise<{
+        videoId: string;
+    }>;
+    /** Stops sending once the requests in progress have finished, so that nothing is sent twice. A file that is sent in
+     * one request can therefore be `stored` after this. */
+    pause(): void;
+    /** Continues after `pause()`. */
+    resume(): void;
+    /** Cancels the upload and deletes it from the server; `start()` rejects with the reason. */
+    cancel(/** @type {unknown} */ reason?: unknown): Promise<void>;
+}
+/** Lists uploads that a page reload interrupted. Pass the same file to `upload()` to resume one; a file of up to 16 MiB
+ * is sent again. @param {Server} [server] @returns {Promise<Entry[]>} */
+export declare function interrupted(server?: Server): Promise<Entry[]>;
+/** Returns the ids of the videos that tabs of this browser are uploading. @param {Server} [server] */
+export declare function uploading(server?: Server): Promise<string[]>;
+/** Deletes an interrupted upload. @param {Omit<Partial<Entry>, 'sent'>} entry @param {Server} [server] */
+export declare function discard({ id, videoId, uploadId, key }: Omit<Partial<Entry>, 'sent'>, server?: Server): Promise<void>;
+/** Whether a video is PROCESSED or FAILED and, with `renditions`, is not being transcoded to HLS.
+ * @param {Pick<Video, 'status' | 'transcode'>} video @param {boolean} [renditions] */
+export declare const isDone: ({ status, transcode }: Pick<Video, 'status' | 'transcode'>, renditions?: boolean) => boolean;
+/** Follows a video until it is PROCESSED or FAILED, and returns it as the last `onChange`. All videos that are followed
+ * on a server share one poller, which stops while the page is hidden. With more than three of them, videos are found
+ * in the list of videos, which has no `url`. With `renditions`, also waits for a running HLS transcoding to end.
+ * @param {string} videoId
+ * @param {Server & {renditions?: boolean, onChange?: (video: Video) => void, onRetry?: (error: UpreelError) => void,
+ *   signal?: AbortSignal}} [options]
+ * @returns {Promise<Video>} */
+export declare function follow(videoId: string, { renditions, onChange, onRetry, signal, ...server }?: Server & {
+    renditions?: boolean;
+    onChange?: (video: Video) => void;
+    onRetry?: (error: UpreelError) => void;
+    signal?: AbortSignal;
+}): Promise<Video>;
+/** Waits until a video is PROCESSED or FAILED, and returns it, with the URL that plays it. See `follow`.
+ * @param {string} videoId
+ * @param {Server & {renditions?: boolean, onChange?: (video: Video) => void, onRetry?: (error: UpreelError) => void,
+ *   signal?: AbortSignal}} [options]
+ * @returns {Promise<Video>} */
+export declare function watch(videoId: string, options?: Server & {
+    renditions?: boolean;
+    onChange?: (video: Video) => void;
+    onRetry?: (error: UpreelError) => void;
+    signal?: AbortSignal;
+}): Promise<Video>;
+/** Returns one video. @param {string} videoId @param {Server & {signal?: AbortSignal}} [options] @returns {Promise<Video>} */
+export declare const get: (videoId: string, { signal, ...server }?: Server & {
+    signal?: AbortSignal;
+}) => Promise<Video>;
+/** Returns a page of videos, newest first.
+ * @param {Server & {limit?: number, cursor?: string, signal?: AbortSignal}} [options]
+ * @returns {Promise<{videos: Video[], cursor?: string}>} */
+export declare function list({ limit, cursor, signal, ...server }?: Server & {
+    limit?: number;
+    cursor?: string;
+    signal?: AbortSignal;
+}): Promise<{
+    videos: Video[];
+    cursor?: string;
+}>;
+/** Deletes a video. Succeeds if it does not exist. @param {string} videoId @param {Server} [server] */
+export declare function remove(videoId: string, server?: Server): Promise<void>;
+/** Returns the part size for a file: a fortieth of it, so that little is sent again after a lost connection, but 5 to
+ * 8 MiB, or more if that would take over 10,000 parts. @param {number} size */
+export declare const partSizeOf: (size: number) => number;
+/** Returns how many parts of a file are sent at the same time: less than a tenth of it, which a lost connection costs. @param {number} size
+ * @param {number} [partSize] */
+export declare const transfersOf: (size: number, partSize?: number) => number;
+/** Splits a file into parts. @param {number} size @param {number} [partSize]
+ * @returns {{number: number, start: number, end: number}[]} */
+export declare function planParts(size: number, partSize?: number): {
+    number: number;
+    start: number;
+    end: number;
+}[];
+/** Returns the delay before the next attempt in milliseconds: exponential up to 30 s, with 50 % jitter.
+ * @param {number} attempt @param {number} [random] */
+export declare const backOff: (attempt: number, random?: number) => number;
+/** Identifies a file without reading it. @param {Pick<File, 'name' | 'size' | 'lastModified' | 'type'>} file */
+export declare const fingerprint: ({ name, size, lastModified, type }: Pick<File, 'name' | 'size' | 'lastModified' | 'type'>) => string;
+/** Returns for the first bytes of a file why it is not a supported video, in words for users, or undefined if it is
+ * one. @param {Uint8Array} head */
+export declare function refusal(head: Uint8Array): string | undefined;
+export type StoredSession = Session & {
+    name: string;
+    size: number;
+    type: string;
+    lastModified: number;
+    at: number;
+};
