@@ -6,7 +6,7 @@ set -euo pipefail
 upreel=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 shift
 cd "$(dirname "$0")/.."
-for packages in tests/browser examples/uppy; do ./scripts/npm.sh $packages; done
+for packages in tests/browser examples/uppy examples/react; do ./scripts/npm.sh $packages; done
 export UPREEL=$upreel
 cd tests/browser
 files=()
