@@ -4,13 +4,13 @@ import Dashboard from '@uppy/dashboard';
 import '@uppy/core/css/style.min.css';
 import '@uppy/dashboard/css/style.min.css';
 
-const api = 'http://127.0.0.1:3000';
+const api = 'http://127.0.0.1:3000'; // the only place that names the backend
 
 async function call(path, init) {
   const response = await fetch(api + path, init); // when deployed, add headers: {Authorization: idToken}
   const body = await response.json();
   if (!response.ok) throw new Error(body.message); // Uppy shows this message
-  return body;
+  return {...body, retryAfter: Number(response.headers.get('Retry-After'))};
 }
 
 // The key of a new file is its Uppy id, so its name and size can be sent before the upload starts.
@@ -19,7 +19,9 @@ function signRequest(request) {
   return call('/presign', {method: 'POST', body: JSON.stringify({...request, name, size})});
 }
 
-const uppy = new Uppy()
+// Some systems do not know that these are videos.
+const allowedFileTypes = ['video/*', '.mkv', '.mts', '.m2ts', '.ts', '.flv', '.ogg'];
+const uppy = new Uppy({restrictions: {allowedFileTypes}})
   .use(Dashboard, {target: '#uppy', inline: true, note: 'Videos of any size'})
   .use(AwsS3, {signRequest, generateObjectKey: (file) => file.id});
 
@@ -30,6 +32,6 @@ uppy.on('upload-success', async (file, {body: {key}}) => {
     const video = await call(`/videos/${videoId}`);
     if (video.status === 'PROCESSED') return uppy.setFileState(file.id, {preview: video.thumbnailUrl});
     if (video.status === 'FAILED') return uppy.info(`${video.filename}: ${video.error.message}`, 'error', 10_000);
-    await new Promise((next) => setTimeout(next, 1000));
+    await new Promise((next) => setTimeout(next, 1000 * (video.retryAfter || 2)));
   }
 });
