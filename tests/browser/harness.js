@@ -268,6 +268,17 @@ export async function network(page, {offline = false, up = -1, down = -1, latenc
   await page.devtools.send('Network.emulateNetworkConditions', conditions);
 }
 
+const axe = await readFile(join(import.meta.dirname, 'node_modules/axe-core/axe.min.js'), 'utf8');
+
+/** Checks that axe-core finds no violation on the page as it is now. */
+export async function accessibility(page) {
+  // A Content-Security-Policy does not apply to this script.
+  await page.evaluate(axe);
+  const violations = await page.evaluate(async () => (await window.axe.run()).violations);
+  const found = violations.flatMap(({id, help, nodes}) => nodes.map(({html, any}) => `${id}: ${help}: ${html} ${any[0]?.message ?? ''}`));
+  assert.deepEqual(found, []);
+}
+
 // --- videos --------------------------------------------------------------------------------------------------
 
 const run = promisify(execFile);
