@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
+import {readFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {before, test} from 'node:test';
-import {folder, makeVideo, network, openPage, startBackend, until} from './harness.js';
+import {accessibility, folder, makeVideo, network, openPage, startBackend, until} from './harness.js';
 
 const MiB = 2 ** 20;
 /** A network on which the large video takes 17 seconds, so that a test can act during its upload. */
@@ -210,7 +211,7 @@ test('shows why files are rejected, and uploads the others', async (t) => {
   await choose(page, videos.large, videos.medium, videos.small);
   for (const [name, message] of [
     ['large.mp4', /^The video is too large\. The limit is 13\.0 MiB\. This file has 104 MiB\.$/],
-    ['notes.txt', /^This file isn't a video/],
+    ['notes.txt', /^This file isn't a supported video/],
     ['fake.mp4', /^This file isn't a supported video/],
   ]) {
     await waitForState(page, name, 'refused');
@@ -263,4 +264,203 @@ test('fits the screen of a phone', async (t) => {
   await card(page, 'small.mp4').getByRole('button', {name: 'Play'}).tap();
   await until('the video plays', () => page.locator('video').evaluate((video) => video.currentTime > 0));
   assert.equal(await width(), 390);
+});
+
+/** Saves a screenshot if $SCREENSHOTS is a folder. */
+const screenshot = async (page, name) => {
+  if (process.env.SCREENSHOTS) await page.screenshot({path: join(process.env.SCREENSHOTS, `${name}.png`)});
+};
+
+/** Uploads the small video through the API under the given names, one after the other. */
+async function put(backend, ...names) {
+  const content = new Blob([await readFile(videos.small.path)]);
+  for (const name of names) {
+    const body = new FormData();
+    body.append('file', content, name);
+    await backend.json('/upload', {method: 'POST', body});
+  }
+}
+
+const names = (page) => page.locator('.card:visible h3').allTextContents();
+
+test('the poster plays from the beginning, the bar from the time under the pointer', async (t) => {
+  const {backend, page} = await start(t);
+  const long = await makeVideo(join(await folder(t), 'long.mp4'), {seconds: 20, resolution: '320x180'});
+  await choose(page, long);
+  await waitForState(page, 'long.mp4', 'done');
+  const frame = card(page, 'long.mp4').locator('.frame');
+  const {width, height} = await frame.boundingBox();
+  const played = () => page.locator('video').evaluate((video) => video.currentTime);
+  for (const [y, from, to] of [[height / 3, 0, 5], [height - 6, 13, 20]]) {
+    await frame.hover({position: {x: width * 0.75, y}});
+    if (from) await until('the tile is shown', () => frame.locator('.scrub').evaluate((el) => el.classList.contains('shown')));
+    await frame.click({position: {x: width * 0.75, y}});
+    await page.getByRole('button', {name: 'Pause', exact: true}).waitFor();
+    await until('it plays', async () => await played() > from);
+    assert.ok(await played() < to, `${await played()}`);
+    await page.keyboard.press('Escape');
+  }
+  // A link to a video opens the player.
+  const [{videoId}] = await backend.videos();
+  assert.equal(new URL(page.url()).hash, '');
+  const linked = await page.context().newPage();
+  await linked.goto(`${backend.api}/#${videoId}`);
+  await linked.getByRole('dialog', {name: 'long.mp4'}).waitFor();
+  assert.deepEqual(page.errors, []);
+});
+
+test('the list has a count, a search, further pages when scrolled, and deletes what is selected', async (t) => {
+  const {backend, page} = await start(t, {viewport: {width: 1000, height: 700}});
+  await put(backend, ...Array.from({length: 60}, (_, i) => `clip-${String(i + 1).padStart(2, '0')}.mp4`));
+  await until('all are processed', async () => (
+    (await backend.json('/videos?limit=100')).videos.every(({status}) => status === 'PROCESSED')));
+  await page.reload();
+  await card(page, 'clip-60.mp4').waitFor();
+  const count = page.locator('#count');
+  assert.match(await count.textContent(), /^\d+\+$/);
+  await until('the end is reached', async () => {
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+    return await count.textContent() === '60';
+  });
+  const expected = Array.from({length: 60}, (_, i) => `clip-${String(60 - i).padStart(2, '0')}.mp4`);
+  assert.deepEqual(await names(page), expected);
+
+  await page.reload();
+  const search = page.getByRole('searchbox');
+  await search.fill('clip-0');
+  await until('all pages are searched', async () => (await names(page)).length === 9);
+  assert.equal(await count.textContent(), '9');
+  await search.fill('none');
+  await page.getByText('No video has this name.').waitFor();
+  await accessibility(page);
+  await search.fill('clip-0');
+  await page.getByRole('button', {name: 'Select', exact: true}).click();
+  await page.getByRole('button', {name: 'Select all'}).click();
+  await page.getByRole('checkbox', {name: 'Select clip-05.mp4'}).uncheck();
+  await screenshot(page, 'selection');
+  await accessibility(page);
+  await page.getByRole('button', {name: 'Delete 8'}).click();
+  await accessibility(page);
+  await page.getByRole('dialog').getByRole('button', {name: 'Delete'}).click();
+  await until('they are deleted', async () => (await names(page)).join() === 'clip-05.mp4');
+  assert.equal((await backend.json('/videos?limit=100')).videos.length, 52);
+  assert.deepEqual(page.errors, []);
+});
+
+test('retries the list after a 503, and processes a video again after a fault', async (t) => {
+  const {backend, page} = await start(t);
+  await put(backend, 'a.mp4');
+  const {videoId} = await backend.onlyVideo();
+  let failing = 2;
+  await page.route('**/videos?*', (route) => {
+    failing -= 1;
+    return failing < 0 ? route.continue() : route.fulfill({status: 503, json: {code: 'INTERNAL', detail: 'Busy.'}});
+  });
+  await page.reload();
+  await page.getByText('Could not load the list of videos. Busy. Retrying…').waitFor();
+  await waitForState(page, 'a.mp4', 'done');
+  assert.ok(await page.locator('#notice').isHidden());
+
+  // The record of the fault is made up: a real one takes as long as the attempts of the service.
+  let replayed = false;
+  await page.route(/\/videos(\?|\/)/, async (route) => {
+    const json = await (await route.fetch()).json();
+    const fail = (video) => (replayed ? video : {...video, status: 'FAILED', thumbnailUrl: undefined, error: {code: 'INTERNAL', message: 'A fault on our side.'}});
+    return route.fulfill({json: json.videos ? {...json, videos: json.videos.map(fail)} : fail(json)});
+  });
+  await page.route('**/_local/dlq/replay', (route) => {
+    replayed = true;
+    return route.fulfill({json: {replayed: 1}});
+  });
+  await page.reload();
+  await waitForState(page, 'a.mp4', 'failed');
+  await accessibility(page);
+  await click(page, 'a.mp4', 'Try again');
+  await waitForState(page, 'a.mp4', 'done');
+  assert.equal((await backend.videos())[0].videoId, videoId);
+});
+
+test('cancelling asks if much has been sent', async (t) => {
+  const {backend, page} = await start(t);
+  await uploadParts(page, videos.large, [1, 2, 3, 4]);
+  await accessibility(page);
+  await click(page, 'large.mp4', 'Cancel');
+  await page.getByText('The 20.0 MiB that have been sent will be deleted.').waitFor();
+  await accessibility(page);
+  await page.getByRole('button', {name: 'Keep it'}).click();
+  assert.equal(await page.locator('.card').count(), 1);
+  await click(page, 'large.mp4', 'Cancel');
+  await page.getByRole('button', {name: 'Cancel the upload'}).click();
+  await page.getByText('No videos yet').waitFor();
+  await until('the video is deleted', async () => (await backend.videos()).length === 0);
+});
+
+test('a reload leaves no card of an upload that nobody sends', async (t) => {
+  const {backend, page} = await start(t);
+  await page.route((url) => url.pathname.startsWith('/uploads/'), () => {});
+  await choose(page, videos.medium);
+  await until('a video is created', async () => (await backend.videos()).length === 1);
+  await page.reload();
+  await card(page, 'medium.mp4').getByText('Interrupted: choose the file again').waitFor();
+  assert.equal(await page.locator('.card').count(), 1);
+  await accessibility(page);
+  await screenshot(page, 'interrupted');
+  await page.evaluate(() => localStorage.clear());
+  await page.reload();
+  await page.getByText('No videos yet').waitFor();
+  await accessibility(page);
+});
+
+for (const [name, options] of Object.entries({
+  desktop: {},
+  phone: {viewport: {width: 390, height: 844}, isMobile: true, hasTouch: true},
+  landscape: {viewport: {width: 844, height: 390}, isMobile: true, hasTouch: true},
+  wide: {viewport: {width: 2560, height: 1300}},
+  dark: {colorScheme: 'dark'},
+  'forced colours': {forcedColors: 'active'},
+  'right to left': {locale: 'he'},
+})) {
+  test(`no state has a violation of accessibility, and none overflows: ${name}`, async (t) => {
+    const {backend, page} = await start(t, options);
+    await put(backend, 'harbour at dawn.mp4', 'שלום.mp4', 'a very long name of a file that does not fit into one line of a card, nor into two.mp4');
+    const broken = {name: 'broken.mp4', mimeType: 'video/mp4', buffer: Buffer.from('\0\0\0\x18ftypisom\0\0\0\0isom')};
+    const zip = {name: 'archive.mp4', mimeType: 'video/mp4', buffer: Buffer.from('PK\x03\x04')};
+    await page.setInputFiles('#file', [broken, zip]);
+    await waitForState(page, 'broken.mp4', 'failed');
+    await waitForState(page, 'archive.mp4', 'refused');
+    await page.evaluate(() => window.dispatchEvent(new Event('focus')));
+    await waitForState(page, 'harbour at dawn.mp4', 'done');
+    if (options.locale) await page.evaluate(() => { document.documentElement.dir = 'rtl'; });
+    const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
+    await accessibility(page);
+    await screenshot(page, name);
+    assert.ok(await fits());
+    await click(page, 'harbour at dawn.mp4', 'Play');
+    await until('the video plays', () => page.locator('video').evaluate((video) => video.currentTime > 0));
+    await accessibility(page);
+    await screenshot(page, `${name}, player`);
+    assert.ok(await fits());
+    await page.goto(`${backend.api}/docs`);
+    await page.locator('#getMediaPlaylist').waitFor();
+    if (options.locale) await page.evaluate(() => { document.documentElement.dir = 'rtl'; });
+    await accessibility(page);
+    await screenshot(page, `${name}, docs`);
+    assert.ok(await fits());
+    assert.deepEqual(page.errors, []);
+  });
+}
+
+test('the documentation has commands to copy, links and readable limits', async (t) => {
+  const {backend, page} = await start(t, {permissions: ['clipboard-read', 'clipboard-write']});
+  await page.goto(`${backend.api}/docs#listVideos`);
+  const route = page.locator('#listVideos');
+  await route.getByRole('button', {name: 'Copy curl: List the caller'}).click();
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  assert.equal(await copied(), `curl '${backend.api}/videos?limit=20'`);
+  await route.getByRole('button', {name: 'Copy JavaScript: List the caller'}).click();
+  assert.match(await copied(), /^const response = await fetch\('http.*\/videos\?limit=20'\);\nconst result = await response\.json\(\);$/);
+  assert.equal(await route.getByRole('link').first().getAttribute('href'), '#listVideos');
+  assert.ok(await route.isVisible());
+  assert.match(await page.locator('#presign').textContent(), /5,368,709,120 \(5 GiB\)/);
+  assert.doesNotMatch(await page.locator('#main').textContent(), /127\.0\.0\.1:3000/);
 });

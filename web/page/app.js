@@ -1,15 +1,19 @@
 import { Player } from './player.js';
 import { Storyboard } from './storyboard.js';
-import { Upload, discard, fingerprint, get, interrupted, isDone, list, remove, watch } from './upreel.js';
+import {
+  Upload, backOff, discard, fingerprint, follow, get, interrupted, isDone, list, remove, uploading,
+} from './upreel.js';
 
 const MAX_UPLOADS = 3;
 const PAGE_SIZE = 24;
+/** Cancelling an upload asks first if at least this much has been sent, in bytes. */
+const MUCH = 16 * 2 ** 20;
+/** How long a video that is processed again may stay FAILED, in seconds. */
+const REPLAY_TIMEOUT = 15;
 const CODECS = { h264: 'H.264', avc1: 'H.264', h265: 'HEVC', hvc1: 'HEVC', vorbis: 'Vorbis', opus: 'Opus' };
 const CONTAINERS = {
   mov: 'QuickTime', mkv: 'Matroska', mpegps: 'MPEG-PS', mpegts: 'MPEG-TS', ogg: 'Ogg', webm: 'WebM',
 };
-// Age in milliseconds after which a PENDING video counts as abandoned and is no longer polled.
-const PENDING_TIMEOUT = 3600e3;
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const grid = $('#grid');
@@ -17,14 +21,35 @@ const notice = $('#notice');
 const more = $('#more');
 const liveRegion = $('#live');
 const resumeInput = $('#resume-file');
-const player = new Player($('#player'), { clock, formatName });
+const search = $('#search');
+const selection = $('#selection');
+const player = new Player($('#player'), { clock, formatName, onClose: () => setHash('') });
 const cards = new Map(); // by element
 const byId = new Map(); // by videoId
 const queue = [];
 let cursor;
+/** Ids of the videos that other tabs of this browser are uploading. */
+let elsewhere = [];
 
 const path = (videoId) => `/videos/${encodeURIComponent(videoId)}`;
 const announce = (text) => { liveRegion.textContent = text; };
+const sleep = (ms) => new Promise((done) => { setTimeout(done, ms); });
+// Replaces the fragment without a new entry in the history.
+const setHash = (hash) => history.replaceState(null, '', hash ? `#${hash}` : location.pathname + location.search);
+
+// Asks for a confirmation. `text` is the sentence after the name.
+async function confirm({ title, name, text, yes, no }) {
+  const dialog = $('#confirm');
+  $('h2', dialog).textContent = title;
+  $('bdi', dialog).textContent = name;
+  $('.text', dialog).textContent = text;
+  $('.danger', dialog).textContent = yes;
+  $('[value="keep"]', dialog).textContent = no;
+  dialog.returnValue = '';
+  dialog.showModal();
+  await new Promise((done) => { dialog.addEventListener('close', done, { once: true }); });
+  return dialog.returnValue === 'yes';
+}
 
 /* Formatting for display */
 
@@ -95,9 +120,13 @@ class Card {
     const img = $('img', this.el);
     img.alt = `Poster of ${this.name}`;
     this.storyboard = new Storyboard($('.scrub', this.el), this.name, clock, () => this.renew());
+    // Only the bar plays from the time under the pointer. The poster plays from the beginning.
     const scrub = $('.scrub', this.el);
     scrub.addEventListener('click', () => this.play(this.storyboard.at));
     scrub.addEventListener('keydown', ({ key }) => { if (key === 'Enter') this.play(this.storyboard.at); });
+    const box = $('.select', this.el);
+    box.setAttribute('aria-label', `Select ${this.name}`);
+    box.addEventListener('change', updateSelection);
     for (const [button, act] of Object.entries({
       '.play': () => this.play(),
       '.pause': () => this.upload.pause(),
@@ -105,7 +134,7 @@ class Card {
       '.cancel': () => this.cancel(),
       '.choose': () => { resumeInput.card = this; resumeInput.click(); },
       '.discard': () => this.discard(),
-      '.retry': () => enqueue(this),
+      '.retry': () => (this.video ? this.replay() : enqueue(this)),
       '.dismiss': () => { this.upload.cancel(); this.remove(); },
       '.delete': () => this.delete(),
     })) {
@@ -117,7 +146,14 @@ class Card {
     img.addEventListener('load', () => { img.style.backgroundColor = ''; });
   }
 
-  get busy() { return ['waiting', 'uploading', 'paused', 'finishing'].includes(this.state); }
+  get busy() { return ['waiting', 'uploading', 'pausing', 'paused', 'finishing'].includes(this.state); }
+
+  /** Whether the video exists on the server and nothing is being done with it. */
+  get settled() { return ['done', 'failed'].includes(this.state); }
+
+  get selected() { return $('.select', this.el).checked; }
+
+  set selected(on) { $('.select', this.el).checked = on; }
 
   setState(state, stage, details, error = '') {
     // Hiding the focused button would move the keyboard focus to the top of the page.
@@ -130,9 +166,10 @@ class Card {
       return span;
     }));
     this.showError(error);
-    if (focused && !focused.checkVisibility()) $('h3', this.el).focus();
+    if (focused && !focused.getClientRects().length) $('h3', this.el).focus();
     queueMicrotask(startUploads);
     updateTitle();
+    updateCount();
   }
 
   showError(text) {
@@ -167,6 +204,7 @@ class Card {
     $('.bar', this.el).setAttribute('aria-valuetext', `${percent}, ${details.join(', ')}`);
     if (state === 'sending') this.setState('uploading', percent, details);
     else if (state === 'finishing') this.setState('finishing', 'Finishing…', details);
+    else if (state === 'pausing') this.setState('pausing', 'Pausing…', details);
     else if (state === 'paused') this.setState('paused', 'Paused', [...details, percent]);
     else if (state === 'waiting') {
       const offline = error.code === 'OFFLINE';
@@ -182,16 +220,17 @@ class Card {
   // Shows an upload that a page reload interrupted. The server still has its parts.
   interrupted(entry) {
     this.entry = entry;
-    this.setVideoId(entry.videoId);
+    if (entry.videoId) this.setVideoId(entry.videoId);
     this.setProgress(entry.sent, entry.size);
     const uploaded = `${bytes(entry.sent)} of ${bytes(entry.size)} uploaded`;
-    this.setState('interrupted', 'Interrupted', [uploaded, 'choose the same file again to resume']);
+    this.setState('interrupted', 'Interrupted: choose the file again', [uploaded]);
   }
 
   // Whether this card is an interrupted upload of the file.
   matches(file) { return this.state === 'interrupted' && fingerprint(this.entry) === fingerprint(file); }
 
   async discard() {
+    if (!await this.confirmLoss(this.entry.sent)) return;
     try {
       await discard(this.entry);
       this.remove();
@@ -201,10 +240,22 @@ class Card {
     }
   }
 
-  cancel() {
+  async cancel() {
+    if (!await this.confirmLoss(this.upload.sent) || !this.busy) return;
     this.upload.cancel();
     this.remove();
     announce(`The upload of ${this.name} was cancelled.`);
+  }
+
+  // Asks before much that has been sent is deleted.
+  async confirmLoss(sent) {
+    return sent < MUCH || confirm({
+      title: 'Cancel this upload?',
+      name: this.name,
+      text: `will not be uploaded. The ${bytes(sent)} that have been sent will be deleted.`,
+      yes: 'Cancel the upload',
+      no: 'Keep it',
+    });
   }
 
   // Opens the player, with newly signed URLs.
@@ -212,6 +263,7 @@ class Card {
     try {
       const video = await this.renew();
       const { name, storyboard } = this;
+      setHash(this.videoId);
       player.open({ video, name, details: mediaInfo(video), at, storyboard, renew: () => this.renew() });
     } catch (error) {
       this.showError(messageOf(error));
@@ -231,14 +283,16 @@ class Card {
         month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit', ...year,
       });
     }
-    // The record of a file that this page has uploaded stays PENDING until the S3 event is processed.
-    const status = video.status === 'PENDING' && this.file ? 'UPLOADED' : video.status;
+    // The record of an uploaded file stays PENDING until the S3 event is processed.
+    const status = video.status === 'PENDING' && !elsewhere.includes(this.videoId) ? 'UPLOADED' : video.status;
     const info = mediaInfo(video);
     if (status === 'PROCESSED') this.setState('done', video.thumbnailUrl ? '' : 'No poster', info);
     else if (status === 'FAILED') {
       this.setState('failed', 'Failed', info, video.error?.message || 'This video could not be processed.');
-    } else if (status === 'PENDING') this.setState('pending', 'Not uploaded yet', info);
+    } else if (status === 'PENDING') this.setState('pending', 'Uploading in another tab', info);
     else this.setState('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', info);
+    // A fault of the service is tried again; a damaged file stays one.
+    this.el.classList.toggle('replayable', status === 'FAILED' && video.error?.code === 'INTERNAL');
     this.showTranscoding(video);
     this.poster(video);
     this.storyboard.show(video);
@@ -251,7 +305,26 @@ class Card {
       };
       announce(`${this.name} ${texts[status]} ${$('.error', this.el).textContent}`);
     }
-    if (status !== 'PENDING' || Date.now() - when < PENDING_TIMEOUT) this.follow();
+    if (status !== 'PENDING') this.follow();
+  }
+
+  // Has the service process a failed video again.
+  async replay() {
+    this.setState('processing', 'Processing…', mediaInfo(this.video));
+    try {
+      const response = await fetch('/_local/dlq/replay', { method: 'POST' });
+      if (!response.ok) throw new Error('This video cannot be processed again now.');
+      let video;
+      for (let seconds = 0; seconds < REPLAY_TIMEOUT && video?.status !== 'PROCESSED'; seconds += 1) {
+        await sleep(1000);
+        video = await this.renew();
+        if (!isDone(video)) break;
+      }
+      this.show(video);
+    } catch (error) {
+      this.show(this.video);
+      this.showError(messageOf(error));
+    }
   }
 
   // Shows the progress of transcoding.
@@ -299,7 +372,7 @@ class Card {
     if (this.following || isDone(this.video, true)) return;
     this.following = new AbortController();
     try {
-      await watch(this.videoId, {
+      await follow(this.videoId, {
         renditions: true,
         signal: this.following.signal,
         onChange: (video) => this.show(video),
@@ -316,21 +389,27 @@ class Card {
   }
 
   async delete() {
-    const dialog = $('#confirm');
-    $('bdi', dialog).textContent = this.name;
-    dialog.returnValue = '';
-    dialog.showModal();
-    await new Promise((done) => dialog.addEventListener('close', done, { once: true }));
-    if (dialog.returnValue !== 'delete') return;
+    const asked = await confirm({
+      title: 'Delete this video?',
+      name: this.name,
+      text: 'and everything made from it will be deleted. This cannot be undone.',
+      yes: 'Delete',
+      no: 'Keep',
+    });
+    if (asked && await this.deleteNow()) announce(`${this.name} was deleted.`);
+  }
+
+  // Returns whether the video is deleted.
+  async deleteNow() {
     try {
       await remove(this.videoId);
     } catch (error) {
       this.showError(`Could not delete the video. ${messageOf(error)}`);
       announce(`${this.name} was not deleted. ${messageOf(error)}`);
-      return;
+      return false;
     }
     this.remove();
-    announce(`${this.name} was deleted.`);
+    return true;
   }
 
   remove() {
@@ -341,6 +420,8 @@ class Card {
     cards.delete(this.el);
     queueMicrotask(startUploads);
     updateTitle();
+    updateCount();
+    updateSelection();
     if (byId.get(this.videoId) === this) byId.delete(this.videoId);
     if (hadFocus) (neighbour ? $('h3', neighbour) : $('#videos-title')).focus();
   }
@@ -349,7 +430,7 @@ class Card {
 /* Uploading */
 
 function add(files) {
-  for (const file of [...files].reverse()) {
+  for (const file of files) {
     let card = [...cards.values()].find((candidate) => candidate.matches(file));
     if (!card) {
       card = new Card(file.name);
@@ -357,19 +438,19 @@ function add(files) {
     }
     card.file = file;
     card.upload = new Upload(file, { onProgress: (progress) => card.onProgress(progress) });
-    // The files are prepended last to first, so the first one chosen is on top and first in the queue.
-    enqueue(card, true);
+    // The list shows the newest first, so the first one chosen is the lowest, as it is after a reload.
+    enqueue(card);
   }
 }
 
-function enqueue(card, first = false) {
-  if (first) queue.unshift(card); else queue.push(card);
+function enqueue(card) {
+  queue.push(card);
   card.setState('waiting', 'Waiting', [bytes(card.file.size)]);
 }
 
 // Starts queued uploads, up to MAX_UPLOADS at a time. A paused upload does not count.
 function startUploads() {
-  const running = () => [...cards.values()].filter(({ state }) => ['uploading', 'finishing'].includes(state)).length;
+  const running = () => [...cards.values()].filter(({ state }) => ['uploading', 'pausing', 'finishing'].includes(state)).length;
   while (queue.length && running() < MAX_UPLOADS) {
     const card = queue.shift();
     if (card.el.isConnected) upload(card);
@@ -383,11 +464,13 @@ async function upload(card) {
   try {
     const { videoId } = await job.start();
     card.setVideoId(videoId);
+    card.entry = undefined;
     card.show({ size: file.size, status: 'UPLOADED', uploadTime: new Date().toISOString() });
   } catch (error) {
     if (job.state === 'cancelled') return;
     byId.delete(card.videoId);
     card.videoId = undefined;
+    card.entry = undefined;
     const why = messageOf(error) + (error.code === 'TOO_LARGE' ? ` This file has ${bytes(file.size)}.` : '');
     // Retrying makes no sense for a file that the server rejects.
     card.setState(error.refused ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], why);
@@ -404,35 +487,36 @@ function updateTitle() {
 
 /* The list */
 
-// Inserts new videos by upload time. Uploads of this page stay on top.
+// Inserts new videos by their ids, which begin with the time. Uploads of this page stay on top.
 function showInList(video) {
   const known = byId.get(video.videoId);
   if (known) {
     if (!known.busy && !(known.state === 'interrupted' && video.status === 'PENDING')) known.show(video);
     return known;
   }
+  // Nobody sends it, or somebody on another device. It appears once it is uploaded.
+  if (video.status === 'PENDING' && !elsewhere.includes(video.videoId)) return undefined;
   const card = new Card(video.filename);
   card.setVideoId(video.videoId);
-  const older = [...grid.children].find((el) => {
-    const other = cards.get(el).video;
-    return other && Date.parse(other.uploadTime) < Date.parse(video.uploadTime);
-  });
+  const older = [...grid.children].find((el) => cards.get(el).video?.videoId < video.videoId);
   grid.insertBefore(card.el, older ?? null);
   card.show(video);
+  filter();
   return card;
 }
 
 // Removes the cards of videos that were deleted elsewhere: they belong on this page of the list, but are not there.
 function removeDeleted({ videos, cursor: next }) {
   const listed = new Set(videos.map(({ videoId }) => videoId));
-  const oldest = next ? videos.at(-1).uploadTime : '';
+  const oldest = next ? videos.at(-1).videoId : '';
   for (const card of [...cards.values()]) {
-    const settled = ['done', 'failed', 'pending'].includes(card.state);
-    if (settled && !listed.has(card.videoId) && card.video.uploadTime > oldest) card.remove();
+    const listable = card.settled || card.state === 'pending';
+    if (listable && !listed.has(card.videoId) && card.videoId > oldest) card.remove();
   }
 }
 
 let interruptedShown = false;
+let failures = 0;
 
 async function load(from) {
   try {
@@ -444,33 +528,55 @@ async function load(from) {
       }
       interruptedShown = true;
     }
+    elsewhere = await uploading();
     const page = await list({ limit: PAGE_SIZE, cursor: from });
-    const shown = page.videos.map(showInList);
+    const shown = page.videos.map(showInList).filter(Boolean);
     if (!from) removeDeleted(page);
     // Reloading the first page keeps the cursor of the pages loaded so far.
     if (from || grid.ariaBusy === 'true') cursor = page.cursor;
+    failures = 0;
     notice.hidden = true;
     grid.ariaBusy = 'false';
     const hadFocus = document.activeElement === more;
     more.hidden = !cursor;
+    updateCount();
     if (from) announce(`${shown.length} more videos loaded.`);
     if (hadFocus && more.hidden && shown.length) $('h3', shown[0].el).focus();
+    watchEnd();
+    openLinked();
   } catch (error) {
     if (!navigator.onLine) return; // #offline shows it
-    $('p', notice).textContent = `Could not load the list of videos. ${messageOf(error)}`;
+    const retried = error.temporary && failures < 5;
+    $('p', notice).textContent = `Could not load the list of videos. ${messageOf(error)}${retried ? ' Retrying…' : ''}`;
     notice.hidden = false;
+    if (!retried) return;
+    failures += 1;
+    await sleep(error.retryAfter || backOff(failures));
+    await load(from);
   }
 }
 
-more.addEventListener('click', async () => {
-  if (more.ariaDisabled === 'true') return;
-  more.ariaDisabled = 'true';
-  await load(cursor);
-  more.ariaDisabled = 'false';
-});
-$('button', notice).addEventListener('click', () => load());
+let loadingMore;
+function loadMore() {
+  loadingMore ??= load(cursor).finally(() => { loadingMore = undefined; });
+  return loadingMore;
+}
+more.addEventListener('click', loadMore);
+
+// Loads the next page when the end of the list comes near.
+const end = new IntersectionObserver((changes) => {
+  if (changes.at(-1).isIntersecting) loadMore();
+}, { rootMargin: '600px' });
+function watchEnd() {
+  end.unobserve(more);
+  if (cursor) end.observe(more); // reports at once if it is visible
+}
+
+$('button', notice).addEventListener('click', () => { failures = 0; load(); });
 // Shows videos that were uploaded elsewhere, such as with curl, when the user returns to this window.
 window.addEventListener('focus', () => load());
+// Another tab has started or finished an upload.
+window.addEventListener('storage', ({ key }) => { if (key === null || key.startsWith('upreel ')) load(); });
 
 function connection() {
   $('#offline').hidden = navigator.onLine;
@@ -478,6 +584,88 @@ function connection() {
 }
 window.addEventListener('online', connection);
 window.addEventListener('offline', connection);
+
+/* Links to a video: the id is the fragment */
+
+let linked = location.hash;
+window.addEventListener('hashchange', () => {
+  linked = location.hash;
+  openLinked();
+});
+
+// Opens the player for a link, once.
+async function openLinked() {
+  const videoId = linked.slice(1);
+  linked = '';
+  if (!/^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(videoId)) return;
+  try {
+    const video = await get(videoId);
+    const card = showInList(video);
+    if (card?.state === 'done') await card.play();
+  } catch (error) {
+    $('p', notice).textContent = error.status === 404 ? 'This link leads to a video that does not exist.' : messageOf(error);
+    notice.hidden = false;
+  }
+}
+
+/* Search, count and selection */
+
+const listedCards = () => [...cards.values()].filter((card) => !card.el.hidden);
+
+function updateCount() {
+  const shown = listedCards().length;
+  const searched = search.value.trim();
+  $('#count').textContent = cards.size ? `${shown}${cursor && !searched ? '+' : ''}` : '';
+  $('#tools').hidden = !cards.size;
+  $('#no-match').hidden = !searched || shown > 0 || Boolean(cursor);
+}
+
+function filter() {
+  const words = search.value.trim().toLowerCase().split(/\s+/);
+  for (const card of cards.values()) card.el.hidden = !words.every((word) => card.name.toLowerCase().includes(word));
+  updateCount();
+}
+
+search.addEventListener('input', async () => {
+  filter();
+  const searched = search.value;
+  // The API has no search, so all pages are loaded.
+  while (search.value === searched && searched.trim() && cursor && notice.hidden) await loadMore();
+  if (search.value !== searched) return;
+  filter();
+  if (searched.trim()) announce(`${listedCards().length} videos found.`);
+});
+
+function updateSelection() {
+  const selected = listedCards().filter((card) => card.selected);
+  const on = document.body.classList.contains('selecting');
+  selection.hidden = !on;
+  $('#select').setAttribute('aria-pressed', on);
+  $('#select').textContent = on ? 'Done' : 'Select';
+  $('#delete-selected').disabled = !selected.length;
+  $('#delete-selected').textContent = selected.length ? `Delete ${selected.length}` : 'Delete';
+}
+
+$('#select').addEventListener('click', () => {
+  document.body.classList.toggle('selecting');
+  for (const card of cards.values()) card.selected = false;
+  updateSelection();
+});
+$('#select-all').addEventListener('click', () => {
+  for (const card of listedCards()) card.selected = card.settled;
+  updateSelection();
+});
+$('#delete-selected').addEventListener('click', async () => {
+  const selected = listedCards().filter((card) => card.selected && card.settled);
+  const name = selected.length === 1 ? selected[0].name : `${selected.length} videos`;
+  const text = 'and everything made from them will be deleted. This cannot be undone.';
+  if (!await confirm({ title: 'Delete the selected videos?', name, text, yes: 'Delete', no: 'Keep' })) return;
+  let deleted = 0;
+  for (const card of selected) if (await card.deleteNow()) deleted += 1;
+  announce(`${deleted} of ${selected.length} videos were deleted.`);
+  updateSelection();
+  $('#select').focus();
+});
 
 /* File input and drag and drop */
 

@@ -14,7 +14,28 @@ function el(tag, attributes = {}, ...children) {
 const inline = (text) => text.split('`').map((piece, i) => (i % 2 ? el('code', {}, piece) : piece));
 const paragraphs = (text = '') => (
   text.trim().split(/\n\s*\n/).filter(Boolean).map((paragraph) => el('p', {}, inline(paragraph))));
-const json = (value) => el('pre', { tabindex: 0 }, el('code', {}, JSON.stringify(value, null, 2)));
+
+// Shows code, with a button that copies it.
+function codeBlock(text, label) {
+  const code = el('code', {}, text);
+  const button = el('button', { type: 'button', class: 'button copy', 'aria-label': `Copy ${label}` }, 'Copy');
+  button.addEventListener('click', async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = 'Copied';
+    } catch {
+      // The clipboard API needs localhost or HTTPS. Select the text instead, to copy it with the keyboard.
+      getSelection().selectAllChildren(code);
+      button.textContent = 'Selected';
+    }
+    document.querySelector('#live').textContent = `${button.textContent}.`;
+    setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+  });
+  return el('div', { class: 'code-block' }, el('pre', { tabindex: 0, role: 'region', 'aria-label': label }, code), button);
+}
+const json = (value, label) => codeBlock(here(JSON.stringify(value, null, 2)), label);
+// The examples of the document have the default port.
+const here = (text) => text.replaceAll('http://127.0.0.1:3000', api);
 
 let openapi;
 // Resolves a $ref. Fields beside it override or extend the referenced object.
@@ -29,12 +50,22 @@ function resolve(node) {
 
 /* Schemas */
 
+// Writes large numbers so that people can read them: 5,368,709,120 (5 GiB).
+function readable(number) {
+  const step = number >= 2 ** 20 ? Math.min(5, Math.floor(Math.log2(number) / 10)) : 0;
+  const size = number / 1024 ** step;
+  const binary = step && size < 1024 && Number.isInteger(size) ? ` (${size} ${['', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'][step]})` : '';
+  return number.toLocaleString('en') + binary;
+}
+
 function limits(schema) {
   const { minimum: low, maximum: high } = schema;
   const range = (a, b, unit) => {
-    if (a !== undefined && b !== undefined) return `${a} to ${b}${unit}`;
-    if (b !== undefined) return `at most ${b}${unit}`;
-    return a > 1 || (a === 1 && !unit) ? `at least ${a}${unit}` : '';
+    // A maximum beyond the exact integers of JSON is none.
+    if (b > Number.MAX_SAFE_INTEGER) return range(a, undefined, unit);
+    if (a !== undefined && b !== undefined) return `${readable(a)} to ${readable(b)}${unit}`;
+    if (b !== undefined) return `at most ${readable(b)}${unit}`;
+    return a > 1 || (a === 1 && !unit) ? `at least ${readable(a)}${unit}` : '';
   };
   return [
     range(low, high, ''),
@@ -91,10 +122,15 @@ function fields(schema) {
 const exampleOf = (media) => media.example ?? Object.values(media.examples ?? {})[0]?.value;
 
 function section(title, ...content) {
-  return el('div', { class: 'section' }, el('h4', {}, title), ...content);
+  return sectionBelow('h4', title, ...content);
 }
 
-function command(path, method, parameters, body) {
+function sectionBelow(heading, title, ...content) {
+  return el('div', { class: 'section' }, el(heading, {}, title), ...content);
+}
+
+// The same request with curl and in JavaScript.
+function commands(id, path, method, parameters, body) {
   let url = path;
   const query = [];
   for (const { name, in: place, example, required } of parameters) {
@@ -103,14 +139,28 @@ function command(path, method, parameters, body) {
       query.push(`${name}=${encodeURIComponent(example ?? '')}`);
     }
   }
+  const target = `${api}${url}${query.length ? `?${query.join('&')}` : ''}`;
   const [media, content] = Object.entries(body?.content ?? {})[0] ?? [];
+  const isForm = media === 'multipart/form-data';
   const lines = ['curl'];
   if (method !== 'get' && !(method === 'post' && media)) lines[0] += ` -X ${method.toUpperCase()}`;
-  if (media === 'multipart/form-data') lines.push("-F 'file=@clip.mp4'");
+  if (isForm) lines.push("-F 'file=@clip.mp4'");
   else if (media) lines.push(`--json '${JSON.stringify(exampleOf(content))}'`);
-  lines.push(`'${api}${url}${query.length ? `?${query.join('&')}` : ''}'`);
+  lines.push(`'${target}'`);
   const line = lines.join(' ');
-  return el('pre', { tabindex: 0 }, el('code', {}, line.length < 90 ? line : lines.join(' \\\n  ')));
+
+  const options = [];
+  if (method !== 'get') options.push(`method: '${method.toUpperCase()}'`);
+  if (isForm) options.push('body: form');
+  else if (media) options.push(`body: JSON.stringify(${JSON.stringify(exampleOf(content))})`);
+  const script = [];
+  if (isForm) script.push('const form = new FormData();', "form.append('file', input.files[0]);");
+  script.push(`const response = await fetch('${target}'${options.length ? `, {\n  ${options.join(',\n  ')},\n}` : ''});`);
+  if (method !== 'delete') script.push(/\.m3u8$|\{playlist\}/.test(path) ? 'const playlist = await response.text();' : 'const result = await response.json();');
+
+  return el('div', { class: 'commands' },
+    codeBlock(line.length < 90 ? line : lines.join(' \\\n  '), `curl: ${id}`),
+    codeBlock(script.join('\n'), `JavaScript: ${id}`));
 }
 
 function response(status, node) {
@@ -128,7 +178,7 @@ function response(status, node) {
     ...Object.entries(headers ?? {}).map(([name, header]) =>
       el('p', { class: 'explained' }, el('code', {}, name), ': ', inline(resolve(header).description))),
     media && !codes && (inner.properties || example)
-      ? el('details', {}, el('summary', {}, 'Body'), fields(inner), example === undefined ? '' : json(example))
+      ? el('details', {}, el('summary', {}, 'Body'), fields(inner), example === undefined ? '' : json(example, `Body of ${status}`))
       : '');
 }
 
@@ -137,10 +187,12 @@ function operation(path, method, item) {
   const parameters = [...(item.parameters ?? []), ...(details.parameters ?? [])].map(resolve);
   const [media, content] = Object.entries(details.requestBody?.content ?? {})[0] ?? [];
   return el('article', { id: details.operationId, class: 'operation' },
-    el('h3', {}, el('span', { class: `method ${method}` }, method.toUpperCase()), ' ', el('code', {}, path)),
+    el('h3', {},
+      el('span', { class: `method ${method}` }, method.toUpperCase()), ' ', el('code', {}, path),
+      el('a', { class: 'anchor', href: `#${details.operationId}`, 'aria-label': `Link to ${details.summary}` }, '#')),
     el('p', { class: 'summary' }, details.summary),
     ...paragraphs(details.description),
-    command(path, method, parameters, details.requestBody),
+    commands(details.summary, path, method, parameters, details.requestBody),
     parameters.length
       ? section('Parameters', el('ul', { class: 'fields' }, parameters.map((parameter) => {
         const description = `${parameter.description ?? ''} (${parameter.in})`;
@@ -164,10 +216,10 @@ function show(description) {
     el('p', { class: 'lead' }, description.info.summary),
     ...paragraphs(description.info.description),
     el('div', { class: 'operation' },
-      section('Authentication', el('ul', { class: 'fields' }, schemes)),
-      section('Errors',
+      sectionBelow('h2', 'Authentication', el('ul', { class: 'fields' }, schemes)),
+      sectionBelow('h2', 'Errors',
         fields(resolve({ $ref: '#/components/schemas/Problem' })),
-        json(description.components.schemas.Problem.example))));
+        json(description.components.schemas.Problem.example, 'Example of an error'))));
   for (const tag of description.tags) {
     main.append(el('section', {}, el('h2', {}, tag.name), el('p', { class: 'soft' }, tag.description)));
     contents.append(el('h2', {}, tag.name));

@@ -1,7 +1,9 @@
 // Plays a video: its HLS renditions if it has any, otherwise the original. The seek bar shows tiles of the storyboard.
 
 const HLS = 'application/vnd.apple.mpegurl';
-const SEEK_STEP = 5; // seconds per arrow key press
+const SEEK_STEP = 5; // seconds per arrow key press; the keys j and l seek twice as far
+const VOLUME_STEP = 0.05;
+const SPEEDS = [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2];
 /** A second failure this close to the previous one counts as permanent. */
 const RETRY_DISTANCE = 10; // seconds
 /** Time without input after which the controls are hidden in full screen. */
@@ -10,7 +12,7 @@ const IDLE_TIMEOUT = 3000; // milliseconds
 const qualityName = ({ width, height }) => `${Math.min(width, height)}p`;
 
 export class Player {
-  constructor(dialog, { clock, formatName }) {
+  constructor(dialog, { clock, formatName, onClose }) {
     Object.assign(this, { dialog, clock, formatName });
     const find = (selector) => dialog.querySelector(selector);
     this.film = find('.film');
@@ -19,26 +21,36 @@ export class Player {
     this.seekBar = find('.seek');
     this.preview = find('.seek-preview');
     this.quality = find('.quality');
+    this.speed = find('.speed');
+    this.captions = find('.captions');
     this.volume = find('.volume');
     this.unplayable = find('.unplayable');
     this.buttons = Object.fromEntries([...dialog.querySelectorAll('[data-act]')].map((el) => [el.dataset.act, el]));
     for (const [act, el] of Object.entries(this.buttons)) el.addEventListener('click', () => this[act]());
     this.buttons.fullscreen.hidden = !this.film.requestFullscreen && !this.video.webkitEnterFullscreen;
 
+    this.buttons.pip.hidden = !document.pictureInPictureEnabled;
+    this.speed.append(...SPEEDS.map((speed) => new Option(`${speed} ×`, speed)));
+
     dialog.addEventListener('close', () => {
+      if (document.pictureInPictureElement) document.exitPictureInPicture().catch(() => {});
       this.record = undefined;
       this.unload();
+      onClose();
     });
     // A click on the backdrop has the dialog itself as its target.
     dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); });
     this.film.addEventListener('keydown', (event) => this.key(event));
 
-    const { video, seekBar, quality, volume } = this;
+    const { video, seekBar, quality, volume, speed, captions } = this;
     const on = (el, types, act) => { for (const type of types) el.addEventListener(type, act); };
     on(this.film, ['pointermove', 'pointerdown', 'keydown'], () => this.showControls());
     on(video, ['click'], () => this.toggle());
     on(video, ['error'], () => this.recover());
-    on(video, ['play', 'pause', 'volumechange'], () => this.updateButtons());
+    on(video, ['play', 'pause', 'volumechange', 'ratechange'], () => this.updateButtons());
+    on(video.textTracks, ['addtrack', 'removetrack', 'change'], () => this.updateCaptions());
+    on(speed, ['change'], () => { video.playbackRate = Number(speed.value); });
+    on(captions, ['change'], () => this.showCaptions(Number(captions.value)));
     on(video, ['timeupdate', 'durationchange', 'progress', 'seeking'], () => this.updateProgress());
     on(video, ['waiting', 'seeking'], () => this.film.classList.add('waiting'));
     on(video, ['playing', 'seeked', 'canplay'], () => this.film.classList.remove('waiting'));
@@ -73,6 +85,7 @@ export class Player {
     this.video.style.aspectRatio = video.width && video.height ? `${video.width} / ${video.height}` : '';
     this.preview.firstElementChild.hidden = true;
     this.dialog.showModal();
+    this.showControls();
     this.start(at);
     const tiles = video.storyboardUrl && await storyboard.ready();
     if (this.storyboard === storyboard) this.preview.firstElementChild.hidden = !tiles;
@@ -208,6 +221,16 @@ export class Player {
 
   mute() { this.video.muted = !this.video.muted; }
 
+  pip() {
+    if (document.pictureInPictureElement) document.exitPictureInPicture();
+    else this.video.requestPictureInPicture?.().catch(() => {});
+  }
+
+  // Shows the captions with this number, or none.
+  showCaptions(chosen) {
+    [...this.video.textTracks].forEach((track, i) => { track.mode = i === chosen ? 'showing' : 'disabled'; });
+  }
+
   // iPhones support full screen only for the video element itself.
   fullscreen() {
     if (document.fullscreenElement) document.exitFullscreen();
@@ -215,19 +238,37 @@ export class Player {
     else this.video.webkitEnterFullscreen();
   }
 
+  // The usual keys of players. Menus and the volume keep their own.
   key(event) {
     const { key, target, altKey, ctrlKey, metaKey } = event;
     if (altKey || ctrlKey || metaKey || this.controls.inert || target.matches('select, .volume')) return;
-    const { currentTime } = this.video;
-    const [back, on] = [currentTime - SEEK_STEP, currentTime + SEEK_STEP];
-    const to = { ArrowRight: on, ArrowUp: on, ArrowLeft: back, ArrowDown: back, Home: 0, End: this.duration }[key];
-    if (to !== undefined) {
-      this.seek(to);
-      if (target === this.seekBar) this.showPreview(this.video.currentTime);
-    } else if (key === ' ' && !target.matches('button')) this.toggle();
-    else if (key === 'm') this.mute();
-    else if (key === 'f') this.fullscreen();
-    else return;
+    const { video, duration } = this;
+    const speed = (step) => SPEEDS[SPEEDS.indexOf(video.playbackRate) + step] ?? video.playbackRate;
+    const volume = (step) => Object.assign(video, { volume: Math.min(1, Math.max(0, video.volume + step)), muted: false });
+    const acts = {
+      ArrowRight: () => this.seek(video.currentTime + SEEK_STEP),
+      ArrowLeft: () => this.seek(video.currentTime - SEEK_STEP),
+      l: () => this.seek(video.currentTime + 2 * SEEK_STEP),
+      j: () => this.seek(video.currentTime - 2 * SEEK_STEP),
+      Home: () => this.seek(0),
+      End: () => this.seek(duration),
+      ArrowUp: () => volume(VOLUME_STEP),
+      ArrowDown: () => volume(-VOLUME_STEP),
+      k: () => this.toggle(),
+      m: () => this.mute(),
+      f: () => this.fullscreen(),
+      i: () => this.pip(),
+      c: () => this.showCaptions([...video.textTracks].some(({ mode }) => mode === 'showing') ? -1 : 0),
+      '>': () => { video.playbackRate = speed(1); },
+      '<': () => { video.playbackRate = speed(-1); },
+    };
+    let act = acts[key.length === 1 ? key.toLowerCase() : key];
+    if (/^[0-9]$/.test(key)) act = () => this.seek((duration * Number(key)) / 10);
+    if (key === ' ' && !target.matches('button')) act = () => this.toggle();
+    if (!act) return;
+    const before = video.currentTime;
+    act();
+    if (target === this.seekBar && video.currentTime !== before) this.showPreview(video.currentTime);
     event.preventDefault();
   }
 
@@ -277,8 +318,18 @@ export class Player {
     film.classList.toggle('muted', muted || video.volume === 0);
     buttons.toggle.ariaLabel = paused ? 'Play' : 'Pause';
     buttons.mute.ariaLabel = muted ? 'Unmute' : 'Mute';
+    this.speed.value = video.playbackRate;
     volume.value = muted ? 0 : video.volume;
     volume.style.setProperty('--progress', volume.value);
+  }
+
+  // Lists the captions that the video has.
+  updateCaptions() {
+    const tracks = [...this.video.textTracks];
+    this.captions.hidden = !tracks.length;
+    const options = tracks.map(({ label, language }, i) => new Option(label || language || `Captions ${i + 1}`, i));
+    this.captions.replaceChildren(new Option('No captions', -1), ...options);
+    this.captions.value = tracks.findIndex(({ mode }) => mode === 'showing');
   }
 
   // Shows which quality automatic selection has chosen.
