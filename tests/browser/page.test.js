@@ -245,6 +245,12 @@ test('another tab shows an upload, but does not offer to resume it', async (t) =
   await page.reload();
   await page.unrouteAll();
   await waitForState(page, 'large.mp4', 'interrupted');
+  const isOf = (request) => new URL(request.url()).pathname.startsWith('/videos');
+  const polls = [];
+  other.on('request', (request) => isOf(request) && polls.push(request.url()));
+  await other.evaluate(() => window.dispatchEvent(new Event('focus')));
+  await waitForState(other, 'large.mp4', 'interrupted');
+  assert.ok(polls.length <= 1, `a row that nobody sends is not polled: ${polls}`);
   await choose(page, videos.large);
   await waitForState(page, 'large.mp4', 'done');
   await waitForState(other, 'large.mp4', 'done');

@@ -219,6 +219,46 @@ test('the seek bar seeks with mouse and keyboard, and previews storyboard tiles'
   assert.deepEqual(page.errors, []);
 });
 
+test('the usual keys of players work, and speed and captions can be chosen', async (t) => {
+  const page = await play(t, 'film.mp4');
+  await waitForPlayback(page);
+  const video = element(page);
+  const of = (property) => video.evaluate((el, name) => el[name], property);
+  await page.keyboard.press('k');
+  await until('the video pauses', () => of('paused'));
+  await page.keyboard.press('5');
+  assert.ok(Math.abs(await current(page) - VIDEO.seconds / 2) < 0.5, `${await current(page)}`);
+  const before = await current(page);
+  await page.keyboard.press('l');
+  assert.ok(Math.abs(await current(page) - before - 10) < 0.1);
+  await page.keyboard.press('j');
+  assert.ok(Math.abs(await current(page) - before) < 0.1);
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowUp');
+  assert.ok(Math.abs(await of('volume') - 0.95) < 1e-6);
+  await page.keyboard.press('Shift+>');
+  assert.equal(await of('playbackRate'), 1.25);
+  const speed = page.getByRole('combobox', {name: 'Speed'});
+  await until('the menu shows the speed', async () => await speed.inputValue() === '1.25');
+  await speed.selectOption('2 ×');
+  assert.equal(await of('playbackRate'), 2);
+  await speed.press('k');
+  assert.equal(await of('paused'), true, 'a menu keeps its keys');
+
+  const captions = page.getByRole('combobox', {name: 'Captions'});
+  assert.ok(await captions.isHidden(), 'the video has none');
+  await video.evaluate((el) => el.addTextTrack('captions', 'English', 'en'));
+  await captions.waitFor();
+  assert.deepEqual(await captions.locator('option').allTextContents(), ['No captions', 'English']);
+  const mode = () => video.evaluate((el) => el.textTracks[0].mode);
+  await captions.selectOption('English');
+  await until('the captions are shown', async () => await mode() === 'showing');
+  await seekBar(page).press('c');
+  await until('the captions are hidden', async () => await mode() === 'disabled');
+  assert.deepEqual(page.errors, []);
+});
+
 test('the seek bar can be dragged by touch', async (t) => {
   const page = await play(t, 'film.mp4', {viewport: {width: 390, height: 844}, isMobile: true, hasTouch: true});
   await waitForPlayback(page);

@@ -491,7 +491,8 @@ function updateTitle() {
 function showInList(video) {
   const known = byId.get(video.videoId);
   if (known) {
-    if (!known.busy && !(known.state === 'interrupted' && video.status === 'PENDING')) known.show(video);
+    const waits = known.state === 'interrupted' && video.status === 'PENDING' && !elsewhere.includes(video.videoId);
+    if (!known.busy && !waits) known.show(video);
     return known;
   }
   // Nobody sends it, or somebody on another device. It appears once it is uploaded.
@@ -515,19 +516,24 @@ function removeDeleted({ videos, cursor: next }) {
   }
 }
 
-let interruptedShown = false;
+// Shows the uploads that a reload has interrupted, or that another tab has left.
+async function showInterrupted() {
+  for (const entry of await interrupted()) {
+    const same = (card) => card.entry?.id === entry.id || (card.file && fingerprint(card.file) === fingerprint(entry));
+    let card = byId.get(entry.videoId) ?? [...cards.values()].find(same);
+    if (!card) {
+      card = new Card(entry.name);
+      grid.prepend(card.el);
+    } else if (card.state !== 'pending') continue;
+    card.interrupted(entry);
+  }
+}
+
 let failures = 0;
 
 async function load(from) {
   try {
-    if (!interruptedShown) {
-      for (const entry of await interrupted()) {
-        const card = new Card(entry.name);
-        grid.prepend(card.el);
-        card.interrupted(entry);
-      }
-      interruptedShown = true;
-    }
+    if (!from) await showInterrupted();
     elsewhere = await uploading();
     const page = await list({ limit: PAGE_SIZE, cursor: from });
     const shown = page.videos.map(showInList).filter(Boolean);
@@ -576,7 +582,8 @@ $('button', notice).addEventListener('click', () => { failures = 0; load(); });
 // Shows videos that were uploaded elsewhere, such as with curl, when the user returns to this window.
 window.addEventListener('focus', () => load());
 // Another tab has started or finished an upload.
-window.addEventListener('storage', ({ key }) => { if (key === null || key.startsWith('upreel ')) load(); });
+window.addEventListener('storage', ({ key }) => { if (!document.hidden && key?.startsWith('upreel ')) load(); });
+document.addEventListener('visibilitychange', () => { if (!document.hidden) load(); });
 
 function connection() {
   $('#offline').hidden = navigator.onLine;

@@ -15,8 +15,9 @@ const inline = (text) => text.split('`').map((piece, i) => (i % 2 ? el('code', {
 const paragraphs = (text = '') => (
   text.trim().split(/\n\s*\n/).filter(Boolean).map((paragraph) => el('p', {}, inline(paragraph))));
 
-// Shows code, with a button that copies it.
-function codeBlock(text, label) {
+// Shows code in a language, with a button that copies it.
+function codeBlock(language, about, text) {
+  const label = `${language}: ${about}`;
   const code = el('code', {}, text);
   const button = el('button', { type: 'button', class: 'button copy', 'aria-label': `Copy ${label}` }, 'Copy');
   button.addEventListener('click', async () => {
@@ -31,9 +32,11 @@ function codeBlock(text, label) {
     document.querySelector('#live').textContent = `${button.textContent}.`;
     setTimeout(() => { button.textContent = 'Copy'; }, 2000);
   });
-  return el('div', { class: 'code-block' }, el('pre', { tabindex: 0, role: 'region', 'aria-label': label }, code), button);
+  return el('div', { class: 'code-block' },
+    el('div', { class: 'code-head' }, el('span', {}, language), button),
+    el('pre', { tabindex: 0, role: 'region', 'aria-label': label }, code));
 }
-const json = (value, label) => codeBlock(here(JSON.stringify(value, null, 2)), label);
+const json = (value, about) => codeBlock('JSON', about, here(JSON.stringify(value, null, 2)));
 // The examples of the document have the default port.
 const here = (text) => text.replaceAll('http://127.0.0.1:3000', api);
 
@@ -130,7 +133,7 @@ function sectionBelow(heading, title, ...content) {
 }
 
 // The same request with curl and in JavaScript.
-function commands(id, path, method, parameters, body) {
+function commands(about, path, method, parameters, body) {
   let url = path;
   const query = [];
   for (const { name, in: place, example, required } of parameters) {
@@ -159,8 +162,8 @@ function commands(id, path, method, parameters, body) {
   if (method !== 'delete') script.push(/\.m3u8$|\{playlist\}/.test(path) ? 'const playlist = await response.text();' : 'const result = await response.json();');
 
   return el('div', { class: 'commands' },
-    codeBlock(line.length < 90 ? line : lines.join(' \\\n  '), `curl: ${id}`),
-    codeBlock(script.join('\n'), `JavaScript: ${id}`));
+    codeBlock('curl', about, line.length < 90 ? line : lines.join(' \\\n  ')),
+    codeBlock('JavaScript', about, script.join('\n')));
 }
 
 function response(status, node) {
