@@ -8,7 +8,7 @@ use super::moof::Fragment;
 use super::runs::Defaults;
 use super::segments::{IndexEntry, find_first, random_access};
 use super::tail::find_last;
-use super::timing::{Timing, signed};
+use super::timing::{Timing, padding, rescaled, signed};
 use crate::keyframe::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
@@ -61,6 +61,9 @@ impl Fragments {
             end_time: None,
             sound: (sound.and_then(read).and_then(|first| first.start_time), None),
         };
+        if fragments.first.encrypted {
+            return Err(Error::Encrypted);
+        }
         // Each segment may have its own `sidx`. Only one that covers (nearly) the whole file is useful.
         let size = reader.source.size();
         if let Some(sidx) = sidx.filter(|sidx| sidx.end >= size - size / 8) {
@@ -72,9 +75,8 @@ impl Fragments {
             fragments.align_index();
             fragments.end_time = fragments.find_end(reader).await?;
         }
-        if let Some((track, defaults)) = sound {
-            let end = |body: &Fields, at| Fragment::read(body, at, track, defaults)?.end_time();
-            fragments.sound.1 = find_last(reader, first_moof.start, end).await?;
+        if let Some(sound) = sound {
+            fragments.sound.1 = fragments.last_end(reader, sound, fragments.sound.0.is_none()).await?;
         }
         Ok(fragments)
     }
@@ -97,16 +99,32 @@ impl Fragments {
             let last = self.at(reader, entry).await?;
             return Ok(last.and_then(|last| last.end_time()));
         }
-        let (track, defaults) = self.film;
-        let end = |body: &Fields, at| {
-            let fragment = Fragment::read(body, at, track, defaults)?;
-            Some(fragment.end_time()).filter(|_| fragment.samples > 0)
+        self.last_end(reader, self.film, true).await
+    }
+
+    /// Returns the decode time at which the last fragment of a track ends, if it can be found. It is searched at the end
+    /// of the object, and if `walks`, by all fragments.
+    async fn last_end(
+        &self,
+        reader: &mut Reader<'_>,
+        (track, defaults): TrackId,
+        walks: bool,
+    ) -> Result<Option<u64>, Error> {
+        let read = |body: &Fields, at| {
+            Fragment::read(body, at, track, defaults).filter(|fragment| fragment.samples > 0)
         };
-        if let Some(Some(end)) = find_last(reader, self.first_moof, end).await? {
+        let last = find_last(reader, self.first_moof, read).await?;
+        if last.as_ref().is_some_and(|last| last.encrypted) {
+            return Err(Error::Encrypted);
+        }
+        if let Some(end) = last.and_then(|last| last.end_time()) {
             return Ok(Some(end));
         }
+        if !walks {
+            return Ok(None);
+        }
         // The last fragment is very large, or fragments do not say when they start.
-        let chain = self.walk(reader, MANY).await?;
+        let chain = self.walk(reader, (track, defaults), MANY).await?;
         Ok(chain.fragments.last().filter(|_| chain.complete).and_then(Fragment::end_time))
     }
 
@@ -179,7 +197,7 @@ impl Fragments {
         // Without an index, or if none of the fragments contains a keyframe, walk from the start.
         if found.is_empty() {
             let limit = if n <= FEW { FEW } else { MANY };
-            let mut all = self.walk(&mut Reader::new(source), limit).await?.fragments;
+            let mut all = self.walk(&mut Reader::new(source), self.film, limit).await?.fragments;
             all.retain(|fragment| fragment.keyframe.is_some());
             found = select(&all, span_middles(n).map(|middle| at_fraction(all.len(), middle)));
         }
@@ -196,7 +214,7 @@ impl Fragments {
     /// Reads the fragments of the index, or without one all fragments. Returns `None` if there are more than `limit`.
     pub(super) async fn all(&self, source: &Source, limit: usize) -> Result<Option<Vec<Fragment>>, Error> {
         if self.index.is_empty() {
-            let chain = self.walk(&mut Reader::new(source), limit.min(MANY)).await?;
+            let chain = self.walk(&mut Reader::new(source), self.film, limit.min(MANY)).await?;
             return Ok(Some(chain.fragments).filter(|_| chain.complete));
         }
         if self.index.len() > limit {
@@ -213,10 +231,8 @@ impl Fragments {
         for _ in 0..MAX_BEFORE {
             match reader.header(at, u64::MAX, MOOF_READ).await? {
                 Some(header) if header.name == *b"moof" => {
-                    return self
-                        .read(reader, &header)
-                        .await
-                        .map(|found| Some(found.or_presented(entry.time)));
+                    let found = self.read(reader, &header, self.film).await?;
+                    return Ok(Some(found.or_presented(entry.time)));
                 }
                 Some(header) if header.name != *b"mdat" => at = header.body.end,
                 _ => break,
@@ -226,7 +242,7 @@ impl Fragments {
     }
 
     /// Reads up to `limit` fragments from the first one on. One that does not say when it starts follows the one before.
-    async fn walk(&self, reader: &mut Reader<'_>, limit: usize) -> Result<Chain, Error> {
+    async fn walk(&self, reader: &mut Reader<'_>, track: TrackId, limit: usize) -> Result<Chain, Error> {
         let mut fragments = Vec::new();
         let mut at = self.first_moof;
         let mut end = Some(0);
@@ -235,7 +251,7 @@ impl Fragments {
                 return Ok(Chain { fragments, complete: true });
             };
             if header.name == *b"moof" {
-                let fragment = self.read(reader, &header).await?.or_start(end);
+                let fragment = self.read(reader, &header, track).await?.or_start(end);
                 end = fragment.end_time();
                 fragments.push(fragment);
             }
@@ -244,23 +260,16 @@ impl Fragments {
         Ok(Chain { fragments, complete: false })
     }
 
-    async fn read(&self, reader: &Reader<'_>, moof: &Header) -> Result<Fragment, Error> {
+    async fn read(
+        &self,
+        reader: &Reader<'_>,
+        moof: &Header,
+        (track, defaults): TrackId,
+    ) -> Result<Fragment, Error> {
         let body = reader.body(moof, MAX_MOOF).await?;
-        let (track, defaults) = self.film;
-        Ok(Fragment::read(&body, moof.start, track, defaults).unwrap_or_default())
+        let fragment = Fragment::read(&body, moof.start, track, defaults).unwrap_or_default();
+        if fragment.encrypted { Err(Error::Encrypted) } else { Ok(fragment) }
     }
-}
-
-/// Returns the longest time that sound starts before the film or ends after it only because of its encoder's delay or
-/// its last block: two of the longest AAC frames.
-fn padding(scale: u32) -> i64 {
-    i64::from(scale / 10)
-}
-
-/// Converts a time to another timescale.
-fn rescaled(time: i64, from: u32, to: u32) -> i64 {
-    let time = i128::from(time) * i128::from(to);
-    i64::try_from(time.div_euclid(i128::from(from.max(1)))).unwrap_or(i64::MAX)
 }
 
 /// Consecutive fragments from the first one on.
@@ -353,6 +362,55 @@ mod tests {
             times(&source, &fragments, &timing, 10).await,
             (0..10).map(|i| i * 100).collect::<Vec<_>>()
         );
+    }
+
+    /// Fragments without decode times, of 100 ticks for track 1 and 150 for track 2.
+    fn film_with_sound(count: usize) -> Bytes {
+        let traf = |track, ticks| {
+            let tfhd = atom(*b"tfhd", &[0x02_0008, track, ticks], &[]);
+            atom(*b"traf", &[], &[tfhd, atom(*b"trun", &[0x0201, 1, 8, 4], &[])].concat())
+        };
+        let moof = atom(*b"moof", &[], &[atom(*b"mfhd", &[0, 1], &[]), traf(1, 100), traf(2, 150)].concat());
+        [moof, atom(*b"mdat", &[0], &[])].concat().repeat(count).into()
+    }
+
+    #[tokio::test]
+    async fn sound_without_decode_times_can_end_later() {
+        let object = film_with_sound(20);
+        let source = Source::new(object.len() as u64, object);
+        let [film, sound] = [1, 2].map(|track| (track, Defaults::default()));
+        let mut reader = Reader::new(&source);
+        let fragments = Fragments::open(&mut reader, 0, 1000, film, Some(sound)).await.unwrap();
+        let timing = Timing { scale: 1000, ..Timing::default() };
+        assert_eq!(fragments.ends(&timing, Some(&timing)), Some(3000));
+    }
+
+    #[tokio::test]
+    async fn a_film_that_begins_in_the_clear_is_encrypted() {
+        let uuid = b"\xA2\x39\x4F\x52\x5A\x9B\x4F\x14\xA2\x44\x6C\x42\x7C\x64\x8D\xF4";
+        for secret in [atom(*b"senc", &[0, 0], &[]), atom(*b"uuid", &[], uuid)] {
+            let tfhd = atom(*b"tfhd", &[0x02_0008, 1, 100], &[]);
+            let trun = atom(*b"trun", &[0x0201, 1, 8, 4], &[]);
+            let traf = atom(*b"traf", &[], &[tfhd, trun, secret].concat());
+            let moof = atom(*b"moof", &[], &[atom(*b"mfhd", &[0, 1], &[]), traf].concat());
+            let encrypted = [moof, atom(*b"mdat", &[0], &[])].concat();
+            let clear: Vec<u8> = (0..3).flat_map(|i| fragment(i * 100, true)).collect();
+            for object in [[&encrypted[..], &clear].concat(), [&clear[..], &encrypted].concat()] {
+                let source = Source::new(object.len() as u64, Bytes::from(object));
+                let mut reader = Reader::new(&source);
+                let opened = Fragments::open(&mut reader, 0, 1000, (1, Defaults::default()), None).await;
+                assert!(matches!(opened, Err(Error::Encrypted)), "{opened:?}");
+            }
+            // Those in between are found when they are read.
+            let object = Bytes::from([&clear[..], &encrypted, &fragment(400, true)].concat());
+            let source = Source::new(object.len() as u64, object);
+            let mut reader = Reader::new(&source);
+            let film = (1, Defaults::default());
+            let fragments = Fragments::open(&mut reader, 0, 1000, film, None).await.unwrap();
+            let timing = Timing { scale: 1000, media_duration: 500, ..Timing::default() };
+            let keyframes = fragments.keyframes(&source, &timing, 8).await;
+            assert!(matches!(keyframes, Err(Error::Encrypted)), "{keyframes:?}");
+        }
     }
 
     #[tokio::test]

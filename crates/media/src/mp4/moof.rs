@@ -5,6 +5,9 @@ use std::ops::Range;
 use super::boxes::Fields;
 use super::runs::{Defaults, TrackHeader, TrackRun, UniformSamples};
 
+/// The type of the box that preceded `senc` (Protected Interoperable File Format 1.1, 5.3.2.1).
+const PIFF: [u8; 16] = *b"\xA2\x39\x4F\x52\x5A\x9B\x4F\x14\xA2\x44\x6C\x42\x7C\x64\x8D\xF4";
+
 /// The samples of one track in a `moof` box.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Fragment {
@@ -15,6 +18,8 @@ pub(super) struct Fragment {
     /// The composition time offset of the first sample.
     pub(super) first_offset: i32,
     pub(super) keyframe: Option<FirstKeyframe>,
+    /// The samples are encrypted, whatever the sample description says: a film can begin in the clear.
+    pub(super) encrypted: bool,
 }
 
 /// The first keyframe of a fragment.
@@ -47,6 +52,11 @@ impl Fragment {
                 fragment.start_time = traf.child(*b"tfdt").and_then(|mut tfdt| {
                     let (version, _) = tfdt.version_and_flags()?;
                     tfdt.u32_or_u64(version)
+                });
+                fragment.encrypted = traf.boxes().any(|(name, body)| match &name {
+                    b"senc" | b"saiz" => true,
+                    b"uuid" => body.0.starts_with(&PIFF),
+                    _ => false,
                 });
                 // A keyframe with another sample description would be decoded with the wrong codec configuration.
                 if defaults.description != trex.description {
@@ -140,6 +150,7 @@ mod tests {
             duration: 10 * all,
             samples: all,
             first_offset: 0,
+            encrypted: false,
             keyframe: keyframe.map(|(time, range)| FirstKeyframe { time, offset: 0, range }),
         };
         let first = Some((0, 100..103));

@@ -113,6 +113,18 @@ pub(super) fn to_ms(time: u64, scale: u32) -> u64 {
     u64::try_from(ms).unwrap_or(u64::MAX)
 }
 
+/// Returns the longest time that sound starts before the film or ends after it only because of its encoder's delay or
+/// its last block: two of the longest AAC frames.
+pub(super) fn padding(scale: u32) -> i64 {
+    i64::from(scale / 10)
+}
+
+/// Converts a time to another timescale.
+pub(super) fn rescaled(time: i64, from: u32, to: u32) -> i64 {
+    let time = i128::from(time) * i128::from(to);
+    i64::try_from(time.div_euclid(i128::from(from.max(1)))).unwrap_or(i64::MAX)
+}
+
 /// Converts a time to a signed number. Larger than `i64` saturates.
 pub(super) fn signed(time: u64) -> i64 {
     i64::try_from(time).unwrap_or(i64::MAX)
