@@ -17,6 +17,8 @@ const MAX_HEADERS: u64 = 1 << 20;
 const MAX_INDEX: u64 = 48 << 20;
 /// Limit of the parts of an `OpenDML` index.
 const MAX_PARTS: usize = 1000;
+/// The longest time that audio goes on after the last frame, in milliseconds.
+const MAX_REST: u64 = 3_600_000;
 /// The flag of keyframes in `idx1`.
 const KEYFRAME: u32 = 0x10;
 
@@ -42,6 +44,8 @@ struct Chunk {
 /// The header of the video stream (`strh`), and where it is.
 #[derive(Debug, Default)]
 struct Stream {
+    /// When the longest audio stream ends, in milliseconds.
+    audio_end: u64,
     number: usize,
     /// The offset of the data of `strh`.
     header: usize,
@@ -82,7 +86,10 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let ms = |frames: usize| {
         u64::try_from(frames as u128 * 1000 * u128::from(stream.scale) / u128::from(stream.rate))
     };
-    let duration_ms = ms(entries.len()).unwrap_or(u64::MAX);
+    let picture_ms = ms(entries.len()).unwrap_or(u64::MAX);
+    // A header can state anything. The index has an entry for each frame, so its length is true.
+    let audio_ms = Some(stream.audio_end).filter(|end| *end <= picture_ms.saturating_add(MAX_REST));
+    let duration_ms = picture_ms.max(audio_ms.unwrap_or(0));
     let numbered = entries.iter().zip(0..).filter(|(entry, _)| entry.key && entry.len > 0);
     let keyframes = numbered.filter_map(|(entry, number)| {
         Some(Keyframe::new(ms(number).ok()?, entry.at..entry.at.checked_add(entry.len)?))
@@ -181,8 +188,9 @@ fn chunks(bytes: &[u8], mut at: usize) -> impl Iterator<Item = ([u8; 4], usize, 
 fn stream(headers: &[u8]) -> Option<Stream> {
     let (_, start, list) =
         chunks(headers, 12).find(|(id, _, data)| id == b"LIST" && data.starts_with(b"hdrl"))?;
-    let streams = chunks(list, 4).filter(|(id, _, data)| id == b"LIST" && data.starts_with(b"strl"));
-    streams.zip(0..100).find_map(|((_, at, data), number)| {
+    let streams = || chunks(list, 4).filter(|(id, _, data)| id == b"LIST" && data.starts_with(b"strl"));
+    let audio_end = streams().take(100).filter_map(|(.., data)| audio_end(data)).max().unwrap_or(0);
+    streams().zip(0..100).find_map(|((_, at, data), number)| {
         let (_, header, fields) = chunks(data, 4).find(|(id, ..)| id == b"strh")?;
         let field = |offset: usize| Some(u32::from_le_bytes(*fields.get(offset..)?.first_chunk()?));
         if !fields.starts_with(b"vids") {
@@ -192,6 +200,7 @@ fn stream(headers: &[u8]) -> Option<Stream> {
         let index = chunks(data, 4).find(|(id, ..)| id == b"indx").map_or(&[][..], |(.., data)| data);
         let plausible = scale > 0 && rate > 0;
         plausible.then(|| Stream {
+            audio_end,
             number,
             header: start + at + header,
             scale,
@@ -199,6 +208,15 @@ fn stream(headers: &[u8]) -> Option<Stream> {
             parts: index_of_parts(index),
         })
     })
+}
+
+/// Returns when an audio stream ends, in milliseconds: its start and length, in units of its scale.
+fn audio_end(stream: &[u8]) -> Option<u64> {
+    let (.., fields) = chunks(stream, 4).find(|(id, ..)| id == b"strh")?;
+    let field = |offset: usize| Some(u32::from_le_bytes(*fields.get(offset..)?.first_chunk()?));
+    let units = u64::from(field(28)?) + u64::from(field(32)?);
+    let ms = u128::from(units) * 1000 * u128::from(field(20)?) / u128::from(field(24)?.max(1));
+    u64::try_from(ms).ok().filter(|_| fields.starts_with(b"auds"))
 }
 
 /// Parses the index of the parts of an `OpenDML` index.
@@ -364,6 +382,17 @@ mod tests {
             let header = wrapped.windows(4).rposition(|id| id == b"vids").unwrap();
             assert_eq!(wrapped[header + 20..header + 28], [1, 0, 0, 0, 1, 0, 0, 0], "one frame a second");
             assert!(wrapped.ends_with(&[chunk(*b"01dc", &[50; 9]), chunk(*b"01dc", &[75; 9])].concat()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_video_lasts_as_long_as_its_audio() {
+        for (start, length, duration) in [(25, 125, 6000), (0, 50, 4000), (u32::MAX, u32::MAX, 4000)] {
+            let mut bytes = file(false, false);
+            let at = bytes.windows(4).position(|id| id == b"auds").unwrap();
+            bytes[at + 28..at + 36].copy_from_slice(&words(&[start, length]));
+            let (media_info, _) = open(&Source::new(bytes.len() as u64, Bytes::from(bytes))).await.unwrap();
+            assert_eq!(media_info.duration_ms, Some(duration));
         }
     }
 
