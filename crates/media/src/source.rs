@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use upreel_core::container::id3_len;
 use upreel_core::{Fault, RangeReader, ReadError};
 
 /// Limit of bytes read from one object. A hostile file must not cost a full download.
@@ -20,11 +21,16 @@ const GAP: u64 = 64 << 10;
 /// Most bytes of several ranges that are read by one request.
 const MAX_EXTENT: u64 = 8 << 20;
 
+/// Bytes that tell the length of an ID3 tag.
+const ID3_HEADER: u64 = 10;
+
 /// Number of concurrent range requests.
 const PARALLEL: usize = 16;
 
 /// An object and its cached extents.
 pub struct Source {
+    /// Bytes at the start of the object that are not part of the source.
+    skipped: u64,
     size: u64,
     reader: Box<dyn RangeReader>,
     limits: Stats,
@@ -65,7 +71,23 @@ impl Source {
     #[must_use]
     pub fn new(size: u64, reader: impl RangeReader + 'static) -> Self {
         let limits = Stats { requests: MAX_REQUESTS, bytes: MAX_READ };
-        Self { size, reader: Box::new(reader), limits, state: Mutex::default() }
+        Self { skipped: 0, size, reader: Box::new(reader), limits, state: Mutex::default() }
+    }
+
+    /// Leaves out an ID3 tag at the start of the object. Programs for audio files put one before any file, and the
+    /// offsets in the file stay as they are. Reads `ahead` bytes of the object at once.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub async fn without_tag(mut self, ahead: u64) -> Result<Self, Error> {
+        let head = self.read_ahead(0, ID3_HEADER, ahead).await?;
+        let tag = id3_len(&head).map_or(0, |len| len as u64);
+        if (1..self.size).contains(&tag) {
+            self.skipped = tag;
+            self.size -= tag;
+            self.state = Mutex::default();
+        }
+        Ok(self)
     }
 
     /// Raises the limits to twice the object's size plus the default, because encoding reads the whole object.
@@ -155,7 +177,7 @@ impl Source {
             state.stats.requests += 1;
             state.stats.bytes += len;
         }
-        let bytes = self.reader.read_range(range).await?;
+        let bytes = self.reader.read_range(range.start + self.skipped..range.end + self.skipped).await?;
         if bytes.len() as u64 != len {
             // The object has these bytes, or its entity tag would be another one.
             let cause = format!("the response has {} bytes instead of {len}", bytes.len());
@@ -274,6 +296,22 @@ mod tests {
 
     fn source(size: u64) -> Source {
         Source::new(size, Pattern)
+    }
+
+    #[tokio::test]
+    async fn a_tag_at_the_start_is_not_part_of_the_source() {
+        let tag = [&b"ID3\x04\0\0\0\0\x01\x02"[..], &[0; 130]].concat();
+        for ahead in [0, 64, 1000] {
+            let object = Bytes::from([&tag[..], b"the file"].concat());
+            let source = Source::new(object.len() as u64, object).without_tag(ahead).await.unwrap();
+            assert_eq!((source.size(), &source.read(0..100).await.unwrap()[..]), (8, &b"the file"[..]));
+            assert_eq!(source.fetch(4..8).await.unwrap()[..], b"file"[..]);
+        }
+        for untagged in [tag.clone(), b"ID3".to_vec(), b"no tag at all".to_vec()] {
+            let object = Bytes::from(untagged.clone());
+            let source = Source::new(object.len() as u64, object).without_tag(0).await.unwrap();
+            assert_eq!(source.read(0..1000).await.unwrap(), untagged);
+        }
     }
 
     #[tokio::test]

@@ -29,6 +29,7 @@ use upreel_core::video::{PreviewKeys, Record};
 use upreel_core::{Bucket, Failure, Fault, Key, Sequencer, Status, UserId, Version, VideoId};
 use upreel_events::s3::{self, Created};
 use upreel_function::App;
+use upreel_media::keyframe::HEAD;
 use upreel_media::{Error, Source};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::{Claim, Processed, UpdateOutcome};
@@ -159,7 +160,7 @@ impl Job<'_> {
             return Err(Error::Size { size: head.size, max });
         }
         let object = StoredObject::new(&self.app.objects, self.key, &head.etag);
-        let source = Arc::new(Source::new(head.size, object));
+        let source = Arc::new(Source::new(head.size, object).without_tag(HEAD).await?);
         let image = Key::StoryboardImage(self.id, self.version(head)).file_name();
         (self.make)(self.app, self.id, &source, &image, self.deadline).await
     }

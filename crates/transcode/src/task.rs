@@ -144,7 +144,7 @@ impl Work<'_> {
         if record.etag.as_ref().is_some_and(|etag| *etag != head.etag) {
             return Err(gone());
         }
-        let source = self.source(head.size, &head.etag)?;
+        let source = self.source(head.size, &head.etag).await?;
         let index = match record.video.media_info.container {
             Some(container) => Index::open(&source, container).await,
             None => Ok(None),
@@ -181,7 +181,7 @@ impl Work<'_> {
         let (StoredPlan { size, etag, plan }, hash) = self.load_plan().await?;
         if self.load_manifest(index, &hash).await?.is_none() {
             let start = Instant::now();
-            let source = self.source(size, &etag)?;
+            let source = self.source(size, &etag).await?;
             let encoded =
                 (self.engine.encode)(&source, &plan, index, &self.app.config.ffmpeg, self.deadline).await;
             let (mut manifest, objects) = encoded.map_err(failure)?;
@@ -242,8 +242,9 @@ impl Work<'_> {
         }
     }
 
-    fn source(&self, size: u64, etag: &str) -> Result<Arc<Source>, Error> {
+    async fn source(&self, size: u64, etag: &str) -> Result<Arc<Source>, Error> {
         let source = Source::new(size, StoredObject::new(&self.app.objects, &self.key()?, etag));
+        let source = source.without_tag(0).await.map_err(|error| failure(error.into()))?;
         Ok(Arc::new(source.allow_full_read()))
     }
 
