@@ -129,7 +129,8 @@ impl Tiles<'_> {
 
     fn scaled(&self) -> String {
         let size = format!("{}:{}", self.grid.width, self.grid.height);
-        format!("[0:V:0]{},{}", self.index.filters.source(), self.index.filters.scale(&size, false))
+        let enlarge = self.index.media_info.width.is_some_and(|width| width < self.grid.width);
+        format!("[0:V:0]{},{}", self.index.filters.source(), self.index.filters.scale(&size, enlarge))
     }
 
     fn sheet(&self) -> String {
