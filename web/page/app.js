@@ -12,7 +12,7 @@ const MUCH = 16 * 2 ** 20;
 const REPLAY_TIMEOUT = 15;
 const CODECS = { h264: 'H.264', avc1: 'H.264', h265: 'HEVC', hvc1: 'HEVC', vorbis: 'Vorbis', opus: 'Opus' };
 const CONTAINERS = {
-  mov: 'QuickTime', mkv: 'Matroska', mpegps: 'MPEG-PS', mpegts: 'MPEG-TS', ogg: 'Ogg', webm: 'WebM',
+  mov: 'QuickTime', mkv: 'Matroska', mpegps: 'MPEG-PS', mpegts: 'MPEG-TS', mpegvideo: 'MPEG video', ogg: 'Ogg', webm: 'WebM',
 };
 
 const $ = (selector, root = document) => root.querySelector(selector);

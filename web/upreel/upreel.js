@@ -34,7 +34,7 @@ const MAX_SINGLE_POLLS = 3;
 /** Pages of the list that one poll reads at most. */
 const MAX_LIST_PAGES = 3;
 /** Extensions whose type the server knows. Browsers derive the type from them too, some wrongly: `.ts`, `.mkv`. */
-const KNOWN_EXTENSIONS = /\.(3g2|3gpp?|asf|avi|flv|m2p|m2ts|m4v|mkv|mov|mp4|mpe?g|mts|og[gv]|qt|ts|vob|webm|wmv)$/i;
+const KNOWN_EXTENSIONS = /\.(3g2|3gpp?|asf|avi|flv|m1v|m2p|m2ts|m2v|m4v|mkv|mov|mp4|mpe?g|mpv|mts|og[gv]|qt|ts|vob|webm|wmv)$/i;
 const PAUSED = Symbol('paused');
 
 /**

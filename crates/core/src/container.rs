@@ -29,6 +29,8 @@ pub enum Container {
     MpegTs,
     /// MPEG-1 and MPEG-2 program stream (ISO/IEC 11172-1, 13818-1).
     MpegPs,
+    /// MPEG-1 and MPEG-2 video in no container (ISO/IEC 11172-2, 13818-2).
+    MpegVideo,
     /// Flash video.
     Flv,
     /// Ogg (RFC 3533).
@@ -54,7 +56,7 @@ pub const SNIFF_LEN: usize = 4096;
 
 impl Container {
     /// Every container format.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Mp4,
         Self::Mov,
         Self::ThreeGp,
@@ -63,6 +65,7 @@ impl Container {
         Self::Avi,
         Self::MpegTs,
         Self::MpegPs,
+        Self::MpegVideo,
         Self::Flv,
         Self::Ogg,
         Self::Wmv,
@@ -121,6 +124,12 @@ impl Container {
                 extensions: &["mpg", "mpeg", "vob", "m2p"],
                 media_types: &["video/mpeg", "video/mp2p"],
                 demuxer: "mpeg",
+            },
+            Self::MpegVideo => Format {
+                name: "MPEG video",
+                extensions: &["m2v", "m1v", "mpv"],
+                media_types: &["video/mpv"],
+                demuxer: "mpegvideo",
             },
             Self::Flv => {
                 Format { name: "FLV", extensions: &["flv"], media_types: &["video/x-flv"], demuxer: "flv" }

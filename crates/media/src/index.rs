@@ -157,6 +157,11 @@ impl Index {
         }
     }
 
+    /// Returns the identifiers of the streams that count in `FFmpeg`'s report. Empty if all do.
+    pub(crate) fn stream_ids(&self) -> Vec<u16> {
+        if let Track::Stream(track) = &self.track { track.ids() } else { Vec::new() }
+    }
+
     /// Returns an input for ffmpeg that begins with a keyframe and goes on with the frames after it.
     pub(crate) async fn starting_at<'a>(
         &self,

@@ -141,7 +141,7 @@ impl Attempt<'_> {
         index.filters = report.filters();
         report.correct(&mut index.media_info);
         if let Some(head) = index.unexamined(self.source).await? {
-            index.media_info = self.examine(head, &index.media_info).await?;
+            index.media_info = self.examine(head, &index.stream_ids(), &index.media_info).await?;
         }
         Ok(Some(poster(&frame, index.media_info.clone(), Some(index))))
     }
@@ -158,6 +158,7 @@ impl Attempt<'_> {
             (None, FromInput::Keyframe),
             (Some(FIRST_SEEK.to_owned()), FromInput::First(1)),
             (None, FromInput::First(1)),
+            (None, FromInput::Uncropped),
         ] {
             first = self.decode(&at(seconds), frames, filters, &media_info).await;
             let Err(Error::Unreadable(why)) = &first else { break };
@@ -186,6 +187,7 @@ impl Attempt<'_> {
             }
         }
         let mut media_info = report.media_info;
+        media_info.frame_rate = media_info.frame_rate.or(report.guessed_rate);
         media_info.container = Some(self.container);
         Ok(poster(&best, media_info, None))
     }

@@ -21,6 +21,8 @@ use crate::filters::Filters;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Report {
     pub(crate) media_info: MediaInfo,
+    /// The frames per second that ffmpeg guesses. It can be twice the right number.
+    pub(crate) guessed_rate: Option<f64>,
     /// The pixel format has an alpha channel.
     alpha: bool,
     /// The stream specifies its colour matrix (H.273, table 4).
@@ -58,24 +60,34 @@ impl Report {
 
 /// Parses the report on the first input. Returns an empty report if the file's text has forged lines of it.
 pub(crate) fn parse(report: &str) -> Report {
+    parse_of(report, &[])
+}
+
+/// Parses the report on the first input. If some of its streams have the given identifiers, only those count: they are
+/// the streams of one of several programs.
+pub(crate) fn parse_of(report: &str, ids: &[u16]) -> Report {
     let Some(lines) = Lines::of(report) else {
         tracing::warn!("the file imitates lines of ffmpeg's report, ignoring the report");
         return Report::default();
     };
     let mut media_info = MediaInfo::default();
-    let (mut alpha, mut matrix) = (false, false);
-    let mut sar = 1.0;
+    let mut found = VideoStream { sar: 1.0, guessed_rate: None, alpha: false, matrix: false };
     let mut in_video = false;
+    let is_wanted = |line: &&str| line.strip_prefix(STREAM).and_then(id).is_some_and(|id| ids.contains(&id));
+    let all = !lines.0.iter().any(is_wanted);
     for line in lines.0 {
         if let Some(rest) = line.strip_prefix(DURATION) {
             media_info.duration_ms = rest.split(',').next().and_then(milliseconds);
         } else if let Some(stream) = line.strip_prefix(STREAM) {
             in_video = false;
+            if !all && !is_wanted(&line) {
+                continue;
+            }
             if let Some((_, video)) = stream.split_once(": Video: ") {
                 // Cover art is not the video. Of several video streams, the first one counts.
                 if media_info.video_codec.is_none() && !video.contains("(attached pic)") {
                     in_video = true;
-                    (sar, alpha, matrix) = video_stream(video, &mut media_info);
+                    found = video_stream(video, &mut media_info);
                 }
             } else if let Some((_, audio)) = stream.split_once(": Audio: ")
                 && media_info.audio_codec.is_none()
@@ -84,16 +96,21 @@ pub(crate) fn parse(report: &str) -> Report {
             }
         } else if in_video && let Some(rest) = line.trim_start().strip_prefix("displaymatrix: rotation of ") {
             media_info.rotation = rest.split(' ').next().and_then(clockwise);
+        } else if in_video && let Some(rest) = line.trim_start().strip_prefix("Frame cropping: ") {
+            crop(&mut media_info, rest);
         }
     }
+    let VideoStream { sar, guessed_rate, alpha, matrix } = found;
     square_pixels(&mut media_info, sar);
-    Report { media_info: media_info.plausible(), alpha, matrix }
+    Report { media_info: media_info.plausible(), guessed_rate, alpha, matrix }
 }
 
 /// The starts of the lines that ffmpeg prints once: of the section on the input, of the duration and of a stream.
 const INPUT: &str = "Input #0, ";
 const DURATION: &str = "  Duration: ";
 pub(crate) const STREAM: &str = "  Stream #0:";
+/// The highest frame rate that is believed if it is a guess.
+const MAX_GUESS: f64 = 120.0;
 /// The line after the section on the input.
 pub(crate) const MAPPING: &str = "Stream mapping:";
 
@@ -119,10 +136,40 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Parses the line of a video stream. Returns the sample aspect ratio, and whether the stream has an alpha channel and
-/// specifies a colour matrix.
-fn video_stream(line: &str, media_info: &mut MediaInfo) -> (f64, bool, bool) {
-    let mut sar = 1.0;
+/// Returns the identifier of a stream such as `0[0x100](eng): Video: ...`.
+fn id(stream: &str) -> Option<u16> {
+    let id = stream.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("[0x")?;
+    u16::from_str_radix(id.split(']').next()?, 16).ok()
+}
+
+/// Subtracts what the container cuts off, in pixels: top, bottom, left and right. `FFmpeg` 7 cuts it off when it
+/// decodes, and older versions do not print it.
+fn crop(media_info: &mut MediaInfo, sides: &str) {
+    let sides: Vec<u32> = sides.split('/').filter_map(|side| side.trim().parse().ok()).collect();
+    let [top, bottom, left, right] = sides[..] else { return };
+    let left_of = |side: Option<u32>, before: u32, after: u32| {
+        let rest = side?.checked_sub(before)?.checked_sub(after)?;
+        Some(rest).filter(|rest| *rest > 0)
+    };
+    let width = left_of(media_info.width, left, right);
+    let height = left_of(media_info.height, top, bottom);
+    if width.is_some() && height.is_some() {
+        (media_info.width, media_info.height) = (width, height);
+    }
+}
+
+/// What the line of a video stream says besides the media info.
+struct VideoStream {
+    /// The sample aspect ratio.
+    sar: f64,
+    guessed_rate: Option<f64>,
+    alpha: bool,
+    matrix: bool,
+}
+
+/// Parses the line of a video stream.
+fn video_stream(line: &str, media_info: &mut MediaInfo) -> VideoStream {
+    let (mut sar, mut guess) = (1.0, None);
     media_info.video_codec = codec(line);
     media_info.rotation = Some(0);
     for field in top_level(line) {
@@ -140,6 +187,9 @@ fn video_stream(line: &str, media_info: &mut MediaInfo) -> (f64, bool, bool) {
                 Some(thousands) => decimal(thousands).map(|rate| rate * 1000.0),
                 None => decimal(rate),
             };
+        } else if let Some(rate) = field.strip_suffix(" tbr") {
+            // ffmpeg always prints a guess. It can also be the resolution of the timestamps.
+            guess = decimal(rate).filter(|rate| *rate <= MAX_GUESS);
         }
     }
     let format = top_level(line).nth(1).unwrap_or_default();
@@ -147,7 +197,8 @@ fn video_stream(line: &str, media_info: &mut MediaInfo) -> (f64, bool, bool) {
     let colour = || colour.trim_end_matches(')').split(", ");
     media_info.color_transfer = colour().find_map(transfer).map(str::to_owned);
     let alpha = ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"];
-    (sar, alpha.iter().any(|name| pixels.starts_with(name)), colour().any(has_matrix))
+    let alpha = alpha.iter().any(|name| pixels.starts_with(name));
+    VideoStream { sar, guessed_rate: guess, alpha, matrix: colour().any(has_matrix) }
 }
 
 /// Returns whether a colour description such as `bt709` or `bt2020nc/bt2020/smpte2084` specifies a matrix. `gbr` stands
@@ -300,6 +351,45 @@ Stream mapping:
         let line = "  Stream #0:0: Video: h264, yuv420p, 720x576, SAR 4:3 DAR 5:3, 1k fps";
         let media_info = parse(line).media_info;
         assert_eq!((media_info.width, media_info.frame_rate), (Some(960), Some(1000.0)));
+    }
+
+    #[test]
+    fn what_the_container_cuts_off_is_not_shown() {
+        let report =
+            "  Stream #0:0: Video: vp8, yuv420p, 64x48, SAR 2:1 DAR 8:3, 1 fps\n      Side data:\n        ";
+        for (cropping, size) in [
+            ("Frame cropping: 5/3/20/4", (Some(80), Some(40))),
+            ("Frame cropping: 0/48/0/0", (Some(128), Some(48))),
+            ("Frame cropping: 5/3/20", (Some(128), Some(48))),
+        ] {
+            let media_info = parse(&format!("{report}{cropping}\n")).media_info;
+            assert_eq!((media_info.width, media_info.height), size, "{cropping}");
+        }
+    }
+
+    #[test]
+    fn the_streams_of_one_program_count() {
+        let report = "  Program 1\n  Stream #0:0[0x100]: Video: h264, yuv420p, 64x64, 25 fps\n  \
+                      Stream #0:1[0x101](eng): Audio: mp2, 48000 Hz\n  Program 2\n  \
+                      Stream #0:2[0x200]: Video: mpeg2video, yuv420p, 32x32, 50 fps\n  \
+                      Stream #0:3[0x201](eng): Audio: aac, 48000 Hz\n";
+        for (ids, codecs) in [
+            (&[][..], ("h264", "mp2")),
+            (&[0x200, 0x201], ("mpeg2video", "aac")),
+            (&[0x300], ("h264", "mp2")),
+        ] {
+            let MediaInfo { video_codec, audio_codec, .. } = parse_of(report, ids).media_info;
+            assert_eq!((video_codec.as_deref(), audio_codec.as_deref()), (Some(codecs.0), Some(codecs.1)));
+        }
+    }
+
+    #[test]
+    fn a_guessed_frame_rate_is_not_the_resolution_of_timestamps() {
+        for (text, rate) in [("30.08 tbr, 1k tbn", Some(30.08)), ("1k tbr, 1k tbn", None), ("1000 tbr", None)]
+        {
+            let report = parse(&format!("  Stream #0:0: Video: vp8, yuv420p, 320x240, {text}"));
+            assert_eq!((report.media_info.frame_rate, report.guessed_rate), (None, rate), "{text}");
+        }
     }
 
     #[test]

@@ -15,11 +15,21 @@ impl Container {
             [0, 0, 1, 0xBA, ..] => Some(Self::MpegPs),
             // Programs for audio files put their tags at the start of any file.
             [b'I', b'D', b'3', ..] => Self::sniff(head.get(id3_len(head).filter(|len| *len > 0)?..)?),
+            _ if is_mpeg_video(head) => Some(Self::MpegVideo),
             _ => iso_base_media(head).or_else(|| {
                 TransportPackets::find(&head[..head.len().min(super::SNIFF_LEN)]).map(|_| Self::MpegTs)
             }),
         }
     }
+}
+
+/// Returns whether a file begins with a sequence header of MPEG-1 or MPEG-2 (ISO/IEC 13818-2, 6.2.2.1), which zeros can
+/// precede: a size, an aspect ratio and a frame rate. MPEG-4 uses the same start code for a header without them.
+fn is_mpeg_video(head: &[u8]) -> bool {
+    let zeros = head.iter().take(8).take_while(|byte| **byte == 0).count();
+    let Some([1, 0xB3, width, both, height, codes, ..]) = head.get(zeros..) else { return false };
+    let has_size = (*width > 0 || both >> 4 > 0) && (both & 0x0F > 0 || *height > 0);
+    zeros >= 2 && has_size && codes >> 4 > 0 && matches!(codes & 0x0F, 1..=8)
 }
 
 /// Returns the length of an `ID3v2` tag at the start of a file (<https://id3.org/id3v2.4.0-structure>, section 3.1).
@@ -127,8 +137,7 @@ pub fn unsupported_format(head: &[u8]) -> Option<&'static str> {
 fn elementary_stream(head: &[u8]) -> Option<&'static str> {
     let start = head.iter().take(8).position(|byte| *byte != 0)?;
     match head.get(start..)? {
-        // The start codes of a sequence header (MPEG-1, MPEG-2, VC-1, MPEG-4), and the first NAL unit of H.264 and H.265.
-        [1, 0xB3, ..] if start >= 2 => Some("raw MPEG video"),
+        // The start codes of a sequence header (VC-1, MPEG-4), and the first NAL unit of H.264 and H.265.
         [1, 0x0F, ..] if start >= 2 => Some("raw VC-1"),
         [1, 0xB0 | 0x00, ..] if start >= 2 => Some("raw MPEG-4 video"),
         [1, 0x40 | 0x42 | 0x46, 1, ..] if start >= 2 => Some("raw HEVC"),
@@ -208,7 +217,7 @@ mod tests {
         let m2ts: Vec<u8> = (0..600).map(|i| if i % 192 == 4 { 0x47 } else { 0 }).collect();
         let webm = b"\x1A\x45\xDF\xA3\x8B\x42\x86\x81\x01\x42\x82\x84webm";
         let mkv = b"\x1A\x45\xDF\xA3\x01\0\0\0\0\0\0\x0B\x42\x82\x88matroska";
-        let cases: [(&[u8], Option<Container>); 20] = [
+        let cases: [(&[u8], Option<Container>); 23] = [
             (b"\0\0\0\x18ftypisom\0\0\0\0", Some(Container::Mp4)),
             (b"\0\0\0\x18ftypqt  \0\0\0\0", Some(Container::Mov)),
             (b"\0\0\0\x18ftyp3gp5\0\0\0\0", Some(Container::ThreeGp)),
@@ -224,6 +233,9 @@ mod tests {
             (&m2ts, Some(Container::MpegTs)),
             (b"GIF89a", None),
             (b"\0\0\x01\xBA\x44", Some(Container::MpegPs)),
+            (b"\0\0\x01\xB3\x14\0\xB4\x13", Some(Container::MpegVideo)),
+            (b"\0\0\0\x01\xB3\x01\x40\xF0\x24", Some(Container::MpegVideo)),
+            (b"\0\0\x01\xB3\x14\0\xB4\x1F", None),
             (b"FLV\x01\x05", Some(Container::Flv)),
             (b"OggS\0\x02", Some(Container::Ogg)),
             (b"\x30\x26\xB2\x75\x8E\x66\xCF\x11\xA6\xD9", Some(Container::Wmv)),
@@ -285,7 +297,6 @@ mod tests {
             (b"RIFF\0\0\0\0WAVEfmt ", "WAV"),
             (b"\0\0\0\x01\x67\x42", "raw H.264"),
             (b"\0\0\0\x01\x40\x01\x0C", "raw HEVC"),
-            (b"\0\0\x01\xB3\x14", "raw MPEG video"),
             (b"\xFF\xF1\x50", "AAC audio"),
             (b"\xFF\xFB\x90", "MP3"),
         ] {

@@ -20,17 +20,24 @@ pub(super) enum FromInput {
     First(usize),
     /// The first keyframe.
     Keyframe,
+    /// The first one, with what the container says to cut off. A damaged one can say more than there is.
+    Uncropped,
     /// Every frame of this step, as many as [`STEPS`].
     Every(usize),
 }
 
 impl Attempt<'_> {
-    /// Lets ffmpeg examine the start of the object, and returns the media info with what the index and the wrapped
+    /// Lets ffmpeg examine the start of the object, of which the streams `ids` count, and returns the media info with what the index and the wrapped
     /// keyframes do not tell.
-    pub(super) async fn examine(&self, head: Bytes, media_info: &MediaInfo) -> Result<MediaInfo, Error> {
+    pub(super) async fn examine(
+        &self,
+        head: Bytes,
+        ids: &[u16],
+        media_info: &MediaInfo,
+    ) -> Result<MediaInfo, Error> {
         let input = Input::File(self.container, vec![head]);
         let found = match ffmpeg::report(self.ffmpeg, &input, &self.budget, self.deadline).await {
-            Ok(stderr) => report::parse(&stderr).media_info,
+            Ok(stderr) => report::parse_of(&stderr, ids).media_info,
             Err(error) if error.is_permanent() => MediaInfo::default(),
             Err(error) => return Err(error),
         };
@@ -86,6 +93,8 @@ impl Attempt<'_> {
         let (frames, select, options): (_, _, &[&str]) = match frames {
             FromInput::First(count) => (count.to_string(), String::new(), &[]),
             FromInput::Keyframe => ("1".to_owned(), String::new(), &["-skip_frame", "nokey"]),
+            // An option of FFmpeg 7; older versions cut nothing off.
+            FromInput::Uncropped => ("1".to_owned(), String::new(), &["-apply_cropping", "codec"]),
             FromInput::Every(step) => (STEPS.to_string(), format!("select=not(mod(n\\,{step})),"), &[]),
         };
         let graph = graph(&select, filters, media_info.width);

@@ -13,6 +13,7 @@ pub(super) const FILE_PROPERTIES: [u8; 16] =
 pub(super) const STREAM_PROPERTIES: [u8; 16] =
     *b"\x91\x07\xDC\xB7\xB7\xA9\xCF\x11\x8E\xE6\x00\xC0\x0C\x20\x53\x65";
 pub(super) const VIDEO_MEDIA: [u8; 16] = *b"\xC0\xEF\x19\xBC\x4D\x5B\xCF\x11\xA8\xFD\x00\x80\x5F\x5C\x44\x2B";
+pub(super) const AUDIO_MEDIA: [u8; 16] = *b"\x40\x9E\x69\xF8\x4D\x5B\xCF\x11\xA8\xFD\x00\x80\x5F\x5C\x44\x2B";
 /// The length of the header of the data object, before the first packet.
 const DATA_HEADER: usize = 50;
 /// Limit of a frame, in bytes.
@@ -23,6 +24,8 @@ const MAX_FRAME: u32 = 36 << 20;
 pub(super) struct WindowsMedia {
     pub(super) video: u16,
     pub(super) codec: matroska::Codec,
+    /// The numbers of the audio streams.
+    audio: Vec<u16>,
     packet: usize,
     /// The offset of the first packet.
     first: u64,
@@ -61,7 +64,7 @@ impl WindowsMedia {
             return None;
         }
         let size = field(head, 16)?;
-        let (mut packet, mut preroll, mut found) = (0, 0, None);
+        let (mut packet, mut preroll, mut found, mut audio) = (0, 0, None, Vec::new());
         let mut at = 30;
         while at + 24 <= usize::try_from(size).ok()?.min(head.len()) {
             let len = usize::try_from(field(head, at + 16)?).ok().filter(|len| *len >= 24)?;
@@ -69,14 +72,16 @@ impl WindowsMedia {
             if object.starts_with(&FILE_PROPERTIES) {
                 preroll = field(object, 80)?;
                 packet = usize::try_from(u32::from_le_bytes(*object.get(92..)?.first_chunk()?)).ok()?;
-            } else if object.starts_with(&STREAM_PROPERTIES) && found.is_none() {
-                found = video_stream(object);
+            } else if object.starts_with(&STREAM_PROPERTIES) {
+                found = found.or_else(|| video_stream(object));
+                let is_audio = object.get(24..40) == Some(&AUDIO_MEDIA);
+                audio.extend(object.get(72).filter(|_| is_audio).map(|number| u16::from(number & 0x7F)));
             }
             at += len;
         }
         let (video, codec) = found?;
         let first = size.checked_add(DATA_HEADER as u64)?;
-        (64..=1 << 20).contains(&packet).then_some(Self { video, codec, packet, first, preroll })
+        (64..=1 << 20).contains(&packet).then_some(Self { video, codec, audio, packet, first, preroll })
     }
 
     /// Returns the keyframes and timestamps in a slice at an offset of the file.
@@ -87,6 +92,16 @@ impl WindowsMedia {
             .iter()
             .map(|frame| Stamp { at: frame.bounds.0 as u64, stream: self.video, pts: pts(frame.time) })
             .collect();
+        stamps.extend(self.packets(slice, self.skip(offset)).flat_map(|(at, packet)| {
+            let audio = payloads(packet).unwrap_or_default().into_iter();
+            let audio =
+                audio.filter(|payload| payload.offset == 0 && self.audio.contains(&payload.stream.into()));
+            audio.map(move |payload| Stamp {
+                at: at as u64,
+                stream: payload.stream.into(),
+                pts: pts(payload.time),
+            })
+        }));
         stamps.sort_by_key(|stamp| stamp.at);
         let keyframes = frames.into_iter().filter(|frame| frame.key);
         let keyframes = keyframes.map(|frame| Found { pts: pts(frame.time), frames: 0, range: frame.bounds });
@@ -109,13 +124,18 @@ impl WindowsMedia {
         usize::try_from(if into == 0 { 0 } else { packet - into }).unwrap_or(usize::MAX)
     }
 
+    /// Returns the packets of a slice that begins `skip` bytes before one, and their offsets.
+    fn packets<'a>(&self, slice: &'a [u8], skip: usize) -> impl Iterator<Item = (usize, &'a [u8])> + use<'a> {
+        let len = self.packet;
+        let packets = slice.get(skip..).unwrap_or_default().chunks_exact(len);
+        packets.zip(0..).map(move |(packet, number)| (skip + number * len, packet))
+    }
+
     /// Puts the complete frames together.
     fn frames_from(&self, slice: &[u8], skip: usize) -> Vec<Frame> {
         let mut frames: Vec<Frame> = Vec::new();
         let mut open: Option<Frame> = None;
-        let packets = slice.get(skip..).unwrap_or_default().chunks_exact(self.packet).zip(0..);
-        for (packet, number) in packets {
-            let start = skip + number * self.packet;
+        for (start, packet) in self.packets(slice, skip) {
             for payload in payloads(packet).unwrap_or_default() {
                 if u16::from(payload.stream) != self.video || payload.len == 0 || payload.len > MAX_FRAME {
                     continue;

@@ -14,11 +14,13 @@ pub(super) struct Program {
     /// Bytes of a frame.
     pub(super) size: usize,
     pub(super) scrambled: bool,
+    /// By how many bytes PES packets of a transport stream begin after the start of a frame.
+    pub(super) late: usize,
 }
 
 impl Program {
     pub(super) fn film(count: usize, keyframe_every: usize) -> Self {
-        Self { count, keyframe_every, size: 900, scrambled: false }
+        Self { count, keyframe_every, size: 900, scrambled: false, late: 0 }
     }
 
     /// Returns the access unit of a frame.
@@ -33,6 +35,9 @@ impl Program {
         frame
     }
 }
+
+/// The header of a PES packet without a timestamp.
+pub(super) const UNTIMED: &[u8] = b"\0\0\x01\xE0\0\0\x80\0\0";
 
 /// Encodes a timestamp of 33 bits as the only one of a PES packet.
 fn pes_header(frame: usize) -> Vec<u8> {
@@ -91,7 +96,28 @@ pub(super) fn transport_stream(programs: &[&Program], around: (usize, usize)) ->
             }
         }
         for (n, program) in programs.iter().enumerate().filter(|(_, program)| frame < program.count) {
-            put(pids(n).1, true, program.scrambled, &[pes_header(frame), program.frame(frame)].concat());
+            // The timestamp is that of the first frame that begins in the packet.
+            let (late, next) = (program.late, frame + 1);
+            let mut packet = if late == 0 {
+                pes_header(frame)
+            } else if next < program.count {
+                pes_header(next)
+            } else {
+                UNTIMED.to_vec()
+            };
+            if frame == 0 && late > 0 {
+                put(
+                    pids(n).1,
+                    true,
+                    program.scrambled,
+                    &[pes_header(0), program.frame(0)[..late].to_vec()].concat(),
+                );
+            }
+            packet.extend(&program.frame(frame)[late..]);
+            if next < program.count {
+                packet.extend(&program.frame(next)[..late]);
+            }
+            put(pids(n).1, true, program.scrambled, &packet);
         }
     }
     out
@@ -103,19 +129,22 @@ pub(super) fn program_stream(program: &Program) -> Vec<u8> {
     for frame in 0..program.count {
         let data = program.frame(frame);
         for (n, piece) in data.chunks(500).enumerate() {
-            out.extend(b"\0\0\x01\xBA\x44\0\x04\0\x04\x01\0\0\x03\xF8");
-            let mut packet = if n == 0 { pes_header(frame) } else { b"\0\0\x01\xE0\0\0\x80\0\0".to_vec() };
-            packet.extend(piece);
-            let len = u16::try_from(packet.len() - 6).unwrap().to_be_bytes();
-            packet[4..6].copy_from_slice(&len);
-            out.extend(packet);
+            out.extend(pack(if n == 0 { pes_header(frame) } else { UNTIMED.to_vec() }, piece));
         }
     }
     out
 }
 
-/// Returns Flash video with frames of 40 ms, after the configuration of H.264.
-pub(super) fn flash_video(count: u8, keyframe_every: u8) -> Vec<u8> {
+/// Returns a pack with one packet of a program stream.
+pub(super) fn pack(mut packet: Vec<u8>, data: &[u8]) -> Vec<u8> {
+    packet.extend(data);
+    let len = u16::try_from(packet.len() - 6).unwrap().to_be_bytes();
+    packet[4..6].copy_from_slice(&len);
+    [&b"\0\0\x01\xBA\x44\0\x04\0\x04\x01\0\0\x03\xF8"[..], &packet].concat()
+}
+
+/// Returns Flash video with frames of `ms` milliseconds, after the configuration of H.264.
+pub(super) fn flash_video(count: u8, keyframe_every: u8, ms: u32) -> Vec<u8> {
     let mut out = b"FLV\x01\x01\0\0\0\x09\0\0\0\0".to_vec();
     let mut put = |time: u32, data: &[u8]| {
         let size = u32::try_from(data.len()).unwrap().to_be_bytes();
@@ -127,24 +156,31 @@ pub(super) fn flash_video(count: u8, keyframe_every: u8) -> Vec<u8> {
     put(0, b"\x17\0\0\0\0\x01configuration");
     for n in 0..count {
         let kind = if n.is_multiple_of(keyframe_every) { 0x17 } else { 0x27 };
-        put(u32::from(n) * 40, &[&[kind, 1, 0, 0, 0][..], &[n; 300]].concat());
+        put(u32::from(n) * ms, &[&[kind, 1, 0, 0, 0][..], &[n; 300]].concat());
     }
     out
 }
 
-/// Returns Theora of 25 frames a second, with pages of seven frames at most. Frames continue on the next page.
-pub(super) fn theora(count: u8, keyframe_every: u8) -> Vec<u8> {
-    let mut out = Vec::new();
+/// Returns a page of Ogg. The flag 1 says that its first packet began before, and 2 that its stream starts.
+pub(super) fn ogg_page(serial: u8, flags: u8, granule: i64, lengths: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut page = b"OggS\0".to_vec();
+    page.push(flags);
+    page.extend(granule.to_le_bytes());
+    page.extend([serial, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    page.push(u8::try_from(lengths.len()).unwrap());
+    page.extend(lengths);
+    page.extend(body);
+    page
+}
+
+/// Returns Theora of 25 frames a second after other pages. Frames continue on the next page. `first` is the position of
+/// the first frame, which depends on the version.
+pub(super) fn theora(count: u8, keyframe_every: u8, first: u8, others: &[u8]) -> Vec<u8> {
+    let mut out = others.to_vec();
     let mut page = |granule: i64, continues: bool, lengths: &[u8], body: &[u8]| {
-        out.extend(b"OggS\0");
-        out.push(u8::from(continues));
-        out.extend(granule.to_le_bytes());
-        out.extend([7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        out.push(u8::try_from(lengths.len()).unwrap());
-        out.extend(lengths);
-        out.extend(body);
+        out.extend(ogg_page(7, u8::from(continues), granule, lengths, body));
     };
-    let mut header = b"\x80theora\x03\x02\x01".to_vec();
+    let mut header = [b"\x80theora\x03\x02", &[first][..]].concat();
     header.resize(22, 0);
     header.extend([0, 0, 0, 25, 0, 0, 0, 1]);
     header.resize(40, 0);
@@ -158,13 +194,15 @@ pub(super) fn theora(count: u8, keyframe_every: u8) -> Vec<u8> {
         frame.resize(701, n);
         // The frame continues on a second page. No packet ends on the first one.
         page(-1, false, &[255], &frame[..255]);
-        let granule = i64::from(n / keyframe_every * keyframe_every + 1) << 6 | i64::from(n % keyframe_every);
+        let granule =
+            i64::from(n / keyframe_every * keyframe_every + first) << 6 | i64::from(n % keyframe_every);
         page(granule, true, &[255, 191], &frame[255..]);
     }
     out
 }
 
-/// Returns Windows Media with packets of 200 bytes and frames of 40 ms, which are on two packets each.
+/// Returns Windows Media with packets of 200 bytes and frames of 40 ms, which are on two packets each. Audio begins a
+/// second after the last of them.
 pub(super) fn windows_media(count: u8, keyframe_every: u8) -> Vec<u8> {
     const PREROLL: u32 = 3000;
     let object =
@@ -177,12 +215,15 @@ pub(super) fn windows_media(count: u8, keyframe_every: u8) -> Vec<u8> {
     stream[48] = 2;
     stream.extend([64, 1, 0, 0, 180, 0, 0, 0, 2, 40, 0]);
     stream.extend([40; 40]);
-    let headers =
-        [object(&super::asf::FILE_PROPERTIES, &file), object(&super::asf::STREAM_PROPERTIES, &stream)]
-            .concat();
+    let mut audio = vec![0; 54];
+    audio[..16].copy_from_slice(&super::asf::AUDIO_MEDIA);
+    audio[48] = 1;
+    let streams = [stream, audio].map(|stream| object(&super::asf::STREAM_PROPERTIES, &stream)).concat();
+    let headers = [object(&super::asf::FILE_PROPERTIES, &file), streams].concat();
     let mut out = object(&super::asf::HEADER_OBJECT, &[&[2, 0, 0, 0, 1, 2][..], &headers].concat());
     out.extend([0; 50]);
-    for n in 0..count {
+    let frames = (0..count).map(|n| (2, n)).chain([(1, count + 25)]);
+    for (stream, n) in frames {
         for part in 0..2u32 {
             let key = if n.is_multiple_of(keyframe_every) { 0x80 } else { 0 };
             // One payload; the lengths of padding and of replicated data are bytes, those of offsets 32 bits.
@@ -190,7 +231,7 @@ pub(super) fn windows_media(count: u8, keyframe_every: u8) -> Vec<u8> {
             let payload = 1 + 1 + 4 + 1 + 8 + 150;
             packet.push(u8::try_from(200 - 12 - payload).unwrap());
             packet.extend([0; 6]);
-            packet.extend([2 | key, n]);
+            packet.extend([stream | key, n]);
             packet.extend((part * 150).to_le_bytes());
             packet.push(8);
             packet.extend(300u32.to_le_bytes());

@@ -10,6 +10,7 @@ mod flv;
 mod ogg;
 mod packets;
 mod ps;
+mod raw;
 mod timeline;
 mod ts;
 
@@ -20,11 +21,13 @@ use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
 use self::asf::WindowsMedia;
+use self::elementary::Codec;
 use self::flv::FlashVideo;
 use self::ogg::Theora;
 use self::packets::{Elementary, Found};
 use self::ps::ProgramStream;
-use self::timeline::{Pace, Stamp, Timeline};
+use self::raw::Untimed;
+use self::timeline::{MS, Pace, Stamp, Timeline};
 use self::ts::{Missing, TransportStream};
 use crate::keyframe::{Error, Keyframe, interleaved};
 use crate::matroska;
@@ -42,6 +45,8 @@ const SLICES: [u64; 7] = [128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 <
 /// Bytes read for 100 keyframes, and the minimum for a few.
 const BUDGET: u64 = 30 << 20;
 const LEAST_BUDGET: u64 = 6 << 20;
+/// The longest time that is assumed for the last frame, in ticks.
+const LAST_FRAME: i64 = 100 * MS;
 /// Slices read at the same time.
 const PARALLEL: usize = 4;
 
@@ -50,6 +55,8 @@ const PARALLEL: usize = 4;
 enum Stream {
     Transport(TransportStream),
     Program(ProgramStream),
+    /// MPEG-1 or MPEG-2 in no container.
+    Raw(Untimed),
     Flash(FlashVideo),
     WindowsMedia(WindowsMedia),
     Ogg(Theora),
@@ -66,6 +73,9 @@ impl Stream {
                 Err(Missing::Encrypted) => return Err(Error::Encrypted),
             },
             Container::MpegPs => Self::Program(ProgramStream::find(head).ok_or(UNKNOWN)?),
+            Container::MpegVideo => {
+                Self::Raw(Untimed::measure(&Elementary::plain(head), Codec::Mpeg2).ok_or(UNKNOWN)?)
+            }
             Container::Flv => Self::Flash(FlashVideo::find(head).ok_or(UNKNOWN)?),
             Container::Wmv => Self::WindowsMedia(WindowsMedia::find(head).ok_or(UNKNOWN)?),
             Container::Ogg => Self::Ogg(Theora::find(head).ok_or(UNKNOWN)?),
@@ -74,14 +84,35 @@ impl Stream {
     }
 
     /// Returns the number of the stream in timestamps.
-    const fn number(&self) -> u16 {
+    fn number(&self) -> u16 {
         match self {
             Self::Transport(stream) => stream.video,
-            Self::Program(stream) => stream.video,
-            Self::Flash(_) => flv::VIDEO as u16,
+            Self::Program(stream) => stream.untimed.map_or(stream.video, |_| Untimed::STREAM),
+            Self::Raw(_) => Untimed::STREAM,
+            Self::Flash(_) => flv::VIDEO.into(),
             Self::WindowsMedia(stream) => stream.video,
             Self::Ogg(_) => 0,
         }
+    }
+
+    /// Returns the frames per second that a header in the start of the file states, as a fraction.
+    fn frame_rate(&self, head: &[u8]) -> Option<(u64, u64)> {
+        match self {
+            Self::Transport(stream) if stream.codec == Codec::Mpeg2 => {
+                raw::frame_rate(&stream.demux(head).bytes)
+            }
+            Self::Program(stream) if stream.codec == Codec::Mpeg2 => {
+                raw::frame_rate(&stream.demux(head).bytes)
+            }
+            Self::Raw(_) => raw::frame_rate(head),
+            Self::Ogg(stream) => Some(stream.frame_rate()),
+            _ => None,
+        }
+    }
+
+    /// Returns the identifiers of the video and its audio in `FFmpeg`'s report, if the container has any.
+    fn ids(&self) -> Vec<u16> {
+        if let Self::Transport(stream) = self { stream.ids() } else { Vec::new() }
     }
 
     /// Returns the codec, by the start of the file.
@@ -89,6 +120,7 @@ impl Stream {
         match self {
             Self::Transport(stream) => stream.codec.in_matroska(&stream.demux(head).bytes),
             Self::Program(stream) => stream.codec.in_matroska(&stream.demux(head).bytes),
+            Self::Raw(_) => Codec::Mpeg2.in_matroska(head),
             Self::Flash(stream) => stream.codec.clone(),
             Self::WindowsMedia(stream) => stream.codec.clone(),
             Self::Ogg(stream) => stream.codec.clone(),
@@ -101,7 +133,11 @@ impl Stream {
             |elementary: Elementary, codec| (elementary.keyframes(codec, at_end), elementary.stamps);
         match self {
             Self::Transport(stream) => elementary(stream.demux(slice), stream.codec),
-            Self::Program(stream) => elementary(stream.demux(slice), stream.codec),
+            Self::Program(stream) => match stream.untimed {
+                Some(untimed) => untimed.scan(&stream.demux(slice), offset, at_end),
+                None => elementary(stream.demux(slice), stream.codec),
+            },
+            Self::Raw(untimed) => untimed.scan(&Elementary::plain(slice), offset, at_end),
             Self::Flash(_) => FlashVideo::scan(slice),
             Self::WindowsMedia(stream) => stream.scan(slice, offset),
             Self::Ogg(stream) => stream.scan(slice),
@@ -117,6 +153,7 @@ impl Stream {
         match self {
             Self::Transport(stream) => elementary(stream.demux(slice), stream.codec),
             Self::Program(stream) => elementary(stream.demux(slice), stream.codec),
+            Self::Raw(_) => elementary(Elementary::plain(slice), Codec::Mpeg2),
             Self::Flash(_) => FlashVideo::frames(slice).into_iter().map(Bytes::copy_from_slice).collect(),
             Self::WindowsMedia(stream) => stream.frames(slice).into_iter().map(Bytes::from).collect(),
             Self::Ogg(stream) => stream.frames(slice).into_iter().map(Bytes::from).collect(),
@@ -156,8 +193,15 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
         let tail = source.fetch(start..size).await?;
         stamps.extend(from(start, stream.scan(&tail, start, true).1));
     }
-    let duration_ms = Timeline::new(&stamps, pace).duration_ms();
-    let media_info = MediaInfo { duration_ms, frame_rate: pace.frame_rate(), ..MediaInfo::default() };
+    let stated = stream.frame_rate(start).map(|(frames, seconds)| Pace {
+        frame: i64::try_from(1000 * MS.unsigned_abs() * seconds / frames).unwrap_or(pace.frame),
+        ..pace
+    });
+    let frame_rate = stated.unwrap_or(pace).frame_rate();
+    // Nothing tells how long the last frame of a slide show is seen.
+    let last = Pace { frame: stated.unwrap_or(pace).frame.min(LAST_FRAME), ..pace };
+    let duration_ms = Timeline::new(&stamps, last).duration_ms();
+    let media_info = MediaInfo { duration_ms, frame_rate, ..MediaInfo::default() };
     let codec = stream.codec(start);
     Ok(Some((media_info, Track { stream, codec, size, stamps, pace, duration_ms })))
 }
@@ -212,6 +256,11 @@ impl Track {
             (pts.saturating_add(frames.saturating_mul(frame)), offset + start as u64..offset + end as u64)
         });
         Slice { keyframes: keyframes.collect(), stamps: from(offset, stamps) }
+    }
+
+    /// See [`Stream::ids`].
+    pub(crate) fn ids(&self) -> Vec<u16> {
+        self.stream.ids()
     }
 
     /// Returns the keyframes of slices with their playing times, in their order.
@@ -290,12 +339,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_video_with_most_packets_counts() {
-        let (still, film) = (Program { size: 20, ..Program::film(10, 10) }, Program::film(100, 50));
-        let bytes = transport_stream(&[&still, &film], (0, 0));
-        let (media_info, keyframes, frames) = open_all(bytes, Container::MpegTs).await;
-        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(4000), vec![0, 2000]));
-        assert_eq!(frames[0], film.frame(0));
+    async fn the_first_program_with_a_picture_counts() {
+        let (none, small) = (Program::film(0, 1), Program { size: 20, ..Program::film(50, 25) });
+        let scrambled = Program { scrambled: true, ..Program::film(100, 25) };
+        for others in [vec![&small, &scrambled], vec![&none, &scrambled, &small]] {
+            let film = Program::film(100, 50);
+            let programs: Vec<_> = others.into_iter().chain([&film]).collect();
+            let (media_info, keyframes, frames) =
+                open_all(transport_stream(&programs, (0, 0)), Container::MpegTs).await;
+            assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(2000), vec![0, 1000]));
+            assert_eq!(frames[0], small.frame(0));
+        }
+    }
+
+    #[tokio::test]
+    async fn frames_begin_anywhere_in_a_packet() {
+        let film = Program { late: 700, ..Program::film(100, 25) };
+        let (media_info, keyframes, frames) =
+            open_all(transport_stream(&[&film], (0, 0)), Container::MpegTs).await;
+        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(4000), vec![0, 1000, 2000, 3000]));
+        assert_eq!(frames, [0, 25, 50, 75].map(|n| Bytes::from(film.frame(n))));
     }
 
     #[tokio::test]
@@ -324,14 +387,45 @@ mod tests {
 
     #[tokio::test]
     async fn reads_flash_video() {
-        let (media_info, keyframes, frames) = open_all(fixture::flash_video(100, 25), Container::Flv).await;
+        let (media_info, keyframes, frames) =
+            open_all(fixture::flash_video(100, 25, 40), Container::Flv).await;
         assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(4000), vec![0, 1000, 2000, 3000]));
         assert_eq!(frames, [0, 25, 50, 75].map(|n| Bytes::from(vec![n; 300])));
     }
 
     #[tokio::test]
+    async fn the_last_frame_of_a_slide_show_is_not_guessed_to_last_long() {
+        let (media_info, keyframes, _) = open_all(fixture::flash_video(3, 1, 6000), Container::Flv).await;
+        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(12_100), vec![0, 6000, 12_000]));
+    }
+
+    #[tokio::test]
+    async fn old_theora_counts_frames_from_0() {
+        let (media_info, keyframes, _) = open_all(fixture::theora(30, 10, 0, &[]), Container::Ogg).await;
+        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(1200), vec![0, 400, 800]));
+    }
+
+    #[tokio::test]
+    async fn a_video_in_ogg_lasts_as_long_as_its_audio() {
+        let little = |value: u32| value.to_le_bytes();
+        let vorbis = [b"\x01vorbis\0\0\0\0\x02", &little(44_100)[..], &[0; 14]].concat();
+        let opus = [b"OpusHead\x01\x02", &little(4800)[..2], &[0; 7]].concat();
+        let flac = [b"\x7FFLAC\x01\0\0\x01fLaC\0\0\0\x22", &[0; 10][..], &[0x0B, 0xB8, 0, 0]].concat();
+        let speex = [b"Speex   ", &[0; 28][..], &little(16_000)].concat();
+        for (header, samples) in [(vorbis, 220_500), (opus, 244_800), (flac, 240_000), (speex, 80_000)] {
+            let starts = fixture::ogg_page(1, 2, 0, &[u8::try_from(header.len()).unwrap()], &header);
+            let mut bytes = fixture::theora(100, 25, 1, &starts);
+            bytes.extend(fixture::ogg_page(1, 0, samples, &[9], &[0; 9]));
+            bytes.extend(fixture::ogg_page(1, 0, -1, &[255], &[0; 255]));
+            let (media_info, keyframes, _) = open_all(bytes, Container::Ogg).await;
+            assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(5000), vec![0, 1000, 2000, 3000]));
+        }
+    }
+
+    #[tokio::test]
     async fn reads_theora() {
-        let (media_info, keyframes, frames) = open_all(fixture::theora(100, 25), Container::Ogg).await;
+        let (media_info, keyframes, frames) =
+            open_all(fixture::theora(100, 25, 1, &[]), Container::Ogg).await;
         assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(4000), vec![0, 1000, 2000, 3000]));
         let frame = |n: u8| Bytes::from([vec![0], vec![n; 700]].concat());
         assert_eq!(frames, [0, 25, 50, 75].map(frame));
@@ -340,7 +434,7 @@ mod tests {
     #[tokio::test]
     async fn reads_windows_media() {
         let (media_info, keyframes, frames) = open_all(fixture::windows_media(100, 25), Container::Wmv).await;
-        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(4000), vec![0, 1000, 2000, 3000]));
+        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(5000), vec![0, 1000, 2000, 3000]));
         assert_eq!(frames, [0, 25, 50, 75].map(|n| Bytes::from(vec![n; 300])));
     }
 
@@ -366,8 +460,8 @@ mod tests {
         let files = [
             (transport_stream(&[&film], (0, 0)), Container::MpegTs),
             (program_stream(&film), Container::MpegPs),
-            (fixture::flash_video(30, 10), Container::Flv),
-            (fixture::theora(30, 10), Container::Ogg),
+            (fixture::flash_video(30, 10, 40), Container::Flv),
+            (fixture::theora(30, 10, 1, &[]), Container::Ogg),
             (fixture::windows_media(30, 10), Container::Wmv),
         ];
         let mut seed = 1u64;

@@ -1,4 +1,4 @@
-//! Reads Theora in Ogg (RFC 3533; Theora specification, annex A).
+//! Reads Theora in Ogg (RFC 3533; Theora specification, annex A), and the times of its audio.
 
 use bytes::Bytes;
 use memchr::memmem;
@@ -20,6 +20,19 @@ pub(super) struct Theora {
     rate: (u32, u32),
     /// The bits of a granule position that count the frames after a keyframe.
     shift: u32,
+    /// The granule position of the first frame: 1, or 0 before version 3.2.1.
+    first: u64,
+    audio: Vec<Audio>,
+}
+
+/// An audio stream, whose granule positions are the number of samples up to the end of a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Audio {
+    serial: u32,
+    /// Samples per second.
+    rate: u32,
+    /// Samples at the start that are not played.
+    skip: u32,
 }
 
 /// A packet: a header or a frame.
@@ -43,6 +56,8 @@ impl Theora {
             codec: matroska::Codec { id: "V_THEORA", private: Bytes::new(), size: (0, 0) },
             rate,
             shift,
+            first: u64::from(page.body.get(7..10)? >= &[3, 2, 1][..]),
+            audio: pages(head).take_while(|page| page.starts).filter_map(|page| audio(&page)).collect(),
         };
         let headers: Vec<Vec<u8>> =
             stream.packets(head).into_iter().take(3).map(|packet| packet.data).collect();
@@ -58,6 +73,11 @@ impl Theora {
         (rate.0 > 0 && rate.1 > 0).then_some(stream)
     }
 
+    /// Returns the frames per second that the header states, as a fraction.
+    pub(super) fn frame_rate(&self) -> (u64, u64) {
+        (self.rate.0.into(), self.rate.1.into())
+    }
+
     /// Returns the keyframes and timestamps in a slice.
     pub(super) fn scan(&self, slice: &[u8]) -> (Vec<Found>, Vec<Stamp>) {
         let (mut keyframes, mut stamps) = (Vec::new(), Vec::new());
@@ -70,7 +90,24 @@ impl Theora {
                 keyframes.push(Found { pts, frames: 0, range: packet.bounds });
             }
         }
+        stamps.extend(self.ends_of_audio(slice));
+        stamps.sort_by_key(|stamp| stamp.at);
         (keyframes, stamps)
+    }
+
+    /// Returns the times at which the audio on each page ends.
+    fn ends_of_audio(&self, slice: &[u8]) -> impl Iterator<Item = Stamp> {
+        pages(slice).filter_map(|page| {
+            let (audio, stream) =
+                self.audio.iter().zip(1..).find(|(audio, _)| audio.serial == page.serial)?;
+            // The pages with headers have the position 0, and those on which no packet ends -1.
+            let samples = u64::try_from(page.granule).ok().filter(|samples| *samples > 0)?;
+            let ticks = u128::from(samples.saturating_sub(audio.skip.into()))
+                * u128::from(1000 * MS.unsigned_abs())
+                / u128::from(audio.rate);
+            let pts = u64::try_from(ticks).unwrap_or(u64::MAX);
+            Some(Stamp { at: page.bounds.0 as u64, stream, pts })
+        })
     }
 
     /// Returns the frames from the first keyframe on.
@@ -112,13 +149,27 @@ impl Theora {
                 let position = page.granule.unsigned_abs();
                 let last = (position >> self.shift) + (position & ((1 << self.shift) - 1));
                 for (packet, back) in packets[first..].iter_mut().rev().zip(0..) {
-                    // Positions count from 1.
-                    packet.frame = last.checked_sub(back + 1);
+                    packet.frame = last.checked_sub(back + self.first);
                 }
             }
         }
         packets
     }
+}
+
+/// Reads the first header of an audio stream: Vorbis, Opus (RFC 7845, 5.1), FLAC or Speex.
+fn audio(page: &Page<'_>) -> Option<Audio> {
+    let big = |at: usize| Some(u32::from_be_bytes(*page.body.get(at..)?.first_chunk()?));
+    let little = |at: usize| Some(u32::from_le_bytes(*page.body.get(at..)?.first_chunk()?));
+    let (rate, skip) = match page.body {
+        [1, b'v', b'o', b'r', b'b', b'i', b's', ..] => (little(12)?, 0),
+        [b'O', b'p', b'u', b's', b'H', b'e', b'a', b'd', ..] => (48_000, little(10)? & 0xFFFF),
+        // A rate of 20 bits, after the header of the mapping and the start of STREAMINFO.
+        [0x7F, b'F', b'L', b'A', b'C', ..] => (big(27)? >> 12, 0),
+        [b'S', b'p', b'e', b'e', b'x', b' ', ..] => (little(36)?, 0),
+        _ => return None,
+    };
+    (rate > 0).then_some(Audio { serial: page.serial, rate, skip })
 }
 
 /// Returns whether a packet is an intra frame: its first bits are 0 (Theora specification, 7.1).
@@ -130,6 +181,8 @@ struct Page<'a> {
     bounds: (usize, usize),
     serial: u32,
     granule: i64,
+    /// It is the first page of its stream.
+    starts: bool,
     /// Its first packet began on the page before.
     continues: bool,
     lengths: &'a [u8],
@@ -163,6 +216,7 @@ fn page(slice: &[u8], at: usize) -> Option<Page<'_>> {
         bounds: (at, end),
         serial: u32::from_le_bytes(*header[14..].first_chunk()?),
         granule: i64::from_le_bytes(*header[6..].first_chunk()?),
+        starts: header[5] & 2 != 0,
         continues: header[5] & 1 != 0,
         lengths,
         body,

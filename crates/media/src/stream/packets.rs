@@ -11,6 +11,8 @@ pub(super) struct Elementary {
     pub(super) marks: Vec<Mark>,
     /// The timestamps of the video and its audio, in the order of the file.
     pub(super) stamps: Vec<Stamp>,
+    /// The stream is in no container, so its bytes are those of the slice.
+    is_plain: bool,
 }
 
 /// The origin of a part of an elementary stream.
@@ -21,7 +23,7 @@ pub(super) struct Mark {
     /// The bounds of the packet in the slice.
     packet: (usize, usize),
     /// The presentation time of the first unit that begins in this part, in ticks of 90 kHz.
-    pts: Option<u64>,
+    pub(super) pts: Option<u64>,
 }
 
 /// A keyframe in a slice.
@@ -36,6 +38,13 @@ pub(super) struct Found {
 }
 
 impl Elementary {
+    /// Returns a slice of a stream that is in no container.
+    pub(super) fn plain(slice: &[u8]) -> Self {
+        let mut elementary = Self { is_plain: true, ..Self::default() };
+        elementary.push(0, slice.len(), None, slice);
+        elementary
+    }
+
     /// Appends the `data` of the packet from `start` to `end` of the slice.
     pub(super) fn push(&mut self, start: usize, end: usize, pts: Option<u64>, data: &[u8]) {
         self.marks.push(Mark { start: self.bytes.len(), packet: (start, end), pts });
@@ -58,14 +67,11 @@ impl Elementary {
             .collect();
         let keys = units.iter().zip(0usize..).filter(|(unit, _)| unit.key);
         let found = keys.filter_map(|(unit, number)| {
-            let end = unit.end?;
-            let first = self.part_at(unit.start)?;
-            let last = self.part_at(end.checked_sub(1)?)?;
-            let origin = &self.marks[timed[first]?];
+            let range = self.bounds(unit.start, unit.end?)?;
+            let origin = &self.marks[timed[self.part_at(unit.start)?]?];
             // The timestamp of a packet is that of the first unit that begins in it.
             let before = units.partition_point(|unit| unit.start < origin.start);
             let frames = (number - before.min(number)) as u64;
-            let range = (self.marks[first].packet.0, self.marks[last].packet.1);
             Some(Found { pts: origin.pts?, frames, range })
         });
         found.collect()
@@ -76,6 +82,15 @@ impl Elementary {
         let units = units(codec, &self.bytes, whole);
         let frames = units.iter().skip_while(|unit| !unit.key);
         frames.filter_map(|unit| self.bytes.get(unit.start..unit.end?)).collect()
+    }
+
+    /// Returns the bounds of the packets that contain the bytes from `start` to `end`.
+    pub(super) fn bounds(&self, start: usize, end: usize) -> Option<(usize, usize)> {
+        if self.is_plain {
+            return Some((start, end));
+        }
+        let (first, last) = (self.part_at(start)?, self.part_at(end.checked_sub(1)?)?);
+        Some((self.marks[first].packet.0, self.marks[last].packet.1))
     }
 
     /// Returns the index of the mark of the part that contains the byte at `at`.

@@ -6,6 +6,7 @@ use memchr::memmem;
 
 use super::elementary::Codec;
 use super::packets::{Elementary, PesHeader, header_of_pes, timestamp};
+use super::raw::Untimed;
 use super::timeline::Stamp;
 
 /// The start code of a pack, from which reading can start.
@@ -17,6 +18,8 @@ pub(super) struct ProgramStream {
     /// The `stream_id` of the video.
     pub(super) video: u16,
     pub(super) codec: Codec,
+    /// The times of its frames, if it has no timestamps.
+    pub(super) untimed: Option<Untimed>,
 }
 
 /// A packet of audio or video.
@@ -35,8 +38,10 @@ impl ProgramStream {
             *counts.entry(packet.id).or_default() += 1;
         }
         let (video, _) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
-        let mut stream = Self { video: video.into(), codec: Codec::Mpeg2 };
-        stream.codec = Codec::detect(&stream.demux(head).bytes)?;
+        let mut stream = Self { video: video.into(), codec: Codec::Mpeg2, untimed: None };
+        let start = stream.demux(head);
+        stream.codec = Codec::detect(&start.bytes)?;
+        stream.untimed = Untimed::measure(&start, stream.codec);
         Some(stream)
     }
 

@@ -43,11 +43,13 @@ struct Packet<'a> {
 }
 
 impl TransportStream {
-    /// Finds the video in the start of a stream. Of several programs, the one counts whose video has most packets.
+    /// Finds the video in the start of a stream. Of several programs, the first one with a picture counts, as for
+    /// players.
     pub(super) fn find(head: &[u8]) -> Result<Self, Missing> {
         let TransportPackets { stride, .. } = TransportPackets::find(head).ok_or(Missing::Video)?;
         let mut maps: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
-        let mut programs: BTreeMap<u16, Vec<(u8, u16)>> = BTreeMap::new();
+        // In the order of their maps, which is that of ffmpeg's streams.
+        let mut programs: Vec<(u16, Vec<(u8, u16)>)> = Vec::new();
         let mut counts: BTreeMap<u16, (u64, u64)> = BTreeMap::new();
         maps.insert(0, Vec::new());
         for packet in packets(head, stride) {
@@ -70,24 +72,33 @@ impl TransportStream {
                     maps.entry(map).or_default();
                 }
             } else {
-                programs.insert(packet.pid, streams(table));
+                match programs.iter_mut().find(|(map, _)| *map == packet.pid) {
+                    Some((_, program)) => *program = streams(table),
+                    None => programs.push((packet.pid, streams(table))),
+                }
             }
         }
         let packets_of = |pid: u16| counts.get(&pid).copied().unwrap_or_default();
-        let videos = programs.values().flat_map(|streams| {
+        let videos = programs.iter().flat_map(|(_, streams)| {
             let video = |(kind, pid): &(u8, u16)| Some((*pid, Codec::of_stream_type(*kind)?, streams));
             streams.iter().filter_map(video).collect::<Vec<_>>()
         });
-        // Of equal ones, the first.
-        let most =
-            videos.reduce(|most, next| if packets_of(next.0).0 > packets_of(most.0).0 { next } else { most });
-        let (video, codec, streams) = most.ok_or(Missing::Video)?;
-        let (seen, scrambled) = packets_of(video);
-        if seen > 0 && scrambled * 2 > seen {
+        // The best kind of those that follow: a picture, an encrypted one, no packets in the start of the file.
+        let kind = |pid: u16| match packets_of(pid) {
+            (0, _) => 2,
+            (seen, scrambled) => u8::from(scrambled * 2 > seen),
+        };
+        let (video, codec, streams) = videos.min_by_key(|(pid, ..)| kind(*pid)).ok_or(Missing::Video)?;
+        if kind(video) == 1 {
             return Err(Missing::Encrypted);
         }
         let audio = streams.iter().filter(|(kind, _)| is_audio(*kind)).map(|(_, pid)| *pid).collect();
         Ok(Self { stride, video, codec, audio })
+    }
+
+    /// Returns the packet identifiers of the video and its audio.
+    pub(super) fn ids(&self) -> Vec<u16> {
+        [self.video].into_iter().chain(self.audio.iter().copied()).collect()
     }
 
     /// Returns the video's bytes in a slice of the file.
@@ -100,12 +111,8 @@ impl TransportStream {
                 out.stamps.push(Stamp { at: packet.at as u64, stream: packet.pid, pts });
             }
             if packet.pid == self.video {
-                // Bytes before the first start of a PES packet belong to a frame whose start is not in the slice.
-                let data = match &header {
-                    Some(header) => packet.payload.get(header.len..).unwrap_or_default(),
-                    None if out.marks.is_empty() => continue,
-                    None => packet.payload,
-                };
+                // A frame can begin anywhere in a PES packet.
+                let data = packet.payload.get(header.map_or(0, |header| header.len)..).unwrap_or_default();
                 out.push(packet.at, packet.at + PACKET, pts, data);
             }
         }
