@@ -122,6 +122,7 @@ muxer() {
   case $1 in
     mkv) echo matroska ;;
     mpegps) echo vob ;;
+    mpegvideo) echo mpeg2video ;;
     wmv) echo asf ;;
     *) echo "$1" ;;
   esac
@@ -257,6 +258,7 @@ video h264-lpcm.mov           video/quicktime mov 320x180 1000 h264 pcm_s24le 0 
 video h264-timecode.mov       video/quicktime mov 320x180 1000 h264 pcm_s16le 0 25 "${x264[@]}" -timecode 01:00:00:00 -c:a pcm_s16le
 video h264-two-videos.mp4     video/mp4 mp4 320x180 1000 h264 aac 0 25 -filter_complex '[0:v]negate[n]' -map 0:v -map 1:a -map '[n]' "${x264[@]}" "${aac[@]}"
 video h264-fragmented-two-videos.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 -filter_complex '[0:v]split[v][w];[w]negate[n]' -map '[v]' -map 1:a -map '[n]' "${x264[@]}" -g 5 "${aac[@]}" -movflags +empty_moov+frag_keyframe
+PATCH=tag video h264-tagged.mp4 video/mp4 mp4 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
 video h264-hints.mp4          video/mp4 mp4 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}" -movflags +rtphint
 
 # Other codecs and containers
@@ -286,7 +288,14 @@ video h264-open-gop.ts        video/mp2t mpegts 320x180 3000 h264 - 0 25 "${x264
 video h264.m2ts               video/mp2t mpegts 320x180 1000 h264 ac3 0 50 "${x264[@]}" -c:a ac3 -mpegts_m2ts_mode 1
 video mpeg2.ts                video/mp2t mpegts 320x180 1000 mpeg2video mp2 0 25 -c:v mpeg2video -b:v 1M -c:a mp2
 video mpeg2-anamorphic.mpg    video/mpeg mpegps 512x288 1000 mpeg2video mp2 0 25 -vf scale=352:288,setdar=16/9 -c:v mpeg2video -b:v 1M -c:a mp2
+# The first program counts.
+video h264-two-programs.ts    video/mp2t mpegts 320x180 1000 h264 aac 0 25 -filter_complex '[0:v]split[v][w];[w]negate,scale=640:360[n]' -map '[v]' -map 1:a -map '[n]' "${x264[@]}" -b:v:1 2M "${aac[@]}" -program st=0:st=1 -program st=2
 video mpeg1.mpg               video/mpeg mpegps 320x180 1000 mpeg1video mp2 0 25 -f mpeg -c:v mpeg1video -b:v 1M -c:a mp2
+video mpeg2.m2v               video/mpv mpegvideo 320x180 2000 mpeg2video - 0 25 -c:v mpeg2video -b:v 1M
+VIDEO_MS=1000 video mpeg4-audio-longer.avi video/x-msvideo avi 320x180 3000 mpeg4 mp3 0 25 -c:v mpeg4 -vtag XVID -b:v 500k -c:a libmp3lame
+VIDEO_MS=1000 video h264-audio-longer.flv video/x-flv flv 320x180 3000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
+VIDEO_MS=1000 video theora-audio-longer.ogv video/ogg ogg 320x180 3000 theora vorbis 0 25 -c:v libtheora -q:v 6 -c:a libvorbis
+VIDEO_MS=1000 video wmv2-audio-longer.wmv video/x-ms-wmv wmv 320x180 3000 wmv2 wmav2 0 25 -c:v wmv2 -b:v 500k -c:a wmav2
 video flv1.flv                video/x-flv flv 320x180 1000 flv1 mp3 0 25 -c:v flv -b:v 500k -c:a libmp3lame
 video h264.flv                video/x-flv flv 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
 video theora.ogv              video/ogg ogg 320x180 1000 theora vorbis 0 25 -c:v libtheora -q:v 6 -c:a libvorbis

@@ -8,6 +8,7 @@
     chapters                 makes the first track the chapters of the second
     unknown-sound            gives the first sound track a codec that does not exist
     compact-sizes            converts stsz to stz2, with 16 bits for each sample
+    tag                      puts an ID3 tag before the file, as programs for audio files do
 
 The moov box is at the end, or keeps its size, so no offset changes.
 """
@@ -86,6 +87,10 @@ def unknown_sound(data):
     at = data.index(b"mp4a")
     esds = data.index(b"esds", at)
     return data[:at] + b"xyzw" + data[at + 4 : esds] + b"dsds" + data[esds + 4 :]
+
+
+def tag(data):
+    return b"ID3\4\0\0\0\0\x08\0TIT2\0\0\0\6\0\0\0title".ljust(10 + 1024, b"\0") + data
 
 
 def compact_sizes(data):
