@@ -3,7 +3,7 @@
 #
 # Writes the files and OUT_DIR/manifest.tsv, which describes them.
 # Does nothing if OUT_DIR already contains the set that this version of the script creates.
-# Uses $FFMPEG if set; five of the files need an ffmpeg.
+# Uses $FFMPEG if set; eight of the files need an ffmpeg.
 set -euo pipefail
 
 [ $# -eq 1 ] || { echo "usage: $0 OUT_DIR" >&2; exit 2; }
@@ -68,6 +68,9 @@ encoded audio.m4a 'an MP4 with audio only' 100 -f lavfi -i sine=frequency=440:du
 encoded chapter-pictures.m4a 'an MP4 with audio, and pictures for its chapters' 100 -f lavfi -i testsrc=s=160x160:r=1:d=3 -f lavfi -i sine=frequency=440:duration=3 -c:v mjpeg -pix_fmt yuvj420p -c:a aac -b:a 64k -f mp4
 [ ! -e "$out/chapter-pictures.m4a" ] || PYTHONPATH=$here python3 -B "$here/patch.py" "$out/chapter-pictures.m4a" chapters
 encoded encrypted.mp4 'an MP4 with Common Encryption' 100 -f lavfi -i testsrc=s=320x180:r=25:d=1 -c:v mpeg4 -b:v 300k -encryption_scheme cenc-aes-ctr -encryption_key 76a6c65c5ea762046bd749a2e632ccbb -encryption_kid a7e61c373e219033c21091fa607bf3b8 -f mp4
+encoded raw.h264 'H.264 in no container' 100 -f lavfi -i testsrc=s=320x180:r=25:d=1 -c:v libx264 -preset ultrafast -f h264
+encoded raw.hevc 'H.265 in no container' 100 -f lavfi -i testsrc=s=320x180:r=25:d=1 -c:v libx265 -preset ultrafast -x265-params log-level=error:pools=1 -f hevc
+encoded professional.mxf 'MXF' 100 -f lavfi -i testsrc=s=320x180:r=25:d=1 -c:v mpeg2video -f mxf
 encoded truncated.mp4 'the first 40% of an MP4 whose moov is at the end' 40 -f lavfi -i testsrc=s=320x180:r=25:d=2 -c:v mpeg4 -b:v 300k -f mp4
 encoded photo.mp4 'a JPEG photo' 100 -f lavfi -i testsrc=s=320x180:r=1:d=1 -frames:v 1 -c:v mjpeg -pix_fmt yuvj420p -f mjpeg
 { printf '\0\0\0\030ftypheic\0\0\0\0mif1heic'; noise 4096 1; } | bad heic.mp4 'the header of a HEIC photo, then noise'

@@ -5,6 +5,7 @@ import random
 GOOD = [
     "h264-faststart.mp4", "h264-moov-at-end.mp4", "h264-fragmented.mp4", "h264-fragmented-sidx.mp4", "vp9.webm", "h264.mkv",
     "prores.mov", "hevc.mov", "av1.mp4", "h264.ts", "mpeg4.avi", "h264.flv", "theora.ogv", "wmv2.wmv", "mpeg1.mpg",
+    "mpeg2.m2v",
 ]
 KEPT = [3, 50, 97]
 

@@ -149,6 +149,7 @@ def polyglots(files):
         "ogg": ("ogg", b"OggS\0\2" + bytes(20) + b"\0"),
         "asf": ("wmv", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\0\xaa\0\x62\xce\x6c" + bytes(14)),
         "ps": ("mpg", b"\0\0\1\xba\x44\0\4\0\4\1\0\0\3\xf8"),
+        "mpeg": ("m2v", b"\0\0\1\xb3\x14\0\xb4\x13\xff\xff\xe0\x18"),
         "ts": ("ts", (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 5),
     }
     for prefix, (extension, head) in prefixes.items():

@@ -45,8 +45,9 @@ const SLICES: [u64; 7] = [128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 <
 /// Bytes read for 100 keyframes, and the minimum for a few.
 const BUDGET: u64 = 30 << 20;
 const LEAST_BUDGET: u64 = 6 << 20;
-/// The longest time that is assumed for the last frame, in ticks.
-const LAST_FRAME: i64 = 100 * MS;
+/// The longest time that is assumed for the last frame, in ticks, of a few frames and of more.
+const LAST_OF_FEW: i64 = 100 * MS;
+const LAST: i64 = 1000 * MS;
 /// Slices read at the same time.
 const PARALLEL: usize = 4;
 
@@ -193,13 +194,14 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
         let tail = source.fetch(start..size).await?;
         stamps.extend(from(start, stream.scan(&tail, start, true).1));
     }
-    let stated = stream.frame_rate(start).map(|(frames, seconds)| Pace {
-        frame: i64::try_from(1000 * MS.unsigned_abs() * seconds / frames).unwrap_or(pace.frame),
-        ..pace
+    let stated = stream.frame_rate(start).and_then(|(frames, seconds)| {
+        Some(Pace { frame: i64::try_from(1000 * MS.unsigned_abs() * seconds / frames).ok()?, ..pace })
     });
     let frame_rate = stated.unwrap_or(pace).frame_rate();
     // Nothing tells how long the last frame of a slide show is seen.
-    let last = Pace { frame: stated.unwrap_or(pace).frame.min(LAST_FRAME), ..pace };
+    let few = stamps.iter().filter(|stamp| stamp.stream == stream.number()).count() < 4;
+    let longest = if few { LAST_OF_FEW } else { LAST };
+    let last = Pace { frame: stated.unwrap_or(pace).frame.min(longest), ..pace };
     let duration_ms = Timeline::new(&stamps, last).duration_ms();
     let media_info = MediaInfo { duration_ms, frame_rate, ..MediaInfo::default() };
     let codec = stream.codec(start);
@@ -395,8 +397,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_frame_of_a_slide_show_is_not_guessed_to_last_long() {
-        let (media_info, keyframes, _) = open_all(fixture::flash_video(3, 1, 6000), Container::Flv).await;
-        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(12_100), vec![0, 6000, 12_000]));
+        for (count, ms, duration) in [(3, 6000, 12_100), (4, 6000, 19_000), (4, 500, 2000), (2, 40, 80)] {
+            let (media_info, ..) = open_all(fixture::flash_video(count, 1, ms), Container::Flv).await;
+            assert_eq!(media_info.duration_ms, Some(duration), "{count} {ms}");
+        }
     }
 
     #[tokio::test]
