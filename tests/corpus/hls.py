@@ -5,9 +5,12 @@ import re
 from array import array
 from urllib.parse import urljoin
 
-from truth import FFMPEG, FRAME, SIDE, run
+from truth import FFMPEG, FRAME, SIDE, probe, run
+from truth import sound as choose_sound
 
-RATE = 1000  # samples of loudness per second, for the comparison of sounds
+RATE = 1000  # values of loudness per second, for the comparison of sounds
+SEARCH = 150  # the greatest distance of two sounds that is found, in values of loudness
+WINDOW = 6  # seconds of sound that are compared at once
 
 
 def attributes(line):
@@ -120,49 +123,64 @@ def peak(rendition):
     return max(rates, default=sum(sizes) * 8 / max(0.001, sum(lengths)))
 
 
-def frames_of(path, folder):
-    """All frames of a rendition at SIDE x SIDE."""
+def pictures_of(path, folder):
+    """All frames of a rendition at SIDE x SIDE, and the times at which a player shows them."""
     pixels = folder / "frames.rgb"
-    run(FFMPEG, "-y", "-v", "error", "-nostdin", "-i", path, "-vf", f"scale={SIDE}:{SIDE}:flags=area,format=rgb24",
-        "-fps_mode", "passthrough", "-f", "rawvideo", pixels)
+    result = run(
+        FFMPEG, "-y", "-hide_banner", "-nostdin", "-v", "info", "-copyts", "-i", path, "-an",
+        "-vf", f"showinfo=checksum=0,scale={SIDE}:{SIDE}:flags=area,format=rgb24", "-fps_mode", "passthrough",
+        "-f", "rawvideo", pixels)
     content = pixels.read_bytes() if pixels.exists() else b""
     pixels.unlink(missing_ok=True)
-    return content
+    log = result.stderr.decode(errors="replace")
+    # Seconds are printed with six digits only.
+    base = re.search(r"Parsed_showinfo.*config in time_base: (\d+)/(\d+)", log)
+    ticks = re.findall(r"Parsed_showinfo.* n: *\d+ pts: *(\d+)", log)
+    return content, [int(tick) * int(base[1]) / int(base[2]) for tick in ticks]
 
 
-def loudness(path, *options):
-    """The sound as RATE samples of loudness per second, from time 0 on."""
-    result = run(FFMPEG, "-v", "error", "-nostdin", *options, "-i", path, "-map", "0:a:0", "-vn", "-ac", "1",
-                 "-af", "aresample=8000:async=1:first_pts=0", "-f", "s16le", "-")
-    samples = array("h", result.stdout[: len(result.stdout) // 2 * 2])
-    step = 8000 // RATE
-    return [sum(map(abs, samples[at : at + step])) for at in range(0, len(samples) - step + 1, step)]
+class Sound:
+    """The loudness of a sound stream, RATE values a second, from the time `start` of its file on."""
+
+    def __init__(self, path, stream="0:a:0"):
+        # Silence fills gaps, so that the number of a sample tells its time.
+        chain = "ashowinfo,aformat=channel_layouts=mono,aresample=8000:async=1:min_hard_comp=0.01"
+        result = run(FFMPEG, "-hide_banner", "-nostdin", "-v", "info", "-copyts", "-i", path, "-map", stream, "-vn",
+                     "-af", chain, "-f", "s16le", "-")
+        # Seconds are printed with six digits only; the time base is that of the samples.
+        first = re.search(r"Parsed_ashowinfo.* pts:(-?\d+) .* rate:(\d+)", result.stderr.decode(errors="replace"))
+        self.start = int(first[1]) / int(first[2]) if first else 0.0
+        samples = array("h", result.stdout[: len(result.stdout) // 2 * 2])
+        step = 8000 // RATE
+        self.loudness = [sum(map(abs, samples[at : at + step])) for at in range(0, len(samples) - step + 1, step)]
+
+    def later(self, other, window, expected):
+        """By how many seconds the window (two times of this file) is heard later in the other file, or None for silence
+        or no likeness. The other sound is searched around where it is expected."""
+        begin, end = (round((time - self.start) * RATE) for time in window)
+        mine = self.loudness[max(0, begin) : end]
+        if len(mine) < RATE // 2 or max(mine) - min(mine) < 400:
+            return None
+        at = round((window[0] + expected - other.start) * RATE) + max(0, -begin)
+        found = [(likeness, shift) for shift in range(-SEARCH, SEARCH + 1)
+                 if (likeness := alike(mine, other.loudness[at + shift : at + shift + len(mine)], at + shift)) is not None]
+        likeness, shift = max(found, default=(0, 0))
+        # At the edge of the search, or where a shift of half a second sounds alike, the likeness tells nothing.
+        rest = max((value for value, other_shift in found if abs(other_shift - shift) > 60), default=0)
+        if likeness < 0.8 or abs(shift) == SEARCH or rest > likeness - 0.05:
+            return None
+        return expected + shift / RATE
 
 
-def offset(source, made, most=150):
-    """By how many milliseconds the second sound is later than the first, or None for silence or no likeness."""
-    length = min(len(source), len(made), 20_000)
-    if length < 3 * most:
-        most = length // 3
-    best, middle = None, source[most : length - most]
-    if len(middle) < 200 or max(middle) - min(middle) < 400:
+def alike(one, other, at):
+    """The correlation of two curves of the same length."""
+    if at < 0 or len(other) < len(one):
         return None
-    average = sum(middle) / len(middle)
-    middle = [value - average for value in middle]
-    power = sum(value * value for value in middle)
-    for shift in range(-most, most + 1):
-        other = made[most + shift : length - most + shift]
-        if len(other) < len(middle):
-            continue
-        likeness = sum(map(float.__mul__, middle, map(float, other)))
-        if best is None or likeness > best[0]:
-            best = (likeness, shift, other)
-    if not best:
-        return None
-    mean = sum(best[2]) / len(best[2])
-    other_power = sum((value - mean) ** 2 for value in best[2])
-    likeness = best[0] / (power * other_power) ** 0.5 if power * other_power else 0
-    return best[1] * 1000 / RATE if likeness > 0.6 else None
+    count = len(one)
+    means = sum(one) / count, sum(other) / count
+    products = sum(map(int.__mul__, one, other)) - count * means[0] * means[1]
+    powers = [sum(map(int.__mul__, curve, curve)) - count * mean * mean for curve, mean in zip((one, other), means)]
+    return products / (powers[0] * powers[1]) ** 0.5 if min(powers) > 0 else None
 
 
 def timing(rendition, found):
@@ -203,19 +221,23 @@ def compare(check, right, frames, source, folder):
           "at least the peak, at most twice: " + ", ".join(f"{peak:.0f}" for peak in peaks), said)
     complaints = []
     for rendition in renditions:
-        result = run(FFMPEG, "-v", "warning", "-nostdin", "-i", folder / rendition["file"], "-f", "null", "-")
+        # The output's time base is the rendition's: the frame rate, the default, is too coarse for a variable one.
+        result = run(FFMPEG, "-v", "warning", "-nostdin", "-i", folder / rendition["file"], "-fps_mode", "passthrough",
+                     "-enc_time_base", "-1", "-f", "null", "-")
         if result.stderr.strip():
             complaints.append(f"{rendition['file']}: {result.stderr.decode(errors='replace').strip()[:200]}")
     check("hls decoder", not complaints, "no warning", "; ".join(complaints))
     check("hls sound", bool(sounds) == bool(right["audioCodec"]), right["audioCodec"] or "none", f"{len(sounds)} renditions")
     if videos and found[videos[-1]["file"]]:
-        pictures(check, right, frames, folder, videos[-1], found)
-        ends(check, right, source, folder, videos[-1], sounds, found)
+        made, shown = pictures_of(folder / videos[-1]["file"], folder)
+        pictures(check, right, frames, made)
+        shifts = ends(check, right, folder, videos[-1], sounds, found, shown) if shown else []
+        if shifts and sounds and right["audioCodec"]:
+            sync(check, right, source, folder, sounds[0], shifts)
 
 
-def pictures(check, right, frames, folder, video, found):
+def pictures(check, right, frames, made):
     """Each frame of the smallest rendition is the source's."""
-    made = frames_of(folder / video["file"], folder)
     unlike = []
     for at in range(min(len(made) // FRAME, right["frames"])):
         one, other = frames[at * FRAME : (at + 1) * FRAME], made[at * FRAME : (at + 1) * FRAME]
@@ -225,25 +247,39 @@ def pictures(check, right, frames, folder, video, found):
     check("hls pictures", (not unlike) if known else None, "the frames of the source", f"{len(unlike)} differ: {unlike[:5]}")
 
 
-def ends(check, right, source, folder, video, sounds, found):
-    """Picture and sound begin and end together as in the source."""
-    pictures = found[video["file"]]
-    shown = sorted(pts for pts, _, _ in pictures)
-    times = sorted(right["times"])
-    shifts = [mine - theirs for mine, theirs in zip(shown, times)] if len(shown) == len(times) else [shown[0] - times[0]]
+def ends(check, right, folder, video, sounds, found, shown):
+    """Picture and sound begin and end together as in the source. Returns by how much each frame is later."""
+    # Times of the source's own clock, as those of the sound are.
+    times = sorted(time + right["start"] for time in right["times"])
+    shifts = [mine - theirs for mine, theirs in zip(sorted(shown), times)]
+    # The first frame is shown from where the sound begins on.
+    first = 1 if 1 < len(shown) == len(times) else 0
+    shifts, times = (shifts[first:], times[first:]) if len(shown) == len(times) else (shifts[:1], times[:1])
     drift = max(shifts) - min(shifts)
     check("hls picture times", drift <= 0.020, "those of the source", f"shift {shifts[0]:.3f}, differ by {drift:.3f}")
-    spans = [(shown[0], max(pts + length for pts, _, length in pictures))]
-    for sound in sounds:
-        heard = found[sound["file"]]
-        spans.append((heard[0][0], max(pts + length for pts, _, length in heard)))
+    spans = []
+    for rendition in [video, *sounds]:
+        packets = found[rendition["file"]]
+        spans.append((min(pts for pts, _, _ in packets), max(pts + length for pts, _, length in packets)))
     begin, end = min(span[0] for span in spans), max(span[1] for span in spans)
     duration = right["duration"] or 0
     text = ", ".join(f"{first:.3f} to {last:.3f}" for first, last in spans)
     check("hls duration", abs(end - begin - duration) <= max(0.15, duration / 100), f"{duration:.3f}", text)
-    if sounds and right["audioCodec"]:
-        before = loudness(source)
-        later = offset(before, loudness(folder / sounds[0]["file"], "-copyts"))
-        sync = None if later is None else later - shifts[0] * 1000
-        check("hls sync", None if sync is None else abs(sync) <= 20, "within 20 ms",
-              "silent or not alike" if sync is None else f"sound {sync:.0f} ms later")
+    return list(zip(times, shifts))
+
+
+def sync(check, right, source, folder, sound, shifts):
+    """What is heard with each picture is what is heard with it in the source, in windows of WINDOW seconds."""
+    stream = choose_sound(probe(source, "-show_streams")[0].get("streams", []))
+    before, made = Sound(source, f"0:{stream['index']}"), Sound(folder / sound["file"])
+    length = len(before.loudness) / RATE
+    starts = [before.start + max(0, length - WINDOW) * part / 4 for part in range(5)]
+    late = []
+    for start in sorted(set(starts)):
+        window = (start, min(start + WINDOW, before.start + length))
+        _, shift = min(shifts, key=lambda pair: abs(pair[0] - sum(window) / 2))
+        later = before.later(made, window, shift)
+        if later is not None:
+            late.append((window[0], round((later - shift) * 1000)))
+    check("hls sync", all(abs(ms) <= 20 for _, ms in late) if late else None, "within 20 ms",
+          ", ".join(f"sound {ms} ms later at {start:.1f}" for start, ms in late) or "silent, or alike at other times")

@@ -122,7 +122,7 @@ class Run:
                 kinds[right["format"], right["videoCodec"], right["audioCodec"]].append((work, row["sha256"]))
         # Turn by turn, the shortest last: most of them have a single segment.
         turns = zip_longest(*(sorted(kind, reverse=True) for kind in kinds.values()))
-        affordable = [sha for turn in turns for work, sha in filter(None, turn) if work < 2e9]
+        affordable = [sha for turn in turns for work, sha in filter(None, turn) if work < 3e8]
         return set(affordable[: self.options.hls])
 
     def compare(self, row):

@@ -16,6 +16,7 @@ FFPROBE = os.environ.get("REFERENCE_FFPROBE", "ffprobe")
 TIMEOUT = 900  # seconds; only ends a hang
 SIDE = 16  # a frame is compared as SIDE x SIDE pixels
 FRAME = SIDE * SIDE * 3
+YEAR = 366 * 86_400  # seconds; no file is longer
 STILL = ("mjpeg", "png", "bmp", "gif", "tiff", "webp")
 
 
@@ -141,6 +142,7 @@ def truth(path, folder):
         return facts, b""
     degrees, mirrored = rotation(video)
     facts["video"] = ends(path, video["index"], facts["start"])
+    facts["video"]["start"] = (number(video.get("start_time")) or facts["start"]) - facts["start"]
     facts["width"], facts["height"] = display_size(video, degrees)
     facts |= {
         "index": video["index"], "rotation": degrees, "mirrored": mirrored, "videoCodec": video.get("codec_name"),
@@ -157,15 +159,15 @@ def timing(facts):
     video, audio, times = facts.get("video") or {}, facts.get("audio") or {}, facts.get("times", [])
     known = [end for end in (video.get("end"), audio.get("end")) if end is not None]
     if times and facts["format"] in ("mpegts", "mpeg"):
-        # ffmpeg begins with the first picture if it decodes nothing else. It joins the times of clips that were joined.
-        late = (video.get("first") or 0) - min(times) if min(times) > 0 or (video.get("first") or 0) < 1 else 0
-        facts["times"] = times = [time + late for time in times]
+        # ffmpeg counts from the start of the picture if it decodes nothing else. It joins the times of joined clips.
+        facts["times"] = times = [time + video["start"] for time in times]
         known.append(max(times) + (video.get("end") or 0) - (video.get("last") or 0))
     facts["duration"] = max(known, default=None)
+    if facts["duration"] is not None and facts["duration"] > YEAR:
+        facts["duration"] = None
     spans = sorted(after - before for before, after in zip(sorted(times), sorted(times)[1:]) if after > before)
     facts["rates"] = [rate for rate in (
         facts.get("average"), len(spans) / sum(spans) if spans else None, 1 / spans[len(spans) // 2] if spans else None,
         # Repeated frames of Theora are empty packets, which ffmpeg does not count.
         facts.get("base") if facts["format"] == "ogg" else None) if rate]
     return facts
-    return facts, frames
