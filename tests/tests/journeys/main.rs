@@ -5,6 +5,7 @@
 mod access;
 mod contracts;
 mod events;
+mod formats;
 mod harness;
 mod load;
 mod multipart;

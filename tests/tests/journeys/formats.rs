@@ -1,0 +1,111 @@
+//! The tables of docs/FORMATS.md: what becomes of each kind of file of `tests/videos`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value;
+use tokio::time::{Duration, Instant};
+use upreel_core::Container;
+
+use crate::harness::{Backend, Row, bad, cell, good};
+
+/// The line before and the line after the generated part.
+const BEGIN: &str = "<!-- Generated: UPREEL_WRITE_FORMATS=yes make rust -->\n";
+const END: &str = "<!-- End of the generated part -->\n";
+/// The facts that a record should have.
+const FACTS: [(&str, &str); 5] = [
+    ("durationMs", "duration"),
+    ("width", "width"),
+    ("height", "height"),
+    ("frameRate", "frame rate"),
+    ("videoCodec", "codec"),
+];
+
+#[tokio::test]
+async fn the_table_of_formats_is_what_becomes_of_the_videos() {
+    let backend = Backend::start_with(|options| options.transcode = Some(2), |handler| handler).await;
+    let (folder, rows) = good();
+    // The first file of each container and codec.
+    let mut kinds = BTreeSet::new();
+    let rows = rows.iter().filter(|row| kinds.insert((cell(row, "container"), cell(row, "video_codec"))));
+    let mut uploaded = Vec::new();
+    for row in rows {
+        let bytes = std::fs::read(folder.join(cell(row, "file"))).unwrap();
+        uploaded.push((row, backend.put(cell(row, "file"), cell(row, "mime"), bytes).await));
+    }
+    let mut lines = Vec::new();
+    for (row, id) in uploaded {
+        lines.push((place(row), line(row, &transcoded(&backend, &id).await)));
+    }
+    lines.sort();
+    let mut table =
+        "| container | video | facts | poster | storyboard | HLS |\n|---|---|---|---|---|---|\n".to_owned();
+    for (_, line) in lines {
+        table.push_str(&line);
+    }
+    table.push_str("\n| file | answer |\n|---|---|\n");
+    let (folder, rows) = bad();
+    for row in rows {
+        let bytes = std::fs::read(folder.join(cell(row, "file"))).unwrap();
+        let id = backend.put(cell(row, "file"), "video/mp4", bytes).await;
+        let code = backend.wait_until_finished(&id).await["error"]["code"].as_str().unwrap().to_owned();
+        writeln!(table, "| {} | `{code}` |", cell(row, "what")).unwrap();
+    }
+    compare(&table);
+}
+
+/// The containers in the order of [`Container::ALL`], and the codecs of each by name.
+fn place(row: &Row) -> (usize, String) {
+    let place = Container::ALL.iter().position(|container| name(*container) == cell(row, "container"));
+    (place.unwrap(), cell(row, "video_codec").to_owned())
+}
+
+fn name(container: Container) -> String {
+    serde_json::to_value(container).unwrap().as_str().unwrap().to_owned()
+}
+
+fn line(row: &Row, video: &Value) -> String {
+    let container = Container::ALL[place(row).0].name();
+    let missing: Vec<&str> =
+        FACTS.iter().filter(|(field, _)| video[field].is_null()).map(|(_, fact)| *fact).collect();
+    let facts = if missing.is_empty() { "yes".to_owned() } else { format!("no {}", missing.join(", ")) };
+    let has = |field: &str| if video[field].is_string() { "yes" } else { "no" };
+    let hls = match video["transcode"]["status"].as_str() {
+        Some("DONE") => "yes".to_owned(),
+        _ => format!("`{}`", video["transcode"]["error"]["code"].as_str().unwrap_or("none")),
+    };
+    let (poster, storyboard) = (has("thumbnailUrl"), has("storyboardUrl"));
+    format!("| {container} | {} | {facts} | {poster} | {storyboard} | {hls} |\n", cell(row, "video_codec"))
+}
+
+/// Waits until a video is processed and transcoded.
+async fn transcoded(backend: &Backend, id: &str) -> Value {
+    let start = Instant::now();
+    loop {
+        let video = backend.wait_until_finished(id).await;
+        let status = video["transcode"]["status"].as_str();
+        if video["status"] != "PROCESSED" || matches!(status, Some("DONE" | "FAILED")) {
+            return video;
+        }
+        assert!(start.elapsed() < upreel_tests::HANG_GUARD, "{video}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Compares a table with the one in the document, or writes it there.
+fn compare(table: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/FORMATS.md");
+    let document = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = document.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let right = format!("{before}{BEGIN}\n{table}\n{END}{after}");
+    if std::env::var_os("UPREEL_WRITE_FORMATS").is_some() {
+        std::fs::write(&path, right).unwrap();
+    } else {
+        assert_eq!(
+            document, right,
+            "docs/FORMATS.md is out of date. UPREEL_WRITE_FORMATS=yes make rust writes it"
+        );
+    }
+}
