@@ -139,7 +139,7 @@ export type Video = {
      * FFmpeg's name
      */
     audioCodec?: string;
-    container?: 'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'flv' | 'ogg' | 'wmv';
+    container?: 'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'mpegvideo' | 'flv' | 'ogg' | 'wmv';
     error?: Failure;
 };
 export type Problem = {
@@ -259,7 +259,8 @@ export type Watcher = {
  * @property {string} [videoCodec] FFmpeg's name
  * @property {string} [colorTransfer] FFmpeg's name; `smpte2084` and `arib-std-b67` are HDR
  * @property {string} [audioCodec] FFmpeg's name
- * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'flv' | 'ogg' | 'wmv'} [container]
+ * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'mpegvideo'
+ *   | 'flv' | 'ogg' | 'wmv'} [container]
  * @property {Failure} [error]
  *
  * @typedef {object} Problem the body of an error response (RFC 9457)

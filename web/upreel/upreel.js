@@ -102,7 +102,8 @@ const PAUSED = Symbol('paused');
  * @property {string} [videoCodec] FFmpeg's name
  * @property {string} [colorTransfer] FFmpeg's name; `smpte2084` and `arib-std-b67` are HDR
  * @property {string} [audioCodec] FFmpeg's name
- * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'flv' | 'ogg' | 'wmv'} [container]
+ * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'mpegvideo'
+ *   | 'flv' | 'ogg' | 'wmv'} [container]
  * @property {Failure} [error]
  *
  * @typedef {object} Problem the body of an error response (RFC 9457)
@@ -737,7 +738,7 @@ const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, Math.max(0,
 
 /* Formats: a copy of crates/core/src/container/sniff.rs, which a test compares. Bytes are strings of U+0000 to U+00FF. */
 
-const SUPPORTED = 'MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, FLV, Ogg or WMV';
+const SUPPORTED = 'MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, MPEG video, FLV, Ogg or WMV';
 const SNIFF_LENGTH = 4096;
 /** Bytes that are read for it: an audio tag can precede the file. */
 const HEAD_LENGTH = 64 * 1024;
@@ -783,7 +784,16 @@ function isContainer(head) {
     return length !== undefined && length <= head.length && isContainer(head.slice(length));
   }
   return /^(?:RIFF[^]{4}AVI |FLV\x01|OggS\0|\x30\x26\xB2\x75\x8E\x66\xCF\x11|\0\0\x01\xBA)/.test(head)
-    || isIsoMedia(head) || isTransportStream(head.slice(0, SNIFF_LENGTH));
+    || isMpegVideo(head) || isIsoMedia(head) || isTransportStream(head.slice(0, SNIFF_LENGTH));
+}
+
+/** Whether it begins with a sequence header of MPEG-1 or MPEG-2 video. @param {string} head */
+function isMpegVideo(head) {
+  const [, header] = /^\0{2,8}\x01\xB3([^]{4})/.exec(head) ?? [];
+  if (header === undefined) return false;
+  const [width, both, height, codes] = [...header].map((byte) => byte.charCodeAt(0));
+  const hasSize = (width > 0 || both >> 4 > 0) && ((both & 0x0F) > 0 || height > 0);
+  return hasSize && codes >> 4 > 0 && (codes & 0x0F) >= 1 && (codes & 0x0F) <= 8;
 }
 
 /** Returns the length of an ID3v2 tag at the start of a file. @param {string} head */
@@ -862,7 +872,6 @@ function formatOf(head) {
   const [, zeros, start] = /^(\0{0,7})([^\0][^]{0,2})/.exec(head) ?? [];
   if (start === undefined) return undefined;
   if (zeros.length >= 2) {
-    if (/^\x01\xB3/.test(start)) return 'raw MPEG video';
     if (/^\x01\x0F/.test(start)) return 'raw VC-1';
     if (/^\x01[\xB0\0]/.test(start)) return 'raw MPEG-4 video';
     if (/^\x01[\x40\x42\x46]\x01/.test(start)) return 'raw HEVC';
