@@ -3,6 +3,8 @@
 //! A segment index (`sidx`, 8.16.3) before the fragments or a random access box (`mfra`, 8.8.9) at the end locates
 //! them. Without either, the reader walks from one fragment to the next, up to a limit.
 
+use memchr::memmem;
+
 use super::boxes::{Fields, Header, Reader};
 use super::moof::Fragment;
 use super::runs::Defaults;
@@ -199,7 +201,7 @@ impl Fragments {
             let limit = if n <= FEW { FEW } else { MANY };
             let mut all = self.walk(&mut Reader::new(source), self.film, limit).await?.fragments;
             all.retain(|fragment| fragment.keyframe.is_some());
-            found = select(&all, span_middles(n).map(|middle| at_fraction(all.len(), middle)));
+            found = select(&all, (0..n).map(|i| (2 * i + 1) * all.len() / (2 * n)));
         }
         let keyframes = found.into_iter().filter_map(|fragment| {
             let time = timing.edits.times_of(fragment.keyframe_time()?).next()?;
@@ -255,6 +257,12 @@ impl Fragments {
                 end = fragment.end_time();
                 fragments.push(fragment);
             }
+            // The description of encrypted samples after a start in the clear.
+            if header.name == *b"moov"
+                && memmem::find(&reader.body(&header, MAX_MOOF).await?.0, b"encv").is_some()
+            {
+                return Err(Error::Encrypted);
+            }
             at = header.body.end;
         }
         Ok(Chain { fragments, complete: false })
@@ -277,16 +285,6 @@ struct Chain {
     fragments: Vec<Fragment>,
     /// Whether the last one is the last of the object.
     complete: bool,
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "an approximate index, checked by its user"
-)]
-fn at_fraction(len: usize, fraction: f64) -> usize {
-    (len as f64 * fraction) as usize
 }
 
 /// Returns the elements at the ascending indices `wanted`, each once.
@@ -410,6 +408,17 @@ mod tests {
             let timing = Timing { scale: 1000, media_duration: 500, ..Timing::default() };
             let keyframes = fragments.keyframes(&source, &timing, 8).await;
             assert!(matches!(keyframes, Err(Error::Encrypted)), "{keyframes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_sample_description_can_be_encrypted() {
+        for (entry, encrypted) in [(b"encv", true), (b"avc1", false)] {
+            let moov = atom(*b"moov", &[], &atom(*b"trak", &[], &atom(*entry, &[1, 2], &[])));
+            let object = [fragment(0, true), moov, fragment(100, true)].concat();
+            let (source, fragments, timing) = open(object).await;
+            let keyframes = fragments.keyframes(&source, &timing, 8).await;
+            assert_eq!(matches!(keyframes, Err(Error::Encrypted)), encrypted, "{keyframes:?}");
         }
     }
 
