@@ -1,6 +1,7 @@
 //! Runs ffmpeg to decode frames in the sizes of a poster.
 
 use bytes::Bytes;
+use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
 use super::Attempt;
@@ -42,6 +43,8 @@ impl Attempt<'_> {
             Err(error) => return Err(error),
         };
         let known = media_info.clone();
+        // Without a container, ffmpeg prints a rate that is the same for all files.
+        let found_rate = found.frame_rate.filter(|_| self.container != Container::MpegVideo);
         let (width, height, rotation) = match (found.width, found.height) {
             (Some(_), Some(_)) => (found.width, found.height, found.rotation),
             _ => (known.width, known.height, known.rotation),
@@ -52,7 +55,7 @@ impl Attempt<'_> {
             height,
             rotation,
             mirrored: known.mirrored,
-            frame_rate: found.frame_rate.or(known.frame_rate),
+            frame_rate: found_rate.or(known.frame_rate),
             video_codec: found.video_codec.or(known.video_codec),
             color_transfer: known.color_transfer.or(found.color_transfer),
             audio_codec: found.audio_codec.or(known.audio_codec),
