@@ -157,11 +157,12 @@ class Sound:
     def later(self, other, window, expected):
         """By how many seconds the window (two times of this file) is heard later in the other file, or None for silence
         or no likeness. The other sound is searched around where it is expected."""
-        begin, end = (round((time - self.start) * RATE) for time in window)
-        mine = self.loudness[max(0, begin) : end]
+        # Not the ends of the sound, whose shifted place the other sound may not have.
+        begin, end = (min(max(round((time - self.start) * RATE), SEARCH), len(self.loudness) - SEARCH) for time in window)
+        mine = self.loudness[begin:end]
         if len(mine) < RATE // 2 or max(mine) - min(mine) < 400:
             return None
-        at = round((window[0] + expected - other.start) * RATE) + max(0, -begin)
+        at = begin + round((self.start + expected - other.start) * RATE)
         found = [(likeness, shift) for shift in range(-SEARCH, SEARCH + 1)
                  if (likeness := alike(mine, other.loudness[at + shift : at + shift + len(mine)], at + shift)) is not None]
         likeness, shift = max(found, default=(0, 0))
