@@ -62,7 +62,7 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let tracks = layout.master(source, at, id::TRACKS).await?;
     let tracks = tracks::parse(&tracks.ok_or(Error::Unknown("the Tracks element is damaged or too large"))?);
     let video = tracks.video.ok_or(Error::NoVideo)?;
-    if video.encrypted {
+    if video.encrypted || tracks.audio_encrypted {
         return Err(Error::Encrypted);
     }
     let info = match layout.info {

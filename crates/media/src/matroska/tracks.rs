@@ -14,6 +14,8 @@ pub(super) struct Tracks {
     pub(super) video: Option<Video>,
     /// The codec of the first audio track with a known codec.
     pub(super) audio: Option<&'static str>,
+    /// There is audio, but all of it is encrypted.
+    pub(super) audio_encrypted: bool,
 }
 
 /// A video track.
@@ -24,7 +26,6 @@ pub(super) struct Video {
     pub(super) entry: Bytes,
     /// The media info without the duration and the audio codec.
     pub(super) media_info: MediaInfo,
-    /// The frames are encrypted (section 5.1.4.1.31).
     pub(super) encrypted: bool,
     enabled: bool,
 }
@@ -32,6 +33,7 @@ pub(super) struct Video {
 /// Parses the data of a Tracks element.
 pub(super) fn parse(bytes: &Bytes) -> Tracks {
     let mut tracks = Tracks::default();
+    let mut clear_audio = false;
     for entry in children(bytes).filter(|child| child.id == id::TRACK_ENTRY) {
         match uint(entry.data, id::TRACK_TYPE) {
             Some(1) if tracks.video.as_ref().is_none_or(|video| !video.enabled) => {
@@ -40,7 +42,12 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
                     tracks.video = video;
                 }
             }
-            Some(2) if tracks.audio.is_none() => {
+            Some(2) => {
+                clear_audio |= !is_encrypted(entry.data);
+                tracks.audio_encrypted = !clear_audio;
+                if tracks.audio.is_some() {
+                    continue;
+                }
                 let bits = child(entry.data, id::AUDIO).and_then(|audio| uint(audio, id::BIT_DEPTH));
                 tracks.audio = codec(entry.data).and_then(|codec| codecs::audio(codec, bits));
             }
@@ -80,12 +87,16 @@ fn video(data: &[u8], entry: Bytes) -> Option<Video> {
     media_info.rotation = Some(rotation(child(settings, id::PROJECTION).unwrap_or_default()));
     display_size(settings, &mut media_info);
     let enabled = uint(data, id::FLAG_ENABLED) != Some(0);
+    Some(Video { number, entry, media_info, encrypted: is_encrypted(data), enabled })
+}
+
+/// Returns whether the frames of a track are encrypted (section 5.1.4.1.31).
+fn is_encrypted(data: &[u8]) -> bool {
     let encodings = child(data, id::CONTENT_ENCODINGS).unwrap_or_default();
-    let encrypted = children(encodings).filter(|child| child.id == id::CONTENT_ENCODING).any(|encoding| {
+    children(encodings).filter(|child| child.id == id::CONTENT_ENCODING).any(|encoding| {
         uint(encoding.data, id::CONTENT_ENCODING_TYPE) == Some(1)
             || child(encoding.data, id::CONTENT_ENCRYPTION).is_some()
-    });
-    Some(Video { number, entry, media_info, encrypted, enabled })
+    })
 }
 
 fn codec(data: &[u8]) -> Option<&str> {
@@ -250,5 +261,16 @@ mod tests {
         assert!(encrypted(uint(id::CONTENT_ENCODING_TYPE, 1)));
         assert!(encrypted(master(id::CONTENT_ENCRYPTION, &[])));
         assert!(!encrypted(uint(id::CONTENT_ENCODING_TYPE, 0)));
+    }
+
+    #[test]
+    fn all_audio_has_to_be_encrypted() {
+        let encoding = master(id::CONTENT_ENCODING, &[master(id::CONTENT_ENCRYPTION, &[])]);
+        let secret =
+            || entry(2, 2, "A_OPUS", &[master(id::CONTENT_ENCODINGS, std::slice::from_ref(&encoding))]);
+        let clear = || entry(3, 2, "A_OPUS", &[]);
+        let encrypted = |entries: &[Vec<u8>]| parse(&entries.concat().into()).audio_encrypted;
+        assert!(encrypted(&[secret(), secret()]) && !encrypted(&[secret(), clear()]));
+        assert!(!encrypted(&[clear(), secret()]) && !encrypted(&[]));
     }
 }
