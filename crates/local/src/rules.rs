@@ -80,7 +80,7 @@ mod tests {
             "a/",
             "a//b",
             "a\0b",
-            &"x".repeat(MAX_NAME + 1),
+            &"x".repeat(MAX_KEY + 1),
         ] {
             assert!(check_key(key).is_err(), "{key}");
         }

@@ -133,7 +133,7 @@ async fn webhook_events_are_handled() {
     // Neither SQS nor the endpoint can be reached: the records must be reported as failed, so that Lambda retries them.
     let config = upreel_function::config::Webhook {
         url: "https://127.0.0.1:1/".to_owned(),
-        secret: "secret".to_owned(),
+        secret_arn: "arn:aws:secretsmanager:eu-central-1:1:secret:webhook".to_owned(),
         queue_url: "http://127.0.0.1:1/queue".to_owned(),
         log_level: String::new(),
         stack: String::new(),
