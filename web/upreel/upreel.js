@@ -622,8 +622,8 @@ class Poller {
       this.#wake = () => {};
       while (globalThis.document?.hidden) await waitFor(document, 'visibilitychange', {});
     }
-    this.#known.clear();
-    this.#running = false;
+    // A later watch makes a new poller, perhaps with another token.
+    pollers.splice(pollers.indexOf(this), 1);
   }
 
   /** Returns for how long the server asks to wait, in milliseconds. */
