@@ -42,9 +42,13 @@ impl FlashVideo {
         let first = usize::try_from(u32::from_be_bytes(*head.get(5..9)?.first_chunk()?)).ok()?;
         let tags = tags(head.get(first.checked_add(4)?..)?).into_iter();
         let videos: Vec<&[u8]> = tags.filter(|tag| tag.kind == VIDEO).map(|tag| tag.data).collect();
-        let id = codec_id(videos.iter().find(|data| codec_id(data).is_some())?)?;
+        let (data, id) = videos.iter().find_map(|data| Some((data, codec_id(data)?)))?;
         let configuration = videos.iter().find_map(|data| video(data).filter(|video| video.configuration));
         let private = match id.strip_prefix("V_MS/VFW/FOURCC ") {
+            // The byte before each frame says how much of the frame is cropped.
+            Some(code) if code.starts_with("VP6") => {
+                [&video_for_windows(code.as_bytes())[..], data.get(1..2)?].concat().into()
+            }
             Some(code) => video_for_windows(code.as_bytes()),
             None => configuration.map(|video| Bytes::copy_from_slice(video.data)).unwrap_or_default(),
         };
@@ -168,4 +172,20 @@ pub(super) fn video_for_windows(code: &[u8]) -> Bytes {
         *to = *from;
     }
     header.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cropping_of_vp6_is_part_of_its_configuration() {
+        let data = [0x14, 0x80, 1, 2, 3];
+        let tag = [&[VIDEO, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0][..], &data].concat();
+        let length = u32::try_from(tag.len()).unwrap().to_be_bytes();
+        let file = [&b"FLV\x01\x01\0\0\0\x09\0\0\0\0"[..], &tag, &length].concat();
+        let found = FlashVideo::find(&file).unwrap();
+        assert_eq!(found.codec.private, [&video_for_windows(b"VP6F")[..], &[0x80]].concat());
+        assert_eq!(FlashVideo::frames(&file[13..]), [&data[2..]]);
+    }
 }

@@ -194,14 +194,12 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
         let tail = source.fetch(start..size).await?;
         stamps.extend(from(start, stream.scan(&tail, start, true).1));
     }
-    let stated = stream.frame_rate(start).and_then(|(frames, seconds)| {
-        Some(Pace { frame: i64::try_from(1000 * MS.unsigned_abs() * seconds / frames).ok()?, ..pace })
-    });
-    let frame_rate = stated.unwrap_or(pace).frame_rate();
+    let stated = stream.frame_rate(start);
+    let frame_rate = stated.map(raw::per_second).or(pace.frame_rate());
     // Nothing tells how long the last frame of a slide show is seen.
     let few = stamps.iter().filter(|stamp| stamp.stream == stream.number()).count() < 4;
     let longest = if few { LAST_OF_FEW } else { LAST };
-    let last = Pace { frame: stated.unwrap_or(pace).frame.min(longest), ..pace };
+    let last = Pace { frame: stated.map_or(pace.frame, raw::ticks).min(longest), ..pace };
     let duration_ms = Timeline::new(&stamps, last).duration_ms();
     let media_info = MediaInfo { duration_ms, frame_rate, ..MediaInfo::default() };
     let codec = stream.codec(start);

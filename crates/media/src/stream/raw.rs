@@ -92,6 +92,18 @@ pub(super) fn frame_rate(stream: &[u8]) -> Option<(u64, u64)> {
     RATES.get(usize::from(code).checked_sub(1)?).copied()
 }
 
+/// Converts a fraction to frames per second.
+#[expect(clippy::cast_precision_loss, reason = "the result is rounded anyway")]
+pub(super) fn per_second((frames, seconds): (u64, u64)) -> f64 {
+    (frames as f64 * 1000.0 / seconds as f64).round() / 1000.0
+}
+
+/// Returns the ticks that a frame lasts.
+pub(super) fn ticks((frames, seconds): (u64, u64)) -> i64 {
+    (1000 * MS).saturating_mul(i64::try_from(seconds).unwrap_or(i64::MAX))
+        / i64::try_from(frames).unwrap_or(i64::MAX).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::fixture::{UNTIMED, pack, source};
@@ -155,5 +167,7 @@ mod tests {
         assert_eq!(frame_rate(&film(1, 1)), Some((25, 1)));
         assert_eq!(frame_rate(b"\0\0\x01\xB3\x14\0\xB4\x10"), None);
         assert_eq!(frame_rate(b"\0\0\x01\xB3\x14\0\xB4"), None);
+        assert_eq!((per_second((24_000, 1001)), ticks((24_000, 1001))), (23.976, 3753));
+        assert_eq!((ticks((0, u64::MAX)), ticks((u64::MAX, 1))), (i64::MAX, 0));
     }
 }
