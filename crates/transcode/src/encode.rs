@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use upreel_core::Container;
 use upreel_core::Fault;
 use upreel_media::cmaf::{self, File, Segment};
+use upreel_media::index::Streams;
 use upreel_media::inspect::{Inspection, inspect};
 use upreel_media::rendition::{self, AAC_FRAME, Encoded, SAMPLE_RATE};
 use upreel_media::{Error, Source};
@@ -75,10 +76,15 @@ pub struct SegmentEntry {
     pub first: usize,
 }
 
-/// A function that inspects an object. Its arguments are the object, its container, the path of ffmpeg, and the time at
-/// which ffmpeg is killed.
-pub type Inspect =
-    for<'a> fn(&'a Arc<Source>, Container, &'a Path, Instant) -> BoxFuture<'a, Result<Inspection, Error>>;
+/// A function that inspects an object. Its arguments are the object, its container, the streams that its index chose, the
+/// path of ffmpeg, and the time at which ffmpeg is killed.
+pub type Inspect = for<'a> fn(
+    &'a Arc<Source>,
+    Container,
+    &'a Streams,
+    &'a Path,
+    Instant,
+) -> BoxFuture<'a, Result<Inspection, Error>>;
 
 /// A function that encodes a chunk. Its arguments are the object, the plan, the chunk's number, the path of ffmpeg, and
 /// the time at which ffmpeg is killed.
@@ -102,7 +108,9 @@ pub struct Engine {
 impl Engine {
     /// The functions of this crate and of `upreel_media`.
     pub const FFMPEG: Self = Self {
-        inspect: |source, container, ffmpeg, deadline| Box::pin(inspect(source, container, ffmpeg, deadline)),
+        inspect: |source, container, streams, ffmpeg, deadline| {
+            Box::pin(inspect(source, container, streams, ffmpeg, deadline))
+        },
         encode: |source, plan, index, ffmpeg, deadline| {
             Box::pin(encode(source, plan, index, ffmpeg, deadline))
         },

@@ -145,22 +145,23 @@ impl Work<'_> {
             return Err(gone());
         }
         let source = self.source(head.size, &head.etag)?;
-        let index = match record.video.media_info.container {
-            Some(container) => Index::open(&source, container).await,
-            None => Ok(None),
-        };
+        let media_info = &record.video.media_info;
+        let container = media_info.container.ok_or_else(unknown_container)?;
         // If the index reader fails, ffmpeg may still read the file, as one chunk.
-        let cuts = match index.map_err(Into::into) {
-            Ok(Some(index)) => match index.cuts(&source).await.map_err(Into::into) {
+        let index = match Index::open(&source, container).await.map_err(Into::into) {
+            Ok(index) => index,
+            Err(error) => fall_back_without_index(error)?,
+        };
+        let cuts = match &index {
+            Some(index) => match index.cuts(&source).await.map_err(Into::into) {
                 Ok(cuts) => cuts,
                 Err(error) => fall_back_without_index(error)?,
             },
-            Ok(None) => None,
-            Err(error) => fall_back_without_index(error)?,
+            None => None,
         };
-        let media_info = &record.video.media_info;
-        let container = media_info.container.ok_or_else(unknown_container)?;
-        let inspected = (self.engine.inspect)(&source, container, &self.app.config.ffmpeg, self.deadline);
+        let streams = index.map(|index| index.streams()).unwrap_or_default();
+        let ffmpeg = &self.app.config.ffmpeg;
+        let inspected = (self.engine.inspect)(&source, container, &streams, ffmpeg, self.deadline);
         let inspection = inspected.await.map_err(failure)?;
         let plan = Plan::new(media_info, &inspection, cuts.as_ref()).map_err(Error::Video)?;
         let chunks = plan.chunks.len();

@@ -318,6 +318,27 @@ async fn every_language_is_a_rendition() {
 }
 
 #[tokio::test]
+async fn pictures_and_other_programs_are_not_the_film() {
+    let still = "-f lavfi -i color=magenta:s=160x160:r=5:d=6 -f lavfi -i sine=f=300:r=48000:d=6";
+    let film = format!("{} {}", frames("320x180", "25", 6.0), beeps(48_000, 6.0));
+    for (name, args) in [
+        ("cover.mkv", "-map 0:v -map 2 -map 3 -c:v:0 mjpeg -c:v:1 libx264 -c:a aac"),
+        ("cover.mp4", "-map 0:v -map 2 -map 3 -c:v:0 mjpeg -c:v:1 libx264 -c:a aac -disposition:v:0 default"),
+        (
+            "cover.mov",
+            "-map 0:v -map 2 -map 1 -map 3 -c:v:0 mjpeg -c:v:1 libx264 -c:a:0 pcm_s16le -c:a:1 aac -disposition:a:1 default",
+        ),
+        (
+            "programs.ts",
+            "-map 0:v -map 1 -map 2 -map 3 -program st=0:st=1 -program st=2:st=3 -c:v libx264 -c:a:0 mp2 -c:a:1 aac",
+        ),
+    ] {
+        let args = format!("{still} {film} {args} -preset ultrafast -pix_fmt yuv420p");
+        check(name, &generate(name, &args), 20.0, &whole(6)).await;
+    }
+}
+
+#[tokio::test]
 async fn avi_does_not_drift() {
     let args = format!(
         "{} {} -c:v mpeg4 -bf 2 -q:v 4 -c:a pcm_s16le",

@@ -71,11 +71,18 @@ async fn transcode_with(path: &Path, media_info: MediaInfo, length: f64) -> Tran
     let deadline = Instant::now() + upreel_tests::HANG_GUARD;
     let planned = source(path);
     let container: Container = media_info.container.unwrap();
-    let cuts = match Index::open(&planned, container).await.unwrap() {
+    let index = Index::open(&planned, container).await.unwrap();
+    let cuts = match &index {
         Some(index) => index.cuts(&planned).await.unwrap(),
         None => None,
     };
-    let inspection = inspect(&source(path), container, &ffmpeg(), deadline).await.unwrap();
+    let streams = index.map(|index| index.streams()).unwrap_or_default();
+    let inspection = inspect(&source(path), container, &streams, &ffmpeg(), deadline).await.unwrap();
+    // The record describes the streams that are encoded.
+    let size = (Some(inspection.video.width), Some(inspection.video.height));
+    assert_eq!((media_info.width, media_info.height), size, "{}", path.display());
+    let audio_codec = inspection.audio.first().map(|audio| audio.codec.clone());
+    assert_eq!(media_info.audio_codec, audio_codec, "{}", path.display());
     let plan = Plan::with_chunk_length(&media_info, &inspection, cuts.as_ref(), length).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = planned.stats().bytes;

@@ -95,7 +95,7 @@ fn audio_codec(name: Name, mut entry: Fields, quicktime: bool) -> Option<&'stati
         b"nmos" => "nellymoser",
         b"spex" | b"SPXN" => "speex",
         b"ipcm" | b"fpcm" => return iso_pcm(name == *b"fpcm", entry.child(*b"pcmC")?),
-        [b'm', b's', high, low] => return twocc(u16::from_be_bytes([*high, *low]), bits),
+        [b'm', b's', high, low] => return wave_format(u16::from_be_bytes([*high, *low]), bits),
         _ => return None,
     })
 }
@@ -150,7 +150,7 @@ fn float_pcm(bits: u32, big_endian: bool) -> Option<&'static str> {
 }
 
 /// Returns the codec of a format tag of WAVE (RFC 2361), which `QuickTime` files name as `ms` and two bytes.
-fn twocc(tag: u16, bits: u32) -> Option<&'static str> {
+pub(crate) fn wave_format(tag: u16, bits: u32) -> Option<&'static str> {
     Some(match tag {
         0x01 if bits == 8 => "pcm_u8",
         0x01 => return signed_pcm(bits, false),

@@ -37,10 +37,11 @@ use self::fragments::Fragments;
 use self::sound::Sound;
 use self::tables::Tables;
 use self::timing::Timing;
-use crate::index::SoundTrack;
+use crate::index::{StreamId, Streams};
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
 use crate::source::Source;
 
+pub(crate) use self::audio::wave_format;
 pub(crate) use self::movie::open;
 
 /// The film, the location of its samples, and the sound.
@@ -49,7 +50,7 @@ pub(crate) struct Track {
     timing: Timing,
     boxes: wrap::Boxes,
     samples: Samples,
-    stream: Option<u32>,
+    id: u32,
     sound: Sound,
 }
 
@@ -96,14 +97,9 @@ impl Track {
         }
     }
 
-    /// Returns the number of the film's stream in ffmpeg, if it is known.
-    pub(crate) fn stream(&self) -> Option<u32> {
-        self.stream
-    }
-
-    /// Describes the sound tracks, the one to use first.
-    pub(crate) fn sound(&self) -> Vec<SoundTrack> {
-        self.sound.describe()
+    /// Returns the streams to present.
+    pub(crate) fn streams(&self) -> Streams {
+        Streams { film: Some(StreamId::Id(self.id)), audio: self.sound.streams() }
     }
 
     pub(crate) fn wrap(&self, frames: Vec<FrameData>) -> Vec<Bytes> {

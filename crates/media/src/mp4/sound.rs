@@ -8,7 +8,7 @@ use super::table::{MAX_TABLE_BYTES, Table};
 use super::times::DecodeTimes;
 use super::timing::{Timing, signed};
 use super::{film, sizes::Sizes};
-use crate::index::SoundTrack;
+use crate::index::{AudioTrack, StreamId};
 use crate::keyframe::Error;
 use crate::source::{Source, in_parallel};
 
@@ -62,12 +62,14 @@ impl Sound {
         self.tracks.iter().map(|track| track.timing.ms(track.timing.end())).max().unwrap_or(0)
     }
 
-    /// Describes the tracks, the one that is used first.
-    pub(super) fn describe(&self) -> Vec<SoundTrack> {
+    /// Returns the streams of the tracks, the one that is used first.
+    pub(super) fn streams(&self) -> Vec<AudioTrack> {
         let chosen = self.chosen().map(|track| track.id);
         let mut all: Vec<&Track> = self.tracks.iter().collect();
         all.sort_by_key(|track| Some(track.id) != chosen);
-        all.into_iter().map(Track::describe).collect()
+        let stream =
+            |track: &Track| AudioTrack { stream: StreamId::Id(track.id), language: track.language.clone() };
+        all.into_iter().map(stream).collect()
     }
 }
 
@@ -80,15 +82,6 @@ impl Track {
         let timing = media.timing(&mut reader, movie_scale).await?;
         let language = media.language(&reader).await?;
         Ok(Some(Self { id: media.header.id, media, timing, codec, language }))
-    }
-
-    fn describe(&self) -> SoundTrack {
-        SoundTrack {
-            stream: self.media.stream,
-            codec: self.codec.is_decodable().then(|| self.codec.name()),
-            language: self.language.clone(),
-            enabled: self.media.header.enabled,
-        }
     }
 
     /// Returns the presentation time at which the track ends, in ticks of `scale`.

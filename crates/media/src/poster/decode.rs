@@ -1,5 +1,7 @@
 //! Runs ffmpeg to decode frames in the sizes of a poster.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
@@ -8,6 +10,8 @@ use crate::error::Error;
 use crate::ffmpeg::{self, Input};
 use crate::filters::Filters;
 use crate::frame::{Frame, SCORED_SIDE};
+use crate::index::Index;
+use crate::inspect;
 use crate::report::{self, Report};
 
 /// The number of frames of [`FromInput::Every`].
@@ -27,14 +31,21 @@ pub(super) enum FromInput {
 impl Attempt<'_> {
     /// Lets ffmpeg examine the start of the object, and returns the media info with what the index and the wrapped
     /// keyframes do not tell.
-    pub(super) async fn examine(&self, head: Bytes, media_info: &MediaInfo) -> Result<MediaInfo, Error> {
+    pub(super) async fn examine(&self, head: Bytes, index: &Index) -> Result<MediaInfo, Error> {
         let input = Input::File(self.container, vec![head]);
         let found = match ffmpeg::report(self.ffmpeg, &input, &self.budget, self.deadline).await {
-            Ok(stderr) => report::parse(&stderr).media_info,
+            Ok(stderr) => {
+                // There is a choice only among several.
+                let decodable = match stderr.matches(": Audio: ").count() {
+                    0 | 1 => BTreeSet::new(),
+                    _ => inspect::decodable_codecs(self.ffmpeg, self.deadline).await?,
+                };
+                inspect::media_info(&stderr, &decodable, &index.streams()).unwrap_or_default()
+            }
             Err(error) if error.is_permanent() => MediaInfo::default(),
             Err(error) => return Err(error),
         };
-        let known = media_info.clone();
+        let known = index.media_info.clone();
         let (width, height, rotation) = match (found.width, found.height) {
             (Some(_), Some(_)) => (found.width, found.height, found.rotation),
             _ => (known.width, known.height, known.rotation),

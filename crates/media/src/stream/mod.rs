@@ -26,6 +26,7 @@ use self::packets::{Elementary, Found};
 use self::ps::ProgramStream;
 use self::timeline::{Pace, Stamp, Timeline};
 use self::ts::{Missing, TransportStream};
+use crate::index::{AudioTrack, StreamId, Streams};
 use crate::keyframe::{Error, Keyframe, interleaved};
 use crate::matroska;
 use crate::source::{self, Source, in_parallel};
@@ -82,6 +83,19 @@ impl Stream {
             Self::WindowsMedia(stream) => stream.video,
             Self::Ogg(_) => 0,
         }
+    }
+
+    /// Returns the streams to present.
+    fn streams(&self) -> Streams {
+        let id = |number: u16| StreamId::Id(number.into());
+        let (film, audio) = match self {
+            // Other programs are other films.
+            Self::Transport(stream) => (Some(id(stream.video)), &stream.audio[..]),
+            // ffmpeg takes the whole start code for the ID.
+            Self::Program(stream) => (Some(id(0x100 | stream.video)), &[][..]),
+            Self::Flash(_) | Self::WindowsMedia(_) | Self::Ogg(_) => (None, &[][..]),
+        };
+        Streams { film, audio: audio.iter().map(|number| AudioTrack::new(id(*number))).collect() }
     }
 
     /// Returns the codec, by the start of the file.
@@ -226,6 +240,10 @@ impl Track {
             keyframes.map(|(pts, range)| Keyframe::new(timeline.time_ms(range.start, pts), range)).collect();
         keyframes.sort_by_key(|keyframe| keyframe.time_ms);
         keyframes
+    }
+
+    pub(crate) fn streams(&self) -> Streams {
+        self.stream.streams()
     }
 
     /// Wraps the frames that follow from the start of a keyframe on, which a decoder returns in their order.

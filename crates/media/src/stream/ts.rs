@@ -21,7 +21,7 @@ pub(super) struct TransportStream {
     pub(super) video: u16,
     pub(super) codec: Codec,
     /// The audio streams of its program.
-    audio: Vec<u16>,
+    pub(super) audio: Vec<u16>,
 }
 
 /// Why a transport stream has no video that can be read here.
