@@ -20,7 +20,6 @@ mod matroska;
 mod mp4;
 mod nal;
 pub mod poster;
-mod rejoin;
 pub mod rendition;
 mod report;
 mod sandbox;

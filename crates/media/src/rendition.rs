@@ -30,8 +30,8 @@ use crate::child::Limits;
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Input, Pass};
 use crate::inspect::{AudioStream, VideoStream};
-use crate::rejoin::rejoin;
 use crate::source::Source;
+use crate::stream::rejoin;
 
 /// Sample rate of the encoded audio, in Hz.
 pub const SAMPLE_RATE: u32 = 48_000;

@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use upreel_core::Container;
+use upreel_media::Index;
+
 use super::clock::{Expected, SYNC, beeps, frames, picture};
-use super::{generate, transcode, transcode_by_index};
+use super::{generate, source, transcode, transcode_by_index};
 
 const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
 const B_FRAMES: &str = "-c:v libx264 -preset veryfast -bf 3 -b_strategy 0 -g 50 -pix_fmt yuv420p";
@@ -209,6 +212,17 @@ async fn joined_recordings_have_no_gaps() {
         assert!((time - late - f64::from(i) * 0.04).abs() < 0.001, "frame {i} at {time}, {late} s late");
     }
     assert!((seen.duration.0 - late - 12.0).abs() < 0.05 && (seen.duration.1 - seen.duration.0).abs() < 0.05);
+    // The record and the storyboard agree.
+    let index = Index::open(&source(&path), Container::MpegTs).await.unwrap().unwrap();
+    let duration = f64::from(u32::try_from(index.media_info.duration_ms.unwrap()).unwrap()) / 1000.0;
+    assert!((seen.duration.0 - duration).abs() < 0.002, "{duration} s, and {:?}", seen.duration);
+    assert!((duration - late - 12.0).abs() < 0.002, "{duration} s, {late} s late");
+    let keyframes = index.keyframes(&source(&path), 100).await.unwrap();
+    let times: Vec<u64> = keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
+    let (first, others) = times.split_at(times.len() / 3);
+    for (time, again) in first.iter().chain(others).zip(others) {
+        assert!(again.abs_diff(time + 4000) < 2, "{times:?}");
+    }
     assert_eq!(seen.beeps.len(), 12, "{:?}", seen.beeps);
     for (beep, i) in seen.beeps.iter().zip(0u32..) {
         assert!((beep - late - f64::from(i)).abs() < SYNC, "beep {i} at {beep}");

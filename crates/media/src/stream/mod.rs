@@ -10,6 +10,7 @@ mod flv;
 mod ogg;
 mod packets;
 mod ps;
+mod rejoin;
 mod timeline;
 mod ts;
 
@@ -24,6 +25,7 @@ use self::flv::FlashVideo;
 use self::ogg::Theora;
 use self::packets::{Elementary, Found};
 use self::ps::ProgramStream;
+pub(crate) use self::rejoin::rejoin;
 use self::timeline::{Pace, Stamp, Timeline};
 use self::ts::{Missing, TransportStream};
 use crate::index::{AudioTrack, StreamId, Streams};
