@@ -13,6 +13,7 @@ use upreel_core::video::MediaInfo;
 use crate::ffmpeg::Input;
 use crate::filters::Filters;
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
+use crate::slice::{Sliced, Wanted};
 use crate::source::{self, Source};
 use crate::{avi, matroska, mp4, nal, stream};
 
@@ -160,6 +161,23 @@ impl Index {
             cuts.times.dedup();
             cuts
         }))
+    }
+
+    /// Returns the slices of chunks with the film and the audio streams `audio` (IDs), and when their audio is presented.
+    /// Returns `None` if the index does not list all samples: then ffmpeg has to find them in the object.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn slices(
+        &self,
+        source: &Source,
+        wanted: &[Wanted],
+        audio: &[u32],
+    ) -> Result<Option<Vec<Sliced>>, Error> {
+        match &self.track {
+            Track::Mp4(track) => track.slices(source, wanted, audio).await,
+            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => Ok(None),
+        }
     }
 
     /// Returns the start of the object if only ffmpeg can tell its properties.

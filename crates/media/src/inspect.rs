@@ -27,8 +27,6 @@ pub struct Inspection {
     pub video: VideoStream,
     /// The audio streams that ffmpeg can decode, at most eight: the one to play by default first.
     pub audio: Vec<AudioStream>,
-    /// The number of all audio streams, also those that ffmpeg cannot decode.
-    pub audio_streams: usize,
     /// The smallest time of a frame or of audio, in seconds.
     pub start: Option<f64>,
     /// The average frames per second of the video.
@@ -59,6 +57,9 @@ pub struct VideoStream {
 pub struct AudioStream {
     /// The stream's number.
     pub stream: u32,
+    /// The ID of its track in the container, if ffmpeg reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
     /// `FFmpeg`'s name for the codec.
     pub codec: String,
     /// The language as the container states it, usually a code of ISO 639-2.
@@ -239,6 +240,7 @@ fn parse(report: &str, decodable: &BTreeSet<String>, chosen: &Streams) -> Option
         let reported = stream.language.filter(|language| is_language(language)).map(str::to_owned);
         AudioStream {
             stream: stream.number,
+            id: stream.id,
             codec: stream.codec().to_owned(),
             language: language.clone().or(reported),
             // ffmpeg prints the name of a layout, or the number of channels.
@@ -258,7 +260,6 @@ fn parse(report: &str, decodable: &BTreeSet<String>, chosen: &Streams) -> Option
             is_transformed,
         },
         audio: audio.collect(),
-        audio_streams: used.all_audio.len(),
         start: start.filter(|start: &f64| start.is_finite()),
         frame_rate: report.media_info.frame_rate,
     })
@@ -302,10 +303,14 @@ mod tests {
              Stream #0:4: Audio: ac3, 0 channels\n"
         );
         let inspection = inspected(&streams).unwrap();
-        let audio =
-            AudioStream { stream: 2, codec: "aac".into(), language: Some("eng".into()), is_discrete: false };
+        let audio = AudioStream {
+            stream: 2,
+            id: Some(3),
+            codec: "aac".into(),
+            language: Some("eng".into()),
+            is_discrete: false,
+        };
         assert_eq!(inspection.audio, [audio]);
-        assert_eq!(inspection.audio_streams, 4);
         assert_eq!((inspection.start, inspection.frame_rate), (Some(-0.021), Some(25.0)));
         let video = VideoStream {
             width: 1280,

@@ -24,6 +24,7 @@ pub mod rendition;
 mod report;
 mod sandbox;
 mod server;
+pub mod slice;
 pub mod source;
 pub mod storyboard;
 mod stream;

@@ -49,7 +49,7 @@ async fn check_whole(name: &str, seconds: u32, sync: f64, args: &str) {
 }
 
 /// Makes a file from others with a function, unless it exists.
-fn compose(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+pub(crate) fn compose(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcode");
     let path = folder.join(name);
     if !path.exists() {

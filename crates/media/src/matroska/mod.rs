@@ -142,9 +142,13 @@ impl Track {
         };
         let cues = self.all_cues(source).await?;
         let times: Vec<i64> = cues.iter().filter_map(|cue| i64::try_from(cue.time).ok()).collect();
-        let start = times.iter().copied().min().unwrap_or(0);
-        let (edits, end, audio_end) = (Vec::new(), None, None);
-        Ok((!times.is_empty()).then_some(CutPoints { scale, step: 1, times, edits, start, end, audio_end }))
+        Ok((!times.is_empty()).then_some(CutPoints {
+            scale,
+            times,
+            begin: (self.origin == 0).then_some(0),
+            edits: Vec::new(),
+            lists_samples: false,
+        }))
     }
 
     /// Returns the playing time of a timestamp.

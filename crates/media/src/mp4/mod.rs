@@ -16,11 +16,14 @@ mod edits;
 mod film;
 mod fragments;
 mod headers;
+mod loaded;
 mod moof;
 mod movie;
 pub mod runs;
 mod segments;
 mod sizes;
+mod slice_file;
+mod slices;
 mod sound;
 mod sync;
 mod table;
@@ -77,20 +80,14 @@ impl Track {
     /// Returns where the presentation can be cut, or `None` if the index does not tell.
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
         match &self.samples {
-            Samples::Tables(tables) => {
-                let Some(mut cuts) = tables.cuts(source, &self.timing).await? else { return Ok(None) };
-                if let Some(sound) = self.sound.chosen() {
-                    cuts.audio_end = sound.end_time(source, cuts.scale).await?;
-                }
-                Ok(Some(cuts))
-            }
+            Samples::Tables(tables) => tables.cuts(source, &self.timing).await,
             Samples::Fragments(fragments, None) => fragments.cuts(source, &self.timing).await,
             Samples::Fragments(fragments, Some(tables)) => {
                 let first = tables.cuts(source, &self.timing).await?;
                 let Some((first, mut cuts)) = first.zip(fragments.cuts(source, &self.timing).await?) else {
                     return Ok(None);
                 };
-                cuts.start = first.start;
+                cuts.begin = first.begin;
                 cuts.times.extend(first.times);
                 Ok(Some(cuts))
             }
