@@ -110,6 +110,19 @@ async fn recordings_that_begin_late_are_cut_at_their_keyframes() {
         assert!(transcoded.plan.chunks.len() > 2, "{name}");
         transcoded.examine(name).check(name, &whole(24));
     }
+    // A live stream has no index.
+    let args = format!("{input} {X264} -g 50 -c:a aac -live 1 -output_ts_offset 1000");
+    check("begins-late-live.mkv", &generate("begins-late-live.mkv", &args), 20.0, &whole(24)).await;
+    // The presentation begins with the audio.
+    let args = format!(
+        "-itsoffset 1.2 {} {} {X264} -fps_mode passthrough -g 25 -c:a aac -output_ts_offset 1000",
+        frames("320x180", "25", 6.0),
+        beeps(48_000, 7.0)
+    );
+    let transcoded = transcode(&generate("begins-with-audio.mkv", &args), 20.0).await;
+    let seen = transcoded.examine("begins-with-audio.mkv");
+    assert!((seen.times[1] - 1.24).abs() < 0.03, "{:?}", &seen.times[..3]);
+    assert!((seen.duration.0 - 7.2).abs() < 0.03, "{:?}", seen.duration);
 }
 
 #[tokio::test]

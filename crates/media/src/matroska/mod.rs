@@ -145,7 +145,7 @@ impl Track {
         Ok((!times.is_empty()).then_some(CutPoints {
             scale,
             times,
-            begin: (self.origin == 0).then_some(0),
+            begin: i64::try_from(self.origin).ok(),
             edits: Vec::new(),
             lists_samples: false,
         }))
