@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use upreel_media::inspect::inspect;
+use upreel_media::slice::Slice;
 use upreel_media::{Index, poster};
 use upreel_transcode::{Manifest, Object, Plan, encode, playlist};
 
@@ -32,6 +33,8 @@ const DEADLINE: Duration = Duration::from_mins(15);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Planned {
     pub(crate) plan: Plan,
+    /// The slices of the chunks.
+    pub(crate) slices: Vec<Vec<u8>>,
     pub(crate) cost: Cost,
 }
 
@@ -108,7 +111,7 @@ pub(crate) fn bench(ffmpeg: &Path) -> Result<(), BoxError> {
         log(&format!("{} chunks, {workers} workers", planned.plan.chunks.len()));
         store.traffic()?;
         let start = Instant::now();
-        let chunks = encode_chunks(&planned.plan, workers, &processors, &store.endpoint, ffmpeg)?;
+        let chunks = encode_chunks(&planned, workers, &processors, &store.endpoint, ffmpeg)?;
         let wall = start.elapsed().as_secs_f64();
         runs.push(Run { workers, wall, traffic: store.traffic()?, chunks });
     }
@@ -141,7 +144,7 @@ fn subcommand(name: &str) -> Command {
 
 /// Encodes all chunks, each with the next free worker.
 fn encode_chunks(
-    plan: &Plan,
+    Planned { plan, slices, .. }: &Planned,
     workers: usize,
     processors: &[usize],
     endpoint: &str,
@@ -156,6 +159,7 @@ fn encode_chunks(
         loop {
             let Some(index) = indices.lock().unwrap_or_else(PoisonError::into_inner).next() else { break };
             worker.write_line(&index.to_string())?;
+            worker.write_line(&serde_json::to_string(&slices.get(index))?)?;
             done.push(serde_json::from_str(&worker.read_line()?)?);
         }
         Ok(done)
@@ -205,11 +209,12 @@ pub(crate) async fn plan(endpoint: String, ffmpeg: PathBuf) -> Result<(), BoxErr
     let container = media_info.container.ok_or("the container is unknown")?;
     let start = Start::ready()?;
     let index = Index::open(&source, container).await?.ok_or("the container has no index reader")?;
-    let cuts = index.cuts(&source).await?;
-    let inspection = inspect(&source, container, &setting.ffmpeg, Instant::now() + DEADLINE).await?;
-    let plan = Plan::new(&media_info, &inspection, cuts.as_ref());
-    let plan = plan.map_err(|failure| failure.message)?;
-    print_json(&Planned { plan, cost: start.cost()? })
+    let inspection =
+        inspect(&source, container, &index.streams(), &setting.ffmpeg, Instant::now() + DEADLINE).await?;
+    let plan = Plan::with_slices(&source, Some(&index), &media_info, &inspection, None).await;
+    let (plan, slices) = plan.map_err(|error| format!("{error:?}"))?;
+    let slices = slices.iter().map(|slice| slice.to_bytes().to_vec()).collect();
+    print_json(&Planned { plan, slices, cost: start.cost()? })
 }
 
 /// Encodes the chunks whose indices it reads from standard input, each with a new connection.
@@ -222,10 +227,13 @@ pub(crate) async fn encode_requested(
     let setting = Setting { endpoint, video: &FILM, ffmpeg };
     let plan: Plan = serde_json::from_str(&read_line()?)?;
     while let Ok(index) = read_line()?.trim().parse() {
+        let slice: Option<Vec<u8>> = serde_json::from_str(&read_line()?)?;
+        let slice = slice.and_then(|bytes| Slice::from_bytes(bytes.into()));
         let source = Arc::new(source(&setting).await?.allow_full_read());
         let start = Start::now()?;
         let deadline = Instant::now() + DEADLINE;
-        let (manifest, objects) = encode(&source, &plan, index, &setting.ffmpeg, deadline).await?;
+        let (manifest, objects) =
+            encode(&source, &plan, index, slice.as_ref(), &setting.ffmpeg, deadline).await?;
         let bytes = objects.iter().map(|Object { bytes, .. }| bytes.len() as u64).sum();
         print_json(&Encoded { manifest, objects: objects.len() as u64, bytes, cost: start.cost()? })?;
     }

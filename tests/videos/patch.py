@@ -1,6 +1,7 @@
 """Changes an MP4 or MOV file in ways that ffmpeg's muxer cannot: patch.py FILE KIND [ARG...]
 
-    edits DURATION:START...  replaces the edit list of every track, in milliseconds of the movie and of the media. An
+    edits DURATION:START[:RATE]...
+                             replaces the edit list of every track, in milliseconds of the movie and of the media. An
                              empty START makes an empty edit
     later SECONDS            adds to the decode time of every fragment, as if the start of a live stream was missing
     untimed                  removes the decode times of all fragments
@@ -34,20 +35,20 @@ def find(data, *path):
 
 def edits(data, *parts):
     scale = int.from_bytes(find(data, "moov", "mvhd")[12:16], "big")
-    pairs = [part.split(":") for part in parts]
+    pairs = [(part + ":1").split(":")[:3] for part in parts]
 
     def change(trak, _):
         media = int.from_bytes(find(trak, "mdia", "mdhd")[12:16], "big")
         # The time of the first frame, which is not 0 if frames are reordered.
         first = int.from_bytes(find(trak, "edts", "elst")[12:16], "big")
         numbers = []
-        for duration, start in pairs:
+        for duration, start, rate in pairs:
             at = 0xFFFFFFFF if start == "" else first + int(start) * media // 1000
-            numbers += [int(duration) * scale // 1000, at, 0x10000]
+            numbers += [int(duration) * scale // 1000, at, int(float(rate) * 0x10000)]
         elst = full("elst", u32(len(pairs), *numbers))
         return edit(trak, elst=elst)
 
-    total = sum(int(duration) for duration, _ in pairs) * scale // 1000
+    total = sum(int(duration) for duration, *_ in pairs) * scale // 1000
     mvhd = lambda payload: box("mvhd", payload[:16] + u32(total) + payload[20:])
     return edit(tracks(data, change), mvhd=mvhd)
 

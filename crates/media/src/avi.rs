@@ -7,6 +7,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
+use crate::index::StreamId;
 use crate::keyframe::{Error, HEAD, Keyframe};
 use crate::matroska::spread;
 use crate::source::{Source, in_parallel};
@@ -29,6 +30,7 @@ pub(crate) struct Track {
     headers: Bytes,
     /// The identifier of the chunks.
     chunk: [u8; 4],
+    stream: StreamId,
     keyframes: Vec<Keyframe>,
     duration_ms: u64,
 }
@@ -108,7 +110,8 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
         rate.copy_from_slice(&[1, 0, 0, 0, 1, 0, 0, 0]);
     }
     let chunk = [digits[0], digits[1], b'd', b'c'];
-    Ok((media_info, Track { headers: headers.into(), chunk, keyframes, duration_ms }))
+    let stream = StreamId::Position(u32::try_from(stream.number).unwrap_or(u32::MAX));
+    Ok((media_info, Track { headers: headers.into(), chunk, stream, keyframes, duration_ms }))
 }
 
 impl Track {
@@ -116,6 +119,11 @@ impl Track {
         let times: Vec<u64> = self.keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
         let chosen = spread(&times, self.duration_ms, n).into_iter();
         chosen.filter_map(|i| self.keyframes.get(i).cloned()).collect()
+    }
+
+    /// Returns the stream of the film.
+    pub(crate) const fn stream(&self) -> StreamId {
+        self.stream
     }
 
     /// See [`Index::wrap`](crate::Index::wrap).

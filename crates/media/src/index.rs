@@ -13,6 +13,7 @@ use upreel_core::video::MediaInfo;
 use crate::ffmpeg::Input;
 use crate::filters::Filters;
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
+use crate::slice::{Sliced, Wanted};
 use crate::source::{self, Source};
 use crate::{avi, matroska, mp4, nal, stream};
 
@@ -37,17 +38,37 @@ pub struct Index {
     track: Track,
 }
 
-/// A sound track, as the index describes it.
+/// The streams to present, as the index chooses them. ffmpeg's report chooses what is missing here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Streams {
+    /// The video stream that shows the film.
+    pub film: Option<StreamId>,
+    /// The audio streams that belong to the film, the one to play by default first. Empty if the index does not tell.
+    pub audio: Vec<AudioTrack>,
+}
+
+/// How ffmpeg identifies a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamId {
+    /// By the ID of the track in the container.
+    Id(u32),
+    /// By its position among all streams, from 0, because ffmpeg does not report the IDs of this container.
+    Position(u32),
+}
+
+/// An audio stream, as the index describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SoundTrack {
-    /// The number of its stream in ffmpeg, if it is known.
-    pub stream: Option<u32>,
-    /// `FFmpeg`'s name of the codec, or `None` if the layer's ffmpeg has no decoder for it.
-    pub codec: Option<String>,
+pub struct AudioTrack {
+    /// Its stream in ffmpeg.
+    pub stream: StreamId,
     /// The language as a BCP 47 tag or an ISO 639-2 code, if it is known.
     pub language: Option<String>,
-    /// Whether players present the track unless the user chooses another one.
-    pub enabled: bool,
+}
+
+impl AudioTrack {
+    pub(crate) const fn new(stream: StreamId) -> Self {
+        Self { stream, language: None }
+    }
 }
 
 #[derive(Debug)]
@@ -114,21 +135,14 @@ impl Index {
         Ok(keyframes)
     }
 
-    /// Returns the number of the film's stream in ffmpeg, if it is known.
+    /// Returns the streams to present. The keyframes are those of the same film.
     #[must_use]
-    pub fn stream(&self) -> Option<u32> {
+    pub fn streams(&self) -> Streams {
         match &self.track {
-            Track::Mp4(track) => track.stream(),
-            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => None,
-        }
-    }
-
-    /// Describes the sound tracks, the one to use first. Empty if the index does not describe them.
-    #[must_use]
-    pub fn sound(&self) -> Vec<SoundTrack> {
-        match &self.track {
-            Track::Mp4(track) => track.sound(),
-            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => Vec::new(),
+            Track::Mp4(track) => track.streams(),
+            Track::Matroska(track) => track.streams(),
+            Track::Avi(track) => Streams { film: Some(track.stream()), audio: Vec::new() },
+            Track::Stream(track) => track.streams(),
         }
     }
 
@@ -149,17 +163,29 @@ impl Index {
         }))
     }
 
+    /// Returns the slices of chunks with the film and the audio streams `audio` (IDs), and when their audio is presented.
+    /// Returns `None` if the index does not list all samples: then ffmpeg has to find them in the object.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn slices(
+        &self,
+        source: &Source,
+        wanted: &[Wanted],
+        audio: &[u32],
+    ) -> Result<Option<Vec<Sliced>>, Error> {
+        match &self.track {
+            Track::Mp4(track) => track.slices(source, wanted, audio).await,
+            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => Ok(None),
+        }
+    }
+
     /// Returns the start of the object if only ffmpeg can tell its properties.
     pub(crate) async fn unexamined(&self, source: &Source) -> Result<Option<Bytes>, source::Error> {
         match &self.track {
             Track::Avi(_) | Track::Stream(_) => Ok(Some(source.read(0..UNEXAMINED).await?)),
             Track::Mp4(_) | Track::Matroska(_) => Ok(None),
         }
-    }
-
-    /// Returns the identifiers of the streams that count in `FFmpeg`'s report. Empty if all do.
-    pub(crate) fn stream_ids(&self) -> Vec<u16> {
-        if let Track::Stream(track) = &self.track { track.ids() } else { Vec::new() }
     }
 
     /// Returns an input for ffmpeg that begins with a keyframe and goes on with the frames after it.

@@ -8,17 +8,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use upreel_core::Container;
+use upreel_core::video::MediaInfo;
 
 use crate::child::{self, ChildSpec, Limits};
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Budget, Input};
-use crate::report::{self, Lines, STREAM};
+use crate::index::{StreamId, Streams};
+use crate::report::{self, Lines, Report, STREAM};
 use crate::source::Source;
 
 /// The most audio streams that are used.
 const MAX_AUDIO: usize = 8;
-/// Codecs of still images. A stream of them is a preview of the video, unless there is no other.
-const IMAGE_CODECS: [&str; 3] = ["mjpeg", "png", "bmp"];
 
 /// What ffmpeg reports about an object.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,8 +27,6 @@ pub struct Inspection {
     pub video: VideoStream,
     /// The audio streams that ffmpeg can decode, at most eight: the one to play by default first.
     pub audio: Vec<AudioStream>,
-    /// The number of all audio streams, also those that ffmpeg cannot decode.
-    pub audio_streams: usize,
     /// The smallest time of a frame or of audio, in seconds.
     pub start: Option<f64>,
     /// The average frames per second of the video.
@@ -59,6 +57,9 @@ pub struct VideoStream {
 pub struct AudioStream {
     /// The stream's number.
     pub stream: u32,
+    /// The ID of its track in the container, if ffmpeg reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
     /// `FFmpeg`'s name for the codec.
     pub codec: String,
     /// The language as the container states it, usually a code of ISO 639-2.
@@ -68,7 +69,8 @@ pub struct AudioStream {
     pub is_discrete: bool,
 }
 
-/// Inspects an object with the `ffmpeg` program, which is killed at `deadline`. No frame is decoded for it.
+/// Inspects an object with the `ffmpeg` program, which is killed at `deadline`. No frame is decoded for it. `streams` are
+/// those that the index chose.
 ///
 /// # Errors
 /// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for
@@ -76,6 +78,7 @@ pub struct AudioStream {
 pub async fn inspect(
     source: &Arc<Source>,
     container: Container,
+    streams: &Streams,
     ffmpeg: &Path,
     deadline: Instant,
 ) -> Result<Inspection, Error> {
@@ -84,13 +87,13 @@ pub async fn inspect(
     let inspected = async {
         let report = ffmpeg::report(ffmpeg, &input, &budget, deadline).await?;
         let decodable = decodable_codecs(ffmpeg, deadline).await?;
-        parse(&report, &decodable).ok_or(Error::NoVideo)
+        parse(&report, &decodable, streams).ok_or(Error::NoVideo)
     };
     error::run("inspect the object", deadline, inspected).await
 }
 
 /// Returns the names of the codecs that this ffmpeg can decode.
-async fn decodable_codecs(ffmpeg: &Path, deadline: Instant) -> Result<BTreeSet<String>, Error> {
+pub(crate) async fn decodable_codecs(ffmpeg: &Path, deadline: Instant) -> Result<BTreeSet<String>, Error> {
     let spec = ChildSpec {
         program: ffmpeg,
         args: &["-hide_banner", "-loglevel", "error", "-codecs"],
@@ -113,8 +116,11 @@ async fn decodable_codecs(ffmpeg: &Path, deadline: Instant) -> Result<BTreeSet<S
 }
 
 /// A line about a stream, such as `#0:1[0x2](eng): Audio: aac (LC), 48000 Hz, stereo, fltp (default)`.
+#[derive(Clone, Copy)]
 struct StreamLine<'a> {
     number: u32,
+    /// The ID in the container, if ffmpeg reports it.
+    id: Option<u32>,
     language: Option<&'a str>,
     kind: &'a str,
     description: &'a str,
@@ -127,7 +133,22 @@ impl<'a> StreamLine<'a> {
         let (kind, description) = rest.split_once(": ")?;
         let digits = head.bytes().take_while(u8::is_ascii_digit).count();
         let language = head.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-        Some(Self { number: head[..digits].parse().ok()?, language, kind, description })
+        let id = head[digits..].strip_prefix("[0x").and_then(|rest| rest.split_once(']'));
+        let id = id.and_then(|(id, _)| u32::from_str_radix(id, 16).ok());
+        Some(Self { number: head[..digits].parse().ok()?, id, language, kind, description })
+    }
+
+    fn is_decodable(&self, decodable: &BTreeSet<String>) -> bool {
+        // Of a stream with other values, no frame was found.
+        let has_frames = !self.description.contains(" 0 channels") && self.description.contains(" Hz");
+        has_frames && decodable.contains(self.codec())
+    }
+
+    fn is(&self, stream: StreamId) -> bool {
+        match stream {
+            StreamId::Id(id) => self.id == Some(id),
+            StreamId::Position(number) => self.number == number,
+        }
     }
 
     /// Returns whether the stream has a disposition, such as `default`.
@@ -141,51 +162,97 @@ impl<'a> StreamLine<'a> {
     }
 }
 
-/// Parses the report. Returns `None` if it lists no video stream.
-fn parse(report: &str, decodable: &BTreeSet<String>) -> Option<Inspection> {
-    let lines = Lines::of(report)?.0;
-    // ffmpeg repeats the line of a stream that several programs share.
-    let streams: BTreeMap<u32, StreamLine<'_>> = lines
-        .iter()
-        .filter_map(|line| StreamLine::parse(line))
-        .map(|stream| (stream.number, stream))
-        .collect();
-    let video = streams
-        .values()
-        .filter(|stream| stream.kind == "Video" && !stream.has("attached pic"))
-        .min_by_key(|stream| (IMAGE_CODECS.contains(&stream.codec()), !stream.has("default")))?;
-    let mut audio: Vec<_> = streams
-        .values()
-        .filter(|stream| stream.kind == "Audio" && decodable.contains(stream.codec()))
-        // Of a stream with other values, no frame was found.
-        .filter(|stream| !stream.description.contains(" 0 channels") && stream.description.contains(" Hz"))
-        .collect();
-    audio.sort_by_key(|stream| !stream.has("default"));
-    let audio = audio.into_iter().take(MAX_AUDIO).map(|stream| AudioStream {
-        stream: stream.number,
-        codec: stream.codec().to_owned(),
-        language: stream.language.filter(|language| is_language(language)).map(str::to_owned),
-        // ffmpeg prints the name of a layout, or the number of channels.
-        is_discrete: stream.description.contains(" channels"),
-    });
+/// Returns whether a codec is one of still images. A stream of them is a preview of the video, unless there is no other.
+pub(crate) fn is_picture(codec: &str) -> bool {
+    matches!(codec, "mjpeg" | "png" | "bmp")
+}
 
-    // The report as if this were the only stream.
-    let is_stream = |line: &&str| line.starts_with(STREAM);
-    let of_video = |line: &&str| StreamLine::parse(line).is_some_and(|stream| stream.number == video.number);
-    let at = lines.iter().position(of_video)?;
-    let details: Vec<&str> = lines[at..]
-        .iter()
-        .copied()
-        .take(1)
-        .chain(lines[at + 1..].iter().copied().take_while(|line| !is_stream(line)))
-        .collect();
-    let report = report::parse(&details.join("\n"));
-    let is_transformed = details.iter().any(|line| line.trim_start().starts_with("displaymatrix: "));
+/// The streams of a report that are used.
+struct Used<'a> {
+    video: StreamLine<'a>,
+    /// The lines about the video stream.
+    details: Vec<&'a str>,
+    /// The audio streams that can be decoded, the one to play by default first, with the languages that the index states.
+    audio: Vec<(StreamLine<'a>, Option<String>)>,
+    /// All audio streams.
+    all_audio: Vec<StreamLine<'a>>,
+}
+
+impl<'a> Used<'a> {
+    /// Finds the streams that the index chose in the lines of a report, or chooses them. Returns `None` if there is no
+    /// video stream.
+    fn find(lines: &[&'a str], decodable: &BTreeSet<String>, chosen: &Streams) -> Option<Self> {
+        // ffmpeg repeats the line of a stream that several programs share.
+        let streams: BTreeMap<u32, StreamLine<'_>> = lines
+            .iter()
+            .filter_map(|line| StreamLine::parse(line))
+            .map(|stream| (stream.number, stream))
+            .collect();
+        let videos = || streams.values().filter(|stream| stream.kind == "Video");
+        let film = videos().find(|stream| chosen.film.is_some_and(|film| stream.is(film)));
+        let video = film.or_else(|| {
+            let films = videos().filter(|stream| !stream.has("attached pic"));
+            films.min_by_key(|stream| (is_picture(stream.codec()), !stream.has("default")))
+        })?;
+
+        let all_audio: Vec<_> = streams.values().filter(|stream| stream.kind == "Audio").copied().collect();
+        let rank = |stream: &StreamLine<'_>| {
+            let position = chosen.audio.iter().position(|track| stream.is(track.stream));
+            (position.unwrap_or(usize::MAX), !stream.has("default"))
+        };
+        let mut audio: Vec<_> = all_audio.iter().copied().filter(|s| s.is_decodable(decodable)).collect();
+        audio.sort_by_key(rank);
+        let is_chosen = |stream: &StreamLine<'_>| rank(stream).0 < usize::MAX;
+        if audio.iter().any(is_chosen) {
+            audio.retain(is_chosen);
+        }
+        let language = |stream: &StreamLine<'_>| chosen.audio.get(rank(stream).0)?.language.clone();
+        let audio = audio.into_iter().map(|stream| (stream, language(&stream))).collect();
+
+        let of_video =
+            |line: &&str| StreamLine::parse(line).is_some_and(|stream| stream.number == video.number);
+        let at = lines.iter().position(of_video)?;
+        let rest = lines[at + 1..].iter().take_while(|line| !line.starts_with(STREAM));
+        let details = lines[at..].iter().take(1).chain(rest).copied().collect();
+        Some(Self { video: *video, details, audio, all_audio })
+    }
+
+    /// Returns the report as if the video were the only stream.
+    fn report(&self) -> Report {
+        report::parse(&self.details.join("\n"))
+    }
+}
+
+/// Parses what a report tells about the film and the audio that is used. Returns `None` if it lists no video stream.
+pub(crate) fn media_info(report: &str, decodable: &BTreeSet<String>, chosen: &Streams) -> Option<MediaInfo> {
+    let used = Used::find(&Lines::of(report)?.0, decodable, chosen)?;
+    let audio = used.audio.first().map(|(stream, _)| stream).or(used.all_audio.first());
+    let audio_codec = audio.map(StreamLine::codec).filter(|codec| *codec != "none").map(str::to_owned);
+    Some(MediaInfo { audio_codec, ..used.report().media_info })
+}
+
+/// Parses the report. Returns `None` if it lists no video stream.
+fn parse(report: &str, decodable: &BTreeSet<String>, chosen: &Streams) -> Option<Inspection> {
+    let lines = Lines::of(report)?.0;
+    let used = Used::find(&lines, decodable, chosen)?;
+    let report = used.report();
+    let audio = used.audio.iter().take(MAX_AUDIO).map(|(stream, language)| {
+        let reported = stream.language.filter(|language| is_language(language)).map(str::to_owned);
+        AudioStream {
+            stream: stream.number,
+            id: stream.id,
+            codec: stream.codec().to_owned(),
+            language: language.clone().or(reported),
+            // ffmpeg prints the name of a layout, or the number of channels.
+            is_discrete: stream.description.contains(" channels"),
+        }
+    });
+    let is_transformed = used.details.iter().any(|line| line.trim_start().starts_with("displaymatrix: "));
     let start = lines.iter().find_map(|line| line.strip_prefix("  Duration: ")?.split_once("start: "));
     let start = start.and_then(|(_, rest)| rest.split(',').next()?.trim().parse().ok());
     Some(Inspection {
         video: VideoStream {
-            stream: video.number,
+            stream: used.video.number,
             width: report.media_info.width.unwrap_or(0),
             height: report.media_info.height.unwrap_or(0),
             assumed_colours: report.assumed_colours().map(str::to_owned),
@@ -193,7 +260,6 @@ fn parse(report: &str, decodable: &BTreeSet<String>) -> Option<Inspection> {
             is_transformed,
         },
         audio: audio.collect(),
-        audio_streams: streams.values().filter(|stream| stream.kind == "Audio").count(),
         start: start.filter(|start: &f64| start.is_finite()),
         frame_rate: report.media_info.frame_rate,
     })
@@ -207,14 +273,23 @@ fn is_language(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::AudioTrack;
 
     fn inspected(streams: &str) -> Option<Inspection> {
-        let report = format!(
+        inspected_with(streams, &Streams::default())
+    }
+
+    fn inspected_with(streams: &str, chosen: &Streams) -> Option<Inspection> {
+        let report = report_of(streams);
+        parse(&report, &["aac", "ac3", "pcm_s16le"].map(str::to_owned).into(), chosen)
+    }
+
+    fn report_of(streams: &str) -> String {
+        format!(
             "Input #0, mov,mp4,m4a,3gp,3g2,mj2, from 'http://127.0.0.1:1/x':\n  Metadata:\n    title : x\n  \
              Duration: 00:00:06.00, start: -0.021000, bitrate: 58 kb/s\n{streams}\
              At least one output file must be specified\n"
-        );
-        parse(&report, &["aac", "ac3", "pcm_s16le"].map(str::to_owned).into())
+        )
     }
 
     const VIDEO: &str = "  Stream #0:0[0x1](und): Video: h264 (High) (avc1 / 0x31637661), yuv420p(progressive), 1280x720, 25 fps, 25 tbr (default)\n";
@@ -228,10 +303,14 @@ mod tests {
              Stream #0:4: Audio: ac3, 0 channels\n"
         );
         let inspection = inspected(&streams).unwrap();
-        let audio =
-            AudioStream { stream: 2, codec: "aac".into(), language: Some("eng".into()), is_discrete: false };
+        let audio = AudioStream {
+            stream: 2,
+            id: Some(3),
+            codec: "aac".into(),
+            language: Some("eng".into()),
+            is_discrete: false,
+        };
         assert_eq!(inspection.audio, [audio]);
-        assert_eq!(inspection.audio_streams, 4);
         assert_eq!((inspection.start, inspection.frame_rate), (Some(-0.021), Some(25.0)));
         let video = VideoStream {
             width: 1280,
@@ -254,6 +333,37 @@ mod tests {
             .map(|audio| (audio.stream, audio.language))
             .collect();
         assert_eq!(order, [(2, None), (1, Some("eng".to_owned()))]);
+    }
+
+    #[test]
+    fn the_streams_that_the_index_chose_are_used() {
+        let streams = "  Stream #0:0[0x1e0]: Video: h264, yuv420p, 320x180, 25 fps (default)\n  \
+                       Stream #0:1[0x1e1]: Video: mjpeg, yuvj420p, 640x360, 30 fps\n  \
+                       Stream #0:2[0x11](und): Audio: ac3, 48000 Hz, mono (default)\n  \
+                       Stream #0:3[0x12](eng): Audio: aac, 48000 Hz, mono\n  \
+                       Stream #0:4[0x13]: Audio: aac, 48000 Hz, mono\n";
+        let audio = |stream| AudioTrack { stream, language: Some("de-AT".to_owned()) };
+        let by_id = Streams {
+            film: Some(StreamId::Id(0x1E1)),
+            audio: vec![audio(StreamId::Id(0x12)), AudioTrack::new(StreamId::Id(0x11))],
+        };
+        let position = StreamId::Position;
+        let by_position = Streams {
+            film: Some(position(1)),
+            audio: vec![audio(position(3)), AudioTrack::new(position(2)), AudioTrack::new(position(9))],
+        };
+        for chosen in [by_id, by_position] {
+            let found = inspected_with(streams, &chosen).unwrap();
+            assert_eq!((found.video.stream, found.video.width, found.frame_rate), (1, 640, Some(30.0)));
+            let found = found.audio.iter().map(|audio| (audio.stream, audio.language.as_deref()));
+            assert_eq!(found.collect::<Vec<_>>(), [(3, Some("de-AT")), (2, Some("und"))]);
+            let media_info = media_info(&report_of(streams), &["aac".to_owned()].into(), &chosen).unwrap();
+            assert_eq!((media_info.width, media_info.audio_codec.as_deref()), (Some(640), Some("aac")));
+        }
+        let missing = Streams { film: Some(StreamId::Id(7)), audio: vec![AudioTrack::new(StreamId::Id(8))] };
+        let found = inspected_with(streams, &missing).unwrap();
+        assert_eq!((found.video.stream, found.audio.len()), (0, 3));
+        assert_eq!(media_info("", &BTreeSet::new(), &missing), None);
     }
 
     #[test]

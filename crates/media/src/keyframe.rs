@@ -53,20 +53,17 @@ pub struct FrameData {
 pub struct CutPoints {
     /// Ticks per second.
     pub scale: u32,
-    /// A lower bound of the distance between two frames, in ticks.
-    pub step: i64,
-    /// The presentation times, in ticks, ascending, as ffmpeg reports them with `-copyts`: of the keyframes, and of the
-    /// first frame of each edit, which ffmpeg decodes from a keyframe that is not presented.
+    /// The presentation times, in ticks, ascending: of the keyframes, and of the first frame of each edit, which is decoded
+    /// from a keyframe that is not presented.
     pub times: Vec<i64>,
-    /// Those of `times` at which an edit starts, except for the first. Frames before it are not stored before it, and
-    /// may be presented more than once.
-    pub edits: Vec<i64>,
-    /// When the first frame is presented.
-    pub start: i64,
-    /// From when on there is no picture, if the index tells.
-    pub end: Option<i64>,
-    /// From when on there is no sound, if the index tells.
-    pub audio_end: Option<i64>,
+    /// When the presentation begins, which is the time 0 of the media info and of keyframes, if the index tells. Otherwise
+    /// it begins with the first stream.
+    pub begin: Option<i64>,
+    /// For each edit, those of `times` at which it starts, and the end of its last frame. The frames before an edit are not
+    /// stored before it, and may be presented more than once. Empty if there is no edit list.
+    pub edits: Vec<(i64, i64)>,
+    /// Whether the index lists all samples, so that slices can be made of them.
+    pub lists_samples: bool,
 }
 
 /// An error of reading an index.

@@ -141,7 +141,7 @@ impl Attempt<'_> {
         index.filters = report.filters();
         report.correct(&mut index.media_info);
         if let Some(head) = index.unexamined(self.source).await? {
-            index.media_info = self.examine(head, &index.stream_ids(), &index.media_info).await?;
+            index.media_info = self.examine(head, &index).await?;
         }
         Ok(Some(poster(&frame, index.media_info.clone(), Some(index))))
     }

@@ -25,13 +25,15 @@ use tokio::time::Instant;
 use upreel_core::Container;
 
 use self::aac::{QUEUE, Relay};
+pub use self::end::audio_samples;
+pub(crate) use self::end::convert;
 use self::placer::Placer;
 use crate::child::Limits;
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Input, Pass};
 use crate::inspect::{AudioStream, VideoStream};
-use crate::rejoin::rejoin;
 use crate::source::Source;
+use crate::stream::rejoin;
 
 /// Sample rate of the encoded audio, in Hz.
 pub const SAMPLE_RATE: u32 = 48_000;
@@ -84,8 +86,12 @@ pub struct Chunk<'a> {
     pub span: Option<(i64, Option<i64>)>,
     /// The time at which the presentation ends according to the container, if that is known.
     pub end: Option<i64>,
-    /// The time from which on no audio is presented, if that is known.
-    pub audio_end: Option<i64>,
+    /// The time from which on no frame of the chunk is presented, if that is before the next chunk.
+    pub until: Option<i64>,
+    /// When audio is presented, in samples, for each audio stream. Empty if that is not known.
+    pub audio_spans: &'a [(i64, i64)],
+    /// Whether the object is a slice, which contains only what the chunk needs.
+    pub is_sliced: bool,
     /// The usual duration of a frame, if known.
     pub frame_duration: Option<i64>,
     /// Time in seconds, a little after the chunk's first keyframe, so that ffmpeg seeks to that keyframe. `None` reads
@@ -96,7 +102,7 @@ pub struct Chunk<'a> {
     /// Numbers of the chunk's AAC frames, counted from the start of the presentation: from the first (inclusive) to the
     /// second (exclusive), which is `None` for the last chunk.
     pub audio_frames: (i64, Option<i64>),
-    /// Whether the chunk starts after the end of all audio, so that none has to be looked for.
+    /// Whether to encode silence instead of the audio, because that cannot be decoded.
     pub is_silent: bool,
 }
 
@@ -163,14 +169,11 @@ async fn attempt(
 ) -> Result<Encoded, Error> {
     let origin = chunk.samples(chunk.origin);
     let (first, frames_end) = chunk.audio_frames;
-    let start = origin.saturating_add((first - WARM_UP) * AAC_FRAME);
-    let limit = match frames_end {
-        Some(end) => origin.saturating_add((end + OVERLAP) * AAC_FRAME),
-        None => start.saturating_add(LONGEST * i64::from(SAMPLE_RATE)),
-    };
-    let presented = chunk.audio_end.map_or(limit, |end| limit.min(chunk.samples(end)));
+    let (start, limit) = audio_samples(chunk.origin, chunk.scale, chunk.audio_frames);
+    let limit = limit.unwrap_or(start.saturating_add(LONGEST * i64::from(SAMPLE_RATE)));
     let (mut encoders, mut relays, mut decoders, mut received) = (vec![], vec![], vec![], vec![]);
-    for _ in chunk.audio {
+    for stream in 0..chunk.audio.len() {
+        let (_, presented) = chunk.audio_span(stream, (start, limit));
         let (to_encoder, samples) = mpsc::channel(QUEUE);
         let (decoder, from_decoder) = mpsc::channel(QUEUE);
         encoders.push(aac::encode(ffmpeg, samples, deadline));
@@ -239,15 +242,22 @@ async fn decode(
     outputs.push(&times);
 
     let streams = if chunk.is_silent { &[] } else { chunk.audio };
-    let limit = chunk.audio_frames.1.map(|_| limit);
+    let limit = chunk.audio_frames.1.map_or(i64::MAX, |_| limit);
     let mut graphs = vec![graph::video(chunk, rungs)];
-    graphs.extend(streams.iter().zip(0..).map(|(stream, i)| graph::audio(stream, i, start, limit)));
+    graphs.extend(streams.iter().enumerate().map(|(i, stream)| {
+        let (start, end) = chunk.audio_span(i, (start, limit));
+        graph::audio(stream, i, start, (end < i64::MAX).then_some(end))
+    }));
     let graphs: Vec<&str> = graphs.iter().map(String::as_str).collect();
     let names: Vec<String> = (0..streams.len()).map(|i| format!("[a{i}]")).collect();
     let audio: Vec<Vec<&str>> =
         names.iter().map(|name| [&["-map", name.as_str()], pcm::OUTPUT].concat()).collect();
     outputs.extend(audio.iter().map(Vec::as_slice));
 
+    // So ffmpeg does not look for anything after the samples.
+    if chunk.is_sliced {
+        options.extend(["-fflags", "+ignidx"]);
+    }
     let input = Input::Object(chunk.container, source, chunk.seek.clone());
     let pass = Pass {
         log_level: "error",
@@ -296,7 +306,9 @@ mod tests {
             origin: 0,
             span: Some((1200, Some(2400))),
             end: None,
-            audio_end: None,
+            until: None,
+            audio_spans: &[],
+            is_sliced: false,
             frame_duration: None,
             seek: None,
             segment: 4.0,

@@ -60,12 +60,6 @@ impl Report {
 
 /// Parses the report on the first input. Returns an empty report if the file's text has forged lines of it.
 pub(crate) fn parse(report: &str) -> Report {
-    parse_of(report, &[])
-}
-
-/// Parses the report on the first input. If some of its streams have the given identifiers, only those count: they are
-/// the streams of one of several programs.
-pub(crate) fn parse_of(report: &str, ids: &[u16]) -> Report {
     let Some(lines) = Lines::of(report) else {
         tracing::warn!("the file imitates lines of ffmpeg's report, ignoring the report");
         return Report::default();
@@ -73,16 +67,11 @@ pub(crate) fn parse_of(report: &str, ids: &[u16]) -> Report {
     let mut media_info = MediaInfo::default();
     let mut found = VideoStream { sar: 1.0, guessed_rate: None, alpha: false, matrix: false };
     let mut in_video = false;
-    let is_wanted = |line: &&str| line.strip_prefix(STREAM).and_then(id).is_some_and(|id| ids.contains(&id));
-    let all = !lines.0.iter().any(is_wanted);
     for line in lines.0 {
         if let Some(rest) = line.strip_prefix(DURATION) {
             media_info.duration_ms = rest.split(',').next().and_then(milliseconds);
         } else if let Some(stream) = line.strip_prefix(STREAM) {
             in_video = false;
-            if !all && !is_wanted(&line) {
-                continue;
-            }
             if let Some((_, video)) = stream.split_once(": Video: ") {
                 // Cover art is not the video. Of several video streams, the first one counts.
                 if media_info.video_codec.is_none() && !video.contains("(attached pic)") {
@@ -134,12 +123,6 @@ impl<'a> Lines<'a> {
         });
         (durations <= 1 && is_unique).then_some(Self(lines))
     }
-}
-
-/// Returns the identifier of a stream such as `0[0x100](eng): Video: ...`.
-fn id(stream: &str) -> Option<u16> {
-    let id = stream.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("[0x")?;
-    u16::from_str_radix(id.split(']').next()?, 16).ok()
 }
 
 /// Subtracts what the container cuts off, in pixels: top, bottom, left and right. `FFmpeg` 7 cuts it off when it
@@ -364,22 +347,6 @@ Stream mapping:
         ] {
             let media_info = parse(&format!("{report}{cropping}\n")).media_info;
             assert_eq!((media_info.width, media_info.height), size, "{cropping}");
-        }
-    }
-
-    #[test]
-    fn the_streams_of_one_program_count() {
-        let report = "  Program 1\n  Stream #0:0[0x100]: Video: h264, yuv420p, 64x64, 25 fps\n  \
-                      Stream #0:1[0x101](eng): Audio: mp2, 48000 Hz\n  Program 2\n  \
-                      Stream #0:2[0x200]: Video: mpeg2video, yuv420p, 32x32, 50 fps\n  \
-                      Stream #0:3[0x201](eng): Audio: aac, 48000 Hz\n";
-        for (ids, codecs) in [
-            (&[][..], ("h264", "mp2")),
-            (&[0x200, 0x201], ("mpeg2video", "aac")),
-            (&[0x300], ("h264", "mp2")),
-        ] {
-            let MediaInfo { video_codec, audio_codec, .. } = parse_of(report, ids).media_info;
-            assert_eq!((video_codec.as_deref(), audio_codec.as_deref()), (Some(codecs.0), Some(codecs.1)));
         }
     }
 

@@ -11,8 +11,10 @@ use tokio::time::Instant;
 use upreel_core::Container;
 use upreel_core::Fault;
 use upreel_media::cmaf::{self, File, Segment};
+use upreel_media::index::Streams;
 use upreel_media::inspect::{Inspection, inspect};
 use upreel_media::rendition::{self, AAC_FRAME, Encoded, SAMPLE_RATE};
+use upreel_media::slice::Slice;
 use upreel_media::{Error, Source};
 
 use crate::plan::Plan;
@@ -75,17 +77,23 @@ pub struct SegmentEntry {
     pub first: usize,
 }
 
-/// A function that inspects an object. Its arguments are the object, its container, the path of ffmpeg, and the time at
-/// which ffmpeg is killed.
-pub type Inspect =
-    for<'a> fn(&'a Arc<Source>, Container, &'a Path, Instant) -> BoxFuture<'a, Result<Inspection, Error>>;
+/// A function that inspects an object. Its arguments are the object, its container, the streams that its index chose, the
+/// path of ffmpeg, and the time at which ffmpeg is killed.
+pub type Inspect = for<'a> fn(
+    &'a Arc<Source>,
+    Container,
+    &'a Streams,
+    &'a Path,
+    Instant,
+) -> BoxFuture<'a, Result<Inspection, Error>>;
 
-/// A function that encodes a chunk. Its arguments are the object, the plan, the chunk's number, the path of ffmpeg, and
-/// the time at which ffmpeg is killed.
+/// A function that encodes a chunk. Its arguments are the object, the plan, the chunk's number, its slice if the plan has
+/// slices, the path of ffmpeg, and the time at which ffmpeg is killed.
 pub type Encode = for<'a> fn(
     &'a Arc<Source>,
     &'a Plan,
     usize,
+    Option<&'a Slice>,
     &'a Path,
     Instant,
 ) -> BoxFuture<'a, Result<(Manifest, Vec<Object>), Error>>;
@@ -102,9 +110,11 @@ pub struct Engine {
 impl Engine {
     /// The functions of this crate and of `upreel_media`.
     pub const FFMPEG: Self = Self {
-        inspect: |source, container, ffmpeg, deadline| Box::pin(inspect(source, container, ffmpeg, deadline)),
-        encode: |source, plan, index, ffmpeg, deadline| {
-            Box::pin(encode(source, plan, index, ffmpeg, deadline))
+        inspect: |source, container, streams, ffmpeg, deadline| {
+            Box::pin(inspect(source, container, streams, ffmpeg, deadline))
+        },
+        encode: |source, plan, index, slice, ffmpeg, deadline| {
+            Box::pin(encode(source, plan, index, slice, ffmpeg, deadline))
         },
     };
 }
@@ -114,8 +124,8 @@ pub(crate) fn audio_name(position: usize) -> String {
     if position == 0 { AUDIO.to_owned() } else { format!("{AUDIO}-{}", position + 1) }
 }
 
-/// Encodes the chunk number `index` of the video in `source`. Returns its manifest, and the segments to store. ffmpeg
-/// is killed at `deadline`.
+/// Encodes the chunk number `index` of the video in `source`, from its slice if the plan has slices. Returns its manifest,
+/// and the segments to store. ffmpeg is killed at `deadline`.
 ///
 /// # Errors
 /// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for
@@ -124,6 +134,7 @@ pub async fn encode(
     source: &Arc<Source>,
     plan: &Plan,
     index: usize,
+    slice: Option<&Slice>,
     ffmpeg: &Path,
     deadline: Instant,
 ) -> Result<(Manifest, Vec<Object>), Error> {
@@ -140,16 +151,19 @@ pub async fn encode(
         origin: plan.origin,
         span: chunk.span,
         end: plan.end,
-        audio_end: plan.audio_end,
+        until: chunk.until,
+        audio_spans: &chunk.audio_spans,
+        is_sliced: plan.is_sliced,
         frame_duration: plan.frame_duration(),
         seek: chunk.seek.clone(),
         segment: chunk.segment,
         audio_frames: chunk.audio_frames,
-        is_silent: chunk.is_silent,
+        is_silent: false,
     };
     let rungs: Vec<rendition::Rung<'_>> =
         plan.rungs.iter().map(crate::ladder::Rung::encoder_settings).collect();
-    let encoded = rendition::encode(source, &job, &rungs, ffmpeg, deadline).await?;
+    let slice = slice.map(|slice| slice.open(source));
+    let encoded = rendition::encode(slice.as_ref().unwrap_or(source), &job, &rungs, ffmpeg, deadline).await?;
 
     match (chunk.span, encoded.times.first()) {
         (_, None) => return Err(Error::Unreadable("a chunk has no frames".to_owned())),
@@ -280,7 +294,7 @@ mod tests {
             ..MediaInfo::default()
         };
         let inspection = Inspection { start: Some(1.0), ..Inspection::default() };
-        let cuts = CutPoints { scale: 1000, step: 1, times: vec![1500, 90_000], ..CutPoints::default() };
+        let cuts = CutPoints { scale: 1000, times: vec![1500, 90_000], ..CutPoints::default() };
         let plan = Plan::with_chunk_length(&media_info, &inspection, Some(&cuts), 5.0).unwrap();
         assert_eq!(plan.origin, 1000);
         assert_eq!(plan.output_times(0, &[1500, 1501, 1700], 90_000), (vec![0, 2004, 2800], 356_000));

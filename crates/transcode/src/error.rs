@@ -3,7 +3,8 @@
 use upreel_core::{Failure, Fault};
 
 /// Why a task did not complete.
-pub(crate) enum Error {
+#[derive(Debug)]
+pub enum Error {
     /// The video cannot be transcoded; a retry would fail again.
     Video(Failure),
     /// A fault on our or AWS's side; the task should be retried.

@@ -14,5 +14,6 @@ pub mod playlist;
 pub mod task;
 
 pub use encode::{Engine, Manifest, Object, encode};
+pub use error::Error;
 pub use plan::Plan;
 pub use task::{Task, handle, handle_with};

@@ -2,6 +2,7 @@
 //! encoder, and short enough to be encoded within the function's timeout.
 
 mod chunks;
+mod slices;
 
 use serde::{Deserialize, Serialize};
 use upreel_core::video::MediaInfo;
@@ -20,8 +21,8 @@ const CHUNK_PIXELS: f64 = 30.0 * 30.0 * 1920.0 * 1080.0;
 /// Maximum pixels of a chunk: 10 min of 1080p at 30 frames per second. Encoding more comes close to Lambda's timeout of
 /// 15 min.
 const MAX_PIXELS: f64 = 20.0 * CHUNK_PIXELS;
-/// If audio begins before the first frame, in seconds, the frame is shown from there on. A shorter time is what an audio
-/// encoder adds at the start, and is left out.
+/// If the presentation begins before the first frame, by this many seconds, the frame is shown from there on. A shorter
+/// time is what an audio encoder adds at the start, and is left out.
 const LATE_START: f64 = 0.05;
 /// The longest time for which the first frame is shown before its time, in seconds. A file can state any time.
 const LONGEST_WAIT: f64 = 3600.0;
@@ -47,9 +48,9 @@ pub struct Plan {
     /// The source's time at which the presentation ends, if the container states it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<i64>,
-    /// The source's time at which its only audio stream ends, if the index tells. An edit list may leave out the rest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub audio_end: Option<i64>,
+    /// Whether a slice of the object is stored for each chunk. Then the film is its first stream, and audio follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_sliced: bool,
     /// Average frames per second, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame_rate: Option<f64>,
@@ -69,6 +70,9 @@ pub struct Chunk {
     /// Presentation times of the chunk's first frame and of the next chunk's first frame, which is `None` for the last
     /// chunk. `None` if there is no index.
     pub span: Option<(i64, Option<i64>)>,
+    /// See [`upreel_media::rendition::Chunk::until`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
     /// Time to seek to, in seconds, see [`upreel_media::rendition::Chunk::seek`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seek: Option<String>,
@@ -77,9 +81,9 @@ pub struct Chunk {
     /// Numbers of the chunk's AAC frames: from the first (inclusive) to the second (exclusive), which is `None` for the
     /// last chunk.
     pub audio_frames: (i64, Option<i64>),
-    /// Whether the chunk starts after the end of all audio.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_silent: bool,
+    /// See [`upreel_media::rendition::Chunk::audio_spans`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audio_spans: Vec<(i64, i64)>,
 }
 
 impl Plan {
@@ -122,28 +126,24 @@ impl Plan {
         let scale = cuts.map_or(DEFAULT_SCALE, |cuts| cuts.scale.max(1));
         let starts = cuts.map(|cuts| chunk_starts(cuts, length)).unwrap_or_default();
         // Without an index, ffmpeg shifts the times so that the smallest is 0.
-        let origin = starts.first().map_or(0, |first| origin(*first, inspection.start, scale));
+        let begin = cuts.and_then(|cuts| cuts.begin).map(|begin| at(begin, scale)).or(inspection.start);
+        let origin = starts.first().map_or(0, |first| origin(*first, begin, scale));
         // The duration of other containers is an estimate.
         let is_exact = matches!(
             container,
             Container::Mp4 | Container::Mov | Container::ThreeGp | Container::Webm | Container::Mkv
         );
         let end = duration.filter(|_| is_exact).map(|duration| origin.saturating_add(ticks(duration, scale)));
-        let mut cuts = cuts.cloned();
-        if let Some(cuts) = cuts.as_mut().filter(|_| inspection.audio_streams != 1) {
-            // It is that of one stream only.
-            cuts.audio_end = None;
-        }
-        let audio_end = cuts.as_ref().and_then(|cuts| cuts.audio_end);
         let chunks = match cuts {
-            Some(cuts) => chunks(container, &cuts, &starts, origin, duration),
+            Some(cuts) => chunks(container, cuts, &starts, origin, duration),
             None => vec![Chunk {
                 index: 0,
                 span: None,
+                until: None,
                 seek: None,
                 segment: segment(duration),
                 audio_frames: (0, None),
-                is_silent: false,
+                audio_spans: Vec::new(),
             }],
         };
         if longest(&chunks, scale, origin, duration) * f64::from(width) * f64::from(height) * rate
@@ -162,7 +162,7 @@ impl Plan {
             scale,
             origin,
             end,
-            audio_end,
+            is_sliced: false,
             frame_rate,
             rungs: ladder(width, height, rate),
             chunks,
@@ -197,7 +197,7 @@ fn frame_rate(media_info: &MediaInfo, inspection: &Inspection) -> Option<f64> {
 }
 
 /// Returns the time at which the presentation starts. `first` is the time of the first frame in ticks, `start` that of
-/// the first frame or audio in seconds.
+/// the presentation, or of the first frame or audio, in seconds.
 fn origin(first: i64, start: Option<f64>, scale: u32) -> i64 {
     // Negative times are those of what an audio encoder adds at the start.
     let earliest = start.unwrap_or_default().max(0.0);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn cuts(times: impl IntoIterator<Item = i64>) -> CutPoints {
-        CutPoints { scale: 600, step: 1, times: times.into_iter().collect(), ..CutPoints::default() }
+        CutPoints { scale: 600, times: times.into_iter().collect(), ..CutPoints::default() }
     }
 
     fn plan(media_info: &MediaInfo, cuts: Option<&CutPoints>) -> Plan {
@@ -303,19 +303,6 @@ mod tests {
         assert_eq!((plan.origin, plan.end), (6000, Some(66_000)));
         assert_eq!(plan.chunks[0].span, Some((6000, Some(30_000))));
         assert_eq!(plan.chunks[0].audio_frames, (0, Some(1899)));
-    }
-
-    #[test]
-    fn chunks_after_the_end_of_audio_are_silent() {
-        let silent = |audio_end, audio_streams| {
-            let cuts = CutPoints { audio_end, ..cuts((0..50).map(|i| i * 1200)) };
-            let inspection = Inspection { audio_streams, ..inspection() };
-            let plan = Plan::new(&media_info(), &inspection, Some(&cuts)).unwrap();
-            plan.chunks.iter().map(|chunk| chunk.is_silent).collect::<Vec<_>>()
-        };
-        assert_eq!(silent(None, 1), [false; 4]);
-        assert_eq!(silent(Some(18_001), 1), [false, false, true, true]);
-        assert_eq!(silent(Some(18_001), 2), [false; 4]);
     }
 
     #[test]

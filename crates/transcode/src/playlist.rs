@@ -264,7 +264,7 @@ mod tests {
             duration_ms: Some(20_000),
             ..MediaInfo::default()
         };
-        let cuts = CutPoints { scale: 1000, step: 40, times: vec![0, 8000], ..CutPoints::default() };
+        let cuts = CutPoints { scale: 1000, times: vec![0, 8000], ..CutPoints::default() };
         let languages = [Some("eng"), Some("ger"), Some("eng"), None];
         let audio = languages
             .map(|language| AudioStream { language: language.map(str::to_owned), ..AudioStream::default() });

@@ -4,14 +4,13 @@
 //! record counts once. A failure of the video is recorded and the task succeeds; later tasks see the failure and do
 //! nothing. A fault on our or AWS's side is returned as an error, and the task should be retried.
 
-use std::path::Path;
+mod objects;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::Record;
@@ -21,7 +20,8 @@ use upreel_media::{Index, Source};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::UpdateOutcome;
 
-use crate::encode::{Engine, Manifest, Object};
+use self::objects::{StoredPlan, Unusable, manifest_name};
+use crate::encode::Engine;
 use crate::error::{Error, failure, fall_back_without_index, gone, unknown_container};
 use crate::plan::Plan;
 use crate::playlist::playlists;
@@ -63,15 +63,6 @@ impl Task {
         };
         read.map_err(|error| Fault::new("read the event", &error))
     }
-}
-
-/// The content of `plan.json`: the plan, and the version of the object it was made for.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct StoredPlan {
-    size: u64,
-    etag: String,
-    plan: Plan,
 }
 
 /// Runs a task. ffmpeg is killed at `deadline`. Returns JSON with `chunks`, the numbers of the chunks to encode.
@@ -145,24 +136,20 @@ impl Work<'_> {
             return Err(gone());
         }
         let source = self.source(head.size, &head.etag).await?;
-        let index = match record.video.media_info.container {
-            Some(container) => Index::open(&source, container).await,
-            None => Ok(None),
-        };
-        // If the index reader fails, ffmpeg may still read the file, as one chunk.
-        let cuts = match index.map_err(Into::into) {
-            Ok(Some(index)) => match index.cuts(&source).await.map_err(Into::into) {
-                Ok(cuts) => cuts,
-                Err(error) => fall_back_without_index(error)?,
-            },
-            Ok(None) => None,
-            Err(error) => fall_back_without_index(error)?,
-        };
         let media_info = &record.video.media_info;
         let container = media_info.container.ok_or_else(unknown_container)?;
-        let inspected = (self.engine.inspect)(&source, container, &self.app.config.ffmpeg, self.deadline);
+        // If the index reader fails, ffmpeg may still read the file, as one chunk.
+        let index = match Index::open(&source, container).await.map_err(Into::into) {
+            Ok(index) => index,
+            Err(error) => fall_back_without_index(error)?,
+        };
+        let streams = index.as_ref().map(Index::streams).unwrap_or_default();
+        let ffmpeg = &self.app.config.ffmpeg;
+        let inspected = (self.engine.inspect)(&source, container, &streams, ffmpeg, self.deadline);
         let inspection = inspected.await.map_err(failure)?;
-        let plan = Plan::new(media_info, &inspection, cuts.as_ref()).map_err(Error::Video)?;
+        let planned = Plan::with_slices(&source, index.as_ref(), media_info, &inspection, None);
+        let (plan, slices) = planned.await?;
+        self.store_slices(slices).await?;
         let chunks = plan.chunks.len();
         tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, "planned");
         let Head { size, etag, .. } = head;
@@ -182,8 +169,10 @@ impl Work<'_> {
         if self.load_manifest(index, &hash).await?.is_none() {
             let start = Instant::now();
             let source = self.source(size, &etag).await?;
+            let slice = if plan.is_sliced { Some(self.load_slice(index).await?) } else { None };
+            let ffmpeg = &self.app.config.ffmpeg;
             let encoded =
-                (self.engine.encode)(&source, &plan, index, &self.app.config.ffmpeg, self.deadline).await;
+                (self.engine.encode)(&source, &plan, index, slice.as_ref(), ffmpeg, self.deadline).await;
             let (mut manifest, objects) = encoded.map_err(failure)?;
             manifest.plan = hash;
             let (ms, bytes) = (start.elapsed().as_millis(), source.stats().bytes);
@@ -247,53 +236,6 @@ impl Work<'_> {
         let source = source.without_tag(0).await.map_err(|error| failure(error.into()))?;
         Ok(Arc::new(source.allow_full_read()))
     }
-
-    /// Returns the plan and its hash.
-    async fn load_plan(&self) -> Result<(StoredPlan, String), Error> {
-        let bytes = self.app.objects.load(&self.work_key("plan.json")?).await?;
-        let bytes = bytes.ok_or_else(|| Fault::new("read the plan", &Unusable("plan")))?;
-        let plan = serde_json::from_slice(&bytes).map_err(|error| Fault::new("read the plan", &error))?;
-        Ok((plan, hex::encode(Sha256::digest(&bytes))))
-    }
-
-    /// Returns the manifest of a chunk, if it is encoded by this plan. That of another release may be unreadable.
-    async fn load_manifest(&self, index: usize, plan: &str) -> Result<Option<Manifest>, Fault> {
-        let bytes: Option<Bytes> = self.app.objects.load(&self.work_key(&manifest_name(index))?).await?;
-        let manifest = bytes.and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).ok());
-        Ok(manifest.filter(|manifest| manifest.plan == plan))
-    }
-
-    async fn store_all(&self, objects: Vec<Object>) -> Result<(), Error> {
-        let Run { video_id: id, sequencer: run, .. } = self.run;
-        let store = objects.into_iter().map(|Object { name, bytes }| async move {
-            let is_playlist = Path::new(&name).extension().is_some_and(|extension| extension == "m3u8");
-            let kind = if is_playlist { "application/vnd.apple.mpegurl" } else { "video/mp4" };
-            let name = name.parse().map_err(|error| Fault::new("parse an object name", &error))?;
-            let key = Key::Rendition { id: *id, run: run.clone(), name };
-            self.app.objects.store(&key, kind, bytes).await
-        });
-        stream::iter(store).buffer_unordered(PARALLEL).try_collect::<()>().await?;
-        Ok(())
-    }
-
-    fn work_key(&self, name: &str) -> Result<Key, Fault> {
-        let name = name.parse().map_err(|error| Fault::new("parse an object name", &error))?;
-        Ok(Key::Work { id: self.run.video_id, run: self.run.sequencer.clone(), name })
-    }
-
-    async fn store_json(&self, name: &str, value: &impl Serialize) -> Result<(), Fault> {
-        let bytes = serde_json::to_vec(value).map_err(|error| Fault::new("write a manifest", &error))?;
-        self.app.objects.store(&self.work_key(name)?, "application/json", bytes.into()).await
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the {0} is missing or invalid")]
-struct Unusable(&'static str);
-
-/// Returns the file name of a chunk's manifest.
-fn manifest_name(index: usize) -> String {
-    format!("{index:04}.json")
 }
 
 #[cfg(test)]

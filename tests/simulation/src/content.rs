@@ -105,8 +105,8 @@ async fn make_previews(source: &Source) -> Result<Previews, Error> {
 
 /// Takes the place of ffmpeg in transcoding: there is no audio, and each rung has one segment.
 pub(crate) const ENGINE: Engine = Engine {
-    inspect: |_, _, _, _| Box::pin(async { Ok(Inspection::default()) }),
-    encode: |source, plan, index, _, _| Box::pin(make_segments(source, plan, index)),
+    inspect: |_, _, _, _, _| Box::pin(async { Ok(Inspection::default()) }),
+    encode: |source, plan, index, _, _, _| Box::pin(make_segments(source, plan, index)),
 };
 
 async fn make_segments(source: &Source, plan: &Plan, index: usize) -> Result<(Manifest, Vec<Object>), Error> {

@@ -89,7 +89,7 @@ async fn chunk_of_a_deleted_video_is_not_encoded() {
     plan(&backend, &run).await.unwrap();
     let encode = Task::Encode { run: run.clone(), index: 0 };
     app.videos.delete(run.video_id, &"local".parse().unwrap()).await.unwrap();
-    let engine = Engine { encode: |_, _, _, _, _| panic!("encodes"), ..Engine::FFMPEG };
+    let engine = Engine { encode: |_, _, _, _, _, _| panic!("encodes"), ..Engine::FFMPEG };
     upreel_transcode::handle_with(app, &encode, far(), engine).await.unwrap();
 }
 
@@ -102,11 +102,11 @@ async fn chunk_of_a_video_that_is_deleted_meanwhile_is_removed() {
     let encode = Task::Encode { run: run.clone(), index: 0 };
     RUN.set((app.clone(), run)).unwrap();
     let engine = Engine {
-        encode: |source, plan, index, ffmpeg, deadline| {
+        encode: |source, plan, index, slice, ffmpeg, deadline| {
             Box::pin(async move {
                 let (app, run) = RUN.get().unwrap();
                 app.videos.delete(run.video_id, &"local".parse().unwrap()).await.unwrap();
-                upreel_transcode::encode(source, plan, index, ffmpeg, deadline).await
+                upreel_transcode::encode(source, plan, index, slice, ffmpeg, deadline).await
             })
         },
         ..Engine::FFMPEG

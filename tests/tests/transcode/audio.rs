@@ -6,8 +6,9 @@ use std::process::Command;
 
 use super::{Transcoded, generate, packets, transcode};
 
-/// Interval of the flashes and beeps, in seconds.
+/// Interval of the flashes and beeps, in seconds, and when the first one is. Chunks start at other times.
 const MARKS: f64 = 10.0;
+const FIRST_MARK: f64 = 2.0;
 /// The continuous tone: frequency in hertz, and amplitude.
 const TONE: (f64, f64) = (220.0, 0.1);
 /// Sample rate of the audio rendition, in hertz.
@@ -18,10 +19,11 @@ const RATE: f64 = 48_000.0;
 fn marked(seconds: f64, rate: u32, late: f64, args: &str) -> String {
     let (hertz, amplitude) = TONE;
     let duration = seconds - late;
+    let shift = MARKS - FIRST_MARK;
     format!(
-        "-f lavfi -i color=c=black:s=64x36:r=5:d={seconds},drawbox=c=white:t=fill:enable=lt(mod(t\\,{MARKS})\\,0.15) \
+        "-f lavfi -i color=c=black:s=64x36:r=5:d={seconds},drawbox=c=white:t=fill:enable=lt(mod(t+{shift}\\,{MARKS})\\,0.15) \
          -itsoffset {late} -f lavfi -i aevalsrc={amplitude}*sin(2*PI*{hertz}*(t+{late}))+\
-         lt(mod(t+{late}\\,{MARKS})\\,0.1)*0.6*sin(2*PI*1000*t):s={rate}:d={duration} \
+         lt(mod(t+{late}+{shift}\\,{MARKS})\\,0.1)*0.6*sin(2*PI*1000*t):s={rate}:d={duration} \
          -c:v libx264 -preset ultrafast -g 25 -pix_fmt yuv420p -c:a aac -b:a 96k {args}"
     )
 }
@@ -112,22 +114,22 @@ async fn check(name: &str, args: &str, length: f64, late: f64) -> Transcoded {
 
 #[tokio::test]
 async fn audio_stays_in_sync_for_twenty_minutes() {
-    let transcoded = check("long.mp4", &marked(1200.0, 44_100, 0.0, ""), 60.0, 0.0).await;
+    let transcoded = check("marks.mp4", &marked(1200.0, 44_100, 0.0, ""), 60.0, 0.0).await;
     assert_eq!(transcoded.plan.chunks.len(), 20);
 }
 
 #[tokio::test]
 async fn audio_stays_in_sync_in_matroska() {
-    check("marked.mkv", &marked(60.0, 48_000, 0.0, ""), 15.0, 0.0).await;
+    check("marks.mkv", &marked(60.0, 48_000, 0.0, ""), 15.0, 0.0).await;
 }
 
 #[tokio::test]
 async fn late_audio_stays_in_sync() {
-    check("late.mp4", &marked(60.0, 44_100, 3.3, ""), 15.0, 3.3).await;
+    check("marks-late.mp4", &marked(60.0, 44_100, 3.3, ""), 15.0, 3.3).await;
 }
 
 #[tokio::test]
 async fn audio_beginning_after_the_first_chunk_stays_in_sync() {
-    let transcoded = check("later.mp4", &marked(60.0, 48_000, 22.0, ""), 15.0, 22.0).await;
+    let transcoded = check("marks-later.mp4", &marked(60.0, 48_000, 22.0, ""), 15.0, 22.0).await;
     assert_eq!(transcoded.plan.chunks.len(), 4);
 }

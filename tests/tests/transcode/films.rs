@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use upreel_core::Container;
+use upreel_media::Index;
+
 use super::clock::{Expected, SYNC, beeps, frames, picture};
-use super::{generate, transcode, transcode_by_index};
+use super::{generate, source, transcode, transcode_by_index};
 
 const X264: &str = "-c:v libx264 -preset ultrafast -pix_fmt yuv420p";
 const B_FRAMES: &str = "-c:v libx264 -preset veryfast -bf 3 -b_strategy 0 -g 50 -pix_fmt yuv420p";
@@ -46,7 +49,7 @@ async fn check_whole(name: &str, seconds: u32, sync: f64, args: &str) {
 }
 
 /// Makes a file from others with a function, unless it exists.
-fn compose(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
+pub(crate) fn compose(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcode");
     let path = folder.join(name);
     if !path.exists() {
@@ -107,6 +110,19 @@ async fn recordings_that_begin_late_are_cut_at_their_keyframes() {
         assert!(transcoded.plan.chunks.len() > 2, "{name}");
         transcoded.examine(name).check(name, &whole(24));
     }
+    // A live stream has no index.
+    let args = format!("{input} {X264} -g 50 -c:a aac -live 1 -output_ts_offset 1000");
+    check("begins-late-live.mkv", &generate("begins-late-live.mkv", &args), 20.0, &whole(24)).await;
+    // The presentation begins with the audio.
+    let args = format!(
+        "-itsoffset 1.2 {} {} {X264} -fps_mode passthrough -g 25 -c:a aac -output_ts_offset 1000",
+        frames("320x180", "25", 6.0),
+        beeps(48_000, 7.0)
+    );
+    let transcoded = transcode(&generate("begins-with-audio.mkv", &args), 20.0).await;
+    let seen = transcoded.examine("begins-with-audio.mkv");
+    assert!((seen.times[1] - 1.24).abs() < 0.03, "{:?}", &seen.times[..3]);
+    assert!((seen.duration.0 - 7.2).abs() < 0.03, "{:?}", seen.duration);
 }
 
 #[tokio::test]
@@ -209,6 +225,17 @@ async fn joined_recordings_have_no_gaps() {
         assert!((time - late - f64::from(i) * 0.04).abs() < 0.001, "frame {i} at {time}, {late} s late");
     }
     assert!((seen.duration.0 - late - 12.0).abs() < 0.05 && (seen.duration.1 - seen.duration.0).abs() < 0.05);
+    // The record and the storyboard agree.
+    let index = Index::open(&source(&path), Container::MpegTs).await.unwrap().unwrap();
+    let duration = f64::from(u32::try_from(index.media_info.duration_ms.unwrap()).unwrap()) / 1000.0;
+    assert!((seen.duration.0 - duration).abs() < 0.002, "{duration} s, and {:?}", seen.duration);
+    assert!((duration - late - 12.0).abs() < 0.002, "{duration} s, {late} s late");
+    let keyframes = index.keyframes(&source(&path), 100).await.unwrap();
+    let times: Vec<u64> = keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
+    let (first, others) = times.split_at(times.len() / 3);
+    for (time, again) in first.iter().chain(others).zip(others) {
+        assert!(again.abs_diff(time + 4000) < 2, "{times:?}");
+    }
     assert_eq!(seen.beeps.len(), 12, "{:?}", seen.beeps);
     for (beep, i) in seen.beeps.iter().zip(0u32..) {
         assert!((beep - late - f64::from(i)).abs() < SYNC, "beep {i} at {beep}");
@@ -315,6 +342,27 @@ async fn every_language_is_a_rendition() {
     assert!(master.contains(french) && master.contains(english), "{master}");
     assert_eq!(transcoded.examine("languages.mkv").beeps.len(), 1, "the continuous tone is the default");
     assert_eq!(super::clock::beep_times(&transcoded.concatenated("audio-2")).len(), 6);
+}
+
+#[tokio::test]
+async fn pictures_and_other_programs_are_not_the_film() {
+    let still = "-f lavfi -i color=magenta:s=160x160:r=5:d=6 -f lavfi -i sine=f=300:r=48000:d=6";
+    let film = format!("{} {}", frames("320x180", "25", 6.0), beeps(48_000, 6.0));
+    for (name, args) in [
+        ("cover.mkv", "-map 0:v -map 2 -map 3 -c:v:0 mjpeg -c:v:1 libx264 -c:a aac"),
+        ("cover.mp4", "-map 0:v -map 2 -map 3 -c:v:0 mjpeg -c:v:1 libx264 -c:a aac -disposition:v:0 default"),
+        (
+            "cover.mov",
+            "-map 0:v -map 2 -map 1 -map 3 -c:v:0 mjpeg -c:v:1 libx264 -c:a:0 pcm_s16le -c:a:1 aac -disposition:a:1 default",
+        ),
+        (
+            "programs.ts",
+            "-map 0:v -map 1 -map 2 -map 3 -program st=0:st=1 -program st=2:st=3 -c:v libx264 -c:a:0 mp2 -c:a:1 aac",
+        ),
+    ] {
+        let args = format!("{still} {film} {args} -preset ultrafast -pix_fmt yuv420p");
+        check(name, &generate(name, &args), 20.0, &whole(6)).await;
+    }
 }
 
 #[tokio::test]

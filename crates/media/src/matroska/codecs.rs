@@ -1,5 +1,7 @@
 //! Maps codec identifiers (RFC 9559, section 5.1.4.1.21, and the Matroska codec specifications) to `FFmpeg`'s names.
 
+use crate::mp4::wave_format;
+
 /// Returns the codec of a video track; `private` is its `CodecPrivate`.
 pub(super) fn video(id: &str, private: &[u8]) -> Option<&'static str> {
     Some(match id {
@@ -54,9 +56,14 @@ fn fourcc(private: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// Returns the codec of an audio track; `bits` is its `BitDepth`.
-pub(super) fn audio(id: &str, bits: Option<u64>) -> Option<&'static str> {
+/// Returns the codec of an audio track; `private` is its `CodecPrivate`, `bits` its `BitDepth`.
+pub(super) fn audio(id: &str, private: &[u8], bits: Option<u64>) -> Option<&'static str> {
     Some(match (id, bits) {
+        // A `WAVEFORMATEX`.
+        ("A_MS/ACM", _) => {
+            let word = |at: usize| Some(u16::from_le_bytes(*private.get(at..)?.first_chunk()?));
+            return wave_format(word(0)?, word(14)?.into());
+        }
         ("A_OPUS", _) => "opus",
         ("A_VORBIS", _) => "vorbis",
         ("A_AC3" | "A_AC3/BSID9" | "A_AC3/BSID10", _) => "ac3",
@@ -100,10 +107,21 @@ mod tests {
 
     #[test]
     fn pcm_codec_depends_on_the_bit_depth() {
+        let audio = |id, bits| audio(id, &[], bits);
         assert_eq!(audio("A_AAC/MPEG4/LC/SBR", None), Some("aac"));
         assert_eq!(audio("A_PCM/INT/LIT", Some(24)), Some("pcm_s24le"));
         assert_eq!(audio("A_PCM/INT/LIT", None), None);
         assert_eq!(audio("A_PCM/FLOAT/IEEE", None), Some("pcm_f32le"));
         assert_eq!(audio("A_AACX", None), None);
+    }
+
+    #[test]
+    fn audio_compression_manager_codec_is_read_from_codec_private() {
+        let mut private = [0; 18];
+        (private[0], private[14]) = (1, 24);
+        assert_eq!(audio("A_MS/ACM", &private, None), Some("pcm_s24le"));
+        private[0] = 0x55;
+        assert_eq!(audio("A_MS/ACM", &private, None), Some("mp3"));
+        assert_eq!(audio("A_MS/ACM", &private[..15], None), None);
     }
 }

@@ -28,6 +28,7 @@ pub(super) mod id {
     pub(in super::super) const TRACK_NUMBER: u32 = 0xD7;
     pub(in super::super) const TRACK_TYPE: u32 = 0x83;
     pub(in super::super) const FLAG_ENABLED: u32 = 0xB9;
+    pub(in super::super) const FLAG_DEFAULT: u32 = 0x88;
     pub(in super::super) const DEFAULT_DURATION: u32 = 0x0023_E383;
     pub(in super::super) const LANGUAGE: u32 = 0x0022_B59C;
     pub(in super::super) const LANGUAGE_BCP_47: u32 = 0x0022_B59D;

@@ -26,6 +26,7 @@ pub(crate) use self::cues::{middles, spread};
 use self::ebml::{child, id};
 use self::layout::{DocType, Layout};
 pub(crate) use self::single::Codec;
+use crate::index::Streams;
 use crate::keyframe::{CutPoints, Error, Keyframe};
 use crate::source::{Source, in_parallel};
 
@@ -36,10 +37,11 @@ const CUES_AHEAD: u64 = 128 << 10;
 /// Limit of keyframes per call, which bounds requests and parsing.
 const KEYFRAMES_MAX: usize = 200;
 
-/// The first video track and the location of its keyframes.
+/// The film and the location of its keyframes.
 #[derive(Debug)]
 pub(crate) struct Track {
     doc_type: DocType,
+    streams: Streams,
     number: u64,
     /// The whole `TrackEntry` element, with an empty language.
     entry: Bytes,
@@ -73,6 +75,7 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let scale = scale.unwrap_or(1_000_000);
     let mut track = Track {
         doc_type: layout.doc_type,
+        streams: Streams { film: Some(video.stream), audio: tracks.audio },
         number: video.number,
         entry: video.entry,
         scale,
@@ -94,11 +97,15 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
         track.duration_ms =
             end.and_then(|end| end.checked_sub(ticks_to_ms(origin, scale)?)).or(track.duration_ms);
     }
-    let audio_codec = tracks.audio.map(Into::into);
-    Ok((MediaInfo { duration_ms: track.duration_ms, audio_codec, frame_rate, ..video.media_info }, track))
+    let duration_ms = track.duration_ms;
+    Ok((MediaInfo { duration_ms, audio_codec: tracks.audio_codec, frame_rate, ..video.media_info }, track))
 }
 
 impl Track {
+    pub(crate) fn streams(&self) -> Streams {
+        self.streams.clone()
+    }
+
     pub(crate) async fn keyframes(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
         let n = n.min(KEYFRAMES_MAX);
         let mut found = self.keyframes_from_cues(source, n).await?;
@@ -135,9 +142,13 @@ impl Track {
         };
         let cues = self.all_cues(source).await?;
         let times: Vec<i64> = cues.iter().filter_map(|cue| i64::try_from(cue.time).ok()).collect();
-        let start = times.iter().copied().min().unwrap_or(0);
-        let (edits, end, audio_end) = (Vec::new(), None, None);
-        Ok((!times.is_empty()).then_some(CutPoints { scale, step: 1, times, edits, start, end, audio_end }))
+        Ok((!times.is_empty()).then_some(CutPoints {
+            scale,
+            times,
+            begin: i64::try_from(self.origin).ok(),
+            edits: Vec::new(),
+            lists_samples: false,
+        }))
     }
 
     /// Returns the playing time of a timestamp.

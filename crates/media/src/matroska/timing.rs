@@ -11,6 +11,8 @@ use crate::source::{self, Source};
 const READ: u64 = 1 << 20;
 /// A file that begins earlier, in milliseconds, begins at 0: its audio and video do not start at the same time.
 const LATE: u64 = 1000;
+/// The longest time, in milliseconds, that audio begins before the video only because of its encoder's delay.
+const DELAY: u64 = 100;
 /// Frame rates that a `DefaultDuration` can state without being checked. Some files have a placeholder.
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = 10.0..=120.0;
 /// The frame rates that cameras and films have.
@@ -65,7 +67,15 @@ impl Track {
             let end = self.clusters_start.saturating_add(READ).min(self.segment.end);
             seen = self.seen(source, source.fetch(self.clusters_start..end).await?).await?;
         }
-        let origin = if is_late(&seen) { seen.video.first().copied().or(seen.first).unwrap_or(0) } else { 0 };
+        let first = seen.first.unwrap_or(0);
+        let film = seen.video.first().copied().unwrap_or(first);
+        // An audio encoder's delay is left out.
+        let begins_with_audio = ticks_to_ms(film.saturating_sub(first), self.scale) > Some(DELAY);
+        let origin = match is_late(&seen) {
+            true if begins_with_audio => first,
+            true => film,
+            false => 0,
+        };
         let measured = self.rate(&seen.video);
         let is_wrong = |measured: &Rate| declared.is_none_or(|declared| contradicts(*measured, declared));
         Ok((origin, measured.filter(is_wrong).map(|rate| rate.frames_per_second)))

@@ -5,56 +5,105 @@ use upreel_core::video::MediaInfo;
 
 use super::codecs;
 use super::ebml::{self, child, children, id};
+use crate::index::{AudioTrack, StreamId};
+use crate::inspect::is_picture;
 use crate::{colour, report};
 
-/// The selected tracks.
+/// Values of `TrackType` (section 5.1.4.1.3).
+const VIDEO: u64 = 1;
+const AUDIO: u64 = 2;
+const SUBTITLES: u64 = 17;
+const METADATA: u64 = 33;
+
+/// The tracks to present.
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
-    /// The first enabled video track, else the first video track.
+    /// The film.
     pub(super) video: Option<Video>,
-    /// The codec of the first audio track with a known codec.
-    pub(super) audio: Option<&'static str>,
+    /// The audio tracks, the one to play by default first.
+    pub(super) audio: Vec<AudioTrack>,
+    /// The codec of the first of them.
+    pub(super) audio_codec: Option<String>,
     /// There is audio, but all of it is encrypted.
     pub(super) audio_encrypted: bool,
+}
+
+/// How a player chooses among tracks of a kind, the most significant first. Of equal ones, it takes the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    /// The audio can be decoded; the video is no picture, such as a cover.
+    usable: bool,
+    enabled: bool,
+    default: bool,
+}
+
+impl Rank {
+    fn of(entry: &[u8], usable: bool) -> Self {
+        let flag = |id| uint(entry, id) != Some(0);
+        Self { usable, enabled: flag(id::FLAG_ENABLED), default: flag(id::FLAG_DEFAULT) }
+    }
 }
 
 /// A video track.
 #[derive(Debug)]
 pub(super) struct Video {
     pub(super) number: u64,
+    /// Its stream in ffmpeg.
+    pub(super) stream: StreamId,
     /// The whole `TrackEntry` element, with an empty language.
     pub(super) entry: Bytes,
     /// The media info without the duration and the audio codec.
     pub(super) media_info: MediaInfo,
     pub(super) encrypted: bool,
-    enabled: bool,
 }
 
 /// Parses the data of a Tracks element.
 pub(super) fn parse(bytes: &Bytes) -> Tracks {
-    let mut tracks = Tracks::default();
-    let mut clear_audio = false;
-    for entry in children(bytes).filter(|child| child.id == id::TRACK_ENTRY) {
+    let entries = children(bytes).filter(|child| child.id == id::TRACK_ENTRY);
+    let (mut film, mut audio, mut clear_audio) = (None, Vec::new(), false);
+    for (entry, number) in entries.filter(|entry| is_stream(entry.data)).zip(0..) {
+        let stream = StreamId::Position(number);
         match uint(entry.data, id::TRACK_TYPE) {
-            Some(1) if tracks.video.as_ref().is_none_or(|video| !video.enabled) => {
-                let video = video(entry.data, without_language(entry.all));
-                if tracks.video.is_none() || video.as_ref().is_some_and(|video| video.enabled) {
-                    tracks.video = video;
+            Some(VIDEO) => {
+                let Some(video) = video(entry.data, stream, without_language(entry.all)) else { continue };
+                let is_picture = video.media_info.video_codec.as_deref().is_some_and(is_picture);
+                let rank = Rank::of(entry.data, !is_picture);
+                if film.as_ref().is_none_or(|(best, _)| rank > *best) {
+                    film = Some((rank, video));
                 }
             }
-            Some(2) => {
+            Some(AUDIO) => {
                 clear_audio |= !is_encrypted(entry.data);
-                tracks.audio_encrypted = !clear_audio;
-                if tracks.audio.is_some() {
-                    continue;
-                }
-                let bits = child(entry.data, id::AUDIO).and_then(|audio| uint(audio, id::BIT_DEPTH));
-                tracks.audio = codec(entry.data).and_then(|codec| codecs::audio(codec, bits));
+                let codec = audio_codec(entry.data);
+                audio.push((Rank::of(entry.data, codec.is_some()), stream, codec));
             }
             _ => {}
         }
     }
-    tracks
+    audio.sort_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
+    Tracks {
+        audio_encrypted: !clear_audio && !audio.is_empty(),
+        video: film.map(|(_, video)| video),
+        audio_codec: audio.first().map(|(.., codec)| codec.unwrap_or("unknown").to_owned()),
+        audio: audio.into_iter().map(|(_, stream, _)| AudioTrack::new(stream)).collect(),
+    }
+}
+
+/// Returns whether ffmpeg makes a stream of a `TrackEntry`: if it has video, audio, subtitles or metadata, and a codec
+/// of that kind.
+fn is_stream(entry: &[u8]) -> bool {
+    let initials: &[u8] = match uint(entry, id::TRACK_TYPE) {
+        Some(VIDEO) => b"V",
+        Some(AUDIO) => b"A",
+        Some(SUBTITLES | METADATA) => b"DS",
+        _ => return false,
+    };
+    codec(entry).and_then(|codec| codec.bytes().next()).is_some_and(|initial| initials.contains(&initial))
+}
+
+fn audio_codec(entry: &[u8]) -> Option<&'static str> {
+    let bits = child(entry, id::AUDIO).and_then(|audio| uint(audio, id::BIT_DEPTH));
+    codecs::audio(codec(entry)?, child(entry, id::CODEC_PRIVATE).unwrap_or_default(), bits)
 }
 
 /// Copies a `TrackEntry` element and overwrites the language of the track with zeros, which end a string. ffmpeg prints
@@ -71,7 +120,7 @@ fn without_language(entry: &[u8]) -> Bytes {
     copy.into()
 }
 
-fn video(data: &[u8], entry: Bytes) -> Option<Video> {
+fn video(data: &[u8], stream: StreamId, entry: Bytes) -> Option<Video> {
     let number = uint(data, id::TRACK_NUMBER).filter(|number| *number > 0)?;
     let private = child(data, id::CODEC_PRIVATE).unwrap_or_default();
     let frame_duration = uint(data, id::DEFAULT_DURATION).filter(|frame| *frame > 0);
@@ -86,8 +135,7 @@ fn video(data: &[u8], entry: Bytes) -> Option<Video> {
     media_info.color_transfer = transfer.map(Into::into);
     media_info.rotation = Some(rotation(child(settings, id::PROJECTION).unwrap_or_default()));
     display_size(settings, &mut media_info);
-    let enabled = uint(data, id::FLAG_ENABLED) != Some(0);
-    Some(Video { number, entry, media_info, encrypted: is_encrypted(data), enabled })
+    Some(Video { number, stream, entry, media_info, encrypted: is_encrypted(data) })
 }
 
 /// Returns whether the frames of a track are encrypted (section 5.1.4.1.31).
@@ -247,9 +295,38 @@ mod tests {
         let tracks = parse(&entries.concat().into());
         let video = tracks.video.unwrap();
         assert_eq!((video.number, video.encrypted, &video.entry[..]), (4, false, &entries[4][..]));
-        assert_eq!((video.media_info.frame_rate, tracks.audio), (Some(29.97), Some("pcm_s16le")));
+        assert_eq!(
+            (video.media_info.frame_rate, tracks.audio_codec.as_deref()),
+            (Some(29.97), Some("pcm_s16le"))
+        );
+        assert_eq!(video.stream, StreamId::Position(4));
+        let audio: Vec<_> = tracks.audio.iter().map(|track| track.stream).collect();
+        assert_eq!(audio, [StreamId::Position(6), StreamId::Position(3)]);
         assert_eq!(parse(&entries[..3].concat().into()).video.unwrap().number, 2);
+        assert_eq!(parse(&entries[3].clone().into()).audio_codec.as_deref(), Some("unknown"));
         assert_eq!((super::rate(1), super::rate(u64::MAX)), (None, None));
+    }
+
+    #[test]
+    fn a_cover_is_not_the_film_and_default_tracks_come_first() {
+        let other = || uint(id::FLAG_DEFAULT, 0);
+        let entries = [
+            entry(1, 1, "V_MJPEG", &[size(64, 64)]),
+            // ffmpeg makes no stream of these.
+            entry(2, 1, "A_OPUS", &[]),
+            entry(3, 224, "S_X", &[]),
+            entry(4, 1, "V_VP9", &[other()]),
+            entry(5, 1, "V_VP8", &[]),
+            entry(6, 2, "A_OPUS", &[other()]),
+            entry(7, 2, "A_AC3", &[]),
+        ];
+        let tracks = parse(&entries.concat().into());
+        let video = tracks.video.unwrap();
+        assert_eq!((video.number, video.stream), (5, StreamId::Position(2)));
+        let audio: Vec<_> = tracks.audio.iter().map(|track| track.stream).collect();
+        assert_eq!(audio, [StreamId::Position(4), StreamId::Position(3)]);
+        assert_eq!(tracks.audio_codec.as_deref(), Some("ac3"));
+        assert_eq!(parse(&entries[0].clone().into()).video.unwrap().number, 1, "there is no other");
     }
 
     #[test]

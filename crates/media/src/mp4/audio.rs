@@ -95,9 +95,72 @@ fn audio_codec(name: Name, mut entry: Fields, quicktime: bool) -> Option<&'stati
         b"nmos" => "nellymoser",
         b"spex" | b"SPXN" => "speex",
         b"ipcm" | b"fpcm" => return iso_pcm(name == *b"fpcm", entry.child(*b"pcmC")?),
-        [b'm', b's', high, low] => return twocc(u16::from_be_bytes([*high, *low]), bits),
+        [b'm', b's', high, low] => return wave_format(u16::from_be_bytes([*high, *low]), bits),
         _ => return None,
     })
+}
+
+/// Samples that are stored in packets of the same size, although the size table lists them one by one: PCM, and what
+/// `QuickTime` calls compressed audio of a constant bit rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Packing {
+    samples: u64,
+    bytes: u64,
+}
+
+impl Packing {
+    /// The most samples of a group, and of a packet that is grouped, as in ffmpeg.
+    const GROUP: u64 = 1024;
+    const LONG: u64 = 160;
+
+    /// Reads the first entry in the body of an `stsd` box. Returns `None` if samples have the sizes that the table states.
+    pub(super) fn read(mut stsd: Fields, codec: Codec) -> Option<Self> {
+        stsd.skip(8)?;
+        let (_, mut entry) = stsd.boxes().next()?;
+        entry.skip(8)?;
+        let version = entry.u16()?;
+        entry.skip(6)?;
+        let mut channels = u64::from(entry.u16()?);
+        entry.skip(10)?;
+        let mut compressed = None;
+        match version {
+            1 => {
+                let samples = entry.u32()?;
+                entry.skip(4)?;
+                compressed = Some((u64::from(samples), u64::from(entry.u32()?)));
+            }
+            2 => {
+                entry.skip(12)?;
+                channels = entry.u32()?.into();
+            }
+            _ => {}
+        }
+        let Codec::Known(name) = codec else { return None };
+        let (samples, bytes) = match name {
+            "pcm_u8" | "pcm_s8" | "pcm_alaw" | "pcm_mulaw" => (1, channels),
+            "adpcm_ima_qt" => (64, channels * 34),
+            _ if name.starts_with("pcm_") => {
+                let bits: String = name.chars().filter(char::is_ascii_digit).collect();
+                (1, channels * bits.parse::<u64>().ok()? / 8)
+            }
+            _ => compressed?,
+        };
+        ((1..1 << 16).contains(&samples) && (1..1 << 16).contains(&bytes)).then_some(Self { samples, bytes })
+    }
+
+    /// The number of samples of a group.
+    pub(super) const fn group(self) -> u64 {
+        if self.samples >= Self::LONG { self.samples } else { Self::GROUP / self.samples * self.samples }
+    }
+
+    pub(super) const fn group_bytes(self) -> u64 {
+        self.bytes_of(self.group())
+    }
+
+    /// Returns the bytes of at most a group of samples.
+    pub(super) const fn bytes_of(self, samples: u64) -> u64 {
+        samples.div_ceil(self.samples) * self.bytes
+    }
 }
 
 /// Returns the codec of `lpcm`, by the flags of a sound description of version 2 (`QuickTime` File Format).
@@ -150,7 +213,7 @@ fn float_pcm(bits: u32, big_endian: bool) -> Option<&'static str> {
 }
 
 /// Returns the codec of a format tag of WAVE (RFC 2361), which `QuickTime` files name as `ms` and two bytes.
-fn twocc(tag: u16, bits: u32) -> Option<&'static str> {
+pub(crate) fn wave_format(tag: u16, bits: u32) -> Option<&'static str> {
     Some(match tag {
         0x01 if bits == 8 => "pcm_u8",
         0x01 => return signed_pcm(bits, false),

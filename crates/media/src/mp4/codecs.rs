@@ -16,10 +16,6 @@ pub(super) async fn first_video_codec(
 }
 
 /// Returns whether the codec is a format of single pictures, which films rarely use.
-pub(super) fn is_picture(codec: &str) -> bool {
-    matches!(codec, "mjpeg" | "png")
-}
-
 /// Reads the entries in the body of an `stsd` box. A malformed one is `None`.
 pub(super) fn visual_sample_entries(stsd: &Fields) -> impl Iterator<Item = Option<VisualSampleEntry>> {
     entries(stsd).map(|(name, entry)| visual_sample_entry(name, entry))

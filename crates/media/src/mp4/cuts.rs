@@ -14,6 +14,8 @@ use crate::source::Source;
 const MAX_SAMPLES: u64 = 12 * 3600 * 120;
 /// Limit of comparisons of a sample with an edit: less than a second.
 const MAX_COMPARISONS: u64 = 100_000_000;
+/// Limit of edits: each starts a chunk.
+const MAX_EDITS: usize = 500;
 /// Limit of fragments; reading each one takes a request.
 const MAX_FRAGMENTS: usize = 5000;
 
@@ -22,8 +24,10 @@ impl Tables {
     pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
         let tables = [&self.stts, &self.stss, &self.ctts];
         let too_large = |table: &&Table| table.bytes() > MAX_TABLE_BYTES;
-        let comparisons = self.sizes.count.saturating_mul(timing.edits.iter().count() as u64);
+        let edits = timing.edits.iter().count();
+        let comparisons = self.sizes.count.saturating_mul(edits as u64);
         if self.sizes.count > MAX_SAMPLES
+            || edits > MAX_EDITS
             || comparisons > MAX_COMPARISONS
             || tables.into_iter().flatten().any(|t| too_large(&t))
         {
@@ -51,15 +55,14 @@ impl Tables {
             }
             time = time.saturating_add(delta.into());
         }
-        Ok(Some(collector.finish(timing.scale)))
+        let begin = timing.edits.are_listed().then_some(timing.origin);
+        Ok(Some(CutPoints { begin, ..collector.finish(timing.scale) }))
     }
 }
 
 /// Collects the cut points of one edit after the other.
 struct Collector<'a> {
     parts: Vec<Part<'a>>,
-    /// The smallest distance of decode times, which is also that of presentation times.
-    step: i64,
 }
 
 /// What an edit presents.
@@ -73,14 +76,17 @@ struct Part<'a> {
 impl<'a> Collector<'a> {
     fn new(edits: &'a Edits) -> Self {
         let parts = edits.iter().map(|edit| Part { edit, keyframes: Vec::new(), span: None });
-        Self { parts: parts.collect(), step: i64::MAX }
+        Self { parts: parts.collect() }
     }
 
     fn add(&mut self, media: i64, duration: i64, is_sync: bool) {
-        self.step = self.step.min(duration.max(1));
         for part in self.parts.iter_mut().filter(|part| part.edit.contains(media)) {
             let time = part.edit.time_of(media);
-            let end = part.edit.time_of(media.saturating_add(duration)).min(part.edit.end());
+            let end = if part.edit.is_dwell() {
+                time.saturating_add(1)
+            } else {
+                part.edit.time_of(media.saturating_add(duration)).min(part.edit.limit())
+            };
             let (first, last) = part.span.unwrap_or((time, end));
             part.span = Some((first.min(time), last.max(end)));
             if is_sync {
@@ -90,27 +96,10 @@ impl<'a> Collector<'a> {
     }
 
     fn finish(self, scale: u32) -> CutPoints {
-        let parts: Vec<_> = self.parts.iter().filter_map(|part| Some((part, part.span?))).collect();
-        let start = parts.first().map_or(0, |(_, (first, _))| *first);
-        let end = parts.last().map(|(_, (_, end))| *end);
-        // ffmpeg presents the first frame when the first edit starts, even if that frame starts a little later.
-        let late = parts.first().map_or(0, |(part, (first, _))| match part.edit.media {
-            0 => 0,
-            _ => first.saturating_sub(part.edit.start),
-        });
-        // An edit is decoded from the keyframe before it, if it does not begin with one.
-        let starts = parts.iter().map(|(_, (first, _))| *first);
-        let keyframes = parts.iter().flat_map(|(part, _)| part.keyframes.iter().copied());
-        let times = starts.clone().chain(keyframes).map(|time| time.saturating_sub(late)).collect();
-        CutPoints {
-            scale,
-            step: self.step.min(scale.into()),
-            times,
-            edits: starts.skip(1).map(|time| time.saturating_sub(late)).collect(),
-            start: start.saturating_sub(late),
-            end: end.map(|end| end.saturating_sub(late)),
-            audio_end: None,
-        }
+        let edits: Vec<(i64, i64)> = self.parts.iter().filter_map(|part| part.span).collect();
+        let starts = edits.iter().map(|(first, _)| *first);
+        let keyframes = self.parts.iter().flat_map(|part| part.keyframes.iter().copied());
+        CutPoints { scale, times: starts.chain(keyframes).collect(), begin: None, edits, lists_samples: true }
     }
 }
 
@@ -122,17 +111,8 @@ impl Fragments {
         let Some(fragments) = self.all(source, MAX_FRAGMENTS).await? else { return Ok(None) };
         let keyframes = fragments.iter().filter_map(Fragment::keyframe_time);
         let times: Vec<i64> = keyframes.map(|time| time.saturating_add(shift)).collect();
-        let start = times.iter().copied().min().unwrap_or(0);
-        let end = self.end_time().map(|end| timing.edits.time_after(end));
-        Ok(Some(CutPoints {
-            scale: timing.scale,
-            step: 1,
-            times,
-            edits: Vec::new(),
-            start,
-            end,
-            audio_end: None,
-        }))
+        let begin = Some(timing.origin);
+        Ok(Some(CutPoints { scale: timing.scale, times, begin, edits: Vec::new(), lists_samples: false }))
     }
 }
 
@@ -190,21 +170,18 @@ mod tests {
     #[test]
     fn cut_points_are_keyframes_and_starts_of_edits() {
         let all = cuts(&[[400, 0]]);
-        assert_eq!(
-            (all.times, all.edits, all.start, all.end),
-            (vec![0, 100, 200, 300], vec![], 0, Some(400))
-        );
+        assert_eq!((all.times, all.edits), (vec![0, 100, 200, 300], vec![(0, 400)]));
         let trimmed = cuts(&[[200, 130]]);
-        assert_eq!((trimmed.times, trimmed.edits, trimmed.end), (vec![0, 70, 170], vec![], Some(200)));
+        assert_eq!((trimmed.times, trimmed.edits), (vec![0, 70, 170], vec![(0, 200)]));
         let parts = cuts(&[[50, 100], [100, 250]]);
-        assert_eq!((parts.times, parts.edits, parts.end), (vec![0, 50, 100], vec![50], Some(150)));
+        assert_eq!((parts.times, parts.edits), (vec![0, 50, 100], vec![(0, 50), (50, 150)]));
     }
 
     #[test]
-    fn the_first_frame_starts_with_its_edit() {
+    fn a_frame_that_starts_before_an_edit_is_not_presented() {
         let between = cuts(&[[200, 135]]);
-        assert_eq!((between.times, between.start, between.step), (vec![0, 60, 160], 0, 10));
+        assert_eq!((between.times, between.edits), (vec![5, 65, 165], vec![(5, 200)]));
         let delayed = cuts(&[[30, u32::MAX], [200, 100]]);
-        assert_eq!((delayed.times, delayed.start, delayed.end), (vec![30, 130], 30, Some(230)));
+        assert_eq!((delayed.times, delayed.edits), (vec![30, 130], vec![(30, 230)]));
     }
 }

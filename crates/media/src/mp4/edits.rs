@@ -19,6 +19,9 @@ pub(super) struct Edit {
     pub(super) start: i64,
     /// How long it is presented; `i64::MAX` is until the end of the media.
     duration: i64,
+    /// The part of the duration for which there is media, as far as that is known. The last frame may exceed it, because
+    /// the duration of the media is that of decoding.
+    filled: i64,
     /// The media time at which it starts.
     pub(super) media: i64,
     /// The speed, a fixed-point number with 16 fractional bits. 0 is a dwell: one frame is presented all the time.
@@ -31,13 +34,22 @@ impl Edit {
         self.media.saturating_add(scaled(self.duration, self.rate, RATE_1).max(i64::from(self.is_dwell())))
     }
 
-    /// Returns the presentation time at which it ends.
+    /// Returns the presentation time at which its media ends.
     pub(super) fn end(&self) -> i64 {
+        self.start.saturating_add(self.filled)
+    }
+
+    /// Returns the presentation time from which on it presents nothing.
+    pub(super) fn limit(&self) -> i64 {
         self.start.saturating_add(self.duration)
     }
 
     pub(super) fn is_dwell(&self) -> bool {
         self.rate == 0
+    }
+
+    pub(super) fn plays_normally(&self) -> bool {
+        self.rate == RATE_1
     }
 
     /// Returns whether it presents the frame with this media time.
@@ -66,7 +78,7 @@ pub(super) struct Edits(Vec<Edit>);
 impl Default for Edits {
     /// Presents the whole media, as a track without an edit list does.
     fn default() -> Self {
-        Self(vec![Edit { start: 0, duration: i64::MAX, media: 0, rate: RATE_1 }])
+        Self(vec![Edit { start: 0, duration: i64::MAX, filled: i64::MAX, media: 0, rate: RATE_1 }])
     }
 }
 
@@ -99,13 +111,13 @@ impl Edits {
             if nth == count && declared == 0 && rate > 0 {
                 duration = i64::MAX;
             }
-            let mut edit = Edit { start, duration, media: media.max(0), rate };
+            let mut edit = Edit { start, duration, filled: duration, media: media.max(0), rate };
             if let Some(end) = media_end
                 && rate > 0
             {
-                edit.duration = duration.min(scaled(end.saturating_sub(edit.media).max(0), RATE_1, rate));
+                edit.filled = duration.min(scaled(end.saturating_sub(edit.media).max(0), RATE_1, rate));
             }
-            if edit.duration > 0 {
+            if edit.filled > 0 {
                 edits.push(edit);
             }
             start = start.saturating_add(duration);
@@ -113,7 +125,12 @@ impl Edits {
         (!edits.is_empty()).then_some(Self(edits))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Edit> {
+    /// Returns whether there is an edit list.
+    pub(super) fn are_listed(&self) -> bool {
+        *self != Self::default()
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Edit> {
         self.0.iter()
     }
 
@@ -136,7 +153,7 @@ impl Edits {
     /// Removes the end of the last edit, because fragments follow that the edit list does not know.
     pub(super) fn extend(&mut self) {
         if let Some(last) = self.0.last_mut().filter(|last| !last.is_dwell()) {
-            last.duration = i64::MAX;
+            (last.duration, last.filled) = (i64::MAX, i64::MAX);
         }
     }
 

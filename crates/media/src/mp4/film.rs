@@ -4,6 +4,7 @@ use super::boxes::{Fields, Name, Reader};
 use super::codecs;
 use super::movie::Media;
 use super::sizes::Sizes;
+use crate::inspect::is_picture;
 use crate::keyframe::Error;
 use crate::source::{Source, in_parallel};
 
@@ -38,9 +39,9 @@ pub(super) fn presented<'a>(tracks: &'a [Media], handler: &[u8; 4]) -> impl Iter
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     several_samples: bool,
-    enabled: bool,
-    /// Not a format of single pictures.
+    /// Not a format of single pictures. It counts more than the flag, because ffmpeg enables only the first track.
     moving: bool,
+    enabled: bool,
 }
 
 /// Returns the number of the track that is the film, or `None` if there is none. Of several, it is the first one.
@@ -68,8 +69,8 @@ async fn rank(source: &Source, track: &Media, fragmented: bool) -> Result<Rank, 
     let codec = codecs::first_video_codec(&mut reader, &boxes).await?;
     Ok(Rank {
         several_samples: samples > 1 || fragmented && samples == 0,
+        moving: !codec.is_some_and(is_picture),
         enabled: track.header.enabled,
-        moving: !codec.is_some_and(codecs::is_picture),
     })
 }
 
@@ -85,8 +86,8 @@ mod tests {
     }
 
     #[test]
-    fn several_samples_count_more_than_a_flag_and_that_more_than_the_format() {
-        let rank = |several_samples, enabled, moving| Rank { several_samples, enabled, moving };
+    fn several_samples_count_more_than_the_format_and_that_more_than_a_flag() {
+        let rank = |several_samples, moving, enabled| Rank { several_samples, moving, enabled };
         assert!(rank(true, false, false) > rank(false, true, true));
         assert!(rank(true, true, false) > rank(true, false, true));
         assert!(rank(true, true, true) > rank(true, true, false));

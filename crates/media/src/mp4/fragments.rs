@@ -135,11 +135,6 @@ impl Fragments {
         self.first.start_time.unwrap_or(0)
     }
 
-    /// Returns the decode time at which the last sample ends, if it is known.
-    pub(super) fn end_time(&self) -> Option<i64> {
-        self.end_time.map(signed)
-    }
-
     /// Sets the end of the media, and the origin of a live stream whose start is missing. If `continues`, the fragments
     /// continue what the tables list.
     pub(super) fn set_times(&self, timing: &mut Timing, continues: bool, sound: Option<&Timing>) {

@@ -17,11 +17,14 @@ mod edits;
 mod film;
 mod fragments;
 mod headers;
+mod loaded;
 mod moof;
 mod movie;
 pub mod runs;
 mod segments;
 mod sizes;
+mod slice_file;
+mod slices;
 mod sound;
 mod sync;
 mod table;
@@ -38,10 +41,11 @@ use self::fragments::Fragments;
 use self::sound::Sound;
 use self::tables::Tables;
 use self::timing::Timing;
-use crate::index::SoundTrack;
+use crate::index::{StreamId, Streams};
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
 use crate::source::Source;
 
+pub(crate) use self::audio::wave_format;
 pub(crate) use self::movie::open;
 
 /// The film, the location of its samples, and the sound.
@@ -50,7 +54,7 @@ pub(crate) struct Track {
     timing: Timing,
     boxes: wrap::Boxes,
     samples: Samples,
-    stream: Option<u32>,
+    id: u32,
     sound: Sound,
 }
 
@@ -77,34 +81,23 @@ impl Track {
     /// Returns where the presentation can be cut, or `None` if the index does not tell.
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
         match &self.samples {
-            Samples::Tables(tables) => {
-                let Some(mut cuts) = tables.cuts(source, &self.timing).await? else { return Ok(None) };
-                if let Some(sound) = self.sound.chosen() {
-                    cuts.audio_end = sound.end_time(source, cuts.scale).await?;
-                }
-                Ok(Some(cuts))
-            }
+            Samples::Tables(tables) => tables.cuts(source, &self.timing).await,
             Samples::Fragments(fragments, None) => fragments.cuts(source, &self.timing).await,
             Samples::Fragments(fragments, Some(tables)) => {
                 let first = tables.cuts(source, &self.timing).await?;
                 let Some((first, mut cuts)) = first.zip(fragments.cuts(source, &self.timing).await?) else {
                     return Ok(None);
                 };
-                cuts.start = first.start;
+                cuts.begin = first.begin;
                 cuts.times.extend(first.times);
                 Ok(Some(cuts))
             }
         }
     }
 
-    /// Returns the number of the film's stream in ffmpeg, if it is known.
-    pub(crate) fn stream(&self) -> Option<u32> {
-        self.stream
-    }
-
-    /// Describes the sound tracks, the one to use first.
-    pub(crate) fn sound(&self) -> Vec<SoundTrack> {
-        self.sound.describe()
+    /// Returns the streams to present.
+    pub(crate) fn streams(&self) -> Streams {
+        Streams { film: Some(StreamId::Id(self.id)), audio: self.sound.streams() }
     }
 
     pub(crate) fn wrap(&self, frames: Vec<FrameData>) -> Vec<Bytes> {

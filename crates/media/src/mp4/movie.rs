@@ -45,7 +45,7 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     movie.read(&mut reader.body(mvhd, MAX_BODY).await?).ok_or(Error::Unknown("malformed movie header"))?;
     let traks = boxes.iter().filter(|header| header.name == *b"trak").take(MAX_TRACKS);
     let tracks = in_parallel(traks.map(|trak| Media::open(source, trak)).collect()).await?;
-    let mut tracks: Vec<Media> = number_streams(&boxes, tracks);
+    let mut tracks: Vec<Media> = tracks.into_iter().flatten().collect();
 
     let mvex = match find(&boxes, *b"mvex") {
         Some(mvex) => Some(reader.body(mvex, MAX_BODY).await?),
@@ -55,17 +55,6 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     let film = tracks.remove(film);
     let sound = Sound::open(source, tracks, &movie).await?;
     film.track(&mut reader, Context { moov, mvhd: mvhd.clone(), mvex, movie }, sound).await
-}
-
-/// Numbers the tracks, of which `None` is malformed, as ffmpeg does: it makes a stream of every `trak` box, but also of
-/// each cover in the metadata, so the numbers are not known if metadata precedes the tracks.
-fn number_streams(moov: &[Header], tracks: Vec<Option<Media>>) -> Vec<Media> {
-    let before = moov.iter().take_while(|header| header.name != *b"trak");
-    let known = before.into_iter().all(|header| !matches!(&header.name, b"udta" | b"meta"));
-    let numbered = (0..)
-        .zip(tracks)
-        .filter_map(|(number, track)| Some(Media { stream: known.then_some(number), ..track? }));
-    numbered.collect()
 }
 
 async fn find_moov(reader: &mut Reader<'_>) -> Result<Header, Error> {
@@ -98,8 +87,6 @@ pub(super) struct Media {
     pub(super) header: TrackHeader,
     /// The tracks that this one refers to (`tref`): the type of the reference and the track's ID.
     pub(super) references: Vec<([u8; 4], u32)>,
-    /// The number of ffmpeg's stream, if it is known.
-    pub(super) stream: Option<u32>,
     pub(super) boxes: Vec<Header>,
     pub(super) mdia: Vec<Header>,
     minf: Range<u64>,
@@ -127,7 +114,7 @@ impl Media {
         let mut fields = reader.body(hdlr, MAX_BODY).await?;
         let Some(handler) = fields.skip(8).and_then(|()| fields.name()) else { return Ok(None) };
         let minf = minf.body.clone();
-        Ok(Some(Self { handler, header, references, stream: None, boxes, mdia, minf }))
+        Ok(Some(Self { handler, header, references, boxes, mdia, minf }))
     }
 
     /// Finds the body of `stbl`.
@@ -213,7 +200,7 @@ impl Media {
             stsd: entries.0,
             description,
         };
-        Ok((media_info, Track { timing, boxes, samples, stream: self.stream, sound }))
+        Ok((media_info, Track { timing, boxes, samples, id: self.header.id, sound }))
     }
 }
 

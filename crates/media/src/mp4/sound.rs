@@ -1,14 +1,15 @@
 //! The sound tracks: their codecs, languages and durations, and the one that is used.
 
-use super::audio::{self, Codec};
+use super::audio::{self, Codec, Packing};
 use super::boxes::{Reader, find};
+use super::film;
 use super::headers::Movie;
+use super::loaded::Loaded;
 use super::movie::{MAX_BODY, Media};
-use super::table::{MAX_TABLE_BYTES, Table};
-use super::times::DecodeTimes;
-use super::timing::{Timing, signed};
-use super::{film, sizes::Sizes};
-use crate::index::SoundTrack;
+use super::slice_file::TrackBoxes;
+use super::tables::Tables;
+use super::timing::Timing;
+use crate::index::{AudioTrack, StreamId};
 use crate::keyframe::Error;
 use crate::source::{Source, in_parallel};
 
@@ -48,6 +49,11 @@ impl Sound {
         self.tracks.iter().rev().max_by_key(|track| rank(track))
     }
 
+    /// Returns the track with an ID.
+    pub(super) fn track(&self, id: u32) -> Option<&Track> {
+        self.tracks.iter().find(|track| track.id == id)
+    }
+
     /// Returns the name of the codec of the track that is used.
     pub(super) fn codec(&self) -> Option<String> {
         self.chosen().map(|track| track.codec.name())
@@ -62,12 +68,14 @@ impl Sound {
         self.tracks.iter().map(|track| track.timing.ms(track.timing.end())).max().unwrap_or(0)
     }
 
-    /// Describes the tracks, the one that is used first.
-    pub(super) fn describe(&self) -> Vec<SoundTrack> {
+    /// Returns the streams of the tracks, the one that is used first.
+    pub(super) fn streams(&self) -> Vec<AudioTrack> {
         let chosen = self.chosen().map(|track| track.id);
         let mut all: Vec<&Track> = self.tracks.iter().collect();
         all.sort_by_key(|track| Some(track.id) != chosen);
-        all.into_iter().map(Track::describe).collect()
+        let stream =
+            |track: &Track| AudioTrack { stream: StreamId::Id(track.id), language: track.language.clone() };
+        all.into_iter().map(stream).collect()
     }
 }
 
@@ -82,34 +90,30 @@ impl Track {
         Ok(Some(Self { id: media.header.id, media, timing, codec, language }))
     }
 
-    fn describe(&self) -> SoundTrack {
-        SoundTrack {
-            stream: self.media.stream,
-            codec: self.codec.is_decodable().then(|| self.codec.name()),
-            language: self.language.clone(),
-            enabled: self.media.header.enabled,
-        }
-    }
-
-    /// Returns the presentation time at which the track ends, in ticks of `scale`.
-    pub(super) async fn end_time(&self, source: &Source, scale: u32) -> Result<Option<i64>, Error> {
+    /// Reads what a slice needs. Returns `None` if the tables are too large.
+    pub(super) async fn load(
+        &self,
+        source: &Source,
+    ) -> Result<Option<(TrackBoxes, Loaded, Option<Packing>)>, Error> {
         let mut reader = Reader::new(source);
         let boxes = self.media.stbl(&mut reader, false).await?;
-        let Some(stts) = find(&boxes, *b"stts") else { return Ok(None) };
-        let table = Table::open(&reader, stts, 8).await?;
-        if table.bytes() > MAX_TABLE_BYTES {
-            return Ok(None);
-        }
-        let times = DecodeTimes::read(table.read_prefix(source, MAX_TABLE_BYTES).await?);
-        let media_end = signed(times.time_of(Sizes::open(&reader, &boxes).await?.count));
-        let end = match self.timing.edits.end() {
-            i64::MAX => self.timing.edits.iter().last().map_or(0, |edit| edit.time_of(media_end)),
-            end => end,
+        let headers =
+            (find(&boxes, *b"stsd"), find(&self.media.boxes, *b"tkhd"), find(&self.media.mdia, *b"hdlr"));
+        let (Some(stsd), Some(tkhd), Some(hdlr)) = headers else { return Ok(None) };
+        let tables = Tables::open(&reader, &boxes).await?;
+        let Some(loaded) = tables.load(source, &self.timing).await? else { return Ok(None) };
+        let stsd = reader.body(stsd, MAX_BODY).await?;
+        let is_packed = tables.sizes.uniform(1).is_some() && loaded.times.decode.is_one_tick();
+        let packing = if is_packed { Packing::read(stsd.clone(), self.codec) } else { None };
+        let boxes = TrackBoxes {
+            id: self.id,
+            tkhd: reader.body(tkhd, MAX_BODY).await?.0,
+            hdlr: reader.body(hdlr, MAX_BODY).await?.0,
+            stsd: stsd.0,
+            description: loaded.description,
+            scale: self.timing.scale,
         };
-        // Rounded up, so that the last sample is inside.
-        let track_scale = i128::from(self.timing.scale);
-        let ticks = (i128::from(end) * i128::from(scale) + track_scale - 1).div_euclid(track_scale);
-        Ok(i64::try_from(ticks).ok())
+        Ok(Some((boxes, loaded, packing)))
     }
 }
 

@@ -10,7 +10,7 @@ const NEIGHBOURS: usize = 4;
 /// Limit of samples that are decoded only because a frame depends on them, for all frames together.
 const MAX_LEAD_IN: u64 = 1000;
 /// Largest distance in which frames are reordered, in samples. Codecs allow up to 16.
-const MAX_REORDER: u64 = 32;
+pub(super) const MAX_REORDER: u64 = 32;
 
 /// A frame to show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,11 @@ impl Sync {
             list.push(0);
         }
         Self { list: Some(list) }
+    }
+
+    /// Returns whether a sample is a sync sample.
+    pub(super) fn contains(&self, sample: u64) -> bool {
+        self.list.as_ref().is_none_or(|list| list.binary_search(&sample).is_ok())
     }
 
     /// Returns a frame for each of the `wanted` presentation times, in the order of time, each once.
@@ -122,7 +127,7 @@ impl Sync {
     }
 
     /// Returns the last sync sample whose composition time is at most `media`.
-    fn last_before(&self, times: &SampleTimes, media: i64) -> Option<u64> {
+    pub(super) fn last_before(&self, times: &SampleTimes, media: i64) -> Option<u64> {
         let near = times.sample_near(media).saturating_add(MAX_REORDER);
         let before = |sample: &u64| *sample < times.count && times.media_time(*sample) <= media;
         match &self.list {

@@ -37,13 +37,13 @@ pub(super) struct Tables {
     /// Sync samples (8.6.2). Without this table every sample is one.
     pub(super) stss: Option<Table>,
     /// Sample to chunk (8.7.4).
-    stsc: Option<Table>,
+    pub(super) stsc: Option<Table>,
     /// The sample description index of the first samples. Samples with another one are ignored.
     pub(super) description: u32,
     /// The sample sizes (8.7.3).
     pub(super) sizes: Sizes,
     /// Chunk offsets (8.7.5).
-    chunk_offsets: Option<Table>,
+    pub(super) chunk_offsets: Option<Table>,
 }
 
 impl Tables {
@@ -177,7 +177,12 @@ impl Tables {
     }
 
     /// Reads the times of all samples. A table that has more than `limit` bytes is estimated.
-    async fn sample_times(&self, source: &Source, timing: &Timing, limit: u64) -> Result<SampleTimes, Error> {
+    pub(super) async fn sample_times(
+        &self,
+        source: &Source,
+        timing: &Timing,
+        limit: u64,
+    ) -> Result<SampleTimes, Error> {
         let count = self.sizes.count;
         let decode = async {
             Ok::<_, Error>(match self.stts.as_ref().filter(|stts| stts.bytes() <= limit) {
@@ -196,7 +201,7 @@ impl Tables {
     }
 
     /// Reads the table of sync samples, unless it has more than `limit` bytes.
-    async fn sync(&self, source: &Source, limit: u64) -> Result<Option<Sync>, Error> {
+    pub(super) async fn sync(&self, source: &Source, limit: u64) -> Result<Option<Sync>, Error> {
         match &self.stss {
             Some(stss) if stss.bytes() > limit => Ok(None),
             Some(stss) => Ok(Some(Sync::read(stss.read_prefix(source, limit).await?))),
@@ -206,7 +211,7 @@ impl Tables {
 
     /// Reads the sample-to-chunk table, up to `limit` bytes. Samples in the rest of a larger table cannot be located,
     /// because its entries do not contain sample numbers.
-    async fn runs(&self, source: &Source, limit: u64) -> Result<Vec<ChunkRun>, Error> {
+    pub(super) async fn runs(&self, source: &Source, limit: u64) -> Result<Vec<ChunkRun>, Error> {
         let (Some(stsc), Some(chunk_offsets)) = (&self.stsc, &self.chunk_offsets) else {
             return Ok(Vec::new());
         };

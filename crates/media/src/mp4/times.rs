@@ -60,6 +60,11 @@ impl DecodeTimes {
         Self { runs: vec![DurationRun { sample: 0, time: 0, delta }] }
     }
 
+    /// Returns whether every sample lasts one tick.
+    pub(super) fn is_one_tick(&self) -> bool {
+        matches!(self.runs[..], [DurationRun { delta: 1, .. }])
+    }
+
     pub(super) fn sample_at(&self, time: u64) -> u64 {
         let next = self.runs.partition_point(|run| run.time <= time);
         let Some(run) = next.checked_sub(1).and_then(|i| self.runs.get(i)) else { return 0 };

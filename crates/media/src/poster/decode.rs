@@ -1,5 +1,7 @@
 //! Runs ffmpeg to decode frames in the sizes of a poster.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use upreel_core::Container;
 use upreel_core::video::MediaInfo;
@@ -9,6 +11,8 @@ use crate::error::Error;
 use crate::ffmpeg::{self, Input};
 use crate::filters::Filters;
 use crate::frame::{Frame, SCORED_SIDE};
+use crate::index::Index;
+use crate::inspect;
 use crate::report::{self, Report};
 
 /// The number of frames of [`FromInput::Every`].
@@ -28,21 +32,23 @@ pub(super) enum FromInput {
 }
 
 impl Attempt<'_> {
-    /// Lets ffmpeg examine the start of the object, of which the streams `ids` count, and returns the media info with what the index and the wrapped
+    /// Lets ffmpeg examine the start of the object, and returns the media info with what the index and the wrapped
     /// keyframes do not tell.
-    pub(super) async fn examine(
-        &self,
-        head: Bytes,
-        ids: &[u16],
-        media_info: &MediaInfo,
-    ) -> Result<MediaInfo, Error> {
+    pub(super) async fn examine(&self, head: Bytes, index: &Index) -> Result<MediaInfo, Error> {
         let input = Input::File(self.container, vec![head]);
         let found = match ffmpeg::report(self.ffmpeg, &input, &self.budget, self.deadline).await {
-            Ok(stderr) => report::parse_of(&stderr, ids).media_info,
+            Ok(stderr) => {
+                // There is a choice only among several.
+                let decodable = match stderr.matches(": Audio: ").count() {
+                    0 | 1 => BTreeSet::new(),
+                    _ => inspect::decodable_codecs(self.ffmpeg, self.deadline).await?,
+                };
+                inspect::media_info(&stderr, &decodable, &index.streams()).unwrap_or_default()
+            }
             Err(error) if error.is_permanent() => MediaInfo::default(),
             Err(error) => return Err(error),
         };
-        let known = media_info.clone();
+        let known = index.media_info.clone();
         // Without a container, ffmpeg prints a rate that is the same for all files.
         let found_rate = found.frame_rate.filter(|_| self.container != Container::MpegVideo);
         let (width, height, rotation) = match (found.width, found.height) {

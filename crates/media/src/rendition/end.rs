@@ -1,11 +1,20 @@
 //! When a chunk ends: video and audio of a presentation end at the same time.
 
-use super::{Chunk, SAMPLE_RATE};
+use super::{AAC_FRAME, Chunk, OVERLAP, SAMPLE_RATE, WARM_UP};
 
 /// The longest time for which the last frame is shown without audio, in seconds. A file can state any duration.
 const LONGEST_HOLD: i64 = 3600;
 /// Frames per second to assume for the duration of the only frame.
 const ASSUMED_RATE: i64 = 25;
+
+/// Returns the audio samples to encode for these AAC frames: from the first (inclusive) to the second (exclusive). `origin`
+/// is the time at which the presentation starts, in ticks of `scale`.
+#[must_use]
+pub fn audio_samples(origin: i64, scale: u32, (first, end): (i64, Option<i64>)) -> (i64, Option<i64>) {
+    let origin = convert(origin, scale, SAMPLE_RATE);
+    let at = |frame: i64| origin.saturating_add(frame.saturating_mul(AAC_FRAME));
+    (at(first.saturating_sub(WARM_UP)), end.map(|end| at(end.saturating_add(OVERLAP))))
+}
 
 impl Chunk<'_> {
     /// Returns the time at which the last frame ends, in ticks. `audio_end` is the time at which the audio ends.
@@ -40,6 +49,12 @@ impl Chunk<'_> {
         self.end.filter(fills).or(audio_end)
     }
 
+    /// Returns which samples of an audio stream are presented, of those from `first` to `limit`.
+    pub(super) fn audio_span(&self, stream: usize, (first, limit): (i64, i64)) -> (i64, i64) {
+        let (start, end) = self.audio_spans.get(stream).copied().unwrap_or((i64::MIN, i64::MAX));
+        (first.max(start), limit.min(end))
+    }
+
     /// Converts ticks to audio samples.
     pub(super) fn samples(&self, ticks: i64) -> i64 {
         convert(ticks, self.scale, SAMPLE_RATE)
@@ -51,7 +66,7 @@ impl Chunk<'_> {
     }
 }
 
-fn convert(time: i64, from: u32, to: u32) -> i64 {
+pub(crate) fn convert(time: i64, from: u32, to: u32) -> i64 {
     let time = (i128::from(time) * i128::from(to)).div_euclid(from.max(1).into());
     i64::try_from(time).unwrap_or(if time < 0 { i64::MIN } else { i64::MAX })
 }

@@ -15,6 +15,7 @@ const MIN_INTERLACED_SIDE: u32 = 16;
 /// of the usual one the frame fills the rung, as rounding changes it that much; otherwise there are black bars.
 pub(super) fn video(chunk: &Chunk<'_>, rungs: &[Rung<'_>]) -> String {
     let trim = chunk.span.map_or_else(String::new, |(start, end)| {
+        let end = end.into_iter().chain(chunk.until).min();
         let end = end.map_or_else(String::new, |end| format!(":end_pts={end}"));
         format!("trim=start_pts={start}{end},")
     });
@@ -139,6 +140,8 @@ mod tests {
         assert!(text.contains(";[s0]null[v0];[s1]scale=640:360:flags=bicubic,setsar=1[v1]"), "{text}");
         let last = video(&Chunk { span: Some((0, None)), ..chunk() }, &rungs);
         assert!(last.contains("trim=start_pts=0,setpts"), "{last}");
+        let edit = video(&Chunk { span: Some((0, None)), until: Some(7), ..chunk() }, &rungs);
+        assert!(edit.contains("trim=start_pts=0:end_pts=7,setpts"), "{edit}");
         let all = video(&Chunk { span: None, ..chunk() }, &rungs);
         assert!(!all.contains("trim"), "{all}");
     }

@@ -11,6 +11,7 @@ mod ogg;
 mod packets;
 mod ps;
 mod raw;
+mod rejoin;
 mod timeline;
 mod ts;
 
@@ -27,8 +28,10 @@ use self::ogg::Theora;
 use self::packets::{Elementary, Found};
 use self::ps::ProgramStream;
 use self::raw::Untimed;
+pub(crate) use self::rejoin::rejoin;
 use self::timeline::{MS, Pace, Stamp, Timeline};
 use self::ts::{Missing, TransportStream};
+use crate::index::{AudioTrack, StreamId, Streams};
 use crate::keyframe::{Error, Keyframe, interleaved};
 use crate::matroska;
 use crate::source::{self, Source, in_parallel};
@@ -111,9 +114,17 @@ impl Stream {
         }
     }
 
-    /// Returns the identifiers of the video and its audio in `FFmpeg`'s report, if the container has any.
-    fn ids(&self) -> Vec<u16> {
-        if let Self::Transport(stream) = self { stream.ids() } else { Vec::new() }
+    /// Returns the streams to present.
+    fn streams(&self) -> Streams {
+        let id = |number: u16| StreamId::Id(number.into());
+        let (film, audio) = match self {
+            // Other programs are other films.
+            Self::Transport(stream) => (Some(id(stream.video)), &stream.audio[..]),
+            // ffmpeg takes the whole start code for the ID.
+            Self::Program(stream) => (Some(id(0x100 | stream.video)), &[][..]),
+            Self::Raw(_) | Self::Flash(_) | Self::WindowsMedia(_) | Self::Ogg(_) => (None, &[][..]),
+        };
+        Streams { film, audio: audio.iter().map(|number| AudioTrack::new(id(*number))).collect() }
     }
 
     /// Returns the codec, by the start of the file.
@@ -258,11 +269,6 @@ impl Track {
         Slice { keyframes: keyframes.collect(), stamps: from(offset, stamps) }
     }
 
-    /// See [`Stream::ids`].
-    pub(crate) fn ids(&self) -> Vec<u16> {
-        self.stream.ids()
-    }
-
     /// Returns the keyframes of slices with their playing times, in their order.
     fn timed(&self, slices: Vec<Slice>) -> Vec<Keyframe> {
         let mut stamps = self.stamps.clone();
@@ -275,6 +281,10 @@ impl Track {
             keyframes.map(|(pts, range)| Keyframe::new(timeline.time_ms(range.start, pts), range)).collect();
         keyframes.sort_by_key(|keyframe| keyframe.time_ms);
         keyframes
+    }
+
+    pub(crate) fn streams(&self) -> Streams {
+        self.stream.streams()
     }
 
     /// Wraps the frames that follow from the start of a keyframe on, which a decoder returns in their order.

@@ -1,5 +1,7 @@
 //! Playing times from timestamps that can wrap around, jump, and start again where recordings were joined.
 
+use std::collections::BTreeMap;
+
 /// A timestamp in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -19,6 +21,10 @@ const TICKS_MAX: i64 = 366 * 24 * 3600 * 1000 * MS;
 const MODULUS: i64 = 1 << 33;
 /// A stream's timestamps go back by the reordering of frames. If they go back further, another recording begins.
 const BACK: i64 = 1500 * MS;
+/// The same for decode times.
+const BACK_DECODED: i64 = 500 * MS;
+/// The most recordings that are joined.
+const MAX_RECORDINGS: usize = 10_000;
 /// If timestamps advance further than this, and far beyond what the bytes in between last, another recording begins. The
 /// first frames can be many times larger than the others.
 const AHEAD: i64 = 10_000 * MS;
@@ -75,7 +81,10 @@ impl Pace {
 /// The playing times of a file, as a list of recordings.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
+    pace: Pace,
     recordings: Vec<Recording>,
+    /// The last decode time of each stream in the present recording, and its offset.
+    lasts: BTreeMap<u16, (i64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,61 +92,98 @@ struct Recording {
     /// The offset of its first known timestamp.
     at: u64,
     /// Its first timestamp, and the end of its last frame, without wrapping around.
-    first: i64,
-    end: i64,
-    /// The playing time of `first`.
-    start: i64,
+    all: (i64, i64),
+    /// Those of the video.
+    video: Option<(i64, i64)>,
+    /// The estimated time between the end of the recording before it and its start, where parts of the file are missing.
+    missing: i64,
 }
 
 impl Timeline {
     /// Builds a timeline from timestamps in ascending order of their offsets. Parts of the file can be missing.
     pub(super) fn new(stamps: &[Stamp], pace: Pace) -> Self {
-        let mut recordings: Vec<Recording> = Vec::new();
-        // The last timestamp of each stream in the present recording.
-        let mut lasts: Vec<(u16, i64, u64)> = Vec::new();
+        let mut timeline = Self { pace, ..Self::default() };
         for stamp in stamps {
-            let known = lasts.iter_mut().find(|(stream, ..)| *stream == stamp.stream);
-            let near = known.as_ref().map(|(_, pts, _)| *pts).or(recordings.last().map(|last| last.end));
-            let pts = near.map_or(stamp.pts.cast_signed(), |near| unwrapped(stamp.pts, near));
-            let before = known.as_ref().map_or(stamp.at, |(.., at)| *at);
-            let expected = pace.ticks(stamp.at.saturating_sub(before));
-            let goes_on = known.as_ref().is_none_or(|(_, last, _)| {
-                (-BACK..=expected.saturating_mul(50).saturating_add(AHEAD)).contains(&(pts - last))
-            });
-            let length = if stamp.stream == pace.video { pace.frame } else { 0 };
-            if let Some(recording) = recordings.last_mut().filter(|_| goes_on) {
-                recording.end = recording.end.max(pts + length);
-                // The other stream can begin earlier.
-                if recording.first - pts <= BACK {
-                    recording.first = recording.first.min(pts);
-                }
-                match known {
-                    Some(last) => (last.1, last.2) = (pts, stamp.at),
-                    None => lasts.push((stamp.stream, pts, stamp.at)),
-                }
-            } else {
-                // Where parts of the file are missing, the end of the recording before is not known.
-                let missing = if expected > BACK { expected } else { 0 };
-                let start = recordings.last().map_or(0, |last| last.start + last.end - last.first + missing);
-                let pts = stamp.pts.cast_signed();
-                recordings.push(Recording { at: stamp.at, first: pts, end: pts + length, start });
-                lasts = vec![(stamp.stream, pts, stamp.at)];
-            }
+            timeline.push(*stamp, None);
         }
-        Self { recordings }
+        timeline
+    }
+
+    /// Adds the next timestamp, with the time of decoding if that is another one.
+    pub(super) fn push(&mut self, stamp: Stamp, decoded: Option<u64>) {
+        let known = self.lasts.get(&stamp.stream).copied();
+        let near = known.map(|(time, _)| time).or(self.recordings.last().map(|last| last.all.1));
+        let decoded_or_shown = decoded.unwrap_or(stamp.pts);
+        let time = near.map_or(decoded_or_shown.cast_signed(), |near| unwrapped(decoded_or_shown, near));
+        let expected = self.pace.ticks(stamp.at.saturating_sub(known.map_or(stamp.at, |(_, at)| at)));
+        // Decode times only ascend.
+        let back = if decoded.is_some() { BACK_DECODED } else { BACK };
+        let goes_on = known.is_none_or(|(last, _)| {
+            (-back..=expected.saturating_mul(50).saturating_add(AHEAD)).contains(&(time - last))
+        });
+        let goes_on = goes_on || self.recordings.len() >= MAX_RECORDINGS;
+        if goes_on && let Some(recording) = self.recordings.last_mut() {
+            recording.add(stamp.stream, unwrapped(stamp.pts, time), self.pace);
+        } else {
+            let time = decoded_or_shown.cast_signed();
+            let missing = if expected > BACK { expected } else { 0 };
+            let pts = unwrapped(stamp.pts, time);
+            let mut recording = Recording { at: stamp.at, all: (pts, pts), video: None, missing };
+            recording.add(stamp.stream, pts, self.pace);
+            self.recordings.push(recording);
+            self.lasts = BTreeMap::from([(stamp.stream, (time, stamp.at))]);
+            return;
+        }
+        self.lasts.insert(stamp.stream, (time, stamp.at));
+    }
+
+    /// Returns the recordings with what to add to their timestamps for the playing time: the video continues without a gap
+    /// from one to the next, although their audio has other lengths.
+    fn shifted(&self) -> impl Iterator<Item = (&Recording, i64)> {
+        let mut before: Option<(&Recording, i64)> = None;
+        self.recordings.iter().map(move |recording| {
+            let shift = before.map_or(recording.all.0.saturating_neg(), |(last, shift)| {
+                let end = last.video.unwrap_or(last.all).1;
+                let start = recording.video.unwrap_or(recording.all).0;
+                shift.saturating_add(end).saturating_add(recording.missing).saturating_sub(start)
+            });
+            before = Some((recording, shift));
+            (recording, shift)
+        })
+    }
+
+    /// Returns from which offset on timestamps have to be shifted, and by how much, so that the clock of the first recording
+    /// goes on.
+    pub(super) fn shifts(&self) -> Vec<(u64, i64)> {
+        let first = self.shifted().next().map_or(0, |(_, shift)| shift);
+        self.shifted().skip(1).map(|(recording, shift)| (recording.at, shift.saturating_sub(first))).collect()
     }
 
     /// Returns the playing time of a timestamp at an offset, in milliseconds.
     pub(super) fn time_ms(&self, at: u64, pts: u64) -> u64 {
         let index = self.recordings.partition_point(|recording| recording.at <= at).saturating_sub(1);
-        let Some(recording) = self.recordings.get(index) else { return 0 };
-        let pts = unwrapped(pts, recording.first.midpoint(recording.end));
-        to_ms(recording.start + pts - recording.first)
+        let Some((recording, shift)) = self.shifted().nth(index) else { return 0 };
+        let pts = unwrapped(pts, recording.all.0.midpoint(recording.all.1));
+        to_ms(pts.saturating_add(shift))
     }
 
     /// Returns the playing time of the whole file in milliseconds.
     pub(super) fn duration_ms(&self) -> Option<u64> {
-        self.recordings.last().map(|last| to_ms(last.start + last.end - last.first))
+        self.shifted().last().map(|(recording, shift)| to_ms(recording.all.1.saturating_add(shift)))
+    }
+}
+
+impl Recording {
+    fn add(&mut self, stream: u16, pts: i64, pace: Pace) {
+        let is_video = stream == pace.video;
+        let end = pts.saturating_add(if is_video { pace.frame } else { 0 });
+        // The other stream can begin earlier.
+        let first = |first: i64| if first - pts <= BACK { first.min(pts) } else { first };
+        self.all = (first(self.all.0), self.all.1.max(end));
+        if is_video {
+            let (from, to) = self.video.unwrap_or((pts, end));
+            self.video = Some((first(from), to.max(end)));
+        }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct TransportStream {
     pub(super) video: u16,
     pub(super) codec: Codec,
     /// The audio streams of its program.
-    audio: Vec<u16>,
+    pub(super) audio: Vec<u16>,
 }
 
 /// Why a transport stream has no video that can be read here.
@@ -94,11 +94,6 @@ impl TransportStream {
         }
         let audio = streams.iter().filter(|(kind, _)| is_audio(*kind)).map(|(_, pid)| *pid).collect();
         Ok(Self { stride, video, codec, audio })
-    }
-
-    /// Returns the packet identifiers of the video and its audio.
-    pub(super) fn ids(&self) -> Vec<u16> {
-        [self.video].into_iter().chain(self.audio.iter().copied()).collect()
     }
 
     /// Returns the video's bytes in a slice of the file.

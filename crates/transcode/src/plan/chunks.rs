@@ -16,23 +16,30 @@ const SEEK_AFTER: f64 = 0.002;
 /// [`SEEK_AFTER`] for Matroska, where ffmpeg seeks 3/23 s earlier if frames are reordered.
 const SEEK_AFTER_MATROSKA: f64 = 0.132;
 
+/// Chooses the times at which chunks start: that of each edit, and those of keyframes.
+pub(super) fn chunk_starts(cuts: &CutPoints, length: f64) -> Vec<i64> {
+    let starts_edit = |time: &i64| cuts.edits.binary_search_by_key(time, |(start, _)| *start).is_ok();
+    let edits = cuts.times.chunk_by(|_, next| !starts_edit(next));
+    edits.flat_map(|times| starts_within(times, cuts.scale, length)).collect()
+}
+
 /// Chooses the keyframes at which chunks start: the last one that keeps the chunk before it within `length` seconds, or
 /// the next one if there is none.
-pub(super) fn chunk_starts(cuts: &CutPoints, length: f64) -> Vec<i64> {
+fn starts_within(times: &[i64], scale: u32, length: f64) -> Vec<i64> {
     let mut starts: Vec<i64> = Vec::new();
     let mut before: Option<i64> = None;
-    for time in cuts.times.iter().copied() {
+    for time in times.iter().copied() {
         let Some(start) = starts.last().copied() else {
             starts.push(time);
             continue;
         };
-        let within = |time: i64| at(time - start, cuts.scale) <= length;
+        let within = |time: i64| at(time - start, scale) <= length;
         if !within(time) {
             // All keyframes before this one are within `length`. The last of them, if any, starts the next chunk.
             let begin = before.filter(|before| *before > start).unwrap_or(time);
             starts.push(begin);
             // This keyframe may be too far from that one as well.
-            if begin != time && at(time - begin, cuts.scale) > length {
+            if begin != time && at(time - begin, scale) > length {
                 starts.push(time);
             }
         }
@@ -53,17 +60,26 @@ pub(super) fn chunks(
     let since_origin = |time: i64| at(time.saturating_sub(origin), scale);
     let chunk = |(index, start): (usize, &i64)| {
         let end = starts.get(index + 1).copied();
-        // The first chunk has all frames from the start of the presentation on, even before a keyframe.
-        let start = if index == 0 { origin.min(*start) } else { *start };
-        let length = end.map(since_origin).or(duration).map(|end| end - since_origin(start));
-        let frames = |time: i64| frame_from(since_origin(time) + AUDIO_LAG);
+        let from = if index == 0 { origin.min(*start) } else { *start };
+        let length = end.map(since_origin).or(duration).map(|end| end - since_origin(from));
+        // The first chunk has all frames from the start of the presentation on, even before a keyframe. But an edit may
+        // have left out those before its start.
+        let start = if cuts.edits.is_empty() { from } else { *start };
+        let frames = |time: i64| {
+            let time = since_origin(time);
+            // A slice has all audio that the chunk needs. An edit begins with its own audio, not with silence.
+            if cuts.lists_samples { frame_at(time) } else { frame_at(time + AUDIO_LAG) + 1 }
+        };
+        let edit = cuts.edits.partition_point(|(first, _)| *first <= start).saturating_sub(1);
+        let until = cuts.edits.get(edit).map(|(_, until)| *until);
         Chunk {
             index,
             span: Some((start, end)),
-            seek: (index > 0).then(|| seek(container, cuts, start)),
+            until: until.filter(|until| end.is_none_or(|end| *until < end)),
+            seek: (index > 0 && !cuts.lists_samples).then(|| seek(container, cuts, start)),
             segment: segment(length),
             audio_frames: (if index == 0 { 0 } else { frames(start) }, end.map(frames)),
-            is_silent: cuts.audio_end.is_some_and(|end| start >= end),
+            audio_spans: Vec::new(),
         }
     };
     starts.iter().enumerate().map(chunk).collect()
@@ -107,14 +123,14 @@ pub(super) fn ticks(seconds: f64, scale: u32) -> i64 {
     (seconds * f64::from(scale)).round() as i64
 }
 
-/// Returns the number of the first AAC frame that starts at or after a time.
+/// Returns the number of the AAC frame that is played at a time.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     reason = "AAC frames of a video are far fewer than 2^53"
 )]
-pub(super) fn frame_from(seconds: f64) -> i64 {
-    (seconds * f64::from(SAMPLE_RATE) / AAC_FRAME as f64).ceil() as i64
+pub(super) fn frame_at(seconds: f64) -> i64 {
+    (seconds * f64::from(SAMPLE_RATE) / AAC_FRAME as f64).floor() as i64
 }
 
 #[cfg(test)]
@@ -122,7 +138,7 @@ mod tests {
     use super::*;
 
     fn cuts(times: impl IntoIterator<Item = i64>) -> CutPoints {
-        CutPoints { scale: 600, step: 1, times: times.into_iter().collect(), ..CutPoints::default() }
+        CutPoints { scale: 600, times: times.into_iter().collect(), ..CutPoints::default() }
     }
 
     #[test]
@@ -132,6 +148,22 @@ mod tests {
         assert_eq!(starts, [0, 6000, 30_000, 33_000, 60_000], "{starts:?}");
         let sparse = chunk_starts(&cuts([0, 600, 1200, 60_000]), 30.0);
         assert_eq!(sparse, [0, 1200, 60_000]);
+    }
+
+    #[test]
+    fn each_edit_starts_a_chunk() {
+        let mut cuts = cuts([0, 600, 1200, 1500, 1800, 9000, 9600]);
+        cuts.lists_samples = true;
+        cuts.edits = vec![(0, 1400), (1500, 9300), (9600, 9700)];
+        let starts = chunk_starts(&cuts, 10.0);
+        assert_eq!(starts, [0, 1500, 1800, 9000, 9600]);
+        let chunks = chunks(Container::Mp4, &cuts, &starts, 0, Some(20.0));
+        let ends: Vec<_> = chunks.iter().map(|chunk| (chunk.span.unwrap().1, chunk.until)).collect();
+        let expected = [(1500, Some(1400)), (1800, None), (9000, None), (9600, Some(9300))];
+        assert_eq!(ends[..4], expected.map(|(end, until)| (Some(end), until)));
+        assert_eq!(ends[4], (None, Some(9700)));
+        assert!(chunks.iter().all(|chunk| chunk.seek.is_none()));
+        assert_eq!(chunks[1].audio_frames.0, 117, "2.5 s are 117.2 AAC frames");
     }
 
     #[test]

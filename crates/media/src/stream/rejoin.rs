@@ -2,10 +2,8 @@
 //!
 //! In the clips of a camera, or after a pause of a recording, the clock starts again. ffmpeg notices that by the packets
 //! of each stream, which are stored in another order than they are played, so that audio and video move apart. Here the
-//! place is known at which a clip begins, and all timestamps from there on are shifted, so that the video continues
-//! without a gap.
+//! [`Timeline`] tells at which packet a recording begins, and all timestamps from there on are shifted.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use upreel_core::range::{RangeRead, RangeReader};
 use upreel_core::{Fault, ReadError};
 
+use super::timeline::{Pace, Stamp, Timeline};
 use crate::source::{self, Source};
 
 /// Size of a packet.
@@ -22,19 +21,12 @@ const DISTANCES: [usize; 3] = [PACKET, 192, 204];
 const SYNC_BYTE: u8 = 0x47;
 /// Packets in a row that must have their sync byte to recognise the distance.
 const RECOGNISED: usize = 8;
-/// Bytes to find the first packet in.
-const HEAD: u64 = 64 << 10;
+/// Bytes to find the first packet in, and to measure the pace of the video.
+const HEAD: u64 = 1 << 20;
 /// Packets that are read at a time.
 const READ_PACKETS: u64 = 16 << 10;
-/// Ticks per second.
-const CLOCK: i64 = 90_000;
 /// Timestamps have 33 bits.
 const MODULUS: i64 = 1 << 33;
-/// Jumps of a stream's decode times that begin another clip, in ticks.
-const BACK: i64 = CLOCK / 2;
-const AHEAD: i64 = 10 * CLOCK;
-/// The most clips that are joined.
-const MAX_CLIPS: usize = 10_000;
 
 /// Where the packets are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +45,12 @@ impl Layout {
         let (first, distance) =
             candidates.into_iter().find(|(first, distance)| is_layout(*first, *distance))?;
         Some(Self { first: first as u64, distance: distance as u64 })
+    }
+
+    /// Returns the packets in bytes that begin with one, and their offsets. `at` is the offset of the first one.
+    fn packets(self, bytes: &[u8], at: u64) -> impl Iterator<Item = (u64, &[u8])> {
+        let distance = usize::try_from(self.distance).unwrap_or(PACKET);
+        (at..).step_by(distance).zip(bytes.chunks(distance))
     }
 
     /// Returns the start of the packet with the byte at `offset`, or the start of the object.
@@ -130,79 +128,15 @@ fn shift_clock(bytes: &mut [u8], shift: i64) -> Option<()> {
     write_40_bits(bytes, clock << 7 | bits & 0x7F)
 }
 
-/// A recording with a clock of its own.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Clip {
-    /// The offset of its first packet.
-    offset: u64,
-    /// The first and the last presentation time of video, and the number of frames with a time.
-    video: Option<(i64, i64)>,
-    frames: i64,
-}
+/// A timestamp of a packet and its time of decoding, and whether it is video's.
+type Found = (Stamp, Option<u64>, bool);
 
-impl Clip {
-    /// Returns the time at which the last frame ends.
-    fn end(&self) -> Option<i64> {
-        let (first, last) = self.video?;
-        Some(last + (last - first) / (self.frames - 1).max(1))
-    }
-}
-
-/// The last time of a stream, and the number of the clip that it belongs to.
-struct Last {
-    time: i64,
-    clip: usize,
-}
-
-/// Finds the clips in consecutive packets.
-struct Scan {
-    clips: Vec<Clip>,
-    streams: BTreeMap<u16, Last>,
-}
-
-impl Scan {
-    fn new() -> Self {
-        Self { clips: vec![Clip::default()], streams: BTreeMap::new() }
-    }
-
-    fn packet(&mut self, offset: u64, packet: &[u8]) -> Option<()> {
-        let stamps = Stamps::find(packet)?;
-        let stamp = |at: Option<usize>| at.and_then(|at| read_stamp(packet.get(at..)?));
-        let presented = stamp(stamps.presented)?;
-        let raw = stamp(stamps.decoded).unwrap_or(presented);
-        let newest = self.clips.len() - 1;
-        let last = self.streams.entry(stamps.pid).or_insert(Last { time: raw, clip: newest });
-        let step = (raw - last.time + MODULUS / 2).rem_euclid(MODULUS) - MODULUS / 2;
-        last.time += step;
-        if !(-BACK..=AHEAD).contains(&step) {
-            // The first stream that jumps begins the clip, and the others follow.
-            if last.clip == newest && self.clips.len() < MAX_CLIPS {
-                self.clips.push(Clip { offset, ..Clip::default() });
-            }
-            *last = Last { time: raw, clip: self.clips.len() - 1 };
-        }
-        if stamps.is_video {
-            let clip = self.clips.get_mut(last.clip)?;
-            let reorder = (presented - raw + MODULUS / 2).rem_euclid(MODULUS) - MODULUS / 2;
-            let time = last.time + reorder;
-            clip.video =
-                Some(clip.video.map_or((time, time), |(first, end)| (first.min(time), end.max(time))));
-            clip.frames += 1;
-        }
-        Some(())
-    }
-
-    /// Returns from which offset on the timestamps are shifted, and by how much.
-    fn shifts(&self) -> Vec<(u64, i64)> {
-        let mut shift = 0;
-        let joins = self.clips.windows(2).map(|pair| {
-            if let (Some(end), Some((first, _))) = (pair[0].end(), pair[1].video) {
-                shift += end - first;
-            }
-            (pair[1].offset, shift)
-        });
-        joins.collect()
-    }
+/// Returns the timestamp of the packet at an offset.
+fn stamp(at: u64, packet: &[u8]) -> Option<Found> {
+    let stamps = Stamps::find(packet)?;
+    let read = |at: Option<usize>| at.and_then(|at| read_stamp(packet.get(at..)?)).map(i64::cast_unsigned);
+    let pts = read(stamps.presented)?;
+    Some((Stamp { at, stream: stamps.pid, pts }, read(stamps.decoded).or(Some(pts)), stamps.is_video))
 }
 
 /// An object whose timestamps are shifted.
@@ -254,22 +188,28 @@ impl Rejoined {
 /// # Errors
 /// Fails if the object cannot be read, or if the read would exceed a limit.
 pub(crate) async fn rejoin(source: &Arc<Source>) -> Result<Arc<Source>, source::Error> {
-    let Some(layout) = Layout::find(&source.read(0..HEAD).await?) else { return Ok(source.clone()) };
-    let mut scan = Scan::new();
+    let head = source.read(0..HEAD).await?;
+    let Some(layout) = Layout::find(&head) else { return Ok(source.clone()) };
+    let head = head.get(usize::try_from(layout.first).unwrap_or(usize::MAX)..).unwrap_or_default();
+    let head: Vec<Found> =
+        layout.packets(head, layout.first).filter_map(|(at, packet)| stamp(at, packet)).collect();
+    let video = head.iter().find(|(.., is_video)| *is_video).map_or(0, |(stamp, ..)| stamp.stream);
+    let head: Vec<Stamp> = head.into_iter().map(|(stamp, ..)| stamp).collect();
+    let mut timeline = Timeline::new(&[], Pace::measure(&head, video));
     let mut at = layout.first;
     while at < source.size() {
         let bytes = source.fetch(at..at.saturating_add(READ_PACKETS * layout.distance)).await?;
-        let distance = usize::try_from(layout.distance).unwrap_or(PACKET);
-        for (packet, offset) in bytes.chunks(distance).zip((at..).step_by(distance)) {
-            scan.packet(offset, packet);
+        let found = layout.packets(&bytes, at).filter_map(|(at, packet)| stamp(at, packet));
+        for (stamp, decoded, _) in found {
+            timeline.push(stamp, decoded);
         }
         at = at.saturating_add(READ_PACKETS * layout.distance);
     }
-    let shifts = scan.shifts();
+    let shifts = timeline.shifts();
     if shifts.is_empty() {
         return Ok(source.clone());
     }
-    tracing::info!(clips = shifts.len() + 1, "joining the clocks of a transport stream");
+    tracing::info!(recordings = shifts.len() + 1, "joining the clocks of a transport stream");
     let rejoined = Rejoined { source: source.clone(), layout, shifts };
     Ok(Arc::new(Source::new(source.size(), rejoined).allow_full_read()))
 }
@@ -336,7 +276,7 @@ mod tests {
     #[tokio::test]
     async fn continuous_clocks_are_kept() {
         // The timestamps wrap around, and there is a gap of 5 s.
-        let object = [clip(MODULUS - 20_000), clip(7 * CLOCK)].concat().concat();
+        let object = [clip(MODULUS - 20_000), clip(7 * 90_000)].concat().concat();
         let source = Arc::new(Source::new(object.len() as u64, Bytes::from(object)));
         assert!(Arc::ptr_eq(&rejoin(&source).await.unwrap(), &source));
     }

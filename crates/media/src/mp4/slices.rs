@@ -1,0 +1,158 @@
+//! Slices of a movie: the samples of a chunk, at the times at which its edits present them.
+
+use std::ops::Range;
+
+use super::audio::Packing;
+use super::edits::Edit;
+use super::loaded::{Loaded, Located};
+use super::slice_file::{Piece, TrackBoxes, TrackSlice, head};
+use super::sync::MAX_REORDER;
+use super::timing::{Timing, signed};
+use super::{Samples, Track};
+use crate::keyframe::Error;
+use crate::rendition::{self, SAMPLE_RATE};
+use crate::slice::{Slice, Sliced, Wanted};
+use crate::source::Source;
+
+/// Most samples of a track in a slice.
+const MAX_SAMPLES: usize = 200_000;
+/// Seconds of audio to decode before the first sample that is presented, because frames depend on those before them.
+const PREROLL: i64 = 1;
+
+/// A track to slice.
+struct Sliceable<'a> {
+    boxes: TrackBoxes,
+    timing: &'a Timing,
+    tables: Loaded,
+    packing: Option<Packing>,
+}
+
+impl Track {
+    /// Returns the slices of chunks with the film and the audio tracks `audio` (IDs). Returns `None` if the tables do not
+    /// contain all samples, or are too large.
+    pub(crate) async fn slices(
+        &self,
+        source: &Source,
+        wanted: &[Wanted],
+        audio: &[u32],
+    ) -> Result<Option<Vec<Sliced>>, Error> {
+        let Samples::Tables(tables) = &self.samples else { return Ok(None) };
+        let Some(loaded) = tables.load(source, &self.timing).await? else { return Ok(None) };
+        let boxes = TrackBoxes {
+            id: self.id,
+            tkhd: self.boxes.tkhd.clone(),
+            hdlr: self.boxes.hdlr.clone(),
+            stsd: self.boxes.stsd.clone(),
+            description: self.boxes.description,
+            scale: self.timing.scale,
+        };
+        let film = Sliceable { boxes, timing: &self.timing, tables: loaded, packing: None };
+        let mut tracks = Vec::new();
+        for id in audio {
+            let Some(track) = self.sound.track(*id) else { return Ok(None) };
+            let Some((boxes, tables, packing)) = track.load(source).await? else { return Ok(None) };
+            tracks.push(Sliceable { boxes, timing: &track.timing, tables, packing });
+        }
+        let slices =
+            wanted.iter().map(|wanted| slice(&self.boxes.mvhd, &film, &tracks, wanted, source.size()));
+        Ok(slices.collect())
+    }
+}
+
+fn slice(
+    mvhd: &[u8],
+    film: &Sliceable<'_>,
+    audio: &[Sliceable<'_>],
+    wanted: &Wanted,
+    size: u64,
+) -> Option<Sliced> {
+    let mut tracks = vec![TrackSlice { boxes: film.boxes.clone(), pieces: film.frames(wanted.span)? }];
+    let mut spans = Vec::new();
+    for track in audio {
+        let (pieces, span) = track.audio(wanted, film.timing.scale)?;
+        tracks.push(TrackSlice { boxes: track.boxes.clone(), pieces });
+        spans.push(span);
+    }
+    let pieces = tracks.iter().flat_map(|track| &track.pieces);
+    let ranges: Vec<Range<u64>> =
+        pieces.map(|piece| piece.offset..piece.offset.saturating_add(piece.size.into())).collect();
+    let end = ranges.iter().map(|range| range.end).max()?;
+    (end <= size).then(|| (Slice::new(head(mvhd, &tracks, end), ranges), spans))
+}
+
+impl Sliceable<'_> {
+    /// Returns the frames that are presented from the first time (inclusive) to the second (exclusive) by the edit at the
+    /// first, and those that have to be decoded for them. The others are presented before or after.
+    fn frames(&self, (start, end): (i64, Option<i64>)) -> Option<Vec<Piece>> {
+        let times = &self.tables.times;
+        let edit = self.timing.edits.at(start)?;
+        let end = end.map_or(edit.limit(), |end| end.min(edit.limit()));
+        let around = |time: i64| times.sample_near(edit.media_at(time).clamp(edit.media, edit.media_end()));
+        let from = around(start).saturating_sub(2 * MAX_REORDER);
+        let to = around(end).saturating_add(2 * MAX_REORDER).min(times.count);
+        let is_presented = |sample: &u64| {
+            let media = times.media_time(*sample);
+            edit.contains(media) && (start..end).contains(&edit.time_of(media))
+        };
+        let presented = || (from..to).filter(is_presented);
+        let (first, last) = (presented().next()?, presented().next_back()?);
+        let earliest = presented().map(|sample| times.media_time(sample)).min()?;
+        let keyframe = self.tables.sync.last_before(times, earliest).unwrap_or(0).min(first);
+        let located = self.tables.locate(keyframe..last + 1, None, MAX_SAMPLES)?;
+        self.pieces(&located, |media| time_of(edit, media))
+    }
+
+    /// Returns the wanted audio, as far as the edit presents it that presents most audio during the chunk, and when that
+    /// edit does. `film_scale` is the number of ticks per second of the film.
+    fn audio(&self, wanted: &Wanted, film_scale: u32) -> Option<(Vec<Piece>, (i64, i64))> {
+        let scale = self.timing.scale;
+        let ticks = |(start, end): (i64, Option<i64>), from: u32| {
+            (convert(start, from, scale), end.map_or(i64::MAX, |end| convert(end, from, scale)))
+        };
+        let chunk = ticks(wanted.span, film_scale);
+        let overlap = |edit: &&Edit| edit.end().min(chunk.1).saturating_sub(edit.start.max(chunk.0));
+        // Of equal ones, the first.
+        let edit = self.timing.edits.iter().rev().max_by_key(overlap)?;
+        let (start, end) = ticks(wanted.audio, SAMPLE_RATE);
+        let (from, to) = (edit.start.max(start), edit.limit().min(end));
+        let times = &self.tables.times;
+        let last = times.count.checked_sub(1)?;
+        let at = |media: i64| times.decode.sample_at(u64::try_from(media).unwrap_or(0)).min(last);
+        let first = at(edit.media_at(from).saturating_sub(PREROLL * i64::from(scale)));
+        let last = at(if to == i64::MAX { to } else { edit.media_at(to) }).max(first);
+        let located = self.tables.locate(first..last + 1, self.packing, MAX_SAMPLES)?;
+        let is_played = edit.plays_normally() && from < to;
+        let samples = |time: i64| convert(time, scale, SAMPLE_RATE);
+        let span = if is_played { (samples(edit.start), samples(edit.limit())) } else { (0, 0) };
+        Some((self.pieces(&located, |media| time_of(edit, media))?, span))
+    }
+
+    fn pieces(&self, located: &[Located], time_of: impl Fn(i64) -> i64) -> Option<Vec<Piece>> {
+        let times = &self.tables.times;
+        let piece = |Located { samples, bytes }: &Located| {
+            Some(Piece {
+                offset: bytes.start,
+                size: u32::try_from(bytes.end - bytes.start).ok()?,
+                decoded: time_of(signed(times.decode.time_of(samples.start))),
+                presented: time_of(times.media_time(samples.start)),
+                is_sync: self.packing.is_some() || self.tables.sync.contains(samples.start),
+            })
+        };
+        // ffmpeg rejects a fragment with empty samples, which screen recorders write for unchanged frames.
+        located.iter().filter(|located| !located.bytes.is_empty()).map(piece).collect()
+    }
+}
+
+/// Returns the presentation time of a media time. The frames that a dwell does not present are before it or after it.
+fn time_of(edit: &Edit, media: i64) -> i64 {
+    if edit.is_dwell() {
+        edit.start.saturating_add(media.saturating_sub(edit.media))
+    } else {
+        edit.time_of(media)
+    }
+}
+
+/// Converts a time to another timescale. The largest time is unlimited and stays so.
+fn convert(time: i64, from: u32, to: u32) -> i64 {
+    if time == i64::MAX { time } else { rendition::convert(time, from, to) }
+}

@@ -1,0 +1,92 @@
+//! The objects that tasks store for each other, and the renditions.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use upreel_core::transcode::Run;
+use upreel_core::{Fault, Key};
+use upreel_media::slice::Slice;
+
+use super::{PARALLEL, Work};
+use crate::encode::{Manifest, Object};
+use crate::error::Error;
+use crate::plan::Plan;
+
+/// The content of `plan.json`: the plan, and the version of the object it was made for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StoredPlan {
+    pub(super) size: u64,
+    pub(super) etag: String,
+    pub(super) plan: Plan,
+}
+
+impl Work<'_> {
+    /// Returns the plan and its hash.
+    pub(super) async fn load_plan(&self) -> Result<(StoredPlan, String), Error> {
+        let bytes = self.app.objects.load(&self.work_key("plan.json")?).await?;
+        let bytes = bytes.ok_or_else(|| Fault::new("read the plan", &Unusable("plan")))?;
+        let plan = serde_json::from_slice(&bytes).map_err(|error| Fault::new("read the plan", &error))?;
+        Ok((plan, hex::encode(Sha256::digest(&bytes))))
+    }
+
+    pub(super) async fn store_slices(&self, slices: Vec<Slice>) -> Result<(), Fault> {
+        let store = slices.into_iter().enumerate().map(|(index, slice)| async move {
+            let key = self.work_key(&slice_name(index))?;
+            self.app.objects.store(&key, "application/octet-stream", slice.to_bytes()).await
+        });
+        stream::iter(store).buffer_unordered(PARALLEL).try_collect::<()>().await
+    }
+
+    pub(super) async fn load_slice(&self, index: usize) -> Result<Slice, Fault> {
+        let bytes = self.app.objects.load(&self.work_key(&slice_name(index))?).await?;
+        bytes.and_then(Slice::from_bytes).ok_or_else(|| Fault::new("read a slice", &Unusable("slice")))
+    }
+
+    /// Returns the manifest of a chunk, if it is encoded by this plan. That of another release may be unreadable.
+    pub(super) async fn load_manifest(&self, index: usize, plan: &str) -> Result<Option<Manifest>, Fault> {
+        let bytes: Option<Bytes> = self.app.objects.load(&self.work_key(&manifest_name(index))?).await?;
+        let manifest = bytes.and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).ok());
+        Ok(manifest.filter(|manifest| manifest.plan == plan))
+    }
+
+    pub(super) async fn store_all(&self, objects: Vec<Object>) -> Result<(), Error> {
+        let Run { video_id: id, sequencer: run, .. } = self.run;
+        let store = objects.into_iter().map(|Object { name, bytes }| async move {
+            let is_playlist = Path::new(&name).extension().is_some_and(|extension| extension == "m3u8");
+            let kind = if is_playlist { "application/vnd.apple.mpegurl" } else { "video/mp4" };
+            let name = name.parse().map_err(|error| Fault::new("parse an object name", &error))?;
+            let key = Key::Rendition { id: *id, run: run.clone(), name };
+            self.app.objects.store(&key, kind, bytes).await
+        });
+        stream::iter(store).buffer_unordered(PARALLEL).try_collect::<()>().await?;
+        Ok(())
+    }
+
+    pub(super) fn work_key(&self, name: &str) -> Result<Key, Fault> {
+        let name = name.parse().map_err(|error| Fault::new("parse an object name", &error))?;
+        Ok(Key::Work { id: self.run.video_id, run: self.run.sequencer.clone(), name })
+    }
+
+    pub(super) async fn store_json(&self, name: &str, value: &impl Serialize) -> Result<(), Fault> {
+        let bytes = serde_json::to_vec(value).map_err(|error| Fault::new("write a manifest", &error))?;
+        self.app.objects.store(&self.work_key(name)?, "application/json", bytes.into()).await
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the {0} is missing or invalid")]
+pub(super) struct Unusable(pub(super) &'static str);
+
+/// Returns the file name of a chunk's slice.
+fn slice_name(index: usize) -> String {
+    format!("{index:04}.slice")
+}
+
+/// Returns the file name of a chunk's manifest.
+pub(super) fn manifest_name(index: usize) -> String {
+    format!("{index:04}.json")
+}
