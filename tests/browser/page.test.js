@@ -90,7 +90,7 @@ test('uploads a small file, scrubs its storyboard, plays and deletes it', async 
   assert.equal(await page.locator('.seek-preview span').textContent(), '0:01');
   const download = await page.getByRole('link', {name: 'Download the original'}).getAttribute('href');
   const {headers} = await fetch(download);
-  assert.equal(headers.get('content-disposition'), "attachment; filename*=UTF-8''small.mp4");
+  assert.equal(headers.get('content-disposition'), `attachment; filename="small.mp4"; filename*=UTF-8''small.mp4`);
   await page.keyboard.press('Escape');
   await until('playback stops', () => page.locator('video').evaluate((video) => !video.hasAttribute('src')));
 
