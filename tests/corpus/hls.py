@@ -275,7 +275,7 @@ def sync(check, right, source, folder, sound, shifts):
     stream = choose_sound(probe(source, "-show_streams")[0].get("streams", []))
     before, made = Sound(source, f"0:{stream['index']}"), Sound(folder / sound["file"])
     length = len(before.loudness) / RATE
-    starts = [before.start + max(0, length - WINDOW) * part / 4 for part in range(5)]
+    starts = [before.start + max(0, length - WINDOW) * part / 2 for part in range(3)]
     late = []
     for start in sorted(set(starts)):
         window = (start, min(start + WINDOW, before.start + length))
