@@ -4,6 +4,8 @@ mod sniff;
 
 use serde::{Deserialize, Serialize};
 
+use crate::media_type::MediaType;
+
 pub use self::sniff::{TransportPackets, id3_len, unsupported_format};
 
 /// A container format.
@@ -194,13 +196,10 @@ impl Container {
         })
     }
 
-    /// Returns the format of a media type. Parameters after `;` and case are ignored.
+    /// Returns the format of a media type.
     #[must_use]
-    pub fn from_media_type(media_type: &str) -> Option<Self> {
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        Self::ALL.into_iter().find(|container| {
-            container.format().media_types.iter().any(|known| known.eq_ignore_ascii_case(essence))
-        })
+    pub fn from_media_type(media_type: &MediaType) -> Option<Self> {
+        Self::ALL.into_iter().find(|container| container.format().media_types.contains(&media_type.essence()))
     }
 }
 
@@ -213,10 +212,12 @@ mod tests {
         for container in Container::ALL {
             let name = format!("a.b.{}", container.extension().to_uppercase());
             assert_eq!(Container::from_file_name(&name), Some(container));
-            let media_type = format!("{}; codecs=\"avc1\"", container.media_type());
-            assert_eq!(Container::from_media_type(&media_type), Some(container));
+            for media_type in container.format().media_types {
+                let media_type = format!("{}; codecs=\"avc1\"", media_type.to_uppercase()).parse().unwrap();
+                assert_eq!(Container::from_media_type(&media_type), Some(container));
+            }
         }
         assert_eq!(Container::from_file_name("mp4"), None);
-        assert_eq!(Container::from_media_type("text/html"), None);
+        assert_eq!(Container::from_media_type(&"text/html".parse().unwrap()), None);
     }
 }

@@ -34,10 +34,13 @@ fn shorten(name: &str) -> String {
 }
 
 /// Returns a `Content-Disposition` header (RFC 6266) with this file name. `kind` is `inline` to show the file or
-/// `attachment` to save it.
+/// `attachment` to save it. Clients that don't know `filename*` use `filename`, which has an underscore in place of each
+/// character that they could misread.
 #[must_use]
 pub fn disposition(kind: &str, name: &str) -> String {
-    format!("{kind}; filename*=UTF-8''{}", utf8_percent_encode(name, UNSAFE))
+    let is_plain = |c: char| c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%'));
+    let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    format!("{kind}; filename=\"{plain}\"; filename*=UTF-8''{}", utf8_percent_encode(name, UNSAFE))
 }
 
 /// Returns whether a character reorders or hides text: bidirectional controls, zero-width spaces, the byte order mark,
@@ -77,9 +80,12 @@ mod tests {
 
     #[test]
     fn disposition_percent_encodes_the_name() {
-        assert_eq!(disposition("inline", "clip.mp4"), "inline; filename*=UTF-8''clip.mp4");
-        let hostile = disposition("attachment", "é \"; x='1'%.mp4");
-        assert_eq!(hostile, "attachment; filename*=UTF-8''%C3%A9%20%22%3B%20x%3D%271%27%25.mp4");
+        let expected = "inline; filename=\"clip.mp4\"; filename*=UTF-8''clip.mp4";
+        assert_eq!(disposition("inline", "clip.mp4"), expected);
+        let hostile = disposition("attachment", "é \"; x='1'%\\.mp4");
+        let expected = "attachment; filename=\"_ _; x='1'__.mp4\"; \
+                        filename*=UTF-8''%C3%A9%20%22%3B%20x%3D%271%27%25%5C.mp4";
+        assert_eq!(hostile, expected);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The declared properties of a file, and the row that is created before it is uploaded.
 
 use upreel_core::limits::MAX_PUT;
-use upreel_core::{Container, Key, UserId, VideoId, filename};
+use upreel_core::media_type::UNKNOWN;
+use upreel_core::{Container, Key, MediaType, UserId, VideoId, filename};
 use upreel_function::App;
 use upreel_http::{Code, Problem};
 
@@ -14,28 +15,32 @@ pub(crate) struct Declared {
 impl Declared {
     pub(crate) fn new(name: &str, media_type: Option<&str>) -> Result<Self, Problem> {
         let by_name = Container::from_file_name(name);
+        let of_name = || by_name.map_or(UNKNOWN, Container::media_type).to_owned();
         let Some(text) = media_type.map(str::trim).filter(|text| !text.is_empty()) else {
-            let media_type = by_name.map_or("application/octet-stream", Container::media_type);
-            return Ok(Self { media_type: media_type.to_owned(), container: by_name });
+            return Ok(Self { media_type: of_name(), container: by_name });
         };
-        let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let container = Container::from_media_type(&essence);
-        let is_video =
-            container.is_some() || essence.starts_with("video/") || (essence == "application/octet-stream");
-        let is_text = text.len() <= 255 && text.bytes().all(|b| (0x20..0x7f).contains(&b));
-        if !is_video || !is_text {
-            return Err(Problem::new(
-                Code::UnsupportedMedia,
-                format!(
-                    "This file isn't a video. Supported: {}. Leave the type out, or send the file's own, such as \
-                     video/mp4.",
-                    Container::names()
-                ),
-            ));
+        let declared: MediaType = text.parse().map_err(|_| unsupported())?;
+        if let Some(container) = Container::from_media_type(&declared) {
+            return Ok(Self { media_type: declared.to_string(), container: Some(container) });
         }
-        // Keep the spelling of the client, which sends the same header with the file.
-        Ok(Self { media_type: text.to_owned(), container: container.or(by_name) })
+        // Systems know little about some formats: `.ts` is `text/vnd.trolltech.linguist` on many. The name is right more
+        // often, and the bytes decide after the upload.
+        let essence = declared.essence();
+        if by_name.is_some() || essence == UNKNOWN || essence.starts_with("video/") {
+            return Ok(Self { media_type: of_name(), container: by_name });
+        }
+        Err(unsupported())
     }
+}
+
+fn unsupported() -> Problem {
+    Problem::new(
+        Code::UnsupportedMedia,
+        format!(
+            "This file isn't a video. Supported: {}. Leave the type out, or send the file's own, such as video/mp4.",
+            Container::names()
+        ),
+    )
 }
 
 /// A new video of the caller: its key, and a row that expires unless the upload arrives.
@@ -114,12 +119,38 @@ mod tests {
         assert_eq!(declared("a", None), Ok(("application/octet-stream".into(), None)));
         assert_eq!(declared("a.mp4", Some("video/webm")), Ok(("video/webm".into(), Some(Container::Webm))));
         assert_eq!(declared("a.mp4", Some("application/octet-stream")).unwrap().1, mp4);
-        assert_eq!(declared("a", Some("Video/MP4; codecs=avc1")), Ok(("Video/MP4; codecs=avc1".into(), mp4)));
+        assert_eq!(declared("a", Some("Video/MP4;codecs=avc1")), Ok(("video/mp4; codecs=avc1".into(), mp4)));
+        assert_eq!(declared("a", Some("video/x-unknown")), Ok((UNKNOWN.into(), None)));
+    }
+
+    #[test]
+    fn the_name_decides_when_the_system_knows_the_wrong_type() {
+        for (name, media_type, container) in [
+            ("a.ts", "text/vnd.trolltech.linguist", Container::MpegTs),
+            ("a.ts", "application/typescript", Container::MpegTs),
+            ("a.MTS", "model/vnd.mts", Container::MpegTs),
+            ("a.m2ts", "", Container::MpegTs),
+            ("a.mkv", "application/x-matroska", Container::Mkv),
+            ("a.flv", "video/x-flv", Container::Flv),
+            ("a.flv", "application/x-shockwave-flash", Container::Flv),
+            ("a.ogg", "audio/ogg", Container::Ogg),
+            ("a.3gp", "audio/3gpp", Container::ThreeGp),
+            ("a.asf", "application/vnd.ms-asf", Container::Wmv),
+            ("a.mp4", "application/octet-stream", Container::Mp4),
+            ("a.mp4", "text/html; charset=utf-8", Container::Mp4),
+        ] {
+            let expected = Ok((container.media_type().to_owned(), Some(container)));
+            assert_eq!(declared(name, Some(media_type)), expected, "{name} {media_type}");
+        }
     }
 
     #[test]
     fn rejects_other_types() {
-        for bad in ["text/html", "image/svg+xml", "application/pdf", "video/mp4\r\nX: y", "vidéo/mp4"] {
+        for bad in ["text/html", "image/svg+xml", "application/pdf", "audio/ogg"] {
+            assert_eq!(declared("a", Some(bad)), Err(Code::UnsupportedMedia), "{bad}");
+            assert_eq!(declared("a.html", Some(bad)), Err(Code::UnsupportedMedia), "{bad}");
+        }
+        for bad in ["video/mp4, text/html", "video/mp4\r\nX: y", "vidéo/mp4", "video"] {
             assert_eq!(declared("a.mp4", Some(bad)), Err(Code::UnsupportedMedia), "{bad}");
         }
     }

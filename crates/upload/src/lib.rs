@@ -53,6 +53,7 @@ async fn upload(
         Some(key) => resume(&app, &user, key, &file).await?,
         None => Plan::Store(VideoId::new()),
     };
+    let name = filename::sanitize(&file.name);
     let key = |id| Key::Video { user: user.clone(), id, container: Some(container) };
     let id = match plan {
         Plan::Stored(id) => id,
@@ -62,7 +63,9 @@ async fn upload(
         }
     };
     tracing::info!(videoId = %id, userId = %user, "uploaded");
-    let url = app.objects.sign_get(&key(id)).await?;
+    // The video is not processed yet: a browser saves it instead of showing it.
+    let disposition = filename::disposition("attachment", &name);
+    let url = app.objects.sign_get_as(&key(id), container.media_type(), &disposition).await?;
     Ok(Json(Uploaded { success: true, video_id: id, status: Status::Uploaded, url }))
 }
 

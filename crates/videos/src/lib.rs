@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::{Progress, Record};
-use upreel_core::{Fault, Status, UserId, Video, VideoId, filename};
+use upreel_core::{Fault, MediaType, Status, UserId, Video, VideoId, filename};
 use upreel_function::App;
 use upreel_http::{BaseUrl, Caller, Code, Problem};
 use upreel_store::videos::Cursor;
@@ -109,13 +109,16 @@ impl VideoDetail {
         // There is no object before the upload.
         let key = record.key.parse().ok().filter(|_| video.status != Status::Pending);
         let sign = async |kind| match &key {
+                let media_type = MediaType::servable(&video.content_type);
             Some(key) => {
                 let disposition = filename::disposition(kind, &video.filename);
-                app.objects.sign_get_as(key, &video.content_type, &disposition).await.map(Some)
+                app.objects.sign_get_as(key, &media_type, &disposition).await.map(Some)
             }
             None => Ok(None),
         };
-        let (url, download_url) = (sign("inline").await?, sign("attachment").await?);
+        // A browser shows only what was found to be a video. A player ignores the disposition.
+        let shown = if video.status == Status::Processed { "inline" } else { "attachment" };
+        let (url, download_url) = (sign(shown).await?, sign("attachment").await?);
         Ok(Self { summary: VideoSummary::new(app, base, record).await?, url, download_url })
     }
 }
