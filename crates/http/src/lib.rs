@@ -7,6 +7,7 @@
 mod base;
 mod caller;
 mod event;
+mod extract;
 pub mod form;
 mod gateway;
 mod problem;
@@ -15,8 +16,9 @@ mod routes;
 pub use base::BaseUrl;
 pub use caller::Caller;
 pub use event::ProxyEvent;
+pub use extract::{Path, Query};
 pub use gateway::{request, run};
 pub use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 pub use lambda_http::request::RequestContext;
 pub use problem::{Code, Problem};
-pub use routes::{complete, cors};
+pub use routes::{complete, cors, matches_origin};

@@ -67,6 +67,9 @@ impl Code {
     }
 }
 
+/// The longest detail, in bytes. A detail that repeats a part of the request must not become as long as that.
+const MAX_DETAIL: usize = 1024;
+
 /// An error response. Its `detail` is for users; internals are only logged.
 #[derive(Debug)]
 pub struct Problem {
@@ -77,7 +80,9 @@ pub struct Problem {
 impl Problem {
     /// Creates a problem. `detail` is a sentence that tells the user what to do.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        let mut detail = detail.into();
+        detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
+        Self { code, detail }
     }
 
     /// Returns the error code.

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderName, Method, header};
+use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -27,6 +27,7 @@ pub fn complete(routes: Router, allowed_origins: &[String]) -> Router {
             Problem::new(Code::Internal, "Something failed on our side. Please try again.").into_response()
         }))
         .layer(middleware::from_fn(log))
+        .layer(middleware::map_response(nosniff))
         .layer(cors(allowed_origins))
 }
 
@@ -37,7 +38,7 @@ pub fn cors(origins: &[String]) -> CorsLayer {
     } else {
         let origins = origins.to_vec();
         AllowOrigin::predicate(move |origin, _| {
-            origin.to_str().is_ok_and(|origin| origins.iter().any(|allowed| matches(allowed, origin)))
+            origin.to_str().is_ok_and(|origin| origins.iter().any(|allowed| matches_origin(allowed, origin)))
         })
     };
     CorsLayer::new()
@@ -60,7 +61,9 @@ pub fn cors(origins: &[String]) -> CorsLayer {
         .max_age(Duration::from_hours(1))
 }
 
-fn matches(allowed: &str, origin: &str) -> bool {
+/// Returns whether an entry of the list of allowed origins, such as `http://localhost:*`, allows this one.
+#[must_use]
+pub fn matches_origin(allowed: &str, origin: &str) -> bool {
     match allowed.strip_suffix(":*") {
         None => allowed == origin,
         Some(host) => origin
@@ -68,6 +71,12 @@ fn matches(allowed: &str, origin: &str) -> bool {
             .and_then(|port| port.strip_prefix(':'))
             .is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit())),
     }
+}
+
+/// Has browsers take the body for what `Content-Type` says.
+async fn nosniff(mut response: Response) -> Response {
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 async fn log(request: Request, next: Next) -> Response {
@@ -81,7 +90,7 @@ async fn log(request: Request, next: Next) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::matches_origin as matches;
 
     #[test]
     fn origins_match_exactly() {

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use upreel_core::limits::MAX_PUT;
 use upreel_core::{Fault, UserId};
 use upreel_function::App;
-use upreel_http::{Caller, Code, Problem};
+use upreel_http::{Caller, Code, Problem, Query};
 use upreel_store::objects::{Completion, NamedPart};
 
 use crate::declared::{Declared, NewVideo, check_size, invalid};
@@ -48,7 +48,6 @@ pub(crate) struct UploadQuery {
     part_numbers: Option<String>,
 }
 
-type QueryResult<T> = Result<Query<T>, QueryRejection>;
 type PathResult<T> = Result<Path<T>, PathRejection>;
 
 #[derive(Serialize)]
@@ -62,10 +61,10 @@ pub(crate) struct Params {
 pub(crate) async fn params(
     State(app): State<App>,
     Caller(user): Caller,
-    file: QueryResult<NewFile>,
+    Query(file): Query<NewFile>,
 ) -> Result<Json<Params>, Problem> {
     let max = app.config.max_upload_bytes.min(MAX_PUT);
-    let (new, declared) = parse_query(file)?.new_video(user, max)?;
+    let (new, declared) = file.new_video(user, max)?;
     let form = app.objects.sign_post(&new.key, &declared.media_type, max).await?;
     new.create(&app).await?;
     Ok(Json(Params {
@@ -92,9 +91,9 @@ pub(crate) async fn parts(
     State(app): State<App>,
     Caller(user): Caller,
     upload: PathResult<String>,
-    which: QueryResult<UploadQuery>,
+    Query(which): Query<UploadQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let upload = Upload::new(&user, parse_query(which)?.key.as_deref(), &parse_path(upload)?)?;
+    let upload = Upload::new(&user, which.key.as_deref(), &parse_path(upload)?)?;
     let parts = upload.parts(&app).await?;
     let parts = parts.iter().map(|p| json!({"PartNumber": p.number, "Size": p.size, "ETag": p.etag}));
     Ok(Json(parts.collect()))
@@ -104,9 +103,9 @@ pub(crate) async fn abort(
     State(app): State<App>,
     Caller(user): Caller,
     upload: PathResult<String>,
-    which: QueryResult<UploadQuery>,
+    Query(which): Query<UploadQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let upload = Upload::new(&user, parse_query(which)?.key.as_deref(), &parse_path(upload)?)?;
+    let upload = Upload::new(&user, which.key.as_deref(), &parse_path(upload)?)?;
     let existed = app.objects.abort_multipart(&upload.key, &upload.id).await?;
     existed.then(|| Json(json!({}))).ok_or_else(no_such_upload)
 }
@@ -115,10 +114,10 @@ pub(crate) async fn part(
     State(app): State<App>,
     Caller(user): Caller,
     path: PathResult<(String, String)>,
-    which: QueryResult<UploadQuery>,
+    Query(which): Query<UploadQuery>,
 ) -> Result<Json<Value>, Problem> {
     let (upload, number) = parse_path(path)?;
-    let upload = Upload::new(&user, parse_query(which)?.key.as_deref(), &upload)?;
+    let upload = Upload::new(&user, which.key.as_deref(), &upload)?;
     let signed = app.objects.sign_part(&upload.key, &upload.id, part_number(&number)?).await?;
     // Uppy also uses `expires` as the timeout of the part's upload.
     Ok(Json(json!({"url": signed.url, "expires": signed.expires_in.as_secs()})))
@@ -128,9 +127,8 @@ pub(crate) async fn batch(
     State(app): State<App>,
     Caller(user): Caller,
     upload: PathResult<String>,
-    which: QueryResult<UploadQuery>,
+    Query(which): Query<UploadQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let which = parse_query(which)?;
     let upload = Upload::new(&user, which.key.as_deref(), &parse_path(upload)?)?;
     let numbers = which.part_numbers.ok_or_else(|| {
         invalid("The part numbers are missing. Send them as `partNumbers`: &partNumbers=1,2,3")
@@ -165,10 +163,10 @@ pub(crate) async fn complete(
     State(app): State<App>,
     Caller(user): Caller,
     upload: PathResult<String>,
-    which: QueryResult<UploadQuery>,
+    Query(which): Query<UploadQuery>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let upload = Upload::new(&user, parse_query(which)?.key.as_deref(), &parse_path(upload)?)?;
+    let upload = Upload::new(&user, which.key.as_deref(), &parse_path(upload)?)?;
     let (key, id) = (&upload.key, upload.id.as_str());
     let parts = from_json::<Parts>(body)?.parts.into_iter();
     let parts = parts.map(|part| Ok(NamedPart { number: in_range(part.part_number)?, etag: part.etag }));
@@ -200,10 +198,6 @@ pub(crate) async fn complete(
     Ok(Json(json!({"location": location, "key": key.to_string(), "bucket": app.objects.bucket(key)})))
 }
 
-fn parse_query<T>(query: QueryResult<T>) -> Result<T, Problem> {
-    query.map(|Query(value)| value).map_err(|error| invalid(error.body_text()))
-}
-
 fn parse_path<T>(path: PathResult<T>) -> Result<T, Problem> {
     path.map(|Path(value)| value).map_err(|_| no_such_upload())
 }
@@ -216,5 +210,40 @@ pub(crate) fn from_json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>
         }
         _ => Problem::new(Code::MalformedBody, "The body could not be read. Send it again."),
     })?;
-    serde_json::from_slice(&body).map_err(|error| invalid(format!("The body is not valid: {error}.")))
+    serde_json::from_slice(&body).map_err(|error| invalid(explain(&error)))
+}
+
+/// Returns what is wrong with a JSON body, without the words of `serde`, which repeat the body and name types of Rust.
+fn explain(error: &serde_json::Error) -> String {
+    let at = format!("line {}, column {}", error.line(), error.column());
+    if !error.is_data() {
+        return format!("The body is not JSON, see {at}.");
+    }
+    let text = error.to_string();
+    match text.strip_prefix("missing field `").and_then(|text| text.split_once('`')) {
+        Some((field, _)) => format!("The body has no field `{field}`."),
+        None => {
+            format!("The body has a field with a value of another type or range than expected, see {at}.")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_a_body_do_not_repeat_it() {
+        let detail = |body: &str| explain(&serde_json::from_str::<Parts>(body).err().unwrap());
+        assert_eq!(detail("{}"), "The body has no field `parts`.");
+        assert_eq!(detail("{\"parts\": ["), "The body is not JSON, see line 1, column 11.");
+        let expected =
+            "The body has a field with a value of another type or range than expected, see line 1, column";
+        for value in ["\"secret\"", "70000", "{\"secret\": 1}", "null", "[\"secret\"]"] {
+            let found = detail(&format!("{{\"parts\": [{{\"PartNumber\": {value}, \"ETag\": \"a\"}}]}}"));
+            assert!(found.starts_with(expected) && !found.contains("secret"), "{value}: {found}");
+        }
+        let long = detail(&format!("\"{}\"", "\\u0001".repeat(100_000)));
+        assert!(long.len() < 200, "{long}");
+    }
 }

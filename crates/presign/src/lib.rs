@@ -15,28 +15,35 @@ mod upload;
 
 use std::collections::BTreeMap;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use upreel_core::VideoId;
 use upreel_function::App;
-use upreel_http::{Caller, Problem};
+use upreel_http::{Caller, Code, Problem, Query};
 
 use crate::declared::{Declared, NewVideo, invalid, parse_put_size};
 
 /// Returns the routes of this function.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route("/presign", get(presign).post(sign::sign))
-        .route("/s3/params", get(companion::params))
+        .route("/presign", get(presign).head(async || no_head("GET, POST")).post(sign::sign))
+        .route("/s3/params", get(companion::params).head(async || no_head("GET")))
         .route("/s3/multipart", post(companion::create))
         .route("/s3/multipart/{uploadId}", get(companion::parts).delete(companion::abort))
         .route("/s3/multipart/{uploadId}/{partNumber}", get(companion::part))
         .route("/s3/multipart/{uploadId}/batch", get(companion::batch))
         .route("/s3/multipart/{uploadId}/complete", post(companion::complete))
         .with_state(app)
+}
+
+/// Refuses a HEAD request, which must not create a video. Without this, the handler of GET would respond.
+fn no_head(allowed: &'static str) -> impl IntoResponse {
+    let problem = Problem::new(Code::MethodNotAllowed, "This route does not support HEAD. Use GET.");
+    ([(header::ALLOW, HeaderValue::from_static(allowed))], problem)
 }
 
 #[derive(Deserialize)]
@@ -62,9 +69,8 @@ struct Presigned {
 async fn presign(
     State(app): State<App>,
     Caller(user): Caller,
-    query: Result<Query<PresignQuery>, QueryRejection>,
+    Query(query): Query<PresignQuery>,
 ) -> Result<Json<Presigned>, Problem> {
-    let Query(query) = query.map_err(|error| invalid(error.body_text()))?;
     let name = query.name.filter(|name| !name.is_empty());
     let name =
         name.ok_or_else(|| invalid("The file name is missing. Send it as `name`: /presign?name=clip.mp4"))?;

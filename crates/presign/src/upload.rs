@@ -68,7 +68,7 @@ fn bad_part_number() -> Problem {
     invalid(format!("The part number must be from 1 to {MAX_PARTS}."))
 }
 
-/// Returns the size of the object that these parts would give.
+/// Returns the size of the object that these parts would give. `stored` is in ascending order.
 ///
 /// Also checks what S3 would reject without a message for users: that the parts are in ascending order, have been
 /// received with these entity tags, and that all but the last have the minimum size.
@@ -79,7 +79,7 @@ pub(crate) fn checked_size(named: &[NamedPart], stored: &[StoredPart]) -> Result
         if i > 0 && named[i - 1].number >= number {
             return Err(invalid("The parts must be in ascending order."));
         }
-        let found = stored.iter().find(|stored| stored.number == number);
+        let found = stored.binary_search_by_key(&number, |stored| stored.number).ok().map(|at| &stored[at]);
         let found = found.filter(|stored| unquoted(&stored.etag) == unquoted(&part.etag));
         let found =
             found.ok_or_else(|| invalid(format!("Part {number} was not received with this ETag.")))?;

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use quick_m3u8::Writer;
@@ -14,7 +14,7 @@ use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::Record;
 use upreel_core::{Fault, Key, Sequencer, UserId, VideoId};
 use upreel_function::App;
-use upreel_http::{BaseUrl, Caller, Problem};
+use upreel_http::{BaseUrl, Caller, Path, Problem};
 
 use crate::playlist::{is_playlist, media_file, parse, set_uri};
 use crate::{cdn, find_own, not_found};

@@ -11,8 +11,7 @@ mod playlist;
 
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -24,7 +23,7 @@ use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::{Progress, Record};
 use upreel_core::{Fault, MediaType, Status, UserId, Video, VideoId, filename};
 use upreel_function::App;
-use upreel_http::{BaseUrl, Caller, Code, Problem};
+use upreel_http::{BaseUrl, Caller, Code, Path, Problem, Query};
 use upreel_store::videos::Cursor;
 
 /// How long a DELETE request deletes objects itself.
@@ -109,8 +108,8 @@ impl VideoDetail {
         // There is no object before the upload.
         let key = record.key.parse().ok().filter(|_| video.status != Status::Pending);
         let sign = async |kind| match &key {
-                let media_type = MediaType::servable(&video.content_type);
             Some(key) => {
+                let media_type = MediaType::servable(&video.content_type);
                 let disposition = filename::disposition(kind, &video.filename);
                 app.objects.sign_get_as(key, &media_type, &disposition).await.map(Some)
             }
@@ -140,10 +139,9 @@ async fn list(
     State(app): State<App>,
     Caller(user): Caller,
     base: BaseUrl,
-    query: Result<Query<ListQuery>, QueryRejection>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<VideoList>, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
-    let Query(query) = query.map_err(|error| invalid(error.body_text()))?;
     let limit = match query.limit.as_deref().map(str::parse) {
         None => DEFAULT_LIMIT,
         Some(Ok(limit @ 1..=MAX_LIMIT)) => limit,
@@ -244,6 +242,11 @@ fn decode_cursor(text: &str) -> Option<Cursor> {
     let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (upload_time, id) = text.split_once(' ')?;
+    // DynamoDB rejects a key without a time, which would look like a fault.
+    let digits = |b: u8| if b.is_ascii_digit() { b'0' } else { b };
+    if !upload_time.bytes().map(digits).eq(*b"0000-00-00T00:00:00.000Z") {
+        return None;
+    }
     Some(Cursor { upload_time: upload_time.to_owned(), id: id.parse().ok()? })
 }
 
@@ -257,6 +260,12 @@ mod tests {
         assert_eq!(decode_cursor(&encode_cursor(&cursor)), Some(cursor));
         for bad in ["", "x", "!!", "eA"] {
             assert_eq!(decode_cursor(bad), None, "{bad}");
+        }
+        for time in
+            ["", "2026", "2026-11-23T07:41:47.123", "2026-11-23T07:41:47.123Zx", "2026-11-23t07:41:47.123Z"]
+        {
+            let cursor = Cursor { upload_time: time.into(), id: VideoId::new() };
+            assert_eq!(decode_cursor(&encode_cursor(&cursor)), None, "{time}");
         }
     }
 

@@ -219,6 +219,7 @@ mod tests {
 
     #[test]
     fn rejects_invalid_forms() {
+        let many = |count: usize| (0..count).map(|i| format!("; p{i}=x")).collect::<String>();
         let headers = |lines: &str| format!("--B\r\n{lines}\r\n\r\nx\r\n--B--");
         let cases = [
             ("empty body", String::new(), Malformed::Truncated),
@@ -256,11 +257,14 @@ mod tests {
                 format!("--B\r\nX: {}", "y".repeat(MAX_HEADERS)),
                 Malformed::Headers,
             ),
+            ("many parameters", headers(&format!("Content-Disposition: f{}", many(17))), Malformed::Headers),
             ("huge headers", headers(&format!("X: {}", "y".repeat(MAX_HEADERS))), Malformed::Headers),
         ];
         for (what, body, why) in cases {
             assert_eq!(read(TYPE, body.as_bytes()), Err(why), "{what}");
         }
+        let parameters = headers(&format!("Content-Disposition: f{}", many(16)));
+        assert_eq!(read(TYPE, parameters.as_bytes()).unwrap(), ["-|-|x"], "exactly the limit");
         let large = headers(&format!("X: {}", "y".repeat(MAX_HEADERS - 9)));
         assert_eq!(read(TYPE, large.as_bytes()).unwrap(), ["-|-|x"], "exactly the limit");
     }

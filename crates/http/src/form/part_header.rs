@@ -49,6 +49,9 @@ fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(is_token)
 }
 
+/// The maximum number of parameters. Each one is compared with all others.
+const MAX_PARAMETERS: usize = 16;
+
 /// A header value with parameters, such as `form-data; name="file"`.
 #[derive(Debug)]
 pub(super) struct Parameters<'a> {
@@ -58,7 +61,7 @@ pub(super) struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// Parses a header value. Returns `None` if it is malformed or a parameter occurs twice.
+    /// Parses a header value. Returns `None` if it is malformed, a parameter occurs twice, or there are too many of them.
     pub(super) fn parse(header: &'a [u8]) -> Option<Self> {
         let (before, mut rest) = split_at_byte(header, b';');
         let mut pairs: Vec<(&[u8], Cow<[u8]>)> = Vec::new();
@@ -70,7 +73,10 @@ impl<'a> Parameters<'a> {
                 _ => {
                     let equals = rest.iter().position(|b| *b == b'=')?;
                     let name = rest[..equals].trim_ascii_end();
-                    if !is_token(name) || pairs.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+                    if !is_token(name)
+                        || pairs.len() == MAX_PARAMETERS
+                        || pairs.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
+                    {
                         return None;
                     }
                     let (value, after) = match rest[equals + 1..].trim_ascii_start() {
