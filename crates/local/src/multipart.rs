@@ -59,20 +59,27 @@ impl Multipart {
         Ok(multipart)
     }
 
-    /// Removes the uploads that were begun more than [`TTL`] before `now`.
+    /// Removes the uploads that were begun more than [`TTL`] before `now`, and of all others the parts that were uploaded
+    /// again.
     pub(crate) fn sweep(&self, now: SystemTime) {
         let is_old = |folder: &PathBuf| {
             let begun = fs::metadata(folder.join(KEY)).and_then(|file| file.modified());
             begun.is_ok_and(|begun| now.duration_since(begun).is_ok_and(|age| age > TTL))
         };
-        let swept = folders(&self.root).and_then(|folders| {
-            let mut old = folders.into_iter().filter(is_old);
-            old.try_fold(0, |count, folder| end(&folder).map(|()| count + 1))
-        });
-        match swept {
-            Ok(0) => {}
-            Ok(uploads) => tracing::info!(uploads, "removed incomplete multipart uploads"),
-            Err(error) => tracing::warn!(%error, "could not remove incomplete multipart uploads"),
+        let (mut uploads, mut failed) = (0, None);
+        for folder in folders(&self.root).unwrap_or_default() {
+            let swept = if is_old(&folder) {
+                end(&folder).map(|()| uploads += 1)
+            } else {
+                replaced(&folder).and_then(|parts| parts.iter().try_for_each(fs::remove_file))
+            };
+            failed = swept.err().or(failed);
+        }
+        if uploads > 0 {
+            tracing::info!(uploads, "removed incomplete multipart uploads");
+        }
+        if let Some(error) = failed {
+            tracing::warn!(%error, "could not remove all incomplete multipart uploads");
         }
     }
 
@@ -150,6 +157,17 @@ fn parts(folder: &Path) -> io::Result<Vec<(i32, String, PathBuf)>> {
         }
     }
     Ok(parts)
+}
+
+/// Returns the files of the parts that have a newer part of the same number.
+fn replaced(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for (number, _, path) in parts(folder)? {
+        all.push((number, fs::metadata(&path)?.modified()?, path));
+    }
+    all.sort();
+    let older = all.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+    Ok(older.map(|pair| pair[0].2.clone()).collect())
 }
 
 /// Ends an upload that was completed or aborted. A process that is killed meanwhile leaves a folder without a key, which
@@ -247,6 +265,36 @@ mod tests {
     fn part(number: i32, size: i64) -> Part {
         let e_tag = Some(ETag::Strong(format!("e{number}")));
         Part { part_number: Some(number), size: Some(size), e_tag, ..Default::default() }
+    }
+
+    #[test]
+    fn old_uploads_and_replaced_parts_are_swept() {
+        let data = tempfile::tempdir().unwrap();
+        let staging = Staging::open(&data.path().join("s3")).unwrap();
+        let multipart = Multipart::open(&data.path().join("multipart"), &staging).unwrap();
+        let now = SystemTime::now();
+        let headers = data.path().join("headers");
+        let begin = |age: Duration| {
+            fs::write(&headers, "{}").unwrap();
+            let id = multipart.begin(&headers, "uploads", "k").unwrap();
+            let folder = multipart.find(&id, "uploads", "k").unwrap();
+            File::options().append(true).open(folder.join(KEY)).unwrap().set_modified(now - age).unwrap();
+            for (i, name) in ["1.b", "1.a", "2.a", "11.a"].iter().enumerate() {
+                let seconds = Duration::from_secs(10 - i as u64);
+                File::create(folder.join(name)).unwrap().set_modified(now - seconds).unwrap();
+            }
+            folder
+        };
+        let (old, new) = (begin(TTL + Duration::from_secs(1)), begin(TTL));
+        multipart.sweep(now);
+        assert!(!old.exists() && new.exists());
+        let mut names: Vec<_> =
+            parts(&new).unwrap().into_iter().map(|(number, tag, _)| (number, tag)).collect();
+        names.sort();
+        assert_eq!(names, [(1, "a".to_owned()), (2, "a".to_owned()), (11, "a".to_owned())]);
+        // The file of the key is the one whose age counts, so parts of an old upload expire with it.
+        multipart.sweep(now + Duration::from_secs(2));
+        assert!(!new.exists());
     }
 
     #[test]
