@@ -13,6 +13,10 @@ TIMEOUT = 600  # seconds; only ends a hang
 BROKEN = b"\0\0\0\x18ftypisom\0\0\0\0isomavc1"
 
 
+# The credentials of S3 and DynamoDB.
+ACCESS_KEY, SECRET = "upreel", "secret-of-the-tests"
+
+
 class Backend:
     """A running `upreel --ephemeral` on free ports, with further `options`."""
 
@@ -20,7 +24,7 @@ class Backend:
         self.folder = Path(folder)
         log = self.folder / "upreel.log"
         self.process = subprocess.Popen(
-            [program, "--ephemeral", "--port", "0", "--s3-port", "0", "--dynamodb-port", "0", *options],
+            [program, "--ephemeral", "--port", "0", "--s3-port", "0", "--dynamodb-port", "0", "--s3-secret", SECRET, *options],
             stdout=subprocess.PIPE, stderr=log.open("w"), text=True, env=os.environ | {"TMPDIR": str(self.folder)})
         greeting = ""
         while "Ctrl-C" not in greeting:
@@ -28,7 +32,8 @@ class Backend:
             if not line:
                 raise SystemExit("upreel did not start: " + log.read_text())
             greeting += line
-        self.api, self.s3 = (re.search(rf"{name} +(\S+)", greeting)[1] for name in ("Page and API", "S3"))
+        self.greeting = greeting
+        self.api, self.s3, self.dynamodb = (re.search(rf"{name} +(\S+)", greeting)[1] for name in ("Page and API", "S3", "DynamoDB"))
 
     def __enter__(self):
         return self

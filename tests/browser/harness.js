@@ -45,10 +45,22 @@ async function formatNames() {
 
 // --- the backend ---------------------------------------------------------------------------------------------
 
-/** Starts `upreel --ephemeral` on free ports and returns once it is ready. $UPREEL is the path of the binary. */
+/** The credentials of the backend's S3 and DynamoDB. */
+const ACCESS_KEY = 'upreel', SECRET = 'secret-of-the-tests';
+
+/** Pages of the tests have other ports than the backend. */
+const ORIGIN = 'http://127.0.0.1:*';
+
+/**
+ * Starts `upreel --ephemeral` on free ports and returns once it is ready. $UPREEL is the path of the binary. Pages of the
+ * tests may use it, unless `args` has other origins.
+ */
 export async function startBackend(t, ...args) {
   const ports = ['--port', '0', '--s3-port', '0', '--dynamodb-port', '0'];
-  const child = spawn(process.env.UPREEL, ['--ephemeral', ...ports, ...args], {stdio: ['ignore', 'pipe', 'pipe']});
+  const origins = args.includes('--allow-origin') ? [] : ['--allow-origin', ORIGIN];
+  const access = ['--s3-secret', SECRET, ...origins];
+  const options = {stdio: ['ignore', 'pipe', 'pipe']};
+  const child = spawn(process.env.UPREEL, ['--ephemeral', ...ports, ...access, ...args], options);
   const exit = new Promise((resolve) => child.once('exit', resolve));
   const log = [];
   createInterface({input: child.stderr}).on('line', (line) => log.push(line));
@@ -56,8 +68,9 @@ export async function startBackend(t, ...args) {
   t.after(stop);
   const backend = new Backend(log, stop);
   for await (const line of createInterface({input: child.stdout})) {
-    const [, name, url] = line.match(/^ +(Page and API|S3) +(http:\S+)/) ?? [];
+    const [, name, url] = line.match(/^ +(Page and API|S3|DynamoDB) +(http:\S+)/) ?? [];
     if (name === 'S3') backend.s3 = url;
+    if (name === 'DynamoDB') backend.dynamodb = url;
     if (name === 'Page and API') backend.api = url;
     if (line.includes('Ctrl-C')) return backend;
   }
@@ -66,8 +79,8 @@ export async function startBackend(t, ...args) {
 
 class Backend {
   #owner = new AwsClient({
-    accessKeyId: 'upreel',
-    secretAccessKey: 'upreel-local',
+    accessKeyId: ACCESS_KEY,
+    secretAccessKey: SECRET,
     region: 'us-east-1',
     service: 's3',
   });
@@ -129,6 +142,11 @@ class Backend {
     return this.#owner.fetch(`${this.s3}/uploads/${key}`);
   }
 
+  /** Returns the list of objects in a bucket, as XML. */
+  async list(bucket) {
+    return (await this.#owner.fetch(`${this.s3}/${bucket}?list-type=2`)).text();
+  }
+
   /** Returns the same URL with an expired signature. */
   async expiredUrl(method, url) {
     const bare = new URL(url);
@@ -171,7 +189,7 @@ export async function servePages(t, texts, folder) {
 }
 
 /** Finds a browser: $CHROMIUM, else Chromium or Chrome on the PATH, else in /Applications (macOS). */
-function findBrowser() {
+export function findBrowser() {
   const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
   const candidates = [process.env.CHROMIUM].filter(Boolean);
   for (const folder of process.env.PATH.split(delimiter)) candidates.push(...names.map((name) => join(folder, name)));

@@ -7,12 +7,14 @@ To change the pinned versions, edit requirements.in and see tests/template/gate.
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import boto3
 import urllib3
@@ -23,12 +25,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import smoke  # noqa: E402
-from backend import Backend, make_video, padded  # noqa: E402
+from backend import ACCESS_KEY, SECRET, Backend, make_video, padded  # noqa: E402
 
 HTTP = urllib3.PoolManager(retries=False)
 PART = 5 << 20
 CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "upreel", "AWS_SECRET_ACCESS_KEY": "upreel-local", "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
 UPLOADS = []
 
@@ -59,8 +61,8 @@ class Clients:
         self.large = folder / "large.mp4"
         self.large.write_bytes(head + free + bytes(length) + index)
         self.s3 = boto3.client(
-            "s3", endpoint_url=backend.s3, region_name="us-east-1", aws_access_key_id="upreel",
-            aws_secret_access_key="upreel-local", config=Config(s3={"addressing_style": "path"}))
+            "s3", endpoint_url=backend.s3, region_name="us-east-1", aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET, config=Config(s3={"addressing_style": "path"}))
 
     def aws(self, *arguments):
         return run(Path(sys.executable).parent / "aws", "--endpoint-url", self.backend.s3, "s3", *arguments)
@@ -158,6 +160,38 @@ class Clients:
         listed = self.aws("ls", f"s3://uploads/{prefix}").decode()
         assert f" {len(content)} {key.removeprefix(prefix)}\n" in listed, listed
 
+def check_printed_credentials(backend):
+    """The lines that the program prints for the AWS CLI work as they are."""
+    lines = "\n".join(line for line in backend.greeting.splitlines() if line.startswith("export "))
+    aws = Path(sys.executable).parent / "aws"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(backend.folder), "AWS_EC2_METADATA_DISABLED": "true"}
+
+    def shell(command):
+        return subprocess.run(["sh", "-c", f"{lines}\n{command}"], check=True, capture_output=True, env=environment).stdout.decode()
+
+    assert "videos/" in shell(f"{aws} s3 ls s3://uploads")
+    count = shell(f"{aws} dynamodb scan --table-name VideoMetadata --select COUNT --query Count")
+    assert int(count) > 0, count
+    wrong = subprocess.run([aws, "dynamodb", "list-tables", "--endpoint-url", backend.dynamodb], capture_output=True, check=False,
+                           env=environment | CREDENTIALS | {"AWS_SECRET_ACCESS_KEY": "wrong"})  # fmt: skip
+    assert wrong.returncode and b"credentials that Upreel printed" in wrong.stderr, wrong
+
+def check_log(clients):
+    """A refused request and an upload that the client ends are no errors, and an object that is no upload is noticed."""
+    log = clients.backend.folder / "upreel.log"
+    signed = urlsplit(clients.presigned(clients.large)["uploadUrl"])
+    with socket.create_connection((signed.hostname, signed.port)) as connection:
+        head = f"PUT {signed.path}?{signed.query} HTTP/1.1\r\nHost: {signed.netloc}\r\nContent-Type: video/mp4\r\n"
+        connection.sendall(f"{head}Content-Length: {clients.large.stat().st_size}\r\n\r\nstart".encode())
+    assert HTTP.request("GET", f"{clients.backend.s3}/uploads").status == 403
+    clients.aws("cp", "--only-show-errors", clients.small, "s3://uploads/holiday.mp4")
+    deadline = time.monotonic() + 60
+    for expected in ("did not send the whole body", "uploads/holiday.mp4, but will not process it"):
+        while expected not in log.read_text():
+            assert time.monotonic() < deadline, f"not in the log: {expected}\n{log.read_text()}"
+            time.sleep(0.02)
+    assert "ERROR" not in log.read_text(), log.read_text()
+
 class Faulty:
     """An HTTP client that changes the response of one kind of request."""
 
@@ -190,7 +224,7 @@ def check_smoke_finds_faults(backend):
 
 
 def main(program):
-    with tempfile.TemporaryDirectory() as folder, Backend(program, folder) as backend:
+    with tempfile.TemporaryDirectory() as folder, Backend(program, folder, "--allow-origin", "http://localhost:3000") as backend:
         clients = Clients(backend, Path(folder))
         for method in UPLOADS:
             clients.check(*method(clients))
@@ -199,6 +233,8 @@ def main(program):
         broken = smoke.smoke(smoke.Backend(backend.api, origin="http://localhost:3000"), skipped=(smoke.sign_in_is_required,))
         assert not broken, broken
         check_smoke_finds_faults(backend)
+        check_printed_credentials(backend)
+        check_log(clients)
         assert not backend.json("GET", "/_local/dlq")["messages"]
 
 if __name__ == "__main__":

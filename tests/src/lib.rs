@@ -1,12 +1,19 @@
 //! Helpers shared by several test programs.
 
+use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4::SigningParams;
 use upreel_core::Fault;
 use upreel_core::range::{RangeRead, RangeReader};
 use upreel_media::Source;
@@ -34,4 +41,28 @@ impl RangeReader for FileReader {
 pub fn source(path: &Path) -> io::Result<Source> {
     let file = File::open(path)?;
     Ok(Source::new(file.metadata()?.len(), FileReader(file)))
+}
+
+/// Signs a request to the local S3 or DynamoDB, for what the SDK cannot send. Returns the headers to add to `headers`.
+///
+/// # Errors
+/// When the request is malformed.
+pub fn signature(
+    (service, secret): (&str, &str),
+    (method, url): (&str, &str),
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+    let mut settings = SigningSettings::default();
+    if service == "s3" {
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+    }
+    let identity = Credentials::new("upreel", secret, None, None, "test").into();
+    let params = SigningParams::builder().identity(&identity).region("us-east-1").name(service);
+    let params = params.time(SystemTime::now()).settings(settings).build()?.into();
+    let request = SignableRequest::new(method, url, headers.iter().copied(), SignableBody::Bytes(body))?;
+    let signed = sign(request, &params)?.into_parts().0;
+    Ok(signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }

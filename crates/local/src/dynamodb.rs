@@ -3,6 +3,8 @@
 //! A write with its index and stream records is one transaction in a write-ahead log, so it survives a kill. Creating a
 //! table takes several transactions: a marker file exists until all of them are done.
 
+pub(crate) mod server;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,6 @@ use aws_sdk_dynamodb::types::{
     StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 use dynoxide::Database;
-use tokio::net::TcpListener;
 
 /// Interval at which expired rows are deleted. AWS takes up to days; a minute keeps the web page up to date.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -56,27 +57,16 @@ fn remove(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Serves the database and deletes expired rows, until it is dropped.
-pub(crate) async fn serve(listener: TcpListener, database: Database) {
-    let sweeper = database.clone();
-    let sweep = async move {
-        loop {
-            tokio::time::sleep(SWEEP_INTERVAL).await;
-            let database = sweeper.clone();
-            match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
-                Ok(Ok(0)) | Err(_) => {}
-                Ok(Ok(rows)) => tracing::info!(rows, "deleted expired rows"),
-                Ok(Err(error)) => tracing::warn!(%error, "could not delete expired rows"),
-            }
+/// Deletes expired rows, until the future is dropped.
+pub(crate) async fn sweep(database: Database) {
+    loop {
+        tokio::time::sleep(SWEEP_INTERVAL).await;
+        let database = database.clone();
+        match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+            Ok(Ok(0)) | Err(_) => {}
+            Ok(Ok(rows)) => tracing::info!(rows, "deleted expired rows"),
+            Ok(Err(error)) => tracing::warn!(%error, "could not delete expired rows"),
         }
-    };
-    tokio::select! {
-        ended = dynoxide::server::serve_with_shutdown(listener, database, std::future::pending()) => {
-            if let Err(error) = ended {
-                tracing::error!(error, "the DynamoDB server stopped");
-            }
-        }
-        () = sweep => {}
     }
 }
 

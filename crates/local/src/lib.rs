@@ -4,49 +4,53 @@
 //! The functions are the deployed ones. API Gateway, S3 and DynamoDB are replaced by local implementations that speak
 //! the same protocols.
 
+pub mod arguments;
 mod dynamodb;
+pub mod ffmpeg;
 mod files;
 mod gateway;
+mod guard;
+pub mod log;
 mod multipart;
 mod notification;
 mod openapi;
+mod options;
 pub mod queue;
 mod reconcile;
+mod rules;
 mod s3;
+mod secret;
+mod serve;
+mod signature;
 mod staging;
 mod storage;
 pub mod transcode;
 pub mod webhook;
 
 use std::fs::{File, TryLockError};
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
-use futures_util::FutureExt;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use upreel_core::limits::Limits;
-use upreel_function::{App, Config};
-use upreel_store::Buckets;
-use upreel_store::sdk::{self, Endpoints, Roots};
+use upreel_function::App;
+use upreel_store::sdk::{self, Roots};
 
+use crate::guard::{Allowed, Port};
+pub use crate::options::{Error, Options};
 use crate::queue::{Handler, Queue};
 use crate::reconcile::Queues;
 pub use crate::reconcile::{SWEEP_INTERVAL, limits};
 use crate::storage::Storage;
 use crate::webhook::Webhook;
 
-/// The access key ID of the local S3, for the AWS CLI and SDKs.
+/// The access key ID of the local S3 and DynamoDB, for the AWS CLI and SDKs. Its secret is that of [`Local`].
 pub const ACCESS_KEY: &str = "upreel";
-/// The secret that belongs to [`ACCESS_KEY`]. It can be public: the ports accept connections from this machine only.
-pub const SECRET_KEY: &str = "upreel-local";
 /// The AWS region of the local services.
 pub const REGION: &str = "us-east-1";
 /// The bucket of the originals.
@@ -56,60 +60,10 @@ pub const THUMBNAILS: &str = "thumbnails";
 /// The bucket of the HLS renditions.
 pub const PROCESSED: &str = "processed";
 const TABLE: &str = "VideoMetadata";
+/// The file that locks the data folder.
+const LOCK: &str = "lock";
 /// The thumbnail function's timeout in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_mins(2);
-
-/// The settings of [`Local`].
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The API's port; 0 picks a free port, as for the other ports.
-    pub port: u16,
-    /// The S3 port.
-    pub s3_port: u16,
-    /// The DynamoDB port.
-    pub dynamodb_port: u16,
-    /// The folder that stores all data; with `None`, a temporary folder that is removed at the end.
-    pub data: Option<PathBuf>,
-    /// Path of the ffmpeg program.
-    pub ffmpeg: PathBuf,
-    /// Maximum size of a video, in bytes.
-    pub max_upload_bytes: u64,
-    /// Delays between the three attempts to process an event.
-    pub back_off: [Duration; 2],
-    /// The receiver of webhooks; `None` turns webhooks off.
-    pub webhook: Option<Webhook>,
-    /// Number of chunks encoded at the same time; `None` turns transcoding off.
-    pub transcode: Option<usize>,
-    /// How long a row may stay in a state before the reconciler examines it.
-    pub limits: Limits,
-    /// Interval in which the reconciler examines the rows.
-    pub sweep_interval: Duration,
-}
-
-/// An error that prevents the start.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A port cannot be bound.
-    #[error(
-        "port {port} for {service} cannot be used: {source}. Is Upreel already running? Choose another port with {flag}"
-    )]
-    Port {
-        /// The port.
-        port: u16,
-        /// The service that needs the port.
-        service: &'static str,
-        /// The command line flag that sets the port.
-        flag: &'static str,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-    /// Another process uses the data folder.
-    #[error("{0} is in use by another process: choose another folder with --data, or use --ephemeral")]
-    Locked(PathBuf),
-    /// The data folder cannot be read or written.
-    #[error("the data in {0} cannot be used: {1}")]
-    Data(PathBuf, String),
-}
 
 /// The running backend. Dropping it stops it; unfinished work resumes at the next start on the same data.
 pub struct Local {
@@ -119,6 +73,8 @@ pub struct Local {
     pub s3: String,
     /// The DynamoDB endpoint.
     pub dynamodb: String,
+    /// The secret that signs requests to S3 and DynamoDB.
+    pub secret: String,
     /// The stores and the configuration that the functions use.
     pub app: App,
     /// The queue of S3 events.
@@ -152,27 +108,38 @@ impl Local {
         let temporary_data = temporary.as_ref().map(|folder| folder.path().to_owned());
         let data = options.data.clone().or(temporary_data).unwrap_or_default();
         let unusable = |error: &dyn ToString| Error::Data(data.clone(), error.to_string());
-        std::fs::create_dir_all(&data).map_err(|e| unusable(&e))?;
-        let lock = Lock(File::create(data.join("lock")).map_err(|e| unusable(&e))?);
+        secret::open_folder(&data, LOCK).map_err(|e| unusable(&e))?;
+        let lock = Lock(File::create(data.join(LOCK)).map_err(|e| unusable(&e))?);
         match lock.0.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::Locked(data)),
             Err(TryLockError::Error(error)) => return Err(unusable(&error)),
         }
 
-        let (api, api_url) = bind(options.port, "the API", "--port").await?;
-        let (s3, s3_url) = bind(options.s3_port, "S3", "--s3-port").await?;
-        let (dynamodb, dynamodb_url) = bind(options.dynamodb_port, "DynamoDB", "--dynamodb-port").await?;
+        let secret = options.secret.clone().map_or_else(|| secret::load_or_create(&data), Ok);
+        let secret = secret.map_err(|e| unusable(&e))?;
 
-        let config = config(&options);
-        let cors = upreel_http::cors(&config.allowed_origins);
-        let (s3_sdk, dynamodb_sdk) = (client_config(&s3_url), client_config(&dynamodb_url));
-        let app = App::new(&s3_sdk, &dynamodb_sdk, config);
+        let (host, localhost) = (options.host, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let (api, api_address) = bind(host, options.port, "the API", "--port").await?;
+        let (s3, s3_address) = bind(host, options.s3_port, "S3", "--s3-port").await?;
+        let (dynamodb, dynamodb_address) =
+            bind(localhost, options.dynamodb_port, "DynamoDB", "--dynamodb-port").await?;
+        let [api_url, s3_url, dynamodb_url] =
+            [api_address, s3_address, dynamodb_address].map(|address| format!("http://{address}"));
+
+        let (hosts, origins) = (&options.allowed_hosts, &options.allowed_origins);
+        let allowed = Allowed::new(host, hosts, origins, api_address.port());
+        let cors = upreel_http::cors(&allowed.origins);
+        let client = |url: &str| client_config(url, &secret);
+        let (s3_sdk, dynamodb_sdk) = (client(&s3_url), client(&dynamodb_url));
+        let app = App::new(&s3_sdk, &dynamodb_sdk, options::config(&options, allowed.origins.clone()));
 
         let mut servers = JoinSet::new();
         let file = options.data.is_some().then(|| data.join("dynamodb.sqlite"));
         let database = dynamodb::open(file.as_deref()).map_err(|e| unusable(&e))?;
-        servers.spawn(dynamodb::serve(dynamodb, database.clone()));
+        let routes = allowed.guard(Port::DynamoDb, dynamodb::server::router(database.clone(), &secret));
+        servers.spawn(serve::serve(dynamodb, routes));
+        servers.spawn(dynamodb::sweep(database.clone()));
         dynamodb::create_table(&dynamodb_sdk, TABLE).await.map_err(|e| unusable(&e))?;
         file.iter().try_for_each(|file| dynamodb::created(file)).map_err(|e| unusable(&e))?;
         let stream = options.webhook.is_some();
@@ -182,7 +149,8 @@ impl Local {
         let storage = Storage::new(&data, [UPLOADS, THUMBNAILS, PROCESSED], queue.clone());
         let storage = storage.map_err(|e| unusable(&e))?;
         servers.spawn(storage.clone().sweep());
-        servers.spawn(axum::serve(s3, s3::router(storage).layer(cors)).into_future().map(drop));
+        let routes = allowed.guard(Port::S3, s3::router(storage, &secret).layer(cors));
+        servers.spawn(serve::serve(s3, routes));
 
         let mut resumed = queue.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
         let mut queues = vec![queue.clone()];
@@ -211,11 +179,12 @@ impl Local {
                 webhook::follow(database, TABLE, events, &folder.join("sequence")).await;
             });
         }
-        servers.spawn(axum::serve(api, gateway::router(&app, queues)).into_future().map(drop));
+        servers.spawn(serve::serve(api, allowed.guard(Port::Api, gateway::router(&app, queues))));
         Ok(Self {
             api: api_url,
             s3: s3_url,
             dynamodb: dynamodb_url,
+            secret,
             app,
             queue,
             resumed,
@@ -238,28 +207,6 @@ impl Drop for Lock {
     }
 }
 
-fn config(options: &Options) -> Config {
-    Config {
-        table: TABLE.to_owned(),
-        buckets: Buckets {
-            uploads: UPLOADS.to_owned(),
-            thumbnails: THUMBNAILS.to_owned(),
-            processed: PROCESSED.to_owned(),
-        },
-        state_machine: options.transcode.map(|_| "crates/local/src/transcode.rs".to_owned()),
-        cdn: None,
-        // Pages under development on any port of this machine, but no others.
-        allowed_origins: ["http://localhost:*", "http://127.0.0.1:*"].map(str::to_owned).to_vec(),
-        max_upload_bytes: options.max_upload_bytes,
-        transfer_acceleration: false,
-        ffmpeg: options.ffmpeg.clone(),
-        log_level: String::new(),
-        stack: String::new(),
-        aws: Endpoints::default(),
-        limits: options.limits,
-    }
-}
-
 /// Returns the thumbnail function as the handler of a queue. The videos that it accepts for transcoding are sent to
 /// `transcodes`.
 fn thumbnail(app: App, transcodes: Option<Arc<Queue>>) -> Handler {
@@ -274,18 +221,23 @@ fn thumbnail(app: App, transcodes: Option<Arc<Queue>>) -> Handler {
     })
 }
 
-/// Binds a port of the loopback interface, so that only this machine can connect. Returns the listener and its URL.
-async fn bind(port: u16, service: &'static str, flag: &'static str) -> Result<(TcpListener, String), Error> {
+/// Binds a port, and returns the listener and its address.
+async fn bind(
+    host: IpAddr,
+    port: u16,
+    service: &'static str,
+    flag: &'static str,
+) -> Result<(TcpListener, SocketAddr), Error> {
     let bound = async {
-        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+        let listener = TcpListener::bind(SocketAddr::from((host, port))).await?;
         let address = listener.local_addr()?;
-        Ok((listener, format!("http://{address}")))
+        Ok((listener, address))
     };
     bound.await.map_err(|source| Error::Port { port, service, flag, source })
 }
 
-fn client_config(endpoint: &str) -> SdkConfig {
-    let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "local");
+fn client_config(endpoint: &str, secret: &str) -> SdkConfig {
+    let credentials = Credentials::new(ACCESS_KEY, secret, None, None, "local");
     sdk::defaults(&Roots::Known)
         .region(Region::new(REGION))
         .credentials_provider(SharedCredentialsProvider::new(credentials))

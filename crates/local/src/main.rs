@@ -5,17 +5,20 @@
 use std::env;
 use std::error::Error;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::prelude::*;
 use upreel_core::limits::Limits;
+use upreel_local::log::OnlyFaults;
 use upreel_local::queue::BACK_OFF;
-use upreel_local::transcode;
 use upreel_local::webhook::{self, Webhook};
-use upreel_local::{ACCESS_KEY, Local, Options, REGION, SECRET_KEY, SWEEP_INTERVAL, limits};
+use upreel_local::{
+    ACCESS_KEY, Local, Options, REGION, SWEEP_INTERVAL, arguments, ffmpeg, limits, transcode,
+};
 use upreel_webhook::Endpoint;
 
 /// Runs the whole Upreel backend on this machine: API and web page, S3, DynamoDB, thumbnails.
@@ -31,6 +34,18 @@ struct Arguments {
     /// Port of DynamoDB
     #[arg(long, default_value_t = 8000)]
     dynamodb_port: u16,
+    /// Address of the API, the web page and S3, such as 192.168.1.5, to try a phone on the same network
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_parser = arguments::address)]
+    host: IpAddr,
+    /// Also accept requests for this name of the machine, such as my-laptop.local (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// Let pages of this origin use the API and S3, such as `http://localhost:5173` (can be repeated)
+    #[arg(long, value_name = "ORIGIN", value_parser = arguments::origin)]
+    allow_origin: Vec<String>,
+    /// Secret that signs requests to S3 and DynamoDB [default: a random one, stored with the data]
+    #[arg(long, value_name = "SECRET")]
+    s3_secret: Option<String>,
     /// Folder that stores all data
     #[arg(long, default_value = ".upreel")]
     data: PathBuf,
@@ -40,8 +55,8 @@ struct Arguments {
     /// Path of the ffmpeg program [default: `$FFMPEG_PATH`, else ffmpeg on the PATH]
     #[arg(long)]
     ffmpeg: Option<PathBuf>,
-    /// Maximum size of a video, in bytes
-    #[arg(long, default_value_t = 5 << 40, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Maximum size of a video, such as 500MB, 5GiB or 1000000
+    #[arg(long, value_name = "SIZE", default_value = "5TiB", value_parser = arguments::size)]
     max_upload_bytes: u64,
     /// Also transcode each video to HLS renditions, which takes about as long as the video plays
     #[arg(long)]
@@ -62,26 +77,32 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let levels = env::var("RUST_LOG").unwrap_or_else(|_| "warn,upreel=info,dynoxide=error".to_owned());
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
-    tracing_subscriber::registry().with(lines.with_filter(levels.parse::<Targets>()?)).init();
+    tracing_subscriber::registry().with(lines.with_filter(levels.parse::<Targets>()?.and(OnlyFaults))).init();
     if let Err(error) = run(arguments).await {
         // Returning the error from `main` would print its `Debug` form.
-        tracing::error!("{error}");
+        writeln!(io::stderr(), "error: {error}")?;
         std::process::exit(1);
     }
     Ok(())
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let ffmpeg = arguments.ffmpeg.or_else(find_ffmpeg).ok_or(
+    let ffmpeg = arguments.ffmpeg.clone().or_else(find_ffmpeg).ok_or(
         "ffmpeg was not found on the PATH: install it (apt-get install ffmpeg, brew install ffmpeg), \
          or set its path with --ffmpeg",
     )?;
+    let version = ffmpeg::version(&ffmpeg, arguments.transcode).await?;
     let examine_after = arguments.examine_after.map(Duration::from_secs);
     let data = (!arguments.ephemeral).then(|| arguments.data.clone());
     let webhooks = arguments.webhook_url.clone().unwrap_or_else(|| "off (--webhook-url)".to_owned());
     let endpoint = arguments.webhook_url.zip(arguments.webhook_secret);
     let endpoint = endpoint.map(|(url, secret)| Endpoint::local(&url, &secret)).transpose()?;
+    let host = arguments.host;
     let local = Local::start(Options {
+        host,
+        allowed_hosts: arguments.allow_host,
+        allowed_origins: arguments.allow_origin,
+        secret: arguments.s3_secret,
         port: arguments.port,
         s3_port: arguments.s3_port,
         dynamodb_port: arguments.dynamodb_port,
@@ -95,14 +116,15 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         webhook: endpoint.map(|endpoint| Webhook { endpoint, back_off: webhook::BACK_OFF.to_vec() }),
     })
     .await?;
-    greet(&local, &ffmpeg, data, &webhooks)?;
+    let ffmpeg = format!("{} ({version})", ffmpeg.display());
+    greet(&local, &ffmpeg, data, &webhooks, host)?;
     stop_signal().await?;
     writeln!(io::stdout(), "\nStopped. Unfinished work resumes at the next start.")?;
     Ok(())
 }
 
-fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>, webhooks: &str) -> io::Result<()> {
-    let Local { api, s3, dynamodb, resumed, .. } = local;
+fn greet(local: &Local, ffmpeg: &str, data: Option<PathBuf>, webhooks: &str, host: IpAddr) -> io::Result<()> {
+    let Local { api, s3, dynamodb, resumed, secret, .. } = local;
     let data = data.map_or("temporary (--ephemeral)".to_owned(), |data| data.display().to_string());
     let mut out = io::stdout().lock();
     writeln!(
@@ -111,24 +133,34 @@ fn greet(local: &Local, ffmpeg: &std::path::Path, data: Option<PathBuf>, webhook
   Upreel is running.
 
   Page and API   {api}  (documentation: {api}/docs)
-  S3             {s3}  (access key {ACCESS_KEY}, secret {SECRET_KEY}, region {REGION})
+  S3             {s3}
   DynamoDB       {dynamodb}
   Webhooks       {webhooks}
   Data           {data}
-  ffmpeg         {}
+  ffmpeg         {ffmpeg}
 
   Try it:        curl -F 'file=@video.mp4' {api}/upload
                  curl {api}/videos
   Dead letters:  curl {api}/_local/dlq
                  curl -X POST {api}/_local/dlq/replay
 
-  Press Ctrl-C to stop.
-",
-        ffmpeg.display()
+  For the AWS CLI and SDKs:
+
+export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={secret} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}
+export AWS_ENDPOINT_URL_S3={s3} AWS_ENDPOINT_URL_DYNAMODB={dynamodb}
+"
     )?;
+    if !host.is_loopback() {
+        writeln!(
+            out,
+            "  WARNING: everyone who can reach {host}, such as all devices in this network, can see, upload and delete
+  the videos of every user: there is no sign-in.\n"
+        )?;
+    }
     if *resumed > 0 {
         writeln!(out, "  Resuming {resumed} unfinished event(s) from the last run.\n")?;
     }
+    writeln!(out, "  Press Ctrl-C to stop.\n")?;
     out.flush()
 }
 

@@ -15,14 +15,16 @@ use s3s::service::S3ServiceBuilder;
 use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 use tower::ServiceExt;
 
+use crate::ACCESS_KEY;
 use crate::multipart;
+use crate::rules::{Rules, check_key};
 use crate::storage::{Storage, Write, request};
-use crate::{ACCESS_KEY, SECRET_KEY};
 
 /// Returns the S3 server.
-pub(crate) fn router(storage: Storage) -> Router {
+pub(crate) fn router(storage: Storage, secret: &str) -> Router {
     let mut builder = S3ServiceBuilder::new(storage);
-    builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+    builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, secret));
+    builder.set_access(Rules);
     let service = builder.build();
     Router::new().fallback(move |request: Request| {
         let service = service.clone();
@@ -112,6 +114,9 @@ s3! {
             mut req: S3Request<dto::CopyObjectInput>,
         ) -> S3Result<S3Response<dto::CopyObjectOutput>> {
             let input = &mut req.input;
+            if let dto::CopySource::Bucket { key, .. } = &input.copy_source {
+                check_key(key)?;
+            }
             let write = Write::new(input.bucket.clone(), input.key.clone(), "ObjectCreated:Copy");
             let staged = self.staging.stage();
             (input.bucket, input.key) = staged.target();
@@ -156,6 +161,7 @@ s3! {
         ) -> S3Result<S3Response<dto::DeleteObjectsOutput>> {
             let mut deleted = Vec::new();
             for object in req.input.delete.objects {
+                check_key(&object.key)?;
                 self.remove(&req.input.bucket, &object.key).await?;
                 deleted.push(dto::DeletedObject { key: Some(object.key), ..Default::default() });
             }

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -207,11 +207,6 @@ impl Drop for Staged {
 
 fn stem(path: &Path) -> Option<&str> {
     path.file_stem().and_then(|name| name.to_str())
-}
-
-/// Whether the path of an object with this key is inside the folder of its bucket.
-pub(crate) fn is_inside(key: &str) -> bool {
-    Path::new(key).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// Returns the bucket and the key of the object that a file of headers or of an entity tag belongs to.

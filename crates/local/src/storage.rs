@@ -15,7 +15,8 @@ use upreel_core::Key;
 use crate::multipart::{self, Multipart};
 use crate::notification::CompletedWrite;
 use crate::queue::Queue;
-use crate::staging::{self, Staged, Staging};
+use crate::rules::check_key;
+use crate::staging::{Staged, Staging};
 
 /// Interval at which incomplete multipart uploads are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
@@ -90,9 +91,8 @@ impl Storage {
         if !self.staging.has(&write.bucket) {
             return Err(s3_error!(NoSuchBucket));
         }
-        if !staging::is_inside(&write.key) {
-            return Err(s3_error!(InvalidArgument, "The key must not contain `..`"));
-        }
+        // The key of a form is not part of the URL.
+        check_key(&write.key)?;
         let storage = self.clone();
         let task = tokio::spawn(async move {
             let _guard = storage.objects.write().await;
@@ -128,6 +128,12 @@ impl Storage {
         let Write { bucket, key, event_name, .. } = write;
         let (size, etag) = staged.describe()?;
         let is_video = *bucket == self.uploads && matches!(key.parse(), Ok(Key::Video { .. }));
+        if *bucket == self.uploads && !is_video {
+            tracing::warn!(
+                "stored {bucket}/{key}, but will not process it: this is not the key of an upload. GET /presign returns \
+                 such a key"
+            );
+        }
         let intent = is_video.then(|| self.queue.intend(key)).transpose()?;
         staged.commit(bucket, key)?;
         if let Some(intent) = intent {
@@ -166,9 +172,6 @@ impl Storage {
     pub(crate) async fn remove(&self, bucket: &str, key: &str) -> S3Result<()> {
         if !self.staging.has(bucket) {
             return Err(s3_error!(NoSuchBucket));
-        }
-        if !staging::is_inside(key) {
-            return Ok(());
         }
         let _guard = self.objects.write().await;
         self.staging.remove(bucket, key).map_err(|error| s3_error!(error, InternalError))

@@ -1,17 +1,22 @@
 //! A separate backend for each test, and the operations that the tests share.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use aws_config::{Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_dynamodb::types::AttributeValue;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 use upreel_local::queue::Handler;
-use upreel_local::{Local, Options};
+use upreel_local::{ACCESS_KEY, Local, Options, REGION};
+use upreel_store::sdk;
 
 /// Timeout of all waits, long enough for a loaded machine. Tests wait for conditions, never for a fixed time.
 const TIMEOUT: Duration = upreel_tests::HANG_GUARD;
@@ -25,6 +30,10 @@ pub(crate) struct Backend {
 
 pub(crate) fn options(data: &Path) -> Options {
     Options {
+        host: Ipv4Addr::LOCALHOST.into(),
+        allowed_hosts: Vec::new(),
+        allowed_origins: vec!["http://localhost:5173".to_owned()],
+        secret: None,
         port: 0,
         s3_port: 0,
         dynamodb_port: 0,
@@ -111,7 +120,9 @@ impl Backend {
 
     /// Returns the PUT request that a response of `/presign` describes.
     pub(crate) fn put_to(&self, signed: &Value, bytes: Vec<u8>) -> RequestBuilder {
-        let mut put = self.http.put(signed["uploadUrl"].as_str().unwrap()).body(bytes);
+        // `reqwest` leaves out a length of 0.
+        let put = self.http.put(signed["uploadUrl"].as_str().unwrap()).header("content-length", bytes.len());
+        let mut put = put.body(bytes);
         for (name, value) in signed["headers"].as_object().unwrap() {
             put = put.header(name, value.as_str().unwrap());
         }
@@ -157,19 +168,25 @@ impl Backend {
         }
     }
 
+    /// Returns a client of the local DynamoDB with the right credentials.
+    pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.client_config(&self.local.dynamodb, &self.local.secret))
+    }
+
+    /// Returns the configuration of a client of the AWS SDK.
+    pub(crate) fn client_config(&self, endpoint: &str, secret: &str) -> SdkConfig {
+        let credentials = Credentials::new(ACCESS_KEY, secret, None, None, "test");
+        sdk::defaults(&sdk::Roots::Known)
+            .region(Region::new(REGION))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(endpoint)
+            .build()
+    }
+
     /// Deletes a row, as if it was lost.
     pub(crate) async fn delete_row(&self, id: &str) {
-        let delete = json!({"TableName": "VideoMetadata", "Key": {"videoId": {"S": id}}});
-        let request = self.http.post(&self.local.dynamodb).body(delete.to_string());
-        let request = request.header("x-amz-target", "DynamoDB_20120810.DeleteItem");
-        let request = request.header("content-type", "application/x-amz-json-1.0");
-        let request = request.header("x-amz-date", "20260101T000000Z");
-        let request = request.header(
-            "authorization",
-            "AWS4-HMAC-SHA256 Credential=a/20260101/r/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
-        );
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK, "{:?}", response.text().await);
+        let delete = self.dynamodb().delete_item().table_name("VideoMetadata");
+        delete.key("videoId", AttributeValue::S(id.to_owned())).send().await.unwrap();
     }
 
     pub(crate) fn data(&self) -> &Path {

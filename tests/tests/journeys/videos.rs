@@ -1,5 +1,6 @@
 //! `GET /videos`, `GET` and `DELETE /videos/{videoId}`.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use reqwest::Response;
 use serde_json::Value;
 use upreel_core::{Key, Version};
@@ -129,12 +130,76 @@ async fn the_original_can_be_played_and_downloaded() {
         let part = get.send().await.unwrap();
         assert_eq!(part.status(), 206);
         assert_eq!(part.headers()["content-type"], "video/mp4");
-        let disposition = format!("{kind}; filename*=UTF-8''%C3%A9%20%221%22.mp4");
+        let disposition = format!("{kind}; filename=\"_ _1_.mp4\"; filename*=UTF-8''%C3%A9%20%221%22.mp4");
         assert_eq!(part.headers()["content-disposition"], disposition);
         assert_eq!(part.bytes().await.unwrap(), "ftyp");
     }
     let list: Value = backend.get("/videos").send().await.unwrap().json().await.unwrap();
     assert_eq!(list["videos"][0]["url"], Value::Null, "the list has no URLs of originals");
+}
+
+#[tokio::test]
+async fn a_browser_saves_a_file_that_is_not_a_processed_video() {
+    let backend = Backend::start().await;
+    let page = b"<script>alert(document.domain)</script>".to_vec();
+    let types =
+        [("a.mp4", "video/mp4, text/html"), ("a.mp4", "video/mp4;a=\"x\", text/html"), ("a", "text/html")];
+    for (name, media_type) in types {
+        let query = [("name", name), ("type", media_type)];
+        let rejected = backend.get("/presign").query(&query).send().await.unwrap();
+        assert_eq!(problem(rejected).await, (415, "UNSUPPORTED_MEDIA".to_owned()), "{media_type}");
+    }
+    let failed = backend.put("a.html.mp4", "text/html", page).await;
+    let failed = backend.wait_for(&failed, "FAILED").await;
+    let uploaded: Value = backend.upload("a.mp4", mp4()).await.json().await.unwrap();
+    for (url, media_type) in [
+        (&failed["url"], "video/mp4"),
+        (&failed["downloadUrl"], "video/mp4"),
+        (&uploaded["url"], "video/mp4"),
+    ] {
+        let response = backend.http.get(url.as_str().unwrap()).send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], media_type);
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+        let disposition = response.headers()["content-disposition"].to_str().unwrap();
+        assert!(disposition.starts_with("attachment; "), "{disposition}");
+    }
+    // A row of an earlier release.
+    let update = backend.dynamodb().update_item().table_name("VideoMetadata");
+    let update = update.key("videoId", AttributeValue::S(failed["videoId"].as_str().unwrap().to_owned()));
+    let update = update.update_expression("SET contentType = :t");
+    let old = AttributeValue::S("video/mp4, text/html".to_owned());
+    update.expression_attribute_values(":t", old).send().await.unwrap();
+    let video = backend.video(failed["videoId"].as_str().unwrap()).await;
+    assert_eq!(video["contentType"], "video/mp4, text/html");
+    let response = backend.http.get(video["url"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/octet-stream");
+}
+
+#[tokio::test]
+async fn malformed_urls_are_problems() {
+    let backend = Backend::start().await;
+    let id = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e";
+    for (path, status) in [
+        ("/videos/%ff".to_owned(), 404),
+        ("/videos/%00".to_owned(), 404),
+        ("/videos/%zz".to_owned(), 404),
+        ("/videos/%ff/hls/master.m3u8".to_owned(), 404),
+        (format!("/videos/{id}/hls/%ff/index.m3u8"), 404),
+        ("/s3/multipart/%ff?key=a".to_owned(), 404),
+        ("/s3/multipart/a/%ff?key=a".to_owned(), 404),
+        ("/%ff".to_owned(), 404),
+        ("/videos?limit=%ff".to_owned(), 400),
+        ("/videos?limit=1&limit=2".to_owned(), 400),
+        ("/videos?cursor=%ff".to_owned(), 400),
+        // Base64 of a blank and an identifier, and of a date and an identifier.
+        ("/videos?cursor=IDAxOWFkMmY0LTVjM2UtN2IyMS04ZjYwLTFkMmMzYjRhNWY2ZQ".to_owned(), 400),
+        ("/videos?cursor=MjAyNi0xMS0yNyAwMTlhZDJmNC01YzNlLTdiMjEtOGY2MC0xZDJjM2I0YTVmNmU".to_owned(), 400),
+        ("/presign?name=a.mp4&name=b.mp4".to_owned(), 400),
+        ("/s3/params?filename=a.mp4&size=x".to_owned(), 400),
+    ] {
+        let response = backend.get(&path).send().await.unwrap();
+        assert_eq!(problem(response).await.0, status, "{path}");
+    }
 }
 
 #[tokio::test]

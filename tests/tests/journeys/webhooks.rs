@@ -309,20 +309,9 @@ async fn webhooks_are_off_by_default() {
 }
 
 async fn stream_is_on(backend: &Backend) -> bool {
-    let described = backend
-        .http
-        .post(&backend.local.dynamodb)
-        .header("x-amz-target", "DynamoDB_20120810.DescribeTable")
-        .header("content-type", "application/x-amz-json-1.0")
-        .header("authorization", "AWS4-HMAC-SHA256 Credential=upreel/20261124/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
-        .header("x-amz-date", "20261124T000000Z")
-        .body(r#"{"TableName": "VideoMetadata"}"#)
-        .send()
-        .await
-        .unwrap();
-    let described: Value = described.json().await.unwrap();
-    assert_eq!(described["Table"]["TableName"], "VideoMetadata", "{described}");
-    described["Table"]["StreamSpecification"]["StreamEnabled"] == true
+    let described = backend.dynamodb().describe_table().table_name("VideoMetadata").send().await.unwrap();
+    let stream = described.table.unwrap().stream_specification;
+    stream.is_some_and(|stream| stream.stream_enabled)
 }
 
 #[tokio::test]

@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use upreel_tests::signature;
 use upreel_webhook::{Event, Kind};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, SECRET};
 use crate::receiver::Receiver;
 use crate::world::{Deletion, WIDTHS, World};
 
@@ -352,17 +353,15 @@ async fn published(world: &World, backend: &Backend) -> BTreeMap<String, String>
 }
 
 async fn dynamodb(world: &World, backend: &Backend, target: &str, request: &Value) -> Value {
-    // The local DynamoDB doesn't check signatures.
-    let credential = "Credential=upreel/20260101/us-east-1/dynamodb/aws4_request";
-    let authorization = format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0");
-    let response = world
-        .http
-        .post(backend.dynamodb())
-        .header("x-amz-target", target)
-        .header("x-amz-date", "20260101T000000Z")
-        .header("Content-Type", "application/x-amz-json-1.0")
-        .header("Authorization", authorization)
-        .body(request.to_string());
+    let (url, body) = (backend.dynamodb(), request.to_string());
+    let headers = [("x-amz-target", target), ("content-type", "application/x-amz-json-1.0")];
+    let signed = signature(("dynamodb", SECRET), ("POST", &url), &headers, body.as_bytes()).unwrap();
+    let mut response = world.http.post(&url).body(body);
+    for (name, value) in
+        headers.into_iter().chain(signed.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+    {
+        response = response.header(name, value);
+    }
     let response = response.send().await.unwrap();
     let status = response.status();
     let body: Value = response.json().await.unwrap();

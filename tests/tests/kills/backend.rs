@@ -12,6 +12,9 @@ use tokio::time::{Instant, sleep};
 /// Maximum time of a start.
 const START: Duration = Duration::from_mins(1);
 
+/// The secret that signs requests to DynamoDB.
+pub(crate) const SECRET: &str = "secret-of-the-kills";
+
 pub(crate) struct Backend {
     program: PathBuf,
     /// A link to ffmpeg in the folder of this test, by which its processes are recognised.
@@ -52,6 +55,7 @@ impl Backend {
         let [api, s3, dynamodb] = self.ports.map(|port| port.to_string());
         let mut child = Command::new(&self.program)
             .args(["--port", &api, "--s3-port", &s3, "--dynamodb-port", &dynamodb])
+            .args(["--s3-secret", SECRET])
             .args(["--webhook-url", &self.webhooks, "--webhook-secret", "secret", "--transcode"])
             .arg("--data")
             .arg(&self.data)

@@ -1,0 +1,117 @@
+//! The values of the command line.
+
+use std::net::IpAddr;
+
+use upreel_core::limits::MAX_OBJECT;
+
+/// Parses the value of `--host`. The signed URLs of S3 contain it, so it cannot be 0.0.0.0.
+///
+/// # Errors
+/// When the text is malformed. The error is a sentence for the user.
+pub fn address(text: &str) -> Result<IpAddr, String> {
+    match text.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => {
+            Err("signed URLs contain this address: name one that others can reach, such as 192.168.1.5"
+                .to_owned())
+        }
+        other => other.map_err(|error| error.to_string()),
+    }
+}
+
+/// Parses a size: a number of bytes, or a number with a unit, which is a power of 1000 (`MB`) or of 1024 (`MiB`).
+///
+/// # Errors
+/// When the text is malformed. The error is a sentence for the user.
+pub fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let unit = unit.trim().to_ascii_lowercase();
+    let factor = match unit.as_str() {
+        "" | "b" => Some(1),
+        "kb" => Some(1000_u64),
+        "mb" => Some(1000_u64.pow(2)),
+        "gb" => Some(1000_u64.pow(3)),
+        "tb" => Some(1000_u64.pow(4)),
+        "kib" => Some(1 << 10),
+        "mib" => Some(1 << 20),
+        "gib" => Some(1 << 30),
+        "tib" => Some(1 << 40),
+        _ => None,
+    };
+    let bytes =
+        number.parse().ok().zip(factor).and_then(|(number, factor): (u64, u64)| number.checked_mul(factor));
+    bytes.filter(|bytes| (1..=MAX_OBJECT).contains(bytes)).ok_or_else(|| {
+        "a size from 1 byte to 5 TiB is a number of bytes, or has a unit: kB, MB, GB, TB, KiB, MiB, GiB, TiB".to_owned()
+    })
+}
+
+/// Parses the value of `--allow-origin`.
+///
+/// # Errors
+/// When the text is malformed. The error is a sentence for the user.
+pub fn origin(text: &str) -> Result<String, String> {
+    let origin = text.trim_end_matches('/');
+    let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@']) => Ok(origin.to_owned()),
+        _ => {
+            Err("an origin has a scheme, a host and perhaps a port, such as http://localhost:5173".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("1000000", 1_000_000),
+            ("7B", 7),
+            ("500kB", 500_000),
+            ("500 MB", 500_000_000),
+            ("5GB", 5_000_000_000),
+            ("5gb", 5_000_000_000),
+            ("1KiB", 1024),
+            ("5GiB", 5 << 30),
+            ("5TiB", MAX_OBJECT),
+            ("5TB", 5_000_000_000_000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for bad in [
+            "",
+            "0",
+            "GB",
+            "-1",
+            "1.5GB",
+            "5G",
+            "5 X",
+            "6TiB",
+            "99999999999999999999",
+            "99999999999TB",
+            "5GB5",
+        ] {
+            assert!(size(bad).is_err_and(|error| error.contains("GiB")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_one_that_others_can_use() {
+        assert_eq!(address("192.168.1.5"), Ok("192.168.1.5".parse().unwrap()));
+        assert_eq!(address("::1"), Ok("::1".parse().unwrap()));
+        for bad in ["0.0.0.0", "::", "my-laptop.local", "192.168.1.5:3000", ""] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_no_path() {
+        assert_eq!(origin("http://localhost:5173/").as_deref(), Ok("http://localhost:5173"));
+        assert_eq!(origin("https://dev.example:*").as_deref(), Ok("https://dev.example:*"));
+        for bad in ["*", "null", "localhost:5173", "http://", "http://a/b", "ftp://a", "http://a@b"] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+}
