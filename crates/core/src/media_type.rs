@@ -70,12 +70,11 @@ fn parse(text: &str) -> Option<MediaType> {
         if !is_token(&name) || parameters.iter().any(|(other, _)| *other == name) {
             return None;
         }
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => unquote(quoted)?,
-            None => {
-                let (value, after) = after.split_at(after.find([';', ' ', '\t']).unwrap_or(after.len()));
-                (is_token(value).then(|| value.to_owned())?, after)
-            }
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            unquote(quoted)?
+        } else {
+            let (value, after) = after.split_at(after.find([';', ' ', '\t']).unwrap_or(after.len()));
+            (is_token(value).then(|| value.to_owned())?, after)
         };
         parameters.push((name, value));
         rest = after;

@@ -62,6 +62,7 @@ pub fn cors(origins: &[String]) -> CorsLayer {
 }
 
 /// Returns whether an entry of the list of allowed origins, such as `http://localhost:*`, allows this one.
+#[must_use]
 pub fn matches_origin(allowed: &str, origin: &str) -> bool {
     match allowed.strip_suffix(":*") {
         None => allowed == origin,

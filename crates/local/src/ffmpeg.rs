@@ -105,10 +105,8 @@ mod tests {
     fn program(version: &str, decoders: &str, encoders: &str) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let list = |names: &str| {
-            names
-                .split(' ')
-                .map(|name| format!(" V....D {name} a codec, not mjpeg2 or h2645\n"))
-                .collect::<String>()
+            let lines = names.split(' ').map(|name| format!(" V....D {name} a codec, not mjpeg2 or h2645\n"));
+            lines.collect::<Vec<_>>().concat()
         };
         let script = format!(
             "#!/bin/sh\ncase $2 in -version) echo '{version}';; -decoders) echo '{}';; *) echo '{}';; esac",
@@ -144,7 +142,7 @@ mod tests {
             match expected {
                 Ok(version) => assert_eq!(found.as_deref(), Ok(version)),
                 Err(fault) => {
-                    assert!(found.as_ref().is_err_and(|text| text.contains(fault)), "{fault}: {found:?}")
+                    assert!(found.as_ref().is_err_and(|text| text.contains(fault)), "{fault}: {found:?}");
                 }
             }
         }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -123,7 +124,7 @@ async fn check(
 ) -> Response {
     let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
     // The absolute form of a request to a proxy has the host in its URL, too.
-    let host = request.uri().authority().map(|authority| authority.as_str()).or(host);
+    let host = request.uri().authority().map(Authority::as_str).or(host);
     let refusal = allowed.refusal(port, request.uri().path(), host, request.headers());
     let mut response = match refusal {
         None => next.run(request).await,

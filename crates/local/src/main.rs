@@ -40,7 +40,7 @@ struct Arguments {
     /// Also accept requests for this name of the machine, such as my-laptop.local (can be repeated)
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// Let pages of this origin use the API and S3, such as http://localhost:5173 (can be repeated)
+    /// Let pages of this origin use the API and S3, such as `http://localhost:5173` (can be repeated)
     #[arg(long, value_name = "ORIGIN", value_parser = arguments::origin)]
     allow_origin: Vec<String>,
     /// Secret that signs requests to S3 and DynamoDB [default: a random one, stored with the data]

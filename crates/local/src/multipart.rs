@@ -285,7 +285,7 @@ mod tests {
             }
             folder
         };
-        let (old, new) = (begin(TTL + Duration::from_secs(1)), begin(TTL - Duration::from_secs(1)));
+        let (old, new) = (begin(TTL + Duration::from_secs(1)), begin(TTL));
         multipart.sweep(now);
         assert!(!old.exists() && new.exists());
         let mut names: Vec<_> =

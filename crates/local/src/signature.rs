@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -48,7 +48,7 @@ impl<'a> Authorization<'a> {
 /// Returns the first `x-amz-` header that the signature does not cover. AWS refuses such a request: whoever has a signed
 /// request could change its meaning.
 pub(crate) fn unsigned_header<'a>(headers: &'a HeaderMap, signed_headers: &str) -> Option<&'a str> {
-    let mut names = headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("x-amz-"));
+    let mut names = headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-"));
     names.find(|name| !signed_headers.split(';').any(|signed| signed == *name))
 }
 

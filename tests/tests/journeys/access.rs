@@ -14,7 +14,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use upreel_tests::signature;
 
-use crate::harness::{Backend, mp4};
+use crate::harness::{Backend, client_config, mp4};
 
 /// The headers of requests that a web page of another site sends, with the reason of the refusal.
 const FOREIGN: [(&str, &str, &str); 5] = [
@@ -85,7 +85,7 @@ async fn dynamodb_wants_the_secret_of_its_folder() {
     let (backend, other) = (Backend::start().await, Backend::start().await);
     assert_ne!(backend.local.secret, other.local.secret);
     let list = async |secret: &str| {
-        let config = backend.client_config(&backend.local.dynamodb, secret);
+        let config = client_config(&backend.local.dynamodb, secret);
         let listed = Client::new(&config).list_tables().send().await;
         listed.map_err(|error| error.code().unwrap_or_default().to_owned())
     };
@@ -169,7 +169,8 @@ async fn keys_that_leave_their_folder_are_refused() {
         for method in ["GET", "PUT", "HEAD", "DELETE"] {
             let url = format!("{}/uploads/{key}", backend.local.s3);
             let signed = signature(("s3", &backend.local.secret), (method, &url), &[], b"").unwrap();
-            let lines: String = signed.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
+            let lines: Vec<_> = signed.iter().map(|(name, value)| format!("\r\n{name}: {value}")).collect();
+            let lines = lines.concat();
             let head = format!("{method} /uploads/{key} HTTP/1.1\r\nContent-Length: 0{lines}");
             let response = raw(&backend.local.s3, &head, "").await;
             assert!(response.starts_with("HTTP/1.1 400 "), "{method} {key}: {response}");

@@ -170,17 +170,7 @@ impl Backend {
 
     /// Returns a client of the local DynamoDB with the right credentials.
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        aws_sdk_dynamodb::Client::new(&self.client_config(&self.local.dynamodb, &self.local.secret))
-    }
-
-    /// Returns the configuration of a client of the AWS SDK.
-    pub(crate) fn client_config(&self, endpoint: &str, secret: &str) -> SdkConfig {
-        let credentials = Credentials::new(ACCESS_KEY, secret, None, None, "test");
-        sdk::defaults(&sdk::Roots::Known)
-            .region(Region::new(REGION))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .endpoint_url(endpoint)
-            .build()
+        aws_sdk_dynamodb::Client::new(&client_config(&self.local.dynamodb, &self.local.secret))
     }
 
     /// Deletes a row, as if it was lost.
@@ -296,4 +286,14 @@ pub(crate) async fn problem(response: Response) -> (u16, String) {
         assert!(body[field].as_str().is_some_and(|text| !text.is_empty()), "{field} in {body}");
     }
     (status, body["code"].as_str().unwrap().to_owned())
+}
+
+/// Returns the configuration of a client of the AWS SDK.
+pub(crate) fn client_config(endpoint: &str, secret: &str) -> SdkConfig {
+    let credentials = Credentials::new(ACCESS_KEY, secret, None, None, "test");
+    sdk::defaults(&sdk::Roots::Known)
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint)
+        .build()
 }

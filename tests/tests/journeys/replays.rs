@@ -18,7 +18,7 @@ use upreel_function::config::Config;
 use upreel_reconcile::{DeadLetter, Workers, sweep};
 use upreel_store::videos::{Attention, Processed, VideoStore};
 
-use crate::harness::Backend;
+use crate::harness::{Backend, client_config};
 
 /// A clock that stands still, in milliseconds since 1970.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ async fn start() -> (Backend, App, Clock) {
     let backend = Backend::start().await;
     let clock = Clock(Arc::new(AtomicU64::new(millis(SystemTime::now()))));
     clock.advance(1000);
-    let sdk = backend.client_config(&backend.local.dynamodb, &backend.local.secret);
+    let sdk = client_config(&backend.local.dynamodb, &backend.local.secret);
     let sdk = sdk.into_builder().time_source(clock.clone()).build();
     let mut app = backend.local.app.clone();
     app.videos = VideoStore::new(&sdk, "VideoMetadata".to_owned(), Limits::default());

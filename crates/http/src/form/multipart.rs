@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn rejects_invalid_forms() {
-        let many = |count: usize| (0..count).map(|i| format!("; p{i}=x")).collect::<String>();
+        let many = |count: usize| (0..count).map(|i| format!("; p{i}=x")).collect::<Vec<_>>().concat();
         let headers = |lines: &str| format!("--B\r\n{lines}\r\n\r\nx\r\n--B--");
         let cases = [
             ("empty body", String::new(), Malformed::Truncated),

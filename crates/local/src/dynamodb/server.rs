@@ -2,7 +2,7 @@
 //! takes its place.
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
@@ -28,9 +28,8 @@ pub(crate) fn router(database: Database, secret: &str) -> Router {
 
 async fn handle(State((database, secret)): State<(Database, String)>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let body = match axum::body::to_bytes(body, MAX_BODY).await {
-        Ok(body) => body,
-        Err(_) => return refuse("SerializationException", "The body is too large, or was cut off."),
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return refuse("SerializationException", "The body is too large, or was cut off.");
     };
     if let Err(refusal) = signature::verify(&parts, &body, "dynamodb", &secret) {
         let (kind, message) = explain(refusal);
