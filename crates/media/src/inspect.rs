@@ -133,9 +133,8 @@ impl<'a> StreamLine<'a> {
         let (kind, description) = rest.split_once(": ")?;
         let digits = head.bytes().take_while(u8::is_ascii_digit).count();
         let language = head.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-        let id = head[digits..].strip_prefix("[0x").and_then(|rest| rest.split_once(']'));
-        let id = id.and_then(|(id, _)| u32::from_str_radix(id, 16).ok());
-        Some(Self { number: head[..digits].parse().ok()?, id, language, kind, description })
+        let number = head[..digits].parse().ok()?;
+        Some(Self { number, id: report::id(head), language, kind, description })
     }
 
     fn is_decodable(&self, decodable: &BTreeSet<String>) -> bool {

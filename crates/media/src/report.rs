@@ -125,6 +125,12 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Returns the identifier of a stream such as `0[0x100](eng): Video: ...`.
+pub(crate) fn id(stream: &str) -> Option<u32> {
+    let id = stream.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("[0x")?;
+    u32::from_str_radix(id.split(']').next()?, 16).ok()
+}
+
 /// Subtracts what the container cuts off, in pixels: top, bottom, left and right. `FFmpeg` 7 cuts it off when it
 /// decodes, and older versions do not print it.
 fn crop(media_info: &mut MediaInfo, sides: &str) {

@@ -50,6 +50,12 @@ impl Slice {
         Self { head: head.into(), ranges: joined }
     }
 
+    /// Returns how much of the object the slice needs, in bytes.
+    #[must_use]
+    pub fn media_bytes(&self) -> u64 {
+        self.ranges.iter().map(|(from, to)| to.saturating_sub(*from)).fold(0, u64::saturating_add)
+    }
+
     /// Serialises the slice, to be stored.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {

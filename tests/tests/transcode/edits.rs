@@ -3,9 +3,16 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use tokio::time::Instant;
+use upreel_core::Container;
+use upreel_media::Index;
+use upreel_media::inspect::inspect;
+use upreel_media::slice::Slice;
+use upreel_transcode::Plan;
+
 use super::clock::{beeps, frames};
 use super::films::compose;
-use super::{Transcoded, generate, packets, transcode};
+use super::{Transcoded, ffmpeg, generate, packets, source, transcode};
 
 /// Milliseconds from frame to frame.
 const FRAME: u32 = 40;
@@ -56,6 +63,7 @@ fn check(name: &str, transcoded: &Transcoded, parts: &[Part], duration: u32) {
     let duration = seconds(duration);
     let (video, audio) = seen.duration;
     assert!((video - duration).abs() < 0.03 && (audio - video).abs() < 0.03, "{name}: {video} s, {audio} s");
+    assert!((video - transcoded.record).abs() < 0.04, "{name}: {video} s, {} s", transcoded.record);
     assert_eq!(seen.keyframes, seen.segments.len(), "{name}");
     super::check_playlists(transcoded, name);
 }
@@ -102,6 +110,40 @@ async fn every_edit_is_presented_at_its_time() {
             assert!(transcoded.plan.is_sliced, "{name}");
             check(&name, &transcoded, parts, duration);
         }
+    }
+}
+
+#[tokio::test]
+async fn slices_of_four_hours_are_hardly_larger_than_the_movie() {
+    let args = format!(
+        "{} {} -pix_fmt yuv420p -c:v libx264 -preset veryfast -bf 3 -g 50 -c:a aac",
+        frames("96x54", "25", 40.0),
+        beeps(48_000, 40.0)
+    );
+    let film = generate("hours-part.mp4", &args);
+    for (name, flags) in [("hours.mp4", ""), ("hours-start.mp4", "-movflags +faststart")] {
+        let path = compose(name, |to| {
+            let status = Command::new("ffmpeg")
+                .args(["-nostdin", "-v", "error", "-y", "-stream_loop", "359", "-i"])
+                .arg(&film)
+                .args(["-c", "copy", "-f", "mp4"])
+                .args(flags.split_whitespace())
+                .arg(to)
+                .status();
+            assert!(status.unwrap().success());
+        });
+        let deadline = Instant::now() + upreel_tests::HANG_GUARD;
+        let (source, size) = (source(&path), path.metadata().unwrap().len());
+        let index = Index::open(&source, Container::Mp4).await.unwrap().unwrap();
+        let (streams, ffmpeg) = (index.streams(), ffmpeg());
+        let inspected = inspect(&source, Container::Mp4, &streams, &ffmpeg, deadline);
+        let inspection = inspected.await.unwrap();
+        let planned = Plan::with_slices(&source, Some(&index), &index.media_info, &inspection, None);
+        let (plan, slices) = planned.await.unwrap();
+        assert!(plan.chunks.len() > 200 && slices.len() == plan.chunks.len(), "{}", plan.chunks.len());
+        let bytes: u64 = slices.iter().map(Slice::media_bytes).sum();
+        eprintln!("{name}: {size} bytes, {bytes} in slices, {} read for the plan", source.stats().bytes);
+        assert!(bytes * 100 < size * 105, "{name}: {bytes} of {size}");
     }
 }
 

@@ -39,6 +39,9 @@ async fn check(name: &str, path: &Path, length: f64, expected: &Expected) {
     );
     seen.check(name, expected);
     super::check_playlists(&transcoded, name);
+    // Not every container states how long the last frame lasts.
+    let (record, video) = (transcoded.record, seen.duration.0);
+    assert!((record - video).abs() < 0.1, "{name}: {record} s in the record, {video} s of video");
 }
 
 /// Makes and checks a film of 25 frames per second with audio.

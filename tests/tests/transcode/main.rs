@@ -51,6 +51,8 @@ fn source(path: &Path) -> Arc<Source> {
 struct Transcoded {
     folder: tempfile::TempDir,
     plan: Plan,
+    /// The duration in the video's record, in seconds.
+    record: f64,
     /// Number of bytes read from the source.
     bytes: u64,
     /// Number of those that the encoders read.
@@ -104,7 +106,8 @@ async fn transcode_with(path: &Path, media_info: MediaInfo, length: f64) -> Tran
     }
     manifests.reverse();
     store(playlist::playlists(&plan, manifests).unwrap());
-    Transcoded { folder, plan, bytes: planned.stats().bytes + chunk_bytes, chunk_bytes }
+    let record = Duration::from_millis(media_info.duration_ms.unwrap_or(0)).as_secs_f64();
+    Transcoded { folder, plan, record, bytes: planned.stats().bytes + chunk_bytes, chunk_bytes }
 }
 
 #[derive(Debug)]

@@ -60,7 +60,8 @@ pub(super) struct Video {
 /// Parses the data of a Tracks element.
 pub(super) fn parse(bytes: &Bytes) -> Tracks {
     let entries = children(bytes).filter(|child| child.id == id::TRACK_ENTRY);
-    let (mut film, mut audio, mut clear_audio) = (None, Vec::new(), false);
+    let (mut film, mut audio) = (None, Vec::new());
+    let mut clear_audio = false;
     for (entry, number) in entries.filter(|entry| is_stream(entry.data)).zip(0..) {
         let stream = StreamId::Position(number);
         match uint(entry.data, id::TRACK_TYPE) {
@@ -82,8 +83,8 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
     }
     audio.sort_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
     Tracks {
-        audio_encrypted: !clear_audio && !audio.is_empty(),
         video: film.map(|(_, video)| video),
+        audio_encrypted: !audio.is_empty() && !clear_audio,
         audio_codec: audio.first().map(|(.., codec)| codec.unwrap_or("unknown").to_owned()),
         audio: audio.into_iter().map(|(_, stream, _)| AudioTrack::new(stream)).collect(),
     }

@@ -119,10 +119,10 @@ impl Stream {
         let id = |number: u16| StreamId::Id(number.into());
         let (film, audio) = match self {
             // Other programs are other films.
-            Self::Transport(stream) => (Some(id(stream.video)), &stream.audio[..]),
+            Self::Transport(stream) => (Some(id(stream.video)), &stream.program[..]),
             // ffmpeg takes the whole start code for the ID.
             Self::Program(stream) => (Some(id(0x100 | stream.video)), &[][..]),
-            Self::Raw(_) | Self::Flash(_) | Self::WindowsMedia(_) | Self::Ogg(_) => (None, &[][..]),
+            Self::Flash(_) | Self::WindowsMedia(_) | Self::Ogg(_) | Self::Raw(_) => (None, &[][..]),
         };
         Streams { film, audio: audio.iter().map(|number| AudioTrack::new(id(*number))).collect() }
     }

@@ -21,7 +21,9 @@ pub(super) struct TransportStream {
     pub(super) video: u16,
     pub(super) codec: Codec,
     /// The audio streams of its program.
-    pub(super) audio: Vec<u16>,
+    audio: Vec<u16>,
+    /// The other streams of its program, of any kind.
+    pub(super) program: Vec<u16>,
 }
 
 /// Why a transport stream has no video that can be read here.
@@ -93,7 +95,8 @@ impl TransportStream {
             return Err(Missing::Encrypted);
         }
         let audio = streams.iter().filter(|(kind, _)| is_audio(*kind)).map(|(_, pid)| *pid).collect();
-        Ok(Self { stride, video, codec, audio })
+        let program = streams.iter().map(|(_, pid)| *pid).filter(|pid| *pid != video).collect();
+        Ok(Self { stride, video, codec, audio, program })
     }
 
     /// Returns the video's bytes in a slice of the file.
