@@ -203,6 +203,8 @@ async fn the_document_and_its_page_are_served() {
     }
     let text = backend.get("/openapi.json").send().await.unwrap().text().await.unwrap();
     assert!(text.find("\"/upload\"") < text.find("\"/presign\""), "the order of the YAML file is kept");
+    assert_eq!(document(&backend).await["servers"][0]["url"], backend.local.api, "the port is this one");
+    assert!(!text.contains("127.0.0.1:3000"));
 }
 
 #[tokio::test]
