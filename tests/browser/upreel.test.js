@@ -154,7 +154,8 @@ test('a pause finishes the parts in progress, and nothing is sent twice', async 
   const release = await holdParts(page, [1, 2, 3]);
   await startUpload(page);
   await until('three parts are stored', async () => (await storedParts(backend, page).catch(() => []))?.length === 3);
-  await until('the fourth part is being sent', () => [...page.pending].some(isPartUpload));
+  const isFourth = (request) => isPartUpload(request) && partNumber(request) === 4;
+  await until('the fourth part is being sent', () => [...page.pending].some(isFourth));
   await page.evaluate(() => job.pause());
   assert.equal(await state(page), 'pausing');
   await release();
