@@ -6,12 +6,15 @@ import subprocess
 import sys
 import time
 
+from botocore.exceptions import ClientError
 from stack import ROOT, SAM, configuration, invalid_name
 
 # Lambda keeps this many executions unreserved; accounts with a smaller quota cannot reserve any.
 UNRESERVED = 100
 # The functions with ProvisionedConcurrency.
 PROVISIONED = 3
+# CloudFront reads certificates from this region only, wherever the stack is.
+CDN_REGION = "us-east-1"
 
 
 def release():
@@ -69,6 +72,50 @@ def concurrency_problem(stack, parameters):
     return None
 
 
+def covers(name, domain):
+    """Returns whether a name in a certificate covers a domain. A wildcard stands for one label."""
+    return name == domain or (name.startswith("*.") and name[1:] == domain[domain.find(".") :])
+
+
+def certificate_problem(stack, domain, arn, region, reason):
+    """A certificate has to be in the region that its user reads it from, issued, and of this domain."""
+    if not arn:
+        return f"{domain} needs a certificate: its ARN is missing."
+    if (found := arn.split(":")[3:4]) != [region]:
+        return f"The certificate of {domain} is in {''.join(found) or 'no region'}. {reason}: request one in {region}, and deploy with its ARN."
+    try:
+        certificate = stack.client("acm", region).describe_certificate(CertificateArn=arn)["Certificate"]
+    except ClientError as error:
+        return f"The certificate of {domain} cannot be read: {error}"
+    names = certificate.get("SubjectAlternativeNames") or [certificate["DomainName"]]
+    if not any(covers(name, domain) for name in names):
+        return f"The certificate of {domain} is for {', '.join(names)}."
+    if certificate["Status"] != "ISSUED":
+        return f"The certificate of {domain} is {certificate['Status']}. Validate it first: Certificate Manager shows the record that it waits for."
+    return None
+
+
+def domain_problems(stack, parameters):
+    """Yields what is wrong with the domains: CloudFormation finds out after minutes, when most of the stack exists."""
+    api, cdn = parameters.get("ApiDomain"), parameters.get("CdnDomain")
+    region = stack.session.region_name
+    for domain, arn, used_in, reason in (
+        (api, parameters.get("ApiCertificateArn"), region, "API Gateway reads it from the region of the stack"),
+        (cdn, parameters.get("CdnCertificateArn"), CDN_REGION, "CloudFront reads certificates from us-east-1 only"),
+    ):
+        if domain and (problem := certificate_problem(stack, domain, arn, used_in, reason)):
+            yield problem
+    if zone := parameters.get("HostedZoneId"):
+        try:
+            name = stack.client("route53").get_hosted_zone(Id=zone)["HostedZone"]["Name"].rstrip(".")
+        except ClientError as error:
+            yield f"The hosted zone {zone} cannot be read: {error}"
+            return
+        for domain in filter(None, (api, cdn)):
+            if not f".{domain}".endswith(f".{name}"):
+                yield f"The hosted zone {zone} is that of {name}, which {domain} does not belong to."
+
+
 def warnings(stack, parameters):
     """Yields what CloudFormation accepts, but may surprise."""
     if parameters.get("Transcode") != "true" or int(parameters.get("TranscodeReservedConcurrency") or 0):
@@ -93,6 +140,7 @@ def problems(stack, parameters):
     for reason in (log_role_problem(stack, parameters.get("SetApiLogRole")), concurrency_problem(stack, parameters)):
         if reason:
             yield reason
+    yield from domain_problems(stack, parameters)
 
 
 def pipeline():

@@ -48,8 +48,8 @@ class Stack:
         self.name = configuration()[self.section]["stack_name"] if self.section else env
         self.session = boto3.session.Session(region_name=region())
 
-    def client(self, service):
-        return self.session.client(service)
+    def client(self, service, region=None):
+        return self.session.client(service, region_name=region)
 
     def resources(self):
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)

@@ -45,9 +45,10 @@ class Account(Stack):
         resources = [{"LogicalResourceId": name, "PhysicalResourceId": f"{self.name}-{name}", "ResourceType": kind} for name, kind in RESOURCES.items()]
         self.answers = {"DescribeStacks": {"Stacks": [stack]}, "ListStackResources": {"StackResourceSummaries": resources}, **answers}
 
-    def client(self, service):
-        client, given = super().client(service), {}
+    def client(self, service, region=None):
+        client, given = super().client(service, region), {}
         client.meta.events.register("provide-client-params", lambda params, model, **_: given.update({model.name: params}))
+        self.regions = {**getattr(self, "regions", {}), service: client.meta.region_name}
         client.meta.events.register("before-call", lambda model, **_: self.answer(model.name, given[model.name]))
         return client
 
@@ -144,6 +145,50 @@ def test_deploy_explains_a_stack_that_can_only_be_deleted():
     stack = {"StackName": "x", "StackStatus": "ROLLBACK_COMPLETE", "CreationTime": "2026-01-01T00:00:00Z"}
     text, sam = deployment({"DescribeStacks": {"Stacks": [stack]}})
     assert not sam and "make destroy ENV=upreel-dev" in text, text
+
+
+API_CERTIFICATE = "arn:aws:acm:eu-central-1:1:certificate/1"
+CDN_CERTIFICATE = "arn:aws:acm:us-east-1:1:certificate/2"
+
+
+def domains(parameters, names=("*.example.com",), status="ISSUED", zone="example.com.", **answers):
+    """Deploys with these domains, for which there is a certificate of these names and this hosted zone."""
+    certificate = {"Certificate": {"DomainName": names[0], "SubjectAlternativeNames": list(names), "Status": status}}
+    return deployment({"DescribeCertificate": certificate, "GetHostedZone": {"HostedZone": {"Id": "Z1", "Name": zone, "CallerReference": "1"}}, **answers},
+                      PARAMETERS=parameters)  # fmt: skip
+
+
+def test_deploy_checks_the_certificate_of_the_API():
+    domain = f"ApiDomain=api.example.com ApiCertificateArn={API_CERTIFICATE}"
+    assert domains(domain)[1]
+    for (text, sam), reason in (
+        (domains("ApiDomain=api.example.com"), "its ARN is missing"),
+        (domains(f"ApiDomain=api.example.com ApiCertificateArn={CDN_CERTIFICATE}"), "in us-east-1. API Gateway reads it from the region of the stack"),
+        (domains(domain, names=("example.com", "*.sub.example.com", "i.example.com")), "is for example.com, *.sub.example.com"),
+        (domains(domain, names=("*.com",)), "is for *.com"),
+        (domains(domain, status="PENDING_VALIDATION"), "is PENDING_VALIDATION"),
+        (domains(domain, DescribeCertificate=failure("ResourceNotFoundException")), "cannot be read"),
+    ):
+        assert not sam and reason in text, (text, reason)
+
+
+def test_deploy_refuses_a_certificate_that_CloudFront_cannot_read():
+    text, sam = domains(f"CdnDomain=media.example.com CdnCertificateArn={API_CERTIFICATE}")
+    assert not sam and "CloudFront reads certificates from us-east-1 only: request one in us-east-1" in text, text
+    assert domains(f"CdnDomain=media.example.com CdnCertificateArn={CDN_CERTIFICATE}")[1]
+    account = Account({"DescribeCertificate": {"Certificate": {"DomainName": "media.example.com", "Status": "ISSUED"}}})
+    assert not list(deploy.domain_problems(account, {"CdnDomain": "media.example.com", "CdnCertificateArn": CDN_CERTIFICATE}))
+    assert account.regions["acm"] == "us-east-1", "it is looked up in the region of the stack"
+
+
+def test_deploy_checks_the_hosted_zone():
+    domain = f"ApiDomain=api.example.com ApiCertificateArn={API_CERTIFICATE} HostedZoneId=Z1"
+    assert domains(domain)[1] and domains(domain, zone="api.example.com.")[1]
+    for zone in ("ample.com.", "example.org."):
+        text, sam = domains(domain, zone=zone)
+        assert not sam and "does not belong to" in text, text
+    text, sam = domains(domain, GetHostedZone=failure("NoSuchHostedZone"))
+    assert not sam and "cannot be read" in text, text
 
 
 # ---------------------------------------------------------------------------------------------- rollback

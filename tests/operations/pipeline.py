@@ -14,11 +14,11 @@ from samtranslator.yaml_helper import yaml_parse
 # The calls of AWS that each command makes, as IAM actions, beyond those of `sam deploy`.
 NEEDED = {
     "deploy": {"cloudformation:DescribeStacks", "cloudformation:ListStackResources", "cloudformation:ExecuteChangeSet", "apigateway:GET",
-               "lambda:GetAccountSettings", "iam:PassRole", "s3:PutObject"},
+               "lambda:GetAccountSettings", "acm:DescribeCertificate", "route53:GetHostedZone", "iam:PassRole", "s3:PutObject"},
     "smoke": {"cloudformation:DescribeStacks", "cognito-idp:AdminCreateUser", "cognito-idp:AdminSetUserPassword", "cognito-idp:AdminInitiateAuth",
               "cognito-idp:AdminDeleteUser"},
     "rollback": {"cloudformation:ListStackResources", "lambda:ListVersionsByFunction", "lambda:GetAlias", "lambda:UpdateAlias"},
-    "changes": {"cloudformation:CreateChangeSet", "cloudformation:DescribeStacks", "apigateway:GET"},
+    "changes": {"cloudformation:CreateChangeSet", "cloudformation:DescribeStacks", "apigateway:GET", "acm:DescribeCertificate", "route53:GetHostedZone"},
 }  # fmt: skip
 
 

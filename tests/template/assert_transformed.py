@@ -16,6 +16,10 @@ from updates import last_release, update_problems
 
 WEBHOOK_PARAMETERS = {"WebhookUrl": "https://app.example.com/hooks/video?from=upreel", "WebhookSecret": "0123456789abcdef"}
 CDN_PARAMETERS = {"Transcode": "true", "Cdn": "true", "CdnSecret": "2026-11:0123456789abcdef"}
+CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/00000000-0000-0000-0000-000000000001"
+CDN_CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000002"
+API_DOMAIN = {"ApiDomain": "api.example.com", "ApiCertificateArn": CERTIFICATE}
+CDN_DOMAIN = {"CdnDomain": "media.example.com", "CdnCertificateArn": CDN_CERTIFICATE}
 POOL = "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_Example"
 CASES = {
     "defaults": {},
@@ -41,6 +45,9 @@ CASES = {
     "IAM callers": {"Callers": "IAM", "AllowedOrigins": "*"},
     "existing user pool": {"UserPoolArn": POOL, "SetApiLogRole": "true", "LogLevel": "error"},
     "canary": {"Canary": "true", "AllowedOrigins": "https://a.example"},
+    "domains": {**API_DOMAIN, **CDN_DOMAIN, **CDN_PARAMETERS, "HostedZoneId": "Z0123456789ABC", "AllowedOrigins": "https://a.example"},
+    "domain of the API, the CDN is off": {**API_DOMAIN, **CDN_DOMAIN},
+    "domain of the CDN, with another DNS": {**CDN_DOMAIN, **CDN_PARAMETERS},
     "debug": {"LogLevel": "debug", "Release": "20261127T153000Z-41f064c"},
 }
 
@@ -63,6 +70,11 @@ DEFAULTS = {
     "TranscodeReservedConcurrency": "0",
     "Cdn": "false",
     "CdnSecret": "",
+    "ApiDomain": "",
+    "ApiCertificateArn": "",
+    "CdnDomain": "",
+    "CdnCertificateArn": "",
+    "HostedZoneId": "",
     "Architecture": "x86_64",
     "ReservedConcurrency": "0",
     "ProvisionedConcurrency": "0",
@@ -266,7 +278,7 @@ class Checks:
             *(["TranscodeFunction", "EncodeFunction"] if self.transcodes else []),
         ]
         for check in (self.routes, self.preflights, self.callers, self.gateway_responses, self.stage, self.functions,
-                      self.versions, self.canary, self.roles, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.buckets, self.table, self.alarms, self.dashboard,
+                      self.versions, self.canary, self.roles, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.domains, self.buckets, self.table, self.alarms, self.dashboard,
                       self.logs, self.keeping, self.options, self.outputs):  # fmt: skip
             try:
                 check()
@@ -457,7 +469,7 @@ class Checks:
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
             self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
             origins = {"ALLOWED_ORIGINS": self.origins}
-            cdn = {"CDN_DOMAIN": "${CdnDistribution.DomainName}", "CDN_SECRET": self.given["CdnSecret"]} if self.cdn else {}
+            cdn = {"CDN_DOMAIN": self.given["CdnDomain"] or "${CdnDistribution.DomainName}", "CDN_SECRET": self.given["CdnSecret"]} if self.cdn else {}
             own = {
                 "UploadFunction": origins,
                 "PresignFunction": origins,
@@ -756,7 +768,7 @@ class Checks:
 
     def distribution(self):
         """CloudFront serves renditions by signed URLs only, and nothing else reads them."""
-        created = sorted(name for name in self.template.resources if name.startswith("Cdn"))
+        created = sorted(name for name in self.template.resources if name.startswith("Cdn") and name != "CdnRecords")
         self.equal("resources for CloudFront", created, sorted(CDN) if self.cdn else [])
         self.equal("has an output CdnDomain", "CdnDomain" in self.template.outputs, self.cdn)
         policy = self.properties("ProcessedBucketPolicy")["PolicyDocument"]["Statement"]
@@ -784,6 +796,35 @@ class Checks:
         verify = self.properties("CdnFunction")
         self.require("the CloudFront function lacks the secret", f"'{self.given['CdnSecret']}'" in verify["FunctionCode"])
         self.equal("CloudFront function: publish", verify.get("AutoPublish"), True)
+
+    def domains(self):
+        """The domains of the API and the CDN: TLS 1.2, one address, and DNS records if there is a hosted zone."""
+        api, zone = self.given["ApiDomain"], self.given["HostedZoneId"]
+        cdn = self.given["CdnDomain"] if self.cdn else ""
+        names, mappings = (list(self.of_type(f"AWS::ApiGateway::{kind}").values()) for kind in ("DomainName", "BasePathMapping"))
+        expected = {"DomainName": api, "EndpointConfiguration": {"Types": ["REGIONAL"]}, "RegionalCertificateArn": self.given["ApiCertificateArn"], "SecurityPolicy": "TLS_1_2"}
+        self.equal("domain of the API", names, [expected] if api else [])
+        # A base path would be part of the URL.
+        self.equal("mapping of the API", mappings, [{"DomainName": "${ApiDomainName}", "RestApiId": "${Api}", "Stage": "${Apiv1Stage}"}] if api else [])
+        # API Gateway ignores the setting at the top of an OpenAPI 3 document.
+        disabled = [server["x-amazon-apigateway-endpoint-configuration"]["disableExecuteApiEndpoint"] for server in self.body["servers"]]
+        self.equal("the default endpoint is disabled", disabled, [bool(api)])
+        url = f"https://{api}" if api else "https://${Api}.execute-api.eu-central-1.amazonaws.com/${Apiv1Stage}"
+        self.equal("output ApiUrl", self.template.outputs["ApiUrl"], url)
+        self.equal("output ApiDomainTarget", self.template.outputs.get("ApiDomainTarget"), "${ApiDomainName.RegionalDomainName}" if api else None)
+        config = self.properties("CdnDistribution")["DistributionConfig"] if self.cdn else {}
+        self.equal("aliases of the CDN", config.get("Aliases"), [cdn] if cdn else None)
+        viewer = {"AcmCertificateArn": self.given["CdnCertificateArn"], "SslSupportMethod": "sni-only", "MinimumProtocolVersion": "TLSv1.2_2021"}
+        self.equal("certificate of the CDN", config.get("ViewerCertificate"), viewer if cdn else None)
+        self.equal("output CdnDomain", self.template.outputs.get("CdnDomain"), cdn or ("${CdnDistribution.DomainName}" if self.cdn else None))
+        self.equal("output CdnDomainTarget", self.template.outputs.get("CdnDomainTarget"), "${CdnDistribution.DomainName}" if cdn else None)
+        records = [*self.of_type("AWS::Route53::RecordSet").values(),
+                   *({**record, "HostedZoneId": group["HostedZoneId"]} for group in self.of_type("AWS::Route53::RecordSetGroup").values() for record in group["RecordSets"])]  # fmt: skip
+        found = sorted((r["HostedZoneId"], r["Name"], r["Type"], r["AliasTarget"]["DNSName"], r["AliasTarget"]["HostedZoneId"]) for r in records)
+        wanted = [(zone, api, "A", "${ApiDomainName.RegionalDomainName}", "${ApiDomainName.RegionalHostedZoneId}")] if api and zone else []
+        # All distributions are in the hosted zone Z2FDTNDATAQYW2.
+        wanted += [(zone, cdn, kind, "${CdnDistribution.DomainName}", "Z2FDTNDATAQYW2") for kind in ("A", "AAAA")] if cdn and zone else []
+        self.equal("DNS records", found, sorted(wanted))
 
     def buckets(self):
         buckets = self.of_type("AWS::S3::Bucket")
@@ -1021,6 +1062,17 @@ def allow_origin(text, header, origin):
     return override["header"].get("AllowOrigin")
 
 
+# Values of the parameters of domains, and whether they are accepted.
+DOMAINS = {"": True, "api.example.com": True, "a.b-c.example.com": True, "example": False, "API.example.com": False, "-a.example.com": False,
+           "a..example.com": False, "https://api.example.com": False, "api.example.com/v1": False, "*.example.com": False}  # fmt: skip
+DOMAIN_VALUES = {
+    "ApiDomain": DOMAINS,
+    "CdnDomain": DOMAINS,
+    "ApiCertificateArn": {"": True, CERTIFICATE: True, CDN_CERTIFICATE: True, "certificate/1": False},
+    # CloudFront reads certificates from us-east-1 only.
+    "CdnCertificateArn": {"": True, CDN_CERTIFICATE: True, CERTIFICATE: False},
+    "HostedZoneId": {"": True, "Z0123456789ABC": True, "/hostedzone/Z0123456789ABC": False, "example.com": False},
+}
 WEBHOOK_URLS = {
     "": True,
     "https://app.example.com": True,
@@ -1066,6 +1118,13 @@ def source_problems(template):
         yield "CloudFront does not require a secret"
     if not requires_secret(rules, {"Fn::Not": [{"Fn::Equals": [{"Ref": "MonthlyBudget"}, "0"]}]}, "AlarmEmail"):
         yield "a budget does not require a recipient"
+    for name in ("Api", "Cdn"):
+        if not requires_secret(rules, is_set(f"{name}Domain"), f"{name}CertificateArn"):
+            yield f"{name}Domain does not require a certificate"
+    for name, values in DOMAIN_VALUES.items():
+        for value, valid in values.items():
+            if bool(re.search(parameters[name].get("AllowedPattern", ""), value)) != valid:
+                yield f"{name} {'rejects' if valid else 'accepts'} {value}"
     defaults = {name: str(parameter.get("Default")) for name, parameter in template["Parameters"].items()}
     for name in sorted(defaults.keys() | DEFAULTS.keys()):
         if defaults.get(name) != DEFAULTS.get(name):

@@ -1023,6 +1023,90 @@ def let_canaries_change_every_function(t):
     statements(t, "CanaryRole")[0]["Action"].append("lambda:UpdateFunctionCode")
 
 
+# ------------------------------------------------------------------------------------------------- domains
+
+
+@mutation
+def keep_the_default_endpoint_of_an_API_with_a_domain(t):
+    del at(t, "Api")["DisableExecuteApiEndpoint"]
+
+
+@mutation
+def disable_the_default_endpoint_at_the_top_of_the_document(t):
+    body(t)["x-amazon-apigateway-endpoint-configuration"] = {"disableExecuteApiEndpoint": at(t, "Api").pop("DisableExecuteApiEndpoint")}
+
+
+@mutation
+def disable_the_only_endpoint(t):
+    at(t, "Api")["DisableExecuteApiEndpoint"] = True
+
+
+@mutation
+def accept_a_certificate_of_the_CDN_in_every_region(t):
+    parameter = t["Parameters"]["CdnCertificateArn"]
+    parameter["AllowedPattern"] = parameter["AllowedPattern"].replace("us-east-1", "[a-z0-9-]+")
+
+
+@mutation
+def accept_a_domain_without_a_certificate(t):
+    del t["Rules"]["ApiDomainHasACertificate"]
+
+
+@mutation
+def accept_a_domain_of_the_CDN_without_a_certificate(t):
+    del t["Rules"]["CdnDomainHasACertificate"]
+
+
+@mutation
+def accept_a_domain_in_capitals(t):
+    t["Parameters"]["ApiDomain"]["AllowedPattern"] = t["Parameters"]["ApiDomain"]["AllowedPattern"].replace("a-z", "A-Za-z")
+
+
+@mutation
+def use_the_domain_of_the_CDN_without_a_CDN(t):
+    t["Conditions"]["HasCdnDomain"] = t["Conditions"]["HasCdnDomain"]["Fn::And"][1]
+
+
+@mutation
+def sign_URLs_for_the_default_domain_of_the_CDN(t):
+    at(t, "VideosFunction//Environment//Variables")["CDN_DOMAIN"]["Fn::If"][1] = {"Fn::GetAtt": "CdnDistribution.DomainName"}
+
+
+@mutation
+def drop_the_alias_of_the_CDN(t):
+    del at(t, "CdnDistribution//DistributionConfig")["Aliases"]
+
+
+@mutation
+def accept_old_TLS_at_the_CDN(t):
+    at(t, "CdnDistribution//DistributionConfig//ViewerCertificate")["Fn::If"][1]["MinimumProtocolVersion"] = "TLSv1"
+
+
+@mutation
+def accept_old_TLS_at_the_API(t):
+    at(t, "ApiDomainName")["SecurityPolicy"] = "TLS_1_0"
+
+
+@mutation
+def put_the_stage_into_the_URL_of_the_domain(t):
+    at(t, "ApiDomainMapping")["BasePath"] = "v1"
+
+
+@mutation
+def print_the_default_address_of_an_API_with_a_domain(t):
+    t["Outputs"]["ApiUrl"]["Value"] = t["Outputs"]["ApiUrl"]["Value"]["Fn::If"][2]
+
+
+@mutation
+def create_records_without_a_hosted_zone(t):
+    t["Resources"]["ApiDomainRecord"]["Condition"] = "HasApiDomain"
+
+
+@mutation
+def drop_the_record_for_IPv6(t):
+    at(t, "CdnRecords//RecordSets").pop()
+
+
 @mutation
 def create_canaries_by_default(t):
     t["Parameters"]["Canary"]["Default"] = "true"

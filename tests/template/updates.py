@@ -29,6 +29,9 @@ VALUES = {
     "TranscodeReservedConcurrency": ("0", "7"),
     "Cdn": ("false", "true"),
     "CdnSecret": ("", "a:0123456789abcdef", "b:0123456789abcdef"),
+    "ApiDomain": ("", "api.example.com"),
+    "CdnDomain": ("", "media.example.com"),
+    "HostedZoneId": ("", "Z0123456789ABC"),
     "ReservedConcurrency": ("0", "5"),
     "ProvisionedConcurrency": ("0", "1"),
     "CustomerManagedKey": ("false", "true"),
@@ -36,7 +39,10 @@ VALUES = {
     "Architecture": ("x86_64", "arm64"),
 }
 # A parameter whose changes reach the alias with the next release only, and why that is right.
-DELAYED = {"WebhookSecret": "the description of a version is not secret, and `make deploy` names a new release"}
+DELAYED = {
+    "WebhookSecret": "the description of a version is not secret, and `make deploy` names a new release",
+    "CdnDomain": "the description of a version has no room for it, the CDN keeps its other domain, and `make deploy` names a new release",
+}
 # Properties that Lambda does not keep with a version.
 UNVERSIONED = ("ReservedConcurrentExecutions", "Tags")
 # Resource types whose data a replacement would leave behind, or whose name others know.
