@@ -21,8 +21,6 @@ import incident  # noqa: E402
 import ops  # noqa: E402
 import smoke  # noqa: E402
 
-SECRET = "whsec-of-the-emulator"
-CDN_SECRET = "2026-11:secret-of-the-emulator"
 REGION = "us-east-1"
 FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFunction": "videos",
              "ThumbnailFunction": "thumbnail", "ReconcileFunction": "reconcile", "WebhookFunction": "webhook",
@@ -152,8 +150,8 @@ class Stack:
             StackName="upreel", TemplateURL=f"{emulator.url}/deploy/template",
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in (
-                ("AllowedOrigins", "https://app.example.com"), ("WebhookUrl", receiver.url), ("WebhookSecret", SECRET),
-                ("Release", "r1"), ("Transcode", "true"), ("TranscodeConcurrency", "2"), ("Cdn", "true"), ("CdnSecret", CDN_SECRET))])
+                ("AllowedOrigins", "https://app.example.com"), ("WebhookUrl", receiver.url),
+                ("Release", "r1"), ("Transcode", "true"), ("TranscodeConcurrency", "2"), ("Cdn", "true"))])
 
         def created():
             stack = cloudformation.describe_stacks(StackName="upreel")["Stacks"][0]
@@ -179,6 +177,12 @@ class Stack:
         functions.update_event_source_mapping(UUID=self.ids["ThumbnailFunctionReplay"], Enabled=False)
         destination = functions.get_function_event_invoke_config(FunctionName=name, Qualifier="live")["DestinationConfig"]["OnFailure"]
         assert destination["Destination"].endswith(":function:upreel-reconcile:live"), destination
+
+    def secret(self, emulator, name):
+        """Returns the secret that the stack has generated."""
+        value = emulator.client("secretsmanager").get_secret_value(SecretId=self.ids[name])["SecretString"]
+        assert len(value) == 43 and value.isalnum(), "the generated secret"
+        return value
 
     def of_type(self, kind):
         return [self.ids[name] for name, found in self.types.items() if found == kind]

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from emulator import BATCH, FUNCTIONS, HTTP, ROOT, SECRET, Api, Emulator, Stack, configure, incident, ops, package, sign_in, smoke, wait_until
+from emulator import BATCH, FUNCTIONS, HTTP, ROOT, Api, Emulator, Stack, configure, incident, ops, package, sign_in, smoke, wait_until
 from healing import test_healing
 from queries import test_queries
 from receiver import Receiver
@@ -307,10 +307,23 @@ def test_webhooks(emulator, stack, video, receiver):
     wait_until("all events are delivered a third time", lambda: len(receiver.events(lost)) == 12)
     assert {e["id"] for e in receiver.events(lost)} == {e["id"] for e in before}
 
+    # While one secret replaces another, webhooks are signed with both.
+    secret = stack.secret(emulator, "WebhookSecret")
+    emulator.client("secretsmanager").put_secret_value(SecretId=stack.ids["WebhookSecret"], SecretString=f"next,{secret}")
+    functions, name = emulator.client("lambda"), stack.ids["WebhookFunction"]
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    configure(functions, name, {**variables, "RELEASE": "rotated"})  # a new process, which has not read the secret yet
+    rotated, _ = api.presign_and_put("clip.mp4", "video/mp4", video)
+    wait_until("a webhook is signed with both", lambda: receiver.events(rotated))
+    for headers, body in receiver.requests:
+        if rotated in str(body):
+            signature = headers.get("mux-signature") or headers.get("Mux-Signature")
+            assert [verify(valid, signature, body) for valid in ("next", secret)] == ["ok", "ok"], signature
+
     for headers, body in receiver.requests:
         signature = headers.get("mux-signature") or headers.get("Mux-Signature")
         # Some were received minutes ago, so their age does not matter here.
-        assert verify(SECRET, signature, body) in ("ok", "too old"), signature
+        assert verify(secret, signature, body) in ("ok", "too old"), signature
         assert verify("another", signature, body) == "another signature"
 
 

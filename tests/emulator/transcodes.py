@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from botocore.exceptions import ClientError
-from emulator import CDN_SECRET, HTTP, Api, configure, ops, sign_in, wait_until
+from emulator import HTTP, Api, configure, ops, sign_in, wait_until
 
 # Duration and frame rate of the test video, which is split into three chunks.
 SECONDS, RATE = 140, 5
@@ -164,7 +164,7 @@ def test_playback(emulator, stack, api, eve, video):
         return response.data
     master = record["hlsUrl"]
     assert (counts := play_all(get_through_cdn, master)) == expected, counts
-    test_invalid_cdn_urls(emulator, master)
+    test_invalid_cdn_urls(emulator, master, stack.secret(emulator, "CdnSecret"))
 
 
 def get_cdn(emulator, url):
@@ -173,13 +173,13 @@ def get_cdn(emulator, url):
     return HTTP.request("GET", emulator.url + parts.path, headers={"Host": parts.netloc, "Origin": "https://app.example.com"})
 
 
-def test_invalid_cdn_urls(emulator, master):
+def test_invalid_cdn_urls(emulator, master, valid):
     """URLs that are unsigned, signed for another video, or expired return 403."""
     _, _, host, signed, rest = master.split("/", 4)
     expires, signature = signed.split(".")
     folder = rest.rsplit("/", 1)[0] + "/"
 
-    def sign(expires, secret=CDN_SECRET):
+    def sign(expires, secret=valid):
         mac = hmac.new(secret.encode(), f"{expires}/{folder}".encode(), hashlib.sha256)
         return f"{expires}.{urlsafe_b64encode(mac.digest()).decode().rstrip('=')}"
     assert sign(expires) == signed

@@ -19,7 +19,7 @@ MUTATIONS = {
         ("docs/OPERATIONS.md", "$(out DlqUrl)", "$(out QueueUrl)"),
         ("docs/OPERATIONS.md", "--reserved-concurrent-executions 0", "--reserved-concurrency 0"),
         ("docs/OPERATIONS.md", "aws lambda update-event-source-mapping", "aws lambda change-event-source-mapping"),
-        ("docs/OPERATIONS.md", "WebhookSecret=$(openssl", "WebhooksSecret=$(openssl"),
+        ("docs/OPERATIONS.md", "PARAMETERS=\"WebhookUrl=https", "PARAMETERS=\"WebhooksUrl=https"),
         ("template.yaml", "  ReplayMapping:\n", "  ReplayMappingId:\n"),
         ("Makefile", "rollback: ## Move", "roll-back: ## Move"),
     ],

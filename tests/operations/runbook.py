@@ -21,7 +21,7 @@ sys.path.append(str(HERE.parents[0] / "template"))
 from transform import Resolved, load, transform  # noqa: E402
 
 # Everything that the template can create.
-EVERYTHING = {"Transcode": "true", "Cdn": "true", "CdnSecret": "a:0123456789abcdef", "WebhookUrl": "https://a.example", "AlarmEmail": "a@example.com"}
+EVERYTHING = {"Transcode": "true", "Cdn": "true", "WebhookUrl": "https://a.example", "AlarmEmail": "a@example.com"}
 # Prints what the block needs to continue, and records the arguments.
 STUB = r'''#!/bin/sh
 { printf '%s' "$(basename "$0")"; for argument; do printf '\037%s' "$argument"; done; printf '\036'; } >> "$CALLS"

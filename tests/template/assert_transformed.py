@@ -5,7 +5,9 @@ usage: assert_transformed.py TEMPLATE
 
 import functools
 import json
+import math
 import re
+import string
 import sys
 from pathlib import Path
 
@@ -14,8 +16,8 @@ from failures import failure_problems
 from transform import Resolved, cycles, load, parameters, transform
 from updates import last_release, update_problems
 
-WEBHOOK_PARAMETERS = {"WebhookUrl": "https://app.example.com/hooks/video?from=upreel", "WebhookSecret": "0123456789abcdef"}
-CDN_PARAMETERS = {"Transcode": "true", "Cdn": "true", "CdnSecret": "2026-11:0123456789abcdef"}
+WEBHOOK_PARAMETERS = {"WebhookUrl": "https://app.example.com/hooks/video?from=upreel"}
+CDN_PARAMETERS = {"Transcode": "true", "Cdn": "true"}
 CERTIFICATE = "arn:aws:acm:eu-central-1:123456789012:certificate/00000000-0000-0000-0000-000000000001"
 CDN_CERTIFICATE = "arn:aws:acm:us-east-1:123456789012:certificate/00000000-0000-0000-0000-000000000002"
 API_DOMAIN = {"ApiDomain": "api.example.com", "ApiCertificateArn": CERTIFICATE}
@@ -64,12 +66,10 @@ DEFAULTS = {
     "SetApiLogRole": "false",
     "Release": "",
     "WebhookUrl": "",
-    "WebhookSecret": "",
     "Transcode": "false",
     "TranscodeConcurrency": "100",
     "TranscodeReservedConcurrency": "0",
     "Cdn": "false",
-    "CdnSecret": "",
     "ApiDomain": "",
     "ApiCertificateArn": "",
     "CdnDomain": "",
@@ -110,12 +110,12 @@ PREFLIGHT = """
 API_FUNCTIONS = sorted(set(ROUTES.values()))
 FUNCTIONS = [*API_FUNCTIONS, "ThumbnailFunction", "ReconcileFunction"]
 # Resources that exist only with webhooks.
-WEBHOOK = ["WebhookFunction", "WebhookRole", "WebhookQueue", "WebhookDLQ", "WebhookQueuePolicy", "WebhookLogs",
+WEBHOOK = ["WebhookFunction", "WebhookRole", "WebhookSecret", "WebhookQueue", "WebhookDLQ", "WebhookQueuePolicy", "WebhookLogs",
            "WebhookDeadLettersAlarm", "WebhookDelayAlarm", "WebhookFunctionAliaslive", "WebhookFunctionChanged", "WebhookFunctionWaiting"]  # fmt: skip
 # Resources that exist only with transcoding, and only with CloudFront.
 TRANSCODE = ["TranscodeFunction", "EncodeFunction", "TranscodeMachine", "TranscodeMachineRole", "TranscodeRole", "TranscodeLogs",
              "EncodeLogs", "TranscodesFailedAlarm", "TranscodeFunctionAliaslive", "EncodeFunctionAliaslive", "TranscodeFunctionEnded", "TranscodeFunctionEndedPermission"]  # fmt: skip
-CDN = ["CdnDistribution", "CdnAccess", "CdnFunction"]
+CDN = ["CdnDistribution", "CdnAccess", "CdnFunction", "CdnSecret"]
 
 # Actions that the code of each function calls (crates/*/src/lib.rs, "IAM:"), and those that Lambda calls with its role.
 VIDEOS = "arn:aws:s3:::{uploads}/videos/*"
@@ -211,6 +211,7 @@ WEBHOOK_GRANTS = {
     ("sqs:ChangeMessageVisibility", WEBHOOKS),
     ("sqs:GetQueueAttributes", WEBHOOKS),
     ("sqs:SendMessage", "${WebhookDLQ.Arn}"),
+    ("secretsmanager:GetSecretValue", "${WebhookSecret.Id}"),
 }
 TRANSCODE_GRANTS = {
     ("s3:GetObject", VIDEOS),
@@ -278,7 +279,7 @@ class Checks:
             *(["TranscodeFunction", "EncodeFunction"] if self.transcodes else []),
         ]
         for check in (self.routes, self.preflights, self.callers, self.gateway_responses, self.stage, self.functions,
-                      self.versions, self.canary, self.roles, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.domains, self.buckets, self.table, self.alarms, self.dashboard,
+                      self.versions, self.canary, self.roles, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.secrets, self.domains, self.buckets, self.table, self.alarms, self.dashboard,
                       self.logs, self.keeping, self.options, self.outputs):  # fmt: skip
             try:
                 check()
@@ -469,13 +470,13 @@ class Checks:
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
             self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
             origins = {"ALLOWED_ORIGINS": self.origins}
-            cdn = {"CDN_DOMAIN": self.given["CdnDomain"] or "${CdnDistribution.DomainName}", "CDN_SECRET": self.given["CdnSecret"]} if self.cdn else {}
+            cdn = {"CDN_DOMAIN": self.given["CdnDomain"] or "${CdnDistribution.DomainName}", "CDN_SECRET_ARN": "${CdnSecret.Id}"} if self.cdn else {}
             own = {
                 "UploadFunction": origins,
                 "PresignFunction": origins,
                 "WebhookFunction": {
                     "WEBHOOK_URL": self.given["WebhookUrl"],
-                    "WEBHOOK_SECRET": self.given["WebhookSecret"],
+                    "WEBHOOK_SECRET_ARN": "${WebhookSecret.Id}",
                     "WEBHOOK_QUEUE_URL": "${WebhookQueue}",
                 },
                 "ThumbnailFunction": machine,
@@ -560,6 +561,8 @@ class Checks:
         roles = self.of_type("AWS::IAM::Role")
         uploads = self.properties("UploadsBucket")["BucketName"]
         granted = dict(GRANTS)
+        if self.cdn:
+            granted["VideosFunction"] = granted["VideosFunction"] | {("secretsmanager:GetSecretValue", "${CdnSecret.Id}")}
         if self.notifies:
             granted["WebhookFunction"] = WEBHOOK_GRANTS
         if self.transcodes:
@@ -794,8 +797,29 @@ class Checks:
         access = self.properties("CdnAccess")["OriginAccessControlConfig"]
         self.equal("CloudFront: signing", (access["SigningBehavior"], access["SigningProtocol"]), ("always", "sigv4"))
         verify = self.properties("CdnFunction")
-        self.require("the CloudFront function lacks the secret", f"'{self.given['CdnSecret']}'" in verify["FunctionCode"])
+        self.require("the CloudFront function lacks the secrets", "'{{resolve:secretsmanager:${CdnSecret.Id}:SecretString}}'.split(',')" in verify["FunctionCode"])
+        # CloudFormation reads a secret again only if the resource changes otherwise.
+        self.require("a release leaves the secrets of the CloudFront function as they were", verify["FunctionConfig"]["Comment"].endswith(" " + self.given["Release"]))
         self.equal("CloudFront function: publish", verify.get("AutoPublish"), True)
+
+    def secrets(self):
+        """Secrets are generated, and no function, version or output shows them."""
+        secrets = self.of_type("AWS::SecretsManager::Secret")
+        self.equal("secrets", sorted(secrets), [*(["CdnSecret"] if self.cdn else []), *(["WebhookSecret"] if self.notifies else [])])
+        for name, secret in secrets.items():
+            generated = secret["GenerateSecretString"]
+            # A comma would separate two secrets, and a quote would end the text in the function of the CDN.
+            left = set(string.punctuation + string.ascii_letters + string.digits) - set(generated["ExcludeCharacters"])
+            self.equal(f"{name}: characters", left, set(string.ascii_letters + string.digits))
+            self.require(f"{name} has less than 256 bits", generated["PasswordLength"] * math.log2(len(left)) >= 256)
+            self.equal(f"{name}: value in the template", secret.get("SecretString"), None)
+            self.require(f"{name}: {secret['Name']} is outside of the names that a pipeline may use", secret["Name"].startswith("upreel-"))
+            self.equal(f"{name}: key", secret.get("KmsKeyId"), "${Key.Arn}" if self.given["CustomerManagedKey"] == "true" else None)
+        shown = [name for name, resource in self.template.resources.items() if "{{resolve:" in json.dumps(resource, default=str)]
+        self.equal("resources that contain a secret", shown, ["CdnFunction"] if self.cdn else [])
+        if self.given["CustomerManagedKey"] == "true":
+            services = [s["Condition"]["StringEquals"]["kms:ViaService"] for s in self.properties("Key")["KeyPolicy"]["Statement"] if s["Sid"] == "ThroughTheServices"][0]
+            self.require("the key cannot be used through Secrets Manager", "secretsmanager.eu-central-1.amazonaws.com" in services)
 
     def domains(self):
         """The domains of the API and the CDN: TLS 1.2, one address, and DNS records if there is a hosted zone."""
@@ -1088,10 +1112,10 @@ def is_set(name):
     return {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]}
 
 
-def requires_secret(rules, condition, secret):
-    """Returns whether a rule of CloudFormation requires the secret under the condition."""
+def requires(rules, condition, name):
+    """Returns whether a rule of CloudFormation requires the parameter under the condition."""
     return any(
-        rule.get("RuleCondition") == condition and [a["Assert"] for a in rule["Assertions"]] == [is_set(secret)]
+        rule.get("RuleCondition") == condition and [a["Assert"] for a in rule["Assertions"]] == [is_set(name)]
         for rule in rules.values()
     )
 
@@ -1099,27 +1123,16 @@ def requires_secret(rules, condition, secret):
 def source_problems(template):
     """Yields the problems that can be seen only before the transform."""
     parameters = template["Parameters"]
-    for name in ("WebhookSecret", "CdnSecret"):
-        if not parameters[name].get("NoEcho"):
-            yield f"{name} is visible in the stack's parameters"
-    for secret, valid in (("", True), ("a:" + "x" * 15, False), ("a:" + "x" * 16, True), ("x" * 20, False), ("a:x'" + "x" * 16, False)):
-        if bool(re.search(parameters["CdnSecret"].get("AllowedPattern", ""), secret)) != valid:
-            yield f"CdnSecret {'rejects' if valid else 'accepts'} {secret}"
+    if secret := [name for name in parameters if "Secret" in name]:
+        yield f"a secret is a parameter: {secret}"
     for url, valid in WEBHOOK_URLS.items():
         if bool(re.search(parameters["WebhookUrl"].get("AllowedPattern", ""), url)) != valid:
             yield f"WebhookUrl {'rejects' if valid else 'accepts'} {url}"
-    for secret, valid in (("", True), ("x" * 15, False), ("x" * 16, True), ("x" * 15 + " ", False)):
-        if bool(re.search(parameters["WebhookSecret"].get("AllowedPattern", ""), secret)) != valid:
-            yield f"WebhookSecret {'rejects' if valid else 'accepts'} {len(secret)} characters"
     rules = template.get("Rules", {})
-    if not requires_secret(rules, is_set("WebhookUrl"), "WebhookSecret"):
-        yield "webhooks do not require a secret"
-    if not requires_secret(rules, {"Fn::Equals": [{"Ref": "Cdn"}, "true"]}, "CdnSecret"):
-        yield "CloudFront does not require a secret"
-    if not requires_secret(rules, {"Fn::Not": [{"Fn::Equals": [{"Ref": "MonthlyBudget"}, "0"]}]}, "AlarmEmail"):
+    if not requires(rules, {"Fn::Not": [{"Fn::Equals": [{"Ref": "MonthlyBudget"}, "0"]}]}, "AlarmEmail"):
         yield "a budget does not require a recipient"
     for name in ("Api", "Cdn"):
-        if not requires_secret(rules, is_set(f"{name}Domain"), f"{name}CertificateArn"):
+        if not requires(rules, is_set(f"{name}Domain"), f"{name}CertificateArn"):
             yield f"{name}Domain does not require a certificate"
     for name, values in DOMAIN_VALUES.items():
         for value, valid in values.items():

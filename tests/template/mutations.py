@@ -260,18 +260,35 @@ def allow_webhooks_over_plain_HTTP(t):
 
 
 @mutation
-def allow_webhooks_without_a_secret(t):
-    del t["Rules"]["WebhooksAreSigned"]
+def drop_the_secret_of_webhooks(t):
+    del t["Resources"]["WebhookSecret"]
 
 
 @mutation
-def show_the_webhook_secret(t):
-    del t["Parameters"]["WebhookSecret"]["NoEcho"]
+def put_the_webhook_secret_into_the_environment(t):
+    at(t, "WebhookFunction//Environment//Variables")["WEBHOOK_SECRET"] = {"Fn::Sub": "{{resolve:secretsmanager:${WebhookSecret.Id}:SecretString}}"}
 
 
 @mutation
-def allow_a_short_webhook_secret(t):
-    del t["Parameters"]["WebhookSecret"]["AllowedPattern"]
+def take_the_secret_from_a_parameter(t):
+    t["Parameters"]["WebhookSecret2"] = {"Type": "String", "NoEcho": True, "Default": ""}
+    at(t, "WebhookFunction//Environment//Variables")["WEBHOOK_SECRET"] = {"Ref": "WebhookSecret2"}
+
+
+@mutation
+def let_webhooks_read_the_secret_of_the_CDN(t):
+    statement = next(s for s in statements(t, "WebhookRole") if s["Action"] == ["secretsmanager:GetSecretValue"])
+    statement["Resource"] = "*"
+
+
+@mutation
+def forbid_videos_to_read_the_secret_of_the_CDN(t):
+    at(t, "VideosRole")["Policies"].pop()
+
+
+@mutation
+def generate_a_short_secret(t):
+    at(t, "WebhookSecret//GenerateSecretString")["PasswordLength"] = 16
 
 
 @mutation
@@ -800,22 +817,50 @@ def drop_the_signature_check_of_the_CDN(t):
 
 
 @mutation
-def allow_the_CDN_without_a_secret(t):
-    del t["Rules"]["CdnIsSigned"]
+def write_the_secret_of_the_CDN_into_the_template(t):
+    at(t, "CdnSecret")["SecretString"] = at(t, "CdnSecret").pop("GenerateSecretString")["ExcludeCharacters"]
 
 
 @mutation
 def allow_quotes_in_the_CDN_secret(t):
-    t["Parameters"]["CdnSecret"]["AllowedPattern"] = "^(.{20,})?$"
+    generated = dict(at(t, "CdnSecret//GenerateSecretString"))
+    at(t, "CdnSecret")["GenerateSecretString"] = {**generated, "ExcludeCharacters": generated["ExcludeCharacters"].replace("'", "")}
 
 
 @mutation
-def show_the_CDN_secret(t):
-    del t["Parameters"]["CdnSecret"]["NoEcho"]
+def create_the_CDN_secret_without_a_CDN(t):
+    del t["Resources"]["CdnSecret"]["Condition"]
 
 
 @mutation
-def omit_the_CDN_secret_from_versions(t):
+def keep_the_secrets_of_the_CDN_after_a_release(t):
+    at(t, "CdnFunction//FunctionConfig")["Comment"] = "Verifies signed paths"
+
+
+@mutation
+def accept_one_secret_at_the_CDN(t):
+    code = at(t, "CdnFunction")["FunctionCode"]
+    code["Fn::Sub"] = code["Fn::Sub"].replace(".split(',')", "")
+
+
+@mutation
+def drop_the_key_of_a_secret(t):
+    del at(t, "WebhookSecret")["KmsKeyId"]
+
+
+@mutation
+def forbid_the_key_to_Secrets_Manager(t):
+    statement = next(s for s in at(t, "Key//KeyPolicy//Statement") if s["Sid"] == "ThroughTheServices")
+    statement["Condition"]["StringEquals"]["kms:ViaService"].pop()
+
+
+@mutation
+def name_a_secret_outside_of_the_stack(t):
+    del at(t, "WebhookSecret")["Name"]
+
+
+@mutation
+def publish_no_version_for_the_CDN(t):
     at(t, "VideosFunction")["VersionDescription"] = at(t, "UploadFunction")["VersionDescription"]
 
 
@@ -825,12 +870,6 @@ def drop_the_origin_access_control(t):
 
 
 # ------------------------------------------------------------------------------------- updates of a stack
-
-
-@mutation
-def name_the_CDN_secret_in_versions_without_a_CDN(t):
-    sub = at(t, "VideosFunction")["VersionDescription"]["Fn::Sub"]
-    sub[1]["Cdn"] = sub[1]["Cdn"]["Fn::If"][1]
 
 
 @mutation

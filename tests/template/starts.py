@@ -21,15 +21,14 @@ STORES = {"TABLE_NAME", "UPLOADS_BUCKET", "THUMBNAILS_BUCKET", "PROCESSED_BUCKET
 NEEDED = {
     "UploadFunction": STORES,
     "PresignFunction": STORES,
-    "VideosFunction": STORES | {"CDN_SECRET"},
+    "VideosFunction": STORES | {"CDN_SECRET_ARN"},
     "ThumbnailFunction": STORES,
     "ReconcileFunction": STORES | {"THUMBNAIL_FUNCTION", "DEAD_LETTER_QUEUE_URL"},
-    "WebhookFunction": {"WEBHOOK_URL", "WEBHOOK_SECRET", "WEBHOOK_QUEUE_URL"},
+    "WebhookFunction": {"WEBHOOK_URL", "WEBHOOK_SECRET_ARN", "WEBHOOK_QUEUE_URL"},
     "TranscodeFunction": STORES,
     "EncodeFunction": STORES,
 }
-EVERYTHING = {"Transcode": "true", "Cdn": "true", "CdnSecret": "a:0123456789abcdef", "WebhookUrl": "https://a.example",
-              "WebhookSecret": "0123456789abcdef"}  # fmt: skip
+EVERYTHING = {"Transcode": "true", "Cdn": "true", "WebhookUrl": "https://a.example"}
 
 
 def shown_fields():

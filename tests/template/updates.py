@@ -23,12 +23,10 @@ VALUES = {
     "LogRetentionDays": ("30", "7"),
     "Release": ("", "20261127T153000Z-41f064c"),
     "WebhookUrl": ("", "https://b.example"),
-    "WebhookSecret": ("0123456789abcdef", "fedcba9876543210"),
     "Transcode": ("false", "true"),
     "TranscodeConcurrency": ("100", "7"),
     "TranscodeReservedConcurrency": ("0", "7"),
     "Cdn": ("false", "true"),
-    "CdnSecret": ("", "a:0123456789abcdef", "b:0123456789abcdef"),
     "ApiDomain": ("", "api.example.com"),
     "CdnDomain": ("", "media.example.com"),
     "HostedZoneId": ("", "Z0123456789ABC"),
@@ -40,7 +38,6 @@ VALUES = {
 }
 # A parameter whose changes reach the alias with the next release only, and why that is right.
 DELAYED = {
-    "WebhookSecret": "the description of a version is not secret, and `make deploy` names a new release",
     "CdnDomain": "the description of a version has no room for it, the CDN keeps its other domain, and `make deploy` names a new release",
 }
 # Properties that Lambda does not keep with a version.
@@ -63,6 +60,7 @@ MAX_NAMES = {
     ("AWS::Logs::LogGroup", "LogGroupName"): 512,
     ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
     ("AWS::ApiGateway::RestApi", "Name"): 1024,
+    ("AWS::SecretsManager::Secret", "Name"): 512,
 }
 
 
@@ -90,7 +88,7 @@ class Functions:
 def coupling_problems(text):
     """Yields the changes of parameters with which a version is published without a change of the function, or the reverse."""
     functions, problems = Functions(json.loads(text)), {}
-    starts = ({}, {"Cdn": "true", "CdnSecret": "a:0123456789abcdef", "Transcode": "true", "WebhookUrl": "https://c.example"})
+    starts = ({}, {"Cdn": "true", "Transcode": "true", "WebhookUrl": "https://c.example"})
     changes = [(name, value) for name, values in VALUES.items() for value in values]
     for start in starts:
         before = functions.at(tuple(sorted(start.items())))
@@ -109,7 +107,7 @@ def coupling_problems(text):
 def description_problems(template):
     """Yields the version descriptions that are too long with the longest values."""
     longest = {"Architecture": "x86_64", "LogLevel": "error", "TransferAcceleration": "false", "Transcode": "false", "Cdn": "true",
-               "MaxUploadBytes": str(template["Parameters"]["MaxUploadBytes"]["MaxValue"]), "CdnSecret": "x" * 12 + ":" + "x" * 200}  # fmt: skip
+               "MaxUploadBytes": str(template["Parameters"]["MaxUploadBytes"]["MaxValue"])}  # fmt: skip
     for name in ("Release", "AllowedOrigins", "WebhookUrl"):
         longest[name] = "x" * template["Parameters"][name].get("MaxLength", 4096)
     for name, (_, version) in Functions(transform(template)).at(tuple(sorted(longest.items()))).items():
@@ -144,7 +142,7 @@ def last_release():
 
 
 def replacement_problems(transformed, baseline):
-    for given in ({}, {"Transcode": "true", "Cdn": "true", "CdnSecret": "a:0123456789abcdef", "WebhookUrl": "https://a.example"}):
+    for given in ({}, {"Transcode": "true", "Cdn": "true", "WebhookUrl": "https://a.example"}):
         before, after = (Resolved(t, {k: v for k, v in given.items() if k in t["Parameters"]}).resources for t in (baseline, transformed))
         yield from replacements(before, after)
 
@@ -152,7 +150,7 @@ def replacement_problems(transformed, baseline):
 def names(transformed, stack, stack_id=PSEUDO["AWS::StackId"]):
     """Yields (logical name, type, property, value) of each name that is made of the stack's, in the region with the longest name."""
     given = {name: "true" if value == "false" else value for name, value in parameters(transformed).items()}
-    given |= {"WebhookUrl": "https://a.example", "CdnSecret": "a:0123456789abcdef"}
+    given |= {"WebhookUrl": "https://a.example"}
     values = {"AWS::StackName": stack, "AWS::StackId": stack_id, "AWS::Region": "ap-northeast-1"}
     for logical, resource in Resolved(transformed, {**given, **values}).resources.items():
         properties = resource.get("Properties", {})

@@ -27,7 +27,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
 
 /// The crates that may use a client of the AWS SDK.
 const SDK_USERS: [(&str, &[&str]); 4] = [
-    ("store", &["aws-sdk-dynamodb", "aws-sdk-s3", "aws-sdk-sfn"]),
+    ("store", &["aws-sdk-dynamodb", "aws-sdk-s3", "aws-sdk-secretsmanager", "aws-sdk-sfn"]),
     ("reconcile", &["aws-sdk-lambda", "aws-sdk-sqs"]),
     ("webhook", &["aws-sdk-sqs"]),
     // Creates the table of the embedded DynamoDB.

@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use lambda_runtime::Error;
 use upreel_core::{Fault, Key, UserId};
 use upreel_store::sdk::{self, Endpoints, Roots};
-use upreel_store::{ObjectStore, VideoStore};
+use upreel_store::{ObjectStore, Secret, VideoStore};
 
 use crate::config::Config;
 use crate::telemetry;
@@ -18,6 +18,8 @@ pub struct App {
     pub objects: ObjectStore,
     /// The DynamoDB table.
     pub videos: VideoStore,
+    /// The secret that signs the URLs of the CDN, if there is one.
+    pub cdn_secret: Option<Secret>,
     /// The settings.
     pub config: Arc<Config>,
 }
@@ -60,6 +62,7 @@ impl App {
         Self {
             objects: ObjectStore::new(s3, config.buckets.clone(), config.transfer_acceleration),
             videos: VideoStore::new(dynamodb, config.table.clone(), config.limits),
+            cdn_secret: config.cdn.as_ref().map(|cdn| Secret::stored(dynamodb, &cdn.secret_arn)),
             config: Arc::new(config),
         }
     }

@@ -1,7 +1,7 @@
 //! The settings of all functions, read once from the environment.
 
+use std::env;
 use std::path::PathBuf;
-use std::{env, fmt};
 
 use upreel_core::limits::{Limits, MAX_OBJECT};
 use upreel_store::Buckets;
@@ -16,7 +16,7 @@ pub struct Config {
     pub buckets: Buckets,
     /// `STATE_MACHINE_ARN`: the state machine that transcodes videos. Without it, transcoding is off.
     pub state_machine: Option<String>,
-    /// `CDN_DOMAIN` and `CDN_SECRET`: the distribution that serves renditions. Without it, S3 serves them.
+    /// `CDN_DOMAIN` and `CDN_SECRET_ARN`: the distribution that serves renditions. Without it, S3 serves them.
     pub cdn: Option<Cdn>,
     /// `ALLOWED_ORIGINS`: the origins allowed by CORS, separated by commas; `*` allows all.
     pub allowed_origins: Vec<String>,
@@ -38,18 +38,12 @@ pub struct Config {
 }
 
 /// The `CloudFront` distribution in front of the processed bucket.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Cdn {
     /// The host name.
     pub domain: String,
-    /// The secret that signs its URLs.
-    pub secret: String,
-}
-
-impl fmt::Debug for Cdn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.domain)
-    }
+    /// The ARN of the secret that signs its URLs.
+    pub secret_arn: String,
 }
 
 /// The error for a missing or malformed setting.
@@ -61,12 +55,12 @@ pub struct InvalidSetting {
 }
 
 /// The settings of the `webhook` function.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Webhook {
     /// `WEBHOOK_URL`: the receiver of the webhooks.
     pub url: String,
-    /// `WEBHOOK_SECRET`: the secret that signs the webhooks.
-    pub secret: String,
+    /// `WEBHOOK_SECRET_ARN`: the ARN of the secret that signs the webhooks.
+    pub secret_arn: String,
     /// `WEBHOOK_QUEUE_URL`: the queue of events to deliver.
     pub queue_url: String,
     /// `LOG_LEVEL`, see [`Config::log_level`].
@@ -90,7 +84,7 @@ impl Webhook {
         let need = |name| get(name).ok_or(InvalidSetting { name, complaint: "is not set" });
         Ok(Self {
             url: need("WEBHOOK_URL")?,
-            secret: need("WEBHOOK_SECRET")?,
+            secret_arn: need("WEBHOOK_SECRET_ARN")?,
             queue_url: need("WEBHOOK_QUEUE_URL")?,
             log_level: log_level(&get),
             stack: stack(&get),
@@ -176,7 +170,7 @@ impl Config {
             },
             state_machine: get("STATE_MACHINE_ARN"),
             cdn: match get("CDN_DOMAIN") {
-                Some(domain) => Some(Cdn { domain, secret: need("CDN_SECRET")? }),
+                Some(domain) => Some(Cdn { domain, secret_arn: need("CDN_SECRET_ARN")? }),
                 None => None,
             },
             allowed_origins: origins
@@ -253,10 +247,10 @@ mod tests {
         let error = Config::from(|_| None).err().map(|e| e.to_string());
         assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
         let error = config(&[("CDN_DOMAIN", "d.cloudfront.net")]).err().map(|e| e.to_string());
-        assert_eq!(error.as_deref(), Some("the environment variable CDN_SECRET is not set"));
+        assert_eq!(error.as_deref(), Some("the environment variable CDN_SECRET_ARN is not set"));
         let unsigned =
-            Webhook::from(|name| (name != "WEBHOOK_SECRET").then(|| "https://a.example".to_owned()));
+            Webhook::from(|name| (name != "WEBHOOK_SECRET_ARN").then(|| "https://a.example".to_owned()));
         let error = unsigned.err().map(|e| e.to_string());
-        assert_eq!(error.as_deref(), Some("the environment variable WEBHOOK_SECRET is not set"));
+        assert_eq!(error.as_deref(), Some("the environment variable WEBHOOK_SECRET_ARN is not set"));
     }
 }

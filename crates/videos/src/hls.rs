@@ -20,13 +20,18 @@ use crate::playlist::{is_playlist, media_file, parse, set_uri};
 use crate::{cdn, find_own, not_found};
 
 /// Returns the URL of the master playlist; `None` until the renditions can be played.
-pub(crate) fn url(app: &App, base: &BaseUrl, record: &Record) -> Option<String> {
-    let done = record.transcode.as_ref().filter(|transcode| transcode.status == TranscodeStatus::Done)?;
+pub(crate) async fn url(app: &App, base: &BaseUrl, record: &Record) -> Result<Option<String>, Fault> {
+    let done = record.transcode.as_ref().filter(|transcode| transcode.status == TranscodeStatus::Done);
+    let Some(done) = done else { return Ok(None) };
     let id = record.video.video_id;
-    match &app.config.cdn {
-        Some(cdn) => cdn::master(cdn, id, &done.run, SystemTime::now()),
-        None => Some(format!("{base}/videos/{id}/hls/master.m3u8")),
-    }
+    Ok(match (&app.config.cdn, &app.cdn_secret) {
+        (Some(cdn), Some(secret)) => {
+            let secrets = secret.all().await?;
+            let first = secrets.first();
+            first.and_then(|secret| cdn::master(&cdn.domain, secret, id, &done.run, SystemTime::now()))
+        }
+        _ => Some(format!("{base}/videos/{id}/hls/master.m3u8")),
+    })
 }
 
 pub(crate) async fn master(

@@ -3,7 +3,8 @@
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
 //! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*` and `hls/*`, `s3:DeleteObject` on `work/*`;
-//! `s3:ListBucket` on the thumbnails and the processed bucket, to find the objects to delete.
+//! `s3:ListBucket` on the thumbnails and the processed bucket, to find the objects to delete. With a CDN,
+//! `secretsmanager:GetSecretValue` on its secret.
 
 mod cdn;
 mod hls;
@@ -69,7 +70,7 @@ struct VideoSummary {
 impl VideoSummary {
     async fn new(app: &App, base: &BaseUrl, record: Record) -> Result<Self, Fault> {
         let transcode = Progress::from_record(&record);
-        let hls_url = hls::url(app, base, &record);
+        let hls_url = hls::url(app, base, &record).await?;
         let Record { video, previews, .. } = record;
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
             Some(Ok(key)) => app.objects.sign_get(&key).await.map(Some),

@@ -1,7 +1,7 @@
 //! The receiver of webhooks, and requests to it, signed in the same way as Mux's webhooks.
 
-use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fmt, iter};
 
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -14,6 +14,7 @@ use http::{Uri, header};
 use sha2::Sha256;
 use tokio::time::timeout;
 use upreel_core::Fault;
+use upreel_store::Secret;
 
 /// The header with the signature, with the name that existing verifiers expect.
 pub const SIGNATURE: &str = "mux-signature";
@@ -25,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[derive(Clone)]
 pub struct Endpoint {
     url: Uri,
-    secret: String,
+    secret: Secret,
     connector: SharedHttpConnector,
 }
 
@@ -50,8 +51,8 @@ impl Endpoint {
     /// Creates an endpoint with TLS.
     ///
     /// # Errors
-    /// When the URL is not `https`, or the secret is empty.
-    pub fn new(url: &str, secret: &str) -> Result<Self, Invalid> {
+    /// When the URL is not `https`.
+    pub fn new(url: &str, secret: Secret) -> Result<Self, Invalid> {
         Self::with_schemes(url, secret, "https", &["https"])
     }
 
@@ -60,7 +61,10 @@ impl Endpoint {
     /// # Errors
     /// When the URL is neither `http` nor `https`, or the secret is empty.
     pub fn local(url: &str, secret: &str) -> Result<Self, Invalid> {
-        Self::with_schemes(url, secret, "http or https", &["http", "https"])
+        if secret.is_empty() {
+            return Err(Invalid::Secret);
+        }
+        Self::with_schemes(url, Secret::fixed(secret), "http or https", &["http", "https"])
     }
 
     /// Replaces the HTTP client. The simulation has no sockets.
@@ -71,7 +75,7 @@ impl Endpoint {
 
     fn with_schemes(
         url: &str,
-        secret: &str,
+        secret: Secret,
         expected: &'static str,
         schemes: &[&str],
     ) -> Result<Self, Invalid> {
@@ -80,9 +84,6 @@ impl Endpoint {
         if has_user || !url.scheme_str().is_some_and(|scheme| schemes.contains(&scheme)) {
             return Err(Invalid::Url(expected));
         }
-        if secret.is_empty() {
-            return Err(Invalid::Secret);
-        }
         // The SDK's HTTP client. It does not follow redirects, so only the configured receiver gets the events.
         let connector = Connector::builder()
             .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build())
@@ -90,22 +91,23 @@ impl Endpoint {
             .pool_max_idle_per_host(0)
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build();
-        Ok(Self { url, secret: secret.to_owned(), connector: SharedHttpConnector::new(connector) })
+        Ok(Self { url, secret, connector: SharedHttpConnector::new(connector) })
     }
 
     /// Sends a body in one attempt. Does not read the body of the response.
     ///
     /// # Errors
-    /// When there is no response within 10 seconds, or its status is not 2xx.
+    /// When the secret cannot be read, when there is no response within 10 seconds, or when its status is not 2xx.
     pub async fn post(&self, body: &str) -> Result<(), Fault> {
         let fault = |error: &(dyn std::error::Error + 'static)| Fault::new("deliver the webhook", error);
+        let secrets = self.secret.all().await?;
         let failed = |text: String| Fault::message("deliver the webhook", text);
         // Each attempt has a new signature, because verifiers reject signatures older than five minutes.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let request = http::Request::post(&self.url)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::USER_AGENT, concat!("Upreel/", env!("CARGO_PKG_VERSION")))
-            .header(SIGNATURE, signature(&self.secret, now, body))
+            .header(SIGNATURE, signature(&secrets, now, body))
             .body(SdkBody::from(body))
             .map_err(|error| fault(&error))?;
         let request = HttpRequest::try_from(request).map_err(|error| fault(&error))?;
@@ -116,13 +118,16 @@ impl Endpoint {
     }
 }
 
-/// Returns the signature of a body: `t=<seconds>,v1=<HMAC-SHA256 of "t.body">`.
-fn signature(secret: &str, time: u64, body: &str) -> String {
-    // Cannot fail: HMAC accepts keys of any length.
-    let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
-    let code =
-        mac.chain_update(time.to_string()).chain_update(".").chain_update(body).finalize().into_bytes();
-    format!("t={time},v1={:x}", Bytes::copy_from_slice(&code))
+/// Returns the signature of a body: `t=<seconds>`, and for each secret `,v1=<HMAC-SHA256 of "t.body">`. A verifier accepts
+/// it if one of the codes is right, so that no webhook is lost while the receiver changes its secret.
+fn signature(secrets: &[String], time: u64, body: &str) -> String {
+    let codes = secrets.iter().filter_map(|secret| {
+        // Cannot fail: HMAC accepts keys of any length.
+        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+        let mac = mac.chain_update(time.to_string()).chain_update(".").chain_update(body);
+        Some(format!(",v1={:x}", Bytes::copy_from_slice(&mac.finalize().into_bytes())))
+    });
+    iter::once(format!("t={time}")).chain(codes).collect()
 }
 
 #[cfg(test)]
@@ -132,10 +137,15 @@ mod tests {
     #[test]
     fn signature_matches_python() {
         // hmac.new(b"whsec-test", b'1565220904.{"type":"video.asset.ready"}', "sha256").hexdigest()
-        assert_eq!(
-            signature("whsec-test", 1_565_220_904, r#"{"type":"video.asset.ready"}"#),
-            "t=1565220904,v1=001c5262e1d579cc40c94d4c14f9e16f150db9d7ac2fc71536fe6e83371cfccb"
-        );
+        let sign = |secrets: &[&str]| {
+            let secrets: Vec<_> = secrets.iter().map(|&secret| secret.to_owned()).collect();
+            signature(&secrets, 1_565_220_904, r#"{"type":"video.asset.ready"}"#)
+        };
+        let code = "001c5262e1d579cc40c94d4c14f9e16f150db9d7ac2fc71536fe6e83371cfccb";
+        assert_eq!(sign(&["whsec-test"]), format!("t=1565220904,v1={code}"));
+        // While one secret replaces another, there is a code of each.
+        let both = sign(&["new", "whsec-test"]);
+        assert_eq!(both, format!("{},v1={code}", sign(&["new"])));
     }
 
     #[test]
@@ -149,17 +159,17 @@ mod tests {
             "ftp://a.example",
             "https://u:p@a.example",
         ] {
-            assert_eq!(Endpoint::new(bad, "s").err(), Some(Invalid::Url("https")), "{bad}");
+            assert_eq!(Endpoint::new(bad, Secret::fixed("s")).err(), Some(Invalid::Url("https")), "{bad}");
         }
-        assert!(Endpoint::new("https://a.example:8443/hook?a=b", "s").is_ok());
+        assert!(Endpoint::new("https://a.example:8443/hook?a=b", Secret::fixed("s")).is_ok());
         assert!(Endpoint::local("http://127.0.0.1:8080", "s").is_ok());
         assert!(Endpoint::local("ftp://127.0.0.1", "s").is_err());
-        assert_eq!(Endpoint::new("https://a.example", "").err(), Some(Invalid::Secret));
+        assert_eq!(Endpoint::local("https://a.example", "").err(), Some(Invalid::Secret));
     }
 
     #[test]
     fn debug_output_hides_the_secret() {
-        let endpoint = Endpoint::new("https://a.example", "very-secret");
+        let endpoint = Endpoint::local("https://a.example", "very-secret");
         assert!(!format!("{endpoint:?}").contains("very-secret"));
     }
 }

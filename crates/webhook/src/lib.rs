@@ -10,7 +10,8 @@
 //!
 //! IAM: `sqs:SendMessage` and `ChangeMessageVisibility` on the queue. For the event source mappings:
 //! `dynamodb:DescribeStream`, `GetRecords`, `GetShardIterator` and `ListStreams`; `sqs:ReceiveMessage`, `DeleteMessage`
-//! and `GetQueueAttributes` on the queue, `SendMessage` on its dead-letter queue.
+//! and `GetQueueAttributes` on the queue, `SendMessage` on its dead-letter queue. `secretsmanager:GetSecretValue` on the
+//! secret.
 
 mod endpoint;
 mod event;
@@ -23,6 +24,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use upreel_core::Fault;
 use upreel_function::config;
+use upreel_store::Secret;
 
 use crate::queue::{BATCH, Queue};
 
@@ -46,9 +48,10 @@ impl Webhook {
     /// Creates the endpoint and the queue client.
     ///
     /// # Errors
-    /// When the URL or the secret of the endpoint is invalid.
+    /// When the URL of the endpoint is invalid.
     pub fn new(sdk: &SdkConfig, config: &config::Webhook) -> Result<Self, Invalid> {
-        Ok(Self::with_endpoint(sdk, &config.queue_url, Endpoint::new(&config.url, &config.secret)?))
+        let secret = Secret::stored(sdk, &config.secret_arn);
+        Ok(Self::with_endpoint(sdk, &config.queue_url, Endpoint::new(&config.url, secret)?))
     }
 
     /// Creates the queue client, with an endpoint that exists already.

@@ -94,7 +94,7 @@ impl World {
             .merge(upreel_upload::router(app.clone()))
             .merge(upreel_presign::router(app.clone()))
             .merge(upreel_videos::router(app.clone()));
-        let endpoint = Endpoint::new("https://receiver.example/hook", "secret").unwrap();
+        let endpoint = Endpoint::local("https://receiver.example/hook", "secret").unwrap();
         let endpoint = endpoint.with_connector(SharedHttpConnector::new(network.clone()));
         let reconcile = Reconcile {
             thumbnail_function: "thumbnail".to_owned(),
