@@ -967,6 +967,8 @@ class Checks:
         for widget in widgets:
             last = []
             for metric in widget["properties"].get("metrics", []):
+                if isinstance(metric[0], dict):  # an expression
+                    continue
                 names = [part for part in metric if isinstance(part, str)]
                 # "..." repeats the previous metric up to the given fields, "." repeats one field.
                 if names[0] == "...":
@@ -974,12 +976,20 @@ class Checks:
                 names = [last[i] if part == "." else part for i, part in enumerate(names)]
                 last, count = names, count + 1
                 shown.add((names[0], names[1]))
-                if names[0] == "Upreel":
+                if names[1] == "Cost":
+                    # One metric for all functions: each further one is billed.
+                    self.equal("dimensions of Cost", names[2:], ["Stack", "upreel"])
+                elif names[0] == "Upreel":
                     self.equal(f"dimensions of {names[1]}", names[2::2] + names[3:4], ["Stack", "Function", "upreel"])
         self.require(f"{count} metrics, 50 are free", count <= 50)
         for name in ("BytesRead", "RangeRequests", "PosterTime", "PosterFailed", "StoryboardBytesRead", "StoryboardTime",
-                     "Sweeps", "Stuck", "Unprocessed", "Healed", "Orphans"):  # fmt: skip
+                     "Sweeps", "Stuck", "Unprocessed", "Healed", "Orphans", "Cost"):  # fmt: skip
             self.require(f"the dashboard lacks {name}", ("Upreel", name) in shown)
+        expressions = [m[0]["expression"] for w in widgets for m in w["properties"].get("metrics", []) if isinstance(m[0], dict)]
+        self.equal("cost per video", expressions, ["cost / videos"])
+        for metrics in (w["properties"]["metrics"] for w in widgets if w["type"] == "metric"):
+            used = {name for (first, *_) in metrics if isinstance(first, dict) for name in re.findall(r"[a-z]\w*", first["expression"])}
+            self.equal("metrics of an expression", used, {m[-1]["id"] for m in metrics if isinstance(m[-1], dict) and "id" in m[-1]})
         listed = {alarm for w in widgets if w["type"] == "alarm" for alarm in w["properties"]["alarms"]}
         alarms = {f"${{{name}.Arn}}" for name in self.of_type("AWS::CloudWatch::Alarm")}
         self.equal("alarms on the dashboard", sorted(listed), sorted(alarms))

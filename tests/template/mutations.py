@@ -884,6 +884,18 @@ def publish_no_version_for_a_log_level(t):
 
 
 @mutation
+def show_the_cost_by_function(t):
+    sub = at(t, "Dashboard//DashboardBody")["Fn::Sub"]
+    sub[0] = sub[0].replace('"Cost", "Stack", "${AWS::StackName}"', '"Cost", "Stack", "${AWS::StackName}", "Function", "thumbnail"')
+
+
+@mutation
+def divide_the_cost_by_another_metric(t):
+    sub = at(t, "Dashboard//DashboardBody")["Fn::Sub"]
+    sub[0] = sub[0].replace('"id": "videos"', '"id": "attempts"')
+
+
+@mutation
 def publish_no_version_for_transcoding(t):
     at(t, "ReconcileFunction")["VersionDescription"] = {"Fn::Sub": "${Release} ${Architecture} ${LogLevel} ${MaxUploadBytes}"}
 

@@ -5,9 +5,11 @@
 
 pub mod app;
 pub mod config;
+mod cost;
 mod invocation;
 pub mod telemetry;
 
 pub use app::App;
 pub use config::Config;
+pub use cost::{Invoker, measured};
 pub use invocation::{deadline, diagnostic, run};
