@@ -35,6 +35,7 @@ CASES = {
         "CustomerManagedKey": "true",
         "TransferAcceleration": "true",
         "Waf": "true",
+        "Traces": "true",
         "MonthlyBudget": "50",
         "TranscodeConcurrency": "7",
         "TranscodeReservedConcurrency": "70",
@@ -63,6 +64,7 @@ DEFAULTS = {
     "MonthlyBudget": "0",
     "LogLevel": "info",
     "LogRetentionDays": "30",
+    "Traces": "false",
     "SetApiLogRole": "false",
     "Release": "",
     "WebhookUrl": "",
@@ -462,6 +464,7 @@ class Checks:
             "TRANSFER_ACCELERATION": self.given["TransferAcceleration"],
             "STACK_NAME": "upreel",
             "RELEASE": self.given["Release"],
+            **({"TRACES": "true"} if self.given["Traces"] == "true" else {}),
             "MALLOC_TRIM_THRESHOLD_": "67108864",
             "MALLOC_MMAP_THRESHOLD_": "33554432",
         }

@@ -884,6 +884,17 @@ def publish_no_version_for_a_log_level(t):
 
 
 @mutation
+def publish_no_version_for_traces(t):
+    description = at(t, "UploadFunction")["VersionDescription"]
+    description["Fn::Sub"] = description["Fn::Sub"].replace("${Traces} ", "")
+
+
+@mutation
+def trace_by_default(t):
+    t["Parameters"]["Traces"]["Default"] = "true"
+
+
+@mutation
 def show_the_cost_by_function(t):
     sub = at(t, "Dashboard//DashboardBody")["Fn::Sub"]
     sub[0] = sub[0].replace('"Cost", "Stack", "${AWS::StackName}"', '"Cost", "Stack", "${AWS::StackName}", "Function", "thumbnail"')

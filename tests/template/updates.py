@@ -20,6 +20,7 @@ VALUES = {
     "AllowedOrigins": ("", "https://a.example"),
     "MaxUploadBytes": ("5368709120", "1"),
     "LogLevel": ("info", "debug"),
+    "Traces": ("false", "true"),
     "LogRetentionDays": ("30", "7"),
     "Release": ("", "20261127T153000Z-41f064c"),
     "WebhookUrl": ("", "https://b.example"),
@@ -106,7 +107,7 @@ def coupling_problems(text):
 
 def description_problems(template):
     """Yields the version descriptions that are too long with the longest values."""
-    longest = {"Architecture": "x86_64", "LogLevel": "error", "TransferAcceleration": "false", "Transcode": "false", "Cdn": "true",
+    longest = {"Architecture": "x86_64", "LogLevel": "error", "Traces": "false", "TransferAcceleration": "false", "Transcode": "false", "Cdn": "true",
                "MaxUploadBytes": str(template["Parameters"]["MaxUploadBytes"]["MaxValue"])}  # fmt: skip
     for name in ("Release", "AllowedOrigins", "WebhookUrl"):
         longest[name] = "x" * template["Parameters"][name].get("MaxLength", 4096)

@@ -1,4 +1,4 @@
-//! Logs as JSON lines, and metrics in CloudWatch's embedded metric format.
+//! Logs as JSON lines, metrics in CloudWatch's embedded metric format, and the start of optional traces.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Map, Value, json};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
+
+use crate::{config, trace};
 
 /// The stack whose metrics are written. Unset until [`init`], so that the local backend, which has its own log, does not
 /// print metrics.
@@ -21,8 +23,9 @@ pub fn init(log_level: &str, stack: &str) {
         log_level.parse::<Targets>().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true);
     let lines = lines.with_current_span(true).with_span_list(false);
+    let traces = config::xray_daemon().and_then(|daemon| trace::layer(&daemon));
     // Fails if logging was started before.
-    let _ = tracing_subscriber::registry().with(lines.with_filter(levels)).try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(levels)).with(traces).try_init();
 }
 
 /// A CloudWatch unit.
