@@ -22,6 +22,7 @@ os.environ.update(AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none", AWS_RE
 
 import deploy  # noqa: E402
 import incident  # noqa: E402
+import prune  # noqa: E402
 import smoke  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 from stack import MAX_NAME, Stack, invalid_name  # noqa: E402
@@ -244,6 +245,58 @@ def test_rollback_moves_all_or_none():
         raise AssertionError("the failure is hidden")
     last = {params["FunctionName"]: params["FunctionVersion"] for params in account.named("UpdateAlias") if "Upload" not in params["FunctionName"]}
     assert set(last.values()) == {"3"}, last
+
+
+# ------------------------------------------------------------------------------------------------- prune
+
+LAYER = "arn:aws:lambda:eu-central-1:1:layer:upreel-prod-ffmpeg"
+
+
+def old_versions(live="7", weights=(), versions=12):
+    """Answers of Lambda: this many versions of each function, every third of which has a new layer."""
+    def of(params):
+        layers = [{"Arn": f"{LAYER}:{n // 3 + 1}"} for n in range(versions + 1)]
+        numbered = [{"Version": str(n), "Description": f"r{n} x86_64", "CodeSize": 10**6, "Layers": [layers[n]]} for n in range(1, versions + 1)]
+        return {"Versions": [{"Version": "$LATEST", "Layers": [layers[-1]]}, *numbered]}
+    routing = {"RoutingConfig": {"AdditionalVersionWeights": dict.fromkeys(weights, 0.1)}} if weights else {}
+    resources = [{"LogicalResourceId": "UploadFunction", "PhysicalResourceId": "upreel-prod-UploadFunction", "ResourceType": "AWS::Lambda::Function"},
+                 {"LogicalResourceId": "FfmpegLayer1", "PhysicalResourceId": f"{LAYER}:5", "ResourceType": "AWS::Lambda::LayerVersion"}]  # fmt: skip
+    return {"ListVersionsByFunction": of, "ListAliases": {"Aliases": [{"Name": "live", "FunctionVersion": live, **routing}]},
+            "ListLayerVersions": {"LayerVersions": [{"Version": n, "LayerVersionArn": f"{LAYER}:{n}"} for n in range(5, 0, -1)]},
+            "ListStackResources": {"StackResourceSummaries": resources}, "DeleteFunction": {}, "DeleteLayerVersion": {}}  # fmt: skip
+
+
+def pruned(answers, **variables):
+    account = Account(answers)
+    with mock.patch("builtins.input", return_value=variables.pop("typed", "no")):
+        text = output(prune.prune, account, **variables)
+    assert all(p.get("Qualifier", "").isdigit() for p in account.named("DeleteFunction")), "the whole function is deleted"
+    return text, sorted(int(p["Qualifier"]) for p in account.named("DeleteFunction")), sorted(p["VersionNumber"] for p in account.named("DeleteLayerVersion"))
+
+
+def test_prune_keeps_the_newest_versions_and_what_aliases_use():
+    text, versions, layers = pruned(old_versions(), KEEP="3", CONFIRM="upreel-prod")
+    # 10 to 12 are the newest, and 7 is live. 7 needs layer 3; 3 to 5 are the newest layers, too.
+    assert (versions, layers) == ([1, 2, 3, 4, 5, 6, 8, 9], [1, 2]), text
+    assert "upreel-prod-UploadFunction:1  r1" in text and "8 MB" in text, text
+    # Live 2 needs layer 1, and a canary still sends requests to 1.
+    assert pruned(old_versions("2", ["1"]), KEEP="1", CONFIRM="upreel-prod")[1:] == (list(range(3, 12)), [2, 3, 4])
+
+
+def test_prune_keeps_ten_versions_by_default():
+    assert pruned(old_versions(), CONFIRM="upreel-prod")[1:] == ([1, 2], [])
+    text, *deleted = pruned(old_versions(versions=10), CONFIRM="upreel-prod")
+    assert "Nothing to delete" in text and deleted == [[], []], text
+
+
+def test_prune_asks_before_it_deletes():
+    for variables in ({}, {"CONFIRM": "upreel-dev"}, {"typed": ""}):
+        text, *deleted = pruned(old_versions(), **variables)
+        assert "EXIT Nothing was deleted" in text and "upreel-prod-UploadFunction:2  r2" in text and deleted == [[], []], text
+    assert pruned(old_versions(), typed="upreel-prod")[1] == [1, 2]
+    for wrong in ("0", "-1", "x"):
+        text, *deleted = pruned(old_versions(), KEEP=wrong, CONFIRM="upreel-prod")
+        assert "EXIT KEEP" in text and deleted == [[], []], text
 
 
 # -------------------------------------------------------------------------------------------------- drop

@@ -46,6 +46,12 @@ MUTATIONS = {
         ("scripts/incident.py", "REMOVE #due, #shard, replays", "REMOVE replays"),
         ("scripts/incident.py", '("PENDING", "UPLOADED", "PROCESSING", "FAILED")', '("PENDING", "UPLOADED", "PROCESSING", "PROCESSED")'),
         ("scripts/incident.py", '{ $.level = "ERROR" }', "ERROR"),
+        ("scripts/prune.py", 'used = {alias["FunctionVersion"] for alias in aliases}', "used = set()"),
+        ("scripts/prune.py", '    used |= {v for alias in aliases for v in alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}\n', ""),
+        ("scripts/prune.py", "key=int, reverse=True", "key=int"),
+        ("scripts/prune.py", 'layer["LayerVersionArn"] not in needed and ', ""),
+        ("scripts/prune.py", ", Qualifier=str(int(version))", ""),
+        ("scripts/prune.py", 'os.environ.get("CONFIRM") != stack.name and input', 'not os.environ.get("CONFIRM") and input'),
         ("scripts/smoke.py", "self.cognito.admin_delete_user(UserPoolId=self.pool, Username=self.name)", "pass"),
     ],
     "pipeline": [
