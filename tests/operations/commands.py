@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,8 @@ import smoke  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 from stack import MAX_NAME, Stack, invalid_name  # noqa: E402
 
+# Not what this machine has built.
+deploy.BUILD = Path("/nonexistent")
 VIDEO = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e"
 OTHER = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f70"
 RESOURCES = {
@@ -146,6 +149,21 @@ def test_deploy_explains_a_stack_that_can_only_be_deleted():
     stack = {"StackName": "x", "StackStatus": "ROLLBACK_COMPLETE", "CreationTime": "2026-01-01T00:00:00Z"}
     text, sam = deployment({"DescribeStacks": {"Stacks": [stack]}})
     assert not sam and "make destroy ENV=upreel-dev" in text, text
+
+
+def test_deploy_checks_the_architecture_of_the_programs():
+    with tempfile.TemporaryDirectory() as folder:
+        build = Path(folder)
+        for program, machine in (("UploadFunction/bootstrap", 62), ("FfmpegLayer/bin/ffmpeg", 183)):
+            (build / program).parent.mkdir(parents=True)
+            (build / program).write_bytes(b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little") + bytes(40))
+        with mock.patch("deploy.BUILD", build):
+            text, sam = deployment()
+            assert not sam and "FfmpegLayer/bin/ffmpeg is built for arm64, and Architecture is x86_64" in text, text
+            text, sam = deployment(PARAMETERS="Architecture=arm64")
+            assert not sam and "UploadFunction/bootstrap is built for x86_64, and Architecture is arm64" in text, text
+            (build / "FfmpegLayer/bin/ffmpeg").unlink()
+            assert deployment()[1]
 
 
 API_CERTIFICATE = "arn:aws:acm:eu-central-1:1:certificate/1"

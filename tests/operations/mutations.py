@@ -29,6 +29,8 @@ MUTATIONS = {
         ("scripts/deploy.py", 'if wanted != "true" and not present:', "if False:"),
         ("scripts/deploy.py", 'if wanted == "true" and present and not', "if False and not"),
         ("scripts/deploy.py", "if wanted > quota - UNRESERVED:", "if wanted > quota:"),
+        ("scripts/deploy.py", "if built != wanted:", "if False:"),
+        ("scripts/deploy.py", '*BUILD.glob("FfmpegLayer/bin/ffmpeg")', ""),
         ("scripts/deploy.py", 'CDN_REGION = "us-east-1"', 'CDN_REGION = "eu-central-1"'),
         ("scripts/deploy.py", '!= [region]', "!= found"),
         ("scripts/deploy.py", 'name.startswith("*.") and name[1:] == domain[domain.find(".") :]', 'name.startswith("*.") and domain.endswith(name[1:])'),
