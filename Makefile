@@ -1,7 +1,7 @@
 # `make` lists the commands.
 .DEFAULT_GOAL := help
 .PHONY: help run test check lint tools debug ffmpeg template rust openapi clients large kills fuzz browser
-.PHONY: simulation simulate bench bench-functions build emulator limits stages deploy changes smoke status logs dlq replay drop rollback destroy corpus
+.PHONY: simulation simulate bench bench-functions build emulator limits stages deploy changes smoke status logs dlq replay drop rollback prune destroy corpus
 
 CARGO := cargo
 # How many stages `make test` runs at the same time.
@@ -132,10 +132,10 @@ limits: build debug ## Check the built functions' size, instructions, memory, pa
 	@$(STAGE) ./scripts/limits.sh $(DEBUG)/upreel-bench-functions .aws-sam/build
 
 # Nothing that touches an account has a default: an incident in prod must not be worked on in dev. Make passes the
-# variables of its command line in the environment (PARAMETERS, VIDEO, RELEASE, CONFIRM, DATA); a shell would interpret
+# variables of its command line in the environment (PARAMETERS, VIDEO, RELEASE, KEEP, CONFIRM, DATA); a shell would interpret
 # their values here. BUILT=yes deploys what is in .aws-sam/build, which a pipeline has built before.
 OPS = @./scripts/venv.sh tests/template/sam.txt python scripts/ops.py $(ENV)
-ENV_COMMANDS = deploy changes smoke status logs dlq replay drop rollback destroy
+ENV_COMMANDS = deploy changes smoke status logs dlq replay drop rollback prune destroy
 ifeq ($(ENV),)
 ifneq ($(filter $(ENV_COMMANDS),$(MAKECMDGOALS)),)
 $(error Which stack? Name a section of samconfig.toml, or a stack: make $(firstword $(MAKECMDGOALS)) ENV=dev, or ENV=prod)
@@ -168,6 +168,9 @@ drop: ## Give up one video for good: VIDEO=(videoId); its row says FAILED, its d
 
 rollback: ## Move all functions back to the previous release together; RELEASE= names another one
 	$(OPS) rollback
+
+prune: ## Delete old versions of the functions and the layer, after showing them; KEEP=10 of each stay
+	$(OPS) prune
 
 destroy: ## Delete the stack; DATA=delete deletes the videos too
 	$(OPS) destroy

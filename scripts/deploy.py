@@ -13,6 +13,9 @@ from stack import ROOT, SAM, configuration, invalid_name
 UNRESERVED = 100
 # The functions with ProvisionedConcurrency.
 PROVISIONED = 3
+# Where `make build` puts the programs, and the machines of ELF files by the names of Lambda.
+BUILD = ROOT / ".aws-sam" / "build"
+MACHINES = {62: "x86_64", 183: "arm64"}
 # CloudFront reads certificates from this region only, wherever the stack is.
 CDN_REGION = "us-east-1"
 
@@ -69,6 +72,19 @@ def concurrency_problem(stack, parameters):
             f"account's quota of {quota} concurrent executions Lambda keeps {UNRESERVED} unreserved. Request a higher quota "
             "(Service Quotas, Lambda, Concurrent executions), or deploy with smaller values."
         )
+    return None
+
+
+def architecture_problem(wanted):
+    """Programs of another architecture deploy without a complaint, and then none of the functions starts."""
+    for program in sorted([*BUILD.glob("*/bootstrap"), *BUILD.glob("FfmpegLayer/bin/ffmpeg")]):
+        with program.open("rb") as file:
+            built = MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), "another machine")
+        if built != wanted:
+            return (
+                f"{program.relative_to(BUILD)} is built for {built}, and Architecture is {wanted}. Set Architecture in both places of the "
+                "section in samconfig.toml, build and deploy."
+            )
     return None
 
 
@@ -137,7 +153,11 @@ def problems(stack, parameters):
     status = (stack.description() or {}).get("StackStatus", "")
     if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED"):
         yield f"The first deployment of {stack.name} failed ({status}), and such a stack can only be deleted: make destroy ENV={stack.name}"
-    for reason in (log_role_problem(stack, parameters.get("SetApiLogRole")), concurrency_problem(stack, parameters)):
+    for reason in (
+        architecture_problem(parameters.get("Architecture") or "x86_64"),
+        log_role_problem(stack, parameters.get("SetApiLogRole")),
+        concurrency_problem(stack, parameters),
+    ):
         if reason:
             yield reason
     yield from domain_problems(stack, parameters)

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from deploy import changes, deploy
 from incident import drop, rollback, status
 from letters import message_videos, messages, parsed, show
+from prune import prune
 from smoke import run as smoke
 from stack import SAM, Stack, configuration
 
@@ -244,7 +245,7 @@ def remove(stack, kind, name):
 
 
 def main(arguments):
-    verbs = {verb.__name__: verb for verb in (deploy, changes, status, logs, dlq, replay, drop, rollback, destroy)} | {"smoke": smoke}
+    verbs = {verb.__name__: verb for verb in (deploy, changes, status, logs, dlq, replay, drop, rollback, prune, destroy)} | {"smoke": smoke}
     if len(arguments) != 2 or arguments[1] not in verbs:
         sys.exit(__doc__)
     env, verb = arguments

@@ -312,7 +312,7 @@ def test_webhooks(emulator, stack, video, receiver):
     emulator.client("secretsmanager").put_secret_value(SecretId=stack.ids["WebhookSecret"], SecretString=f"next,{secret}")
     functions, name = emulator.client("lambda"), stack.ids["WebhookFunction"]
     variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    configure(functions, name, {**variables, "RELEASE": "rotated"}) # a new process, which has not read the secret yet
+    configure(functions, name, {**variables, "RELEASE": "rotated"})  # a new process, which has not read the secret yet
     rotated, _ = api.presign_and_put("clip.mp4", "video/mp4", video)
     wait_until("a webhook is signed with both", lambda: receiver.events(rotated))
     for headers, body in receiver.requests:

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,10 +23,13 @@ os.environ.update(AWS_ACCESS_KEY_ID="none", AWS_SECRET_ACCESS_KEY="none", AWS_RE
 
 import deploy  # noqa: E402
 import incident  # noqa: E402
+import prune  # noqa: E402
 import smoke  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 from stack import MAX_NAME, Stack, invalid_name  # noqa: E402
 
+# Not what this machine has built.
+deploy.BUILD = Path("/nonexistent")
 VIDEO = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e"
 OTHER = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f70"
 RESOURCES = {
@@ -147,6 +151,21 @@ def test_deploy_explains_a_stack_that_can_only_be_deleted():
     assert not sam and "make destroy ENV=upreel-dev" in text, text
 
 
+def test_deploy_checks_the_architecture_of_the_programs():
+    with tempfile.TemporaryDirectory() as folder:
+        build = Path(folder)
+        for program, machine in (("UploadFunction/bootstrap", 62), ("FfmpegLayer/bin/ffmpeg", 183)):
+            (build / program).parent.mkdir(parents=True)
+            (build / program).write_bytes(b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little") + bytes(40))
+        with mock.patch("deploy.BUILD", build):
+            text, sam = deployment()
+            assert not sam and "FfmpegLayer/bin/ffmpeg is built for arm64, and Architecture is x86_64" in text, text
+            text, sam = deployment(PARAMETERS="Architecture=arm64")
+            assert not sam and "UploadFunction/bootstrap is built for x86_64, and Architecture is arm64" in text, text
+            (build / "FfmpegLayer/bin/ffmpeg").unlink()
+            assert deployment()[1]
+
+
 API_CERTIFICATE = "arn:aws:acm:eu-central-1:1:certificate/1"
 CDN_CERTIFICATE = "arn:aws:acm:us-east-1:1:certificate/2"
 
@@ -244,6 +263,58 @@ def test_rollback_moves_all_or_none():
         raise AssertionError("the failure is hidden")
     last = {params["FunctionName"]: params["FunctionVersion"] for params in account.named("UpdateAlias") if "Upload" not in params["FunctionName"]}
     assert set(last.values()) == {"3"}, last
+
+
+# ------------------------------------------------------------------------------------------------- prune
+
+LAYER = "arn:aws:lambda:eu-central-1:1:layer:upreel-prod-ffmpeg"
+
+
+def old_versions(live="7", weights=(), versions=12):
+    """Answers of Lambda: this many versions of each function, every third of which has a new layer."""
+    def of(params):
+        layers = [{"Arn": f"{LAYER}:{n // 3 + 1}"} for n in range(versions + 1)]
+        numbered = [{"Version": str(n), "Description": f"r{n} x86_64", "CodeSize": 10**6, "Layers": [layers[n]]} for n in range(1, versions + 1)]
+        return {"Versions": [{"Version": "$LATEST", "Layers": [layers[-1]]}, *numbered]}
+    routing = {"RoutingConfig": {"AdditionalVersionWeights": dict.fromkeys(weights, 0.1)}} if weights else {}
+    resources = [{"LogicalResourceId": "UploadFunction", "PhysicalResourceId": "upreel-prod-UploadFunction", "ResourceType": "AWS::Lambda::Function"},
+                 {"LogicalResourceId": "FfmpegLayer1", "PhysicalResourceId": f"{LAYER}:5", "ResourceType": "AWS::Lambda::LayerVersion"}]  # fmt: skip
+    return {"ListVersionsByFunction": of, "ListAliases": {"Aliases": [{"Name": "live", "FunctionVersion": live, **routing}]},
+            "ListLayerVersions": {"LayerVersions": [{"Version": n, "LayerVersionArn": f"{LAYER}:{n}"} for n in range(5, 0, -1)]},
+            "ListStackResources": {"StackResourceSummaries": resources}, "DeleteFunction": {}, "DeleteLayerVersion": {}}  # fmt: skip
+
+
+def pruned(answers, **variables):
+    account = Account(answers)
+    with mock.patch("builtins.input", return_value=variables.pop("typed", "no")):
+        text = output(prune.prune, account, **variables)
+    assert all(p.get("Qualifier", "").isdigit() for p in account.named("DeleteFunction")), "the whole function is deleted"
+    return text, sorted(int(p["Qualifier"]) for p in account.named("DeleteFunction")), sorted(p["VersionNumber"] for p in account.named("DeleteLayerVersion"))
+
+
+def test_prune_keeps_the_newest_versions_and_what_aliases_use():
+    text, versions, layers = pruned(old_versions(), KEEP="3", CONFIRM="upreel-prod")
+    # 10 to 12 are the newest, and 7 is live. 7 needs layer 3; 3 to 5 are the newest layers, too.
+    assert (versions, layers) == ([1, 2, 3, 4, 5, 6, 8, 9], [1, 2]), text
+    assert "upreel-prod-UploadFunction:1  r1" in text and "8 MB" in text, text
+    # Live 2 needs layer 1, and a canary still sends requests to 1.
+    assert pruned(old_versions("2", ["1"]), KEEP="1", CONFIRM="upreel-prod")[1:] == (list(range(3, 12)), [2, 3, 4])
+
+
+def test_prune_keeps_ten_versions_by_default():
+    assert pruned(old_versions(), CONFIRM="upreel-prod")[1:] == ([1, 2], [])
+    text, *deleted = pruned(old_versions(versions=10), CONFIRM="upreel-prod")
+    assert "Nothing to delete" in text and deleted == [[], []], text
+
+
+def test_prune_asks_before_it_deletes():
+    for variables in ({}, {"CONFIRM": "upreel-dev"}, {"typed": ""}):
+        text, *deleted = pruned(old_versions(), **variables)
+        assert "EXIT Nothing was deleted" in text and "upreel-prod-UploadFunction:2  r2" in text and deleted == [[], []], text
+    assert pruned(old_versions(), typed="upreel-prod")[1] == [1, 2]
+    for wrong in ("0", "-1", "x"):
+        text, *deleted = pruned(old_versions(), KEEP=wrong, CONFIRM="upreel-prod")
+        assert "EXIT KEEP" in text and deleted == [[], []], text
 
 
 # -------------------------------------------------------------------------------------------------- drop

@@ -79,7 +79,7 @@ class Known:
             yield f"there is no target {target}"
         if target in self.on_account and variables.get("ENV") not in self.sections | self.stacks:
             yield f"make {target}: ENV is {variables.get('ENV')}"
-        if unknown := variables.keys() - {"ENV", "PARAMETERS", "VIDEO", "RELEASE", "DATA", "CONFIRM"}:
+        if unknown := variables.keys() - {"ENV", "PARAMETERS", "VIDEO", "RELEASE", "KEEP", "DATA", "CONFIRM"}:
             yield f"make {target}: unknown variables {unknown}"
         template = set(load(Path(sys.argv[1]) / "template.yaml")["Parameters"])
         for name in re.findall(r"(\w+)=", re.sub(r"=\S+", "=", variables.get("PARAMETERS", ""))):

@@ -35,6 +35,7 @@ CASES = {
         "CustomerManagedKey": "true",
         "TransferAcceleration": "true",
         "Waf": "true",
+        "Traces": "true",
         "MonthlyBudget": "50",
         "TranscodeConcurrency": "7",
         "TranscodeReservedConcurrency": "70",
@@ -63,6 +64,7 @@ DEFAULTS = {
     "MonthlyBudget": "0",
     "LogLevel": "info",
     "LogRetentionDays": "30",
+    "Traces": "false",
     "SetApiLogRole": "false",
     "Release": "",
     "WebhookUrl": "",
@@ -211,7 +213,7 @@ WEBHOOK_GRANTS = {
     ("sqs:ChangeMessageVisibility", WEBHOOKS),
     ("sqs:GetQueueAttributes", WEBHOOKS),
     ("sqs:SendMessage", "${WebhookDLQ.Arn}"),
-    ("secretsmanager:GetSecretValue", "${WebhookSecret}"),
+    ("secretsmanager:GetSecretValue", "${WebhookSecret.Id}"),
 }
 TRANSCODE_GRANTS = {
     ("s3:GetObject", VIDEOS),
@@ -462,6 +464,7 @@ class Checks:
             "TRANSFER_ACCELERATION": self.given["TransferAcceleration"],
             "STACK_NAME": "upreel",
             "RELEASE": self.given["Release"],
+            **({"TRACES": "true"} if self.given["Traces"] == "true" else {}),
             "MALLOC_TRIM_THRESHOLD_": "67108864",
             "MALLOC_MMAP_THRESHOLD_": "33554432",
         }
@@ -470,13 +473,13 @@ class Checks:
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
             self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
             origins = {"ALLOWED_ORIGINS": self.origins}
-            cdn = {"CDN_DOMAIN": self.given["CdnDomain"] or "${CdnDistribution.DomainName}", "CDN_SECRET_ARN": "${CdnSecret}"} if self.cdn else {}
+            cdn = {"CDN_DOMAIN": self.given["CdnDomain"] or "${CdnDistribution.DomainName}", "CDN_SECRET_ARN": "${CdnSecret.Id}"} if self.cdn else {}
             own = {
                 "UploadFunction": origins,
                 "PresignFunction": origins,
                 "WebhookFunction": {
                     "WEBHOOK_URL": self.given["WebhookUrl"],
-                    "WEBHOOK_SECRET_ARN": "${WebhookSecret}",
+                    "WEBHOOK_SECRET_ARN": "${WebhookSecret.Id}",
                     "WEBHOOK_QUEUE_URL": "${WebhookQueue}",
                 },
                 "ThumbnailFunction": machine,
@@ -562,7 +565,7 @@ class Checks:
         uploads = self.properties("UploadsBucket")["BucketName"]
         granted = dict(GRANTS)
         if self.cdn:
-            granted["VideosFunction"] = granted["VideosFunction"] | {("secretsmanager:GetSecretValue", "${CdnSecret}")}
+            granted["VideosFunction"] = granted["VideosFunction"] | {("secretsmanager:GetSecretValue", "${CdnSecret.Id}")}
         if self.notifies:
             granted["WebhookFunction"] = WEBHOOK_GRANTS
         if self.transcodes:
@@ -797,7 +800,7 @@ class Checks:
         access = self.properties("CdnAccess")["OriginAccessControlConfig"]
         self.equal("CloudFront: signing", (access["SigningBehavior"], access["SigningProtocol"]), ("always", "sigv4"))
         verify = self.properties("CdnFunction")
-        self.require("the CloudFront function lacks the secrets", "'{{resolve:secretsmanager:${CdnSecret}:SecretString}}'.split(',')" in verify["FunctionCode"])
+        self.require("the CloudFront function lacks the secrets", "'{{resolve:secretsmanager:${CdnSecret.Id}:SecretString}}'.split(',')" in verify["FunctionCode"])
         # CloudFormation reads a secret again only if the resource changes otherwise.
         self.require("a release leaves the secrets of the CloudFront function as they were", verify["FunctionConfig"]["Comment"].endswith(" " + self.given["Release"]))
         self.equal("CloudFront function: publish", verify.get("AutoPublish"), True)
@@ -967,6 +970,8 @@ class Checks:
         for widget in widgets:
             last = []
             for metric in widget["properties"].get("metrics", []):
+                if isinstance(metric[0], dict):  # an expression
+                    continue
                 names = [part for part in metric if isinstance(part, str)]
                 # "..." repeats the previous metric up to the given fields, "." repeats one field.
                 if names[0] == "...":
@@ -974,12 +979,20 @@ class Checks:
                 names = [last[i] if part == "." else part for i, part in enumerate(names)]
                 last, count = names, count + 1
                 shown.add((names[0], names[1]))
-                if names[0] == "Upreel":
+                if names[1] == "Cost":
+                    # One metric for all functions: each further one is billed.
+                    self.equal("dimensions of Cost", names[2:], ["Stack", "upreel"])
+                elif names[0] == "Upreel":
                     self.equal(f"dimensions of {names[1]}", names[2::2] + names[3:4], ["Stack", "Function", "upreel"])
         self.require(f"{count} metrics, 50 are free", count <= 50)
         for name in ("BytesRead", "RangeRequests", "PosterTime", "PosterFailed", "StoryboardBytesRead", "StoryboardTime",
-                     "Sweeps", "Stuck", "Unprocessed", "Healed", "Orphans"):  # fmt: skip
+                     "Sweeps", "Stuck", "Unprocessed", "Healed", "Orphans", "Cost"):  # fmt: skip
             self.require(f"the dashboard lacks {name}", ("Upreel", name) in shown)
+        expressions = [m[0]["expression"] for w in widgets for m in w["properties"].get("metrics", []) if isinstance(m[0], dict)]
+        self.equal("cost per video", expressions, ["cost / videos"])
+        for metrics in (w["properties"]["metrics"] for w in widgets if w["type"] == "metric"):
+            used = {name for (first, *_) in metrics if isinstance(first, dict) for name in re.findall(r"[a-z]\w*", first["expression"])}
+            self.equal("metrics of an expression", used, {m[-1]["id"] for m in metrics if isinstance(m[-1], dict) and "id" in m[-1]})
         listed = {alarm for w in widgets if w["type"] == "alarm" for alarm in w["properties"]["alarms"]}
         alarms = {f"${{{name}.Arn}}" for name in self.of_type("AWS::CloudWatch::Alarm")}
         self.equal("alarms on the dashboard", sorted(listed), sorted(alarms))

@@ -266,7 +266,7 @@ def drop_the_secret_of_webhooks(t):
 
 @mutation
 def put_the_webhook_secret_into_the_environment(t):
-    at(t, "WebhookFunction//Environment//Variables")["WEBHOOK_SECRET"] = {"Fn::Sub": "{{resolve:secretsmanager:${WebhookSecret}:SecretString}}"}
+    at(t, "WebhookFunction//Environment//Variables")["WEBHOOK_SECRET"] = {"Fn::Sub": "{{resolve:secretsmanager:${WebhookSecret.Id}:SecretString}}"}
 
 
 @mutation
@@ -881,6 +881,29 @@ def publish_versions_for_a_setting_that_they_do_not_have(t):
 def publish_no_version_for_a_log_level(t):
     description = at(t, "EncodeFunction")["VersionDescription"]
     description["Fn::Sub"] = description["Fn::Sub"].replace("${LogLevel} ", "")
+
+
+@mutation
+def publish_no_version_for_traces(t):
+    description = at(t, "UploadFunction")["VersionDescription"]
+    description["Fn::Sub"] = description["Fn::Sub"].replace("${Traces} ", "")
+
+
+@mutation
+def trace_by_default(t):
+    t["Parameters"]["Traces"]["Default"] = "true"
+
+
+@mutation
+def show_the_cost_by_function(t):
+    sub = at(t, "Dashboard//DashboardBody")["Fn::Sub"]
+    sub[0] = sub[0].replace('"Cost", "Stack", "${AWS::StackName}"', '"Cost", "Stack", "${AWS::StackName}", "Function", "thumbnail"')
+
+
+@mutation
+def divide_the_cost_by_another_metric(t):
+    sub = at(t, "Dashboard//DashboardBody")["Fn::Sub"]
+    sub[0] = sub[0].replace('"id": "videos"', '"id": "attempts"')
 
 
 @mutation

@@ -47,11 +47,11 @@ def session():
     return boto3.session.Session(region_name=REGION)
 
 
-def transform(template, given=()):
-    """Returns the transformed template, for these parameters and artifacts as after `sam package`."""
+def transform(template, given=(), key="artifact"):
+    """Returns the transformed template, for these parameters and artifacts as after `sam package`, under this key."""
     # A copy through JSON resolves YAML aliases as `sam build` does; SAM modifies the template in place.
     template = json.loads(json.dumps(template))
-    artifact = {"Bucket": "artifacts", "Key": "artifact"}
+    artifact = {"Bucket": "artifacts", "Key": key}
     template.get("Globals", {}).get("Function", {}).pop("CodeUri", None)
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":

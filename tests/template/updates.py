@@ -20,6 +20,7 @@ VALUES = {
     "AllowedOrigins": ("", "https://a.example"),
     "MaxUploadBytes": ("5368709120", "1"),
     "LogLevel": ("info", "debug"),
+    "Traces": ("false", "true"),
     "LogRetentionDays": ("30", "7"),
     "Release": ("", "20261127T153000Z-41f064c"),
     "WebhookUrl": ("", "https://b.example"),
@@ -104,9 +105,19 @@ def coupling_problems(text):
     return list(problems.values())
 
 
+def package_problems(template):
+    """Yields the functions that get a version although only the place of their package changes, such as `s3_prefix`."""
+    moved = [Functions(transform(template, key=f"{release}/artifact")).at((("Release", release),)) for release in ("r1", "r2")]
+    for name in moved[0]:
+        # Lambda compares the code itself, not where it comes from.
+        before, after = ({k: v for k, v in at[name][0].items() if k != "Code"} for at in moved)
+        if before == after:
+            yield f"{name}: a package at another place publishes a version of an unchanged function, which Lambda rejects"
+
+
 def description_problems(template):
     """Yields the version descriptions that are too long with the longest values."""
-    longest = {"Architecture": "x86_64", "LogLevel": "error", "TransferAcceleration": "false", "Transcode": "false", "Cdn": "true",
+    longest = {"Architecture": "x86_64", "LogLevel": "error", "Traces": "false", "TransferAcceleration": "false", "Transcode": "false", "Cdn": "true",
                "MaxUploadBytes": str(template["Parameters"]["MaxUploadBytes"]["MaxValue"])}  # fmt: skip
     for name in ("Release", "AllowedOrigins", "WebhookUrl"):
         longest[name] = "x" * template["Parameters"][name].get("MaxLength", 4096)
@@ -190,6 +201,7 @@ def update_problems(template, transformed, baseline):
     functions = {name: r for name, r in transformed["Resources"].items() if r["Type"] in kinds}
     # A text, so that the result is cached for mutations that change no function.
     yield from coupling_problems(json.dumps({**parts, "Resources": functions}, default=str))
+    yield from package_problems(template)
     yield from description_problems(template)
     yield from name_problems(transformed)
     if baseline:

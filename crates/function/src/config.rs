@@ -122,6 +122,18 @@ fn variable(name: &'static str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Returns the memory of the function in GB, which Lambda sets; 0 outside of Lambda.
+pub(crate) fn memory_gb() -> f64 {
+    let megabytes = variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|text| text.parse().ok());
+    megabytes.unwrap_or(0.0) / 1024.0
+}
+
+/// `TRACES`: returns the address of X-Ray's daemon, which Lambda sets, if traces are on.
+pub(crate) fn xray_daemon() -> Option<String> {
+    variable("TRACES").filter(|value| value == "true")?;
+    variable("AWS_XRAY_DAEMON_ADDRESS")
+}
+
 fn endpoints(get: impl Fn(&'static str) -> Option<String>) -> Endpoints {
     let is_true = |name| get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
     Endpoints {

@@ -18,6 +18,7 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::sandbox::{self, Permissions};
 use crate::watchdog::Watchdog;
@@ -105,7 +106,8 @@ pub(crate) enum Error {
 /// `serve` is a server that the child connects to; it must not return before the child ends.
 pub(crate) async fn run<S: Future>(spec: ChildSpec<'_>, serve: S) -> Result<Output, Error> {
     let permissions = Permissions::of(spec.program, spec.network);
-    run_with(spec, permissions, serve).await
+    // The name is that of the traces (`upreel-function`).
+    run_with(spec, permissions, serve).instrument(tracing::debug_span!("ffmpeg")).await
 }
 
 async fn run_with<S: Future>(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use upreel_function::config::Reconcile;
-use upreel_function::{App, deadline, diagnostic};
+use upreel_function::{App, Invoker, deadline, diagnostic, measured};
 use upreel_reconcile::Functions;
 
 /// Time left to finish the rows that are being handled.
@@ -20,11 +20,11 @@ async fn main() -> ExitCode {
         let workers = Functions::new(&sdk, config, app.config.state_machine.clone());
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
             let (app, workers) = (app.clone(), workers.clone());
-            Box::pin(async move {
+            Box::pin(measured("reconcile", Invoker::Free, async move {
                 let deadline = deadline(&event.context, MARGIN);
                 let handled = upreel_reconcile::handle(&app, &workers, &event.payload, deadline).await;
                 handled.map_err(|fault| diagnostic(&fault))
-            })
+            }))
         }))
         .await
     })

@@ -2,6 +2,7 @@
 
 mod clock;
 mod trust;
+mod usage;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use aws_types::sdk_config::{Builder, SharedTimeSource};
 
 pub use clock::Clock;
 pub use trust::Roots;
+pub use usage::Usage;
 
 /// How to reach AWS, by the environment variables of the AWS CLI and SDKs.
 #[derive(Debug, Clone, Default)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use upreel_core::Fault;
-use upreel_function::{App, deadline, diagnostic};
+use upreel_function::{App, Invoker, deadline, diagnostic, measured};
 use upreel_store::Executions;
 
 /// Time left to record the outcome after ffmpeg is killed.
@@ -19,9 +19,9 @@ async fn main() -> ExitCode {
         let executions = app.config.state_machine.clone().map(|arn| Executions::new(&sdk, arn));
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
             let (app, executions) = (app.clone(), executions.clone());
-            Box::pin(async move {
+            Box::pin(measured("thumbnail", Invoker::Free, async move {
                 handle(&app, executions.as_ref(), &event).await.map_err(|fault| diagnostic(&fault))
-            })
+            }))
         }))
         .await
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use upreel_core::Fault;
-use upreel_function::{App, deadline, diagnostic};
+use upreel_function::{App, Invoker, deadline, diagnostic, measured};
 use upreel_transcode::Task;
 
 /// Time left to record the outcome after ffmpeg is killed.
@@ -19,7 +19,9 @@ async fn main() -> ExitCode {
         let app = App::from_env().await?;
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
             let app = app.clone();
-            Box::pin(async move { handle(&app, event).await.map_err(|fault| diagnostic(&fault)) })
+            Box::pin(measured("transcode", Invoker::StateMachine, async move {
+                handle(&app, event).await.map_err(|fault| diagnostic(&fault))
+            }))
         }))
         .await
     })

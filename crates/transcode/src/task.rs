@@ -150,10 +150,10 @@ impl Work<'_> {
         let inspection = inspected.await.map_err(failure)?;
         let planned = Plan::with_slices(&source, index.as_ref(), media_info, &inspection, None);
         let (plan, slices) = planned.await?;
-        let sliced: u64 = slices.iter().map(Slice::media_bytes).sum();
+        let media_bytes: u64 = slices.iter().map(Slice::media_bytes).sum();
         self.store_slices(slices).await?;
         let chunks = plan.chunks.len();
-        tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, sliced, "planned");
+        tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, media_bytes, "planned");
         let Head { size, etag, .. } = head;
         self.store_json("plan.json", &StoredPlan { size, etag, plan }).await?;
         let restarts = record.transcode.map_or(0, |transcode| transcode.restarts);

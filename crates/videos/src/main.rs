@@ -2,13 +2,17 @@
 
 use std::process::ExitCode;
 
-use upreel_function::App;
+use axum::middleware::{Next, from_fn};
+use upreel_function::{App, Invoker, measured};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     upreel_function::run(async {
         let app = App::from_env().await?;
-        upreel_http::run(upreel_videos::router(app.clone()), &app.config.allowed_origins).await
+        let router = upreel_videos::router(app.clone());
+        let router =
+            router.layer(from_fn(|request, next: Next| measured("videos", Invoker::Api, next.run(request))));
+        upreel_http::run(router, &app.config.allowed_origins).await
     })
     .await
 }

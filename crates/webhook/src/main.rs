@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use upreel_function::app::sdk_config;
-use upreel_function::{config, diagnostic, telemetry};
+use upreel_function::{Invoker, config, diagnostic, measured, telemetry};
 use upreel_webhook::Webhook;
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,7 +16,9 @@ async fn main() -> ExitCode {
         let webhook = Webhook::new(&sdk_config(&config.aws).await?, &config)?;
         lambda_runtime::run_concurrent(service_fn(move |event: LambdaEvent<Value>| {
             let webhook = webhook.clone();
-            Box::pin(async move { webhook.handle(&event.payload).await.map_err(|fault| diagnostic(&fault)) })
+            Box::pin(measured("webhook", Invoker::Free, async move {
+                webhook.handle(&event.payload).await.map_err(|fault| diagnostic(&fault))
+            }))
         }))
         .await
     })

@@ -17,6 +17,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_types::sdk_config::{SharedTimeSource, TimeSource};
 
+use crate::sdk::Usage;
+
 /// Differences up to this many seconds are not corrected: a response takes time, and its `Date` has whole seconds.
 const TOLERANCE: i64 = 60;
 
@@ -100,6 +102,7 @@ impl HttpClient for Observed<SharedHttpClient> {
 
 impl HttpConnector for Observed<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        Usage::count(&request);
         let (response, clock) = (self.inner.call(request), self.clock.clone());
         HttpConnectorFuture::new(async move {
             let response = response.await?;
