@@ -30,7 +30,7 @@ pub(crate) struct Track {
     headers: Bytes,
     /// The identifier of the chunks.
     chunk: [u8; 4],
-    stream: StreamId,
+    pub(crate) stream: StreamId,
     keyframes: Vec<Keyframe>,
     duration_ms: u64,
 }
@@ -119,11 +119,6 @@ impl Track {
         let times: Vec<u64> = self.keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
         let chosen = spread(&times, self.duration_ms, n).into_iter();
         chosen.filter_map(|i| self.keyframes.get(i).cloned()).collect()
-    }
-
-    /// Returns the stream of the film.
-    pub(crate) const fn stream(&self) -> StreamId {
-        self.stream
     }
 
     /// See [`Index::wrap`](crate::Index::wrap).

@@ -141,7 +141,7 @@ impl Index {
         match &self.track {
             Track::Mp4(track) => track.streams(),
             Track::Matroska(track) => track.streams(),
-            Track::Avi(track) => Streams { film: Some(track.stream()), audio: Vec::new() },
+            Track::Avi(track) => Streams { film: Some(track.stream), audio: Vec::new() },
             Track::Stream(track) => track.streams(),
         }
     }
