@@ -31,7 +31,7 @@ use self::raw::Untimed;
 pub(crate) use self::rejoin::rejoin;
 use self::timeline::{MS, Pace, Stamp, Timeline};
 use self::ts::{Missing, TransportStream};
-use crate::index::{AudioTrack, StreamId, Streams};
+use crate::index::Streams;
 use crate::keyframe::{Error, Keyframe, interleaved};
 use crate::matroska;
 use crate::source::{self, Source, in_parallel};
@@ -112,19 +112,6 @@ impl Stream {
             Self::Ogg(stream) => Some(stream.frame_rate()),
             _ => None,
         }
-    }
-
-    /// Returns the streams to present.
-    fn streams(&self) -> Streams {
-        let id = |number: u16| StreamId::Id(number.into());
-        let (film, audio) = match self {
-            // Other programs are other films.
-            Self::Transport(stream) => (Some(id(stream.video)), &stream.program[..]),
-            // ffmpeg takes the whole start code for the ID.
-            Self::Program(stream) => (Some(id(0x100 | stream.video)), &[][..]),
-            Self::Flash(_) | Self::WindowsMedia(_) | Self::Ogg(_) | Self::Raw(_) => (None, &[][..]),
-        };
-        Streams { film, audio: audio.iter().map(|number| AudioTrack::new(id(*number))).collect() }
     }
 
     /// Returns the codec, by the start of the file.
@@ -284,7 +271,11 @@ impl Track {
     }
 
     pub(crate) fn streams(&self) -> Streams {
-        self.stream.streams()
+        match &self.stream {
+            Stream::Transport(stream) => stream.streams(),
+            Stream::Program(stream) => stream.streams(),
+            _ => Streams::default(),
+        }
     }
 
     /// Wraps the frames that follow from the start of a keyframe on, which a decoder returns in their order.

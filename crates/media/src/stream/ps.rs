@@ -8,6 +8,7 @@ use super::elementary::Codec;
 use super::packets::{Elementary, PesHeader, header_of_pes, timestamp};
 use super::raw::Untimed;
 use super::timeline::Stamp;
+use crate::index::{StreamId, Streams};
 
 /// The start code of a pack, from which reading can start.
 const PACK: &[u8] = b"\0\0\x01\xBA";
@@ -43,6 +44,11 @@ impl ProgramStream {
         stream.codec = Codec::detect(&start.bytes)?;
         stream.untimed = Untimed::measure(&start, stream.codec);
         Some(stream)
+    }
+
+    /// Returns the stream of the film. ffmpeg takes the whole start code for its ID.
+    pub(super) fn streams(&self) -> Streams {
+        Streams { film: Some(StreamId::Id(0x100 | u32::from(self.video))), audio: Vec::new() }
     }
 
     /// Returns the video's bytes in a slice of the file.

@@ -7,6 +7,7 @@ use upreel_core::container::TransportPackets;
 use super::elementary::Codec;
 use super::packets::{Elementary, header_of_pes};
 use super::timeline::Stamp;
+use crate::index::{AudioTrack, StreamId, Streams};
 
 const SYNC: u8 = 0x47;
 /// The part of a packet that the standard describes. Others have a timestamp before it, or error correction after it.
@@ -23,7 +24,7 @@ pub(super) struct TransportStream {
     /// The audio streams of its program.
     audio: Vec<u16>,
     /// The other streams of its program, of any kind.
-    pub(super) program: Vec<u16>,
+    program: Vec<u16>,
 }
 
 /// Why a transport stream has no video that can be read here.
@@ -97,6 +98,13 @@ impl TransportStream {
         let audio = streams.iter().filter(|(kind, _)| is_audio(*kind)).map(|(_, pid)| *pid).collect();
         let program = streams.iter().map(|(_, pid)| *pid).filter(|pid| *pid != video).collect();
         Ok(Self { stride, video, codec, audio, program })
+    }
+
+    /// Returns the streams of the program. Other programs are other films.
+    pub(super) fn streams(&self) -> Streams {
+        let id = |pid: u16| StreamId::Id(pid.into());
+        let audio = self.program.iter().map(|pid| AudioTrack::new(id(*pid)));
+        Streams { film: Some(id(self.video)), audio: audio.collect() }
     }
 
     /// Returns the video's bytes in a slice of the file.
