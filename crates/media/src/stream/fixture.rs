@@ -170,6 +170,8 @@ pub(super) fn ogg_page(serial: u8, flags: u8, granule: i64, lengths: &[u8], body
     page.push(u8::try_from(lengths.len()).unwrap());
     page.extend(lengths);
     page.extend(body);
+    let sum = super::ogg::checksum(&page).to_le_bytes();
+    page[22..26].copy_from_slice(&sum);
     page
 }
 

@@ -403,6 +403,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn damaged_pages_of_ogg_are_not_shown() {
+        let mut bytes = fixture::theora(30, 10, 1, &[]);
+        let at = bytes.windows(20).position(|window| *window == [10; 20]).unwrap();
+        bytes[at] ^= 1;
+        let (_, keyframes, frames) = open_all(bytes, Container::Ogg).await;
+        let frame = |n: u8| Bytes::from([vec![0], vec![n; 700]].concat());
+        assert_eq!((keyframes.len(), frames), (3, [0, 20].map(frame).to_vec()));
+    }
+
+    #[tokio::test]
     async fn old_theora_counts_frames_from_0() {
         let (media_info, keyframes, _) = open_all(fixture::theora(30, 10, 0, &[]), Container::Ogg).await;
         assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(1200), vec![0, 400, 800]));

@@ -112,6 +112,12 @@ impl Theora {
 
     /// Returns the frames from the first keyframe on.
     pub(super) fn frames(&self, slice: &[u8]) -> Vec<Vec<u8>> {
+        // A damaged page must not be shown. What it says about times is checked against other pages.
+        if pages(slice)
+            .any(|page| page.serial == self.serial && !is_intact(&slice[page.bounds.0..page.bounds.1]))
+        {
+            return Vec::new();
+        }
         let packets = self.packets(slice).into_iter().skip_while(|packet| !is_keyframe(&packet.data));
         packets.map(|packet| packet.data).collect()
     }
@@ -202,6 +208,22 @@ fn pages(slice: &[u8]) -> impl Iterator<Item = Page<'_>> {
             at = page.bounds.1;
             return Some(page);
         }
+    })
+}
+
+/// Returns whether the checksum of a page is right: a CRC of 32 bits with the polynomial 0x04C11DB7, over the page with
+/// zeros in place of the checksum.
+fn is_intact(page: &[u8]) -> bool {
+    let stored = page.get(22..26).and_then(|sum| sum.try_into().ok()).map(u32::from_le_bytes);
+    stored == Some(checksum(page))
+}
+
+pub(super) fn checksum(page: &[u8]) -> u32 {
+    page.iter().enumerate().fold(0u32, |sum, (at, byte)| {
+        let byte = if (22..26).contains(&at) { 0 } else { *byte };
+        (0..8).fold(sum ^ u32::from(byte) << 24, |sum, _| {
+            if sum >> 31 == 1 { sum << 1 ^ 0x04C1_1DB7 } else { sum << 1 }
+        })
     })
 }
 
