@@ -359,8 +359,8 @@ async fn pictures_and_other_programs_are_not_the_film() {
             "-map 0:v -map 2 -map 1 -map 3 -c:v:0 mjpeg -c:v:1 libx264 -c:a:0 pcm_s16le -c:a:1 aac -disposition:a:1 default",
         ),
         (
-            "programs.ts",
-            "-map 0:v -map 1 -map 2 -map 3 -program st=0:st=1 -program st=2:st=3 -c:v libx264 -c:a:0 mp2 -c:a:1 aac",
+            "two-programs.ts",
+            "-map 0:v -map 1 -map 2 -map 3 -program st=2:st=3 -program st=0:st=1 -c:v libx264 -c:a:0 mp2 -c:a:1 aac",
         ),
     ] {
         let args = format!("{still} {film} {args} -preset ultrafast -pix_fmt yuv420p");
