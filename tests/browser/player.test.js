@@ -100,8 +100,8 @@ test('the vendored hls.js is the version in the lock file', async () => {
 });
 
 test('shows transcoding progress while the original can be played', async (t) => {
-  // Only one chunk is encoded until the test writes to the pipe.
-  const wait = 'case "$*" in *libx264*) mkdir first 2>/dev/null || read go < pipe;; esac';
+  // The second chunk is not encoded until the test writes to the pipe.
+  const wait = 'case "$*" in *"]trim=start_pts=0:"*) ;; *libx264*) read go < pipe;; esac';
   const {backend, dir} = await startWithScript(t, wait);
   execFileSync('mkfifo', [join(dir, 'pipe')]);
   const page = await openPage(t, backend.api);
