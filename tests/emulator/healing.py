@@ -209,7 +209,7 @@ def test_list(reconciler, stack):
 
     def listed():
         row = reconciler.row("reconcile#listing")
-        return row and json.loads(row["note"]["S"]) == {"bucket": 0, "after": ""}
+        return row and json.loads(row["note"]["S"]) == {"pass": 1, "bucket": 0, "after": ""}
     wait_until("the buckets are listed", listed)
 
 
