@@ -125,6 +125,27 @@ pub fn full_box(name: Name, version: u8, flags: u32, body: &[&[u8]]) -> Vec<u8> 
     atom(name, &[&[&head[..]], body].concat())
 }
 
+/// Serialises 32-bit fields.
+pub(super) fn words(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_be_bytes()).collect()
+}
+
+/// Returns the `ftyp` box of a file that is written for ffmpeg.
+pub(super) fn file_type() -> Vec<u8> {
+    atom(*b"ftyp", &[b"isom", &words(&[0x200]), b"isomqt  "])
+}
+
+/// Returns the `dinf` box of a track whose samples are in the same file: `url ` with flag 1 (8.7.2).
+pub(super) fn samples_in_this_file() -> Vec<u8> {
+    let url = full_box(*b"url ", 0, 1, &[]);
+    atom(*b"dinf", &[&full_box(*b"dref", 0, 0, &[&words(&[1]), &url])])
+}
+
+/// Returns the header of an `mdat` box with a body of `len` bytes, which can be more than 4 GiB.
+pub(super) fn mdat_header(len: u64) -> Vec<u8> {
+    [&words(&[1])[..], b"mdat", &len.saturating_add(16).to_be_bytes()].concat()
+}
+
 /// A cursor over the body of a box. Every read returns `None` past the end.
 #[derive(Debug, Clone)]
 pub struct Fields(pub Bytes);

@@ -1,7 +1,8 @@
 //! Writes the boxes of a slice: a movie with empty tables, and one movie fragment that lists the samples.
 
-use super::boxes::{atom, full_box};
 use bytes::Bytes;
+
+use super::boxes::{atom, file_type, full_box, mdat_header, samples_in_this_file, words};
 
 /// The boxes of a track that are copied from the original.
 #[derive(Debug, Clone)]
@@ -35,14 +36,14 @@ pub(super) struct TrackSlice {
 
 /// Returns the boxes. The object follows them from its first byte to `end`.
 pub(super) fn head(mvhd: &[u8], tracks: &[TrackSlice], end: u64) -> Vec<u8> {
-    let ftyp = atom(*b"ftyp", &[b"isom", &words(&[0x200]), b"isomqt  "]);
+    let ftyp = file_type();
     let traks: Vec<u8> = tracks.iter().flat_map(|track| trak(&track.boxes)).collect();
     let trexs: Vec<u8> = tracks.iter().flat_map(|track| trex(&track.boxes)).collect();
     let moov = atom(*b"moov", &[&atom(*b"mvhd", &[mvhd]), &traks, &atom(*b"mvex", &[&trexs])]);
     // Offsets have a fixed length.
-    let length = ftyp.len() + moov.len() + moof(tracks, 0).len() + 16;
+    let mdat = mdat_header(end);
+    let length = ftyp.len() + moov.len() + moof(tracks, 0).len() + mdat.len();
     let moof = moof(tracks, length as u64);
-    let mdat = [&1u32.to_be_bytes(), &b"mdat"[..], &end.saturating_add(16).to_be_bytes()].concat();
     [ftyp, moov, moof, mdat].concat()
 }
 
@@ -52,10 +53,7 @@ fn trak(boxes: &TrackBoxes) -> Vec<u8> {
     let stsz = full_box(*b"stsz", 0, 0, &[&words(&[0, 0])]);
     let tables = [empty(*b"stts"), empty(*b"stsc"), stsz, empty(*b"stco")].concat();
     let stbl = atom(*b"stbl", &[&atom(*b"stsd", &[&boxes.stsd]), &tables]);
-    // `url ` with flag 1: the samples are in this file.
-    let url = full_box(*b"url ", 0, 1, &[]);
-    let dinf = atom(*b"dinf", &[&full_box(*b"dref", 0, 0, &[&words(&[1]), &url])]);
-    let minf = atom(*b"minf", &[&dinf, &stbl]);
+    let minf = atom(*b"minf", &[&samples_in_this_file(), &stbl]);
     let mdia = atom(*b"mdia", &[&mdhd, &atom(*b"hdlr", &[&boxes.hdlr]), &minf]);
     atom(*b"trak", &[&atom(*b"tkhd", &[&boxes.tkhd]), &mdia])
 }
@@ -123,10 +121,6 @@ fn trun(run: &[Timed<'_>], base: u64) -> Vec<u8> {
         body.extend(words(&[*duration, piece.size, flags, composition.cast_unsigned()]));
     }
     full_box(*b"trun", 1, FLAGS, &[&body])
-}
-
-fn words(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
 #[cfg(test)]

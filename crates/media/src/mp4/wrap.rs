@@ -1,8 +1,8 @@
 //! Wraps keyframes as a small MP4 file.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::boxes::atom;
+use super::boxes::{atom, file_type, mdat_header, samples_in_this_file, words};
 use crate::keyframe::FrameData;
 
 /// Ticks per second of the file.
@@ -60,21 +60,12 @@ fn header(boxes: &Boxes, lead_ins: &[usize], sizes: &[u32], offset: u64) -> Byte
     let (mvhd, tkhd) = (atom(*b"mvhd", &[mvhd]), atom(*b"tkhd", &[tkhd]));
     let (hdlr, stsd) = (atom(*b"hdlr", &[hdlr]), atom(*b"stsd", &[stsd]));
     let stbl = atom(*b"stbl", &[&stsd, &times, &stsc, &stsz, &co64]);
-    // `url ` with flag 1: the samples are in this file.
-    let url = atom(*b"url ", &[&words(&[1])]);
-    let dinf = atom(*b"dinf", &[&atom(*b"dref", &[&words(&[0, 1]), &url])]);
-    let minf = atom(*b"minf", &[&atom(*b"vmhd", &[&words(&[1, 0, 0])]), &dinf, &stbl]);
+    let vmhd = atom(*b"vmhd", &[&words(&[1, 0, 0])]);
+    let minf = atom(*b"minf", &[&vmhd, &samples_in_this_file(), &stbl]);
     let mdia = atom(*b"mdia", &[&mdhd, &hdlr, &minf]);
     let moov = atom(*b"moov", &[&mvhd, &atom(*b"trak", &[&tkhd, &edits, &mdia])]);
-    let ftyp = atom(*b"ftyp", &[b"isom", &words(&[0x200]), b"isomqt  "]);
-    let mut file = BytesMut::new();
-    file.put_slice(&ftyp);
-    file.put_slice(&moov);
     let samples: u64 = sizes.iter().map(|size| u64::from(*size)).sum();
-    file.put_u32(1);
-    file.put_slice(b"mdat");
-    file.put_u64(samples + 16);
-    file.freeze()
+    [file_type(), moov, mdat_header(samples)].concat().into()
 }
 
 /// Returns a run-length coded table of a value for the lead-in of each frame, and one for the frame.
@@ -89,10 +80,6 @@ fn run_lengths(name: [u8; 4], lead_ins: &[usize], (before, shown): (u32, u32)) -
     }
     let count = u32::try_from(entries.len() / 2).unwrap_or(u32::MAX);
     atom(name, &[&words(&[0, count]), &words(&entries)])
-}
-
-fn words(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
 #[cfg(test)]

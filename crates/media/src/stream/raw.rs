@@ -41,7 +41,7 @@ impl Untimed {
         let before = offset / self.bytes;
         let mut group = 0;
         for (unit, number) in units(Codec::Mpeg2, &slice.bytes, whole).iter().zip(0u64..) {
-            let picture = self::Picture::of(&slice.bytes, unit);
+            let picture = Picture::of(&slice.bytes, unit);
             if picture.starts_group {
                 group = number;
             }
