@@ -18,6 +18,8 @@ pub enum Code {
     EmptyFile,
     /// The request has no user identity.
     Unauthorized,
+    /// The web page that sends the request may not use the local backend.
+    Forbidden,
     /// The resource does not exist, or belongs to another user.
     NotFound,
     /// The route does not support the method.
@@ -41,6 +43,7 @@ impl Code {
             Self::MissingFile => (S::BAD_REQUEST, "MISSING_FILE", "Missing file"),
             Self::EmptyFile => (S::BAD_REQUEST, "EMPTY_FILE", "Empty file"),
             Self::Unauthorized => (S::UNAUTHORIZED, "UNAUTHORIZED", "Not signed in"),
+            Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN", "Forbidden"),
             Self::NotFound => (S::NOT_FOUND, "NOT_FOUND", "Not found"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "TOO_LARGE", "Too large"),

@@ -17,6 +17,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use upreel_http::{Code, Problem};
 
 /// A server of the local backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,14 +142,7 @@ async fn check(
 /// Returns a 403 in the format of the port's other errors.
 fn refuse(port: Port, detail: &str) -> Response {
     let (content_type, body) = match port {
-        Port::Api => {
-            let title = "Forbidden";
-            let problem = json!({
-                "type": "urn:upreel:problem:FORBIDDEN", "title": title, "status": 403, "detail": detail,
-                "code": "FORBIDDEN", "error": title, "message": detail,
-            });
-            ("application/problem+json", problem.to_string())
-        }
+        Port::Api => return Problem::new(Code::Forbidden, detail).into_response(),
         Port::S3 => {
             let detail = detail.replace('&', "&amp;").replace('<', "&lt;");
             let error = format!("<Error><Code>AccessDenied</Code><Message>{detail}</Message></Error>");
