@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use aws_types::sdk_config::SharedTimeSource;
@@ -126,14 +127,7 @@ impl VideoStore {
             .send()
             .await;
         match put {
-            Err(error)
-                if !matches!(
-                    error.as_service_error(),
-                    Some(PutItemError::ConditionalCheckFailedException(_))
-                ) =>
-            {
-                Err(Fault::new("dynamodb:PutItem", &error))
-            }
+            Err(error) if !is_refused(&error) => Err(Fault::new("dynamodb:PutItem", &error)),
             _ => Ok(()),
         }
     }
@@ -246,6 +240,11 @@ impl Cursor {
         let get = |name| key.get(name).and_then(|value| value.as_s().ok());
         Some(Self { upload_time: get("uploadTime")?.clone(), id: get("videoId")?.parse().ok()? })
     }
+}
+
+/// Returns whether the condition of a `PutItem` does not hold.
+fn is_refused(error: &SdkError<PutItemError>) -> bool {
+    matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_)))
 }
 
 fn decode(item: Item) -> Result<Record, Fault> {

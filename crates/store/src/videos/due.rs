@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use upreel_core::video::{Record, Replays, millis};
 use upreel_core::{Fault, VideoId};
 
 use super::update::{Applied, Update, encode};
-use super::{VideoStore, number, text};
+use super::{VideoStore, is_refused, number, text};
 
 const INDEX: &str = "byDue";
 
@@ -137,14 +136,7 @@ impl VideoStore {
         };
         match put.expression_attribute_values(":note", text(note)).send().await {
             Ok(_) => Ok(true),
-            Err(error)
-                if matches!(
-                    error.as_service_error(),
-                    Some(PutItemError::ConditionalCheckFailedException(_))
-                ) =>
-            {
-                Ok(false)
-            }
+            Err(error) if is_refused(&error) => Ok(false),
             Err(error) => Err(Fault::new("dynamodb:PutItem", &error)),
         }
     }
