@@ -156,7 +156,7 @@ pub(crate) fn expire(world: &World) {
 /// changes nothing, so most of them are left out.
 pub(crate) async fn sweep_until(world: &Rc<World>, end: Duration) {
     loop {
-        let due = world.network.services().table.rows.values().filter_map(due).min();
+        let due = next_due(world);
         let Some(due) = due else { break };
         let wait = Duration::from_millis(due.saturating_sub(world.network.clock.millis()));
         let at = world.network.clock.elapsed() + wait;
@@ -172,7 +172,7 @@ pub(crate) async fn sweep_until(world: &Rc<World>, end: Duration) {
 pub(crate) async fn sweep_regularly(world: &Rc<World>) {
     world.pause(Duration::from_millis(1)..SWEEP_INTERVAL).await;
     loop {
-        let due = world.network.services().table.rows.values().filter_map(due).min();
+        let due = next_due(world);
         if due.is_some_and(|due| due <= world.network.clock.millis()) {
             sweep(world).await;
         }
@@ -192,6 +192,11 @@ pub(crate) async fn list(world: &Rc<World>) {
             return;
         }
     }
+}
+
+/// Returns when the first row is due, in milliseconds since 1970.
+fn next_due(world: &World) -> Option<u64> {
+    world.network.services().table.rows.values().filter_map(due).min()
 }
 
 /// Returns when a row is due, in milliseconds since 1970.
