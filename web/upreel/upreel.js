@@ -981,19 +981,25 @@ async function call(server, method, path, { headers, body, signal } = {}) {
   });
   signal?.addEventListener('abort', abort);
   const timer = setTimeout(abort, STALL_TIMEOUT);
-  let response;
-  let text;
   try {
-    response = await fetch(request);
-    text = await response.text();
-  } catch (cause) {
-    throw signal?.aborted ? signal.reason : networkError(cause);
+    const response = await responseOf(request, signal);
+    if (response.ok || response.status === 304) return response;
+    throw responseError(response.status, response.text, retryAfter(response.headers));
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', abort);
   }
-  if (response.ok || response.status === 304) return { status: response.status, headers: response.headers, text };
-  throw responseError(response.status, text, retryAfter(response.headers));
+}
+
+/** Sends a request with fetch and reads the whole response. @param {Request} request @param {AbortSignal} [signal] */
+async function responseOf(request, signal) {
+  try {
+    const response = await fetch(request);
+    const { ok, status, headers } = response;
+    return { ok, status, headers, text: await response.text() };
+  } catch (cause) {
+    throw signal?.aborted ? signal.reason : networkError(cause);
+  }
 }
 
 /** @param {Transfer & {signal: AbortSignal, onSent: (bytes: number) => void}} request @returns {Promise<Answer>} */
@@ -1041,18 +1047,10 @@ function sendWithXhr({ method, url, headers = {}, body, signal, onSent }) {
 /** Sends a body where there is no XMLHttpRequest: in Node and in workers that have none.
  * @param {Transfer & {signal: AbortSignal, onSent: (bytes: number) => void}} request @returns {Promise<Answer>} */
 async function sendWithFetch({ method, url, headers, body, signal, onSent }) {
-  const request = new Request(url, { method, headers, body, signal });
-  let response;
-  let text;
-  try {
-    response = await fetch(request);
-    text = await response.text();
-  } catch (cause) {
-    throw signal.aborted ? signal.reason : networkError(cause);
-  }
-  if (!response.ok) throw responseError(response.status, text);
+  const { ok, status, headers: received, text } = await responseOf(new Request(url, { method, headers, body, signal }), signal);
+  if (!ok) throw responseError(status, text);
   onSent(fileOf(body).size);
-  return { status: response.status, etag: response.headers.get('ETag'), text };
+  return { status, etag: received.get('ETag'), text };
 }
 
 /** @param {Blob | FormData} body @returns {Blob} */
