@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 version=0.13.2
 unset CARGO_TARGET_DIR
 all=(mp4 matroska other multipart event)
-# Takes up to three minutes per target.
-RUNS=200000
+# Takes up to a minute per target.
+RUNS=50000
 
 target=${1:-all}
 seconds=${2:-}
