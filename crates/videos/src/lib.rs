@@ -12,10 +12,10 @@ mod playlist;
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -141,7 +141,8 @@ async fn list(
     Caller(user): Caller,
     base: BaseUrl,
     Query(query): Query<ListQuery>,
-) -> Result<Json<VideoList>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let invalid = |detail: String| Problem::new(Code::InvalidRequest, detail);
     let limit = match query.limit.as_deref().map(str::parse) {
         None => DEFAULT_LIMIT,
@@ -162,7 +163,8 @@ async fn list(
     for record in page.records {
         videos.push(VideoSummary::new(&app, &base, record).await?);
     }
-    Ok(Json(VideoList { videos, cursor: page.next.as_ref().map(encode_cursor) }))
+    let list = VideoList { videos, cursor: page.next.as_ref().map(encode_cursor) };
+    respond(&list, &headers, HeaderMap::new())
 }
 
 async fn detail(
@@ -174,20 +176,30 @@ async fn detail(
 ) -> Result<Response, Problem> {
     let record = find_own(&app, &user, &id).await?;
     let detail = VideoDetail::new(&app, &base, record).await?;
-    let body = serde_json::to_vec(&detail).map_err(|e| Fault::new("encode a video", &e))?;
-    let etag = etag(&body);
-    let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
-    let mut response_headers = HeaderMap::from_iter([(header::ETAG, tag)]);
     let VideoSummary { video, transcode, .. } = &detail.summary;
     let is_transcoding = transcode.as_ref().is_some_and(|it| it.status == TranscodeStatus::Running);
+    let mut response_headers = HeaderMap::new();
     if is_transcoding || !video.status.is_final() {
         response_headers.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
-    if headers.get_all(header::IF_NONE_MATCH).iter().any(|value| matches_etag(value, &etag)) {
-        return Ok((StatusCode::NOT_MODIFIED, response_headers).into_response());
+    respond(&detail, &headers, response_headers)
+}
+
+/// Returns a response with an entity tag, or a 304 if the client has this response already.
+fn respond(
+    content: &impl Serialize,
+    request: &HeaderMap,
+    mut headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(content).map_err(|e| Fault::new("encode a response", &e))?;
+    let etag = etag(&body);
+    let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
+    headers.insert(header::ETAG, tag);
+    if request.get_all(header::IF_NONE_MATCH).iter().any(|value| matches_etag(value, &etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    response_headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok((response_headers, body).into_response())
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok((headers, body).into_response())
 }
 
 /// Returns a video of the caller. The response for another user's video is the same as for a missing one.
@@ -222,8 +234,9 @@ fn not_found() -> Problem {
     Problem::new(Code::NotFound, "There is no such video.")
 }
 
-/// Returns the entity tag of a response body. The body includes the presigned URLs, which stay the same for some
-/// minutes, because a client must not keep them for longer.
+/// Returns the entity tag of a response body, URLs included. So after a 304 the URLs that the client has are valid for
+/// as long as those of a new response, which would be the same. They change every five minutes, and with the credentials
+/// of the instance that signs them.
 fn etag(body: &[u8]) -> String {
     let digest = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(body));
     format!("\"{digest}\"")
@@ -268,6 +281,18 @@ mod tests {
             let cursor = Cursor { upload_time: time.into(), id: VideoId::new() };
             assert_eq!(decode_cursor(&encode_cursor(&cursor)), None, "{time}");
         }
+    }
+
+    #[test]
+    fn a_304_means_that_the_urls_are_the_same() {
+        let send = |url: &str, tag: Option<HeaderValue>| {
+            let request = HeaderMap::from_iter(tag.map(|tag| (header::IF_NONE_MATCH, tag)));
+            respond(&serde_json::json!({ "url": url }), &request, HeaderMap::new()).unwrap()
+        };
+        let first = send("?X-Amz-Date=1", None);
+        let tag = first.headers()[header::ETAG].clone();
+        assert_eq!(send("?X-Amz-Date=1", Some(tag.clone())).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(send("?X-Amz-Date=2", Some(tag)).status(), StatusCode::OK);
     }
 
     #[test]

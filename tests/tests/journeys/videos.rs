@@ -38,6 +38,39 @@ async fn unchanged_videos_are_a_304() {
 }
 
 #[tokio::test]
+async fn unchanged_lists_are_a_304() {
+    let backend = Backend::start().await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let (id, other) = (signed["videoId"].as_str().unwrap(), backend.presign(&[("name", "b.mp4")]).await);
+    let get = async |path: &str, etag: &str| {
+        let request = backend.get(path).header("Origin", "http://localhost:5173");
+        request.header("If-None-Match", etag).send().await.unwrap()
+    };
+    let tag = |response: &Response| response.headers()["etag"].to_str().unwrap().to_owned();
+    let first = get("/videos", "").await;
+    let exposed = first.headers()["access-control-expose-headers"].to_str().unwrap().to_lowercase();
+    assert!(exposed.split(',').any(|name| name.trim() == "etag"), "{exposed}");
+    let etag = tag(&first);
+    assert!(!etag.starts_with("W/"), "the body is the same, byte for byte");
+    let same = get("/videos", &format!("\"other\", {etag}")).await;
+    assert_eq!((same.status().as_u16(), tag(&same)), (304, etag.clone()));
+    assert_eq!(same.text().await.unwrap(), "");
+    assert_eq!(get("/videos?limit=1", &etag).await.status(), 200, "another page");
+    let user = backend.get("/videos").header("x-user", "somebody").header("If-None-Match", &etag);
+    assert_eq!(user.send().await.unwrap().status(), 200, "another user");
+
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    backend.wait_for(id, "PROCESSED").await;
+    let changed = get("/videos", &etag).await;
+    assert_eq!(changed.status(), 200);
+    let etag = tag(&changed);
+    assert!(changed.text().await.unwrap().contains("X-Amz-Signature="));
+    assert_eq!(get("/videos", &etag).await.status(), 304, "also with signed URLs in the body");
+    delete(&backend, other["videoId"].as_str().unwrap(), "local").await;
+    assert_eq!(get("/videos", &etag).await.status(), 200, "after a deletion");
+}
+
+#[tokio::test]
 async fn unfinished_videos_have_retry_after() {
     let backend = Backend::start().await;
     let signed = backend.presign(&[("name", "a.mp4")]).await;
