@@ -152,6 +152,24 @@ test('only faults of the network are reported as such', async () => {
   await assert.rejects(upload(file, {api: 'http://127.0.0.1:1', onProgress}), TypeError);
 });
 
+test('only a page of this machine is told how it is allowed', async (t) => {
+  t.after(() => { delete globalThis.location; });
+  const message = async (page, api) => {
+    globalThis.location = new URL(page);
+    t.mock.method(globalThis, 'fetch', async () => { throw new TypeError('fetch failed'); });
+    return get('a', {api}).catch((error) => error.message);
+  };
+  const plain = 'The server cannot be reached.';
+  for (const page of ['http://localhost:5173', 'http://[::1]:80', 'http://127.0.0.2:80', 'http://app.localhost:80']) {
+    const {origin} = new URL(page);
+    const hint = `${plain} Is it started, and with this page allowed? make run ARGS="--allow-origin ${origin}"`;
+    assert.equal(await message(page, 'http://127.0.0.1:3000'), hint);
+  }
+  assert.equal(await message('http://localhost:5173', 'https://api.example.com'), plain);
+  assert.equal(await message('https://localhost.example', 'http://127.0.0.1:3000'), plain);
+  assert.equal(await message('http://127.0.0.1:3000', 'http://127.0.0.1:3000'), plain);
+});
+
 // --- formats -------------------------------------------------------------------------------------------------------
 
 test('files are refused with the words of the server', async (t) => {

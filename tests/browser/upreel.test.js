@@ -312,6 +312,28 @@ test('retries server errors, after the delay in Retry-After', async (t) => {
   await backend.assertStored(`videos/local/${videoId}.mp4`, videos.medium);
   const errors = (await page.evaluate(() => reports)).filter(({error}) => error).map(({error}) => error);
   assert.deepEqual(errors, ['INTERNAL', 'HTTP_500']);
+
+  await page.setInputFiles('input', videos.small.path);
+  await page.route('**/upload', (route) => route.fulfill({...busy, status: 429}), {times: 1});
+  const again = Date.now();
+  await startUpload(page);
+  await outcome(page);
+  assert.ok(Date.now() - again >= 1000, 'also of a form');
+  assert.deepEqual(page.errors.filter((error) => !/status of (429|500|503)/.test(error)), [], 'S3 does not expose all headers');
+});
+
+test('a local page that is not allowed is told what to do', async (t) => {
+  const {backend, page, site} = await start(t, videos.small, '--allow-origin', 'http://127.0.0.1:1');
+  const hint = `The server cannot be reached. Is it started, and with this page allowed? make run ARGS="--allow-origin ${site}"`;
+  const messages = await page.evaluate(async () => {
+    const waiting = new Promise((resolve) => {
+      const onProgress = ({error}) => { if (error) resolve(error.message); };
+      new Upload(document.querySelector('input').files[0], {api, onProgress}).start();
+    });
+    return [await list({api}).catch(({message}) => message), await waiting];
+  });
+  assert.deepEqual(messages, [hint, hint]);
+  assert.deepEqual(await backend.videos(), []);
 });
 
 test('reports why the server rejects a file, before sending it', async (t) => {

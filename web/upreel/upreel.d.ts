@@ -175,6 +175,7 @@ export type Transfer = {
     url: string;
     headers?: Record<string, string>;
     body: Blob | FormData;
+    toApi?: boolean;
 };
 export type Answer = {
     status: number;
@@ -275,7 +276,7 @@ export type Watcher = {
  */
 /** @typedef {{videoId?: string, idempotencyKey?: string, uploadId?: string, key?: string, partSize?: number,
  *   method?: string, uploadUrl?: string, headers?: Record<string, string>}} Session what the server has created
- * @typedef {{method: string, url: string, headers?: Record<string, string>, body: Blob | FormData}} Transfer
+ * @typedef {{method: string, url: string, headers?: Record<string, string>, body: Blob | FormData, toApi?: boolean}} Transfer
  * @typedef {{status: number, etag: string | null, text: string}} Answer
  * @typedef {{status: number, headers: Headers, text: string}} ApiResponse
  * @typedef {{renditions?: boolean, onChange: (video: Video) => void, onRetry: (error: UpreelError) => void,

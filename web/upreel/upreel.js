@@ -119,7 +119,7 @@ const PAUSED = Symbol('paused');
 
 /** @typedef {{videoId?: string, idempotencyKey?: string, uploadId?: string, key?: string, partSize?: number,
  *   method?: string, uploadUrl?: string, headers?: Record<string, string>}} Session what the server has created
- * @typedef {{method: string, url: string, headers?: Record<string, string>, body: Blob | FormData}} Transfer
+ * @typedef {{method: string, url: string, headers?: Record<string, string>, body: Blob | FormData, toApi?: boolean}} Transfer
  * @typedef {{status: number, etag: string | null, text: string}} Answer
  * @typedef {{status: number, headers: Headers, text: string}} ApiResponse
  * @typedef {{renditions?: boolean, onChange: (video: Video) => void, onRetry: (error: UpreelError) => void,
@@ -269,6 +269,7 @@ export class Upload {
     const { text } = await this.#retry(() => this.#transfer(async () => ({
       method: 'POST',
       url: `${this.#server.api ?? ''}/upload`,
+      toApi: true,
       body,
       headers: { ...await headersOf(this.#server), 'Idempotency-Key': String(session.idempotencyKey) },
     })));
@@ -982,7 +983,7 @@ async function call(server, method, path, { headers, body, signal } = {}) {
   signal?.addEventListener('abort', abort);
   const timer = setTimeout(abort, STALL_TIMEOUT);
   try {
-    const response = await responseOf(request, signal);
+    const response = await responseOf(request, signal, true);
     if (response.ok || response.status === 304) return response;
     throw responseError(response.status, response.text, retryAfter(response.headers));
   } finally {
@@ -991,14 +992,15 @@ async function call(server, method, path, { headers, body, signal } = {}) {
   }
 }
 
-/** Sends a request with fetch and reads the whole response. @param {Request} request @param {AbortSignal} [signal] */
-async function responseOf(request, signal) {
+/** Sends a request with fetch and reads the whole response.
+ * @param {Request} request @param {AbortSignal} [signal] @param {boolean} [toApi] */
+async function responseOf(request, signal, toApi) {
   try {
     const response = await fetch(request);
     const { ok, status, headers } = response;
     return { ok, status, headers, text: await response.text() };
   } catch (cause) {
-    throw signal?.aborted ? signal.reason : networkError(cause);
+    throw signal?.aborted ? signal.reason : networkError(request.url, toApi, cause);
   }
 }
 
@@ -1007,7 +1009,7 @@ const transfer = (request) => ('XMLHttpRequest' in globalThis ? sendWithXhr(requ
 
 /** Sends a body with XMLHttpRequest, which reports upload progress; fetch does not.
  * @param {Transfer & {signal: AbortSignal, onSent: (bytes: number) => void}} request @returns {Promise<Answer>} */
-function sendWithXhr({ method, url, headers = {}, body, signal, onSent }) {
+function sendWithXhr({ method, url, headers = {}, body, toApi, signal, onSent }) {
   return new Promise((resolve, reject) => {
     const xhr = new XMLHttpRequest();
     /** @type {ReturnType<typeof setTimeout>} */
@@ -1022,13 +1024,18 @@ function sendWithXhr({ method, url, headers = {}, body, signal, onSent }) {
     xhr.upload.onprogress = ({ loaded }) => { restartTimer(); onSent(loaded); };
     xhr.upload.onload = () => { sent = true; };
     xhr.onload = () => {
-      if (xhr.status >= 300) reject(responseError(xhr.status, xhr.responseText));
-      else resolve({ status: xhr.status, etag: xhr.getResponseHeader('ETag'), text: xhr.responseText });
+      // `getResponseHeader` would log an error for a header that is not exposed, such as S3's Retry-After.
+      const received = new Headers(xhr.getAllResponseHeaders().trim().split('\r\n').map((line) => {
+        const [, name, value] = /^([^:]*):\s*(.*)$/.exec(line) ?? ['', 'x', ''];
+        return /** @type {[string, string]} */ ([name, value]);
+      }));
+      if (xhr.status >= 300) reject(responseError(xhr.status, xhr.responseText, retryAfter(received)));
+      else resolve({ status: xhr.status, etag: received.get('ETag'), text: xhr.responseText });
     };
-    xhr.onabort = () => reject(signal.aborted ? signal.reason : networkError());
+    xhr.onabort = () => reject(signal.aborted ? signal.reason : networkError(url, toApi));
     // XHR reports a lost connection and an unreadable file alike. Reading a byte of the file distinguishes them.
     xhr.onerror = () => fileOf(body).slice(0, 1).arrayBuffer().then(
-      () => reject(networkError()),
+      () => reject(networkError(url, toApi)),
       (cause) => reject(unreadable(cause)),
     );
     xhr.onloadend = () => {
@@ -1046,9 +1053,10 @@ function sendWithXhr({ method, url, headers = {}, body, signal, onSent }) {
 
 /** Sends a body where there is no XMLHttpRequest: in Node and in workers that have none.
  * @param {Transfer & {signal: AbortSignal, onSent: (bytes: number) => void}} request @returns {Promise<Answer>} */
-async function sendWithFetch({ method, url, headers, body, signal, onSent }) {
-  const { ok, status, headers: received, text } = await responseOf(new Request(url, { method, headers, body, signal }), signal);
-  if (!ok) throw responseError(status, text);
+async function sendWithFetch({ method, url, headers, body, toApi, signal, onSent }) {
+  const request = new Request(url, { method, headers, body, signal });
+  const { ok, status, headers: received, text } = await responseOf(request, signal, toApi);
+  if (!ok) throw responseError(status, text, retryAfter(received));
   onSent(fileOf(body).size);
   return { status, etag: received.get('ETag'), text };
 }
@@ -1104,7 +1112,8 @@ async function retry(step, { signal, attempts = MAX_ATTEMPTS, onRetry }) {
       if (offline()) attempt = -1;
       onRetry?.(error);
       // A restored connection ends the delay early.
-      await waitFor(globalThis, 'online', { ms: error.retryAfter || backOff(Math.max(0, attempt)), signal });
+      const ms = Math.max(error.retryAfter, backOff(Math.max(0, attempt)));
+      await waitFor(globalThis, 'online', { ms, signal });
     }
   }
 }
@@ -1129,8 +1138,16 @@ function waitFor(target, type, { ms, signal }) {
   });
 }
 
-/** @param {unknown} [cause] */
-const networkError = (cause) => new UpreelError({ code: 'NETWORK', message: 'The server cannot be reached.', cause });
+/** @param {string} url of the request @param {boolean} [toApi] @param {unknown} [cause] */
+function networkError(url, toApi, cause) {
+  const page = globalThis.location;
+  const isLocal = (/** @type {string} */ name) => /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(name);
+  // A browser reports a server that does not run and one that refuses the page alike.
+  const target = toApi && page ? new URL(url, page.href) : undefined;
+  const refused = target && target.origin !== page.origin && isLocal(target.hostname) && isLocal(page.hostname);
+  const hint = refused ? ` Is it started, and with this page allowed? make run ARGS="--allow-origin ${page.origin}"` : '';
+  return new UpreelError({ code: 'NETWORK', message: `The server cannot be reached.${hint}`, cause });
+}
 
 /** @param {unknown} cause */
 const unreadable = (cause) => new UpreelError({
