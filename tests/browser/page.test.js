@@ -470,3 +470,82 @@ test('the documentation has commands to copy, links and readable limits', async 
   assert.match(await page.locator('#presign').textContent(), /5,368,709,120 \(5 GiB\)/);
   assert.doesNotMatch(await page.locator('#main').textContent(), /127\.0\.0\.1:3000/);
 });
+
+test('the documentation sends requests: a GET when asked, what changes something by its button', async (t) => {
+  const {backend, page} = await start(t);
+  await put(backend, 'a.mp4');
+  const [{videoId}] = await backend.videos();
+  await backend.video(videoId);
+  await page.goto(`${backend.api}/docs`);
+  const open = async (id) => {
+    await page.locator(`#${id} .try summary`).click();
+    return page.locator(`#${id} .try`);
+  };
+  const sent = () => page.requests.map((request) => `${request.method()} ${new URL(request.url()).pathname}`);
+  const shown = async (block, status) => {
+    await block.locator('.status', {hasText: status}).waitFor();
+    return block.locator('.output').textContent();
+  };
+  const list = await open('listVideos');
+  const listed = await shown(list, '200 OK');
+  assert.match(listed, /content-type: application\/json/);
+  assert.match(listed, new RegExp(`"videoId": "${videoId}"`));
+  // The ETag of the response makes the next one a 304.
+  const [, etag] = /etag: (\S+)/.exec(listed);
+  await list.getByLabel('If-None-Match').fill(etag);
+  await list.getByLabel('If-None-Match').press('Enter');
+  await shown(list, '304');
+  await accessibility(page);
+
+  // Values of earlier responses are filled in.
+  assert.match(await shown(await open('getVideo'), '200 OK'), /"status": "PROCESSED"/);
+  const before = sent().length;
+  const presign = await open('presign');
+  const remove = await open('deleteVideo');
+  await open('uploadVideo');
+  await open('sign');
+  assert.equal(sent().length, before, 'nothing that creates or deletes is sent by itself');
+  assert.equal((await backend.videos()).length, 1);
+  await presign.getByRole('button', {name: 'Send'}).click();
+  const signed = await shown(presign, '200 OK');
+  const [, created] = /"videoId": "([^"]+)"/.exec(signed);
+  assert.equal(await remove.getByLabel('videoId').inputValue(), created);
+  await remove.getByRole('button', {name: 'Send'}).click();
+  await shown(remove, '204');
+  assert.equal((await fetch(`${backend.api}/videos/${created}`)).status, 404);
+  await page.locator('#uploadVideo input[type=file]').setInputFiles(videos.small.path);
+  await page.locator('#uploadVideo').getByRole('button', {name: 'Send'}).click();
+  await shown(page.locator('#uploadVideo .try'), '200 OK');
+  await page.locator('#sign textarea').fill('{');
+  await page.locator('#sign').getByRole('button', {name: 'Send'}).click();
+  assert.match(await shown(page.locator('#sign .try'), '400'), /"code": "INVALID_REQUEST"|"code": "MALFORMED_BODY"/);
+  await screenshot(page, 'docs, try it');
+  await accessibility(page);
+  assert.deepEqual(page.errors.filter((error) => !/status of 400/.test(error)), []);
+});
+
+test('the documentation can be searched', async (t) => {
+  const {backend, page} = await start(t);
+  await page.goto(`${backend.api}/docs`);
+  await page.locator('#schema-VideoList').waitFor();
+  const shown = () => page.locator('#contents a:visible').allTextContents();
+  const all = (await shown()).length;
+  assert.ok(all > 20, `${all}`);
+  const search = page.getByRole('searchbox');
+  await search.fill('blurhash');
+  assert.deepEqual(await shown(), ['GET /videos', 'GET /videos/{videoId}', 'Video', 'VideoList']);
+  assert.ok(await page.locator('#schema-Video').getByText('blurHash').first().isVisible());
+  assert.ok(await page.locator('#presign').isHidden());
+  await screenshot(page, 'docs, search');
+  await accessibility(page);
+  await search.fill('post multipart');
+  assert.ok((await shown()).includes('POST /s3/multipart'));
+  await search.fill('nonsense');
+  await page.getByText('Nothing matches.').waitFor();
+  await accessibility(page);
+  await search.fill('');
+  assert.equal((await shown()).length, all);
+  await page.getByRole('link', {name: 'VideoList', exact: true}).first().click();
+  assert.equal(new URL(page.url()).hash, '#schema-VideoList');
+  assert.deepEqual(page.errors, []);
+});

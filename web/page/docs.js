@@ -1,41 +1,16 @@
 // Renders /openapi.json. Supports only the parts of OpenAPI that this file uses.
 
+import { announce, codeBlock, el } from './elements.js';
+import { tryIt } from './try-it.js';
+
 const METHODS = ['get', 'put', 'post', 'delete'];
 const api = location.origin;
-
-function el(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children.flat().filter((child) => child !== undefined && child !== ''));
-  return node;
-}
 
 // Renders inline `code`, the only Markdown supported.
 const inline = (text) => text.split('`').map((piece, i) => (i % 2 ? el('code', {}, piece) : piece));
 const paragraphs = (text = '') => (
   text.trim().split(/\n\s*\n/).filter(Boolean).map((paragraph) => el('p', {}, inline(paragraph))));
 
-// Shows code in a language, with a button that copies it.
-function codeBlock(language, about, text) {
-  const label = `${language}: ${about}`;
-  const code = el('code', {}, text);
-  const button = el('button', { type: 'button', class: 'button copy', 'aria-label': `Copy ${label}` }, 'Copy');
-  button.addEventListener('click', async () => {
-    try {
-      await navigator.clipboard.writeText(text);
-      button.textContent = 'Copied';
-    } catch {
-      // The clipboard API needs localhost or HTTPS. Select the text instead, to copy it with the keyboard.
-      getSelection().selectAllChildren(code);
-      button.textContent = 'Selected';
-    }
-    document.querySelector('#live').textContent = `${button.textContent}.`;
-    setTimeout(() => { button.textContent = 'Copy'; }, 2000);
-  });
-  return el('div', { class: 'code-block' },
-    el('div', { class: 'code-head' }, el('span', {}, language), button),
-    el('pre', { tabindex: 0, role: 'region', 'aria-label': label }, code));
-}
 const json = (value, about) => codeBlock('JSON', about, here(JSON.stringify(value, null, 2)));
 // The examples of the document have the default port.
 const here = (text) => text.replaceAll('http://127.0.0.1:3000', api);
@@ -122,6 +97,16 @@ function fields(schema) {
 
 /* Operations */
 
+const nameOf = (node) => node?.$ref?.split('/').at(-1);
+const isShown = (schema) => Boolean(schema.properties || schema.oneOf);
+
+// Returns a link to a schema that has a name, or to that of an array's items.
+function schemaLink(node) {
+  const schema = resolve(node);
+  const name = nameOf(schema.type === 'array' ? schema.items : node);
+  return name && isShown(openapi.components.schemas[name]) ? el('a', { href: `#schema-${name}` }, name) : '';
+}
+
 const exampleOf = (media) => media.example ?? Object.values(media.examples ?? {})[0]?.value;
 
 function section(title, ...content) {
@@ -181,7 +166,7 @@ function response(status, node) {
     ...Object.entries(headers ?? {}).map(([name, header]) =>
       el('p', { class: 'explained' }, el('code', {}, name), ': ', inline(resolve(header).description))),
     media && !codes && (inner.properties || example)
-      ? el('details', {}, el('summary', {}, 'Body'), fields(inner), example === undefined ? '' : json(example, `Body of ${status}`))
+      ? el('details', {}, el('summary', {}, 'Body'), ' ', schemaLink(content.schema), fields(inner), example === undefined ? '' : json(example, `Body of ${status}`))
       : '');
 }
 
@@ -196,15 +181,24 @@ function operation(path, method, item) {
     el('p', { class: 'summary' }, details.summary),
     ...paragraphs(details.description),
     commands(details.summary, path, method, parameters, details.requestBody),
+    tryIt({ path, method, details, parameters, media, example: media && exampleOf(content) }),
     parameters.length
       ? section('Parameters', el('ul', { class: 'fields' }, parameters.map((parameter) => {
         const description = `${parameter.description ?? ''} (${parameter.in})`;
         return field(`${parameter.name}`, { ...parameter.schema, description }, parameter.required);
       })))
       : '',
-    media ? section(`Body: ${media}`, fields(resolve(content.schema))) : '',
+    media ? section(`Body: ${media}`, schemaLink(content.schema), fields(resolve(content.schema))) : '',
     section('Responses', el('ul', { class: 'fields' },
       Object.entries(details.responses).map(([status, node]) => response(status, node)))));
+}
+
+function schemaArticle(name, schema) {
+  const id = `schema-${name}`;
+  const example = schema.example === undefined ? '' : json(schema.example, `Example of ${name}`);
+  return el('article', { id, class: 'operation' },
+    el('h3', {}, el('code', {}, name), el('a', { class: 'anchor', href: `#${id}`, 'aria-label': `Link to ${name}` }, '#')),
+    paragraphs(schema.description), fields(resolve({ $ref: `#/components/schemas/${name}` })), example);
 }
 
 function show(description) {
@@ -215,27 +209,90 @@ function show(description) {
     el('li', {},
       el('div', { class: 'field' }, el('code', { class: 'name' }, scheme.name)),
       el('p', { class: 'explained' }, inline(scheme.description))));
-  main.replaceChildren(
-    el('p', { class: 'lead' }, description.info.summary),
-    ...paragraphs(description.info.description),
-    el('div', { class: 'operation' },
-      sectionBelow('h2', 'Authentication', el('ul', { class: 'fields' }, schemes)),
-      sectionBelow('h2', 'Errors',
-        fields(resolve({ $ref: '#/components/schemas/Problem' })),
-        json(description.components.schemas.Problem.example, 'Example of an error'))));
+  main.replaceChildren(el('div', { id: 'intro' },
+    el('p', { class: 'lead' }, description.info.summary), paragraphs(description.info.description)));
+  const group = (title, about = '') => {
+    const section = el('section', {}, el('h2', {}, title), about && el('p', { class: 'soft' }, about));
+    const links = el('div', {}, el('h2', {}, title));
+    main.append(section);
+    contents.append(links);
+    groups.push({ section, links });
+    return (article, ...label) => {
+      const link = el('a', { href: `#${article.id}` }, ...label);
+      section.append(article);
+      links.append(link);
+      const searched = [...article.children].filter((child) => !child.matches('.commands, .try'));
+      entries.push({ article, link, text: searched.map((child) => child.textContent).join(' ').toLowerCase() });
+    };
+  };
+  const addBasic = group('Basics');
+  addBasic(el('article', { id: 'authentication', class: 'operation' },
+    el('h3', {}, 'Authentication'), el('ul', { class: 'fields' }, schemes)), 'Authentication');
+  addBasic(el('article', { id: 'errors', class: 'operation' },
+    el('h3', {}, 'Errors'), fields(resolve({ $ref: '#/components/schemas/Problem' })),
+    json(description.components.schemas.Problem.example, 'Example of an error')), 'Errors');
   for (const tag of description.tags) {
-    main.append(el('section', {}, el('h2', {}, tag.name), el('p', { class: 'soft' }, tag.description)));
-    contents.append(el('h2', {}, tag.name));
+    const add = group(tag.name, tag.description);
     for (const [path, item] of Object.entries(description.paths)) {
       for (const method of METHODS.filter((name) => item[name]?.tags.includes(tag.name))) {
-        main.lastChild.append(operation(path, method, item));
-        const label = el('span', { class: `method ${method}` }, method.toUpperCase());
-        contents.append(el('a', { href: `#${item[method].operationId}` }, label, ' ', path));
+        add(operation(path, method, item), el('span', { class: `method ${method}` }, method.toUpperCase()), ' ', path);
       }
     }
   }
+  const addSchema = group('Schemas');
+  for (const [name, schema] of Object.entries(description.components.schemas).filter(([, schema]) => isShown(schema))) {
+    addSchema(schemaArticle(name, schema), name);
+  }
   // The browser looked for the target before it existed.
   if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
+}
+
+/* Search */
+
+const entries = []; // {article, link, text}
+const groups = []; // {section, links}
+const found = document.querySelector('#find');
+
+// Shows what contains all words, in the article or in its path and name.
+function search() {
+  const words = found.value.toLowerCase().split(/\s+/).filter(Boolean);
+  for (const { article, link, text } of entries) {
+    article.hidden = link.hidden = !words.every((word) => text.includes(word));
+    for (const body of article.querySelectorAll('details:not(.try)')) {
+      const matches = words.length > 0 && words.some((word) => body.textContent.toLowerCase().includes(word));
+      // What the user has opened stays open.
+      if (matches && !body.open) body.dataset.found = 'true';
+      if (matches || body.dataset.found) body.open = matches;
+      if (!matches) delete body.dataset.found;
+    }
+  }
+  for (const { section, links } of groups) {
+    section.hidden = links.hidden = !section.querySelector('article:not([hidden])');
+  }
+  document.querySelector('#intro').hidden = words.length > 0;
+  const count = entries.filter(({ article }) => !article.hidden).length;
+  document.querySelector('#no-match').hidden = count > 0;
+  announce(words.length ? `${count} of ${entries.length} entries match.` : '');
+  highlight(words);
+}
+found.addEventListener('input', search);
+
+// Marks the words in what is shown, in browsers that can.
+function highlight(words) {
+  if (!globalThis.Highlight) return;
+  const ranges = [];
+  for (const { article } of words.length ? entries.filter((entry) => !entry.article.hidden) : []) {
+    const nodes = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+    for (let node = nodes.nextNode(); node; node = nodes.nextNode()) {
+      const text = node.data.toLowerCase();
+      for (const word of words) {
+        for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length)) {
+          ranges.push(new StaticRange({ startContainer: node, startOffset: at, endContainer: node, endOffset: at + word.length }));
+        }
+      }
+    }
+  }
+  CSS.highlights.set('found', new Highlight(...ranges));
 }
 
 try {

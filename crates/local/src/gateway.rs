@@ -54,7 +54,7 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
 }
 
 /// Path, content type and text of each file of the web page.
-const PAGES: [(&str, &str, &str); 10] = [
+const PAGES: [(&str, &str, &str); 12] = [
     ("/", HTML, include_str!("../../../web/page/index.html")),
     ("/style.css", CSS, include_str!("../../../web/page/style.css")),
     ("/app.js", JAVASCRIPT, include_str!("../../../web/page/app.js")),
@@ -64,6 +64,8 @@ const PAGES: [(&str, &str, &str); 10] = [
     ("/storyboard.js", JAVASCRIPT, include_str!("../../../web/page/storyboard.js")),
     ("/docs", HTML, include_str!("../../../web/page/docs.html")),
     ("/docs.js", JAVASCRIPT, include_str!("../../../web/page/docs.js")),
+    ("/elements.js", JAVASCRIPT, include_str!("../../../web/page/elements.js")),
+    ("/try-it.js", JAVASCRIPT, include_str!("../../../web/page/try-it.js")),
     ("/docs.css", CSS, include_str!("../../../web/page/docs.css")),
 ];
 const HTML: &str = "text/html; charset=utf-8";

@@ -195,6 +195,8 @@ async fn the_document_and_its_page_are_served() {
         ("/openapi.json", "application/json"),
         ("/docs", "text/html"),
         ("/docs.js", "text/javascript"),
+        ("/elements.js", "text/javascript"),
+        ("/try-it.js", "text/javascript"),
         ("/docs.css", "text/css"),
     ] {
         let response = backend.get(path).send().await.unwrap();
