@@ -353,6 +353,42 @@ test('the list has a count, a search, further pages when scrolled, and deletes w
   assert.deepEqual(page.errors, []);
 });
 
+for (const count of [24, 100]) {
+  test(`${count} unfinished videos take at most 12 requests in 10 seconds`, async (t) => {
+    const backend = await startBackend(t);
+    const page = await openPage(t, 'about:blank');
+    const hex = (i) => String(count - i).padStart(12, '0');
+    const rows = Array.from({length: count}, (_, i) => (
+      {videoId: `019ad2f4-5c3e-7b21-8f60-${hex(i)}`, userId: 'local', filename: `${i}.mp4`, contentType: 'video/mp4', status: 'PROCESSING', uploadTime: '2026-11-23T07:41:47.123Z'}));
+    await page.route(/\/videos(\?|\/)/, (route) => {
+      const {pathname, searchParams: query} = new URL(route.request().url());
+      const one = rows.find(({videoId}) => pathname.endsWith(videoId));
+      const [from, limit] = [Number(query.get('cursor') ?? 0), Number(query.get('limit') ?? 20)];
+      const next = from + limit < count ? {cursor: String(from + limit)} : {};
+      return route.fulfill({json: one ?? {videos: rows.slice(from, from + limit), ...next}});
+    });
+    // The page's time passes only by `runFor`, so its speed does not matter.
+    await page.clock.install();
+    const pass = async (ms) => {
+      for (let passed = 0; passed < ms; passed += 100) {
+        await page.clock.runFor(100);
+        await until('the requests are answered', () => page.pending.size === 0);
+      }
+    };
+    await page.goto(backend.api);
+    await until('all cards are shown', async () => {
+      await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+      return await page.locator('.card[data-state="processing"]').count() === count;
+    });
+    await pass(5_000);
+    const before = page.requests.length;
+    await pass(10_000);
+    const paths = page.requests.slice(before).map((request) => request.url().slice(backend.api.length));
+    assert.ok(paths.length <= 12 && paths.length >= 2, `${paths.length}: ${paths.join(' ')}`);
+    assert.ok(paths.every((path) => path === '/videos?limit=100'), `${paths}`);
+  });
+}
+
 test('retries the list after a 503, and processes a video again after a fault', async (t) => {
   const {backend, page} = await start(t);
   await put(backend, 'a.mp4');
