@@ -5,6 +5,7 @@
 //! ffmpeg's standard input.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use upreel_core::Container;
@@ -45,6 +46,9 @@ pub struct Streams {
     pub film: Option<StreamId>,
     /// The audio streams that belong to the film, the one to play by default first. Empty if the index does not tell.
     pub audio: Vec<AudioTrack>,
+    /// How long audio plays before the presentation starts, in a container without cut points: what an encoder added at the
+    /// start is not presented.
+    pub padding: Duration,
 }
 
 /// How ffmpeg identifies a stream.
@@ -141,7 +145,7 @@ impl Index {
         match &self.track {
             Track::Mp4(track) => track.streams(),
             Track::Matroska(track) => track.streams(),
-            Track::Avi(track) => Streams { film: Some(track.stream), audio: Vec::new() },
+            Track::Avi(track) => Streams { film: Some(track.stream), ..Streams::default() },
             Track::Stream(track) => track.streams(),
         }
     }

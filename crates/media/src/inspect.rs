@@ -29,6 +29,8 @@ pub struct Inspection {
     pub audio: Vec<AudioStream>,
     /// The smallest time of a frame or of audio, in seconds.
     pub start: Option<f64>,
+    /// How long audio plays before the presentation starts, in seconds, see [`Streams::padding`].
+    pub padding: f64,
     /// The average frames per second of the video.
     pub frame_rate: Option<f64>,
 }
@@ -260,6 +262,7 @@ fn parse(report: &str, decodable: &BTreeSet<String>, chosen: &Streams) -> Option
         },
         audio: audio.collect(),
         start: start.filter(|start: &f64| start.is_finite()),
+        padding: chosen.padding.as_secs_f64(),
         frame_rate: report.media_info.frame_rate,
     })
 }
@@ -345,11 +348,13 @@ mod tests {
         let by_id = Streams {
             film: Some(StreamId::Id(0x1E1)),
             audio: vec![audio(StreamId::Id(0x12)), AudioTrack::new(StreamId::Id(0x11))],
+            ..Streams::default()
         };
         let position = StreamId::Position;
         let by_position = Streams {
             film: Some(position(1)),
             audio: vec![audio(position(3)), AudioTrack::new(position(2)), AudioTrack::new(position(9))],
+            ..Streams::default()
         };
         for chosen in [by_id, by_position] {
             let found = inspected_with(streams, &chosen).unwrap();
@@ -359,7 +364,11 @@ mod tests {
             let media_info = media_info(&report_of(streams), &["aac".to_owned()].into(), &chosen).unwrap();
             assert_eq!((media_info.width, media_info.audio_codec.as_deref()), (Some(640), Some("aac")));
         }
-        let missing = Streams { film: Some(StreamId::Id(7)), audio: vec![AudioTrack::new(StreamId::Id(8))] };
+        let missing = Streams {
+            film: Some(StreamId::Id(7)),
+            audio: vec![AudioTrack::new(StreamId::Id(8))],
+            ..Streams::default()
+        };
         let found = inspected_with(streams, &missing).unwrap();
         assert_eq!((found.video.stream, found.audio.len()), (0, 3));
         assert_eq!(media_info("", &BTreeSet::new(), &missing), None);

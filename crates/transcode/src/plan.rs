@@ -9,7 +9,7 @@ use upreel_core::video::MediaInfo;
 use upreel_core::{Container, Failure};
 use upreel_media::inspect::{AudioStream, Inspection, VideoStream};
 use upreel_media::keyframe::CutPoints;
-use upreel_media::rendition::DEFAULT_SCALE;
+use upreel_media::rendition::{DEFAULT_SCALE, joins_clocks};
 
 use self::chunks::{at, chunk_starts, chunks, longest, segment, ticks};
 use crate::ladder::{Rung, ladder};
@@ -125,9 +125,13 @@ impl Plan {
         let cuts = cuts.filter(|cuts| !cuts.times.is_empty());
         let scale = cuts.map_or(DEFAULT_SCALE, |cuts| cuts.scale.max(1));
         let starts = cuts.map(|cuts| chunk_starts(cuts, length)).unwrap_or_default();
-        // Without an index, ffmpeg shifts the times so that the smallest is 0.
         let begin = cuts.and_then(|cuts| cuts.begin).map(|begin| at(begin, scale)).or(inspection.start);
-        let origin = starts.first().map_or(0, |first| origin(*first, begin, scale));
+        let origin = match starts.first() {
+            Some(first) => origin(*first, begin, scale),
+            // ffmpeg shifts the times so that the smallest is 0.
+            None if joins_clocks(container) => ticks(inspection.padding, scale),
+            None => ticks(begin.unwrap_or_default() + inspection.padding, scale),
+        };
         // The duration of other containers is an estimate.
         let is_exact = matches!(
             container,
@@ -303,6 +307,17 @@ mod tests {
         assert_eq!((plan.origin, plan.end), (6000, Some(66_000)));
         assert_eq!(plan.chunks[0].span, Some((6000, Some(30_000))));
         assert_eq!(plan.chunks[0].audio_frames, (0, Some(1899)));
+    }
+
+    #[test]
+    fn video_without_index_starts_with_its_first_stream() {
+        let origin = |container, padding| {
+            let media_info = MediaInfo { container: Some(container), ..media_info() };
+            let inspection = Inspection { start: Some(604.5), padding, ..inspection() };
+            Plan::new(&media_info, &inspection, None).unwrap().origin
+        };
+        assert_eq!([origin(Container::Ogg, 0.0), origin(Container::MpegTs, 0.02)], [54_405_000, 54_406_800]);
+        assert_eq!(origin(Container::MpegPs, 0.02), 1800, "ffmpeg shifts the times");
     }
 
     #[test]

@@ -202,24 +202,24 @@ async fn report_on_files() {
             let transcoded = transcode(&path, 20.0).await;
             let seen = transcoded.examine("");
             let master = std::fs::read_to_string(transcoded.folder.path().join("master.m3u8")).unwrap();
-            (seen, master, transcoded.plan.chunks.len(), transcoded.plan.audio)
+            (seen, master, transcoded.plan, transcoded.record)
         });
         match report.await {
-            Ok((seen, master, chunks, audio)) => {
+            Ok((seen, master, plan, record)) => {
                 let gaps = seen.numbers.windows(2).filter(|pair| pair[0] + 1 != pair[1]).count();
                 let list =
                     |times: &[f64]| times.iter().map(|t| format!("{t:.3}")).collect::<Vec<_>>().join(" ");
                 eprintln!(
-                    "{name}: {chunks} chunks, {} frames {}..{} ({gaps} gaps), first at {:.3}, {:.3} s and {:.3} s of audio",
+                    "{name}: {} chunks, {} frames {}..{} ({gaps} gaps), {record} s in the record, {:.3} s and {:.3} s of audio",
+                    plan.chunks.len(),
                     seen.numbers.len(),
                     seen.numbers[0],
                     seen.numbers[seen.numbers.len() - 1],
-                    seen.times[0],
                     seen.duration.0,
                     seen.duration.1
                 );
                 eprintln!("    segments {}", list(&seen.segments));
-                eprintln!("    beeps {} {audio:?}", list(&seen.beeps));
+                eprintln!("    beeps {} {:?}", list(&seen.beeps), plan.audio);
                 eprintln!(
                     "    {}",
                     master.lines().find(|line| line.contains("STREAM-INF")).unwrap_or_default()

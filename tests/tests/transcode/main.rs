@@ -7,6 +7,7 @@ mod clock;
 mod colours;
 mod edits;
 mod films;
+mod ogg;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -75,7 +75,7 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let scale = scale.unwrap_or(1_000_000);
     let mut track = Track {
         doc_type: layout.doc_type,
-        streams: Streams { film: Some(video.stream), audio: tracks.audio },
+        streams: Streams { film: Some(video.stream), audio: tracks.audio, ..Streams::default() },
         number: video.number,
         entry: video.entry,
         scale,

@@ -97,7 +97,7 @@ impl Track {
 
     /// Returns the streams to present.
     pub(crate) fn streams(&self) -> Streams {
-        Streams { film: Some(StreamId::Id(self.id)), audio: self.sound.streams() }
+        Streams { film: Some(StreamId::Id(self.id)), audio: self.sound.streams(), ..Streams::default() }
     }
 
     pub(crate) fn wrap(&self, frames: Vec<FrameData>) -> Vec<Bytes> {

@@ -16,6 +16,7 @@ mod timeline;
 mod ts;
 
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use upreel_core::Container;
@@ -271,11 +272,14 @@ impl Track {
     }
 
     pub(crate) fn streams(&self) -> Streams {
-        match &self.stream {
+        let streams = match &self.stream {
             Stream::Transport(stream) => stream.streams(),
             Stream::Program(stream) => stream.streams(),
             _ => Streams::default(),
-        }
+        };
+        let padding = Timeline::new(&self.stamps, self.pace).padding();
+        let micros = u64::try_from(padding.saturating_mul(1000) / MS).unwrap_or(0);
+        Streams { padding: Duration::from_micros(micros), ..streams }
     }
 
     /// Wraps the frames that follow from the start of a keyframe on, which a decoder returns in their order.

@@ -48,7 +48,7 @@ impl ProgramStream {
 
     /// Returns the stream of the film. ffmpeg takes the whole start code for its ID.
     pub(super) fn streams(&self) -> Streams {
-        Streams { film: Some(StreamId::Id(0x100 | u32::from(self.video))), audio: Vec::new() }
+        Streams { film: Some(StreamId::Id(0x100 | u32::from(self.video))), ..Streams::default() }
     }
 
     /// Returns the video's bytes in a slice of the file.

@@ -29,6 +29,9 @@ const MAX_RECORDINGS: usize = 10_000;
 /// first frames can be many times larger than the others.
 const AHEAD: i64 = 10_000 * MS;
 
+/// Audio that begins less than this before the first frame is what its encoder added at the start. It is not presented.
+const PADDING: i64 = 50 * MS;
+
 /// The pace of a video.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pace {
@@ -137,12 +140,18 @@ impl Timeline {
         self.lasts.insert(stamp.stream, (time, stamp.at));
     }
 
+    /// Returns how long audio plays before the presentation starts, in ticks.
+    pub(super) fn padding(&self) -> i64 {
+        self.recordings.first().map_or(0, Recording::padding)
+    }
+
     /// Returns the recordings with what to add to their timestamps for the playing time: the video continues without a gap
     /// from one to the next, although their audio has other lengths.
     fn shifted(&self) -> impl Iterator<Item = (&Recording, i64)> {
         let mut before: Option<(&Recording, i64)> = None;
         self.recordings.iter().map(move |recording| {
-            let shift = before.map_or(recording.all.0.saturating_neg(), |(last, shift)| {
+            let begin = recording.all.0.saturating_add(recording.padding());
+            let shift = before.map_or(begin.saturating_neg(), |(last, shift)| {
                 let end = last.video.unwrap_or(last.all).1;
                 let start = recording.video.unwrap_or(recording.all).0;
                 shift.saturating_add(end).saturating_add(recording.missing).saturating_sub(start)
@@ -174,6 +183,12 @@ impl Timeline {
 }
 
 impl Recording {
+    /// Returns how long audio plays before the first frame, if that is only its padding.
+    fn padding(&self) -> i64 {
+        let lead = self.video.map_or(0, |(first, _)| first.saturating_sub(self.all.0));
+        if lead < PADDING { lead } else { 0 }
+    }
+
     fn add(&mut self, stream: u16, pts: i64, pace: Pace) {
         let is_video = stream == pace.video;
         let end = pts.saturating_add(if is_video { pace.frame } else { 0 });
@@ -241,6 +256,17 @@ mod tests {
         let timeline = Timeline::new(&stamps, PACE);
         assert_eq!(timeline.recordings.len(), 1);
         assert_eq!((timeline.time_ms(20, 3 * SECOND), timeline.duration_ms()), (2000, Some(2040)));
+    }
+
+    #[test]
+    fn padding_of_the_audio_is_not_presented() {
+        for (early, start) in [(480, 0), (4499, 0), (4500, 50), (SECOND, 1000)] {
+            let audio = Stamp { at: 0, stream: 2, pts: 5 * SECOND - early };
+            let stamps: Vec<_> = [audio].into_iter().chain(recording(10, 5 * SECOND, 100)).collect();
+            let timeline = Timeline::new(&stamps, PACE);
+            let found = (timeline.time_ms(10, 5 * SECOND), timeline.duration_ms());
+            assert_eq!(found, (start, Some(start + 4000)), "{early}");
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl TransportStream {
     pub(super) fn streams(&self) -> Streams {
         let id = |pid: u16| StreamId::Id(pid.into());
         let audio = self.program.iter().map(|pid| AudioTrack::new(id(*pid)));
-        Streams { film: Some(id(self.video)), audio: audio.collect() }
+        Streams { film: Some(id(self.video)), audio: audio.collect(), ..Streams::default() }
     }
 
     /// Returns the video's bytes in a slice of the file.

@@ -1,0 +1,83 @@
+//! Ogg files that ffmpeg does not write: with wrong times, and chained.
+
+use std::path::{Path, PathBuf};
+
+use super::clock::{beeps, frames};
+use super::films::compose;
+use super::{generate, transcode};
+
+/// A page (RFC 3533, section 6).
+struct Page(Vec<u8>);
+
+impl Page {
+    fn is_of_theora(&self, all: &[Self]) -> bool {
+        let serial = &self.0[14..18];
+        let first = all.iter().find(|page| &page.0[14..18] == serial).unwrap();
+        first.0[28..].starts_with(b"\x80theora")
+    }
+
+    fn granule(&self) -> i64 {
+        i64::from_le_bytes(*self.0[6..].first_chunk().unwrap())
+    }
+
+    fn set_granule(&mut self, granule: i64) {
+        self.0[6..14].copy_from_slice(&granule.to_le_bytes());
+        self.0[22..26].fill(0);
+        // A CRC of 32 bits with the polynomial 0x04C11DB7.
+        let sum = self.0.iter().fold(0u32, |sum, byte| {
+            (0..8).fold(sum ^ u32::from(*byte) << 24, |sum, _| {
+                if sum >> 31 == 1 { sum << 1 ^ 0x04C1_1DB7 } else { sum << 1 }
+            })
+        });
+        self.0[22..26].copy_from_slice(&sum.to_le_bytes());
+    }
+}
+
+/// Reads the pages of a file.
+fn pages(path: &Path) -> Vec<Page> {
+    let bytes = std::fs::read(path).unwrap();
+    let (mut pages, mut rest) = (Vec::new(), bytes.as_slice());
+    while !rest.is_empty() {
+        assert!(rest.starts_with(b"OggS"));
+        let lengths = &rest[27..27 + usize::from(rest[26])];
+        let size = 27 + lengths.len() + lengths.iter().map(|length| usize::from(*length)).sum::<usize>();
+        let (page, after) = rest.split_at(size);
+        pages.push(Page(page.to_vec()));
+        rest = after;
+    }
+    pages
+}
+
+/// Makes a film of 25 frames a second.
+fn film(name: &str, seconds: u32, args: &str) -> PathBuf {
+    let input = format!("{} {}", frames("320x180", "25", seconds.into()), beeps(48_000, seconds.into()));
+    generate(name, &format!("{input} {args}"))
+}
+
+const THEORA: &str = "-c:v libtheora -g 25 -q:v 7 -c:a libvorbis";
+
+#[tokio::test]
+async fn wrong_times_of_audio_move_no_frame() {
+    let path = compose("times-go-back.ogv", |to| {
+        let all = pages(&film("ogg-20.ogv", 20, THEORA));
+        let mut count = 0;
+        let mut bytes = Vec::new();
+        for page in &all {
+            let mut copy = Page(page.0.clone());
+            if page.granule() > 0 && !page.is_of_theora(&all) {
+                count += 1;
+                // Every other page is half a second early.
+                copy.set_granule(page.granule() - if count % 2 == 0 { 24_000 } else { 0 });
+            }
+            bytes.extend(copy.0);
+        }
+        assert!(count > 8);
+        std::fs::write(to, bytes).unwrap();
+    });
+    let transcoded = transcode(&path, 20.0).await;
+    let seen = transcoded.examine("times-go-back.ogv");
+    assert_eq!(seen.numbers, (0..500).collect::<Vec<_>>());
+    assert!(seen.times.iter().zip(0u32..).all(|(time, i)| (time - f64::from(i) * 0.04).abs() < 0.0015));
+    let (video, audio) = seen.duration;
+    assert!((video - 20.0).abs() < 0.05 && (audio - 20.0).abs() < 0.05, "{video} s, {audio} s of audio");
+}
