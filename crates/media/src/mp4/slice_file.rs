@@ -69,7 +69,7 @@ fn moof(tracks: &[TrackSlice], base: u64) -> Vec<u8> {
 
 /// Returns a track fragment for all samples whose offsets differ by less than 2 GiB.
 fn trafs(track: &TrackSlice, base: u64) -> Vec<u8> {
-    let timed = decode_times(&track.pieces);
+    let timed = ascending_decode_times(&track.pieces);
     let is_near = |first: u64, offset: u64| i32::try_from(i128::from(offset) - i128::from(first)).is_ok();
     let mut rest = &timed[..];
     let mut out = Vec::new();
@@ -92,7 +92,7 @@ fn trafs(track: &TrackSlice, base: u64) -> Vec<u8> {
 type Timed<'a> = (&'a Piece, i64, u32);
 
 /// Makes decode times ascend, as ffmpeg requires, and none later than the presentation.
-fn decode_times(pieces: &[Piece]) -> Vec<Timed<'_>> {
+fn ascending_decode_times(pieces: &[Piece]) -> Vec<Timed<'_>> {
     let mut next = i64::MIN;
     let ascending = |piece: &Piece| {
         let time = piece.decoded.max(next);
@@ -136,7 +136,7 @@ mod tests {
     fn decode_times_ascend_and_precede_the_presentation() {
         let pieces = [piece(0, -20, -20), piece(0, -20, 5), piece(0, -20, -19), piece(0, 30, 30)];
         let times: Vec<_> =
-            decode_times(&pieces).iter().map(|(_, time, duration)| (*time, *duration)).collect();
+            ascending_decode_times(&pieces).iter().map(|(_, time, duration)| (*time, *duration)).collect();
         assert_eq!(times, [(-21, 1), (-20, 1), (-19, 48), (29, 1)]);
     }
 
