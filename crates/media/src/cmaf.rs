@@ -74,7 +74,7 @@ pub fn video(file: &File, times: &[i64], end: i64, number: u32) -> Result<Vec<Se
     let spans = begins.zip(ends);
     let segments = groups.iter().zip(spans).zip(number..).map(|((group, (begin, end)), number)| {
         let presented: Vec<i64> = group.iter().map(|(_, time)| *time).collect();
-        let decoded = decode_times(&presented).ok_or(Mismatch::Order)?;
+        let decoded = latest_decode_times(&presented, end).ok_or(Mismatch::Order)?;
         let next = decoded.iter().copied().skip(1).chain([end]);
         let frames =
             group.iter().zip(&decoded).zip(next).map(|(((sample, presented), decoded), next)| Timed {
@@ -89,16 +89,17 @@ pub fn video(file: &File, times: &[i64], end: i64, number: u32) -> Result<Vec<Se
     segments.collect()
 }
 
-/// Returns the decode times of a segment's frames: as late as possible.
+/// Returns the decode times of the frames of a segment that ends at `end`: as late as possible.
 ///
 /// A frame is decoded when it or a frame after it is presented, whichever is first. Where this is the presentation time
-/// of a later frame, the decode times are spread evenly. So no frame is presented before it is decoded, the first one is
+/// of a later frame, the decode times are spread evenly, unless a frame would then end after `end`: it lasts until the next
+/// one is decoded. So no frame is presented before it is decoded, the first one is
 /// decoded when it is presented, and decode times ascend across segments and chunks, although each chunk is made
 /// without knowing the others.
 ///
 /// Of the alternatives, a decode time before the first presentation makes hls.js skip the first frames, and negative
 /// composition offsets are not handled alike by all players.
-fn decode_times(presented: &[i64]) -> Option<Vec<i64>> {
+fn latest_decode_times(presented: &[i64], end: i64) -> Option<Vec<i64>> {
     let mut least = presented.to_vec();
     for i in (1..least.len()).rev() {
         least[i - 1] = least[i - 1].min(least[i]);
@@ -114,6 +115,10 @@ fn decode_times(presented: &[i64]) -> Option<Vec<i64>> {
         for (time_of, i) in least[from..to].iter_mut().zip(0..) {
             let later = i128::from(distance) * i128::from(i) / i128::from(count);
             *time_of = time.saturating_add(i64::try_from(later).ok()?);
+        }
+        for i in (from + 1..to).rev() {
+            let longest = end.saturating_sub(presented[i]).max(1);
+            least[i] = least[i].max(least[i + 1].saturating_sub(longest));
         }
     }
     Some(least)
@@ -174,18 +179,37 @@ mod tests {
 
     #[test]
     fn frames_are_decoded_as_late_as_possible() {
-        assert_eq!(decode_times(&[0, 10, 20]).unwrap(), [0, 10, 20]);
+        assert_eq!(latest_decode_times(&[0, 10, 20], 30).unwrap(), [0, 10, 20]);
         // I P B B P B B
-        assert_eq!(decode_times(&[0, 30, 10, 20, 60, 40, 50]).unwrap(), [0, 5, 10, 20, 30, 40, 50]);
+        assert_eq!(
+            latest_decode_times(&[0, 30, 10, 20, 60, 40, 50], 70).unwrap(),
+            [0, 5, 10, 20, 30, 40, 50]
+        );
         // With a B-frame as reference.
-        assert_eq!(decode_times(&[100, 140, 120, 110, 130]).unwrap(), [100, 103, 106, 110, 130]);
+        assert_eq!(latest_decode_times(&[100, 140, 120, 110, 130], 150).unwrap(), [100, 103, 106, 110, 130]);
+    }
+
+    #[test]
+    fn no_frame_lasts_longer_than_its_segment() {
+        // I P B with a long gap: half of it would be 616 ticks for the P, which is presented 202 before the end.
+        for (presented, end) in
+            [(&[8300, 9767, 9533][..], 9969), (&[0, 160, 4, 8, 12], 164), (&[0, 9, 8, 7, 6], 10)]
+        {
+            let decoded = latest_decode_times(presented, end).unwrap();
+            assert!(decoded.is_sorted_by(|a, b| a < b), "{decoded:?}");
+            let next = decoded.iter().skip(1).copied().chain([end]);
+            let ends =
+                presented.iter().zip(&decoded).zip(next).map(|((time, decoded), next)| time + next - decoded);
+            assert_eq!(ends.max(), Some(end), "{decoded:?}");
+            assert!(presented.iter().zip(&decoded).all(|(presented, decoded)| decoded <= presented));
+        }
     }
 
     #[test]
     fn decode_times_ascend_and_are_not_after_presentation() {
         // Two steps of a tick are enough for a B-frame as reference, if a tick is divided into four.
         for presented in [&[0, 16, 8, 4, 12, 24, 20][..], &[4, 8, 12], &[-8, 0, -4]] {
-            let decoded = decode_times(presented).unwrap();
+            let decoded = latest_decode_times(presented, 50).unwrap();
             assert!(decoded.is_sorted_by(|a, b| a < b), "{decoded:?}");
             assert!(
                 decoded.iter().zip(presented).all(|(decoded, presented)| decoded <= presented),
@@ -197,9 +221,9 @@ mod tests {
 
     #[test]
     fn impossible_orders_are_errors() {
-        assert_eq!(decode_times(&[10, 0]), None, "the first frame is not presented first");
-        assert_eq!(decode_times(&[0, 3, 2, 1]), None, "too few ticks");
-        assert_eq!(decode_times(&[0, 0]), None, "two frames at the same time");
-        assert_eq!(decode_times(&[]), None);
+        assert_eq!(latest_decode_times(&[10, 0], 40), None, "the first frame is not presented first");
+        assert_eq!(latest_decode_times(&[0, 3, 2, 1], 40), None, "too few ticks");
+        assert_eq!(latest_decode_times(&[0, 0], 40), None, "two frames at the same time");
+        assert_eq!(latest_decode_times(&[], 40), None);
     }
 }
