@@ -224,6 +224,13 @@ impl<'a> Used<'a> {
     }
 }
 
+/// Returns the number of the film's stream in a report, and what the report tells about it. Returns `None` if it lists no
+/// video stream.
+pub(crate) fn film(report: &str, chosen: &Streams) -> Option<(u32, Report)> {
+    let used = Used::find(&Lines::of(report)?.0, &BTreeSet::new(), chosen)?;
+    Some((used.video.number, used.report()))
+}
+
 /// Parses what a report tells about the film and the audio that is used. Returns `None` if it lists no video stream.
 pub(crate) fn media_info(report: &str, decodable: &BTreeSet<String>, chosen: &Streams) -> Option<MediaInfo> {
     let used = Used::find(&Lines::of(report)?.0, decodable, chosen)?;

@@ -17,14 +17,13 @@ use upreel_core::Container;
 use upreel_core::container::unsupported_format;
 use upreel_core::video::MediaInfo;
 
-use self::decode::FromInput;
+use self::decode::{Film, FromInput};
 use crate::error::{self, Error};
-use crate::ffmpeg::{Budget, Input};
-use crate::filters::Filters;
+use crate::ffmpeg::{self, Budget, Input};
 use crate::frame::Frame;
-use crate::index::Index;
+use crate::index::{Index, Streams};
 use crate::keyframe::{FrameData, HEAD, Keyframe};
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::source::{self, Source, in_parallel};
 
 /// Keyframes to choose the poster from.
@@ -115,7 +114,10 @@ impl Attempt<'_> {
             }
             let samples = fetch(self.source, &chosen).await?;
             let input = Input::File(index.wrapped(), index.wrap(samples));
-            match self.decode(&input, FromInput::First(CANDIDATES), index.filters, &index.media_info).await {
+            match self
+                .decode(&input, Film::First, FromInput::First(CANDIDATES), index.filters, &index.media_info)
+                .await
+            {
                 Ok((frames, report)) => {
                     let frames = frames.into_iter().map(|frame| (frame, report.clone()));
                     found = found.into_iter().chain(frames).max_by(|(a, _), (b, _)| by_score(a, b));
@@ -129,7 +131,18 @@ impl Attempt<'_> {
         // A film can fade in from its only keyframe.
         if let Some(keyframe) = middle.filter(|_| frame.is_dull()) {
             let input = index.starting_at(self.source, &keyframe).await?;
-            match self.decode(&input, FromInput::Every(STEP), report.filters(), &report.media_info).await {
+            let film = match input {
+                Input::Object(..) => match self.report(&input).await {
+                    Ok(report) => Film::find(&report, &index.streams()),
+                    Err(error) if error.is_permanent() => Film::First,
+                    Err(error) => return Err(error),
+                },
+                Input::File(..) | Input::Frames(..) => Film::First,
+            };
+            match self
+                .decode(&input, film, FromInput::Every(STEP), report.filters(), &report.media_info)
+                .await
+            {
                 Ok((frames, _)) => {
                     let better = frames.into_iter().max_by(by_score);
                     frame = better.filter(|better| better.score() > frame.score()).unwrap_or(frame);
@@ -149,7 +162,11 @@ impl Attempt<'_> {
     /// Makes the poster without an index: ffmpeg seeks in the object.
     async fn by_seeking(&self) -> Result<Poster, Error> {
         let at = |seconds| Input::Object(self.container, self.source, seconds);
-        let (filters, media_info) = (Filters::default(), MediaInfo::default());
+        let report = self.report(&at(None)).await?;
+        let film = Film::find(&report, &Streams::default());
+        let media_info = self.media_info(&report, &Streams::default()).await?;
+        let length = report::parse(&report).media_info.duration_ms;
+        let filters = film.report(&report).filters();
         // ffmpeg does not always seek to a keyframe, and shows frames whose references are missing. If there are no
         // keyframes, the first frame counts; it is better than none in a damaged file, too.
         let mut first = Err(Error::NoVideo);
@@ -160,23 +177,22 @@ impl Attempt<'_> {
             (None, FromInput::First(1)),
             (None, FromInput::Uncropped),
         ] {
-            first = self.decode(&at(seconds), frames, filters, &media_info).await;
+            first = self.decode(&at(seconds), film, frames, filters, &media_info).await;
             let Err(Error::Unreadable(why)) = &first else { break };
             tracing::debug!(why, ?frames, "no frame");
         }
         let (frames, report) = first?;
         let mut best = frames.into_iter().next().ok_or(Error::Unreadable("no frame".to_owned()))?;
-        let length = report.media_info.duration_ms.unwrap_or(0);
         #[expect(clippy::cast_precision_loss, reason = "the position need not be exact")]
-        let seconds = |fraction: f64| Some(format!("{:.3}", length as f64 * fraction / 1000.0));
-        let further = FURTHER_SEEKS.into_iter().filter(|_| length > 2000);
+        let seconds = |fraction: f64| Some(format!("{:.3}", length.unwrap_or(0) as f64 * fraction / 1000.0));
+        let further = FURTHER_SEEKS.into_iter().filter(|_| length > Some(2000));
         let further = further.map(|fraction| (seconds(fraction), FromInput::Keyframe));
         // From the start on, all frames are complete.
         for (seconds, frames) in further.chain([(None, FromInput::Every(STEP))]) {
             if !best.is_dull() {
                 break;
             }
-            match self.decode(&at(seconds), frames, report.filters(), &report.media_info).await {
+            match self.decode(&at(seconds), film, frames, report.filters(), &report.media_info).await {
                 Ok((frames, _)) => {
                     let better = frames.into_iter().max_by(by_score);
                     best = better.filter(|frame| frame.score() > best.score()).unwrap_or(best);
@@ -186,10 +202,19 @@ impl Attempt<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let mut media_info = report.media_info;
-        media_info.frame_rate = media_info.frame_rate.or(report.guessed_rate);
-        media_info.container = Some(self.container);
+        let media_info = MediaInfo {
+            duration_ms: length,
+            frame_rate: report.media_info.frame_rate.or(report.guessed_rate),
+            audio_codec: media_info.audio_codec,
+            container: Some(self.container),
+            ..report.media_info
+        };
         Ok(poster(&best, media_info, None))
+    }
+
+    /// Returns ffmpeg's report on an input.
+    async fn report(&self, input: &Input<'_>) -> Result<String, Error> {
+        ffmpeg::report(self.ffmpeg, input, &self.budget, self.deadline).await
     }
 }
 

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use tokio::time::Instant;
 use upreel_core::Container;
-use upreel_media::Index;
+use upreel_media::{Index, poster};
 
 use super::clock::{Expected, SYNC, beeps, frames, picture};
 use super::{generate, source, transcode, transcode_by_index};
@@ -366,6 +367,57 @@ async fn pictures_and_other_programs_are_not_the_film() {
         let args = format!("{still} {film} {args} -preset ultrafast -pix_fmt yuv420p");
         check(name, &generate(name, &args), 20.0, &whole(6)).await;
     }
+}
+
+/// Returns the mean colour of the upper left quadrant of the poster.
+async fn poster_colour(path: &Path) -> [u8; 3] {
+    let deadline = Instant::now() + upreel_tests::HANG_GUARD;
+    let poster = poster::make(&source(path), &super::ffmpeg(), deadline).await.unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, &poster.large).unwrap();
+    let output = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-f", "mjpeg", "-i"])
+        .arg(file.path())
+        .args([
+            "-vf",
+            "crop=iw/2:ih*0.3:0:0,format=gbrp,scale=1:1:flags=area,format=rgb24",
+            "-f",
+            "rawvideo",
+            "-",
+        ])
+        .output();
+    output.unwrap().stdout.try_into().unwrap()
+}
+
+#[tokio::test]
+async fn picture_is_not_the_poster_when_ffmpeg_seeks() {
+    let still = "-f lavfi -i color=magenta:s=160x160:r=5:d=6";
+    let film = frames("320x180", "25", 6.0);
+    let is_red = |[red, green, blue]: [u8; 3]| red > 180 && green < 80 && blue < 80;
+
+    // Without the index at its end.
+    let path = compose("cover-no-index.avi", |to| {
+        let args = format!("{still} {film} {} -map 0 -map 1 -map 2", beeps(48_000, 6.0));
+        let args = format!("{args} -c:v:0 mjpeg -c:v:1 libx264 -g 25 -pix_fmt yuvj420p -c:a pcm_s16le");
+        let whole = std::fs::read(generate("cover.avi", &args)).unwrap();
+        let end = whole.windows(4).rposition(|name| name == b"idx1").unwrap();
+        std::fs::write(to, &whole[..end]).unwrap();
+    });
+    assert!(Index::open(&source(&path), Container::Avi).await.is_err(), "there is no index");
+    let colour = poster_colour(&path).await;
+    assert!(is_red(colour), "{colour:?}");
+    assert_eq!(
+        transcode(&path, 20.0).await.examine("cover-no-index.avi").numbers,
+        (0..150).collect::<Vec<_>>()
+    );
+
+    // With an index, but the only keyframe of the film is black.
+    let args = format!(
+        "{still} {film},fade=in:0:50 -map 0 -map 1 -c:v:0 mjpeg -c:v:1 libx264 -g 999 -pix_fmt yuvj420p -bf 0 \
+         -disposition:v:0 0 -disposition:v:1 default"
+    );
+    let colour = poster_colour(&generate("cover-fade-in.mkv", &args)).await;
+    assert!(is_red(colour), "{colour:?}");
 }
 
 #[tokio::test]

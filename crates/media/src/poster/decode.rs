@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::ffmpeg::{self, Input};
 use crate::filters::Filters;
 use crate::frame::{Frame, SCORED_SIDE};
-use crate::index::Index;
+use crate::index::{Index, StreamId, Streams};
 use crate::inspect;
 use crate::report::{self, Report};
 
@@ -31,20 +31,47 @@ pub(super) enum FromInput {
     Every(usize),
 }
 
+/// The film among the streams of an input.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Film {
+    /// The first video stream, as in a file of wrapped keyframes.
+    First,
+    /// The stream with this number.
+    Stream(u32),
+}
+
+impl Film {
+    /// Finds the film in ffmpeg's report on an input.
+    pub(super) fn find(report: &str, streams: &Streams) -> Self {
+        inspect::film(report, streams).map_or(Self::First, |(number, _)| Self::Stream(number))
+    }
+
+    fn specifier(self) -> String {
+        match self {
+            Self::First => "V:0".to_owned(),
+            Self::Stream(number) => number.to_string(),
+        }
+    }
+
+    /// Returns what a report tells about the film.
+    pub(super) fn report(self, report: &str) -> Report {
+        match self {
+            Self::First => report::parse(report),
+            Self::Stream(number) => {
+                let streams = Streams { film: Some(StreamId::Position(number)), ..Streams::default() };
+                inspect::film(report, &streams).map(|(_, report)| report).unwrap_or_default()
+            }
+        }
+    }
+}
+
 impl Attempt<'_> {
     /// Lets ffmpeg examine the start of the object, and returns the media info with what the index and the wrapped
     /// keyframes do not tell.
     pub(super) async fn examine(&self, head: Bytes, index: &Index) -> Result<MediaInfo, Error> {
         let input = Input::File(self.container, vec![head]);
-        let found = match ffmpeg::report(self.ffmpeg, &input, &self.budget, self.deadline).await {
-            Ok(stderr) => {
-                // There is a choice only among several.
-                let decodable = match stderr.matches(": Audio: ").count() {
-                    0 | 1 => BTreeSet::new(),
-                    _ => inspect::decodable_codecs(self.ffmpeg, self.deadline).await?,
-                };
-                inspect::media_info(&stderr, &decodable, &index.streams()).unwrap_or_default()
-            }
+        let found = match self.report(&input).await {
+            Ok(stderr) => self.media_info(&stderr, &index.streams()).await?,
             Err(error) if error.is_permanent() => MediaInfo::default(),
             Err(error) => return Err(error),
         };
@@ -69,16 +96,27 @@ impl Attempt<'_> {
         })
     }
 
+    /// Returns what a report tells about the film and its audio.
+    pub(super) async fn media_info(&self, report: &str, streams: &Streams) -> Result<MediaInfo, Error> {
+        // There is a choice only among several.
+        let decodable = match report.matches(": Audio: ").count() {
+            0 | 1 => BTreeSet::new(),
+            _ => inspect::decodable_codecs(self.ffmpeg, self.deadline).await?,
+        };
+        Ok(inspect::media_info(report, &decodable, streams).unwrap_or_default())
+    }
+
     /// Decodes the frames of `input` with `filters`, and once more if ffmpeg reports properties that need other
     /// filters.
     pub(super) async fn decode(
         &self,
         input: &Input<'_>,
+        film: Film,
         frames: FromInput,
         filters: Filters,
         media_info: &MediaInfo,
     ) -> Result<(Vec<Frame>, Report), Error> {
-        let once = |filters| self.decode_frames(input, frames, filters, media_info);
+        let once = |filters| self.decode_frames(input, film, frames, filters, media_info);
         match once(filters).await {
             Ok((frames, report)) if report.filters() == filters => Ok((frames, report)),
             Ok((frames, report)) => match once(report.filters()).await {
@@ -95,6 +133,7 @@ impl Attempt<'_> {
     async fn decode_frames(
         &self,
         input: &Input<'_>,
+        film: Film,
         frames: FromInput,
         filters: Filters,
         media_info: &MediaInfo,
@@ -106,7 +145,7 @@ impl Attempt<'_> {
             FromInput::Uncropped => ("1".to_owned(), String::new(), &["-apply_cropping", "codec"]),
             FromInput::Every(step) => (STEPS.to_string(), format!("select=not(mod(n\\,{step})),"), &[]),
         };
-        let graph = graph(&select, filters, media_info.width);
+        let graph = graph(film, &select, filters, media_info.width);
         let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
         let output = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
         let (small, large) = (output("[small]"), output("[large]"));
@@ -121,13 +160,13 @@ impl Attempt<'_> {
         if frames.is_empty() {
             return Err(Error::Unreadable("no complete frame".to_owned()));
         }
-        Ok((frames, report::parse(&stderr)))
+        Ok((frames, film.report(&stderr)))
     }
 }
 
 /// Builds the filter graph from the video to the `[small]` and `[large]` poster and the `[pixels]` that are scored.
 /// `select` is a filter before the others, and `width` the video's display width.
-fn graph(select: &str, filters: Filters, width: Option<u32>) -> String {
+fn graph(film: Film, select: &str, filters: Filters, width: Option<u32>) -> String {
     let scaled = |across: u32| {
         // The height is even, and at most six times the width.
         let half = across / 2;
@@ -135,8 +174,9 @@ fn graph(select: &str, filters: Filters, width: Option<u32>) -> String {
         filters.scale(&size, width.is_none_or(|width| width < across))
     };
     format!(
-        "[0:V:0]{select}{source},split[a][b];[a]{large}[large];[b]{small},split[small][c];\
+        "[0:{film}]{select}{source},split[a][b];[a]{large}[large];[b]{small},split[small][c];\
          [c]scale={SCORED_SIDE}:{SCORED_SIDE}:flags=area,format=rgb24[pixels]",
+        film = film.specifier(),
         source = filters.source(),
         large = scaled(1280),
         small = scaled(640),
