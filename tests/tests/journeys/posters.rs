@@ -180,7 +180,8 @@ async fn index_tells_film_and_sound_from_other_tracks() {
         let source = source(&good().0.join(file));
         let index = Index::open(&source, Container::Mp4).await.unwrap().unwrap();
         let audio = sound.into_iter().map(|id| AudioTrack { stream: StreamId::Id(id), language: None });
-        let right = Streams { film: Some(StreamId::Id(film)), audio: audio.collect() };
+        let streams = Streams { film: Some(StreamId::Id(film)), ..Streams::default() };
+        let right = Streams { audio: audio.collect(), ..streams };
         assert_eq!(index.streams(), right, "{file}");
     }
 }
