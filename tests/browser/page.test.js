@@ -470,6 +470,7 @@ for (const [name, options] of Object.entries({
     await page.setInputFiles('#file', [broken, zip]);
     await waitForState(page, 'broken.mp4', 'failed');
     await waitForState(page, 'archive.mp4', 'refused');
+    assert.equal(await page.getByRole('button', {name: 'Try again'}).count(), 0, 'a retry would not help');
     await page.evaluate(() => window.dispatchEvent(new Event('focus')));
     await waitForState(page, 'harbour at dawn.mp4', 'done');
     if (options.locale) await page.evaluate(() => { document.documentElement.dir = 'rtl'; });
@@ -481,6 +482,8 @@ for (const [name, options] of Object.entries({
     await until('the video plays', () => page.locator('video').evaluate((video) => video.currentTime > 0));
     await accessibility(page);
     await screenshot(page, `${name}, player`);
+    const {y, height} = await page.locator('video').boundingBox();
+    assert.ok(y >= 0 && y + height <= await page.evaluate(() => innerHeight), 'the whole frame is visible');
     assert.ok(await fits());
     await page.goto(`${backend.api}/docs`);
     await page.locator('#getMediaPlaylist').waitFor();

@@ -23,7 +23,7 @@ const liveRegion = $('#live');
 const resumeInput = $('#resume-file');
 const search = $('#search');
 const selection = $('#selection');
-const player = new Player($('#player'), { clock, formatName, onClose: () => setHash('') });
+const player = new Player($('#player'), { clock, formatName, showDetails, onClose: () => setHash('') });
 const cards = new Map(); // by element
 const byId = new Map(); // by videoId
 const queue = [];
@@ -97,6 +97,15 @@ function mediaInfo(video) {
   ].filter(Boolean);
 }
 
+// Numbers and units are written from left to right in every script, hence a span for each detail.
+function showDetails(el, details) {
+  el.replaceChildren(...details.flatMap((detail, i) => {
+    const span = document.createElement('span');
+    span.textContent = detail;
+    return i ? ['\u00a0· ', span] : [span];
+  }));
+}
+
 // Names the codec and container of a video that cannot be played.
 function formatName({ videoCodec, container }) {
   const what = videoCodec && codec(videoCodec);
@@ -160,11 +169,7 @@ class Card {
     const focused = this.el.contains(document.activeElement) && document.activeElement;
     this.state = this.el.dataset.state = state;
     $('.stage', this.el).textContent = stage;
-    $('.details', this.el).replaceChildren(...details.map((detail) => {
-      const span = document.createElement('span');
-      span.textContent = detail;
-      return span;
-    }));
+    showDetails($('.details', this.el), details);
     this.showError(error);
     if (focused && !focused.getClientRects().length) $('h3', this.el).focus();
     queueMicrotask(startUploads);

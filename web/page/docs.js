@@ -235,7 +235,7 @@ function show(description) {
     const add = group(tag.name, tag.description);
     for (const [path, item] of Object.entries(description.paths)) {
       for (const method of METHODS.filter((name) => item[name]?.tags.includes(tag.name))) {
-        add(operation(path, method, item), el('span', { class: `method ${method}` }, method.toUpperCase()), ' ', path);
+        add(operation(path, method, item), el('span', { class: `method ${method}` }, method.toUpperCase()), ' ', el('bdi', {}, path));
       }
     }
   }

@@ -12,8 +12,8 @@ const IDLE_TIMEOUT = 3000; // milliseconds
 const qualityName = ({ width, height }) => `${Math.min(width, height)}p`;
 
 export class Player {
-  constructor(dialog, { clock, formatName, onClose }) {
-    Object.assign(this, { dialog, clock, formatName });
+  constructor(dialog, { clock, formatName, showDetails, onClose }) {
+    Object.assign(this, { dialog, clock, formatName, showDetails });
     const find = (selector) => dialog.querySelector(selector);
     this.film = find('.film');
     this.video = find('video');
@@ -79,7 +79,7 @@ export class Player {
   async open({ video, name, details, at, storyboard, renew }) {
     Object.assign(this, { record: video, renew, storyboard, original: !video.hlsUrl, failedAt: undefined });
     this.dialog.querySelector('h2').textContent = name;
-    this.dialog.querySelector('.details').textContent = details.join(' · ');
+    this.showDetails(this.dialog.querySelector('.details'), details);
     this.dialog.querySelector('.download').href = video.downloadUrl;
     this.video.poster = video.thumbnailLargeUrl ?? video.thumbnailUrl ?? '';
     this.video.style.aspectRatio = video.width && video.height ? `${video.width} / ${video.height}` : '';

@@ -26,7 +26,7 @@ function input(id, { name, in: place, required, example, schema }) {
   const attributes = { id, name, value, autocomplete: 'off', spellcheck: 'false', 'data-in': place };
   return el('div', { class: 'input' },
     el('label', { for: id }, el('code', {}, name), required ? ' required' : ''),
-    el('input', { ...attributes, type: 'text', placeholder: schema.default ?? (required ? '' : example ?? '') }));
+    el('input', { ...attributes, type: 'text', placeholder: schema.default ?? '' }));
 }
 
 function bodyInput(id, media, example) {
