@@ -216,6 +216,6 @@ test('pictures of the README', options, async (t) => {
     if (i === 0) await until('the tiles are loaded', () => frame.locator('.scrub').evaluate((el) => el.classList.contains('shown')));
     await page.screenshot({path: join(dir, `${String(i).padStart(2, '0')}.png`), clip});
   }
-  const palette = 'split[a][b];[a]palettegen=max_colors=96:stats_mode=diff[p];[b][p]paletteuse=dither=bayer:bayer_scale=3:diff_mode=rectangle';
+  const palette = 'split[a][b];[a]palettegen=max_colors=160[p];[b][p]paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle';
   execFileSync('ffmpeg', ['-nostdin', '-loglevel', 'error', '-y', '-framerate', '9', '-i', join(dir, '%02d.png'), '-vf', palette, join(shots, 'scrub.gif')]);
 });
