@@ -26,12 +26,13 @@ const uppy = new Uppy({restrictions: {allowedFileTypes}})
   .use(AwsS3, {signRequest, generateObjectKey: (file) => file.id});
 
 // The video is processed after the upload. Show its poster once it is ready.
-uppy.on('upload-success', async (file, {body: {key}}) => {
+async function showPoster(file, {body: {key}}) {
   const [videoId] = key.split('/').pop().split('.');
   for (;;) {
     const video = await call(`/videos/${videoId}`);
     if (video.status === 'PROCESSED') return uppy.setFileState(file.id, {preview: video.thumbnailUrl});
-    if (video.status === 'FAILED') return uppy.info(`${video.filename}: ${video.error.message}`, 'error', 10_000);
+    if (video.status === 'FAILED') throw new Error(`${video.filename}: ${video.error.message}`);
     await new Promise((next) => setTimeout(next, 1000 * (video.retryAfter || 2)));
   }
-});
+}
+uppy.on('upload-success', (...result) => showPoster(...result).catch(({message}) => uppy.info(message, 'error', 10_000)));

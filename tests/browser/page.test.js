@@ -453,6 +453,47 @@ test('a reload leaves no card of an upload that nobody sends', async (t) => {
   await accessibility(page);
 });
 
+test('all controls can be reached with the Tab key, in the order of the page, and show the focus', async (t) => {
+  const {backend, page} = await start(t);
+  await put(backend, 'a.mp4');
+  await backend.onlyVideo();
+  /** Presses Tab until the focus leaves the page, and returns the names of what has had it. */
+  const walk = async () => {
+    const names = [];
+    for (;;) {
+      await page.keyboard.press('Tab');
+      const focused = await page.evaluate(() => {
+        const el = document.activeElement;
+        if (el === document.body) return undefined;
+        // A hidden input is shown by its label, a slider by a pseudo-element.
+        const visible = [el, el.closest('label')].filter(Boolean).flatMap((node) => [getComputedStyle(node), getComputedStyle(node, '::after')]);
+        const ring = visible.some(({outlineStyle, borderStyle, content}) => outlineStyle !== 'none' || (content !== 'none' && borderStyle === 'solid'));
+        const {textContent} = el.labels?.[0]?.querySelector('strong') ?? el;
+        return {name: el.ariaLabel ?? (el.matches('pre') ? 'code' : textContent.trim()), ring};
+      });
+      if (!focused) return names;
+      assert.ok(focused.ring, `${focused.name} shows no focus`);
+      names.push(focused.name);
+      assert.ok(names.length < 500, 'the focus goes round');
+    }
+  };
+  await page.reload();
+  await waitForState(page, 'a.mp4', 'done');
+  await page.evaluate(() => document.activeElement.blur());
+  assert.deepEqual(await walk(), [
+    'Use it in your project', 'Upload videos', 'Search the videos by name', 'Select', 'Play a.mp4', 'Storyboard of a.mp4',
+    'JSON of a.mp4', 'Delete a.mp4', 'upreel.js', 'Copy the code for a web page', 'code', 'Copy the one-request command', 'code',
+    'Copy the commands for S3', 'code', 'API reference',
+  ]);
+  await page.goto(`${backend.api}/docs`);
+  await page.locator('#schema-VideoList').waitFor();
+  const docs = await walk();
+  for (const name of ['Search routes and schemas', 'GET /videos', 'VideoList', 'Try it: List the caller\'s videos, newest first']) {
+    assert.ok(docs.includes(name), `${name} in ${docs}`);
+  }
+  assert.deepEqual(page.errors, []);
+});
+
 for (const [name, options] of Object.entries({
   desktop: {},
   phone: {viewport: {width: 390, height: 844}, isMobile: true, hasTouch: true},

@@ -48,7 +48,7 @@ const STYLE = `
 
 const MARKUP = `
   <label class="drop" part="drop">
-    <input type="file" accept="video/*,.mkv">
+    <input type="file" accept="video/*,.mkv,.mts,.m2ts,.ts,.flv,.ogg">
     <span part="label"><slot>Drop videos here</slot></span>
     <span class="choose" part="choose" aria-hidden="true">Choose files</span>
   </label>

@@ -5,7 +5,7 @@ export default function App() {
   return (
     <main>
       <h1>Upload a video</h1>
-      <input type="file" accept="video/*" aria-label="Video" onChange={({ target }) => target.files?.[0] && start(target.files[0])} />
+      <input type="file" accept="video/*,.mkv,.ts" aria-label="Video" onChange={({ target }) => target.files?.[0] && start(target.files[0])} />
       {progress && <progress aria-label="Upload" value={progress.sent} max={progress.total} />}
       <p role="status">{error?.message ?? video?.error?.message ?? video?.status}</p>
       {video?.url && <video src={video.url} poster={video.thumbnailUrl} controls />}
