@@ -154,9 +154,9 @@ test('only faults of the network are reported as such', async () => {
 
 test('only a page of this machine is told how it is allowed', async (t) => {
   t.after(() => { delete globalThis.location; });
+  t.mock.method(globalThis, 'fetch', async () => { throw new TypeError('fetch failed'); });
   const message = async (page, api) => {
     globalThis.location = new URL(page);
-    t.mock.method(globalThis, 'fetch', async () => { throw new TypeError('fetch failed'); });
     return get('a', {api}).catch((error) => error.message);
   };
   const plain = 'The server cannot be reached.';
