@@ -593,6 +593,10 @@ test('the documentation sends requests: a GET when asked, what changes something
   await remove.getByRole('button', {name: 'Send'}).click();
   await shown(remove, '204');
   assert.equal((await fetch(`${backend.api}/videos/${created}`)).status, 404);
+  const create = await open('createMultipartUpload');
+  await create.getByRole('button', {name: 'Send'}).click();
+  await shown(create, '200 OK');
+  assert.match(await shown(await open('listParts'), '200 OK'), /\[\]/, 'the parts of the created upload');
   await page.locator('#uploadVideo input[type=file]').setInputFiles(videos.small.path);
   await page.locator('#uploadVideo').getByRole('button', {name: 'Send'}).click();
   await shown(page.locator('#uploadVideo .try'), '200 OK');
