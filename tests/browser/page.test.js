@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
-import {readFile} from 'node:fs/promises';
+import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {before, test} from 'node:test';
 import {accessibility, folder, makeVideo, network, openPage, startBackend, until} from './harness.js';
@@ -234,6 +234,21 @@ test('retries a failed upload on request', async (t) => {
   await click(page, 'medium.mp4', 'Try again');
   await waitForState(page, 'medium.mp4', 'done');
   await backend.onlyVideo();
+});
+
+test('a file that was changed has to be chosen again', async (t) => {
+  const {backend, page} = await start(t);
+  const changed = await makeVideo(join(await folder(t), 'changed.mp4'), {size: 6 * MiB});
+  await page.route('**/presign?*', async (route) => {
+    await writeFile(changed.path, 'another file');
+    await route.continue();
+  });
+  await choose(page, changed);
+  await waitForState(page, 'changed.mp4', 'refused');
+  assert.match(await text(page, 'changed.mp4', '.error'), /^This file cannot be read\. It was moved or changed/);
+  assert.ok(await card(page, 'changed.mp4').getByRole('button', {name: 'Try again'}).isHidden());
+  await click(page, 'changed.mp4', 'Dismiss');
+  await until('nothing is left', async () => (await backend.videos()).length === 0);
 });
 
 test('another tab shows an upload, but does not offer to resume it', async (t) => {

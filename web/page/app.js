@@ -477,8 +477,9 @@ async function upload(card) {
     card.videoId = undefined;
     card.entry = undefined;
     const why = messageOf(error) + (error.code === 'TOO_LARGE' ? ` This file has ${bytes(file.size)}.` : '');
-    // Retrying makes no sense for a file that the server rejects.
-    card.setState(error.refused ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], why);
+    // Retrying makes no sense for a file that the server rejects, or that has to be chosen again.
+    const isFinal = error.refused || error.code === 'UNREADABLE_FILE';
+    card.setState(isFinal ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], why);
     announce(`${card.name} was not uploaded. ${why}`);
   }
 }

@@ -355,7 +355,9 @@ export class UpreelUploader extends Base {
       this.#emit('video', video);
     } catch (error) {
       if (job.state === 'cancelled' || signal.aborted) return;
-      item.show(error.refused ? 'refused' : 'failed', 'Not uploaded', error.message);
+      // Retrying makes no sense for a file that the server rejects, or that has to be chosen again.
+      const isFinal = error.refused || error.code === 'UNREADABLE_FILE';
+      item.show(isFinal ? 'refused' : 'failed', 'Not uploaded', error.message);
       this.#emit('error', error);
     }
     this.#startNext();
