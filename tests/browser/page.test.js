@@ -287,6 +287,24 @@ test('fits the screen of a phone', async (t) => {
   assert.equal(await width(), 390);
 });
 
+test('a tall video fits into the dialog and into the full screen', async (t) => {
+  const {page} = await start(t);
+  const tall = await makeVideo(join(await folder(t), 'tall.mp4'), {resolution: '180x320'});
+  await choose(page, tall);
+  await waitForState(page, 'tall.mp4', 'done');
+  await click(page, 'tall.mp4', 'Play');
+  await until('the video plays', () => page.locator('video').evaluate((video) => video.currentTime > 0));
+  const fits = async () => {
+    const {y, height} = await page.locator('video').boundingBox();
+    return y >= 0 && y + height <= await page.evaluate(() => innerHeight);
+  };
+  assert.ok(await fits());
+  await page.keyboard.press('f');
+  await until('it fills the screen', () => page.evaluate(() => Boolean(document.fullscreenElement)));
+  await until('it fits', fits);
+  assert.ok((await page.locator('video').boundingBox()).height > 600);
+});
+
 /** Saves a screenshot if $SCREENSHOTS is a folder. */
 const screenshot = async (page, name) => {
   if (process.env.SCREENSHOTS) await page.screenshot({path: join(process.env.SCREENSHOTS, `${name}.png`)});
