@@ -277,6 +277,15 @@ function search() {
 }
 found.addEventListener('input', search);
 
+// A link to what the search has hidden ends the search.
+window.addEventListener('hashchange', () => {
+  const target = document.getElementById(location.hash.slice(1));
+  if (!target?.hidden) return;
+  found.value = '';
+  search();
+  target.scrollIntoView();
+});
+
 // Marks the words in what is shown, in browsers that can.
 function highlight(words) {
   if (!globalThis.Highlight) return;
