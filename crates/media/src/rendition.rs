@@ -33,7 +33,7 @@ use crate::error::{self, Error};
 use crate::ffmpeg::{self, Input, Pass};
 use crate::inspect::{AudioStream, VideoStream};
 use crate::source::Source;
-use crate::stream::rejoin;
+use crate::stream::joined;
 
 /// Sample rate of the encoded audio, in Hz.
 pub const SAMPLE_RATE: u32 = 48_000;
@@ -140,13 +140,7 @@ pub async fn encode(
     deadline: Instant,
 ) -> Result<Encoded, Error> {
     let attempts = async {
-        let rejoined;
-        let source = if chunk.container == Container::MpegTs {
-            rejoined = rejoin(source).await?;
-            &rejoined
-        } else {
-            source
-        };
+        let source = &joined(source, chunk.container).await?;
         match attempt(source, chunk, rungs, ffmpeg, deadline).await {
             // Audio that cannot be decoded must not make the video unplayable.
             Err(Error::Unreadable(why)) if !chunk.audio.is_empty() && !chunk.is_silent => {

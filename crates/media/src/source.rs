@@ -57,6 +57,16 @@ pub enum Error {
     Limit,
 }
 
+impl Error {
+    /// Converts to the error of a reader that reads another source.
+    pub(crate) fn into_read_error(self) -> ReadError {
+        match self {
+            Self::Read(error) => error,
+            Self::Limit => ReadError::Fault(Fault::new("read a part of an object", &self)),
+        }
+    }
+}
+
 #[derive(Default)]
 struct State {
     /// The cached extents, by their offset in the object.

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use upreel_core::Container;
+use upreel_media::Index;
+
 use super::clock::{beeps, frames};
 use super::films::compose;
-use super::{generate, transcode};
+use super::{generate, source, transcode};
 
 /// A page (RFC 3533, section 6).
 struct Page(Vec<u8>);
@@ -80,4 +83,36 @@ async fn wrong_times_of_audio_move_no_frame() {
     assert!(seen.times.iter().zip(0u32..).all(|(time, i)| (time - f64::from(i) * 0.04).abs() < 0.0015));
     let (video, audio) = seen.duration;
     assert!((video - 20.0).abs() < 0.05 && (audio - 20.0).abs() < 0.05, "{video} s, {audio} s of audio");
+}
+
+#[tokio::test]
+async fn links_of_a_chain_follow_each_other() {
+    const VP8: &str = "-c:v libvpx -g 25 -b:v 400k -deadline realtime -cpu-used 8 -c:a libopus -f ogg";
+    for (name, args) in [("chain-theora.ogv", THEORA), ("chain-vp8.ogv", VP8)] {
+        let path = compose(name, |to| {
+            let link = |serial: u32| {
+                let args = format!("{args} -serial_offset {serial}");
+                std::fs::read(film(&format!("link-{serial}-{name}"), 4, &args)).unwrap()
+            };
+            // The last one has the serial numbers of the first one.
+            std::fs::write(to, [link(10), link(20), link(10)].concat()).unwrap();
+        });
+        let transcoded = transcode(&path, 20.0).await;
+        let seen = transcoded.examine(name);
+        assert_eq!(seen.numbers, (0..100).cycle().take(300).collect::<Vec<_>>(), "{name}");
+        let even = seen.times.iter().zip(0u32..).all(|(time, i)| (time - f64::from(i) * 0.04).abs() < 0.0015);
+        assert!(even, "{name}: {:?}", seen.times);
+        assert!((transcoded.record - 12.0).abs() < 0.001, "{name}: {} s", transcoded.record);
+        let (video, audio) = seen.duration;
+        assert!((video - 12.0).abs() < 0.001 && (audio - 12.0).abs() < 0.05, "{name}: {video} s, {audio} s");
+        // A link begins with the delay of its audio encoder.
+        assert_eq!(seen.beeps.len(), 12, "{name}: {:?}", seen.beeps);
+        let distance = seen.beeps.iter().zip(0u32..).map(|(beep, i)| (beep - f64::from(i)).abs());
+        assert!(distance.fold(0.0, f64::max) < 0.03, "{name}: {:?}", seen.beeps);
+        // The storyboard is one of all links.
+        let index = Index::open(&source(&path), Container::Ogg).await.unwrap().unwrap();
+        let keyframes = index.keyframes(&source(&path), 100).await.unwrap();
+        let times: Vec<u64> = keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
+        assert_eq!(times, (0..12).map(|second| second * 1000).collect::<Vec<_>>(), "{name}");
+    }
 }

@@ -179,8 +179,8 @@ pub(super) fn ogg_page(serial: u8, flags: u8, granule: i64, lengths: &[u8], body
 /// the first frame, which depends on the version.
 pub(super) fn theora(count: u8, keyframe_every: u8, first: u8, others: &[u8]) -> Vec<u8> {
     let mut out = others.to_vec();
-    let mut page = |granule: i64, continues: bool, lengths: &[u8], body: &[u8]| {
-        out.extend(ogg_page(7, u8::from(continues), granule, lengths, body));
+    let mut page = |granule: i64, flags: u8, lengths: &[u8], body: &[u8]| {
+        out.extend(ogg_page(7, flags, granule, lengths, body));
     };
     let mut header = [b"\x80theora\x03\x02", &[first][..]].concat();
     header.resize(22, 0);
@@ -188,19 +188,46 @@ pub(super) fn theora(count: u8, keyframe_every: u8, first: u8, others: &[u8]) ->
     header.resize(40, 0);
     // A shift of 6 bits.
     header.extend([0, 6 << 5]);
-    page(0, false, &[42], &header);
-    page(0, false, &[9, 9], b"\x81comments\x82settings"[..18].as_ref());
+    page(0, 2, &[42], &header);
+    page(0, 0, &[9, 9], b"\x81comments\x82settings"[..18].as_ref());
     for n in 0..count {
         let key = n.is_multiple_of(keyframe_every);
         let mut frame = vec![if key { 0 } else { 0x40 }];
         frame.resize(701, n);
         // The frame continues on a second page. No packet ends on the first one.
-        page(-1, false, &[255], &frame[..255]);
+        page(-1, 0, &[255], &frame[..255]);
         let granule =
             i64::from(n / keyframe_every * keyframe_every + first) << 6 | i64::from(n % keyframe_every);
-        page(granule, true, &[255, 191], &frame[255..]);
+        page(granule, 1, &[255, 191], &frame[255..]);
     }
     out
+}
+
+/// Returns VP8 in Ogg, of 25 frames a second. There is a frame that is not shown before each keyframe but the first.
+pub(super) fn vp8(count: u8, keyframe_every: u8) -> Vec<u8> {
+    let mut header = b"OVP80\x01\x01\x00\x01\x40\x00\xB4\0\0\x01\0\0\x01".to_vec();
+    header.extend([0, 0, 0, 25, 0, 0, 0, 1]);
+    let mut out = ogg_page(9, 2, 0, &[26], &header);
+    out.extend(ogg_page(9, 0, 0, &[9], b"OVP80\x02 cc"));
+    for n in 0..count {
+        let is_key = n.is_multiple_of(keyframe_every);
+        let hidden = if is_key && n > 0 { &[0x01, 0, 0, 1][..] } else { &[] };
+        let mut frame = if is_key { b"\x10\0\0\x9D\x01\x2A".to_vec() } else { vec![0x11] };
+        frame.resize(100, n);
+        let lengths = if hidden.is_empty() { &[100][..] } else { &[4, 100] };
+        let granule = i64::from(n + 1) << 32 | i64::from(n % keyframe_every) << 3;
+        out.extend(ogg_page(9, 0, granule, lengths, &[hidden, &frame].concat()));
+    }
+    out
+}
+
+/// Gives all streams of a file in Ogg another serial number.
+pub(super) fn renumbered(file: &[u8], serial: u8) -> Vec<u8> {
+    let pages = super::ogg::pages(file).flat_map(|page| {
+        let flags = u8::from(page.continues) | u8::from(page.starts) << 1;
+        ogg_page(serial, flags, page.granule, page.lengths, page.body)
+    });
+    pages.collect()
 }
 
 /// Returns Windows Media with packets of 200 bytes and frames of 40 ms, which are on two packets each. Audio begins a

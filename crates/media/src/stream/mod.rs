@@ -7,6 +7,7 @@ mod asf;
 mod bits;
 mod elementary;
 mod flv;
+mod kind;
 mod ogg;
 mod packets;
 mod ps;
@@ -16,22 +17,16 @@ mod timeline;
 mod ts;
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
-use self::asf::WindowsMedia;
-use self::elementary::Codec;
-use self::flv::FlashVideo;
-use self::ogg::Theora;
-use self::packets::{Elementary, Found};
-use self::ps::ProgramStream;
-use self::raw::Untimed;
-pub(crate) use self::rejoin::rejoin;
+use self::kind::Stream;
+use self::packets::Found;
 use self::timeline::{MS, Pace, Stamp, Timeline};
-use self::ts::{Missing, TransportStream};
 use crate::index::Streams;
 use crate::keyframe::{Error, Keyframe, interleaved};
 use crate::matroska;
@@ -54,112 +49,6 @@ const LAST_OF_FEW: i64 = 100 * MS;
 const LAST: i64 = 1000 * MS;
 /// Slices read at the same time.
 const PARALLEL: usize = 4;
-
-/// A video stream in a container.
-#[derive(Debug)]
-enum Stream {
-    Transport(TransportStream),
-    Program(ProgramStream),
-    /// MPEG-1 or MPEG-2 in no container.
-    Raw(Untimed),
-    Flash(FlashVideo),
-    WindowsMedia(WindowsMedia),
-    Ogg(Theora),
-}
-
-impl Stream {
-    /// Finds the video in the start of a file. Returns `None` if there is no reader for the container.
-    fn find(head: &[u8], container: Container) -> Result<Option<Self>, Error> {
-        const UNKNOWN: Error = Error::Unknown("no video stream with a codec that the reader knows");
-        Ok(Some(match container {
-            Container::MpegTs => match TransportStream::find(head) {
-                Ok(stream) => Self::Transport(stream),
-                Err(Missing::Video) => return Err(UNKNOWN),
-                Err(Missing::Encrypted) => return Err(Error::Encrypted),
-            },
-            Container::MpegPs => Self::Program(ProgramStream::find(head).ok_or(UNKNOWN)?),
-            Container::MpegVideo => {
-                Self::Raw(Untimed::measure(&Elementary::plain(head), Codec::Mpeg2).ok_or(UNKNOWN)?)
-            }
-            Container::Flv => Self::Flash(FlashVideo::find(head).ok_or(UNKNOWN)?),
-            Container::Wmv => Self::WindowsMedia(WindowsMedia::find(head).ok_or(UNKNOWN)?),
-            Container::Ogg => Self::Ogg(Theora::find(head).ok_or(UNKNOWN)?),
-            _ => return Ok(None),
-        }))
-    }
-
-    /// Returns the number of the stream in timestamps.
-    fn number(&self) -> u16 {
-        match self {
-            Self::Transport(stream) => stream.video,
-            Self::Program(stream) => stream.untimed.map_or(stream.video, |_| Untimed::STREAM),
-            Self::Raw(_) => Untimed::STREAM,
-            Self::Flash(_) => flv::VIDEO.into(),
-            Self::WindowsMedia(stream) => stream.video,
-            Self::Ogg(_) => 0,
-        }
-    }
-
-    /// Returns the frames per second that a header in the start of the file states, as a fraction.
-    fn frame_rate(&self, head: &[u8]) -> Option<(u64, u64)> {
-        match self {
-            Self::Transport(stream) if stream.codec == Codec::Mpeg2 => {
-                raw::frame_rate(&stream.demux(head).bytes)
-            }
-            Self::Program(stream) if stream.codec == Codec::Mpeg2 => {
-                raw::frame_rate(&stream.demux(head).bytes)
-            }
-            Self::Raw(_) => raw::frame_rate(head),
-            Self::Ogg(stream) => Some(stream.frame_rate()),
-            _ => None,
-        }
-    }
-
-    /// Returns the codec, by the start of the file.
-    fn codec(&self, head: &[u8]) -> matroska::Codec {
-        match self {
-            Self::Transport(stream) => stream.codec.in_matroska(&stream.demux(head).bytes),
-            Self::Program(stream) => stream.codec.in_matroska(&stream.demux(head).bytes),
-            Self::Raw(_) => Codec::Mpeg2.in_matroska(head),
-            Self::Flash(stream) => stream.codec.clone(),
-            Self::WindowsMedia(stream) => stream.codec.clone(),
-            Self::Ogg(stream) => stream.codec.clone(),
-        }
-    }
-
-    /// Returns the keyframes and timestamps in a slice at an offset of the file. `at_end` says that the file ends there.
-    fn scan(&self, slice: &[u8], offset: u64, at_end: bool) -> (Vec<Found>, Vec<Stamp>) {
-        let elementary =
-            |elementary: Elementary, codec| (elementary.keyframes(codec, at_end), elementary.stamps);
-        match self {
-            Self::Transport(stream) => elementary(stream.demux(slice), stream.codec),
-            Self::Program(stream) => match stream.untimed {
-                Some(untimed) => untimed.scan(&stream.demux(slice), offset, at_end),
-                None => elementary(stream.demux(slice), stream.codec),
-            },
-            Self::Raw(untimed) => untimed.scan(&Elementary::plain(slice), offset, at_end),
-            Self::Flash(_) => FlashVideo::scan(slice),
-            Self::WindowsMedia(stream) => stream.scan(slice, offset),
-            Self::Ogg(stream) => stream.scan(slice),
-        }
-    }
-
-    /// Returns the frames in a slice that begins with a keyframe. `at_end` says that the last one ends with the slice.
-    fn frames(&self, slice: &[u8], at_end: bool) -> Vec<Bytes> {
-        let elementary = |elementary: Elementary, codec| {
-            let frames = elementary.units_from_keyframe(codec, at_end);
-            frames.into_iter().map(Bytes::copy_from_slice).collect()
-        };
-        match self {
-            Self::Transport(stream) => elementary(stream.demux(slice), stream.codec),
-            Self::Program(stream) => elementary(stream.demux(slice), stream.codec),
-            Self::Raw(_) => elementary(Elementary::plain(slice), Codec::Mpeg2),
-            Self::Flash(_) => FlashVideo::frames(slice).into_iter().map(Bytes::copy_from_slice).collect(),
-            Self::WindowsMedia(stream) => stream.frames(slice).into_iter().map(Bytes::from).collect(),
-            Self::Ogg(stream) => stream.frames(slice).into_iter().map(Bytes::from).collect(),
-        }
-    }
-}
 
 /// A video stream in a container, and what is known about its timestamps.
 #[derive(Debug)]
@@ -185,12 +74,22 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
     let whole = size <= WHOLE;
     let head = source.read(0..if whole { size } else { HEAD }).await?;
     let start = &head[..head.len().min(HEAD_SEARCH)];
-    let Some(stream) = Stream::find(start, container)? else { return Ok(None) };
+    let Some(mut stream) = Stream::find(start, container)? else { return Ok(None) };
+    if let Stream::Ogg(video) = &mut stream
+        && whole
+    {
+        video.find_links(&head);
+    }
     let (_, mut stamps) = stream.scan(&head, 0, whole);
     let pace = Pace::measure(&stamps, stream.number());
     if !whole {
         let start = size.saturating_sub(TAIL).max(HEAD);
         let tail = source.fetch(start..size).await?;
+        if let Stream::Ogg(video) = &stream
+            && !video.is_in(&tail)
+        {
+            return Err(Error::Unknown("a long chain"));
+        }
         stamps.extend(from(start, stream.scan(&tail, start, true).1));
     }
     let stated = stream.frame_rate(start);
@@ -272,11 +171,7 @@ impl Track {
     }
 
     pub(crate) fn streams(&self) -> Streams {
-        let streams = match &self.stream {
-            Stream::Transport(stream) => stream.streams(),
-            Stream::Program(stream) => stream.streams(),
-            _ => Streams::default(),
-        };
+        let streams = self.stream.streams();
         let padding = Timeline::new(&self.stamps, self.pace).padding();
         let micros = u64::try_from(padding.saturating_mul(1000) / MS).unwrap_or(0);
         Streams { padding: Duration::from_micros(micros), ..streams }
@@ -294,6 +189,19 @@ impl Track {
     /// See [`Index::wrap`](crate::Index::wrap).
     pub(crate) fn wrap(&self, samples: &[Bytes]) -> Vec<Bytes> {
         self.codec.wrap(samples.iter().map(|sample| self.stream.frames(sample, true).into_iter().next()))
+    }
+}
+
+/// Returns an object without new clocks and headers in the middle, if it is one of several that were joined by their bytes.
+/// Otherwise returns the source itself.
+///
+/// # Errors
+/// Fails if the object cannot be read, or if the read would exceed a limit.
+pub(crate) async fn joined(source: &Arc<Source>, container: Container) -> Result<Arc<Source>, source::Error> {
+    match container {
+        Container::MpegTs => rejoin::rejoin(source).await,
+        Container::Ogg => ogg::unchain(source).await,
+        _ => Ok(source.clone()),
     }
 }
 
@@ -449,6 +357,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn reads_vp8_in_ogg() {
+        let (media_info, keyframes, frames) = open_all(fixture::vp8(100, 25), Container::Ogg).await;
+        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(4000), vec![0, 1000, 2000, 3000]));
+        let frame = |n: u8| Bytes::from([b"\x10\0\0\x9D\x01\x2A".to_vec(), vec![n; 94]].concat());
+        assert_eq!(frames, [0, 25, 50, 75].map(frame));
+    }
+
+    #[tokio::test]
+    async fn links_of_a_chain_follow_each_other() {
+        // Shorter than a jump of the clock is.
+        for film in [fixture::theora(20, 10, 1, &[]), fixture::vp8(20, 10)] {
+            let links = [1, 2, 1].map(|serial| fixture::renumbered(&film, serial));
+            let (media_info, keyframes, frames) = open_all(links.concat(), Container::Ogg).await;
+            assert_eq!(media_info.duration_ms, Some(2400));
+            assert_eq!(times(&keyframes), [0, 400, 800, 1200, 1600, 2000]);
+            assert!(frames.len() == 6 && frames[..2] == frames[2..4] && frames[..2] == frames[4..]);
+        }
+        // The comments may differ, the size may not.
+        let film = fixture::theora(20, 10, 1, &[]);
+        let replaced = |old: &[u8], new: &[u8]| {
+            let at = film.windows(old.len()).position(|window| window == old).unwrap();
+            fixture::renumbered(&[&film[..at], new, &film[at + new.len()..]].concat(), 9)
+        };
+        let (other, comments) =
+            (replaced(b"\x03\x02\x01\0", b"\x03\x02\x01\x05"), replaced(b"comments", b"a remark"));
+        let (media_info, keyframes, _) =
+            open_all([film.clone(), other, comments].concat(), Container::Ogg).await;
+        assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(1600), vec![0, 400, 800, 1200]));
+        // The links of a long chain are not searched for.
+        let long = [film.clone(), fixture::renumbered(&film, 8).repeat(1000)].concat();
+        assert!(open(&source(long), Container::Ogg).await.is_err());
+    }
+
+    #[tokio::test]
     async fn reads_windows_media() {
         let (media_info, keyframes, frames) = open_all(fixture::windows_media(100, 25), Container::Wmv).await;
         assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(5000), vec![0, 1000, 2000, 3000]));
@@ -479,6 +421,7 @@ mod tests {
             (program_stream(&film), Container::MpegPs),
             (fixture::flash_video(30, 10, 40), Container::Flv),
             (fixture::theora(30, 10, 1, &[]), Container::Ogg),
+            (fixture::vp8(30, 10).repeat(3), Container::Ogg),
             (fixture::windows_media(30, 10), Container::Wmv),
         ];
         let mut seed = 1u64;

@@ -1,28 +1,106 @@
-//! Reads Theora in Ogg (RFC 3533; Theora specification, annex A), and the times of its audio.
+//! Reads video in Ogg (RFC 3533): Theora (its specification, annex A) and VP8, and the times of the audio.
+
+mod chain;
+mod page;
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use memchr::memmem;
 
+use self::chain::Chain;
+pub(super) use self::chain::unchain;
+#[cfg(test)]
+pub(super) use self::page::checksum;
+pub(super) use self::page::pages;
+use self::page::{Page, is_intact};
 use super::packets::Found;
 use super::timeline::{MS, Stamp};
 use crate::matroska;
 
-const CAPTURE: &[u8] = b"OggS";
-/// The length of a page's header, before the table of segments.
-const HEADER: usize = 27;
-
 /// The video in an Ogg file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Theora {
-    serial: u32,
+#[derive(Debug, Clone)]
+pub(super) struct OggVideo {
+    /// The streams of the video. A chain has several.
+    serials: BTreeSet<u32>,
+    format: Format,
     pub(super) codec: matroska::Codec,
+    audio: Vec<Audio>,
+    /// The file's links, if it was read as a whole.
+    chain: Chain,
+}
+
+/// What the first header of a video says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Format {
     /// Frames per second, as a fraction.
     rate: (u32, u32),
-    /// The bits of a granule position that count the frames after a keyframe.
-    shift: u32,
-    /// The granule position of the first frame: 1, or 0 before version 3.2.1.
-    first: u64,
-    audio: Vec<Audio>,
+    positions: Positions,
+}
+
+/// What the granule position of a page means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Positions {
+    Theora {
+        /// The bits that count the frames after a keyframe.
+        shift: u32,
+        /// The position of the first frame: 1, or 0 before version 3.2.1.
+        first: u64,
+    },
+    Vp8,
+}
+
+impl Positions {
+    /// Returns the number of frames up to the end of a page.
+    fn frames(self, position: u64) -> u64 {
+        match self {
+            Self::Theora { shift, first } => {
+                ((position >> shift) + (position & ((1 << shift) - 1)) + 1).saturating_sub(first)
+            }
+            Self::Vp8 => position >> 32,
+        }
+    }
+
+    /// Returns the position that is a number of frames later.
+    fn later(self, position: u64, frames: u64) -> Option<u64> {
+        let shift = match self {
+            Self::Theora { shift, .. } => shift,
+            Self::Vp8 => 32,
+        };
+        let after_keyframe = position & ((1 << shift) - 1);
+        Some((position >> shift).checked_add(frames)?.checked_mul(1 << shift)? | after_keyframe)
+    }
+
+    /// Returns whether a packet is a keyframe.
+    fn is_keyframe(self, packet: &[u8]) -> bool {
+        match self {
+            // Its first bits are 0 (Theora specification, 7.1).
+            Self::Theora { .. } => packet.first().is_some_and(|first| first & 0xC0 == 0),
+            // RFC 6386, 9.1.
+            Self::Vp8 => matches!(packet, [first, _, _, 0x9D, 1, 0x2A, ..] if first & 1 == 0),
+        }
+    }
+
+    /// Returns whether a packet is presented, and counts as a frame.
+    fn is_shown(self, packet: &[u8]) -> bool {
+        matches!(self, Self::Theora { .. }) || packet.first().is_some_and(|first| first & 0x10 != 0)
+    }
+}
+
+impl Format {
+    /// Reads the first header of a video stream.
+    fn read(header: &[u8]) -> Option<Self> {
+        let field = |at: usize| Some(u32::from_be_bytes(*header.get(at..)?.first_chunk()?));
+        let format = if header.starts_with(b"\x80theora") {
+            let shift = u32::from(u16::from_be_bytes(*header.get(40..)?.first_chunk()?) >> 5 & 0x1F);
+            let first = u64::from(header.get(7..10)? >= &[3, 2, 1][..]);
+            Self { rate: (field(22)?, field(26)?), positions: Positions::Theora { shift, first } }
+        } else if header.starts_with(b"OVP80\x01") {
+            Self { rate: (field(18)?, field(22)?), positions: Positions::Vp8 }
+        } else {
+            return None;
+        };
+        (format.rate.0 > 0 && format.rate.1 > 0).then_some(format)
+    }
 }
 
 /// An audio stream, whose granule positions are the number of samples up to the end of a page.
@@ -44,21 +122,25 @@ struct Packet {
     data: Vec<u8>,
 }
 
-impl Theora {
-    /// Finds the first Theora stream in the start of a file.
+impl OggVideo {
+    /// Finds the first video in the start of a file.
     pub(super) fn find(head: &[u8]) -> Option<Self> {
-        let page = pages(head).find(|page| page.body.starts_with(b"\x80theora"))?;
-        let field = |at: usize| Some(u32::from_be_bytes(*page.body.get(at..)?.first_chunk()?));
-        let rate = (field(22)?, field(26)?);
-        let shift = u32::from(u16::from_be_bytes(*page.body.get(40..)?.first_chunk()?) >> 5 & 0x1F);
+        let (page, format) =
+            pages(head).find_map(|page| Format::read(page.body).map(|format| (page, format)))?;
+        let size =
+            |at: usize| page.body.get(at..)?.first_chunk().map(|size| u16::from_be_bytes(*size).into());
         let mut stream = Self {
-            serial: page.serial,
+            serials: BTreeSet::from([page.serial]),
+            format,
             codec: matroska::Codec { id: "V_THEORA", private: Bytes::new(), size: (0, 0) },
-            rate,
-            shift,
-            first: u64::from(page.body.get(7..10)? >= &[3, 2, 1][..]),
             audio: pages(head).take_while(|page| page.starts).filter_map(|page| audio(&page)).collect(),
+            chain: Chain::default(),
         };
+        if format.positions == Positions::Vp8 {
+            stream.codec.id = "V_VP8";
+            stream.codec.size = (size(8)?, size(10)?);
+            return Some(stream);
+        }
         let headers: Vec<Vec<u8>> =
             stream.packets(head).into_iter().take(3).map(|packet| packet.data).collect();
         let [first, second, _] = headers.as_slice() else { return None };
@@ -70,23 +152,36 @@ impl Theora {
         }
         private.extend(headers.concat());
         stream.codec.private = private.into();
-        (rate.0 > 0 && rate.1 > 0).then_some(stream)
+        Some(stream)
+    }
+
+    /// Finds the links of a chain in the whole file.
+    pub(super) fn find_links(&mut self, file: &[u8]) {
+        self.chain = Chain::of(file);
+        self.serials.extend(self.chain.videos());
+    }
+
+    /// Returns whether a slice has pages of the video. The end of a chain has not.
+    pub(super) fn is_in(&self, slice: &[u8]) -> bool {
+        pages(slice).any(|page| self.serials.contains(&page.serial))
     }
 
     /// Returns the frames per second that the header states, as a fraction.
     pub(super) fn frame_rate(&self) -> (u64, u64) {
-        (self.rate.0.into(), self.rate.1.into())
+        (self.format.rate.0.into(), self.format.rate.1.into())
     }
 
-    /// Returns the keyframes and timestamps in a slice.
-    pub(super) fn scan(&self, slice: &[u8]) -> (Vec<Found>, Vec<Stamp>) {
+    /// Returns the keyframes and timestamps in a slice at an offset of the file.
+    pub(super) fn scan(&self, slice: &[u8], offset: u64) -> (Vec<Found>, Vec<Stamp>) {
+        let slice = &self.chain.join(slice, offset);
         let (mut keyframes, mut stamps) = (Vec::new(), Vec::new());
+        let rate = self.format.rate;
         for packet in self.packets(slice) {
             let Some(frame) = packet.frame else { continue };
-            let ticks = u128::from(frame) * u128::from(1000 * MS.unsigned_abs()) * u128::from(self.rate.1);
-            let pts = u64::try_from(ticks / u128::from(self.rate.0)).unwrap_or(u64::MAX);
+            let ticks = u128::from(frame) * u128::from(1000 * MS.unsigned_abs()) * u128::from(rate.1);
+            let pts = u64::try_from(ticks / u128::from(rate.0)).unwrap_or(u64::MAX);
             stamps.push(Stamp { at: packet.bounds.0 as u64, stream: 0, pts });
-            if is_keyframe(&packet.data) {
+            if self.format.positions.is_keyframe(&packet.data) {
                 keyframes.push(Found { pts, frames: 0, range: packet.bounds });
             }
         }
@@ -113,12 +208,15 @@ impl Theora {
     /// Returns the frames from the first keyframe on.
     pub(super) fn frames(&self, slice: &[u8]) -> Vec<Vec<u8>> {
         // A damaged page must not be shown. What it says about times is checked against other pages.
-        if pages(slice)
-            .any(|page| page.serial == self.serial && !is_intact(&slice[page.bounds.0..page.bounds.1]))
-        {
+        if pages(slice).any(|page| {
+            self.serials.contains(&page.serial) && !is_intact(&slice[page.bounds.0..page.bounds.1])
+        }) {
             return Vec::new();
         }
-        let packets = self.packets(slice).into_iter().skip_while(|packet| !is_keyframe(&packet.data));
+        let packets = self
+            .packets(slice)
+            .into_iter()
+            .skip_while(|packet| !self.format.positions.is_keyframe(&packet.data));
         packets.map(|packet| packet.data).collect()
     }
 
@@ -127,7 +225,7 @@ impl Theora {
         let mut packets: Vec<Packet> = Vec::new();
         // A packet that goes on on the next page.
         let mut open: Option<Packet> = None;
-        for page in pages(slice).filter(|page| page.serial == self.serial) {
+        for page in pages(slice).filter(|page| self.serials.contains(&page.serial)) {
             let mut rest = page.body;
             if !page.continues {
                 open = None;
@@ -152,10 +250,13 @@ impl Theora {
             }
             // The position of a page is that of the last packet that ends on it.
             if page.granule >= 0 {
-                let position = page.granule.unsigned_abs();
-                let last = (position >> self.shift) + (position & ((1 << self.shift) - 1));
-                for (packet, back) in packets[first..].iter_mut().rev().zip(0..) {
-                    packet.frame = last.checked_sub(back + self.first);
+                let positions = self.format.positions;
+                let mut frames = positions.frames(page.granule.unsigned_abs());
+                for packet in
+                    packets[first..].iter_mut().rev().filter(|packet| positions.is_shown(&packet.data))
+                {
+                    packet.frame = frames.checked_sub(1);
+                    frames = frames.saturating_sub(1);
                 }
             }
         }
@@ -176,71 +277,4 @@ fn audio(page: &Page<'_>) -> Option<Audio> {
         _ => return None,
     };
     (rate > 0).then_some(Audio { serial: page.serial, rate, skip })
-}
-
-/// Returns whether a packet is an intra frame: its first bits are 0 (Theora specification, 7.1).
-fn is_keyframe(packet: &[u8]) -> bool {
-    packet.first().is_some_and(|first| first & 0xC0 == 0)
-}
-
-struct Page<'a> {
-    bounds: (usize, usize),
-    serial: u32,
-    granule: i64,
-    /// It is the first page of its stream.
-    starts: bool,
-    /// Its first packet began on the page before.
-    continues: bool,
-    lengths: &'a [u8],
-    body: &'a [u8],
-}
-
-/// Returns the complete pages of a slice that starts anywhere.
-fn pages(slice: &[u8]) -> impl Iterator<Item = Page<'_>> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            at += memmem::find(slice.get(at..)?, CAPTURE)?;
-            let Some(page) = page(slice, at) else {
-                at += 1;
-                continue;
-            };
-            at = page.bounds.1;
-            return Some(page);
-        }
-    })
-}
-
-/// Returns whether the checksum of a page is right: a CRC of 32 bits with the polynomial 0x04C11DB7, over the page with
-/// zeros in place of the checksum.
-fn is_intact(page: &[u8]) -> bool {
-    let stored = page.get(22..26).and_then(|sum| sum.try_into().ok()).map(u32::from_le_bytes);
-    stored == Some(checksum(page))
-}
-
-pub(super) fn checksum(page: &[u8]) -> u32 {
-    page.iter().enumerate().fold(0u32, |sum, (at, byte)| {
-        let byte = if (22..26).contains(&at) { 0 } else { *byte };
-        (0..8).fold(sum ^ u32::from(byte) << 24, |sum, _| {
-            if sum >> 31 == 1 { sum << 1 ^ 0x04C1_1DB7 } else { sum << 1 }
-        })
-    })
-}
-
-/// Parses a page (RFC 3533, section 6).
-fn page(slice: &[u8], at: usize) -> Option<Page<'_>> {
-    let header = slice.get(at..at.checked_add(HEADER)?)?;
-    let lengths = slice.get(at + HEADER..)?.get(..usize::from(header[26]))?;
-    let start = at + HEADER + lengths.len();
-    let end = start + lengths.iter().map(|length| usize::from(*length)).sum::<usize>();
-    let body = slice.get(start..end).filter(|_| header[4] == 0)?;
-    Some(Page {
-        bounds: (at, end),
-        serial: u32::from_le_bytes(*header[14..].first_chunk()?),
-        granule: i64::from_le_bytes(*header[6..].first_chunk()?),
-        starts: header[5] & 2 != 0,
-        continues: header[5] & 1 != 0,
-        lengths,
-        body,
-    })
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use upreel_core::range::{RangeRead, RangeReader};
-use upreel_core::{Fault, ReadError};
 
 use super::timeline::{Pace, Stamp, Timeline};
 use crate::source::{self, Source};
@@ -151,10 +150,7 @@ impl RangeReader for Rejoined {
         Box::pin(async move {
             let start = self.layout.floor(range.start);
             let end = self.layout.floor(range.end.saturating_sub(1)).saturating_add(self.layout.distance);
-            let bytes = self.source.fetch(start..end).await.map_err(|error| match error {
-                source::Error::Read(error) => error,
-                source::Error::Limit => ReadError::Fault(Fault::new("read a transport stream", &error)),
-            })?;
+            let bytes = self.source.fetch(start..end).await.map_err(source::Error::into_read_error)?;
             let bytes = self.shift(start, BytesMut::from(bytes));
             let at = |offset: u64| usize::try_from(offset - start).unwrap_or(usize::MAX).min(bytes.len());
             Ok(bytes.slice(at(range.start)..at(range.end)))
@@ -187,7 +183,7 @@ impl Rejoined {
 ///
 /// # Errors
 /// Fails if the object cannot be read, or if the read would exceed a limit.
-pub(crate) async fn rejoin(source: &Arc<Source>) -> Result<Arc<Source>, source::Error> {
+pub(super) async fn rejoin(source: &Arc<Source>) -> Result<Arc<Source>, source::Error> {
     let head = source.read(0..HEAD).await?;
     let Some(layout) = Layout::find(&head) else { return Ok(source.clone()) };
     let head = head.get(usize::try_from(layout.first).unwrap_or(usize::MAX)..).unwrap_or_default();
