@@ -136,6 +136,10 @@ export type Video = {
      */
     colorTransfer?: string;
     /**
+     * present if the video is Dolby Vision
+     */
+    dolbyVisionProfile?: number;
+    /**
      * FFmpeg's name
      */
     audioCodec?: string;
@@ -259,6 +263,7 @@ export type Watcher = {
  * @property {number} [frameRate]
  * @property {string} [videoCodec] FFmpeg's name
  * @property {string} [colorTransfer] FFmpeg's name; `smpte2084` and `arib-std-b67` are HDR
+ * @property {number} [dolbyVisionProfile] present if the video is Dolby Vision
  * @property {string} [audioCodec] FFmpeg's name
  * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'mpegvideo'
  *   | 'flv' | 'ogg' | 'wmv'} [container]

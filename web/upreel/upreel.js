@@ -101,6 +101,7 @@ const PAUSED = Symbol('paused');
  * @property {number} [frameRate]
  * @property {string} [videoCodec] FFmpeg's name
  * @property {string} [colorTransfer] FFmpeg's name; `smpte2084` and `arib-std-b67` are HDR
+ * @property {number} [dolbyVisionProfile] present if the video is Dolby Vision
  * @property {string} [audioCodec] FFmpeg's name
  * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'mpegvideo'
  *   | 'flv' | 'ogg' | 'wmv'} [container]

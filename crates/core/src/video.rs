@@ -90,6 +90,10 @@ pub struct MediaInfo {
     /// `FFmpeg`'s name of the transfer characteristics: `bt709`, `smpte2084` (PQ), `arib-std-b67` (HLG), ...
     #[serde(skip_serializing_if = "Option::is_none")]
     pub color_transfer: Option<String>,
+    /// The profile of Dolby Vision, if the video has its metadata. They are not used: 8 is HDR or SDR without them, 5 has
+    /// colours of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dolby_vision_profile: Option<u8>,
     /// `FFmpeg`'s name of the audio codec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,

@@ -45,7 +45,8 @@ impl Report {
 
     /// Overwrites values from the container with those that the decoder reports, which are more reliable.
     pub(crate) fn correct(&self, media_info: &mut MediaInfo) {
-        let MediaInfo { width, height, rotation, video_codec, color_transfer, .. } = &self.media_info;
+        let MediaInfo { width, height, rotation, video_codec, color_transfer, dolby_vision_profile, .. } =
+            &self.media_info;
         if width.is_some() && height.is_some() {
             (media_info.width, media_info.height) = (*width, *height);
             // ffmpeg prints a mirrored frame as one that is rotated.
@@ -55,6 +56,7 @@ impl Report {
         }
         media_info.video_codec = video_codec.clone().or(media_info.video_codec.take());
         media_info.color_transfer = color_transfer.clone().or(media_info.color_transfer.take());
+        media_info.dolby_vision_profile = dolby_vision_profile.or(media_info.dolby_vision_profile);
     }
 }
 
@@ -87,6 +89,9 @@ pub(crate) fn parse(report: &str) -> Report {
             media_info.rotation = rest.split(' ').next().and_then(clockwise);
         } else if in_video && let Some(rest) = line.trim_start().strip_prefix("Frame cropping: ") {
             crop(&mut media_info, rest);
+        } else if in_video && let Some(rest) = line.trim_start().strip_prefix("DOVI configuration record: ") {
+            let profile = rest.split(", ").find_map(|field| field.strip_prefix("profile: "));
+            media_info.dolby_vision_profile = profile.and_then(|profile| profile.parse().ok());
         }
     }
     let VideoStream { sar, guessed_rate, alpha, matrix } = found;
@@ -296,6 +301,7 @@ progressive), 1920x1080 [SAR 1:1 DAR 16:9], 100 kb/s, 29.97 fps, 30 tbr, 600 tbn
       handler_name    : Core Media Video
     Side data:
       displaymatrix: rotation of -90.00 degrees
+      DOVI configuration record: version: 1.0, profile: 8, level: 4, rpu flag: 1, el flag: 0, bl flag: 1, compatibility id: 1
 Stream mapping:
   Stream #0:1 -> #0:0 (hevc (native) -> mjpeg (native))
   Stream #0:0: Video: mjpeg, yuvj420p(pc), 640x1138, q=2-31, 200 kb/s, 29.97 fps, 600 tbn
@@ -322,6 +328,7 @@ Stream mapping:
                 frame_rate: Some(29.97),
                 video_codec: Some("hevc".into()),
                 color_transfer: Some("smpte2084".into()),
+                dolby_vision_profile: Some(8),
                 audio_codec: Some("aac".into()),
                 container: None,
             }

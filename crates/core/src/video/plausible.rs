@@ -7,6 +7,8 @@ const MAX_DURATION_MS: u64 = 1000 * 3600 * 1000;
 /// The largest width and height, in pixels.
 const MAX_SIDE: u32 = 65_535;
 const MAX_FRAME_RATE: f64 = 1000.0;
+/// The highest profile of Dolby Vision, which has 7 bits.
+const MAX_PROFILE: u8 = 127;
 /// The longest name of a codec or of transfer characteristics.
 const MAX_NAME: usize = 32;
 
@@ -29,6 +31,7 @@ impl MediaInfo {
             frame_rate: self.frame_rate.filter(|rate| *rate > 0.0 && *rate <= MAX_FRAME_RATE),
             video_codec: name(self.video_codec),
             color_transfer: name(self.color_transfer),
+            dolby_vision_profile: self.dolby_vision_profile.filter(|profile| *profile <= MAX_PROFILE),
             audio_codec: name(self.audio_codec),
             container: self.container,
         }
@@ -58,6 +61,7 @@ mod tests {
             frame_rate: Some(1000.0),
             video_codec: Some("pcm_s16le".to_owned()),
             color_transfer: Some("arib-std-b67".to_owned()),
+            dolby_vision_profile: Some(20),
             audio_codec: Some("a".repeat(32)),
             container: Some(Container::Mp4),
         };
@@ -78,6 +82,7 @@ mod tests {
             frame_rate: Some(f64::NAN),
             video_codec: Some("H264".to_owned()),
             color_transfer: Some(String::new()),
+            dolby_vision_profile: Some(128),
             audio_codec: Some("a".repeat(33)),
             container: Some(Container::Mkv),
         };

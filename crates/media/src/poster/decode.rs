@@ -91,6 +91,7 @@ impl Attempt<'_> {
             frame_rate: found_rate.or(known.frame_rate),
             video_codec: found.video_codec.or(known.video_codec),
             color_transfer: known.color_transfer.or(found.color_transfer),
+            dolby_vision_profile: known.dolby_vision_profile.or(found.dolby_vision_profile),
             audio_codec: found.audio_codec.or(known.audio_codec),
             container: known.container,
         })
