@@ -107,12 +107,14 @@ async fn rgb_becomes_bt709() {
     check("rgb.mov", &patch("1280x720", "-c:v qtrle"), HD, PATCH).await;
 }
 
-/// Diffuse white has 203 nits, which is 58 % in PQ. Tone mapping maps it to 68 % of the light, to leave room for
-/// highlights; this is the code value 217 in BT.1886.
 #[tokio::test]
-async fn hdr_is_tone_mapped_to_sdr() {
-    let args = "-f lavfi -i color=c=gray:s=1280x720:d=2:r=5,format=yuv420p10le,geq=lum=572:cb=512:cr=512 \
-                -c:v libx265 -x265-params log-level=none -tag:v hvc1 -colorspace bt2020nc -color_primaries bt2020 \
-                -color_trc smpte2084";
-    check("pq.mp4", args, HD, [217; 3]).await;
+async fn ten_bits_and_422_keep_their_colours() {
+    for (name, args) in [
+        ("422-10.mp4", "-c:v libx264 -pix_fmt yuv422p10le"),
+        ("422-10.mov", "-c:v prores_ks -profile:v 3 -pix_fmt yuv422p10le"),
+        ("422-10-hevc.mp4", "-c:v libx265 -x265-params log-level=none -pix_fmt yuv422p10le -tag:v hvc1"),
+    ] {
+        let args = format!("-vf scale=out_color_matrix=bt709,format=yuv422p10le {args}");
+        check(name, &patch("1280x720", &args), HD, PATCH).await;
+    }
 }

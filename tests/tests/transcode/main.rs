@@ -7,6 +7,7 @@ mod clock;
 mod colours;
 mod edits;
 mod films;
+mod hdr;
 mod ogg;
 
 use std::path::{Path, PathBuf};
