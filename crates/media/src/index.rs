@@ -16,7 +16,7 @@ use crate::filters::Filters;
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
 use crate::slice::{Sliced, Wanted};
 use crate::source::{self, Source};
-use crate::{avi, matroska, mp4, nal, stream};
+use crate::{avi, matroska, mp4, nal, stream, vpx};
 
 /// Largest keyframe, in bytes; an uncompressed 4K frame is smaller. Larger ones are left to ffmpeg, which reads them
 /// piece by piece.
@@ -226,6 +226,19 @@ impl Index {
             }
             _ => true,
         }
+    }
+
+    /// Returns the size in pixels of keyframes that state it, if it is the same for all. Containers of VP8 and VP9 can state
+    /// another one.
+    pub(crate) fn frame_size(&self, frames: &[FrameData]) -> Option<(u32, u32)> {
+        let size = match self.media_info.video_codec.as_deref()? {
+            "vp8" => vpx::vp8_size,
+            "vp9" => vpx::vp9_size,
+            _ => return None,
+        };
+        let mut sizes = frames.iter().map(|frame| size(self.wrap(vec![frame.clone()]).last()?));
+        let first = sizes.next()??;
+        sizes.all(|size| size == Some(first)).then_some(first)
     }
 
     /// Returns the format of the file that [`Index::wrap`] returns.

@@ -28,6 +28,7 @@ pub mod slice;
 pub mod source;
 pub mod storyboard;
 mod stream;
+mod vpx;
 mod watchdog;
 
 pub use error::Error;

@@ -107,12 +107,15 @@ impl Attempt<'_> {
         let mut candidates = by_expected_detail(keyframes);
         let mut found: Option<(Frame, Report)> = None;
         let mut failure = Error::Unreadable("no keyframe".to_owned());
+        let mut size = None;
         for budget in [FIRST_BUDGET, SECOND_BUDGET] {
             let chosen: Vec<Keyframe> = take_within(&mut candidates, budget);
             if chosen.is_empty() || found.as_ref().is_some_and(|(frame, _)| !frame.is_dull()) {
                 break;
             }
             let samples = fetch(self.source, &chosen).await?;
+            // One of several keyframes can have a size that others do not have.
+            size = index.frame_size(&samples).filter(|_| chosen.len() > 1 || candidates.is_empty());
             let input = Input::File(index.wrapped(), index.wrap(samples));
             match self
                 .decode(&input, Film::First, FromInput::First(CANDIDATES), index.filters, &index.media_info)
@@ -127,7 +130,8 @@ impl Attempt<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let Some((mut frame, report)) = found else { return Err(failure) };
+        let Some((mut frame, mut report)) = found else { return Err(failure) };
+        report.resize(size);
         // A film can fade in from its only keyframe.
         if let Some(keyframe) = middle.filter(|_| frame.is_dull()) {
             let input = index.starting_at(self.source, &keyframe).await?;

@@ -21,6 +21,8 @@ use crate::filters::Filters;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Report {
     pub(crate) media_info: MediaInfo,
+    /// Width and height in pixels as stored, which ffmpeg takes from the container of VP8 and VP9.
+    stored: Option<(u32, u32)>,
     /// The frames per second that ffmpeg guesses. It can be twice the right number.
     pub(crate) guessed_rate: Option<f64>,
     /// The pixel format has an alpha channel.
@@ -41,6 +43,19 @@ impl Report {
         let (width, height) = (self.media_info.width?, self.media_info.height?);
         let hd = width.min(height) >= 720 || width.max(height) >= 1280;
         (!self.matrix).then_some(if hd { "bt709" } else { "smpte170m" })
+    }
+
+    /// Corrects the size by the size in pixels that the frames themselves have, if that is known.
+    pub(crate) fn resize(&mut self, frames: Option<(u32, u32)>) {
+        let (Some(stored), Some(frames)) = (self.stored, frames) else { return };
+        let scaled = |side: Option<u32>, to: u32, from: u32| {
+            u32::try_from(u64::from(side?) * u64::from(to) / u64::from(from.max(1))).ok()
+        };
+        let turned = matches!(self.media_info.rotation, Some(90 | 270));
+        let MediaInfo { width, height, .. } = &mut self.media_info;
+        let (across, down) = if turned { (height, width) } else { (width, height) };
+        *across = scaled(*across, frames.0, stored.0);
+        *down = scaled(*down, frames.1, stored.1);
     }
 
     /// Overwrites values from the container with those that the decoder reports, which are more reliable.
@@ -67,7 +82,7 @@ pub(crate) fn parse(report: &str) -> Report {
         return Report::default();
     };
     let mut media_info = MediaInfo::default();
-    let mut found = VideoStream { sar: 1.0, guessed_rate: None, alpha: false, matrix: false };
+    let mut found = VideoStream { stored: None, sar: 1.0, guessed_rate: None, alpha: false, matrix: false };
     let mut in_video = false;
     for line in lines.0 {
         if let Some(rest) = line.strip_prefix(DURATION) {
@@ -94,9 +109,9 @@ pub(crate) fn parse(report: &str) -> Report {
             media_info.dolby_vision_profile = profile.and_then(|profile| profile.parse().ok());
         }
     }
-    let VideoStream { sar, guessed_rate, alpha, matrix } = found;
+    let VideoStream { stored, sar, guessed_rate, alpha, matrix } = found;
     square_pixels(&mut media_info, sar);
-    Report { media_info: media_info.plausible(), guessed_rate, alpha, matrix }
+    Report { media_info: media_info.plausible(), stored, guessed_rate, alpha, matrix }
 }
 
 /// The starts of the lines that ffmpeg prints once: of the section on the input, of the duration and of a stream.
@@ -154,6 +169,8 @@ fn crop(media_info: &mut MediaInfo, sides: &str) {
 
 /// What the line of a video stream says besides the media info.
 struct VideoStream {
+    /// Width and height in pixels.
+    stored: Option<(u32, u32)>,
     /// The sample aspect ratio.
     sar: f64,
     guessed_rate: Option<f64>,
@@ -163,12 +180,13 @@ struct VideoStream {
 
 /// Parses the line of a video stream.
 fn video_stream(line: &str, media_info: &mut MediaInfo) -> VideoStream {
-    let (mut sar, mut guess) = (1.0, None);
+    let (mut stored, mut sar, mut guess) = (None, 1.0, None);
     media_info.video_codec = codec(line);
     media_info.rotation = Some(0);
     for field in top_level(line) {
         if let Some((width, height, rest)) = dimensions(field) {
             (media_info.width, media_info.height) = (Some(width), Some(height));
+            stored = Some((width, height));
             sar = rest
                 .split_once("SAR ")
                 .and_then(|(_, rest)| ratio(rest.split([' ', ']']).next()?))
@@ -192,7 +210,7 @@ fn video_stream(line: &str, media_info: &mut MediaInfo) -> VideoStream {
     media_info.color_transfer = colour().find_map(transfer).map(str::to_owned);
     let alpha = ["yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16"];
     let alpha = alpha.iter().any(|name| pixels.starts_with(name));
-    VideoStream { sar, guessed_rate: guess, alpha, matrix: colour().any(has_matrix) }
+    VideoStream { stored, sar, guessed_rate: guess, alpha, matrix: colour().any(has_matrix) }
 }
 
 /// Returns whether a colour description such as `bt709` or `bt2020nc/bt2020/smpte2084` specifies a matrix. `gbr` stands
@@ -347,6 +365,18 @@ Stream mapping:
         let line = "  Stream #0:0: Video: h264, yuv420p, 720x576, SAR 4:3 DAR 5:3, 1k fps";
         let media_info = parse(line).media_info;
         assert_eq!((media_info.width, media_info.frame_rate), (Some(960), Some(1000.0)));
+    }
+
+    #[test]
+    fn size_of_the_frames_overrides_that_of_the_container() {
+        let mut report = parse("  Stream #0:0: Video: vp8, yuv420p, 200x300, SAR 2:1 DAR 4:3, 1 fps");
+        report.resize(None);
+        assert_eq!((report.media_info.width, report.media_info.height), (Some(400), Some(300)));
+        report.resize(Some((640, 360)));
+        assert_eq!((report.media_info.width, report.media_info.height), (Some(1280), Some(360)));
+        let mut turned = parse(PHONE);
+        turned.resize(Some((960, 540)));
+        assert_eq!((turned.media_info.width, turned.media_info.height), (Some(540), Some(960)));
     }
 
     #[test]

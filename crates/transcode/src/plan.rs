@@ -161,7 +161,8 @@ impl Plan {
         }
         Ok(Self {
             container,
-            video: inspection.video.clone(),
+            // ffmpeg can report a size that the frames do not have.
+            video: VideoStream { width, height, ..inspection.video.clone() },
             audio: inspection.audio.clone(),
             scale,
             origin,

@@ -421,6 +421,46 @@ async fn picture_is_not_the_poster_when_ffmpeg_seeks() {
 }
 
 #[tokio::test]
+async fn size_of_the_frames_counts_if_the_container_states_another() {
+    for (name, codec) in [("wrong-size-8.webm", "libvpx"), ("wrong-size-9.webm", "libvpx-vp9")] {
+        let path = compose(name, |to| {
+            let args = format!(
+                "{} -c:v {codec} -deadline realtime -cpu-used 8 -g 25 -b:v 300k",
+                frames("400x300", "25", 4.0)
+            );
+            let mut bytes = std::fs::read(generate(&format!("right-{name}"), &args)).unwrap();
+            // PixelWidth: 200 instead of 400.
+            let at = bytes.windows(4).position(|bytes| bytes == b"\xB0\x82\x01\x90").unwrap();
+            bytes[at + 2..at + 4].copy_from_slice(&200u16.to_be_bytes());
+            std::fs::write(to, bytes).unwrap();
+        });
+        let deadline = Instant::now() + upreel_tests::HANG_GUARD;
+        let poster = poster::make(&source(&path), &super::ffmpeg(), deadline).await.unwrap();
+        assert_eq!((poster.media_info.width, poster.media_info.height), (Some(400), Some(300)), "{name}");
+        let transcoded = transcode(&path, 20.0).await;
+        let rung = &transcoded.plan.rungs[0];
+        assert_eq!((rung.width, rung.height), (400, 300), "{name}");
+        // The number of the last frame is only right without bars at the sides.
+        let seen = transcoded.examine(name);
+        assert_eq!(seen.numbers, (0..100).collect::<Vec<_>>(), "{name}");
+        let file = transcoded.concatenated(&rung.name);
+        let corner = [
+            "-frames:v",
+            "1",
+            "-vf",
+            "crop=64:32:0:0,scale=1:1:flags=area,format=rgb24",
+            "-f",
+            "rawvideo",
+            "-",
+        ];
+        let output =
+            Command::new("ffmpeg").args(["-nostdin", "-v", "error", "-i"]).arg(file).args(corner).output();
+        let colour = output.unwrap().stdout;
+        assert!(colour[0] > 180 && colour[1] < 80, "{name}: {colour:?} in the corner");
+    }
+}
+
+#[tokio::test]
 async fn avi_does_not_drift() {
     let args = format!(
         "{} {} -c:v mpeg4 -bf 2 -q:v 4 -c:a pcm_s16le",

@@ -1,17 +1,17 @@
 //! Reads bits and Exp-Golomb codes (ISO/IEC 14496-10, 9.1), the most significant bit first.
 
-pub(super) struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Bits<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
     /// Reads an unsigned integer of at most 32 bits.
-    pub(super) fn read(&mut self, count: u32) -> Option<u32> {
+    pub(crate) fn read(&mut self, count: u32) -> Option<u32> {
         let mut value = 0;
         for _ in 0..count.min(32) {
             let byte = self.bytes.get(self.at / 8)?;
@@ -22,7 +22,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Reads an unsigned Exp-Golomb code.
-    pub(super) fn exp_golomb(&mut self) -> Option<u32> {
+    pub(crate) fn exp_golomb(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while self.read(1)? == 0 {
             zeros += 1;

@@ -24,6 +24,7 @@ use bytes::{Bytes, BytesMut};
 use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
+pub(crate) use self::bits::Bits;
 use self::kind::Stream;
 use self::packets::Found;
 use self::timeline::{MS, Pace, Stamp, Timeline};
