@@ -26,6 +26,9 @@ const MAX_PIXELS: f64 = 20.0 * CHUNK_PIXELS;
 const LATE_START: f64 = 0.05;
 /// The longest time for which the first frame is shown before its time, in seconds. A file can state any time.
 const LONGEST_WAIT: f64 = 3600.0;
+/// By how much a video without an index can last longer than its record says, in seconds. Otherwise its last segment could
+/// have a single frame.
+const ESTIMATE_ERROR: f64 = 0.1;
 /// Ticks of the renditions for each tick of the source: room for decode times between two presentation times.
 const SUBDIVISION: u32 = 4;
 /// Frames per second to assume for the ladder if they are not known.
@@ -145,7 +148,7 @@ impl Plan {
                 span: None,
                 until: None,
                 seek: None,
-                segment: segment(duration),
+                segment: segment(duration.map(|estimate| estimate + ESTIMATE_ERROR)),
                 audio_frames: (0, None),
                 audio_spans: Vec::new(),
             }],
@@ -283,6 +286,10 @@ mod tests {
         let whole = plan(&media_info(), None);
         assert_eq!((whole.chunks.len(), whole.scale), (1, DEFAULT_SCALE));
         assert_eq!((whole.chunks[0].span, whole.chunks[0].audio_frames), (None, (0, None)));
+        assert!(
+            (whole.chunks[0].segment - 100.1 / 25.0).abs() < 1e-9,
+            "the last segment has no single frame"
+        );
         let long = MediaInfo { duration_ms: Some(3_600_000), ..media_info() };
         assert_eq!(Plan::new(&long, &inspection(), None).unwrap_err().code, Failure::TOO_COMPLEX);
         assert_eq!(Plan::new(&long, &inspection(), Some(&cuts([0]))).unwrap_err().code, Failure::TOO_COMPLEX);
