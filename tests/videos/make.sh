@@ -299,6 +299,9 @@ VIDEO_MS=1000 video wmv2-audio-longer.wmv video/x-ms-wmv wmv 320x180 3000 wmv2 w
 video flv1.flv                video/x-flv flv 320x180 1000 flv1 mp3 0 25 -c:v flv -b:v 500k -c:a libmp3lame
 video h264.flv                video/x-flv flv 320x180 1000 h264 aac 0 25 "${x264[@]}" "${aac[@]}"
 video theora.ogv              video/ogg ogg 320x180 1000 theora vorbis 0 25 -c:v libtheora -q:v 6 -c:a libvorbis
+video vp8.ogv                 video/ogg ogg 320x180 1000 vp8 opus 0 25 "${vp8[@]}" -c:a libopus
+# Two files, one after the other.
+MEDIA_MS=1000 PATCH='repeat 2' video theora-chain.ogv video/ogg ogg 320x180 2000 theora vorbis 0 25 -c:v libtheora -q:v 6 -c:a libvorbis
 video wmv2.wmv                video/x-ms-wmv wmv 320x180 1000 wmv2 wmav2 0 25 -c:v wmv2 -b:v 500k -c:a wmav2
 
 mv "$tmp/manifest.tsv" "$out/manifest.tsv"

@@ -1,4 +1,4 @@
-"""Changes an MP4 or MOV file in ways that ffmpeg's muxer cannot: patch.py FILE KIND [ARG...]
+"""Changes a file, mostly MP4 or MOV, in ways that ffmpeg's muxer cannot: patch.py FILE KIND [ARG...]
 
     edits DURATION:START[:RATE]...
                              replaces the edit list of every track, in milliseconds of the movie and of the media. An
@@ -9,6 +9,7 @@
     chapters                 makes the first track the chapters of the second
     unknown-sound            gives the first sound track a codec that does not exist
     compact-sizes            converts stsz to stz2, with 16 bits for each sample
+    repeat COUNT             joins the file with itself
     tag                      puts an ID3 tag before the file, as programs for audio files do
 
 The moov box is at the end, or keeps its size, so no offset changes.
@@ -92,6 +93,10 @@ def unknown_sound(data):
 
 def tag(data):
     return b"ID3\4\0\0\0\0\x08\0TIT2\0\0\0\6\0\0\0title".ljust(10 + 1024, b"\0") + data
+
+
+def repeat(data, count):
+    return data * int(count)
 
 
 def compact_sizes(data):
