@@ -229,6 +229,18 @@ async fn dolby_vision_8_is_its_base_layer() {
         let media_info = check(name, &path).await;
         assert_eq!(media_info.dolby_vision_profile, Some(8), "{name}");
         assert_eq!(media_info.color_transfer.as_deref(), Some(transfer.name()), "{name}");
+        let matroska = compose(&format!("dolby-{name}.mkv"), |to| {
+            let status = Command::new("ffmpeg")
+                .args(["-nostdin", "-v", "error", "-y", "-i"])
+                .arg(&path)
+                .args(["-c", "copy", "-strict", "unofficial", "-f", "matroska"])
+                .arg(to)
+                .status();
+            assert!(status.unwrap().success());
+        });
+        let deadline = Instant::now() + upreel_tests::HANG_GUARD;
+        let media_info = poster::make(&source(&matroska), &ffmpeg(), deadline).await.unwrap().media_info;
+        assert_eq!(media_info.dolby_vision_profile, Some(8), "{name} in Matroska");
     }
 }
 
