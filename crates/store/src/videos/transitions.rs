@@ -28,11 +28,12 @@ use super::{Item, VideoStore, number, text};
 /// The lifetime of a tombstone: longer than every event that may still arrive (retries, dead-letter queue).
 const DELETED_TTL: Duration = Duration::from_hours(30 * 24);
 /// The attributes that describe the content of an object. They are removed as soon as the row belongs to another one.
-const CONTENT: [&str; 15] = [
+const CONTENT: [&str; 16] = [
     "durationMs",
     "width",
     "height",
     "rotation",
+    "mirrored",
     "frameRate",
     "videoCodec",
     "colorTransfer",
@@ -281,6 +282,40 @@ impl VideoStore {
                 "(attribute_not_exists(#sequencer) OR #sequencer < :event OR \
                  (#sequencer = :event AND {UNFINISHED}))"
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use upreel_core::Container;
+
+    use super::*;
+
+    #[test]
+    fn new_owner_removes_everything_that_describes_the_content() {
+        let media_info = MediaInfo {
+            duration_ms: Some(1),
+            width: Some(1),
+            height: Some(1),
+            rotation: Some(90),
+            mirrored: Some(true),
+            frame_rate: Some(1.0),
+            video_codec: Some("h264".to_owned()),
+            color_transfer: Some("bt709".to_owned()),
+            audio_codec: Some("aac".to_owned()),
+            container: Some(Container::Mp4),
+        };
+        let previews = PreviewKeys {
+            thumbnail_key: Some("a".to_owned()),
+            thumbnail_large_key: Some("b".to_owned()),
+            storyboard_key: Some("c".to_owned()),
+            blur_hash: Some("d".to_owned()),
+        };
+        let [media_info, previews]: [Item; 2] =
+            [serde_dynamo::to_item(media_info), serde_dynamo::to_item(previews)].map(Result::unwrap);
+        for name in media_info.keys().chain(previews.keys()) {
+            assert!(CONTENT.contains(&name.as_str()), "{name}");
         }
     }
 }
