@@ -28,7 +28,7 @@ use super::{Item, VideoStore, number, text};
 /// The lifetime of a tombstone: longer than every event that may still arrive (retries, dead-letter queue).
 const DELETED_TTL: Duration = Duration::from_hours(30 * 24);
 /// The attributes that describe the content of an object. They are removed as soon as the row belongs to another one.
-const CONTENT: [&str; 16] = [
+const CONTENT: [&str; 17] = [
     "durationMs",
     "width",
     "height",
@@ -37,6 +37,7 @@ const CONTENT: [&str; 16] = [
     "frameRate",
     "videoCodec",
     "colorTransfer",
+    "dolbyVisionProfile",
     "audioCodec",
     "container",
     "thumbnailKey",
@@ -303,6 +304,7 @@ mod tests {
             frame_rate: Some(1.0),
             video_codec: Some("h264".to_owned()),
             color_transfer: Some("bt709".to_owned()),
+            dolby_vision_profile: Some(8),
             audio_codec: Some("aac".to_owned()),
             container: Some(Container::Mp4),
         };
