@@ -20,7 +20,7 @@ impl Failure {
     pub const TOO_LARGE: &str = "TOO_LARGE";
     /// The container is supported, but holds no video stream.
     pub const NO_VIDEO: &str = "NO_VIDEO";
-    /// The video or the sound is encrypted.
+    /// The video or all of the audio is encrypted.
     pub const ENCRYPTED: &str = "ENCRYPTED";
     /// The file is damaged, or its codec cannot be decoded.
     pub const UNREADABLE: &str = "UNREADABLE";

@@ -1,7 +1,7 @@
 //! Media types (RFC 9110, section 8.3.1), as clients declare them for a file.
 //!
-//! A declared type becomes a header of S3's responses. It is therefore parsed and written anew: browsers read the text
-//! `video/mp4, text/html` as the type `text/html`.
+//! S3 sends a declared type as the `Content-Type` of its responses. The type is therefore parsed and formatted again:
+//! a browser would take the text `video/mp4, text/html` for the type `text/html`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,9 +11,9 @@ use crate::id::Invalid;
 
 /// The longest media type that is accepted, in bytes.
 const MAX: usize = 255;
-/// The type of bytes of any kind.
+/// The media type of a file whose type is unknown.
 pub const UNKNOWN: &str = "application/octet-stream";
-/// Optional whitespace (RFC 9110, section 5.6.3).
+/// The characters of optional whitespace (RFC 9110, section 5.6.3).
 const BLANKS: [char; 2] = [' ', '\t'];
 
 /// A media type with its parameters. Formatting and parsing round-trip.
@@ -30,8 +30,8 @@ impl MediaType {
         &self.essence
     }
 
-    /// Returns a type with which a file can be served: this one if it is that of a supported format, else that of
-    /// unknown bytes.
+    /// Returns the media type to serve a file with: `text` if it is the type of a supported format, otherwise
+    /// `application/octet-stream`.
     #[must_use]
     pub fn servable(text: &str) -> String {
         let known = text.parse().ok().filter(|parsed: &Self| Container::from_media_type(parsed).is_some());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_no_type() {
+    fn rejects_malformed_types() {
         for bad in [
             "",
             "video",

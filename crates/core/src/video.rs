@@ -90,8 +90,8 @@ pub struct MediaInfo {
     /// `FFmpeg`'s name of the transfer characteristics: `bt709`, `smpte2084` (PQ), `arib-std-b67` (HLG), ...
     #[serde(skip_serializing_if = "Option::is_none")]
     pub color_transfer: Option<String>,
-    /// The profile of Dolby Vision, if the video has its metadata. They are not used: 8 is HDR or SDR without them, 5 has
-    /// colours of its own.
+    /// The Dolby Vision profile, if the video has Dolby Vision metadata. The metadata is not applied: a video of
+    /// profile 8 is shown as its base layer (PQ, HLG or SDR), and one of profile 5 in wrong colours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dolby_vision_profile: Option<u8>,
     /// `FFmpeg`'s name of the audio codec.
