@@ -1,16 +1,16 @@
-//! The size of frames of VP8 (RFC 6386, 9.1) and VP9 (VP9 Bitstream Specification, 6.2).
+//! The size that the frames of VP8 (RFC 6386, 9.1) and VP9 (VP9 Bitstream Specification, 6.2) state.
 
 use crate::stream::Bits;
 
-/// Returns width and height of a keyframe of VP8.
+/// Returns the width and the height of a VP8 keyframe in pixels.
 pub(crate) fn vp8_size(frame: &[u8]) -> Option<(u32, u32)> {
     let [tag, _, _, 0x9D, 1, 0x2A, size @ ..] = frame.get(..10)? else { return None };
-    // The upper two bits scale.
+    // The upper two bits of each number state how players should scale the frame.
     let [width, height] = [0, 2].map(|at| u32::from(u16::from_le_bytes([size[at], size[at + 1]]) & 0x3FFF));
     (tag & 1 == 0).then_some((width, height))
 }
 
-/// Returns width and height of a keyframe of VP9.
+/// Returns the width and the height of a VP9 keyframe in pixels.
 pub(crate) fn vp9_size(frame: &[u8]) -> Option<(u32, u32)> {
     const RGB: u32 = 7;
     let mut bits = Bits::new(frame);
@@ -19,18 +19,18 @@ pub(crate) fn vp9_size(frame: &[u8]) -> Option<(u32, u32)> {
     if profile == 3 {
         bits.read(1)?;
     }
-    // An existing frame that is shown, a frame that depends on others; two flags follow.
+    // `show_existing_frame` and `frame_type`; two more flags follow.
     let (existing, depends) = (bits.read(1)?, bits.read(1)?);
     bits.read(2)?;
     if marker != 2 || existing + depends > 0 || bits.read(24)? != 0x49_83_42 {
         return None;
     }
-    // More than 8 bits.
+    // `ten_or_twelve_bit`.
     if profile >= 2 {
         bits.read(1)?;
     }
     let is_rgb = bits.read(3)? == RGB;
-    // The range, and in odd profiles the subsampling and a reserved bit.
+    // `color_range`, unless it is RGB; in odd profiles the subsampling, unless it is RGB, and a reserved bit.
     bits.read(match (is_rgb, profile % 2) {
         (false, 0) => 1,
         (false, _) => 4,

@@ -124,7 +124,7 @@ impl WindowsMedia {
         usize::try_from(if into == 0 { 0 } else { packet - into }).unwrap_or(usize::MAX)
     }
 
-    /// Returns the packets of a slice that begins `skip` bytes before one, and their offsets.
+    /// Returns the packets of a slice, and their offsets in it. The first packet begins after `skip` bytes.
     fn packets<'a>(&self, slice: &'a [u8], skip: usize) -> impl Iterator<Item = (usize, &'a [u8])> + use<'a> {
         let len = self.packet;
         let packets = slice.get(skip..).unwrap_or_default().chunks_exact(len);

@@ -1,4 +1,4 @@
-//! What the readers of containers without an index have in common.
+//! The common interface of the readers of containers without an index.
 
 use bytes::Bytes;
 use upreel_core::Container;

@@ -45,8 +45,9 @@ const SLICES: [u64; 7] = [128 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 <
 /// Bytes read for 100 keyframes, and the minimum for a few.
 const BUDGET: u64 = 30 << 20;
 const LEAST_BUDGET: u64 = 6 << 20;
-/// The longest time that is assumed for the last frame, in ticks, of a few frames and of more.
+/// The longest duration that is assumed for the last frame of a video of fewer than four frames, in ticks.
 const LAST_OF_FEW: i64 = 100 * MS;
+/// The longest duration that is assumed for the last frame of any other video, in ticks.
 const LAST: i64 = 1000 * MS;
 /// Slices read at the same time.
 const PARALLEL: usize = 4;
@@ -95,7 +96,7 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
     }
     let stated = stream.frame_rate(start);
     let frame_rate = stated.map(raw::per_second).or(pace.frame_rate());
-    // Nothing tells how long the last frame of a slide show is seen.
+    // Nothing tells how long the last frame of a slide show is shown.
     let few = stamps.iter().filter(|stamp| stamp.stream == stream.number()).count() < 4;
     let longest = if few { LAST_OF_FEW } else { LAST };
     let last = Pace { frame: stated.map_or(pace.frame, raw::ticks).min(longest), ..pace };
@@ -193,8 +194,8 @@ impl Track {
     }
 }
 
-/// Returns an object without new clocks and headers in the middle, if it is one of several that were joined by their bytes.
-/// Otherwise returns the source itself.
+/// Returns an object that consists of several files, joined by their bytes, as one file: with a continuous clock, and
+/// without headers in the middle. Returns any other source itself.
 ///
 /// # Errors
 /// Fails if the object cannot be read, or if the read would exceed a limit.
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_program_with_a_picture_counts() {
+    async fn uses_the_first_program_with_clear_video() {
         let (none, small) = (Program::film(0, 1), Program { size: 20, ..Program::film(50, 25) });
         let scrambled = Program { scrambled: true, ..Program::film(100, 25) };
         for others in [vec![&small, &scrambled], vec![&none, &scrambled, &small]] {

@@ -11,7 +11,7 @@ pub(super) struct Elementary {
     pub(super) marks: Vec<Mark>,
     /// The timestamps of the video and its audio, in the order of the file.
     pub(super) stamps: Vec<Stamp>,
-    /// The stream is in no container, so its bytes are those of the slice.
+    /// Whether the stream is in no container, so that its bytes are those of the slice.
     is_plain: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Found {
 }
 
 impl Elementary {
-    /// Returns a slice of a stream that is in no container.
+    /// Returns the elementary stream in a slice of a file without a container: all of its bytes.
     pub(super) fn plain(slice: &[u8]) -> Self {
         let mut elementary = Self { is_plain: true, ..Self::default() };
         elementary.push(0, slice.len(), None, slice);

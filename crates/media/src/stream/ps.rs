@@ -46,7 +46,7 @@ impl ProgramStream {
         Some(stream)
     }
 
-    /// Returns the stream of the film. ffmpeg takes the whole start code for its ID.
+    /// Returns the stream of the film. ffmpeg's ID of a stream is its start code, which begins with 1.
     pub(super) fn streams(&self) -> Streams {
         Streams { film: Some(StreamId::Id(0x100 | u32::from(self.video))), ..Streams::default() }
     }

@@ -34,8 +34,8 @@ impl Untimed {
         (codec == Codec::Mpeg2 && !has_times).then_some(Self { rate, bytes })
     }
 
-    /// Returns the keyframes and the times of all frames in a slice at an offset of the file. They are exact in a slice
-    /// that begins with the file. `whole` says that the stream ends with the slice.
+    /// Returns the keyframes and the times of all frames in a slice at an offset of the file. The times are exact in
+    /// the slice at offset 0, and estimates in all others. `whole` says that the stream ends with the slice.
     pub(super) fn scan(self, slice: &Elementary, offset: u64, whole: bool) -> (Vec<Found>, Vec<Stamp>) {
         let (mut keyframes, mut stamps) = (Vec::new(), Vec::new());
         let before = offset / self.bytes;
@@ -66,9 +66,9 @@ impl Untimed {
     }
 }
 
-/// The frame of an access unit.
+/// The headers of the frame in an access unit.
 struct Picture {
-    /// A group of pictures starts in the unit.
+    /// Whether a group of pictures starts in the unit.
     starts_group: bool,
     /// The number of frames of its group that are presented before it (`temporal_reference`).
     in_group: u64,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_a_code() {
+    fn frame_rate_is_looked_up_by_its_code() {
         assert_eq!(frame_rate(&film(1, 1)), Some((25, 1)));
         assert_eq!(frame_rate(b"\0\0\x01\xB3\x14\0\xB4\x10"), None);
         assert_eq!(frame_rate(b"\0\0\x01\xB3\x14\0\xB4"), None);

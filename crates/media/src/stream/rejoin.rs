@@ -1,8 +1,8 @@
 //! Joins the clocks of MPEG transport streams (ISO/IEC 13818-1, 2.4.3) that were joined by their bytes.
 //!
-//! In the clips of a camera, or after a pause of a recording, the clock starts again. ffmpeg notices that by the packets
-//! of each stream, which are stored in another order than they are played, so that audio and video move apart. Here the
-//! [`Timeline`] tells at which packet a recording begins, and all timestamps from there on are shifted.
+//! The clock starts again in each clip of a camera, and after a pause of a recording. ffmpeg detects a restart by the
+//! packets of each stream; since packets are not stored in the order in which they are played, audio and video move
+//! apart. Here the [`Timeline`] tells at which packet a recording begins, and all timestamps from there on are shifted.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -120,14 +120,14 @@ fn shift_stamp(bytes: &mut [u8], shift: i64) -> Option<()> {
     write_40_bits(bytes, others | stamp >> 30 << 33 | (stamp >> 15 & 0x7FFF) << 17 | (stamp & 0x7FFF) << 1)
 }
 
-/// Adds to a program clock reference, which has 33 bits of this clock and more that are finer.
+/// Adds to a program clock reference: 33 bits in units of 90 kHz, followed by an extension that stays as it is.
 fn shift_clock(bytes: &mut [u8], shift: i64) -> Option<()> {
     let bits = read_40_bits(bytes)?;
     let clock = ((bits >> 7).cast_signed() + shift).rem_euclid(MODULUS).cast_unsigned();
     write_40_bits(bytes, clock << 7 | bits & 0x7F)
 }
 
-/// A timestamp of a packet and its time of decoding, and whether it is video's.
+/// The timestamp of a packet, its decode time if that differs, and whether the packet is one of video.
 type Found = (Stamp, Option<u64>, bool);
 
 /// Returns the timestamp of the packet at an offset.

@@ -21,7 +21,7 @@ const TICKS_MAX: i64 = 366 * 24 * 3600 * 1000 * MS;
 const MODULUS: i64 = 1 << 33;
 /// A stream's timestamps go back by the reordering of frames. If they go back further, another recording begins.
 const BACK: i64 = 1500 * MS;
-/// The same for decode times.
+/// The same limit for decode times, which frame reordering does not affect.
 const BACK_DECODED: i64 = 500 * MS;
 /// The most recordings that are joined.
 const MAX_RECORDINGS: usize = 10_000;
@@ -29,7 +29,7 @@ const MAX_RECORDINGS: usize = 10_000;
 /// first frames can be many times larger than the others.
 const AHEAD: i64 = 10_000 * MS;
 
-/// Audio that begins less than this before the first frame is what its encoder added at the start. It is not presented.
+/// Audio that begins less than this before the first frame is a delay that its encoder added. It is not presented.
 const PADDING: i64 = 50 * MS;
 
 /// The pace of a video.
@@ -96,7 +96,7 @@ struct Recording {
     at: u64,
     /// Its first timestamp, and the end of its last frame, without wrapping around.
     all: (i64, i64),
-    /// Those of the video.
+    /// The first timestamp and the end of the last frame of the video.
     video: Option<(i64, i64)>,
     /// The estimated time between the end of the recording before it and its start, where parts of the file are missing.
     missing: i64,
@@ -112,14 +112,14 @@ impl Timeline {
         timeline
     }
 
-    /// Adds the next timestamp, with the time of decoding if that is another one.
+    /// Adds the next timestamp, and its decode time if that differs.
     pub(super) fn push(&mut self, stamp: Stamp, decoded: Option<u64>) {
         let known = self.lasts.get(&stamp.stream).copied();
         let near = known.map(|(time, _)| time).or(self.recordings.last().map(|last| last.all.1));
         let decoded_or_shown = decoded.unwrap_or(stamp.pts);
         let time = near.map_or(decoded_or_shown.cast_signed(), |near| unwrapped(decoded_or_shown, near));
         let expected = self.pace.ticks(stamp.at.saturating_sub(known.map_or(stamp.at, |(_, at)| at)));
-        // Decode times only ascend.
+        // Decode times ascend within a recording, so a smaller step back begins another one.
         let back = if decoded.is_some() { BACK_DECODED } else { BACK };
         let goes_on = known.is_none_or(|(last, _)| {
             (-back..=expected.saturating_mul(50).saturating_add(AHEAD)).contains(&(time - last))
@@ -140,13 +140,13 @@ impl Timeline {
         self.lasts.insert(stamp.stream, (time, stamp.at));
     }
 
-    /// Returns how long audio plays before the presentation starts, in ticks.
+    /// Returns the duration of the audio before the start of the presentation, in ticks.
     pub(super) fn padding(&self) -> i64 {
         self.recordings.first().map_or(0, Recording::padding)
     }
 
-    /// Returns the recordings with what to add to their timestamps for the playing time: the video continues without a gap
-    /// from one to the next, although their audio has other lengths.
+    /// Returns the recordings, each with the shift from its timestamps to playing times. The video continues without a
+    /// gap from one recording to the next, even if their audio is longer or shorter.
     fn shifted(&self) -> impl Iterator<Item = (&Recording, i64)> {
         let mut before: Option<(&Recording, i64)> = None;
         self.recordings.iter().map(move |recording| {
@@ -161,8 +161,8 @@ impl Timeline {
         })
     }
 
-    /// Returns from which offset on timestamps have to be shifted, and by how much, so that the clock of the first recording
-    /// goes on.
+    /// Returns the offset of each recording but the first, and the shift of its timestamps that continues the clock of
+    /// the first recording.
     pub(super) fn shifts(&self) -> Vec<(u64, i64)> {
         let first = self.shifted().next().map_or(0, |(_, shift)| shift);
         self.shifted().skip(1).map(|(recording, shift)| (recording.at, shift.saturating_sub(first))).collect()
@@ -183,7 +183,7 @@ impl Timeline {
 }
 
 impl Recording {
-    /// Returns how long audio plays before the first frame, if that is only its padding.
+    /// Returns the duration of the audio before the first frame if its encoder added it, otherwise 0.
     fn padding(&self) -> i64 {
         let lead = self.video.map_or(0, |(first, _)| first.saturating_sub(self.all.0));
         if lead < PADDING { lead } else { 0 }

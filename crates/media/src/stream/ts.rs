@@ -46,8 +46,8 @@ struct Packet<'a> {
 }
 
 impl TransportStream {
-    /// Finds the video in the start of a stream. Of several programs, the first one with a picture counts, as for
-    /// players.
+    /// Finds the video in the start of a stream. Of several programs, uses the first one with unencrypted video, as
+    /// players do.
     pub(super) fn find(head: &[u8]) -> Result<Self, Missing> {
         let TransportPackets { stride, .. } = TransportPackets::find(head).ok_or(Missing::Video)?;
         let mut maps: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
@@ -86,7 +86,8 @@ impl TransportStream {
             let video = |(kind, pid): &(u8, u16)| Some((*pid, Codec::of_stream_type(*kind)?, streams));
             streams.iter().filter_map(video).collect::<Vec<_>>()
         });
-        // The best kind of those that follow: a picture, an encrypted one, no packets in the start of the file.
+        // Prefers unencrypted video (0) to encrypted video (1), and both to video without packets in the start of the
+        // file.
         let kind = |pid: u16| match packets_of(pid) {
             (0, _) => 2,
             (seen, scrambled) => u8::from(scrambled * 2 > seen),
