@@ -18,7 +18,7 @@ const MAX_HEADERS: u64 = 1 << 20;
 const MAX_INDEX: u64 = 48 << 20;
 /// Limit of the parts of an `OpenDML` index.
 const MAX_PARTS: usize = 1000;
-/// The longest time that audio goes on after the last frame, in milliseconds.
+/// The longest time for which audio is believed to continue after the last frame, in milliseconds.
 const MAX_REST: u64 = 3_600_000;
 /// The flag of keyframes in `idx1`.
 const KEYFRAME: u32 = 0x10;
@@ -89,7 +89,8 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
         u64::try_from(frames as u128 * 1000 * u128::from(stream.scale) / u128::from(stream.rate))
     };
     let picture_ms = ms(entries.len()).unwrap_or(u64::MAX);
-    // A header can state anything. The index has an entry for each frame, so its length is true.
+    // The length of the audio comes from a header, which can be wrong. That of the video follows from the number of
+    // entries in the index, one for each frame.
     let audio_ms = Some(stream.audio_end).filter(|end| *end <= picture_ms.saturating_add(MAX_REST));
     let duration_ms = picture_ms.max(audio_ms.unwrap_or(0));
     let numbered = entries.iter().zip(0..).filter(|(entry, _)| entry.key && entry.len > 0);
@@ -213,7 +214,8 @@ fn stream(headers: &[u8]) -> Option<Stream> {
     })
 }
 
-/// Returns when an audio stream ends, in milliseconds: its start and length, in units of its scale.
+/// Returns when an audio stream ends, in milliseconds, from the start and the length in its header. Returns `None` for
+/// a stream of another kind.
 fn audio_end(stream: &[u8]) -> Option<u64> {
     let (.., fields) = chunks(stream, 4).find(|(id, ..)| id == b"strh")?;
     let field = |offset: usize| Some(u32::from_le_bytes(*fields.get(offset..)?.first_chunk()?));

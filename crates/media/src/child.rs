@@ -106,7 +106,7 @@ pub(crate) enum Error {
 /// `serve` is a server that the child connects to; it must not return before the child ends.
 pub(crate) async fn run<S: Future>(spec: ChildSpec<'_>, serve: S) -> Result<Output, Error> {
     let permissions = Permissions::of(spec.program, spec.network);
-    // The name is that of the traces (`upreel-function`).
+    // `upreel-function` finds the span by this name, and sends it to X-Ray.
     run_with(spec, permissions, serve).instrument(tracing::debug_span!("ffmpeg")).await
 }
 

@@ -92,10 +92,9 @@ pub fn video(file: &File, times: &[i64], end: i64, number: u32) -> Result<Vec<Se
 /// Returns the decode times of the frames of a segment that ends at `end`: as late as possible.
 ///
 /// A frame is decoded when it or a frame after it is presented, whichever is first. Where this is the presentation time
-/// of a later frame, the decode times are spread evenly, unless a frame would then end after `end`: it lasts until the next
-/// one is decoded. So no frame is presented before it is decoded, the first one is
-/// decoded when it is presented, and decode times ascend across segments and chunks, although each chunk is made
-/// without knowing the others.
+/// of a later frame, the decode times are spread evenly, but no frame ends after `end`: in MP4, a frame lasts until the
+/// next one is decoded. So no frame is presented before it is decoded, the first one is decoded when it is presented,
+/// and decode times ascend across segments and chunks, although each chunk is made without knowing the others.
 ///
 /// Of the alternatives, a decode time before the first presentation makes hls.js skip the first frames, and negative
 /// composition offsets are not handled alike by all players.
@@ -191,7 +190,8 @@ mod tests {
 
     #[test]
     fn no_frame_lasts_longer_than_its_segment() {
-        // I P B with a long gap: half of it would be 616 ticks for the P, which is presented 202 before the end.
+        // In the first case, I P B with a long gap: spread evenly, the P would last 616 ticks, but it is presented 202
+        // ticks before the end.
         for (presented, end) in
             [(&[8300, 9767, 9533][..], 9969), (&[0, 160, 4, 8, 12], 164), (&[0, 9, 8, 7, 6], 10)]
         {

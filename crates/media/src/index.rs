@@ -46,8 +46,8 @@ pub struct Streams {
     pub film: Option<StreamId>,
     /// The audio streams that belong to the film, the one to play by default first. Empty if the index does not tell.
     pub audio: Vec<AudioTrack>,
-    /// How long audio plays before the presentation starts, in a container without cut points: what an encoder added at the
-    /// start is not presented.
+    /// The duration of the audio before the start of the presentation, in a container without cut points. An encoder
+    /// added this audio as a delay, and it is not presented.
     pub padding: Duration,
 }
 
@@ -167,8 +167,9 @@ impl Index {
         }))
     }
 
-    /// Returns the slices of chunks with the film and the audio streams `audio` (IDs), and when their audio is presented.
-    /// Returns `None` if the index does not list all samples: then ffmpeg has to find them in the object.
+    /// Returns a slice for each of the `wanted` chunks, with the film and the audio streams that have the IDs `audio`,
+    /// and the time span in which each audio stream is presented. Returns `None` if the index does not list all
+    /// samples: then ffmpeg has to find them in the object.
     ///
     /// # Errors
     /// See [`Error`].
@@ -228,8 +229,8 @@ impl Index {
         }
     }
 
-    /// Returns the size in pixels of keyframes that state it, if it is the same for all. Containers of VP8 and VP9 can state
-    /// another one.
+    /// Returns the size in pixels that the keyframes themselves state, if all of them state the same one. Only frames
+    /// of VP8 and VP9 are examined; their containers can state another size.
     pub(crate) fn frame_size(&self, frames: &[FrameData]) -> Option<(u32, u32)> {
         let size = match self.media_info.video_codec.as_deref()? {
             "vp8" => vpx::vp8_size,

@@ -29,7 +29,7 @@ pub struct Inspection {
     pub audio: Vec<AudioStream>,
     /// The smallest time of a frame or of audio, in seconds.
     pub start: Option<f64>,
-    /// How long audio plays before the presentation starts, in seconds, see [`Streams::padding`].
+    /// The duration of the audio before the start of the presentation, in seconds, see [`Streams::padding`].
     pub padding: f64,
     /// The average frames per second of the video.
     pub frame_rate: Option<f64>,
@@ -71,8 +71,8 @@ pub struct AudioStream {
     pub is_discrete: bool,
 }
 
-/// Inspects an object with the `ffmpeg` program, which is killed at `deadline`. No frame is decoded for it. `streams` are
-/// those that the index chose.
+/// Inspects an object with the `ffmpeg` program, which is killed at `deadline`. ffmpeg decodes no frame. `streams` are
+/// the streams that the index chose.
 ///
 /// # Errors
 /// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for
@@ -140,7 +140,7 @@ impl<'a> StreamLine<'a> {
     }
 
     fn is_decodable(&self, decodable: &BTreeSet<String>) -> bool {
-        // Of a stream with other values, no frame was found.
+        // ffmpeg prints a sample rate and a number of channels only if it has found a frame of the stream.
         let has_frames = !self.description.contains(" 0 channels") && self.description.contains(" Hz");
         has_frames && decodable.contains(self.codec())
     }
@@ -163,12 +163,13 @@ impl<'a> StreamLine<'a> {
     }
 }
 
-/// Returns whether a codec is one of still images. A stream of them is a preview of the video, unless there is no other.
+/// Returns whether a codec is a format of still images. A stream with such a codec is a cover or a preview of the film,
+/// unless it is the only video stream.
 pub(crate) fn is_picture(codec: &str) -> bool {
     matches!(codec, "mjpeg" | "png" | "bmp")
 }
 
-/// The streams of a report that are used.
+/// The streams in a report, and which of them are used.
 struct Used<'a> {
     video: StreamLine<'a>,
     /// The lines about the video stream.
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn the_streams_that_the_index_chose_are_used() {
+    fn uses_the_streams_that_the_index_chose() {
         let streams = "  Stream #0:0[0x1e0]: Video: h264, yuv420p, 320x180, 25 fps (default)\n  \
                        Stream #0:1[0x1e1]: Video: mjpeg, yuvj420p, 640x360, 30 fps\n  \
                        Stream #0:2[0x11](und): Audio: ac3, 48000 Hz, mono (default)\n  \

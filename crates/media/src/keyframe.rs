@@ -56,11 +56,11 @@ pub struct CutPoints {
     /// The presentation times, in ticks, ascending: of the keyframes, and of the first frame of each edit, which is decoded
     /// from a keyframe that is not presented.
     pub times: Vec<i64>,
-    /// When the presentation begins, which is the time 0 of the media info and of keyframes, if the index tells. Otherwise
-    /// it begins with the first stream.
+    /// The start of the presentation, which is time 0 of the media info and of [`Keyframe`]s. `None` if the index does
+    /// not tell: then the presentation begins with the stream that begins first.
     pub begin: Option<i64>,
-    /// For each edit, those of `times` at which it starts, and the end of its last frame. The frames before an edit are not
-    /// stored before it, and may be presented more than once. Empty if there is no edit list.
+    /// The edits of the film, each as the one of `times` at which it starts, and the end of its last frame. An edit can
+    /// present any frames of the media, in any order and more than once. Empty if there is no edit list.
     pub edits: Vec<(i64, i64)>,
     /// Whether the index lists all samples, so that slices can be made of them.
     pub lists_samples: bool,

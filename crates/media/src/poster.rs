@@ -114,7 +114,7 @@ impl Attempt<'_> {
                 break;
             }
             let samples = fetch(self.source, &chosen).await?;
-            // One of several keyframes can have a size that others do not have.
+            // The size of a single keyframe counts only if there are no others, because theirs can differ.
             size = index.frame_size(&samples).filter(|_| chosen.len() > 1 || candidates.is_empty());
             let input = Input::File(index.wrapped(), index.wrap(samples));
             match self
@@ -191,7 +191,7 @@ impl Attempt<'_> {
         let seconds = |fraction: f64| Some(format!("{:.3}", length.unwrap_or(0) as f64 * fraction / 1000.0));
         let further = FURTHER_SEEKS.into_iter().filter(|_| length > Some(2000));
         let further = further.map(|fraction| (seconds(fraction), FromInput::Keyframe));
-        // From the start on, all frames are complete.
+        // From the start of the file on, no frame lacks the frames that it refers to.
         for (seconds, frames) in further.chain([(None, FromInput::Every(STEP))]) {
             if !best.is_dull() {
                 break;

@@ -88,7 +88,7 @@ pub struct Chunk<'a> {
     pub end: Option<i64>,
     /// The time from which on no frame of the chunk is presented, if that is before the next chunk.
     pub until: Option<i64>,
-    /// When audio is presented, in samples, for each audio stream. Empty if that is not known.
+    /// The time span in which each audio stream is presented, in samples. Empty if that is not known.
     pub audio_spans: &'a [(i64, i64)],
     /// Whether the object is a slice, which contains only what the chunk needs.
     pub is_sliced: bool,
@@ -210,7 +210,8 @@ async fn decode(
 ) -> Result<(Vec<Bytes>, Vec<i64>), Error> {
     let threads = available_parallelism().map_or(1, usize::from).to_string();
     let mut options = vec!["-threads", threads.as_str()];
-    // Otherwise ffmpeg shifts timestamps so that the first is 0, and again at each jump that it takes for a new clock.
+    // Without `-copyts`, ffmpeg shifts the timestamps so that the first one is 0, and again at each jump that it takes
+    // for a new clock.
     if !joins_clocks(chunk.container) {
         options.push("-copyts");
     }
@@ -250,7 +251,7 @@ async fn decode(
         names.iter().map(|name| [&["-map", name.as_str()], pcm::OUTPUT].concat()).collect();
     outputs.extend(audio.iter().map(Vec::as_slice));
 
-    // So ffmpeg does not look for anything after the samples.
+    // Keeps ffmpeg from searching for an index after the samples.
     if chunk.is_sliced {
         options.extend(["-fflags", "+ignidx"]);
     }

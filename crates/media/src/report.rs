@@ -45,7 +45,8 @@ impl Report {
         (!self.matrix).then_some(if hd { "bt709" } else { "smpte170m" })
     }
 
-    /// Corrects the size by the size in pixels that the frames themselves have, if that is known.
+    /// Replaces the stored size by the one that the frames themselves state, in pixels, if that is known. Scales the
+    /// displayed size accordingly.
     pub(crate) fn resize(&mut self, frames: Option<(u32, u32)>) {
         let (Some(stored), Some(frames)) = (self.stored, frames) else { return };
         let scaled = |side: Option<u32>, to: u32, from: u32| {
@@ -151,8 +152,8 @@ pub(crate) fn id(stream: &str) -> Option<u32> {
     u32::from_str_radix(id.split(']').next()?, 16).ok()
 }
 
-/// Subtracts what the container cuts off, in pixels: top, bottom, left and right. `FFmpeg` 7 cuts it off when it
-/// decodes, and older versions do not print it.
+/// Subtracts the cropping that the container states from the size. `sides` are the pixels at the top, bottom, left and
+/// right. `FFmpeg` 7 reports the cropping and applies it when it decodes; older versions do neither.
 fn crop(media_info: &mut MediaInfo, sides: &str) {
     let sides: Vec<u32> = sides.split('/').filter_map(|side| side.trim().parse().ok()).collect();
     let [top, bottom, left, right] = sides[..] else { return };
@@ -167,7 +168,7 @@ fn crop(media_info: &mut MediaInfo, sides: &str) {
     }
 }
 
-/// What the line of a video stream says besides the media info.
+/// The properties in the line of a video stream that are not media info.
 struct VideoStream {
     /// Width and height in pixels.
     stored: Option<(u32, u32)>,
@@ -200,7 +201,7 @@ fn video_stream(line: &str, media_info: &mut MediaInfo) -> VideoStream {
                 None => decimal(rate),
             };
         } else if let Some(rate) = field.strip_suffix(" tbr") {
-            // ffmpeg always prints a guess. It can also be the resolution of the timestamps.
+            // ffmpeg always prints a guess, which can be the resolution of the timestamps instead of a frame rate.
             guess = decimal(rate).filter(|rate| *rate <= MAX_GUESS);
         }
     }
@@ -380,7 +381,7 @@ Stream mapping:
     }
 
     #[test]
-    fn what_the_container_cuts_off_is_not_shown() {
+    fn cropping_of_the_container_is_subtracted() {
         let report =
             "  Stream #0:0: Video: vp8, yuv420p, 64x48, SAR 2:1 DAR 8:3, 1 fps\n      Side data:\n        ";
         for (cropping, size) in [

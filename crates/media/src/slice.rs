@@ -1,5 +1,5 @@
-//! Slices of an object: the samples of one chunk as a file of its own, so that ffmpeg reads nothing else, and finds every
-//! sample at the time at which it is presented.
+//! Slices of an object. A slice is a file with the samples of one chunk, so that ffmpeg reads nothing else, and finds
+//! each sample at the time at which it is presented.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,16 +24,16 @@ pub struct Wanted {
     pub audio: (i64, Option<i64>),
 }
 
-/// A slice, and when its audio is presented, in samples at 48 kHz, for each audio stream.
+/// A slice, and the time span in which each of its audio streams is presented, in samples at 48 kHz.
 pub type Sliced = (Slice, Vec<(i64, i64)>);
 
-/// A file with the samples of a chunk. It consists of boxes, which are stored here, and of media data, which is that of
-/// the object.
+/// A file with the samples of a chunk: boxes, which are stored here, followed by media data, which is read from the
+/// object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slice {
-    /// The boxes. The object follows from its first byte on.
+    /// The boxes. The bytes after them are those of the object, from its first byte on.
     head: Bytes,
-    /// The ranges of the object that the samples need, ascending. The rest is zeros.
+    /// The ranges of the object that contain the samples, ascending. All other bytes of the object read as zeros.
     ranges: Vec<(u64, u64)>,
 }
 
@@ -50,13 +50,13 @@ impl Slice {
         Self { head: head.into(), ranges: joined }
     }
 
-    /// Returns how much of the object the slice needs, in bytes.
+    /// Returns the number of bytes of the object that the slice needs.
     #[must_use]
     pub fn media_bytes(&self) -> u64 {
         self.ranges.iter().map(|(from, to)| to.saturating_sub(*from)).fold(0, u64::saturating_add)
     }
 
-    /// Serialises the slice, to be stored.
+    /// Serialises the slice.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let mut bytes = BytesMut::new();
@@ -69,7 +69,7 @@ impl Slice {
         bytes.freeze()
     }
 
-    /// Reads what [`Slice::to_bytes`] returned. Returns `None` if it is damaged.
+    /// Parses the output of [`Slice::to_bytes`]. Returns `None` if it is damaged.
     #[must_use]
     pub fn from_bytes(bytes: Bytes) -> Option<Self> {
         let mut fields = Fields(bytes);
@@ -78,7 +78,7 @@ impl Slice {
         Some(Self { head: fields.0, ranges })
     }
 
-    /// Returns the file as an object.
+    /// Returns the slice as a source, which reads the samples from `object`.
     #[must_use]
     pub fn open(&self, object: &Arc<Source>) -> Arc<Source> {
         let end = self.ranges.last().map_or(0, |(_, end)| *end);

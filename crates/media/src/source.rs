@@ -21,7 +21,7 @@ const GAP: u64 = 64 << 10;
 /// Most bytes of several ranges that are read by one request.
 const MAX_EXTENT: u64 = 8 << 20;
 
-/// Bytes that tell the length of an ID3 tag.
+/// The length of the header of an ID3 tag, which states the length of the tag.
 const ID3_HEADER: u64 = 10;
 
 /// Number of concurrent range requests.
@@ -58,7 +58,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Converts to the error of a reader that reads another source.
+    /// Converts the error for a reader that reads from another source.
     pub(crate) fn into_read_error(self) -> ReadError {
         match self {
             Self::Read(error) => error,
@@ -84,8 +84,8 @@ impl Source {
         Self { skipped: 0, size, reader: Box::new(reader), limits, state: Mutex::default() }
     }
 
-    /// Leaves out an ID3 tag at the start of the object. Programs for audio files put one before any file, and the
-    /// offsets in the file stay as they are. Reads `ahead` bytes of the object at once.
+    /// Leaves out an ID3 tag at the start of the object. Some programs put such a tag before files of any format; the
+    /// offsets that a file states do not count it. Reads `ahead` bytes of the object at once.
     ///
     /// # Errors
     /// As [`Source::read`].

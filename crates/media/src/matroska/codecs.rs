@@ -59,7 +59,7 @@ fn fourcc(private: &[u8]) -> Option<&'static str> {
 /// Returns the codec of an audio track; `private` is its `CodecPrivate`, `bits` its `BitDepth`.
 pub(super) fn audio(id: &str, private: &[u8], bits: Option<u64>) -> Option<&'static str> {
     Some(match (id, bits) {
-        // A `WAVEFORMATEX`.
+        // `CodecPrivate` is a `WAVEFORMATEX`.
         ("A_MS/ACM", _) => {
             let word = |at: usize| Some(u16::from_le_bytes(*private.get(at..)?.first_chunk()?));
             return wave_format(word(0)?, word(14)?.into());

@@ -11,7 +11,7 @@ use crate::source::{self, Source};
 const READ: u64 = 1 << 20;
 /// A file that begins earlier, in milliseconds, begins at 0: its audio and video do not start at the same time.
 const LATE: u64 = 1000;
-/// The longest time, in milliseconds, that audio begins before the video only because of its encoder's delay.
+/// If audio begins before the video by at most this, in milliseconds, the cause is the delay of its encoder.
 const DELAY: u64 = 100;
 /// Frame rates that a `DefaultDuration` can state without being checked. Some files have a placeholder.
 const PLAUSIBLE: std::ops::RangeInclusive<f64> = 10.0..=120.0;
@@ -69,7 +69,7 @@ impl Track {
         }
         let first = seen.first.unwrap_or(0);
         let film = seen.video.first().copied().unwrap_or(first);
-        // An audio encoder's delay is left out.
+        // Audio that begins earlier only by its encoder's delay is not presented.
         let begins_with_audio = ticks_to_ms(film.saturating_sub(first), self.scale) > Some(DELAY);
         let origin = match is_late(&seen) {
             true if begins_with_audio => first,

@@ -24,14 +24,15 @@ pub(super) struct Tracks {
     pub(super) audio: Vec<AudioTrack>,
     /// The codec of the first of them.
     pub(super) audio_codec: Option<String>,
-    /// There is audio, but all of it is encrypted.
+    /// Whether there is audio, and all of it is encrypted.
     pub(super) audio_encrypted: bool,
 }
 
-/// How a player chooses among tracks of a kind, the most significant first. Of equal ones, it takes the first.
+/// The order in which players choose among the tracks of a kind; the first field decides. Of equal tracks, they choose
+/// the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
-    /// The audio can be decoded; the video is no picture, such as a cover.
+    /// The audio can be decoded, or the video is not a still image such as a cover.
     usable: bool,
     enabled: bool,
     default: bool,
@@ -90,8 +91,8 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
     }
 }
 
-/// Returns whether ffmpeg makes a stream of a `TrackEntry`: if it has video, audio, subtitles or metadata, and a codec
-/// of that kind.
+/// Returns whether ffmpeg counts a `TrackEntry` as a stream: it does if the entry is of video, audio, subtitles or
+/// metadata, and has a codec of the same kind.
 fn is_stream(entry: &[u8]) -> bool {
     let initials: &[u8] = match uint(entry, id::TRACK_TYPE) {
         Some(VIDEO) => b"V",

@@ -1,8 +1,8 @@
-//! Reads ahead what leads to the keyframes of a poster, so that it takes fewer rounds of requests.
+//! Reads ahead the parts of the index that lead to the keyframes of a poster, to need fewer rounds of requests.
 //!
-//! Each box header tells where the next box is, so a walk over large tables waits for one request after the other. The
-//! chunk offset table usually follows the sample sizes, so its entries are read while its header is. What is read here is
-//! cached, and errors are ignored, because the readers meet them again.
+//! Each box header tells where the next box is, so a walk over large tables makes one request after the other. The
+//! chunk offset table usually follows the sample sizes, so its entries are read at the same time as its header. The
+//! bytes are cached for the readers. Errors are ignored here, because the readers meet them again.
 
 use std::ops::Range;
 
@@ -96,7 +96,7 @@ mod tests {
     const ALL_FRAMES: u64 = FRAMES as u64 * FRAME as u64;
     const MDAT_HEADER: u64 = 16;
 
-    /// An object whose frames are zeros. Its reads complete in rounds: a round ends when every read waits.
+    /// An object whose frames are zeros. Its reads complete in rounds: a round ends when all pending reads are waiting.
     #[derive(Clone)]
     struct Object(Arc<State>);
 

@@ -3,7 +3,7 @@
 use super::boxes::{Fields, Name};
 use super::codecs::{self, mpeg4_object};
 
-/// The codec of a sound track.
+/// The codec of an audio track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Codec {
     /// `FFmpeg`'s name.
@@ -100,8 +100,8 @@ fn audio_codec(name: Name, mut entry: Fields, quicktime: bool) -> Option<&'stati
     })
 }
 
-/// Samples that are stored in packets of the same size, although the size table lists them one by one: PCM, and what
-/// `QuickTime` calls compressed audio of a constant bit rate.
+/// How samples are grouped in packets of a constant size, although the size table lists them one by one: in PCM, and in
+/// compressed audio of a constant bit rate in `QuickTime` files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Packing {
     samples: u64,
@@ -109,8 +109,9 @@ pub(super) struct Packing {
 }
 
 impl Packing {
-    /// The most samples of a group, and of a packet that is grouped, as in ffmpeg.
+    /// The most samples in a group, as in ffmpeg.
     const GROUP: u64 = 1024;
+    /// A packet of at least this many samples is a group by itself, as in ffmpeg.
     const LONG: u64 = 160;
 
     /// Reads the first entry in the body of an `stsd` box. Returns `None` if samples have the sizes that the table states.
@@ -157,7 +158,7 @@ impl Packing {
         self.bytes_of(self.group())
     }
 
-    /// Returns the bytes of at most a group of samples.
+    /// Returns the size of `samples`, at most a group, in bytes.
     pub(super) const fn bytes_of(self, samples: u64) -> u64 {
         samples.div_ceil(self.samples) * self.bytes
     }

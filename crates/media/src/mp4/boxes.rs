@@ -125,7 +125,7 @@ pub fn full_box(name: Name, version: u8, flags: u32, body: &[&[u8]]) -> Vec<u8> 
     atom(name, &[&[&head[..]], body].concat())
 }
 
-/// Serialises 32-bit fields.
+/// Serialises 32-bit integers in network byte order.
 pub(super) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }

@@ -15,7 +15,7 @@ pub(super) async fn first_video_codec(
     Ok(visual_sample_entries(&entries).next().flatten().and_then(|entry| entry.codec))
 }
 
-/// Returns whether the codec is a format of single pictures, which films rarely use.
+/// Returns whether the codec is a format of still images, which films rarely use.
 /// Reads the entries in the body of an `stsd` box. A malformed one is `None`.
 pub(super) fn visual_sample_entries(stsd: &Fields) -> impl Iterator<Item = Option<VisualSampleEntry>> {
     entries(stsd).map(|(name, entry)| visual_sample_entry(name, entry))

@@ -14,7 +14,7 @@ use crate::source::Source;
 const MAX_SAMPLES: u64 = 12 * 3600 * 120;
 /// Limit of comparisons of a sample with an edit: less than a second.
 const MAX_COMPARISONS: u64 = 100_000_000;
-/// Limit of edits: each starts a chunk.
+/// The most edits of a film. Each one starts a chunk.
 const MAX_EDITS: usize = 500;
 /// Limit of fragments; reading each one takes a request.
 const MAX_FRAGMENTS: usize = 5000;

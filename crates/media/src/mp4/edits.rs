@@ -19,8 +19,8 @@ pub(super) struct Edit {
     pub(super) start: i64,
     /// How long it is presented; `i64::MAX` is until the end of the media.
     duration: i64,
-    /// The part of the duration for which there is media, as far as that is known. The last frame may exceed it, because
-    /// the duration of the media is that of decoding.
+    /// The part of the duration for which there is media, if known, otherwise the whole. The last frame can end later,
+    /// because the duration of the media is the sum of the decode durations.
     filled: i64,
     /// The media time at which it starts.
     pub(super) media: i64,
@@ -39,7 +39,7 @@ impl Edit {
         self.start.saturating_add(self.filled)
     }
 
-    /// Returns the presentation time from which on it presents nothing.
+    /// Returns the presentation time at which it ends, with or without media.
     pub(super) fn limit(&self) -> i64 {
         self.start.saturating_add(self.duration)
     }

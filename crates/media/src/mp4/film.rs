@@ -1,4 +1,4 @@
-//! Chooses the film among the video tracks: files also have cover pictures, chapter pictures, previews and depth maps.
+//! Chooses the film among the video tracks: files also have covers, chapter images, previews and depth maps.
 
 use super::boxes::{Fields, Name, Reader};
 use super::codecs;
@@ -35,11 +35,12 @@ pub(super) fn presented<'a>(tracks: &'a [Media], handler: &[u8; 4]) -> impl Iter
     })
 }
 
-/// What tells a film from a picture, the most significant first.
+/// The properties that tell the film from still images; the first field decides.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     several_samples: bool,
-    /// Not a format of single pictures. It counts more than the flag, because ffmpeg enables only the first track.
+    /// The codec is not a format of still images. This counts more than the flag `enabled`, because ffmpeg enables only
+    /// the first track.
     moving: bool,
     enabled: bool,
 }

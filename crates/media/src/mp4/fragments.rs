@@ -39,7 +39,7 @@ pub(super) struct Fragments {
     first: Fragment,
     /// The decode time at which the last sample ends, if known.
     end_time: Option<u64>,
-    /// The decode times at which the sound starts and ends, in its own timescale, if known.
+    /// The decode times at which the audio starts and ends, in its own timescale, if known.
     sound: (Option<u64>, Option<u64>),
 }
 
@@ -104,8 +104,8 @@ impl Fragments {
         self.last_end(reader, self.film, true).await
     }
 
-    /// Returns the decode time at which the last fragment of a track ends, if it can be found. It is searched at the end
-    /// of the object, and if `walks`, by all fragments.
+    /// Returns the decode time at which the last fragment of a track ends, if it can be found. Searches the end of the
+    /// object, and with `walks` all fragments.
     async fn last_end(
         &self,
         reader: &mut Reader<'_>,
@@ -153,7 +153,7 @@ impl Fragments {
         timing.origin = earlier.unwrap_or(film).max(0);
     }
 
-    /// Returns when the longer of film and sound ends, in milliseconds, if it is known.
+    /// Returns when the longer of film and audio ends, in milliseconds, if it is known.
     pub(super) fn ends(&self, timing: &Timing, sound: Option<&Timing>) -> Option<u64> {
         // Composition times are as much later at the end as they are at the start, which is 0 unless an edit or the
         // origin says otherwise.
@@ -252,7 +252,7 @@ impl Fragments {
                 end = fragment.end_time();
                 fragments.push(fragment);
             }
-            // The description of encrypted samples after a start in the clear.
+            // A second movie box describes encrypted samples after a start in the clear.
             if header.name == *b"moov"
                 && memmem::find(&reader.body(&header, MAX_MOOF).await?.0, b"encv").is_some()
             {
@@ -358,7 +358,7 @@ mod tests {
     }
 
     /// Fragments without decode times, of 100 ticks for track 1 and 150 for track 2.
-    fn film_with_sound(count: usize) -> Bytes {
+    fn film_with_audio(count: usize) -> Bytes {
         let traf = |track, ticks| {
             let tfhd = atom(*b"tfhd", &[0x02_0008, track, ticks], &[]);
             atom(*b"traf", &[], &[tfhd, atom(*b"trun", &[0x0201, 1, 8, 4], &[])].concat())
@@ -368,8 +368,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sound_without_decode_times_can_end_later() {
-        let object = film_with_sound(20);
+    async fn audio_without_decode_times_can_end_later() {
+        let object = film_with_audio(20);
         let source = Source::new(object.len() as u64, object);
         let [film, sound] = [1, 2].map(|track| (track, Defaults::default()));
         let mut reader = Reader::new(&source);
@@ -394,7 +394,7 @@ mod tests {
                 let opened = Fragments::open(&mut reader, 0, 1000, (1, Defaults::default()), None).await;
                 assert!(matches!(opened, Err(Error::Encrypted)), "{opened:?}");
             }
-            // Those in between are found when they are read.
+            // Encrypted fragments between the first and the last one are found when they are read.
             let object = Bytes::from([&clear[..], &encrypted, &fragment(400, true)].concat());
             let source = Source::new(object.len() as u64, object);
             let mut reader = Reader::new(&source);

@@ -18,7 +18,7 @@ pub(super) struct Loaded {
     pub(super) times: SampleTimes,
     pub(super) sync: Sync,
     runs: Vec<ChunkRun>,
-    /// The sample description index. Samples with another one cannot be located.
+    /// The sample description index. Samples that use another description cannot be located.
     pub(super) description: u32,
     sizes: Sizes,
     /// The chunk offset table, and the size of its entries.

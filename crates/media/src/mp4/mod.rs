@@ -48,7 +48,7 @@ use crate::source::Source;
 pub(crate) use self::audio::wave_format;
 pub(crate) use self::movie::open;
 
-/// The film, the location of its samples, and the sound.
+/// The film, the location of its samples, and the audio.
 #[derive(Debug)]
 pub(crate) struct Track {
     timing: Timing,

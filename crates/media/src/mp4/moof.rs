@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::boxes::Fields;
 use super::runs::{Defaults, TrackHeader, TrackRun, UniformSamples};
 
-/// The type of the box that preceded `senc` (Protected Interoperable File Format 1.1, 5.3.2.1).
+/// The `uuid` of the box from which `senc` was derived (Protected Interoperable File Format 1.1, 5.3.2.1).
 const PIFF: [u8; 16] = *b"\xA2\x39\x4F\x52\x5A\x9B\x4F\x14\xA2\x44\x6C\x42\x7C\x64\x8D\xF4";
 
 /// The samples of one track in a `moof` box.

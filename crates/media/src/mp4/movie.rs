@@ -1,4 +1,4 @@
-//! The `moov` box: the movie's duration, the film and the sound.
+//! The `moov` box: the movie's duration, the film and the audio.
 
 use std::ops::Range;
 

@@ -34,13 +34,14 @@ pub(super) struct TrackSlice {
     pub(super) pieces: Vec<Piece>,
 }
 
-/// Returns the boxes. The object follows them from its first byte to `end`.
+/// Returns the boxes of a slice. They end with the header of an `mdat` box, whose body is the object from its first
+/// byte to `end`.
 pub(super) fn head(mvhd: &[u8], tracks: &[TrackSlice], end: u64) -> Vec<u8> {
     let ftyp = file_type();
     let traks: Vec<u8> = tracks.iter().flat_map(|track| trak(&track.boxes)).collect();
     let trexs: Vec<u8> = tracks.iter().flat_map(|track| trex(&track.boxes)).collect();
     let moov = atom(*b"moov", &[&atom(*b"mvhd", &[mvhd]), &traks, &atom(*b"mvex", &[&trexs])]);
-    // Offsets have a fixed length.
+    // The length does not depend on the offsets, because these have a fixed length.
     let mdat = mdat_header(end);
     let length = ftyp.len() + moov.len() + moof(tracks, 0).len() + mdat.len();
     let moof = moof(tracks, length as u64);
@@ -67,7 +68,8 @@ fn moof(tracks: &[TrackSlice], base: u64) -> Vec<u8> {
     atom(*b"moof", &[&full_box(*b"mfhd", 0, 0, &[&words(&[1])]), &trafs])
 }
 
-/// Returns a track fragment for all samples whose offsets differ by less than 2 GiB.
+/// Returns the track fragments of a track. A new one starts where the offset in the object differs from that of the
+/// fragment's first sample by 2 GiB or more, because a `trun` box has offsets of 32 bits.
 fn trafs(track: &TrackSlice, base: u64) -> Vec<u8> {
     let timed = ascending_decode_times(&track.pieces);
     let is_near = |first: u64, offset: u64| i32::try_from(i128::from(offset) - i128::from(first)).is_ok();
@@ -77,7 +79,7 @@ fn trafs(track: &TrackSlice, base: u64) -> Vec<u8> {
         let count = rest.iter().take_while(|(piece, ..)| is_near(first.offset, piece.offset)).count();
         let (these, others) = rest.split_at(count);
         rest = others;
-        // `base-data-offset-present`.
+        // The flag 1 is `base-data-offset-present`.
         let start = base.saturating_add(first.offset);
         let tfhd = full_box(*b"tfhd", 0, 1, &[&words(&[track.boxes.id]), &start.to_be_bytes()]);
         let tfdt = full_box(*b"tfdt", 1, 0, &[&decoded.to_be_bytes()]);
@@ -110,7 +112,7 @@ fn ascending_decode_times(pieces: &[Piece]) -> Vec<Timed<'_>> {
 }
 
 fn trun(run: &[Timed<'_>], base: u64) -> Vec<u8> {
-    /// Data offset; duration, size, flags and composition offset of each sample.
+    /// The data offset, and the duration, size, flags and composition offset of each sample are present.
     const FLAGS: u32 = 0x0001 | 0x0100 | 0x0200 | 0x0400 | 0x0800;
     let offset = run.first().map_or(0, |(piece, ..)| i128::from(piece.offset) - i128::from(base));
     let offset = i32::try_from(offset).unwrap_or(0).cast_unsigned();

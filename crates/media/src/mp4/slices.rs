@@ -14,7 +14,7 @@ use crate::rendition::{self, SAMPLE_RATE};
 use crate::slice::{Slice, Sliced, Wanted};
 use crate::source::Source;
 
-/// Most samples of a track in a slice.
+/// The most samples of a track in a slice.
 const MAX_SAMPLES: usize = 200_000;
 /// Seconds of audio to decode before the first sample that is presented, because frames depend on those before them.
 const PREROLL: i64 = 1;
@@ -28,8 +28,8 @@ struct Sliceable<'a> {
 }
 
 impl Track {
-    /// Returns the slices of chunks with the film and the audio tracks `audio` (IDs). Returns `None` if the tables do not
-    /// contain all samples, or are too large.
+    /// See [`Index::slices`](crate::Index::slices). Returns `None` if the tables do not contain all samples, or are too
+    /// large.
     pub(crate) async fn slices(
         &self,
         source: &Source,
@@ -81,8 +81,9 @@ fn slice(
 }
 
 impl Sliceable<'_> {
-    /// Returns the frames that are presented from the first time (inclusive) to the second (exclusive) by the edit at the
-    /// first, and those that have to be decoded for them. The others are presented before or after.
+    /// Returns the frames that the edit at `start` presents from `start` (inclusive) to `end` (exclusive), and the
+    /// frames that have to be decoded for them. The presentation times of the latter are before `start`, or from `end`
+    /// on.
     fn frames(&self, (start, end): (i64, Option<i64>)) -> Option<Vec<Piece>> {
         let times = &self.tables.times;
         let edit = self.timing.edits.at(start)?;
@@ -102,8 +103,9 @@ impl Sliceable<'_> {
         self.pieces(&located, |media| time_of(edit, media))
     }
 
-    /// Returns the wanted audio, as far as the edit presents it that presents most audio during the chunk, and when that
-    /// edit does. `film_scale` is the number of ticks per second of the film.
+    /// Returns the wanted audio of one edit, and the time span in which this edit is presented, in samples at 48 kHz.
+    /// It is the edit that presents the most audio during the chunk. `film_scale` is the number of ticks per second of
+    /// the film.
     fn audio(&self, wanted: &Wanted, film_scale: u32) -> Option<(Vec<Piece>, (i64, i64))> {
         let scale = self.timing.scale;
         let ticks = |(start, end): (i64, Option<i64>), from: u32| {
@@ -143,7 +145,8 @@ impl Sliceable<'_> {
     }
 }
 
-/// Returns the presentation time of a media time. The frames that a dwell does not present are before it or after it.
+/// Returns the presentation time of a media time. A dwell presents one frame; other frames get times before or after
+/// it.
 fn time_of(edit: &Edit, media: i64) -> i64 {
     if edit.is_dwell() {
         edit.start.saturating_add(media.saturating_sub(edit.media))
@@ -152,7 +155,7 @@ fn time_of(edit: &Edit, media: i64) -> i64 {
     }
 }
 
-/// Converts a time to another timescale. The largest time is unlimited and stays so.
+/// Converts a time to another timescale. `i64::MAX`, which stands for no limit, stays `i64::MAX`.
 fn convert(time: i64, from: u32, to: u32) -> i64 {
     if time == i64::MAX { time } else { rendition::convert(time, from, to) }
 }

@@ -1,4 +1,4 @@
-//! The sound tracks: their codecs, languages and durations, and the one that is used.
+//! The audio tracks: their codecs, languages and durations, and the one that is used.
 
 use super::audio::{self, Codec, Packing};
 use super::boxes::{Reader, find};
@@ -13,15 +13,15 @@ use crate::index::{AudioTrack, StreamId};
 use crate::keyframe::Error;
 use crate::source::{Source, in_parallel};
 
-/// The sound tracks of a movie, in the order of the file.
+/// The audio tracks of a movie, in the order of the file.
 #[derive(Debug, Default)]
 pub(super) struct Sound {
     tracks: Vec<Track>,
-    /// Whether there is sound, but all of it is encrypted.
+    /// Whether there is audio, and all of it is encrypted.
     pub(super) encrypted: bool,
 }
 
-/// A sound track. Its sample tables have not been read.
+/// An audio track. Its sample tables have not been read.
 #[derive(Debug)]
 pub(super) struct Track {
     pub(super) id: u32,
@@ -32,7 +32,7 @@ pub(super) struct Track {
 }
 
 impl Sound {
-    /// Reads the headers of the sound tracks among `tracks`.
+    /// Reads the headers of the audio tracks among `tracks`.
     pub(super) async fn open(source: &Source, tracks: Vec<Media>, movie: &Movie) -> Result<Self, Error> {
         let numbers: Vec<usize> = film::presented(&tracks, b"soun").collect();
         let sounds = tracks.into_iter().enumerate().filter(|(i, _)| numbers.contains(i));
@@ -90,7 +90,8 @@ impl Track {
         Ok(Some(Self { id: media.header.id, media, timing, codec, language }))
     }
 
-    /// Reads what a slice needs. Returns `None` if the tables are too large.
+    /// Reads the boxes and the sample tables that a slice needs. Returns `None` if a box is missing or a table is too
+    /// large.
     pub(super) async fn load(
         &self,
         source: &Source,

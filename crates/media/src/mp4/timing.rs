@@ -113,8 +113,8 @@ pub(super) fn to_ms(time: u64, scale: u32) -> u64 {
     u64::try_from(ms).unwrap_or(u64::MAX)
 }
 
-/// Returns the longest time that sound starts before the film or ends after it only because of its encoder's delay or
-/// its last block: two of the longest AAC frames.
+/// Returns the longest time, in ticks, by which audio starts before the film or ends after it only because of its
+/// encoder's delay or its last block: two of the longest AAC frames.
 pub(super) fn padding(scale: u32) -> i64 {
     i64::from(scale / 10)
 }

@@ -25,7 +25,7 @@ pub(super) enum FromInput {
     First(usize),
     /// The first keyframe.
     Keyframe,
-    /// The first one, with what the container says to cut off. A damaged one can say more than there is.
+    /// The first frame, without the cropping that the container states: a damaged container can crop everything.
     Uncropped,
     /// Every frame of this step, as many as [`STEPS`].
     Every(usize),
@@ -76,7 +76,7 @@ impl Attempt<'_> {
             Err(error) => return Err(error),
         };
         let known = index.media_info.clone();
-        // Without a container, ffmpeg prints a rate that is the same for all files.
+        // For video in no container, ffmpeg prints the same frame rate for every file.
         let found_rate = found.frame_rate.filter(|_| self.container != Container::MpegVideo);
         let (width, height, rotation) = match (found.width, found.height) {
             (Some(_), Some(_)) => (found.width, found.height, found.rotation),
@@ -99,7 +99,7 @@ impl Attempt<'_> {
 
     /// Returns what a report tells about the film and its audio.
     pub(super) async fn media_info(&self, report: &str, streams: &Streams) -> Result<MediaInfo, Error> {
-        // There is a choice only among several.
+        // The decodable codecs matter only for the choice among several audio streams.
         let decodable = match report.matches(": Audio: ").count() {
             0 | 1 => BTreeSet::new(),
             _ => inspect::decodable_codecs(self.ffmpeg, self.deadline).await?,
@@ -142,7 +142,7 @@ impl Attempt<'_> {
         let (frames, select, options): (_, _, &[&str]) = match frames {
             FromInput::First(count) => (count.to_string(), String::new(), &[]),
             FromInput::Keyframe => ("1".to_owned(), String::new(), &["-skip_frame", "nokey"]),
-            // An option of FFmpeg 7; older versions cut nothing off.
+            // FFmpeg 7 introduced the option. Older versions never crop as the container states.
             FromInput::Uncropped => ("1".to_owned(), String::new(), &["-apply_cropping", "codec"]),
             FromInput::Every(step) => (STEPS.to_string(), format!("select=not(mod(n\\,{step})),"), &[]),
         };
