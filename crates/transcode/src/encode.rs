@@ -124,8 +124,8 @@ pub(crate) fn audio_name(position: usize) -> String {
     if position == 0 { AUDIO.to_owned() } else { format!("{AUDIO}-{}", position + 1) }
 }
 
-/// Encodes the chunk number `index` of the video in `source`, from its slice if the plan has slices. Returns its manifest,
-/// and the segments to store. ffmpeg is killed at `deadline`.
+/// Encodes the chunk with the number `index` of the video in `source`, from its slice if the plan has slices. Returns
+/// its manifest, and the segments to store. ffmpeg is killed at `deadline`.
 ///
 /// # Errors
 /// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed. All other errors are permanent for

@@ -21,13 +21,13 @@ const CHUNK_PIXELS: f64 = 30.0 * 30.0 * 1920.0 * 1080.0;
 /// Maximum pixels of a chunk: 10 min of 1080p at 30 frames per second. Encoding more comes close to Lambda's timeout of
 /// 15 min.
 const MAX_PIXELS: f64 = 20.0 * CHUNK_PIXELS;
-/// If the presentation begins before the first frame, by this many seconds, the frame is shown from there on. A shorter
-/// time is what an audio encoder adds at the start, and is left out.
+/// If the presentation begins at least this many seconds before the first frame, the frame is shown from that time on.
+/// A shorter time is a delay that an audio encoder added, and is left out.
 const LATE_START: f64 = 0.05;
 /// The longest time for which the first frame is shown before its time, in seconds. A file can state any time.
 const LONGEST_WAIT: f64 = 3600.0;
-/// By how much a video without an index can last longer than its record says, in seconds. Otherwise its last segment could
-/// have a single frame.
+/// How much longer than its estimated duration a video without an index can be, in seconds. Segments are planned for
+/// the longer duration, or the last one could consist of a single frame.
 const ESTIMATE_ERROR: f64 = 0.1;
 /// Ticks of the renditions for each tick of the source: room for decode times between two presentation times.
 const SUBDIVISION: u32 = 4;
@@ -51,7 +51,8 @@ pub struct Plan {
     /// The source's time at which the presentation ends, if the container states it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<i64>,
-    /// Whether a slice of the object is stored for each chunk. Then the film is its first stream, and audio follows.
+    /// Whether a slice of the object is stored for each chunk. The film is the first stream of a slice; the audio
+    /// follows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_sliced: bool,
     /// Average frames per second, if known.
@@ -164,7 +165,7 @@ impl Plan {
         }
         Ok(Self {
             container,
-            // ffmpeg can report a size that the frames do not have.
+            // The size that ffmpeg reports can differ from that of the frames.
             video: VideoStream { width, height, ..inspection.video.clone() },
             audio: inspection.audio.clone(),
             scale,
@@ -207,7 +208,7 @@ fn frame_rate(media_info: &MediaInfo, inspection: &Inspection) -> Option<f64> {
 /// Returns the time at which the presentation starts. `first` is the time of the first frame in ticks, `start` that of
 /// the presentation, or of the first frame or audio, in seconds.
 fn origin(first: i64, start: Option<f64>, scale: u32) -> i64 {
-    // Negative times are those of what an audio encoder adds at the start.
+    // Negative times belong to the delay that an audio encoder added at the start.
     let earliest = start.unwrap_or_default().max(0.0);
     let wait = at(first, scale) - earliest;
     if start.is_some() && (LATE_START..LONGEST_WAIT).contains(&wait) { ticks(earliest, scale) } else { first }
@@ -288,7 +289,7 @@ mod tests {
         assert_eq!((whole.chunks[0].span, whole.chunks[0].audio_frames), (None, (0, None)));
         assert!(
             (whole.chunks[0].segment - 100.1 / 25.0).abs() < 1e-9,
-            "the last segment has no single frame"
+            "the last segment has more than one frame"
         );
         let long = MediaInfo { duration_ms: Some(3_600_000), ..media_info() };
         assert_eq!(Plan::new(&long, &inspection(), None).unwrap_err().code, Failure::TOO_COMPLEX);

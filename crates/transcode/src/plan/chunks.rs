@@ -16,7 +16,7 @@ const SEEK_AFTER: f64 = 0.002;
 /// [`SEEK_AFTER`] for Matroska, where ffmpeg seeks 3/23 s earlier if frames are reordered.
 const SEEK_AFTER_MATROSKA: f64 = 0.132;
 
-/// Chooses the times at which chunks start: that of each edit, and those of keyframes.
+/// Chooses the times at which chunks start: the start of each edit, and keyframes within the edits.
 pub(super) fn chunk_starts(cuts: &CutPoints, length: f64) -> Vec<i64> {
     let starts_edit = |time: &i64| cuts.edits.binary_search_by_key(time, |(start, _)| *start).is_ok();
     let edits = cuts.times.chunk_by(|_, next| !starts_edit(next));
@@ -62,8 +62,8 @@ pub(super) fn chunks(
         let end = starts.get(index + 1).copied();
         let from = if index == 0 { origin.min(*start) } else { *start };
         let length = end.map(since_origin).or(duration).map(|end| end - since_origin(from));
-        // The first chunk has all frames from the start of the presentation on, even before a keyframe. But an edit may
-        // have left out those before its start.
+        // The first chunk contains all frames from the start of the presentation on, even those before a keyframe. With
+        // an edit list, it starts with the first edit.
         let start = if cuts.edits.is_empty() { from } else { *start };
         let frames = |time: i64| {
             let time = since_origin(time);

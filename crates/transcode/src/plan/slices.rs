@@ -1,4 +1,4 @@
-//! Slices of the object: what the encoder of each chunk reads instead of the object.
+//! Slices of the object, which the encoders read instead of the object.
 
 use upreel_core::video::MediaInfo;
 use upreel_media::inspect::Inspection;
@@ -11,8 +11,8 @@ use super::Plan;
 use crate::error::{Error, fall_back_without_index};
 
 impl Plan {
-    /// Plans the transcoding of an object, in chunks of about `length` seconds if that is given. Returns a slice for each
-    /// chunk, or none if the encoders have to read the object itself.
+    /// Plans the transcoding of an object, in chunks of about `length` seconds if that is given. Also returns a slice
+    /// for each chunk, or no slices if the encoders have to read the object itself.
     ///
     /// # Errors
     /// Returns a failure as [`Plan::new`] does, and a fault if the object could not be read.
@@ -54,7 +54,7 @@ impl Plan {
         Ok((plan(Some(&cuts))?, Vec::new()))
     }
 
-    /// Returns what the slice of each chunk needs.
+    /// Returns the samples that the slice of each chunk needs.
     fn wanted(&self) -> Vec<Wanted> {
         let wanted = |chunk: &super::Chunk| {
             let audio = audio_samples(self.origin, self.scale, chunk.audio_frames);
@@ -63,7 +63,7 @@ impl Plan {
         self.chunks.iter().filter_map(wanted).collect()
     }
 
-    /// Refers to the streams of slices. `spans` says when audio is presented in each.
+    /// Changes the plan to read slices. `spans` are the time spans of the audio in each of them.
     fn use_slices(&mut self, spans: Vec<Vec<(i64, i64)>>) {
         self.is_sliced = true;
         self.video.stream = 0;

@@ -46,7 +46,8 @@ impl Work<'_> {
         bytes.and_then(Slice::from_bytes).ok_or_else(|| Fault::new("read a slice", &Unusable("slice")))
     }
 
-    /// Returns the manifest of a chunk, if it is encoded by this plan. That of another release may be unreadable.
+    /// Returns the manifest of a chunk if the chunk has been encoded by this plan. A manifest that another release
+    /// wrote may be unreadable, and counts as missing.
     pub(super) async fn load_manifest(&self, index: usize, plan: &str) -> Result<Option<Manifest>, Fault> {
         let bytes: Option<Bytes> = self.app.objects.load(&self.work_key(&manifest_name(index))?).await?;
         let manifest = bytes.and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).ok());
