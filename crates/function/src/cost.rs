@@ -1,5 +1,5 @@
-//! What an invocation costs, as the metric `Cost`: its compute time, its requests to S3 and `DynamoDB`, and the request
-//! that caused it. The model in docs/OPERATIONS.md (section 6) has the same items.
+//! The cost of an invocation, as the metric `Cost`: its compute time, its requests to S3 and `DynamoDB`, and the
+//! request that caused it. The model in docs/OPERATIONS.md (section 6) has the same items.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -32,7 +32,7 @@ mod price {
 
 /// Write units of a write: the row has less than 1 KB, and is written to the table, to `byUser`, and mostly to `byDue`.
 const UNITS_OF_A_WRITE: f64 = 10.0 / 3.0;
-/// State transitions of a chunk, which is an execution of its own.
+/// State transitions of a task. Most tasks encode a chunk, which is an execution of its own, with three transitions.
 const TRANSITIONS_OF_A_TASK: f64 = 3.0;
 
 /// The memory of the function in GB, which is billed whether it is used or not.
@@ -49,7 +49,7 @@ pub enum Invoker {
     Free,
 }
 
-/// Handles an invocation of `function`, and writes what it has cost.
+/// Runs `work`, an invocation of `function`, and writes its cost as a metric.
 pub async fn measured<T>(function: &'static str, invoker: Invoker, work: impl Future<Output = T>) -> T {
     let started = Instant::now();
     let result = work.await;
@@ -108,7 +108,7 @@ mod tests {
             (price::READ_UNIT, 1e6),
             (price::WRITE_UNIT, 1e6),
         ] {
-            // Without the zeros of $3.50 and $0.20, which are added below.
+            // Removes zeros at the end. The document writes some prices with one, such as $3.50.
             let text = format!("{:.10}", micros * unit / 1e6);
             let text = format!("${}", text.trim_end_matches('0').trim_end_matches('.'));
             let found = |text: &str| {
@@ -119,7 +119,7 @@ mod tests {
         }
     }
 
-    /// The model of 1,000 videos in the operations document, without what no function sees.
+    /// Compares with the model of 1,000 videos in the operations document, without the items that no function sees.
     #[test]
     fn model_video_costs_what_the_operations_document_says() {
         let thumbnail = Usage { s3_reads: 82, s3_writes: 4, table_writes: 2, ..Usage::default() };

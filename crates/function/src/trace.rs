@@ -48,7 +48,7 @@ fn is_shown(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && (metadata.name() == FFMPEG || has(OPERATION) || has(TRACE_HEADER))
 }
 
-/// What is known of a span.
+/// The data of a span.
 #[derive(Default)]
 struct Span {
     started: Option<SystemTime>,
@@ -100,7 +100,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for XRay {
         let trace = span.scope().skip(1).find_map(|outer| outer.extensions().get::<Span>()?.trace.clone());
         let extensions = span.extensions();
         let (Some(trace), Some(known)) = (trace, extensions.get::<Span>()) else { return };
-        // Lost subsegments must not fail the work that they describe.
+        // A failure to send a subsegment must not fail the work that it describes.
         let _ = self.0.send(format!("{HEADER}{}", subsegment(&trace, known, SystemTime::now())).as_bytes());
     }
 }
@@ -123,7 +123,7 @@ fn subsegment(trace: &Trace, span: &Span, ended: SystemTime) -> Value {
     document
 }
 
-/// Returns a random number: the standard library seeds its hash maps with them.
+/// Returns a random number, made from the random seed that the standard library gives each hash map.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -145,7 +145,7 @@ mod tests {
         let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
         let layer = layer(&daemon.local_addr().unwrap().to_string()).unwrap();
         subscriber::with_default(tracing_subscriber::registry().with(layer), work);
-        // Everything was sent to the same machine before, so it is there.
+        // The documents were sent over the loopback interface, so all of them have arrived.
         daemon.set_nonblocking(true).unwrap();
         let mut buffer = vec![0; 65_536];
         let mut documents = Vec::new();
