@@ -6,7 +6,7 @@
 //! - A derived object that no row names is deleted, and so is the uploaded file of a deleted video.
 //!
 //! Objects that are younger than a day are left alone. The listing ends at its deadline or after 1,000 deletions, and the
-//! next run continues where it ended. One of two listings at the same time ends.
+//! next run continues where it ended. If two listings run at the same time, one of them stops.
 
 use std::fmt;
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub async fn run(
         if !is_dry_run {
             let next = position.to_string();
             if !app.videos.save_note(POSITION, note.as_deref(), &next).await? {
-                tracing::warn!("another listing is running");
+                tracing::warn!("another listing is running, this one stops");
                 break;
             }
             note = Some(next);

@@ -1,8 +1,8 @@
 //! The secrets that sign webhooks and the URLs of the CDN.
 //!
 //! The value of a secret in Secrets Manager is one secret, or several that are separated by commas while one replaces
-//! another: what verifies accepts all of them, see "Replace a secret" in docs/OPERATIONS.md. A function reads the value
-//! when it first needs it, so that no cold start waits for it, and again after some minutes.
+//! another. Verifiers accept all of them; see "Replace a secret" in docs/OPERATIONS.md. A function reads the value when
+//! it first needs it, so that no cold start waits for it, and again every five minutes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use upreel_core::Fault;
 
 /// How long a value is used before it is read again: a changed value takes effect everywhere within this time.
 const MAX_AGE: Duration = Duration::from_mins(5);
-/// How long the old value stays in use after it could not be read again.
+/// How long to wait before the next attempt if the value could not be read again.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// A secret. Clones share the value that was read. `Debug` does not show it.
@@ -65,8 +65,7 @@ impl Secret {
         })))
     }
 
-    /// Returns the secrets, of which there is at least one. The first one is the one to sign with, where only one can
-    /// be used.
+    /// Returns the secrets, at least one. Where only one can be used to sign, it is the first.
     ///
     /// # Errors
     /// When the value cannot be read, and none was read before.
@@ -90,7 +89,7 @@ impl Stored {
             (Ok(secrets), _) => (secrets, MAX_AGE),
             (Err(fault), None) => return Err(fault),
             (Err(fault), Some(known)) => {
-                tracing::warn!(%fault, "secret not read again, using the one before");
+                tracing::warn!(%fault, "could not read the secret again, using the previous value");
                 (known.secrets.clone(), RETRY_AFTER)
             }
         };
@@ -100,7 +99,7 @@ impl Stored {
 
     async fn read(&self) -> Result<Arc<[String]>, Fault> {
         const OPERATION: &str = "secretsmanager:GetSecretValue";
-        // The client is made here: most cold starts need none, and an invocation needs one every five minutes.
+        // The client is created only here: most cold starts need none, and a process needs one every five minutes.
         let response = Client::new(&self.sdk).get_secret_value().secret_id(&self.arn).send().await;
         let response = response.map_err(|error| Fault::new(OPERATION, &error))?;
         let secrets = parse(response.secret_string().unwrap_or_default());

@@ -234,9 +234,9 @@ fn not_found() -> Problem {
     Problem::new(Code::NotFound, "There is no such video.")
 }
 
-/// Returns the entity tag of a response body, URLs included. So after a 304 the URLs that the client has are valid for
-/// as long as those of a new response, which would be the same. They change every five minutes, and with the credentials
-/// of the instance that signs them.
+/// Returns the entity tag of a response body, including its signed URLs. So after a 304, the client's URLs are those
+/// that a new response would contain. The URLs change every five minutes, and with the credentials of the instance that
+/// signs.
 fn etag(body: &[u8]) -> String {
     let digest = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(body));
     format!("\"{digest}\"")
@@ -256,7 +256,7 @@ fn decode_cursor(text: &str) -> Option<Cursor> {
     let bytes = base64_simd::URL_SAFE_NO_PAD.decode_to_vec(text).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     let (upload_time, id) = text.split_once(' ')?;
-    // DynamoDB rejects a key without a time, which would look like a fault.
+    // DynamoDB would reject a key without a valid time, and that would count as a fault.
     let digits = |b: u8| if b.is_ascii_digit() { b'0' } else { b };
     if !upload_time.bytes().map(digits).eq(*b"0000-00-00T00:00:00.000Z") {
         return None;

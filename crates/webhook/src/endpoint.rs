@@ -118,8 +118,8 @@ impl Endpoint {
     }
 }
 
-/// Returns the signature of a body: `t=<seconds>`, and for each secret `,v1=<HMAC-SHA256 of "t.body">`. A verifier accepts
-/// it if one of the codes is right, so that no webhook is lost while the receiver changes its secret.
+/// Returns the signature of a body: `t=<seconds>`, and for each secret `,v1=<HMAC-SHA256 of "t.body">`. Verifiers
+/// accept it if one of the codes is right, so that no webhook is lost while the receiver changes its secret.
 fn signature(secrets: &[String], time: u64, body: &str) -> String {
     let codes = secrets.iter().filter_map(|secret| {
         // Cannot fail: HMAC accepts keys of any length.

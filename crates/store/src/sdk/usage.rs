@@ -1,4 +1,4 @@
-//! Counts the requests to S3 and `DynamoDB` that cost something, for the metric `Cost` (`upreel-function`).
+//! Counts the billed requests to S3 and `DynamoDB`, for the metric `Cost` (`upreel-function`).
 //!
 //! Counts at the HTTP client, so that retries count too, as on the bill. The counters belong to the process: a function
 //! handles one invocation at a time.
@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
 static COUNTERS: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
 
-/// What has been requested.
+/// The numbers of billed requests and bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// GET and HEAD requests to S3.
@@ -25,7 +25,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Returns what has been requested since the last call, and starts again.
+    /// Returns the numbers since the last call, and resets them.
     #[must_use]
     pub fn take() -> Self {
         let [s3_reads, s3_writes, bytes_stored, table_reads, table_writes] =
@@ -53,7 +53,7 @@ impl Usage {
                 _ => none,
             };
         }
-        // Lambda's API has no target either.
+        // Requests to Lambda have no `x-amz-target` either.
         if uri.contains("/2015-03-31/functions/") {
             return none;
         }
@@ -62,7 +62,7 @@ impl Usage {
             "GET" if query.contains("list-type=") => Self { s3_writes: 1, ..none },
             "GET" | "HEAD" => Self { s3_reads: 1, ..none },
             "PUT" => Self { s3_writes: 1, bytes_stored: length.parse().unwrap_or_default(), ..none },
-            // Deletions are free, of several objects too.
+            // Deletions are free, including those of several objects.
             "POST" if !query.starts_with("delete") => Self { s3_writes: 1, ..none },
             _ => none,
         }

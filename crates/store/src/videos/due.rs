@@ -120,8 +120,8 @@ impl VideoStore {
     /// Replaces the note `previous` that was saved under `name`. Returns `false`, and changes nothing, if another one has
     /// been saved since `previous` was loaded.
     ///
-    /// A repetition finds its own note. A request that arrives late must not undo later ones, so a note never returns to
-    /// an earlier value.
+    /// A repeated request finds its own note and succeeds. So that a delayed request cannot undo later ones, callers
+    /// never save an earlier value again.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
