@@ -258,7 +258,7 @@ for (const plugin of Object.keys(VERSIONS)) {
     test('rejects a file that is not a video', async (t) => {
       const {backend, page, choose} = await setUp(t, plugin);
       await choose(text);
-      const message = `This file isn't a video. Supported: ${FORMATS}. Leave the type out, or send the file's own, such as video/mp4.`;
+      const message = `This file isn't a video. Supported: ${FORMATS}. Leave the type out, or send the type of the file, such as video/mp4.`;
       // Companion 6 shows only the status (CompanionS3.ts, `_fetch`).
       await assertFailed(page, plugin === 'companion 6' ? 'Companion request failed: Unsupported Media Type' : message);
       assert.deepEqual(await backend.videos(), []);

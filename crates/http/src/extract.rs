@@ -1,5 +1,5 @@
-//! Extractors whose errors are problems. Those of `axum` respond with plain text, which repeats the request and names
-//! types of this program.
+//! Extractors whose errors are problems. The extractors of `axum` respond with plain text, which quotes the request and
+//! names Rust types.
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
@@ -16,7 +16,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = axum::extract::Query::try_from_uri(&parts.uri).map_err(|_| {
-            let detail = "A parameter of the query is given twice, or its value is malformed.";
+            let detail =
+                "A query parameter occurs twice or has a malformed value. Send each one once, as documented.";
             Problem::new(Code::InvalidRequest, detail)
         })?;
         Ok(Self(query.0))
@@ -31,7 +32,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // Fails if a segment is not UTF-8. No identifier is such a text.
+        // Fails if a segment is not UTF-8. No resource has such an identifier.
         let path = axum::extract::Path::from_request_parts(parts, state).await;
         let path = path.map_err(|_| Problem::new(Code::NotFound, "There is nothing at this path."))?;
         Ok(Self(path.0))

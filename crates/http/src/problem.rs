@@ -70,7 +70,7 @@ impl Code {
     }
 }
 
-/// The longest detail, in bytes. A detail that repeats a part of the request must not become as long as that.
+/// The longest detail, in bytes. A detail can quote a part of the request, which can be very long.
 const MAX_DETAIL: usize = 1024;
 
 /// An error response. Its `detail` is for users; internals are only logged.

@@ -73,7 +73,7 @@ pub fn matches_origin(allowed: &str, origin: &str) -> bool {
     }
 }
 
-/// Has browsers take the body for what `Content-Type` says.
+/// Makes browsers believe `Content-Type`, instead of guessing the type from the body.
 async fn nosniff(mut response: Response) -> Response {
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

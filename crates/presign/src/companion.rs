@@ -213,17 +213,17 @@ pub(crate) fn from_json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>
     serde_json::from_slice(&body).map_err(|error| invalid(explain(&error)))
 }
 
-/// Returns what is wrong with a JSON body, without the words of `serde`, which repeat the body and name types of Rust.
+/// Describes the error of a JSON body. `serde`'s own messages quote the body and name Rust types.
 fn explain(error: &serde_json::Error) -> String {
     let at = format!("line {}, column {}", error.line(), error.column());
     if !error.is_data() {
-        return format!("The body is not JSON, see {at}.");
+        return format!("The body is not valid JSON: see {at}.");
     }
     let text = error.to_string();
     match text.strip_prefix("missing field `").and_then(|text| text.split_once('`')) {
         Some((field, _)) => format!("The body has no field `{field}`."),
         None => {
-            format!("The body has a field with a value of another type or range than expected, see {at}.")
+            format!("A field of the body has a value of the wrong type or out of range: see {at}.")
         }
     }
 }
@@ -236,9 +236,9 @@ mod tests {
     fn errors_of_a_body_do_not_repeat_it() {
         let detail = |body: &str| explain(&serde_json::from_str::<Parts>(body).err().unwrap());
         assert_eq!(detail("{}"), "The body has no field `parts`.");
-        assert_eq!(detail("{\"parts\": ["), "The body is not JSON, see line 1, column 11.");
+        assert_eq!(detail("{\"parts\": ["), "The body is not valid JSON: see line 1, column 11.");
         let expected =
-            "The body has a field with a value of another type or range than expected, see line 1, column";
+            "A field of the body has a value of the wrong type or out of range: see line 1, column";
         for value in ["\"secret\"", "70000", "{\"secret\": 1}", "null", "[\"secret\"]"] {
             let found = detail(&format!("{{\"parts\": [{{\"PartNumber\": {value}, \"ETag\": \"a\"}}]}}"));
             assert!(found.starts_with(expected) && !found.contains("secret"), "{value}: {found}");

@@ -23,8 +23,8 @@ impl Declared {
         if let Some(container) = Container::from_media_type(&declared) {
             return Ok(Self { media_type: declared.to_string(), container: Some(container) });
         }
-        // Systems know little about some formats: `.ts` is `text/vnd.trolltech.linguist` on many. The name is right more
-        // often, and the bytes decide after the upload.
+        // Many systems have a wrong type for some formats, such as `text/vnd.trolltech.linguist` for `.ts`. The
+        // filename is more reliable, and the bytes decide after the upload.
         let essence = declared.essence();
         if by_name.is_some() || essence == UNKNOWN || essence.starts_with("video/") {
             return Ok(Self { media_type: of_name(), container: by_name });
@@ -37,7 +37,8 @@ fn unsupported() -> Problem {
     Problem::new(
         Code::UnsupportedMedia,
         format!(
-            "This file isn't a video. Supported: {}. Leave the type out, or send the file's own, such as video/mp4.",
+            "This file isn't a video. Supported: {}. Leave the type out, or send the type of the file, such as \
+             video/mp4.",
             Container::names()
         ),
     )
