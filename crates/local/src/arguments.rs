@@ -1,4 +1,4 @@
-//! The values of the command line.
+//! Parsers for the values of command-line options.
 
 use std::net::IpAddr;
 
@@ -11,7 +11,7 @@ use upreel_core::limits::MAX_OBJECT;
 pub fn address(text: &str) -> Result<IpAddr, String> {
     match text.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => {
-            Err("signed URLs contain this address: name one that others can reach, such as 192.168.1.5"
+            Err("signed URLs contain this address: use one that other devices can reach, such as 192.168.1.5"
                 .to_owned())
         }
         other => other.map_err(|error| error.to_string()),
@@ -40,7 +40,8 @@ pub fn size(text: &str) -> Result<u64, String> {
     let bytes =
         number.parse().ok().zip(factor).and_then(|(number, factor): (u64, u64)| number.checked_mul(factor));
     bytes.filter(|bytes| (1..=MAX_OBJECT).contains(bytes)).ok_or_else(|| {
-        "a size from 1 byte to 5 TiB is a number of bytes, or has a unit: kB, MB, GB, TB, KiB, MiB, GiB, TiB".to_owned()
+        "use a size from 1 byte to 5 TiB, in bytes or with a unit: kB, MB, GB, TB, KiB, MiB, GiB, TiB"
+            .to_owned()
     })
 }
 
@@ -53,9 +54,7 @@ pub fn origin(text: &str) -> Result<String, String> {
     let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     match host {
         Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@']) => Ok(origin.to_owned()),
-        _ => {
-            Err("an origin has a scheme, a host and perhaps a port, such as http://localhost:5173".to_owned())
-        }
+        _ => Err("use a scheme, a host and, if needed, a port, such as http://localhost:5173".to_owned()),
     }
 }
 

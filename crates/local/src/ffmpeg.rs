@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 /// The oldest version that has all options that the functions use (`-fps_mode`).
 const OLDEST: (u32, u32) = (5, 1);
-/// After this time, the program is not ffmpeg.
+/// How long a run of the program may take. ffmpeg prints its version and its lists at once.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The decoders of the most common videos. Some distributions leave them out because of patents.
 const DECODERS: [&str; 4] = ["h264", "hevc", "vp9", "aac"];
@@ -19,7 +19,7 @@ const ENCODERS: ([&str; 1], [&str; 2]) = (["mjpeg"], ["libx264", "aac"]);
 /// Runs the program and returns its version.
 ///
 /// # Errors
-/// When the program is not an ffmpeg that can process videos. The text says what is wrong.
+/// When the program is not an ffmpeg that can process videos. The text says why, and what to do.
 pub async fn version(ffmpeg: &Path, transcode: bool) -> Result<String, String> {
     let run = async |argument| output(ffmpeg, argument).await;
     let unusable = |what: &str| {
@@ -48,9 +48,10 @@ pub async fn version(ffmpeg: &Path, transcode: bool) -> Result<String, String> {
 
 async fn output(ffmpeg: &Path, argument: &str) -> Result<String, String> {
     let mut command = Command::new(ffmpeg);
-    // The functions run it without an environment, too.
+    // Like the functions, without an environment.
     command.args(["-hide_banner", argument]).env_clear().stdin(Stdio::null()).kill_on_drop(true);
-    let output = timeout(TIMEOUT, command.output()).await.map_err(|_| "it does not end".to_owned())?;
+    let output =
+        timeout(TIMEOUT, command.output()).await.map_err(|_| "it did not end within 30 s".to_owned())?;
     let output = output.map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -60,8 +61,8 @@ fn parse_version(about: &str) -> Option<&str> {
     about.strip_prefix("ffmpeg version ")?.split_whitespace().next()
 }
 
-/// Returns whether a version such as `4.4.2-0ubuntu0.22.04.1` is too old. Builds of a commit, such as `N-109542-g1bf1d50`,
-/// are taken for new.
+/// Returns whether a version such as `4.4.2-0ubuntu0.22.04.1` is too old. Builds of a commit, such as
+/// `N-109542-g1bf1d50`, count as new.
 fn is_too_old(version: &str) -> bool {
     let mut numbers = version.trim_start_matches('n').split(|c: char| !c.is_ascii_digit());
     let mut next = || numbers.next().and_then(|number| number.parse().ok());
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wrong_program_is_named_with_its_fault() {
+    async fn says_why_a_program_cannot_be_used() {
         let decoders = "h264 hevc vp9 aac";
         for (version, decoders, encoders, transcode, expected) in [
             ("ffmpeg version 7.1.5 Copyright", decoders, "mjpeg", false, Ok("7.1.5")),

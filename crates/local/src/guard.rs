@@ -1,5 +1,5 @@
 //! Protects the ports from web pages. A page that is open in a browser of this machine can send requests to every port.
-//! The browser says where they come from, in headers that a page cannot set:
+//! The browser states their origin in headers that a page cannot set:
 //!
 //! - `Host` is the name in the URL. A page can have its own name resolve to 127.0.0.1 (DNS rebinding), so that the browser
 //!   takes the port for the page's own server.
@@ -61,7 +61,7 @@ impl Allowed {
 
     /// Returns why a request is refused, as a sentence for the developer.
     fn refusal(&self, port: Port, path: &str, host: Option<&str>, headers: &HeaderMap) -> Option<String> {
-        let Some(host) = host else { return Some("This request has no Host header.".to_owned()) };
+        let Some(host) = host else { return Some("This request has no Host header. Send one.".to_owned()) };
         if !self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(without_port(host))) {
             let name = without_port(host);
             return Some(format!(
@@ -78,7 +78,7 @@ impl Allowed {
             };
             return match (is_allowed, port) {
                 (true, _) => None,
-                (false, Port::DynamoDb) => Some("Web pages cannot use this port.".to_owned()),
+                (false, Port::DynamoDb) => Some("Web pages cannot use the port of DynamoDB.".to_owned()),
                 (false, _) => Some(format!(
                     "The web page at {origin:?} is not allowed to use this port. If it is yours, start Upreel with \
                      --allow-origin {origin}"
@@ -88,8 +88,8 @@ impl Allowed {
         let is_foreign = matches!(text(SEC_FETCH_SITE), Some("cross-site" | "same-site"));
         // A GET request to /presign creates a video. On the other ports, the signature is the permission.
         (port == Port::Api && is_foreign && !can_be_embedded(path)).then(|| {
-            "A web page of another site has sent this request. Only its scripts can, from an origin that is allowed by \
-             --allow-origin."
+            "A web page of another site has sent this request without an Origin header. Use fetch, from an origin that \
+             --allow-origin names."
                 .to_owned()
         })
     }
@@ -124,7 +124,7 @@ async fn check(
     next: Next,
 ) -> Response {
     let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
-    // The absolute form of a request to a proxy has the host in its URL, too.
+    // A request in absolute form, as proxies get it, states the host in its URL.
     let host = request.uri().authority().map(Authority::as_str).or(host);
     let refusal = allowed.refusal(port, request.uri().path(), host, request.headers());
     let mut response = match refusal {
@@ -224,7 +224,7 @@ mod tests {
             assert!(from(Port::S3, "127.0.0.1:9000", origin), "{origin}");
             assert!(!from(Port::DynamoDb, "127.0.0.1:8000", origin), "{origin}");
         }
-        // The page of S3 is a file that somebody has uploaded.
+        // A page of the S3 port would be a file that somebody has uploaded.
         for origin in [
             "null",
             "",

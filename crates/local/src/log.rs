@@ -1,4 +1,4 @@
-//! Which events of `s3s` are logged. It logs every refused request as an error, and every upload that a client ends.
+//! Filters the log events of `s3s`, which logs every refused request and every upload that a client aborts as an error.
 
 use std::fmt::{Debug, Write};
 
@@ -8,7 +8,7 @@ use tracing_subscriber::layer::{Context, Filter};
 
 use crate::serve::INCOMPLETE;
 
-/// Leaves out the events of `s3s` that are not about faults of the local S3.
+/// Leaves out the events of `s3s` that are not faults of the local S3.
 pub struct OnlyFaults;
 
 impl<S> Filter<S> for OnlyFaults {
@@ -30,7 +30,7 @@ impl<S> Filter<S> for OnlyFaults {
     }
 }
 
-/// Returns whether the text of an event has an error of the server that no client has caused.
+/// Returns whether the text of an event contains an error of the server that the client has not caused.
 fn is_fault(text: &str) -> bool {
     text.contains("code: InternalError") && !text.contains(INCOMPLETE)
 }

@@ -59,8 +59,8 @@ impl Multipart {
         Ok(multipart)
     }
 
-    /// Removes the uploads that were begun more than [`TTL`] before `now`, and of all others the parts that were uploaded
-    /// again.
+    /// Removes the uploads that were begun more than [`TTL`] before `now`. Of all others, removes the parts that have
+    /// been replaced by a later upload of the same part.
     pub(crate) fn sweep(&self, now: SystemTime) {
         let is_old = |folder: &PathBuf| {
             let begun = fs::metadata(folder.join(KEY)).and_then(|file| file.modified());

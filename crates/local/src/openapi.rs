@@ -27,7 +27,7 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/openapi.json", get(document))
 }
 
-/// Returns the document with the address at which the client has reached this server.
+/// Returns the document. Its server is the address at which the client has reached this one.
 async fn document(headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     let server = host.map_or_else(|| DEFAULT_SERVER.to_owned(), |host| format!("http://{host}"));

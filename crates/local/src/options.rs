@@ -69,7 +69,7 @@ pub enum Error {
     #[error("{0} is in use by another process: choose another folder with --data, or use --ephemeral")]
     Locked(PathBuf),
     /// The data folder cannot be read or written.
-    #[error("the data in {0} cannot be used: {1}")]
+    #[error("the data in {0} cannot be used: {1}. Repair this, or choose another folder with --data")]
     Data(PathBuf, String),
 }
 

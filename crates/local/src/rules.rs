@@ -1,5 +1,5 @@
-//! What S3 refuses and `s3s` accepts: headers that a signature does not cover, writes of an unknown length, and keys that
-//! no file can have.
+//! Refuses requests that S3 refuses and `s3s` accepts: with headers that the signature does not cover, or with a body
+//! of unknown length. Also refuses keys that cannot be paths of files.
 
 use async_trait::async_trait;
 use axum::http::{HeaderMap, Method, Uri, header};
@@ -26,7 +26,7 @@ impl S3Access for Rules {
             return Err(s3_error!(AccessDenied, "{message}: {name}"));
         }
         let has = |name: &str| request.headers().contains_key(name);
-        // A chunked transfer has the length of its contents in a header of its own.
+        // A request with the content encoding `aws-chunked` states the length of the object in another header.
         let has_length = has(header::CONTENT_LENGTH.as_str()) || has("x-amz-decoded-content-length");
         if *request.method() == Method::PUT && !has_length {
             return Err(s3_error!(MissingContentLength, "You must provide the Content-Length HTTP header."));
@@ -53,7 +53,7 @@ pub(crate) fn check_key(key: &str) -> S3Result<()> {
     if !key.split('/').all(is_segment) {
         return Err(s3_error!(
             InvalidArgument,
-            "The local S3 stores an object as a file. The key must not contain empty segments, `.`, `..` or NUL"
+            "The local S3 stores an object as a file. Use a key without NUL, and without empty, `.` or `..` segments"
         ));
     }
     if key.len() > MAX_KEY { Err(s3_error!(KeyTooLongError)) } else { Ok(()) }

@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 /// The file that holds the secret.
 const SECRET: &str = "secret";
-/// The length of a secret of AWS.
+/// The length of AWS's secret access keys.
 const LENGTH: usize = 40;
 
-/// Creates the data folder. A folder that exists is closed to others only if Upreel has used it before, as its lock file
-/// `lock` shows: the user may have named `/tmp`.
+/// Creates the data folder, which only its owner can open. Restricts an existing folder only if it contains the file
+/// `lock`, which shows that Upreel has used it before: the user may have named `/tmp`.
 pub(crate) fn open_folder(data: &Path, lock: &str) -> io::Result<()> {
     if !data.is_dir() {
         return DirBuilder::new().recursive(true).mode(0o700).create(data);
@@ -41,7 +41,7 @@ pub(crate) fn load_or_create(data: &Path) -> io::Result<String> {
     Ok(secret)
 }
 
-/// Sets the permissions of a file or folder, unless it has them.
+/// Sets the permissions of a file or folder, unless it has them already.
 fn restrict(path: &Path, mode: u32) -> io::Result<()> {
     if fs::metadata(path)?.permissions().mode() & 0o777 == mode {
         return Ok(());
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_folder_of_an_earlier_start_is_closed() {
+    fn restricts_only_folders_that_upreel_has_used() {
         let folder = tempfile::tempdir().unwrap();
         let open = |name: &str, lock: bool| {
             let data = folder.path().join(name);

@@ -25,10 +25,11 @@ pub(crate) const INCOMPLETE: &str = "the client did not send the whole body";
 
 #[derive(Clone, Copy)]
 struct Timeouts {
-    /// How long a connection may wait for the next request, and a request for the rest of its head. Clients close idle
-    /// connections earlier (hyper's after 90 s), so that they do not send a request while the server closes one.
+    /// How long a connection may be idle between requests, and how long the head of a request may take to arrive.
+    /// Longer than clients keep idle connections (hyper's 90 s), so that no request meets a connection that is being
+    /// closed.
     head: Duration,
-    /// How long a request may wait for more of its body.
+    /// How long a request may wait for the next bytes of its body.
     body: Duration,
 }
 
@@ -43,7 +44,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) {
                 Ok((stream, _)) => {
                     connections.spawn(connection(stream, router.clone(), TIMEOUTS));
                 }
-                // Such as too many open files. Connections that end make room.
+                // For example, too many files are open. Waits until other connections end.
                 Err(error) => {
                     tracing::warn!(%error, "could not accept a connection");
                     sleep(Duration::from_secs(1)).await;
@@ -67,11 +68,11 @@ async fn connection(io: impl AsyncRead + AsyncWrite + Unpin + 'static, router: R
     }
 }
 
-/// A body that fails when nothing more of it arrives.
+/// A body that fails if no more of it arrives within `limit`.
 struct Timed {
     body: Incoming,
     limit: Duration,
-    /// Set while the body is waited for.
+    /// Runs while the next bytes are awaited.
     timeout: Option<Pin<Box<Sleep>>>,
 }
 

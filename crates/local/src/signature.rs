@@ -45,15 +45,15 @@ impl<'a> Authorization<'a> {
     }
 }
 
-/// Returns the first `x-amz-` header that the signature does not cover. AWS refuses such a request: whoever has a signed
-/// request could change its meaning.
+/// Returns the first `x-amz-` header that the signature does not cover. AWS refuses such a request, because with the
+/// header, the holder of a signed request could change its meaning.
 pub(crate) fn unsigned_header<'a>(headers: &'a HeaderMap, signed_headers: &str) -> Option<&'a str> {
     let mut names = headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-"));
     names.find(|name| !signed_headers.split(';').any(|signed| signed == *name))
 }
 
-/// Verifies the signature of a request to `service`. Does not check how old it is: only programs on this machine can read
-/// requests to it.
+/// Verifies the signature of a request to `service`. Does not check the age of the signature: only programs on this
+/// machine can read, and so repeat, its requests.
 pub(crate) fn verify(request: &Parts, body: &[u8], service: &str, secret: &str) -> Result<(), Refusal> {
     let headers = &request.headers;
     let authorization = Authorization::parse(headers).ok_or(Refusal::Unsigned)?;

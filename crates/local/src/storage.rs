@@ -130,8 +130,8 @@ impl Storage {
         let is_video = *bucket == self.uploads && matches!(key.parse(), Ok(Key::Video { .. }));
         if *bucket == self.uploads && !is_video {
             tracing::warn!(
-                "stored {bucket}/{key}, but will not process it: this is not the key of an upload. GET /presign returns \
-                 such a key"
+                "stored {bucket}/{key}, but will not process it: this is not the key of a video. Get one from GET \
+                 /presign"
             );
         }
         let intent = is_video.then(|| self.queue.intend(key)).transpose()?;

@@ -1,5 +1,5 @@
-//! The HTTP protocol of DynamoDB. The server of `dynoxide` checks no signatures and allows every web page, so this one
-//! takes its place.
+//! The HTTP protocol of DynamoDB. This server replaces the one of `dynoxide`, which checks no signatures and lets every
+//! web page in.
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
@@ -29,7 +29,10 @@ pub(crate) fn router(database: Database, secret: &str) -> Router {
 async fn handle(State((database, secret)): State<(Database, String)>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
-        return refuse("SerializationException", "The body is too large, or was cut off.");
+        return refuse(
+            "SerializationException",
+            "The body is incomplete, or larger than 16 MiB. Send it again, or less at once.",
+        );
     };
     if let Err(refusal) = signature::verify(&parts, &body, "dynamodb", &secret) {
         let (kind, message) = explain(refusal);
@@ -38,7 +41,7 @@ async fn handle(State((database, secret)): State<(Database, String)>, request: R
     let Some(operation) = operation(&parts) else {
         return refuse(
             "UnknownOperationException",
-            "The header X-Amz-Target names no operation of DynamoDB.",
+            "Name an operation of DynamoDB in the header X-Amz-Target, such as DynamoDB_20120810.GetItem.",
         );
     };
     match execute(&database, &operation, &body) {
@@ -91,12 +94,16 @@ macro_rules! call {
     ($database:ident, $operation:ident, $body:ident, $($name:literal => $method:ident,)*) => {
         match $operation {
             $($name => perform($body, |input| $database.$method(input)),)*
-            _ => Err(DynoxideError::ValidationException(format!("{} is not supported.", $operation))),
+            _ => {
+                let message = format!("The local DynamoDB does not support {}.", $operation);
+                Err(DynoxideError::ValidationException(message))
+            }
         }
     };
 }
 
-/// Blocks the thread, for a millisecond. The database executes one operation after the other anyway.
+/// Executes an operation, and blocks the thread for about a millisecond. The database executes one operation at a time
+/// anyway.
 fn execute(database: &Database, operation: &str, body: &Bytes) -> Result<String, DynoxideError> {
     call!(database, operation, body,
         "CreateTable" => create_table,
