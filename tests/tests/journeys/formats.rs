@@ -1,4 +1,4 @@
-//! The tables of docs/FORMATS.md: what becomes of each kind of file of `tests/videos`.
+//! The tables of docs/FORMATS.md: the results of processing one file of each kind in `tests/videos`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -13,8 +13,8 @@ use crate::harness::{Backend, Row, bad, cell, good};
 /// The line before and the line after the generated part.
 const BEGIN: &str = "<!-- Generated: UPREEL_WRITE_FORMATS=yes make rust -->\n";
 const END: &str = "<!-- End of the generated part -->\n";
-/// The facts that a record should have.
-const FACTS: [(&str, &str); 5] = [
+/// The media info that a record should have: fields, and their names in the table.
+const MEDIA_INFO: [(&str, &str); 5] = [
     ("durationMs", "duration"),
     ("width", "width"),
     ("height", "height"),
@@ -23,7 +23,7 @@ const FACTS: [(&str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn the_table_of_formats_is_what_becomes_of_the_videos() {
+async fn tables_of_formats_are_up_to_date() {
     let backend = Backend::start_with(|options| options.transcode = Some(2), |handler| handler).await;
     let (folder, rows) = good();
     // The first file of each container and codec.
@@ -40,11 +40,12 @@ async fn the_table_of_formats_is_what_becomes_of_the_videos() {
     }
     lines.sort();
     let mut table =
-        "| container | video | facts | poster | storyboard | HLS |\n|---|---|---|---|---|---|\n".to_owned();
+        "| container | video | media info | poster | storyboard | HLS |\n|---|---|---|---|---|---|\n"
+            .to_owned();
     for (_, line) in lines {
         table.push_str(&line);
     }
-    table.push_str("\n| file | answer |\n|---|---|\n");
+    table.push_str("\n| file | failure code |\n|---|---|\n");
     let (folder, rows) = bad();
     for row in rows {
         let bytes = std::fs::read(folder.join(cell(row, "file"))).unwrap();
@@ -68,15 +69,18 @@ fn name(container: Container) -> String {
 fn line(row: &Row, video: &Value) -> String {
     let container = Container::ALL[place(row).0].name();
     let missing: Vec<&str> =
-        FACTS.iter().filter(|(field, _)| video[field].is_null()).map(|(_, fact)| *fact).collect();
-    let facts = if missing.is_empty() { "yes".to_owned() } else { format!("no {}", missing.join(", ")) };
+        MEDIA_INFO.iter().filter(|(field, _)| video[field].is_null()).map(|(_, name)| *name).collect();
+    let media_info = if missing.is_empty() { "yes".to_owned() } else { format!("no {}", missing.join(", ")) };
     let has = |field: &str| if video[field].is_string() { "yes" } else { "no" };
     let hls = match video["transcode"]["status"].as_str() {
         Some("DONE") => "yes".to_owned(),
         _ => format!("`{}`", video["transcode"]["error"]["code"].as_str().unwrap_or("none")),
     };
     let (poster, storyboard) = (has("thumbnailUrl"), has("storyboardUrl"));
-    format!("| {container} | {} | {facts} | {poster} | {storyboard} | {hls} |\n", cell(row, "video_codec"))
+    format!(
+        "| {container} | {} | {media_info} | {poster} | {storyboard} | {hls} |\n",
+        cell(row, "video_codec")
+    )
 }
 
 /// Waits until a video is processed and transcoded.
@@ -103,9 +107,6 @@ fn compare(table: &str) {
     if std::env::var_os("UPREEL_WRITE_FORMATS").is_some() {
         std::fs::write(&path, right).unwrap();
     } else {
-        assert_eq!(
-            document, right,
-            "docs/FORMATS.md is out of date. UPREEL_WRITE_FORMATS=yes make rust writes it"
-        );
+        assert_eq!(document, right, "docs/FORMATS.md is out of date. Run UPREEL_WRITE_FORMATS=yes make rust");
     }
 }
