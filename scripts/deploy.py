@@ -76,7 +76,7 @@ def concurrency_problem(stack, parameters):
 
 
 def architecture_problem(wanted):
-    """Programs of another architecture deploy without a complaint, and then none of the functions starts."""
+    """Returns what is wrong with the built programs. Lambda accepts those of another architecture, but cannot start them."""
     for program in sorted([*BUILD.glob("*/bootstrap"), *BUILD.glob("FfmpegLayer/bin/ffmpeg")]):
         with program.open("rb") as file:
             built = MACHINES.get(int.from_bytes(file.read(20)[18:], "little"), "another machine")
@@ -94,9 +94,9 @@ def covers(name, domain):
 
 
 def certificate_problem(stack, domain, arn, region, reason):
-    """A certificate has to be in the region that its user reads it from, issued, and of this domain."""
+    """Returns what is wrong with a certificate: it has to be issued, for this domain, and in this region."""
     if not arn:
-        return f"{domain} needs a certificate: its ARN is missing."
+        return f"{domain} needs a certificate: its ARN is missing. Request one in {region}, and deploy with its ARN."
     if (found := arn.split(":")[3:4]) != [region]:
         return f"The certificate of {domain} is in {''.join(found) or 'no region'}. {reason}: request one in {region}, and deploy with its ARN."
     try:
@@ -105,14 +105,14 @@ def certificate_problem(stack, domain, arn, region, reason):
         return f"The certificate of {domain} cannot be read: {error}"
     names = certificate.get("SubjectAlternativeNames") or [certificate["DomainName"]]
     if not any(covers(name, domain) for name in names):
-        return f"The certificate of {domain} is for {', '.join(names)}."
+        return f"The certificate of {domain} is for {', '.join(names)}. Request one for {domain}, and deploy with its ARN."
     if certificate["Status"] != "ISSUED":
         return f"The certificate of {domain} is {certificate['Status']}. Validate it first: Certificate Manager shows the record that it waits for."
     return None
 
 
 def domain_problems(stack, parameters):
-    """Yields what is wrong with the domains: CloudFormation finds out after minutes, when most of the stack exists."""
+    """Yields what is wrong with the domains. CloudFormation would notice it only after minutes."""
     api, cdn = parameters.get("ApiDomain"), parameters.get("CdnDomain")
     region = stack.session.region_name
     for domain, arn, used_in, reason in (
@@ -129,7 +129,7 @@ def domain_problems(stack, parameters):
             return
         for domain in filter(None, (api, cdn)):
             if not f".{domain}".endswith(f".{name}"):
-                yield f"The hosted zone {zone} is that of {name}, which {domain} does not belong to."
+                yield f"The hosted zone {zone} is that of {name}, which {domain} does not belong to. Deploy with another HostedZoneId, or with none."
 
 
 def warnings(stack, parameters):

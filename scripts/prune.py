@@ -14,19 +14,19 @@ def pages(client, operation, key, **parameters):
 
 
 def versions(functions, name, keep):
-    """Returns the versions of a function as (those that stay, those that go): lists of what Lambda knows about each."""
+    """Returns two lists of versions of a function, as Lambda describes them: those to keep, and those to delete."""
     found = {v["Version"]: v for v in pages(functions, "list_versions_by_function", "Versions", FunctionName=name)}
     latest = found.pop("$LATEST", None)
     aliases = pages(functions, "list_aliases", "Aliases", FunctionName=name)
     used = {alias["FunctionVersion"] for alias in aliases}
-    # An alias in the middle of a canary also uses the version before.
+    # During a canary deployment, an alias uses two versions.
     used |= {v for alias in aliases for v in alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
     stay = used | set(sorted(found, key=int, reverse=True)[:keep])
     return [latest, *(v for n, v in found.items() if n in stay)], [v for n, v in found.items() if n not in stay]
 
 
 def layers(functions, arn, staying, keep):
-    """Returns the ARNs of the versions of a layer that no function needs any more, and that are not among the newest."""
+    """Returns the ARNs of the layer's versions that no kept version of a function uses, and that are not among the newest."""
     found = pages(functions, "list_layer_versions", "LayerVersions", LayerName=arn.rsplit(":", 1)[0])
     needed = {layer["Arn"] for v in staying for layer in (v or {}).get("Layers", [])}
     newest = sorted(found, key=lambda layer: layer["Version"], reverse=True)[:keep]
@@ -52,7 +52,7 @@ def prune(stack):
     if not going and not old:
         print(f"Nothing to delete: of each function, the newest {keep} versions stay, and those that an alias uses.")
         return
-    print(f"These {len(going)} versions ({size / 1e6:.0f} MB of code) and {len(old)} layers can then not be gone back to.")
+    print(f"A rollback to these {len(going)} versions ({size / 1e6:.0f} MB of code) and {len(old)} layers will be impossible.")
     if os.environ.get("CONFIRM") != stack.name and input(f"Type {stack.name} to delete them: ") != stack.name:
         sys.exit("Nothing was deleted.")
     for name, version, _ in going:
