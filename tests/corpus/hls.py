@@ -8,9 +8,9 @@ from urllib.parse import urljoin
 from truth import FFMPEG, FRAME, SIDE, probe, run
 from truth import sound as choose_sound
 
-RATE = 1000  # values of loudness per second, for the comparison of sounds
-SEARCH = 150  # the greatest distance of two sounds that is found, in values of loudness
-WINDOW = 6  # seconds of sound that are compared at once
+RATE = 1000  # values of loudness per second, for the comparison of audio
+SEARCH = 150  # the largest shift between two audio streams that is searched for, in values of loudness
+WINDOW = 6  # seconds of audio that are compared at once
 
 
 def attributes(line):
@@ -140,7 +140,7 @@ def pictures_of(path, folder):
 
 
 class Sound:
-    """The loudness of a sound stream, RATE values a second, from the time `start` of its file on."""
+    """The loudness of an audio stream from the time `start` of its file on, RATE values per second."""
 
     def __init__(self, path, stream="0:a:0"):
         # Silence fills gaps, so that the number of a sample tells its time.
@@ -155,9 +155,9 @@ class Sound:
         self.loudness = [sum(map(abs, samples[at : at + step])) for at in range(0, len(samples) - step + 1, step)]
 
     def later(self, other, window, expected):
-        """By how many seconds the window (two times of this file) is heard later in the other file, or None for silence
-        or no likeness. The other sound is searched around where it is expected."""
-        # Not the ends of the sound, whose shifted place the other sound may not have.
+        """Returns by how many seconds the window (two times of this file) is later in the other file. Returns None if it
+        is silent, or not found. The search is centred on the shift `expected`."""
+        # Leaves out the ends, which the other audio may lack when it is shifted.
         begin, end = (min(max(round((time - self.start) * RATE), SEARCH), len(self.loudness) - SEARCH) for time in window)
         mine = self.loudness[begin:end]
         if len(mine) < RATE // 2 or max(mine) - min(mine) < 400:
@@ -166,7 +166,7 @@ class Sound:
         found = [(likeness, shift) for shift in range(-SEARCH, SEARCH + 1)
                  if (likeness := alike(mine, other.loudness[at + shift : at + shift + len(mine)], at + shift)) is not None]
         likeness, shift = max(found, default=(0, 0))
-        # At the edge of the search, or where a shift of half a second sounds alike, the likeness tells nothing.
+        # A best match at the edge of the search, or one that is hardly better than others, is not reliable.
         rest = max((value for value, other_shift in found if abs(other_shift - shift) > 60), default=0)
         if likeness < 0.8 or abs(shift) == SEARCH or rest > likeness - 0.05:
             return None
@@ -250,11 +250,11 @@ def pictures(check, right, frames, made):
 
 
 def ends(check, right, folder, video, sounds, found, shown):
-    """Picture and sound begin and end together as in the source. Returns by how much each frame is later."""
-    # Times of the source's own clock, as those of the sound are.
+    """Checks that video and audio begin and end together as in the source. Returns by how much each frame is later."""
+    # Times by the source's own clock, like those of the audio.
     times = sorted(time + right["start"] for time in right["times"])
     shifts = [mine - theirs for mine, theirs in zip(sorted(shown), times)]
-    # The first frame is shown from where the sound begins on.
+    # If the audio begins earlier, the first frame is shown from there on.
     first = 1 if 1 < len(shown) == len(times) else 0
     shifts, times = (shifts[first:], times[first:]) if len(shown) == len(times) else (shifts[:1], times[:1])
     drift = max(shifts) - min(shifts)
@@ -271,7 +271,7 @@ def ends(check, right, folder, video, sounds, found, shown):
 
 
 def sync(check, right, source, folder, sound, shifts):
-    """What is heard with each picture is what is heard with it in the source, in windows of WINDOW seconds."""
+    """Checks in windows of WINDOW seconds that each frame is presented with the same audio as in the source."""
     stream = choose_sound(probe(source, "-show_streams")[0].get("streams", []))
     before, made = Sound(source, f"0:{stream['index']}"), Sound(folder / sound["file"])
     length = len(before.loudness) / RATE

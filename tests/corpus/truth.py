@@ -159,7 +159,7 @@ def timing(facts):
     video, audio, times = facts.get("video") or {}, facts.get("audio") or {}, facts.get("times", [])
     known = [end for end in (video.get("end"), audio.get("end")) if end is not None]
     if times and facts["format"] in ("mpegts", "mpeg"):
-        # ffmpeg counts from the start of the picture if it decodes nothing else. It joins the times of joined clips.
+        # ffmpeg counts from the start of the video if it decodes nothing else. It joins the clocks of joined clips.
         facts["times"] = times = [time + video["start"] for time in times]
         known.append(max(times) + (video.get("end") or 0) - (video.get("last") or 0))
     facts["duration"] = max(known, default=None)
