@@ -161,7 +161,7 @@ class Clients:
         assert f" {len(content)} {key.removeprefix(prefix)}\n" in listed, listed
 
 def check_printed_credentials(backend):
-    """The lines that the program prints for the AWS CLI work as they are."""
+    """The lines that the program prints for the AWS CLI can be pasted into a shell."""
     lines = "\n".join(line for line in backend.greeting.splitlines() if line.startswith("export "))
     aws = Path(sys.executable).parent / "aws"
     environment = {"PATH": os.environ["PATH"], "HOME": str(backend.folder), "AWS_EC2_METADATA_DISABLED": "true"}
@@ -177,7 +177,7 @@ def check_printed_credentials(backend):
     assert wrong.returncode and b"credentials that Upreel printed" in wrong.stderr, wrong
 
 def check_log(clients):
-    """A refused request and an upload that the client ends are no errors, and an object that is no upload is noticed."""
+    """Refused requests and aborted uploads are not logged as errors, and an object whose key is not a video's is logged."""
     log = clients.backend.folder / "upreel.log"
     signed = urlsplit(clients.presigned(clients.large)["uploadUrl"])
     with socket.create_connection((signed.hostname, signed.port)) as connection:

@@ -801,8 +801,8 @@ class Checks:
         self.equal("CloudFront: signing", (access["SigningBehavior"], access["SigningProtocol"]), ("always", "sigv4"))
         verify = self.properties("CdnFunction")
         self.require("the CloudFront function lacks the secrets", "'{{resolve:secretsmanager:${CdnSecret.Id}:SecretString}}'.split(',')" in verify["FunctionCode"])
-        # CloudFormation reads a secret again only if the resource changes otherwise.
-        self.require("a release leaves the secrets of the CloudFront function as they were", verify["FunctionConfig"]["Comment"].endswith(" " + self.given["Release"]))
+        # CloudFormation reads a secret again only if something else in the resource changes.
+        self.require("a release does not update the secrets of the CloudFront function", verify["FunctionConfig"]["Comment"].endswith(" " + self.given["Release"]))
         self.equal("CloudFront function: publish", verify.get("AutoPublish"), True)
 
     def secrets(self):
@@ -831,7 +831,7 @@ class Checks:
         names, mappings = (list(self.of_type(f"AWS::ApiGateway::{kind}").values()) for kind in ("DomainName", "BasePathMapping"))
         expected = {"DomainName": api, "EndpointConfiguration": {"Types": ["REGIONAL"]}, "RegionalCertificateArn": self.given["ApiCertificateArn"], "SecurityPolicy": "TLS_1_2"}
         self.equal("domain of the API", names, [expected] if api else [])
-        # A base path would be part of the URL.
+        # There is no base path, which would be part of the URL.
         self.equal("mapping of the API", mappings, [{"DomainName": "${ApiDomainName}", "RestApiId": "${Api}", "Stage": "${Apiv1Stage}"}] if api else [])
         # API Gateway ignores the setting at the top of an OpenAPI 3 document.
         disabled = [server["x-amazon-apigateway-endpoint-configuration"]["disableExecuteApiEndpoint"] for server in self.body["servers"]]
@@ -980,7 +980,7 @@ class Checks:
                 last, count = names, count + 1
                 shown.add((names[0], names[1]))
                 if names[1] == "Cost":
-                    # One metric for all functions: each further one is billed.
+                    # One metric for all functions, because each metric is billed.
                     self.equal("dimensions of Cost", names[2:], ["Stack", "upreel"])
                 elif names[0] == "Upreel":
                     self.equal(f"dimensions of {names[1]}", names[2::2] + names[3:4], ["Stack", "Function", "upreel"])

@@ -48,7 +48,7 @@ def session():
 
 
 def transform(template, given=(), key="artifact"):
-    """Returns the transformed template, for these parameters and artifacts as after `sam package`, under this key."""
+    """Returns the transformed template, for these parameters, and with artifacts as after `sam package` under the S3 key `key`."""
     # A copy through JSON resolves YAML aliases as `sam build` does; SAM modifies the template in place.
     template = json.loads(json.dumps(template))
     artifact = {"Bucket": "artifacts", "Key": key}

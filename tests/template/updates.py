@@ -39,7 +39,7 @@ VALUES = {
 }
 # A parameter whose changes reach the alias with the next release only, and why that is right.
 DELAYED = {
-    "CdnDomain": "the description of a version has no room for it, the CDN keeps its other domain, and `make deploy` names a new release",
+    "CdnDomain": "the description of a version has no room for it, the CDN keeps its old domain too, and `make deploy` names a new release",
 }
 # Properties that Lambda does not keep with a version.
 UNVERSIONED = ("ReservedConcurrentExecutions", "Tags")
@@ -106,13 +106,13 @@ def coupling_problems(text):
 
 
 def package_problems(template):
-    """Yields the functions that get a version although only the place of their package changes, such as `s3_prefix`."""
+    """Yields the functions that get a new version although only the S3 location of their package changes."""
     moved = [Functions(transform(template, key=f"{release}/artifact")).at((("Release", release),)) for release in ("r1", "r2")]
     for name in moved[0]:
-        # Lambda compares the code itself, not where it comes from.
+        # Lambda compares the code itself, not its location.
         before, after = ({k: v for k, v in at[name][0].items() if k != "Code"} for at in moved)
         if before == after:
-            yield f"{name}: a package at another place publishes a version of an unchanged function, which Lambda rejects"
+            yield f"{name}: a package at another location publishes a version of an unchanged function, which Lambda rejects"
 
 
 def description_problems(template):
