@@ -77,7 +77,7 @@ test('Video, Problem and Failure are the schemas of openapi.yaml', async (t) => 
 
 /** The oldest versions that the head of upreel.js names, for esbuild. */
 const OLDEST = ['chrome100', 'edge100', 'firefox97', 'safari15.4', 'node18'];
-/** What browsers got later. The types of web/upreel/tsconfig.json have no built-ins of JavaScript after 2022 either. */
+/** Built-ins that browsers got later. The `lib` of web/upreel/tsconfig.json excludes those of JavaScript after 2022. */
 const LATER = [
   'AbortSignal.any', 'AbortSignal.timeout', 'Array.fromAsync', 'Array.prototype.findLast', 'Array.prototype.findLastIndex',
   'Blob.prototype.bytes', 'Element.prototype.checkVisibility', 'HTMLElement.prototype.showPopover', 'Map.groupBy',
@@ -162,7 +162,7 @@ test('only a page of this machine is told how it is allowed', async (t) => {
   const plain = 'The server cannot be reached.';
   for (const page of ['http://localhost:5173', 'http://[::1]:80', 'http://127.0.0.2:80', 'http://app.localhost:80']) {
     const {origin} = new URL(page);
-    const hint = `${plain} Is it started, and with this page allowed? make run ARGS="--allow-origin ${origin}"`;
+    const hint = `${plain} Start it so that it allows this page: make run ARGS="--allow-origin ${origin}"`;
     assert.equal(await message(page, 'http://127.0.0.1:3000'), hint);
   }
   assert.equal(await message('http://localhost:5173', 'https://api.example.com'), plain);
@@ -172,7 +172,7 @@ test('only a page of this machine is told how it is allowed', async (t) => {
 
 // --- formats -------------------------------------------------------------------------------------------------------
 
-test('files are refused with the words of the server', async (t) => {
+test('files are refused with the same messages as by the server', async (t) => {
   const backend = await startBackend(t);
   const text = (bytes) => Buffer.from(bytes, 'latin1');
   const rust = (literal) => literal.replace(/\\(?:x([0-9A-F]{2})|(.))/g, (_, hex, letter) => (

@@ -324,7 +324,7 @@ test('retries server errors, after the delay in Retry-After', async (t) => {
 
 test('a local page that is not allowed is told what to do', async (t) => {
   const {backend, page, site} = await start(t, videos.small, '--allow-origin', 'http://127.0.0.1:1');
-  const hint = `The server cannot be reached. Is it started, and with this page allowed? make run ARGS="--allow-origin ${site}"`;
+  const hint = `The server cannot be reached. Start it so that it allows this page: make run ARGS="--allow-origin ${site}"`;
   const messages = await page.evaluate(async () => {
     const waiting = new Promise((resolve) => {
       const onProgress = ({error}) => { if (error) resolve(error.message); };
@@ -464,7 +464,7 @@ for (const size of [55, 150]) {
         await startHalf('nothing');
       },
       async offline() {
-        // Cuts the connections by the bytes that have arrived, so that it does not depend on the speed.
+        // Cuts the connections after a number of bytes, so that the test does not depend on the speed.
         proxy.cutAfter(video.size / 2);
         await startHalf('nothing');
         await waitForState(page, 'waiting');

@@ -6,18 +6,19 @@
 //
 // Attributes: `api`, the URL of the API; `multiple`; `renditions`, to wait for the transcoding to HLS; `disabled`.
 // Property: `headers`, headers of every request to the API, or a function that returns them.
-// Events: `stored` when the file is uploaded, `change` when its video changes, `video` when it is PROCESSED or FAILED, all
-// with the video in `detail`; `error` with the error in `detail`.
+// Events: `stored` when the file is uploaded, with `{videoId}` in `detail`; `change` when its video changes, and
+// `video` when it is PROCESSED or FAILED, with the video in `detail`; `error` with the error in `detail`.
 // Slots: the default one is the text of the drop zone.
-// Parts: `drop`, `label`, `choose`, `list`, `item`, `name`, `bar`, `status`, `error`, `button`; and `item` also has the
-// state of its upload as a part: `sending`, `waiting`, `paused`, `failed`, `processing`, `done` and so on.
+// Parts: `drop`, `label`, `choose`, `list`, `item`, `name`, `bar`, `status`, `error`, `button`. An `item` also has the
+// state of its upload as a part: `queued`, `sending`, `waiting`, `pausing`, `paused`, `finishing`, `processing`,
+// `done`, `interrupted`, `failed` (can be tried again) or `refused` (cannot).
 
 import { Upload, discard, fingerprint, follow, get, interrupted } from './upreel.js';
 
 /** @typedef {import('./upreel.js').Video} Video @typedef {import('./upreel.js').Progress} Progress
  * @typedef {import('./upreel.js').Entry} Entry @typedef {import('./upreel.js').Server} Server */
 
-/** Uploads at the same time. */
+/** How many uploads run at the same time. */
 const MAX_UPLOADS = 3;
 /** The confirmation of a cancellation says how much has been sent if it is at least this much, in bytes. */
 const MUCH = 16 * 2 ** 20;
@@ -167,7 +168,7 @@ class Item {
   }
 }
 
-// Servers that render pages have no elements.
+// There is no HTMLElement on a server that renders pages.
 const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class {});
 
 export class UpreelUploader extends Base {
@@ -228,7 +229,7 @@ export class UpreelUploader extends Base {
     this.attributeChangedCallback();
     if (this.#connected) return;
     this.#connected = true;
-    // After this task, in which a framework may set `headers`.
+    // Runs after the current task, in which a framework may still set `headers`.
     setTimeout(() => this.#showInterrupted(), 0);
   }
 
@@ -263,7 +264,7 @@ export class UpreelUploader extends Base {
   /** @internal @param {string} text */
   announce(text) { find(this.root, '.live').textContent = text; }
 
-  // A style sheet of its own works under a Content-Security-Policy that forbids inline styles.
+  // A constructed style sheet works under a Content-Security-Policy that forbids inline styles.
   #addStyle() {
     if ('adoptedStyleSheets' in this.root && 'replaceSync' in CSSStyleSheet.prototype) {
       const sheet = new CSSStyleSheet();
@@ -285,7 +286,7 @@ export class UpreelUploader extends Base {
         this.#insert(item);
         item.show('interrupted', `Interrupted at ${bytes(entry.sent)} of ${bytes(entry.size)}: choose the file again`);
       }
-    } catch { /* The server cannot be reached now. Uploads will say so. */ }
+    } catch { /* The server cannot be reached now. Uploads will show this error. */ }
   }
 
   #chosen() {

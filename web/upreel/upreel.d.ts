@@ -349,9 +349,10 @@ export declare function discard({ id, videoId, uploadId, key }: Omit<Partial<Ent
 /** Whether a video is PROCESSED or FAILED and, with `renditions`, is not being transcoded to HLS.
  * @param {Pick<Video, 'status' | 'transcode'>} video @param {boolean} [renditions] */
 export declare const isDone: ({ status, transcode }: Pick<Video, 'status' | 'transcode'>, renditions?: boolean) => boolean;
-/** Follows a video until it is PROCESSED or FAILED, and returns it as the last `onChange`. All videos that are followed
- * on a server share one poller, which stops while the page is hidden. With more than three of them, videos are found
- * in the list of videos, which has no `url`. With `renditions`, also waits for a running HLS transcoding to end.
+/** Follows a video until it is PROCESSED or FAILED, and returns the video that the last `onChange` received. All videos
+ * that are followed on a server share one poller, which stops while the page is hidden. More than three videos are
+ * read from the list of videos, where they have no `url`. With `renditions`, also waits for a running HLS transcoding
+ * to end.
  * @param {string} videoId
  * @param {Server & {renditions?: boolean, onChange?: (video: Video) => void, onRetry?: (error: UpreelError) => void,
  *   signal?: AbortSignal}} [options]
@@ -393,8 +394,8 @@ export declare function remove(videoId: string, server?: Server): Promise<void>;
 /** Returns the part size for a file: a fortieth of it, so that little is sent again after a lost connection, but 5 to
  * 8 MiB, or more if that would take over 10,000 parts. @param {number} size */
 export declare const partSizeOf: (size: number) => number;
-/** Returns how many parts of a file are sent at the same time: less than a tenth of it, which a lost connection costs. @param {number} size
- * @param {number} [partSize] */
+/** Returns how many parts of a file are sent at the same time. From 55 MiB on, they are less than a tenth of the file,
+ * because a lost connection discards them. @param {number} size @param {number} [partSize] */
 export declare const transfersOf: (size: number, partSize?: number) => number;
 /** Splits a file into parts. @param {number} size @param {number} [partSize]
  * @returns {{number: number, start: number, end: number}[]} */
@@ -408,8 +409,8 @@ export declare function planParts(size: number, partSize?: number): {
 export declare const backOff: (attempt: number, random?: number) => number;
 /** Identifies a file without reading it. @param {Pick<File, 'name' | 'size' | 'lastModified' | 'type'>} file */
 export declare const fingerprint: ({ name, size, lastModified, type }: Pick<File, 'name' | 'size' | 'lastModified' | 'type'>) => string;
-/** Returns for the first bytes of a file why it is not a supported video, in words for users, or undefined if it is
- * one. @param {Uint8Array} head */
+/** Returns why a file that begins with these bytes is not a supported video, as a sentence for users. Returns undefined
+ * for a supported one. @param {Uint8Array} head */
 export declare function refusal(head: Uint8Array): string | undefined;
 export type StoredSession = Session & {
     name: string;

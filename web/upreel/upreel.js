@@ -1,5 +1,5 @@
 // upreel.js: uploads videos to Upreel. Uploads can be paused, and resumed after a lost connection or a page reload. A
-// single file without dependencies or a build step: copy it into your project, or install the package that it is in.
+// single file without dependencies or a build step: copy it into your project, or install the package `upreel`.
 // Runs in Chrome and Edge 100, Firefox 97, Safari 15.4 (all of 2022), Node 18, and later ones. Licence: Apache-2.0.
 //
 //   import { upload, watch } from './upreel.js';
@@ -26,12 +26,12 @@ const MAX_ATTEMPTS = 10;
 const STALL_TIMEOUT = 60_000;
 /** How long an interrupted upload can be resumed: the buckets abort older multipart uploads. */
 const SESSION_TTL = 24 * 3600_000;
-/** Least and greatest time between two polls in milliseconds. */
+/** Shortest and longest time between two polls in milliseconds. */
 const MIN_POLL = 1000;
 const MAX_POLL = 5000;
 /** Up to this many videos are polled one by one, with If-None-Match. More are found in the list of videos. */
 const MAX_SINGLE_POLLS = 3;
-/** Pages of the list that one poll reads at most. */
+/** The most pages of the list that one poll reads. */
 const MAX_LIST_PAGES = 3;
 /** Extensions whose type the server knows. Browsers derive the type from them too, some wrongly: `.ts`, `.mkv`. */
 const KNOWN_EXTENSIONS = /\.(3g2|3gpp?|asf|avi|flv|m1v|m2p|m2ts|m2v|m4v|mkv|mov|mp4|mpe?g|mpv|mts|og[gv]|qt|ts|vob|webm|wmv)$/i;
@@ -490,9 +490,10 @@ export async function discard({ id, videoId, uploadId, key }, server = {}) {
 export const isDone = ({ status, transcode }, renditions = false) => (
   ['PROCESSED', 'FAILED'].includes(status) && !(renditions && transcode?.status === 'RUNNING'));
 
-/** Follows a video until it is PROCESSED or FAILED, and returns it as the last `onChange`. All videos that are followed
- * on a server share one poller, which stops while the page is hidden. With more than three of them, videos are found
- * in the list of videos, which has no `url`. With `renditions`, also waits for a running HLS transcoding to end.
+/** Follows a video until it is PROCESSED or FAILED, and returns the video that the last `onChange` received. All videos
+ * that are followed on a server share one poller, which stops while the page is hidden. More than three videos are
+ * read from the list of videos, where they have no `url`. With `renditions`, also waits for a running HLS transcoding
+ * to end.
  * @param {string} videoId
  * @param {Server & {renditions?: boolean, onChange?: (video: Video) => void, onRetry?: (error: UpreelError) => void,
  *   signal?: AbortSignal}} [options]
@@ -645,7 +646,7 @@ class Poller {
         if (!cursor || ![...left].some((id) => id < oldest)) break;
       }
     }
-    // The list can lag behind, and ends at MAX_LIST_PAGES.
+    // Videos that the list lacks are requested one by one: the list can lag behind, and ends at MAX_LIST_PAGES.
     let wait = 0;
     for (const videoId of [...left].slice(0, MAX_SINGLE_POLLS)) {
       try {
@@ -656,7 +657,7 @@ class Poller {
         if (error.status !== 404) throw error;
         for (const watcher of this.#watchers.get(videoId) ?? []) watcher.fail(error);
       }
-      // Those that come first have their turn later.
+      // Moves the video to the end, so that the others are requested by the next polls.
       const watchers = this.#watchers.get(videoId);
       if (watchers && left.size > MAX_SINGLE_POLLS) {
         this.#watchers.delete(videoId);
@@ -703,8 +704,8 @@ export const partSizeOf = (size) => {
   return Math.max(part, Math.ceil(size / MAX_PARTS / MiB) * MiB);
 };
 
-/** Returns how many parts of a file are sent at the same time: less than a tenth of it, which a lost connection costs. @param {number} size
- * @param {number} [partSize] */
+/** Returns how many parts of a file are sent at the same time. From 55 MiB on, they are less than a tenth of the file,
+ * because a lost connection discards them. @param {number} size @param {number} [partSize] */
 export const transfersOf = (size, partSize = partSizeOf(size)) => (
   Math.max(1, Math.min(MAX_TRANSFERS, Math.floor(size / 11 / partSize))));
 
@@ -742,7 +743,7 @@ const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, Math.max(0,
 
 const SUPPORTED = 'MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, MPEG video, FLV, Ogg or WMV';
 const SNIFF_LENGTH = 4096;
-/** Bytes that are read for it: an audio tag can precede the file. */
+/** Bytes that are read to recognise the format: an ID3 tag can precede the file. */
 const HEAD_LENGTH = 64 * 1024;
 /** Well-known formats that are not supported: where and by which bytes they are recognised. @type {[number, string, string][]} */
 const FORMATS = [
@@ -760,7 +761,7 @@ const FORMATS = [
   [0, '#EXTM3U', 'an HLS playlist'], [0, '[playlist]', 'a playlist'],
 ];
 
-/** Rejects a file that the server can't read, before anything of it is sent. @param {Blob} file */
+/** Rejects a file that the server does not support, before anything of it is sent. @param {Blob} file */
 async function refuseUnsupported(file) {
   if (!file.size) throw new UpreelError({ status: 400, code: 'EMPTY_FILE', message: 'The file is empty.' });
   const head = await file.slice(0, HEAD_LENGTH).arrayBuffer().catch((cause) => { throw unreadable(cause); });
@@ -768,8 +769,8 @@ async function refuseUnsupported(file) {
   if (message) throw new UpreelError({ status: 415, code: 'UNSUPPORTED_MEDIA', message });
 }
 
-/** Returns for the first bytes of a file why it is not a supported video, in words for users, or undefined if it is
- * one. @param {Uint8Array} head */
+/** Returns why a file that begins with these bytes is not a supported video, as a sentence for users. Returns undefined
+ * for a supported one. @param {Uint8Array} head */
 export function refusal(head) {
   // A loop, since a call with this many arguments fails.
   const text = Array.from(head.subarray(0, HEAD_LENGTH), (byte) => String.fromCharCode(byte)).join('');
@@ -789,7 +790,7 @@ function isContainer(head) {
     || isMpegVideo(head) || isIsoMedia(head) || isTransportStream(head.slice(0, SNIFF_LENGTH));
 }
 
-/** Whether it begins with a sequence header of MPEG-1 or MPEG-2 video. @param {string} head */
+/** Whether a file begins with a sequence header of MPEG-1 or MPEG-2 video. @param {string} head */
 function isMpegVideo(head) {
   const [, header] = /^\0{2,8}\x01\xB3([^]{4})/.exec(head) ?? [];
   if (header === undefined) return false;
@@ -935,7 +936,7 @@ async function sentBytes(session, server) {
   }
 }
 
-/** Runs `work` with whether this page acquired the Web Lock of that name; it holds the lock until `work` is done.
+/** Tries to acquire a Web Lock, passes to `work` whether it succeeded, and holds the lock until `work` is done.
  * @template T @param {string} name @param {(acquired: boolean) => Promise<T>} work @returns {Promise<T>} */
 function withLock(name, work) {
   const locks = globalThis.navigator?.locks;
@@ -973,7 +974,7 @@ async function call(server, method, path, { headers, body, signal } = {}) {
   signal?.throwIfAborted();
   const controller = new AbortController();
   const abort = () => controller.abort();
-  // Throws if something is wrong with the request itself. What fetch throws afterwards is due to the network.
+  // Throws if the request itself is invalid. Errors that fetch throws afterwards are due to the network.
   const request = new Request((server.api ?? '') + path, {
     method,
     cache: 'no-store',
@@ -1143,10 +1144,10 @@ function waitFor(target, type, { ms, signal }) {
 function networkError(url, toApi, cause) {
   const page = globalThis.location;
   const isLocal = (/** @type {string} */ name) => /^(?:(?:.+\.)?localhost|127(?:\.\d+){3}|\[::1\])$/.test(name);
-  // A browser reports a server that does not run and one that refuses the page alike.
+  // Browsers report the same error for a server that does not run and for one that refuses the page.
   const target = toApi && page ? new URL(url, page.href) : undefined;
   const refused = target && target.origin !== page.origin && isLocal(target.hostname) && isLocal(page.hostname);
-  const hint = refused ? ` Is it started, and with this page allowed? make run ARGS="--allow-origin ${page.origin}"` : '';
+  const hint = refused ? ` Start it so that it allows this page: make run ARGS="--allow-origin ${page.origin}"` : '';
   return new UpreelError({ code: 'NETWORK', message: `The server cannot be reached.${hint}`, cause });
 }
 
