@@ -34,7 +34,7 @@ let elsewhere = [];
 const path = (videoId) => `/videos/${encodeURIComponent(videoId)}`;
 const announce = (text) => { liveRegion.textContent = text; };
 const sleep = (ms) => new Promise((done) => { setTimeout(done, ms); });
-// Replaces the fragment without a new entry in the history.
+// Replaces the fragment of the URL without a new entry in the history.
 const setHash = (hash) => history.replaceState(null, '', hash ? `#${hash}` : location.pathname + location.search);
 
 // Asks for a confirmation. `text` is the sentence after the name.
@@ -252,7 +252,7 @@ class Card {
     announce(`The upload of ${this.name} was cancelled.`);
   }
 
-  // Asks before much that has been sent is deleted.
+  // Asks for a confirmation if much of the file has been sent.
   async confirmLoss(sent) {
     return sent < MUCH || confirm({
       title: 'Cancel this upload?',
@@ -296,7 +296,7 @@ class Card {
       this.setState('failed', 'Failed', info, video.error?.message || 'This video could not be processed.');
     } else if (status === 'PENDING') this.setState('pending', 'Uploading in another tab', info);
     else this.setState('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', info);
-    // A fault of the service is tried again; a damaged file stays one.
+    // Another attempt can succeed after a fault of the service, but not for a damaged file.
     this.el.classList.toggle('replayable', status === 'FAILED' && video.error?.code === 'INTERNAL');
     this.showTranscoding(video);
     this.poster(video);
@@ -313,12 +313,12 @@ class Card {
     if (status !== 'PENDING') this.follow();
   }
 
-  // Has the service process a failed video again.
+  // Makes the service process a failed video again.
   async replay() {
     this.setState('processing', 'Processing…', mediaInfo(this.video));
     try {
       const response = await fetch('/_local/dlq/replay', { method: 'POST' });
-      if (!response.ok) throw new Error('This video cannot be processed again now.');
+      if (!response.ok) throw new Error('This video cannot be processed again now. Try again later.');
       let video;
       for (let seconds = 0; seconds < REPLAY_TIMEOUT && video?.status !== 'PROCESSED'; seconds += 1) {
         await sleep(1000);
@@ -501,7 +501,7 @@ function showInList(video) {
     if (!known.busy && !waits) known.show(video);
     return known;
   }
-  // Nobody sends it, or somebody on another device. It appears once it is uploaded.
+  // No tab of this browser sends the file. If another device does, the video appears once it is uploaded.
   if (video.status === 'PENDING' && !elsewhere.includes(video.videoId)) return undefined;
   const card = new Card(video.filename);
   card.setVideoId(video.videoId);
@@ -575,7 +575,7 @@ function loadMore() {
 }
 more.addEventListener('click', loadMore);
 
-// Loads the next page when the end of the list comes near.
+// Loads the next page when the user scrolls near the end of the list.
 const end = new IntersectionObserver((changes) => {
   if (changes.at(-1).isIntersecting) loadMore();
 }, { rootMargin: '600px' });

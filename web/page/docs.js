@@ -39,7 +39,7 @@ function readable(number) {
 function limits(schema) {
   const { minimum: low, maximum: high } = schema;
   const range = (a, b, unit) => {
-    // A maximum beyond the exact integers of JSON is none.
+    // A maximum that JavaScript cannot represent exactly is not a real limit.
     if (b > Number.MAX_SAFE_INTEGER) return range(a, undefined, unit);
     if (a !== undefined && b !== undefined) return `${readable(a)} to ${readable(b)}${unit}`;
     if (b !== undefined) return `at most ${readable(b)}${unit}`;
@@ -253,14 +253,14 @@ const entries = []; // {article, link, text}
 const groups = []; // {section, links}
 const found = document.querySelector('#find');
 
-// Shows what contains all words, in the article or in its path and name.
+// Shows the articles that contain all words, in their text or in their path and name.
 function search() {
   const words = found.value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const { article, link, text } of entries) {
     article.hidden = link.hidden = !words.every((word) => text.includes(word));
     for (const body of article.querySelectorAll('details:not(.try)')) {
       const matches = words.length > 0 && words.some((word) => body.textContent.toLowerCase().includes(word));
-      // What the user has opened stays open.
+      // Articles that the user has opened stay open.
       if (matches && !body.open) body.dataset.found = 'true';
       if (matches || body.dataset.found) body.open = matches;
       if (!matches) delete body.dataset.found;
@@ -277,7 +277,7 @@ function search() {
 }
 found.addEventListener('input', search);
 
-// A link to what the search has hidden ends the search.
+// A link to an article that the search has hidden ends the search.
 window.addEventListener('hashchange', () => {
   const target = document.getElementById(location.hash.slice(1));
   if (!target?.hidden) return;
@@ -286,7 +286,7 @@ window.addEventListener('hashchange', () => {
   target.scrollIntoView();
 });
 
-// Marks the words in what is shown, in browsers that can.
+// Highlights the words in the articles, in browsers with the CSS Custom Highlight API.
 function highlight(words) {
   if (!globalThis.Highlight) return;
   const ranges = [];

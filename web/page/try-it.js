@@ -12,7 +12,7 @@ function remember(name, value) {
   for (const input of document.querySelectorAll(`.try [name="${name}"]`)) input.value = value;
 }
 
-// Keeps what the links of a response lead to, such as the id of the video.
+// Remembers the values to which the links of a response refer, such as the id of the video.
 function rememberLinks(links, body) {
   for (const [target, expression] of Object.values(links).flatMap(({ parameters }) => Object.entries(parameters))) {
     const [, pointer] = /^\$response\.body#\/(.*)$/.exec(expression) ?? [];
@@ -102,7 +102,7 @@ export function tryIt({ path, method, details, parameters, media, example }) {
       announce(`Response: ${name}`);
       rememberLinks(responses[status]?.links ?? {}, json);
     } catch (error) {
-      output.replaceChildren(el('p', { class: 'error', role: 'alert' }, `There is no response. ${error.message}`));
+      output.replaceChildren(el('p', { class: 'error', role: 'alert' }, `The backend did not respond: ${error.message}`));
     }
     sending = false;
   }
