@@ -27,10 +27,10 @@ async function attack({requests, embedded}) {
         const response = await fetch(url, {...init, mode});
         const text = await response.text();
         answered += 1;
-        // The refusal itself can be read when the page's own host is rebound. It says nothing about the data.
+        // A page whose host is rebound can read the refusal itself, which contains no data.
         if (response.status !== 403 && response.type !== 'opaque') read.push(`${mode} ${url}: ${response.status} ${text}`);
       } catch {
-        // What the browser does not let the page see.
+        // The browser does not let the page see the response.
       }
     }
     if (init?.method === 'POST') navigator.sendBeacon(url, init.body);
@@ -111,7 +111,7 @@ test('a page of another origin reads and changes nothing', async (t) => {
   const site = await servePages(t, {'/index.html': '<!doctype html><body>evil'});
   const browser = await chromium.launch({executablePath: findBrowser(), args: [PERMIT]});
   t.after(() => browser.close());
-  // Also by the name that is a name of this machine, so that only the origin differs.
+  // Tries both names of this machine, so that one has the host of the page, and only the origin differs.
   for (const name of ['127.0.0.1', 'localhost']) {
     const ports = ['api', 's3', 'dynamodb'].map((port) => [port, backend[port].replace('127.0.0.1', name)]);
     const all = requests(Object.fromEntries(ports), videoId);

@@ -248,7 +248,7 @@ export async function startProxy(t) {
   const server = createServer((request, response) => {
     const {method, headers, url} = request;
     const forwarded = forward(url, {method, headers}, (upstream) => {
-      // Chromium sends a request a second time by itself if a connection that it has used before is closed.
+      // Chromium itself repeats a request if a reused connection is closed.
       response.shouldKeepAlive = false;
       const {connection, 'keep-alive': _, ...rest} = upstream.headers;
       response.writeHead(upstream.statusCode, rest);

@@ -400,7 +400,7 @@ for (const count of [24, 100]) {
       const next = from + limit < count ? {cursor: String(from + limit)} : {};
       return route.fulfill({json: one ?? {videos: rows.slice(from, from + limit), ...next}});
     });
-    // The page's time passes only by `runFor`, so its speed does not matter.
+    // The page's time passes only by `runFor`, so the speed of the machine does not matter.
     await page.clock.install();
     const pass = async (ms) => {
       for (let passed = 0; passed < ms; passed += 100) {
@@ -436,7 +436,7 @@ test('retries the list after a 503, and processes a video again after a fault', 
   await waitForState(page, 'a.mp4', 'done');
   assert.ok(await page.locator('#notice').isHidden());
 
-  // The record of the fault is made up: a real one takes as long as the attempts of the service.
+  // The test fakes the record of the fault: a real one appears only after all attempts of the service.
   let replayed = false;
   await page.route(/\/videos(\?|\/)/, async (route) => {
     const json = await (await route.fetch()).json();
@@ -536,7 +536,7 @@ for (const [name, options] of Object.entries({
   'forced colours': {forcedColors: 'active'},
   'right to left': {locale: 'he'},
 })) {
-  test(`no state has a violation of accessibility, and none overflows: ${name}`, async (t) => {
+  test(`no state violates accessibility rules or overflows: ${name}`, async (t) => {
     const {backend, page} = await start(t, options);
     await put(backend, 'harbour at dawn.mp4', 'שלום.mp4', 'a very long name of a file that does not fit into one line of a card, nor into two.mp4');
     const broken = {name: 'broken.mp4', mimeType: 'video/mp4', buffer: Buffer.from('\0\0\0\x18ftypisom\0\0\0\0isom')};

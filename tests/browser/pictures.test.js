@@ -1,5 +1,5 @@
-// Pictures of the page in every state, to look at after a change, and those in the README. Runs only if $SCREENSHOTS is a
-// folder:
+// Screenshots of the page in every state, to look at after a change, and the images of the README. Runs only if
+// $SCREENSHOTS is a folder:
 //
 //   SCREENSHOTS=$PWD/shots ./scripts/ffmpeg.sh layer ./scripts/browser.sh target/debug/upreel pictures
 //   cp shots/page.png shots/scrub.gif docs/
@@ -16,7 +16,7 @@ const shots = process.env.SCREENSHOTS;
 const options = {skip: shots ? false : 'SCREENSHOTS is not set'};
 const ZIP = {name: 'slides.mp4', mimeType: 'video/mp4', buffer: Buffer.from('PK\x03\x04 is no video')};
 
-/** Variants of every picture: options of Playwright's newContext. */
+/** Variants of every screenshot: options of Playwright's newContext. */
 const VARIANTS = {
   light: {},
   dark: {colorScheme: 'dark'},
@@ -27,7 +27,7 @@ const VARIANTS = {
   forced: {forcedColors: 'active'},
 };
 
-/** Films by name: the source and codec of ffmpeg. */
+/** Videos by name: ffmpeg's source filter and encoder options. */
 const FILMS = {
   'Phone, upright.mov': ['gradients=size=360x640:rate=10:duration=12:speed=0.02:c0=orange:c1=purple', '-g', '10'],
   'Sunset drone.webm': ['gradients=size=640x360:rate=10:duration=12:speed=0.03:c0=teal:c1=gold:c2=orangered:c3=navy:n=4', '-c:v', 'libvpx', '-b:v', '500k', '-g', '10'],
@@ -82,7 +82,7 @@ async function hold(page, count) {
   await page.route(isPart, (route) => ((passed += 1) > count ? undefined : route.continue()));
 }
 
-/** Makes the list contain rows in states that take long to reach. */
+/** Makes the list contain videos in states that take long to reach. */
 async function showRows(page) {
   const failed = {
     NO_VIDEO: 'The file has no video stream.',
