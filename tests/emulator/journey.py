@@ -316,7 +316,7 @@ def test_webhooks(emulator, stack, video, receiver):
     wait_until("all events are delivered a third time", lambda: len(receiver.events(lost)) == 12)
     assert {e["id"] for e in receiver.events(lost)} == {e["id"] for e in before}
 
-    # While one secret replaces another, webhooks are signed with both.
+    # While one secret replaces another, each webhook is signed with both.
     secret = stack.secret(emulator, "WebhookSecret")
     emulator.client("secretsmanager").put_secret_value(SecretId=stack.ids["WebhookSecret"], SecretString=f"next,{secret}")
     functions, name = emulator.client("lambda"), stack.ids["WebhookFunction"]

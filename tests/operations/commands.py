@@ -28,7 +28,7 @@ import smoke  # noqa: E402
 from botocore.exceptions import ClientError  # noqa: E402
 from stack import MAX_NAME, Stack, invalid_name  # noqa: E402
 
-# Not what this machine has built.
+# The tests must not depend on programs that this machine has built.
 deploy.BUILD = Path("/nonexistent")
 VIDEO = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e"
 OTHER = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f70"

@@ -221,7 +221,8 @@ impl World {
         row["replays"]["M"]["count"]["N"] == "3" || letters.any(is_own)
     }
 
-    /// Whether the reconciler has replayed an event as often as it does, so that only a replay by the operators is left.
+    /// Returns whether the reconciler has given up on an event after its last replay, so that only operators can replay
+    /// it.
     pub(crate) fn needs_operators(&self) -> bool {
         let rows = self.network.services().table.rows.clone();
         rows.into_values().any(|row| crate::events::due(&row).is_none() && is_given_up(&Value::Object(row)))

@@ -1,5 +1,5 @@
-//! Which requests the ports of the local backend refuse: those of web pages, those without the right signature, and those
-//! that S3 refuses, too.
+//! Requests that the ports of the local backend refuse: those of foreign web pages, those without the right signature,
+//! and those that S3 refuses too.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -26,7 +26,7 @@ const FOREIGN: [(&str, &str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn foreign_pages_are_refused_by_every_port_in_words() {
+async fn every_port_refuses_foreign_pages_and_says_why() {
     let backend = Backend::start().await;
     let local = &backend.local;
     for (name, value, reason) in FOREIGN {
@@ -58,7 +58,7 @@ async fn foreign_pages_are_refused_by_every_port_in_words() {
 }
 
 #[tokio::test]
-async fn pages_of_the_developer_are_allowed() {
+async fn pages_that_the_developer_names_are_allowed() {
     let backend = Backend::start().await;
     let own = [backend.local.api.clone(), backend.local.api.replace("127.0.0.1", "localhost")];
     let put = backend.presign(&[("name", "a.mp4")]).await["uploadUrl"].as_str().unwrap().to_owned();
@@ -74,14 +74,14 @@ async fn pages_of_the_developer_are_allowed() {
             assert_eq!(response.headers()["access-control-allow-origin"], origin, "{method}");
         }
     }
-    // A Vite server that passes requests on sends its own host.
+    // A Vite server that forwards requests sends its own host.
     let proxied =
         backend.get("/videos").header("host", "localhost:8080").header("origin", "http://localhost:8080");
     assert_eq!(proxied.send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn dynamodb_wants_the_secret_of_its_folder() {
+async fn dynamodb_requires_the_secret_of_its_folder() {
     let (backend, other) = (Backend::start().await, Backend::start().await);
     assert_ne!(backend.local.secret, other.local.secret);
     let list = async |secret: &str| {

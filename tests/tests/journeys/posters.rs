@@ -242,7 +242,8 @@ async fn posters_equal_those_made_from_the_whole_file() {
     for row in
         rows.iter().filter(|row| ["mp4", "mov", "3gp", "mkv", "webm"].contains(&cell(row, "container")))
     {
-        // The poster of the first is no keyframe, because that one is black. ffmpeg does not find the frames of the second.
+        // The only keyframe of "fade-in" is black, so its poster is another frame. ffmpeg does not find the frames of
+        // "tagged".
         if ["fade-in", "tagged"].iter().any(|kind| cell(row, "file").contains(kind)) {
             continue;
         }

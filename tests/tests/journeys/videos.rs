@@ -196,7 +196,7 @@ async fn a_browser_saves_a_file_that_is_not_a_processed_video() {
         let disposition = response.headers()["content-disposition"].to_str().unwrap();
         assert!(disposition.starts_with("attachment; "), "{disposition}");
     }
-    // A row of an earlier release.
+    // A type that an earlier release has stored without rebuilding it.
     let update = backend.dynamodb().update_item().table_name("VideoMetadata");
     let update = update.key("videoId", AttributeValue::S(failed["videoId"].as_str().unwrap().to_owned()));
     let update = update.update_expression("SET contentType = :t");

@@ -108,7 +108,7 @@ async fn rgb_becomes_bt709() {
 }
 
 #[tokio::test]
-async fn ten_bits_and_422_keep_their_colours() {
+async fn video_of_10_bits_and_422_keeps_its_colours() {
     for (name, args) in [
         ("422-10.mp4", "-c:v libx264 -pix_fmt yuv422p10le"),
         ("422-10.mov", "-c:v prores_ks -profile:v 3 -pix_fmt yuv422p10le"),

@@ -1,4 +1,4 @@
-//! Edit lists: what they leave is presented, and nothing else.
+//! Edit lists: renditions present exactly the frames and the audio that the edits present.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -29,7 +29,8 @@ fn edited(name: &str, film: &PathBuf, edits: &str) -> PathBuf {
     })
 }
 
-/// A part of a film: its start in the presentation, its start in the film, and its duration, in milliseconds.
+/// A part of a film that is presented: its start in the presentation, its start in the film, and its duration, in
+/// milliseconds.
 type Part = (u32, u32, u32);
 
 /// Returns the numbers of the frames of a part. A frame that starts before it is not presented.
@@ -114,7 +115,7 @@ async fn every_edit_is_presented_at_its_time() {
 }
 
 #[tokio::test]
-async fn slices_of_four_hours_are_hardly_larger_than_the_movie() {
+async fn slices_of_four_hours_read_little_more_than_the_movie() {
     let args = format!(
         "{} {} -pix_fmt yuv420p -c:v libx264 -preset veryfast -bf 3 -g 50 -c:a aac",
         frames("96x54", "25", 40.0),

@@ -229,7 +229,7 @@ async fn joined_recordings_have_no_gaps() {
         assert!((time - f64::from(i) * 0.04).abs() < 0.001, "frame {i} at {time}");
     }
     assert!((seen.duration.0 - 12.0).abs() < 0.001 && (seen.duration.1 - seen.duration.0).abs() < 0.05);
-    // The record and the storyboard agree.
+    // The record and the storyboard agree with the renditions.
     let index = Index::open(&source(&path), Container::MpegTs).await.unwrap().unwrap();
     let duration = f64::from(u32::try_from(index.media_info.duration_ms.unwrap()).unwrap()) / 1000.0;
     assert!((seen.duration.0 - duration).abs() < 0.002, "{duration} s, and {:?}", seen.duration);
@@ -349,7 +349,7 @@ async fn every_language_is_a_rendition() {
 }
 
 #[tokio::test]
-async fn pictures_and_other_programs_are_not_the_film() {
+async fn covers_and_other_programs_are_not_the_film() {
     let still = "-f lavfi -i color=magenta:s=160x160:r=5:d=6 -f lavfi -i sine=f=300:r=48000:d=6";
     let film = format!("{} {}", frames("320x180", "25", 6.0), beeps(48_000, 6.0));
     for (name, args) in [
@@ -390,7 +390,7 @@ async fn poster_colour(path: &Path) -> [u8; 3] {
 }
 
 #[tokio::test]
-async fn picture_is_not_the_poster_when_ffmpeg_seeks() {
+async fn cover_is_not_the_poster_when_ffmpeg_seeks() {
     let still = "-f lavfi -i color=magenta:s=160x160:r=5:d=6";
     let film = frames("320x180", "25", 6.0);
     let is_red = |[red, green, blue]: [u8; 3]| red > 180 && green < 80 && blue < 80;
@@ -421,7 +421,7 @@ async fn picture_is_not_the_poster_when_ffmpeg_seeks() {
 }
 
 #[tokio::test]
-async fn size_of_the_frames_counts_if_the_container_states_another() {
+async fn size_is_that_of_the_frames_if_the_container_states_another() {
     for (name, codec) in [("wrong-size-8.webm", "libvpx"), ("wrong-size-9.webm", "libvpx-vp9")] {
         let path = compose(name, |to| {
             let args = format!(

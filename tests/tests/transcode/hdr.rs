@@ -1,6 +1,6 @@
-//! High dynamic range: what each kind of it shows in standard dynamic range, in renditions and in the poster.
+//! High dynamic range: the colours of renditions and posters, which have standard dynamic range.
 //!
-//! The right values are computed here from ITU-R BT.2100 and the tone curve, independently of ffmpeg.
+//! The expected values are computed here from ITU-R BT.2100 and the tone curve, independently of ffmpeg.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -98,8 +98,8 @@ fn patches(transfer: Transfer) -> String {
     )
 }
 
-/// Returns the light of a patch in standard dynamic range, from 0 to 1: the tone curve applies to the strongest colour. It
-/// is the curve "mobius", from 0.3 on and up to 1,000 nits.
+/// Returns the light of a patch in standard dynamic range, from 0 to 1. The tone curve applies to the strongest of the
+/// three colours. It is ffmpeg's curve "mobius": linear up to 0.3, with a peak of 1,000 nits.
 fn toned(nits: [f64; 3]) -> [f64; 3] {
     const FROM: f64 = 0.3;
     const PEAK: f64 = 4.93;
@@ -129,7 +129,7 @@ fn colours(path: &Path) -> Vec<[u8; 3]> {
 fn compare(name: &str, found: &[[u8; 3]], gamma: impl Fn(f64) -> f64) {
     for (colour, nits) in found.iter().zip(PATCHES) {
         let expected = toned(nits).map(|light| gamma(light) * 255.0);
-        // Next to black, a step of the stored light is many of a code value.
+        // Near black, one step of the stored value is several steps of the result.
         let near = colour
             .iter()
             .zip(expected)
@@ -159,7 +159,7 @@ async fn check(name: &str, path: &Path) -> MediaInfo {
 const X265: &str = "-c:v libx265 -preset ultrafast -x265-params log-level=none:crf=4:bframes=0 -tag:v hvc1";
 
 #[tokio::test]
-async fn every_kind_has_the_colours_of_the_one_tone_map() {
+async fn every_kind_of_hdr_is_tone_mapped_alike() {
     for (name, transfer, args) in [
         ("pq.mp4", Transfer::Pq, format!("-pix_fmt yuv420p10le {X265}")),
         ("pq-422.mp4", Transfer::Pq, format!("-pix_fmt yuv422p10le {X265}")),
@@ -180,8 +180,8 @@ async fn every_kind_has_the_colours_of_the_one_tone_map() {
     }
 }
 
-/// Adds the record of Dolby Vision to the sample entry of a film (Dolby Vision Streams Within the ISO Base Media File
-/// Format, 3.2).
+/// Adds the Dolby Vision configuration record to the sample entry of a film (Dolby Vision Streams Within the ISO Base
+/// Media File Format, 3.2).
 fn dolby_vision(name: &str, film: &Path, profile: u8, compatibility: u8) -> PathBuf {
     compose(name, |to| {
         let mut bytes = std::fs::read(film).unwrap();
@@ -221,7 +221,7 @@ fn dolby_vision(name: &str, film: &Path, profile: u8, compatibility: u8) -> Path
 }
 
 #[tokio::test]
-async fn dolby_vision_8_is_its_base_layer() {
+async fn dolby_vision_8_is_shown_as_its_base_layer() {
     for (name, transfer, compatibility) in [("8.1", Transfer::Pq, 1), ("8.4", Transfer::Hlg, 4)] {
         let args = format!("{} -pix_fmt yuv420p10le {X265}", patches(transfer));
         let film = generate(&format!("patches-{}-base.mp4", transfer.name()), &args);
@@ -244,9 +244,9 @@ async fn dolby_vision_8_is_its_base_layer() {
     }
 }
 
-/// Its colours are those of the stored frames, because its metadata is not applied.
+/// Does not check the colours, which are wrong, because the metadata is not applied.
 #[tokio::test]
-async fn dolby_vision_5_is_named() {
+async fn dolby_vision_5_is_reported() {
     let args = format!("-f lavfi -i testsrc2=s=320x180:r=5:d=1 -pix_fmt yuv420p10le {X265}");
     let path = dolby_vision("dolby-5.mp4", &generate("dolby-5-base.mp4", &args), 5, 0);
     let transcoded = transcode(&path, 20.0).await;
@@ -256,7 +256,7 @@ async fn dolby_vision_5_is_named() {
     assert_eq!(media_info.dolby_vision_profile, Some(5));
 }
 
-/// Writes numbers with these counts of bits one after the other.
+/// Writes pairs of a number and its count of bits one after the other.
 fn bits(fields: &[(u32, u32)]) -> Vec<u8> {
     let bits: Vec<u8> = fields
         .iter()
@@ -266,7 +266,7 @@ fn bits(fields: &[(u32, u32)]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn hdr10_plus_is_hdr10() {
+async fn hdr10_plus_is_shown_as_hdr10() {
     // SMPTE ST 2094-40 in T.35 (ANSI/CTA 861): a window, whose brightest light is 400 nits.
     let mut metadata = vec![0xB5, 0, 0x3C, 0, 1];
     metadata.extend(bits(&[

@@ -57,7 +57,7 @@ struct Transcoded {
     record: f64,
     /// Number of bytes read from the source.
     bytes: u64,
-    /// Number of those that the encoders read.
+    /// Number of bytes that the encoders read, of all those.
     chunk_bytes: u64,
 }
 
@@ -242,7 +242,7 @@ async fn check(name: &str, args: &str, chunks: usize) {
         let file = transcoded.concatenated("audio");
         let rendition = packets(&file, "a:0");
         assert_eq!(warnings(&file), "", "{name} audio");
-        // A muxer can give the audio encoder's delay the time up to the first frame.
+        // A muxer can place the audio encoder's delay before the first frame.
         let first = if source.pts[0] - first < 0.1 { source.pts[0] } else { *first };
         let (from, to) = (rendition.pts[0] - shift, rendition.pts[rendition.pts.len() - 1] - shift);
         assert!(from <= first + 0.03, "{name}: audio begins at {from}, not {first}");
