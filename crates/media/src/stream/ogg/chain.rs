@@ -173,7 +173,7 @@ impl Reader {
             self.first = std::mem::take(&mut self.link);
         }
         self.link.clear();
-        self.frames = (self.frames.0 + self.frames.1, 0);
+        self.frames = (self.frames.0.saturating_add(self.frames.1), 0);
     }
 
     /// Returns what replaces the header of a page, if anything does.
@@ -352,5 +352,17 @@ mod tests {
         for object in [film, cut, Vec::new(), vec![b'O'; 5000]] {
             assert_eq!(read(object.clone()).await, (true, object));
         }
+    }
+
+    #[tokio::test]
+    async fn extreme_positions_do_not_overflow() {
+        let mut link = fixture::theora(1, 1, 1, &[]);
+        // All bits of a position count frames.
+        link[HEADER + 1 + 41] = 0;
+        let last = memchr::memmem::rfind(&link, b"OggS").unwrap();
+        link[last + 6..last + 14].copy_from_slice(&i64::MAX.to_le_bytes());
+        let (is_same, _) = read(link.repeat(5)).await;
+        assert!(!is_same);
+        Chain::of(&link.repeat(5));
     }
 }
