@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use upreel_core::range::{RangeRead, RangeReader};
-use upreel_core::{Fault, ReadError};
 
 use crate::mp4::boxes::Fields;
 use crate::source::{self, Source};
@@ -115,10 +114,7 @@ impl RangeReader for SliceReader {
             let next = self.ranges.partition_point(|(_, end)| *end <= wanted.start);
             for (from, to) in self.ranges.iter().skip(next).take_while(|(from, _)| *from < wanted.end) {
                 let part = (*from).max(wanted.start)..(*to).min(wanted.end);
-                let read = self.object.fetch(part.clone()).await.map_err(|error| match error {
-                    source::Error::Read(error) => error,
-                    source::Error::Limit => ReadError::Fault(Fault::new("read a slice", &error)),
-                })?;
+                let read = self.object.fetch(part.clone()).await.map_err(source::Error::into_read_error)?;
                 put(start + part.start, &read);
             }
             Ok(bytes.freeze())
