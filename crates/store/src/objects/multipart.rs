@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::config::Config;
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use upreel_core::{Fault, Key};
 
@@ -121,7 +122,7 @@ impl ObjectStore {
                     Some(head) if is_joined(&head.etag, count) => Ok(Completion::Done),
                     _ => Ok(Completion::NoSuchUpload),
                 },
-                Some(400) => Ok(Completion::Refused),
+                Some(400) if error.code().is_some_and(is_about_parts) => Ok(Completion::Refused),
                 _ => Err(Fault::new("s3:CompleteMultipartUpload", &error)),
             },
         }
@@ -155,6 +156,13 @@ impl ObjectStore {
     }
 }
 
+/// Returns whether an error code of a completion says that the parts cannot be joined. Other errors with status 400 are
+/// about the request, such as `RequestTimeout`: a repetition may succeed, and an earlier attempt may have.
+fn is_about_parts(code: &str) -> bool {
+    ["EntityTooLarge", "EntityTooSmall", "InvalidArgument", "InvalidPart", "InvalidPartOrder", "InvalidRequest"]
+        .contains(&code)
+}
+
 /// Returns whether an object was joined from this number of parts. S3 appends the number to the entity tag.
 fn is_joined(etag: &str, parts: usize) -> bool {
     etag.rsplit_once('-').is_some_and(|(_, count)| count == parts.to_string())
@@ -162,12 +170,18 @@ fn is_joined(etag: &str, parts: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_joined;
+    use super::{is_about_parts, is_joined};
 
     #[test]
     fn entity_tag_has_the_number_of_parts() {
         assert!(is_joined("9a0364b9e99bb480dd25e1f0284c8555-7", 7));
         assert!(!is_joined("9a0364b9e99bb480dd25e1f0284c8555-7", 8));
         assert!(!is_joined("9a0364b9e99bb480dd25e1f0284c8555", 1), "not a multipart upload");
+    }
+
+    #[test]
+    fn only_errors_about_the_parts_refuse_a_completion() {
+        assert!(["InvalidPart", "InvalidPartOrder", "EntityTooSmall"].into_iter().all(is_about_parts));
+        assert!(!["RequestTimeout", "ExpiredToken", "InvalidDigest"].into_iter().any(is_about_parts));
     }
 }
