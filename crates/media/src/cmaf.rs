@@ -1,11 +1,15 @@
 //! CMAF segments (ISO/IEC 23000-19) made of encoded frames, with the timestamps of the source.
 
 mod file;
+mod head;
+mod init;
 
-use crate::mp4::boxes::{atom, full_box};
+use crate::mp4::boxes::atom;
 use crate::rendition::AAC_FRAME;
 
 pub use file::{File, Sample, Unexpected};
+pub(crate) use head::{Row, head};
+pub(crate) use init::{Geometry, Matrix, UNITY, init as init_of};
 
 /// A media segment: `styp`, `moof` and `mdat`.
 #[derive(Debug, PartialEq, Eq)]
@@ -98,7 +102,7 @@ pub fn video(file: &File, times: &[i64], end: i64, number: u32) -> Result<Vec<Se
 ///
 /// Of the alternatives, a decode time before the first presentation makes hls.js skip the first frames, and negative
 /// composition offsets are not handled alike by all players.
-fn latest_decode_times(presented: &[i64], end: i64) -> Option<Vec<i64>> {
+pub(crate) fn latest_decode_times(presented: &[i64], end: i64) -> Option<Vec<i64>> {
     let mut least = presented.to_vec();
     for i in (1..least.len()).rev() {
         least[i - 1] = least[i - 1].min(least[i]);
@@ -140,35 +144,17 @@ pub fn audio(file: &File, samples: &[Sample], start: i64, segments: usize, numbe
 }
 
 fn segment(file: &File, samples: &[Timed<'_>], duration: u64, number: u32) -> Segment {
-    const SYNC: u32 = 0x0200_0000;
-    const NON_SYNC: u32 = 0x0101_0000;
-    let begin = samples.first().map_or(0, |sample| sample.decoded);
-    let mut rows = Vec::new();
-    for timed in samples {
-        let flags = if timed.sample.is_sync { SYNC } else { NON_SYNC };
-        let size = file.data(timed.sample).len();
-        let offset = u32::try_from(timed.presented.saturating_sub(timed.decoded)).unwrap_or(0);
-        rows.extend(u32::try_from(timed.duration).unwrap_or(0).to_be_bytes());
-        rows.extend(u32::try_from(size).unwrap_or(u32::MAX).to_be_bytes());
-        rows.extend(flags.to_be_bytes());
-        rows.extend(offset.to_be_bytes());
-    }
-    let count = u32::try_from(samples.len()).unwrap_or(u32::MAX).to_be_bytes();
-    let moof = |data_offset: u32| {
-        let mfhd = full_box(*b"mfhd", 0, 0, &[&number.to_be_bytes()]);
-        // 0x020000: default-base-is-moof, data offsets are relative to the `moof` box.
-        let tfhd = full_box(*b"tfhd", 0, 0x02_0000, &[&1u32.to_be_bytes()]);
-        let tfdt = full_box(*b"tfdt", 1, 0, &[&begin.to_be_bytes()]);
-        let trun = full_box(*b"trun", 0, 0x0F01, &[&count, &data_offset.to_be_bytes(), &rows]);
-        atom(*b"moof", &[&mfhd, &atom(*b"traf", &[&tfhd, &tfdt, &trun])])
+    let begin = samples.first().map_or(0, |timed| timed.decoded.cast_unsigned());
+    let row = |timed: &Timed<'_>| Row {
+        size: u32::try_from(file.data(timed.sample).len()).unwrap_or(u32::MAX),
+        duration: u32::try_from(timed.duration).unwrap_or(0),
+        offset: u32::try_from(timed.presented.saturating_sub(timed.decoded)).unwrap_or(0),
+        is_sync: timed.sample.is_sync,
     };
-    let offset = moof(0).len() + 8;
-    let moof = moof(u32::try_from(offset).unwrap_or(u32::MAX));
-    let data: Vec<&[u8]> = samples.iter().map(|timed| file.data(timed.sample)).collect();
-    let mut bytes = atom(*b"styp", &[b"msdh", &0u32.to_be_bytes(), b"msdhcmfc"]);
-    let first = bytes.len() + offset + data.first().map_or(0, |data| data.len());
-    bytes.extend(moof);
-    bytes.extend(atom(*b"mdat", &data));
+    let mut bytes = head(number, begin, &samples.iter().map(row).collect::<Vec<_>>());
+    let data = samples.iter().map(|timed| file.data(timed.sample));
+    let first = bytes.len() + data.clone().next().map_or(0, <[u8]>::len);
+    data.for_each(|data| bytes.extend(data));
     Segment { bytes, duration, first }
 }
 

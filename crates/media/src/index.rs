@@ -14,6 +14,7 @@ use upreel_core::video::MediaInfo;
 use crate::ffmpeg::Input;
 use crate::filters::Filters;
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
+use crate::remux::{Media, Refusal, Unplayable};
 use crate::slice::{Sliced, Wanted};
 use crate::source::{self, Source};
 use crate::{avi, matroska, mp4, nal, stream, vpx};
@@ -24,6 +25,8 @@ const MAX_KEYFRAME: u64 = 36 << 20;
 /// Largest total of the samples that are decoded only because a keyframe depends on them, in bytes.
 const MAX_LEAD_INS: u64 = 8 << 20;
 
+/// Largest index that is read ahead, in bytes: that of twelve hours.
+const MAX_PRELOADED: u64 = 64 << 20;
 /// Bytes at the start of an object that ffmpeg examines.
 const UNEXAMINED: u64 = 1 << 20;
 /// Bytes to read from a keyframe on in search of a frame that shows more.
@@ -112,6 +115,21 @@ impl Index {
         Ok(Some(Self { media_info, filters, track }))
     }
 
+    /// Reads a large index whole, before it is opened for [`Index::remux`]: that needs all of it, and reading it in pieces side
+    /// by side takes fewer requests than what leads to a few keyframes. An index that cannot be found is left to `open`.
+    ///
+    /// # Errors
+    /// Fails if the object cannot be read.
+    pub async fn preload(source: &Source, container: Container) -> Result<(), source::Error> {
+        if !matches!(container, Container::Mp4 | Container::Mov | Container::ThreeGp) {
+            return Ok(());
+        }
+        match mp4::preload(source, MAX_PRELOADED).await {
+            Err(Error::Source(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns at most `n` keyframes, spread evenly over the video, in presentation order.
     ///
     /// Divides the video into `n` equal spans and takes the keyframe nearest to the middle of each. Returns fewer
@@ -182,6 +200,15 @@ impl Index {
         match &self.track {
             Track::Mp4(track) => track.slices(source, wanted, audio).await,
             Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => Ok(None),
+        }
+    }
+
+    /// Lists all samples that are presented, or tells why players cannot play them.
+    pub(crate) async fn media(&self, source: &Source) -> Result<Media, Unplayable> {
+        match &self.track {
+            Track::Mp4(track) => track.media(source).await,
+            Track::Matroska(track) => track.media(source, &self.media_info).await,
+            Track::Avi(_) | Track::Stream(_) => Err(Refusal("CONTAINER").into()),
         }
     }
 

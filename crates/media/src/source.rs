@@ -1,5 +1,7 @@
 //! Reads byte ranges of an object, with a cache, counters and limits.
 
+mod pinned;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,6 +10,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use upreel_core::container::id3_len;
 use upreel_core::{Fault, RangeReader, ReadError};
+
+use self::pinned::Pinned;
 
 /// Limit of bytes read from one object. A hostile file must not cost a full download.
 const MAX_READ: u64 = 256 << 20;
@@ -73,6 +77,8 @@ struct State {
     extents: BTreeMap<u64, Bytes>,
     insertion_order: VecDeque<u64>,
     cached_bytes: usize,
+    /// Ranges that are not evicted.
+    pinned: Pinned,
     stats: Stats,
 }
 
@@ -112,6 +118,11 @@ impl Source {
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
+    }
+
+    /// Returns the number of bytes at the start of the object that are not part of the source.
+    pub(crate) const fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// Returns how much has been read so far.
@@ -235,9 +246,11 @@ impl State {
     /// Returns the cached bytes that start at `offset`, up to the end of their extent.
     fn cached_from(&self, offset: u64) -> Bytes {
         let before = self.extents.range(..=offset).next_back();
-        before.map_or_else(Bytes::new, |(start, bytes)| {
+        let cached = before.map_or_else(Bytes::new, |(start, bytes)| {
             bytes.slice(bytes.len().min(to_usize(offset - start))..)
-        })
+        });
+        let pinned = self.pinned.from(offset);
+        if pinned.len() > cached.len() { pinned } else { cached }
     }
 
     fn insert(&mut self, offset: u64, bytes: Bytes) {

@@ -8,7 +8,6 @@
 pub mod encode;
 mod error;
 pub mod ladder;
-mod language;
 pub mod plan;
 pub mod playlist;
 pub mod task;

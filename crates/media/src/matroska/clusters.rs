@@ -7,6 +7,7 @@ use futures_util::future::try_join;
 use super::Track;
 use super::cues::Cue;
 use super::ebml::{self, children, id};
+use super::lacing;
 use super::window::{Element, Window};
 use crate::keyframe::Keyframe;
 use crate::source::{Error, Source};
@@ -27,6 +28,18 @@ pub(super) struct Block {
     pub(super) key: bool,
     /// The byte range of its data, which starts with the track number.
     pub(super) range: Range<u64>,
+    /// The offset of its frame.
+    pub(super) frame: u64,
+    /// Its flags (section 10.2).
+    pub(super) flags: u8,
+}
+
+/// A frame of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) range: Range<u64>,
+    /// Its first bytes.
+    pub(super) start: [u8; 2],
 }
 
 /// Iterates over blocks. It treats a Cluster's start and its children as one flat sequence of elements, so Clusters of
@@ -42,11 +55,18 @@ pub(super) struct Blocks<'a> {
     /// Whether to take a `BlockGroup` of the track for a keyframe because a cue points at it. Otherwise the elements
     /// after its Block have to be read.
     trust_cue: bool,
+    /// The object ends within an element.
+    is_truncated: bool,
 }
 
 impl<'a> Blocks<'a> {
     pub(super) const fn new(track: &'a Track, window: Window<'a>, at: u64) -> Self {
-        Self { track, window, at, cluster: None, timestamp: None, trust_cue: false }
+        Self { track, window, at, cluster: None, timestamp: None, trust_cue: false, is_truncated: false }
+    }
+
+    /// Returns whether there is no block after the last one, or nothing whole.
+    pub(super) const fn are_complete(&self) -> bool {
+        self.at >= self.track.segment.end || self.is_truncated
     }
 
     /// Moves from the start of a Cluster to the block at `offset` in its data. Returns false if there is no Cluster or
@@ -73,7 +93,10 @@ impl<'a> Blocks<'a> {
                 self.at = element.data;
                 continue;
             }
-            let Some(end) = element.end(limit) else { break };
+            let Some(end) = element.end(limit) else {
+                self.is_truncated = element.size.is_some();
+                break;
+            };
             self.at = end;
             let block = match element.id {
                 id::TIMESTAMP if end - element.data <= 8 => {
@@ -99,6 +122,26 @@ impl<'a> Blocks<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the frames of the last block, with the first bytes of each. Returns `None` if it is malformed.
+    pub(super) async fn frames(&mut self, block: &Block) -> Result<Option<Vec<Frame>>, Error> {
+        let len = block.range.end.saturating_sub(block.frame);
+        let ranges = if lacing::is_laced(block.flags) {
+            let start = self.window.read(block.frame, lacing::SIZES.min(len)).await?;
+            let Some(ranges) = lacing::frames(block.flags, start, len) else { return Ok(None) };
+            ranges
+        } else {
+            std::iter::once(0..len).collect()
+        };
+        let mut frames = Vec::new();
+        for range in ranges {
+            let range = block.frame + range.start..block.frame + range.end;
+            let start = self.window.read(range.start, 2.min(range.end - range.start)).await?;
+            let start = [0, 1].map(|i| start.get(i).copied().unwrap_or(0));
+            frames.push(Frame { range, start });
+        }
+        Ok(Some(frames))
     }
 
     /// Reads a `BlockGroup` (section 5.1.3.5). It is a keyframe if it has no `ReferenceBlock`.
@@ -136,7 +179,9 @@ impl<'a> Blocks<'a> {
             // Negative times are clamped to 0.
             time: timestamp.saturating_add_signed(header.time.into()),
             key: header.flags & 0x80 != 0,
+            frame: range.start + header.len as u64,
             range,
+            flags: header.flags,
         }))
     }
 }

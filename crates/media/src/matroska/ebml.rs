@@ -38,7 +38,10 @@ pub(super) mod id {
     pub(in super::super) const CONTENT_ENCODING: u32 = 0x6240;
     pub(in super::super) const CONTENT_ENCODING_TYPE: u32 = 0x5033;
     pub(in super::super) const CONTENT_ENCRYPTION: u32 = 0x5035;
+    pub(in super::super) const CODEC_DELAY: u32 = 0x56AA;
     pub(in super::super) const AUDIO: u32 = 0xE1;
+    pub(in super::super) const SAMPLING_FREQUENCY: u32 = 0xB5;
+    pub(in super::super) const CHANNELS: u32 = 0x9F;
     pub(in super::super) const BIT_DEPTH: u32 = 0x6264;
     pub(in super::super) const VIDEO: u32 = 0xE0;
     pub(in super::super) const STEREO_MODE: u32 = 0x53B8;
@@ -52,6 +55,9 @@ pub(super) mod id {
     pub(in super::super) const DISPLAY_HEIGHT: u32 = 0x54BA;
     pub(in super::super) const DISPLAY_UNIT: u32 = 0x54B2;
     pub(in super::super) const COLOUR: u32 = 0x55B0;
+    pub(in super::super) const MATRIX_COEFFICIENTS: u32 = 0x55B1;
+    pub(in super::super) const RANGE: u32 = 0x55B9;
+    pub(in super::super) const PRIMARIES: u32 = 0x55BB;
     pub(in super::super) const TRANSFER_CHARACTERISTICS: u32 = 0x55BA;
     pub(in super::super) const PROJECTION: u32 = 0x7670;
     pub(in super::super) const PROJECTION_TYPE: u32 = 0x7671;

@@ -8,7 +8,10 @@ mod clusters;
 mod codecs;
 mod cues;
 mod ebml;
+mod entries;
+mod lacing;
 mod layout;
+mod remux;
 mod scan;
 mod single;
 mod timing;
@@ -45,6 +48,8 @@ pub(crate) struct Track {
     number: u64,
     /// The whole `TrackEntry` element, with an empty language.
     entry: Bytes,
+    /// The data of the `TrackEntry` elements of audio, the one to play by default first.
+    audio: Vec<Bytes>,
     /// `TimestampScale`: nanoseconds per tick.
     scale: u64,
     /// The time in ticks that becomes 0.
@@ -78,6 +83,7 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
         streams: Streams { film: Some(video.stream), audio: tracks.audio, ..Streams::default() },
         number: video.number,
         entry: video.entry,
+        audio: tracks.audio_entries,
         scale,
         origin: 0,
         duration_ms: child(&info, id::DURATION)

@@ -22,6 +22,8 @@ pub(super) struct Tracks {
     pub(super) video: Option<Video>,
     /// The audio tracks, the one to play by default first.
     pub(super) audio: Vec<AudioTrack>,
+    /// The data of their `TrackEntry` elements.
+    pub(super) audio_entries: Vec<Bytes>,
     /// The codec of the first of them.
     pub(super) audio_codec: Option<String>,
     /// Whether there is audio, and all of it is encrypted.
@@ -77,7 +79,12 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
             Some(AUDIO) => {
                 clear_audio |= !is_encrypted(entry.data);
                 let codec = audio_codec(entry.data);
-                audio.push((Rank::of(entry.data, codec.is_some()), stream, codec));
+                audio.push((
+                    Rank::of(entry.data, codec.is_some()),
+                    stream,
+                    codec,
+                    bytes.slice_ref(entry.data),
+                ));
             }
             _ => {}
         }
@@ -86,8 +93,9 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
     Tracks {
         video: film.map(|(_, video)| video),
         audio_encrypted: !audio.is_empty() && !clear_audio,
-        audio_codec: audio.first().map(|(.., codec)| codec.unwrap_or("unknown").to_owned()),
-        audio: audio.into_iter().map(|(_, stream, _)| AudioTrack::new(stream)).collect(),
+        audio_codec: audio.first().map(|(_, _, codec, _)| codec.unwrap_or("unknown").to_owned()),
+        audio_entries: audio.iter().map(|(.., entry)| entry.clone()).collect(),
+        audio: audio.into_iter().map(|(_, stream, ..)| AudioTrack::new(stream)).collect(),
     }
 }
 

@@ -126,7 +126,7 @@ pub fn full_box(name: Name, version: u8, flags: u32, body: &[&[u8]]) -> Vec<u8> 
 }
 
 /// Serialises 32-bit integers in network byte order.
-pub(super) fn words(words: &[u32]) -> Vec<u8> {
+pub(crate) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
@@ -136,13 +136,13 @@ pub(super) fn file_type() -> Vec<u8> {
 }
 
 /// Returns the `dinf` box of a track whose samples are in the same file: `url ` with flag 1 (8.7.2).
-pub(super) fn samples_in_this_file() -> Vec<u8> {
+pub(crate) fn samples_in_this_file() -> Vec<u8> {
     let url = full_box(*b"url ", 0, 1, &[]);
     atom(*b"dinf", &[&full_box(*b"dref", 0, 0, &[&words(&[1]), &url])])
 }
 
 /// Returns the header of an `mdat` box with a body of `len` bytes, which can be more than 4 GiB.
-pub(super) fn mdat_header(len: u64) -> Vec<u8> {
+pub(crate) fn mdat_header(len: u64) -> Vec<u8> {
     [&words(&[1])[..], b"mdat", &len.saturating_add(16).to_be_bytes()].concat()
 }
 

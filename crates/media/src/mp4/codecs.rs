@@ -103,7 +103,7 @@ pub(super) fn mpeg4_object(mut esds: Fields) -> Option<&'static str> {
     const ES_DESCRIPTOR: u8 = 3;
     const DECODER_CONFIG: u8 = 4;
     esds.skip(4)?;
-    let mut tag = descriptor(&mut esds)?;
+    let (mut tag, _) = descriptor(&mut esds)?;
     if tag == ES_DESCRIPTOR {
         esds.skip(2)?;
         let flags = esds.u8()?;
@@ -111,7 +111,7 @@ pub(super) fn mpeg4_object(mut esds: Fields) -> Option<&'static str> {
         let url = if flags & 0x40 == 0 { 0 } else { esds.u8()? };
         esds.skip(url.into())?;
         esds.skip(if flags & 0x20 == 0 { 0 } else { 2 })?;
-        tag = descriptor(&mut esds)?;
+        (tag, _) = descriptor(&mut esds)?;
     }
     let object = (tag == DECODER_CONFIG).then(|| esds.u8())??;
     Some(match object {
@@ -134,15 +134,18 @@ pub(super) fn mpeg4_object(mut esds: Fields) -> Option<&'static str> {
     })
 }
 
-/// Reads a descriptor's tag and skips its length, which has seven bits per byte.
-fn descriptor(fields: &mut Fields) -> Option<u8> {
+/// Reads the tag and the length of a descriptor (8.3.3).
+pub(super) fn descriptor(fields: &mut Fields) -> Option<(u8, usize)> {
     let tag = fields.u8()?;
+    let mut len = 0;
     for _ in 0..4 {
-        if fields.u8()? & 0x80 == 0 {
+        let byte = fields.u8()?;
+        len = len << 7 | usize::from(byte & 0x7F);
+        if byte & 0x80 == 0 {
             break;
         }
     }
-    Some(tag)
+    Some((tag, len))
 }
 
 #[cfg(test)]

@@ -163,12 +163,17 @@ impl Edits {
         last.map_or(media, |edit| edit.time_of(media))
     }
 
-    /// Returns the difference of presentation and media time, if it is the same for all of the media that is presented.
-    pub(super) fn shift(&self) -> Option<i64> {
-        match self.0[..] {
-            [edit] if edit.rate == RATE_1 => Some(edit.start.saturating_sub(edit.media)),
+    /// Returns the only edit that presents media, if it plays at the normal speed.
+    pub(super) fn only(&self) -> Option<&Edit> {
+        match &self.0[..] {
+            [edit] if edit.plays_normally() => Some(edit),
             _ => None,
         }
+    }
+
+    /// Returns the difference of presentation and media time, if it is the same for all of the media that is presented.
+    pub(super) fn shift(&self) -> Option<i64> {
+        self.only().map(|edit| edit.start.saturating_sub(edit.media))
     }
 
     /// Returns whether every frame of the media from `first` to `last` (media times) is presented, one after the other.

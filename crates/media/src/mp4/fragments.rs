@@ -130,6 +130,11 @@ impl Fragments {
         Ok(chain.fragments.last().filter(|_| chain.complete).and_then(Fragment::end_time))
     }
 
+    /// Returns the offset of the first `moof`.
+    pub(super) const fn first_moof(&self) -> u64 {
+        self.first_moof
+    }
+
     /// Returns the decode time of the first sample.
     fn start_time(&self) -> u64 {
         self.first.start_time.unwrap_or(0)
@@ -344,6 +349,24 @@ mod tests {
         let (source, fragments, timing) = open(object).await;
         assert_eq!(fragments.ends(&timing, None), Some(40_000));
         assert_eq!(times(&source, &fragments, &timing, 100).await.len(), 100);
+    }
+
+    #[tokio::test]
+    async fn samples_are_listed_however_fragments_are_found() {
+        let object: Vec<u8> = (0..20).flat_map(|i| fragment(i * 100, i != 19)).collect();
+        let length = fragment(0, true).len() as u64;
+        let (source, mut fragments, _) = open(object).await;
+        let list = async |fragments: &Fragments, small: u64| {
+            let listed = fragments.list_within(&source, &[(1, Defaults::default())], small).await;
+            listed.map(|mut tracks| tracks.remove(0))
+        };
+        let all = list(&fragments, u64::MAX).await.unwrap();
+        let times: Vec<i64> = all.iter().map(|sample| sample.time).collect();
+        assert_eq!(times, (0..20).map(|i| i * 100).collect::<Vec<_>>());
+        assert_eq!(list(&fragments, 0).await.unwrap(), all, "one after the other");
+        let entry = |nth: u64| IndexEntry { time: 0, offset: nth * length };
+        fragments.index = [0, 9, 4].into_iter().map(entry).collect();
+        assert_eq!(list(&fragments, 0).await.unwrap(), all, "side by side");
     }
 
     #[tokio::test]

@@ -119,6 +119,13 @@ impl Loaded {
         Some(found)
     }
 
+    /// Returns whether samples need another sample description than the first one.
+    pub(super) fn has_other_descriptions(&self) -> bool {
+        // The last run only marks the end.
+        let runs = self.runs.split_last().map_or(&[][..], |(_, runs)| runs);
+        runs.iter().any(|run| run.description != self.description)
+    }
+
     fn chunk_offset(&self, chunk: u64) -> Option<u64> {
         let (table, size) = &self.offsets;
         let start = usize::try_from(chunk).ok()?.checked_mul(*size)?;

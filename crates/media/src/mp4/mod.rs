@@ -14,12 +14,15 @@ mod chunks;
 mod codecs;
 mod cuts;
 mod edits;
+mod entries;
 mod film;
+mod fragmented;
 mod fragments;
 mod headers;
 mod loaded;
 mod moof;
 mod movie;
+mod remux;
 pub mod runs;
 mod segments;
 mod sizes;
@@ -34,6 +37,8 @@ mod times;
 mod timing;
 mod wrap;
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
@@ -46,7 +51,10 @@ use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
 use crate::source::Source;
 
 pub(crate) use self::audio::wave_format;
-pub(crate) use self::movie::open;
+#[cfg(test)]
+pub(crate) use self::entries::Silence;
+pub(crate) use self::entries::{Entry, audio as audio_entry, esds, visual as visual_entry};
+pub(crate) use self::movie::{open, preload};
 
 /// The film, the location of its samples, and the audio.
 #[derive(Debug)]
@@ -56,6 +64,8 @@ pub(crate) struct Track {
     samples: Samples,
     id: u32,
     sound: Sound,
+    /// The range of the `moov` box.
+    moov: Range<u64>,
 }
 
 /// Where the samples are listed: in the sample tables or in movie fragments, which may continue tables.

@@ -49,15 +49,8 @@ impl Fragment {
             }
             if track == wanted {
                 let mut fragment = run.fragment;
-                fragment.start_time = traf.child(*b"tfdt").and_then(|mut tfdt| {
-                    let (version, _) = tfdt.version_and_flags()?;
-                    tfdt.u32_or_u64(version)
-                });
-                fragment.encrypted = traf.boxes().any(|(name, body)| match &name {
-                    b"senc" | b"saiz" => true,
-                    b"uuid" => body.0.starts_with(&PIFF),
-                    _ => false,
-                });
+                fragment.start_time = start_time(&traf);
+                fragment.encrypted = is_encrypted(&traf);
                 // A keyframe with another sample description would be decoded with the wrong codec configuration.
                 if defaults.description != trex.description {
                     fragment.keyframe = None;
@@ -95,6 +88,22 @@ impl Fragment {
         let decode = self.start_time.unwrap_or(0).saturating_add(keyframe.time);
         i64::try_from(decode).ok()?.checked_add(keyframe.offset.into())
     }
+}
+
+/// Reads the decode time of the first sample of a track fragment (`tfdt`, 8.8.12).
+pub(super) fn start_time(traf: &Fields) -> Option<u64> {
+    let mut tfdt = traf.child(*b"tfdt")?;
+    let (version, _) = tfdt.version_and_flags()?;
+    tfdt.u32_or_u64(version)
+}
+
+/// Returns whether the samples of a track fragment are encrypted.
+pub(super) fn is_encrypted(traf: &Fields) -> bool {
+    traf.boxes().any(|(name, body)| match &name {
+        b"senc" | b"saiz" => true,
+        b"uuid" => body.0.starts_with(&PIFF),
+        _ => false,
+    })
 }
 
 /// Accumulates the track runs of one track fragment.

@@ -57,6 +57,16 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     film.track(&mut reader, Context { moov, mvhd: mvhd.clone(), mvex, movie }, sound).await
 }
 
+/// Reads the whole `moov` box into memory, unless it has more than `max` bytes.
+pub(crate) async fn preload(source: &Source, max: u64) -> Result<(), Error> {
+    source.read(0..HEAD).await?;
+    let moov = find_moov(&mut Reader::new(source)).await?.range();
+    if moov.end - moov.start <= max {
+        source.pin(moov).await?;
+    }
+    Ok(())
+}
+
 async fn find_moov(reader: &mut Reader<'_>) -> Result<Header, Error> {
     let mut at = 0;
     for _ in 0..MAX_TOP_LEVEL_BOXES {
@@ -200,7 +210,8 @@ impl Media {
             stsd: entries.0,
             description,
         };
-        Ok((media_info, Track { timing, boxes, samples, id: self.header.id, sound }))
+        let moov = moov.range();
+        Ok((media_info, Track { timing, boxes, samples, id: self.header.id, sound, moov }))
     }
 }
 

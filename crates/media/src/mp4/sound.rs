@@ -1,7 +1,7 @@
 //! The audio tracks: their codecs, languages and durations, and the one that is used.
 
 use super::audio::{self, Codec, Packing};
-use super::boxes::{Reader, find};
+use super::boxes::{Fields, Reader, find};
 use super::film;
 use super::headers::Movie;
 use super::loaded::Loaded;
@@ -90,20 +90,26 @@ impl Track {
         Ok(Some(Self { id: media.header.id, media, timing, codec, language }))
     }
 
+    /// Reads the headers of the tables, and the body of `stsd`. Returns `None` without that box.
+    pub(super) async fn open_tables(&self, source: &Source) -> Result<Option<(Tables, Fields)>, Error> {
+        let mut reader = Reader::new(source);
+        let boxes = self.media.stbl(&mut reader, false).await?;
+        let Some(stsd) = find(&boxes, *b"stsd") else { return Ok(None) };
+        let tables = Tables::open(&reader, &boxes).await?;
+        Ok(Some((tables, reader.body(stsd, MAX_BODY).await?)))
+    }
+
     /// Reads the boxes and the sample tables that a slice needs. Returns `None` if a box is missing or a table is too
     /// large.
     pub(super) async fn load(
         &self,
         source: &Source,
     ) -> Result<Option<(TrackBoxes, Loaded, Option<Packing>)>, Error> {
-        let mut reader = Reader::new(source);
-        let boxes = self.media.stbl(&mut reader, false).await?;
-        let headers =
-            (find(&boxes, *b"stsd"), find(&self.media.boxes, *b"tkhd"), find(&self.media.mdia, *b"hdlr"));
-        let (Some(stsd), Some(tkhd), Some(hdlr)) = headers else { return Ok(None) };
-        let tables = Tables::open(&reader, &boxes).await?;
+        let headers = (find(&self.media.boxes, *b"tkhd"), find(&self.media.mdia, *b"hdlr"));
+        let (Some(tkhd), Some(hdlr)) = headers else { return Ok(None) };
+        let Some((tables, stsd)) = self.open_tables(source).await? else { return Ok(None) };
         let Some(loaded) = tables.load(source, &self.timing).await? else { return Ok(None) };
-        let stsd = reader.body(stsd, MAX_BODY).await?;
+        let reader = Reader::new(source);
         let is_packed = tables.sizes.uniform(1).is_some() && loaded.times.decode.is_one_tick();
         let packing = if is_packed { Packing::read(stsd.clone(), self.codec) } else { None };
         let boxes = TrackBoxes {

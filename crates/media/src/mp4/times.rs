@@ -18,6 +18,13 @@ impl SampleTimes {
         signed(self.decode.time_of(sample)).saturating_add(self.offsets.of(sample).into())
     }
 
+    /// Returns the decoding time, the duration and the composition time of each sample, in order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, u64, i64)> {
+        let count = usize::try_from(self.count).unwrap_or(usize::MAX);
+        let times = self.decode.all().zip(self.offsets.all()).take(count);
+        times.map(|((time, delta), offset)| (time, delta, signed(time).saturating_add(offset.into())))
+    }
+
     /// Returns a sample whose composition time is about `media`.
     pub(super) fn sample_near(&self, media: i64) -> u64 {
         let guess = |media: i64| self.decode.sample_at(u64::try_from(media).unwrap_or(0));
@@ -65,6 +72,15 @@ impl DecodeTimes {
         matches!(self.runs[..], [DurationRun { delta: 1, .. }])
     }
 
+    /// Returns the time and the duration of each sample, without end.
+    fn all(&self) -> impl Iterator<Item = (u64, u64)> {
+        let ends = self.runs.iter().skip(1).map(|next| next.sample).chain([u64::MAX]);
+        self.runs.iter().zip(ends).flat_map(|(run, end)| {
+            let count = end.saturating_sub(run.sample);
+            (0..count).map(|i| (run.time.saturating_add(i.saturating_mul(run.delta)), run.delta))
+        })
+    }
+
     pub(super) fn sample_at(&self, time: u64) -> u64 {
         let next = self.runs.partition_point(|run| run.time <= time);
         let Some(run) = next.checked_sub(1).and_then(|i| self.runs.get(i)) else { return 0 };
@@ -103,6 +119,16 @@ impl Offsets {
         Self { runs: vec![(0, offset)] }
     }
 
+    /// Returns the offset of each sample, without end.
+    fn all(&self) -> impl Iterator<Item = i32> {
+        let ends = self.runs.iter().skip(1).map(|(next, _)| *next).chain([u64::MAX]);
+        let offsets = self.runs.iter().zip(ends);
+        let offsets = offsets.flat_map(|((first, offset), end)| {
+            std::iter::repeat_n(*offset, usize::try_from(end.saturating_sub(*first)).unwrap_or(usize::MAX))
+        });
+        offsets.chain(std::iter::repeat(0))
+    }
+
     fn of(&self, sample: u64) -> i32 {
         let next = self.runs.partition_point(|(first, _)| *first <= sample);
         next.checked_sub(1).and_then(|i| self.runs.get(i)).map_or(0, |(_, offset)| *offset)
@@ -125,7 +151,9 @@ mod tests {
         }
         for (sample, time) in [(0, 0), (4, 40), (5, 50), (6, 150), (9, 250)] {
             assert_eq!(decode_times.time_of(sample), time, "{sample}");
+            assert_eq!(decode_times.all().nth(usize::try_from(sample).unwrap()).unwrap().0, time);
         }
+        assert_eq!(decode_times.all().skip(4).take(3).collect::<Vec<_>>(), [(40, 10), (50, 100), (150, 100)]);
     }
 
     #[test]
@@ -134,6 +162,9 @@ mod tests {
         let times = SampleTimes { decode: DecodeTimes::constant(10), offsets, count: 6 };
         let media: Vec<i64> = (0..6).map(|sample| times.media_time(sample)).collect();
         assert_eq!(media, [20, 50, 60, 20, 30, 40]);
+        let all: Vec<_> = times.all().collect();
+        assert_eq!(all.iter().map(|(.., media)| *media).collect::<Vec<_>>(), media);
+        assert_eq!((all[0], all[5]), ((0, 10, 20), (50, 10, 40)));
         assert_eq!([times.sample_near(20), times.sample_near(1000), times.sample_near(-5)], [0, 5, 0]);
     }
 }

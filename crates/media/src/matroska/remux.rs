@@ -1,0 +1,239 @@
+//! All samples of a file, for players that get them as they are.
+//!
+//! The headers of blocks are between the frames, so this reads the whole file, and refuses a large one.
+
+use bytes::Bytes;
+use upreel_core::video::MediaInfo;
+
+use super::clusters::{Blocks, Frame};
+use super::ebml::{self, child, children, id};
+use super::window::Window;
+use super::{Track, entries};
+use crate::cmaf::{Geometry, Matrix, UNITY};
+use crate::remux::{
+    Audio, Film, MAX_ALL_SAMPLES, MAX_SAMPLES, Media, Refusal, Sample, TrackSamples, Unplayable,
+};
+use crate::source::Source;
+
+/// Bytes of the largest file whose blocks are listed.
+const MAX_BYTES: u64 = 192 << 20;
+/// Bytes of each read.
+const READ: u64 = 8 << 20;
+/// Nanoseconds per second.
+const SECOND: u64 = 1_000_000_000;
+/// Bytes of the first keyframe that tell its format.
+const FRAME_HEADER: u64 = 16;
+
+/// A track whose samples are listed.
+struct Listed {
+    number: u64,
+    /// The data of its `TrackEntry`.
+    entry: Bytes,
+    /// A frame that follows another in the same block has the time of that one.
+    samples: Vec<Sample>,
+    /// The first bytes of each frame.
+    starts: Vec<[u8; 2]>,
+}
+
+impl Track {
+    /// Lists the samples of all tracks that are presented.
+    pub(crate) async fn media(&self, source: &Source, facts: &MediaInfo) -> Result<Media, Unplayable> {
+        let len = self.segment.end.saturating_sub(self.clusters_start);
+        if len > MAX_BYTES {
+            return Err(Refusal("INDEX_TOO_LARGE").into());
+        }
+        let film = children(&self.entry).next().map_or(&[][..], |entry| entry.data);
+        let film = Listed::new(self.number, self.entry.slice_ref(film));
+        let audio = self.audio.iter().map(|entry| {
+            let number = child(entry, id::TRACK_NUMBER).and_then(ebml::uint).unwrap_or(0);
+            Listed::new(number, entry.clone())
+        });
+        let mut tracks: Vec<Listed> = std::iter::once(film).chain(audio).collect();
+        let window = Window::new(source, READ, READ, len + READ);
+        let mut blocks = Blocks::new(self, window, self.clusters_start);
+        let mut total = 0;
+        while let Some(block) = blocks.next().await? {
+            let Some(track) = tracks.iter_mut().find(|track| track.number == block.track) else { continue };
+            let time = i64::try_from(block.time).map_err(|_| Refusal("TIMES"))?;
+            for Frame { range, start } in blocks.frames(&block).await?.ok_or(Refusal("NO_INDEX"))? {
+                let size = u32::try_from(range.end - range.start).unwrap_or(0);
+                if size > 0 {
+                    let offset = range.start;
+                    track.samples.push(Sample { offset, size, duration: 0, time, is_sync: block.key });
+                    track.starts.push(start);
+                }
+            }
+            total += 1;
+            if track.samples.len() as u64 > MAX_SAMPLES || total > MAX_ALL_SAMPLES {
+                return Err(Refusal("TOO_LONG").into());
+            }
+        }
+        if !blocks.are_complete() {
+            return Err(Refusal("NO_INDEX").into());
+        }
+        let audio = tracks.split_off(1);
+        let Some(film) = tracks.pop() else { return Err(Refusal("NO_INDEX").into()) };
+        let film = self.film(film, source, facts).await?;
+        let mut all = Vec::new();
+        for track in audio.into_iter().filter(|track| !track.samples.is_empty()) {
+            match self.audio(track) {
+                Ok(track) => all.push(Audio { track, language: None }),
+                Err(refusal) if all.is_empty() => return Err(refusal.into()),
+                Err(_) => {}
+            }
+        }
+        Ok(Media { film, audio: all })
+    }
+
+    async fn film(&self, track: Listed, source: &Source, facts: &MediaInfo) -> Result<Film, Unplayable> {
+        let Listed { entry: data, mut samples, .. } = track;
+        let first = samples.first().map_or(0, |first| first.offset);
+        let frame = source.read(first..first + FRAME_HEADER).await?;
+        if child(&data, id::CONTENT_ENCODINGS).is_some() {
+            return Err(Refusal("CODEC").into());
+        }
+        let entry = entries::video(&data, &frame).ok_or(Refusal("CODEC"))?;
+        let scale = SECOND.is_multiple_of(self.scale).then(|| u32::try_from(SECOND / self.scale).ok());
+        let scale = scale.flatten().ok_or(Refusal("TIMES"))?;
+        let declared = child(&data, id::DEFAULT_DURATION).and_then(ebml::uint).map(|ns| ns / self.scale);
+        set_durations(&mut samples, declared.filter(|ticks| *ticks > 0), scale);
+        let settings = child(&data, id::VIDEO).unwrap_or_default();
+        let size = |id| child(settings, id).and_then(ebml::uint).and_then(|size| u16::try_from(size).ok());
+        let [w, h] = [id::PIXEL_WIDTH, id::PIXEL_HEIGHT].map(|id| size(id).unwrap_or(0).to_be_bytes());
+        let geometry = Geometry {
+            movie: UNITY,
+            track: rotation(facts.rotation.unwrap_or(0)),
+            size: [w[0], w[1], 0, 0, h[0], h[1], 0, 0],
+        };
+        Ok(Film { track: TrackSamples { entry, scale, samples }, geometry, limit: i64::MAX })
+    }
+
+    /// Returns the samples of an audio track, at times that are counted in audio samples. Those of the file are rounded.
+    fn audio(&self, track: Listed) -> Result<TrackSamples, Refusal> {
+        let Listed { entry: data, mut samples, starts, .. } = track;
+        let encoded = child(&data, id::CONTENT_ENCODINGS).is_some();
+        let entry = entries::audio(&data).filter(|_| !encoded).ok_or(Refusal("AUDIO_CODEC"))?;
+        let scale = entries::sample_rate(&data).ok_or(Refusal("AUDIO_CODEC"))?;
+        let delay = child(&data, id::CODEC_DELAY).and_then(ebml::uint).unwrap_or(0);
+        let exact = |ticks: i64| {
+            let ns = i128::from(ticks) * i128::from(self.scale) - i128::from(delay);
+            let rounded =
+                (2 * ns * i128::from(scale) + i128::from(SECOND)).div_euclid(2 * i128::from(SECOND));
+            i64::try_from(rounded).unwrap_or(i64::MAX)
+        };
+        // A tick and a half.
+        let slack = exact(3).saturating_sub(exact(0)) / 2 + 1;
+        let (mut next, mut block) = (None, None);
+        for (sample, start) in samples.iter_mut().zip(starts) {
+            let follows = next.filter(|_| block == Some(sample.time));
+            block = Some(sample.time);
+            let stated = follows.unwrap_or_else(|| exact(sample.time));
+            sample.time =
+                next.filter(|next: &i64| next.abs_diff(stated) <= slack.unsigned_abs()).unwrap_or(stated);
+            sample.duration = entries::frame_length(&data, start);
+            sample.is_sync = true;
+            next = Some(sample.end());
+        }
+        Ok(TrackSamples { entry, scale, samples })
+    }
+}
+
+impl Listed {
+    fn new(number: u64, entry: Bytes) -> Self {
+        Self { number, entry, samples: Vec::new(), starts: Vec::new() }
+    }
+}
+
+/// Sets the durations of frames: up to the next one that is presented. The last one has the `declared` one.
+fn set_durations(samples: &mut [Sample], declared: Option<u64>, scale: u32) {
+    let mut order: Vec<usize> = (0..samples.len()).collect();
+    order.sort_by_key(|i| samples.get(*i).map(|sample| sample.time));
+    let declared = declared.and_then(|ticks| u32::try_from(ticks).ok());
+    let mut last = None;
+    for pair in order.windows(2) {
+        let [i, next] = [pair[0], pair[1]];
+        let distance = samples[next].time.saturating_sub(samples[i].time);
+        samples[i].duration = u32::try_from(distance).unwrap_or(0);
+        last = Some(samples[i].duration);
+    }
+    if let Some(sample) = order.last().and_then(|last| samples.get_mut(*last)) {
+        sample.duration = declared.or(last).unwrap_or(scale / 25);
+    }
+}
+
+/// Returns the matrix that rotates frames by an angle in clockwise degrees.
+fn rotation(degrees: u16) -> Matrix {
+    let (a, b): (i32, i32) = match degrees {
+        90 => (0, 1),
+        180 => (-1, 0),
+        270 => (0, -1),
+        _ => return UNITY,
+    };
+    let mut matrix = UNITY;
+    for (at, number) in [(0, a), (4, b), (12, -b), (16, a)] {
+        matrix[at..at + 4].copy_from_slice(&(number << 16).to_be_bytes());
+    }
+    matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{cluster, data, entry, file, info, master, simple, size, source};
+    use super::super::open;
+    use super::*;
+
+    /// Opens a file with these blocks. Its audio is track 1, its video track 2.
+    async fn media(blocks: &[Vec<u8>], codec: &str) -> Result<Media, &'static str> {
+        let avc = data(id::CODEC_PRIVATE, &[1, 0x64, 0, 0x1E, 0xFF, 0xE1, 0, 1, 0x67]);
+        let opus = data(id::CODEC_PRIVATE, b"OpusHead\x01\x02\0\0\x80\xBB\0\0\0\0\0");
+        let entries = [entry(1, 2, codec, &[opus]), entry(2, 1, "V_MPEG4/ISO/AVC", &[avc, size(320, 180)])];
+        let object = file(&[info(9.0), master(id::TRACKS, &entries), cluster(1000, blocks)]);
+        let source = source(object);
+        let (facts, track) = open(&source).await.unwrap();
+        track.media(&source, &facts).await.map_err(|error| match error {
+            Unplayable::Refused(refusal) => refusal.0,
+            Unplayable::Failed(error) => panic!("{error}"),
+        })
+    }
+
+    fn times(track: &TrackSamples) -> Vec<(i64, u32, u32)> {
+        track.samples.iter().map(|sample| (sample.time, sample.duration, sample.size)).collect()
+    }
+
+    /// A block of audio with three frames of two, one and three bytes of Opus, 20 ms each.
+    fn laced(time: i16) -> Vec<u8> {
+        let mut block = simple(1, time, true, b"\x02\x02\x01\xFCa\xFC\xFCcc");
+        let flags = block.len() - 10;
+        block[flags] |= 0x02;
+        block
+    }
+
+    #[tokio::test]
+    async fn frames_are_listed_at_exact_times() {
+        let blocks = [
+            simple(2, 0, true, b"key"),
+            simple(1, 1, true, b"\xFCaudio"),
+            simple(2, 80, false, b"P"),
+            simple(1, 20, true, b"\xFCaudio"),
+            simple(2, 40, false, b"b"),
+            laced(41),
+        ];
+        let media = media(&blocks, "A_OPUS").await.unwrap();
+        assert_eq!(times(&media.film.track), [(1000, 40, 3), (1080, 40, 1), (1040, 40, 1)]);
+        let start = 1001 * 48;
+        let audio = [(0, 6), (960, 6), (1920, 2), (2880, 1), (3840, 3)];
+        assert_eq!(times(&media.audio[0].track), audio.map(|(time, size)| (start + time, 960, size)));
+    }
+
+    #[tokio::test]
+    async fn damaged_and_other_files_are_refused() {
+        let key = || simple(2, 0, true, b"key");
+        assert_eq!(media(&[key(), simple(1, 0, true, b"a")], "A_VORBIS").await.err(), Some("AUDIO_CODEC"));
+        assert_eq!(media(&[key(), vec![0; 30]], "A_OPUS").await.err(), Some("NO_INDEX"));
+        let mut malformed = laced(0);
+        let count = malformed.len() - 9;
+        malformed[count] = 0xFF;
+        assert_eq!(media(&[key(), malformed], "A_OPUS").await.err(), Some("NO_INDEX"));
+        assert!(media(&[key()], "A_VORBIS").await.unwrap().audio.is_empty(), "no audio at all");
+    }
+}

@@ -1,0 +1,205 @@
+//! All samples that a movie presents, for players that get them as they are.
+
+use bytes::Bytes;
+
+use super::boxes::Fields;
+use super::edits::Edit;
+use super::entries::{self, Entry};
+use super::loaded::Loaded;
+use super::runs::Defaults;
+use super::tables::Tables;
+use super::timing::{Timing, padding};
+use super::{Samples as Listed, Track, sound};
+use crate::cmaf::{Geometry, UNITY};
+use crate::index::{AudioTrack, StreamId};
+use crate::remux::{
+    Audio, Film, MAX_ALL_SAMPLES, MAX_SAMPLES, Media, Refusal, Sample, TrackSamples, Unplayable,
+};
+use crate::source::Source;
+
+/// Largest `moov` box, in bytes: that of twelve hours has some 60 MB.
+const MAX_MOOV: u64 = 96 << 20;
+
+/// A movie whose index is in memory.
+struct Movie<'a> {
+    source: &'a Source,
+    /// The IDs of the tracks, and the samples that movie fragments list.
+    fragments: Option<Vec<(u32, Vec<Sample>)>>,
+}
+
+impl Movie<'_> {
+    /// Lists all samples of a track, at their media times. Returns the edits, too: that of fragments goes on to the end.
+    async fn list(
+        &mut self,
+        id: u32,
+        tables: Option<&Tables>,
+        timing: &Timing,
+    ) -> Result<(Vec<Sample>, Edit), Unplayable> {
+        let mut edits = timing.edits.clone();
+        let mut all = match tables.filter(|tables| tables.sizes.count > 0) {
+            Some(tables) => list(tables, self.source, timing).await?,
+            None => Vec::new(),
+        };
+        if let Some(fragments) = &mut self.fragments {
+            edits.extend();
+            let samples = fragments.iter_mut().find(|(track, _)| *track == id).map(|(_, samples)| samples);
+            all.extend(samples.map(std::mem::take).unwrap_or_default());
+        }
+        Ok((all, *edits.only().ok_or(Refusal("EDITS"))?))
+    }
+}
+
+impl Track {
+    /// Lists the samples of all tracks that are presented.
+    pub(crate) async fn media(&self, source: &Source) -> Result<Media, Unplayable> {
+        if self.moov.end - self.moov.start > MAX_MOOV {
+            return Err(Refusal("INDEX_TOO_LARGE").into());
+        }
+        source.pin(self.moov.clone()).await?;
+        let mut movie = Movie { source, fragments: self.fragments(source).await? };
+        let film = self.film(&mut movie).await?;
+        let mut audio: Vec<Audio> = Vec::new();
+        let mut total = film.track.samples.len();
+        for AudioTrack { stream, language } in self.sound.streams() {
+            let StreamId::Id(id) = stream else { continue };
+            let Some(track) = self.sound.track(id) else { continue };
+            match track.samples(&mut movie).await {
+                Ok(None) => {}
+                Ok(Some(track)) => {
+                    total += track.samples.len();
+                    if total > MAX_ALL_SAMPLES {
+                        return Err(Refusal("TOO_LONG").into());
+                    }
+                    audio.push(Audio { track, language });
+                }
+                // Only the track to play by default is necessary.
+                Err(Unplayable::Refused(_)) if !audio.is_empty() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Media { film, audio })
+    }
+
+    /// Lists the samples in movie fragments, if there are any.
+    async fn fragments(&self, source: &Source) -> Result<Option<Vec<(u32, Vec<Sample>)>>, Unplayable> {
+        let Listed::Fragments(fragments, _) = &self.samples else { return Ok(None) };
+        let moov = Fields(source.read(self.moov.clone()).await?);
+        let moov = moov.boxes().next().map(|(_, moov)| moov);
+        let mvex = moov.and_then(|moov| moov.child(*b"mvex")).ok_or(Refusal("NO_INDEX"))?;
+        let audio = self.sound.streams().into_iter().filter_map(|track| match track.stream {
+            StreamId::Id(id) => Some(id),
+            StreamId::Position(_) => None,
+        });
+        let ids: Vec<u32> = std::iter::once(self.id).chain(audio).collect();
+        let tracks: Vec<_> = ids.iter().map(|id| (*id, Defaults::of(&mvex, *id))).collect();
+        let samples = fragments.list(source, &tracks).await?;
+        Ok(Some(ids.into_iter().zip(samples).collect()))
+    }
+
+    async fn film(&self, movie: &mut Movie<'_>) -> Result<Film, Unplayable> {
+        let mut stsd = Fields(self.boxes.stsd.clone());
+        let nth = usize::try_from(self.boxes.description).unwrap_or(0).saturating_sub(1);
+        let entry = stsd.skip(8).and_then(|()| stsd.boxes().nth(nth));
+        let entry = entry.and_then(|(name, body)| entries::visual(name, body)).ok_or(Refusal("CODEC"))?;
+        let tables = match &self.samples {
+            Listed::Tables(tables) => Some(tables),
+            Listed::Fragments(_, tables) => tables.as_ref(),
+        };
+        let (all, edit) = movie.list(self.id, tables, &self.timing).await?;
+        let samples = presented(all, &edit)?;
+        let geometry = geometry(&self.boxes.mvhd, &self.boxes.tkhd).ok_or(Refusal("NO_INDEX"))?;
+        let scale = self.timing.scale;
+        Ok(Film { track: TrackSamples { entry, scale, samples }, geometry, limit: edit.limit() })
+    }
+}
+
+impl sound::Track {
+    /// Lists the samples that are presented, and the ones before that the decoder needs. Returns `None` if there are none.
+    async fn samples(&self, movie: &mut Movie<'_>) -> Result<Option<TrackSamples>, Unplayable> {
+        let Some((tables, stsd)) = self.open_tables(movie.source).await? else { return Ok(None) };
+        let (all, edit) = movie.list(self.id, Some(&tables), &self.timing).await?;
+        if all.is_empty() {
+            return Ok(None);
+        }
+        let entry = audio_entry(stsd).ok_or(Refusal("AUDIO_CODEC"))?;
+        let scale = self.timing.scale;
+        Ok(Some(TrackSamples { entry, scale, samples: audible(&all, &edit, scale) }))
+    }
+}
+
+/// Reads the first entry of an `stsd` box.
+fn audio_entry(mut stsd: Fields) -> Option<Entry> {
+    let (version, _) = stsd.version_and_flags()?;
+    stsd.skip(4)?;
+    let (name, body) = stsd.boxes().next()?;
+    entries::audio(name, body, version == 0)
+}
+
+/// Lists all samples of a track, at their media times.
+async fn list(tables: &Tables, source: &Source, timing: &Timing) -> Result<Vec<Sample>, Unplayable> {
+    if tables.sizes.count > MAX_SAMPLES {
+        return Err(Refusal("TOO_LONG").into());
+    }
+    // A table of samples of the same size can declare any number of them in no bytes.
+    if tables.sizes.uniform(tables.sizes.count).is_some_and(|bytes| bytes > source.size()) {
+        return Err(Refusal("TRUNCATED").into());
+    }
+    let loaded: Loaded = tables.load(source, timing).await?.ok_or(Refusal("INDEX_TOO_LARGE"))?;
+    if loaded.has_other_descriptions() {
+        return Err(Refusal("SEVERAL_SAMPLE_DESCRIPTIONS").into());
+    }
+    let limit = usize::try_from(MAX_SAMPLES).unwrap_or(usize::MAX);
+    let located = loaded.locate(0..loaded.times.count, None, limit).ok_or(Refusal("NO_INDEX"))?;
+    let sample = |(located, (_, duration, time)): (&super::loaded::Located, (u64, u64, i64))| {
+        Some(Sample {
+            offset: located.bytes.start,
+            size: u32::try_from(located.bytes.end - located.bytes.start).ok()?,
+            duration: u32::try_from(duration).ok()?,
+            time,
+            is_sync: loaded.sync.contains(located.samples.start),
+        })
+    };
+    let all = located.iter().zip(loaded.times.all()).map(sample);
+    Ok(all.collect::<Option<_>>().ok_or(Refusal("NO_INDEX"))?)
+}
+
+/// Keeps the frames that an edit presents. Refuses an edit that begins or ends within a group of pictures, because frames
+/// that were left out would have to be sent, too.
+pub(super) fn presented(all: Vec<Sample>, edit: &Edit) -> Result<Vec<Sample>, Refusal> {
+    let is_presented = |sample: &Sample| edit.contains(sample.time);
+    // Empty samples stand for frames that do not change.
+    let all: Vec<Sample> = all.into_iter().filter(|sample| sample.size > 0).collect();
+    let first = all.iter().position(is_presented).ok_or(Refusal("NO_INDEX"))?;
+    let last = all.iter().rposition(is_presented).unwrap_or(first);
+    let mut kept = all.get(first..=last).unwrap_or_default().to_vec();
+    if let Some(left_out) = kept.iter().find(|sample| !is_presented(sample)) {
+        let before = left_out.time < edit.media;
+        return Err(Refusal(if before { "STARTS_WITHIN_GOP" } else { "ENDS_WITHIN_GOP" }));
+    }
+    for sample in &mut kept {
+        sample.time = edit.time_of(sample.time);
+    }
+    Ok(kept)
+}
+
+/// Keeps the audio that an edit presents, and the frame before it, whose end overlaps with its start. The encoder's delay at
+/// the start of the media is kept whole.
+pub(super) fn audible(all: &[Sample], edit: &Edit, scale: u32) -> Vec<Sample> {
+    let begins = all.partition_point(|sample| sample.end() <= edit.media).saturating_sub(1);
+    let begins = if edit.media <= padding(scale) { 0 } else { begins };
+    let ends = all.partition_point(|sample| sample.time < edit.media_end());
+    let kept = all.get(begins..ends).unwrap_or_default().iter().filter(|sample| sample.size > 0);
+    kept.map(|sample| Sample { time: edit.time_of(sample.time), is_sync: true, ..*sample }).collect()
+}
+
+/// Reads the matrices and the size that `mvhd` and `tkhd` state.
+fn geometry(mvhd: &Bytes, tkhd: &Bytes) -> Option<Geometry> {
+    let is_long = |bytes: &Bytes| bytes.first().is_some_and(|version| *version == 1);
+    let matrix = |bytes: &Bytes, at: usize| bytes.get(at..at + 36)?.try_into().ok();
+    let at = if is_long(tkhd) { 52 } else { 40 };
+    Some(Geometry {
+        movie: matrix(mvhd, if is_long(mvhd) { 48 } else { 36 }).unwrap_or(UNITY),
+        track: matrix(tkhd, at)?,
+        size: tkhd.get(at + 36..at + 44)?.try_into().ok()?,
+    })
+}

@@ -1,0 +1,213 @@
+//! Makes a video playable from its original: CMAF segments of the samples as they are, without encoding.
+//!
+//! [`Index::remux`] runs once. It makes the *segment index*: a [`Record`] for each time span between two cuts, which
+//! lists where the samples of that span are in the object, and has the ready-made boxes of its segments. [`Record::segments`]
+//! makes the segments of a span with a few range reads, however long the video is.
+
+mod audio;
+mod cuts;
+mod keyframes;
+mod media;
+mod plan;
+mod read;
+mod record;
+mod time;
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::index::Index;
+use crate::keyframe;
+use crate::source::{self, Source};
+
+pub(crate) use self::media::{Audio, Film, MAX_ALL_SAMPLES, MAX_SAMPLES, Media, Sample, TrackSamples};
+pub use self::record::Record;
+
+/// A video that can be played from its original.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remux {
+    /// The segment index: all records, one after the other.
+    pub records: Bytes,
+    /// The film first, then the audio tracks, the one to play by default first. All have the same number of segments.
+    pub tracks: Vec<Track>,
+    /// Where the film is cut, so that renditions can have the same segments.
+    pub timeline: Timeline,
+}
+
+/// The cuts of a film at the source's presentation times, as [`Index::cuts`] counts them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeline {
+    /// Ticks per second. That of the film's track can be a multiple.
+    pub scale: u32,
+    /// The source's time that is the time 0 of all tracks here.
+    pub origin: i64,
+    /// When segments start.
+    pub cuts: Vec<i64>,
+    /// When the last segment ends.
+    pub end: i64,
+}
+
+/// The file with the segment index.
+pub const RECORDS: &str = "records";
+
+/// Returns the folder of a track's playlist and segments, by its position in [`Remux::tracks`].
+#[must_use]
+pub fn folder(position: usize) -> String {
+    match position {
+        0 => "source".to_owned(),
+        1 => "source-audio".to_owned(),
+        _ => format!("source-audio-{position}"),
+    }
+}
+
+/// Returns the file name of a segment: its number, and the offset and length of its record.
+#[must_use]
+pub fn segment_name(number: usize, record: &Range<u64>) -> String {
+    let length = record.end.saturating_sub(record.start);
+    format!("{number:04}-{}-{length}.m4s", record.start)
+}
+
+/// Returns the place of the record that a file name states.
+#[must_use]
+pub fn record_of(segment_name: &str) -> Option<Range<u64>> {
+    let mut numbers = segment_name.strip_suffix(".m4s")?.split('-');
+    let mut next = || numbers.next()?.parse::<u64>().ok();
+    let (_, start, length) = (next()?, next()?, next()?);
+    let end = start.checked_add(length).filter(|end| *end > start)?;
+    Some(start..end)
+}
+
+/// A track of the presentation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Track {
+    /// Whether it is the film or audio.
+    pub kind: Kind,
+    /// The codec (RFC 6381).
+    pub codec: String,
+    /// Ticks per second.
+    pub scale: u32,
+    /// The initialization segment: `ftyp` and `moov`.
+    pub init: Bytes,
+    /// Its segments, in the order of time.
+    pub segments: Vec<SegmentEntry>,
+}
+
+/// The properties of a track that playlists state.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    /// The film.
+    Video {
+        /// The width as presented, after rotation, in pixels.
+        width: u32,
+        /// The height as presented, after rotation, in pixels.
+        height: u32,
+        /// Frames per second, if they are known.
+        frame_rate: Option<f64>,
+        /// The dynamic range.
+        range: VideoRange,
+    },
+    /// An audio track.
+    Audio {
+        /// The language as a BCP 47 tag or an ISO 639-2 code, if it is known.
+        language: Option<String>,
+        /// Number of channels.
+        channels: u32,
+    },
+}
+
+/// The dynamic range of a video (`VIDEO-RANGE`, RFC 8216bis, 4.4.6.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VideoRange {
+    /// Standard dynamic range.
+    Sdr,
+    /// Hybrid Log-Gamma.
+    Hlg,
+    /// Perceptual quantizer.
+    Pq,
+}
+
+/// A segment of a track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentEntry {
+    /// The duration in ticks of the track.
+    pub duration: u64,
+    /// The place of its record in [`Remux::records`].
+    pub record: Range<u64>,
+    /// The exact length of the segment in bytes.
+    pub bytes: u64,
+}
+
+/// Why a video cannot be played from its original: a stable code.
+///
+/// | code | meaning |
+/// |---|---|
+/// | `CODEC`, `AUDIO_CODEC`, `CONTAINER` | players do not play it |
+/// | `ENCRYPTED` | the samples are encrypted |
+/// | `OPEN_GOP` | decoding cannot start at every keyframe |
+/// | `STARTS_WITHIN_GOP`, `ENDS_WITHIN_GOP` | frames that were trimmed away would have to be sent |
+/// | `EDITS` | several edits, or another speed |
+/// | `KEYFRAMES_TOO_FAR_APART`, `SEGMENT_TOO_LARGE`, `SCATTERED` | a segment would be too long, too large, or takes too many reads |
+/// | `SEVERAL_SAMPLE_DESCRIPTIONS` | the codec's configuration changes |
+/// | `FILM_STARTS_LATE`, `AUDIO_LONGER`, `AUDIO_GAP` | audio and film do not go together, and silence of this codec is not known |
+/// | `TIMES` | impossible times |
+/// | `TOO_LONG`, `TOO_MANY_FRAGMENTS`, `INDEX_TOO_LARGE` | a limit |
+/// | `NO_INDEX`, `TRUNCATED` | samples are not listed, damaged, or missing |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal(pub &'static str);
+
+/// Why there is no segment index.
+#[derive(Debug)]
+pub(crate) enum Unplayable {
+    Refused(Refusal),
+    Failed(source::Error),
+}
+
+impl From<Refusal> for Unplayable {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<source::Error> for Unplayable {
+    fn from(error: source::Error) -> Self {
+        match error {
+            source::Error::Limit => Self::Refused(Refusal("NO_INDEX")),
+            source::Error::Read(_) => Self::Failed(error),
+        }
+    }
+}
+
+impl From<keyframe::Error> for Unplayable {
+    fn from(error: keyframe::Error) -> Self {
+        match error {
+            keyframe::Error::Source(error) => error.into(),
+            keyframe::Error::Encrypted => Self::Refused(Refusal("ENCRYPTED")),
+            keyframe::Error::NoVideo | keyframe::Error::Unknown(_) => Self::Refused(Refusal("NO_INDEX")),
+        }
+    }
+}
+
+impl Index {
+    /// Makes the segment index of an object with the entity tag `etag`, or tells why the object cannot be played so.
+    ///
+    /// # Errors
+    /// Fails if the object cannot be read.
+    pub async fn remux(&self, source: &Source, etag: &str) -> Result<Result<Remux, Refusal>, source::Error> {
+        let media = async {
+            let media = self.media(source).await?;
+            keyframes::check(&media.film.track, source).await?;
+            Ok(media)
+        };
+        match media.await {
+            Ok(mut media) => {
+                // Whoever reads the object later does not know that something precedes the file.
+                media.shift(source.skipped());
+                let size = source.size().saturating_add(source.skipped());
+                Ok(plan::plan(media, &self.media_info, (etag, size)))
+            }
+            Err(Unplayable::Refused(refusal)) => Ok(Err(refusal)),
+            Err(Unplayable::Failed(error)) => Err(error),
+        }
+    }
+}

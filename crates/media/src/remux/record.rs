@@ -1,0 +1,187 @@
+//! The records of a segment index.
+//!
+//! A record is a CRC-32 and deflated data: a version, the entity tag and the size of the object, for each track the boxes
+//! before the samples, and then *runs*: samples of a track that are stored side by side, with the distance from the end of
+//! the run before, whichever track that is of. As the samples of all tracks are usually stored side by side, most distances
+//! are 0. A record is 0.5 to 2 kB.
+
+mod number;
+mod write;
+
+use std::io::Read;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
+use upreel_core::ReadError;
+
+use self::number::{block, unzigzag, varint};
+pub(super) use self::write::{Part, write};
+use super::read::Reads;
+use crate::mp4::boxes::Fields;
+use crate::mp4::runs::{Defaults, TrackHeader, TrackRun};
+use crate::source::{Error, Source};
+
+/// The version of the format. A change of the format or of the segments' boxes is another version.
+const VERSION: u8 = 1;
+/// Limits of what a record may contain: it is read from storage. They also hold when it is made.
+const MAX_PAYLOAD: u64 = 4 << 20;
+const MAX_TRACKS: u64 = 64;
+const MAX_SAMPLES: usize = 1 << 16;
+const MAX_MEDIA: u64 = 128 << 20;
+
+/// The part of the segment index for one time span, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    etag: String,
+    size: u64,
+    segments: Vec<Segment>,
+    pieces: Vec<Piece>,
+    reads: Reads,
+}
+
+/// A segment of a track, without its samples.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Segment {
+    track: usize,
+    head: Bytes,
+    /// Bytes of the samples.
+    media: usize,
+}
+
+/// Consecutive samples of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    /// The position in [`Record::segments`].
+    segment: usize,
+    data: Data,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Data {
+    /// In the object.
+    Extent(Range<u64>),
+    /// In the record.
+    Literal(Bytes),
+}
+
+impl Record {
+    /// Reads a stored record. Returns `None` if it is damaged, or of another version.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (crc, packed) = bytes.split_first_chunk::<4>()?;
+        if checksum(packed) != *crc {
+            return None;
+        }
+        let mut payload = Vec::new();
+        DeflateDecoder::new(packed).take(MAX_PAYLOAD + 1).read_to_end(&mut payload).ok()?;
+        if payload.len() as u64 > MAX_PAYLOAD {
+            return None;
+        }
+        Self::parse(Fields(payload.into()))
+    }
+
+    fn parse(mut fields: Fields) -> Option<Self> {
+        if fields.u8()? != VERSION {
+            return None;
+        }
+        let etag = String::from_utf8(block(&mut fields)?.to_vec()).ok()?;
+        let size = varint(&mut fields)?;
+        let count = varint(&mut fields).filter(|count| *count <= MAX_TRACKS)?;
+        let (mut segments, mut sizes) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let track = usize::try_from(varint(&mut fields)?).ok()?;
+            let head = block(&mut fields)?;
+            let samples = sample_sizes(&Fields(head.clone()))?;
+            let media = samples.iter().map(|size| u64::from(*size)).sum::<u64>();
+            sizes.push(samples.into_iter());
+            segments.push(Segment { track, head, media: usize::try_from(media).ok()? });
+        }
+        let (mut pieces, mut extents) = (Vec::new(), Vec::new());
+        let (mut at, mut total) = (0u64, 0u64);
+        while !fields.0.is_empty() {
+            let segment = usize::try_from(varint(&mut fields)?).ok()?;
+            let count = varint(&mut fields)?;
+            let samples = sizes.get_mut(segment)?.by_ref();
+            let is_literal = count & 1 == 1;
+            let count =
+                usize::try_from(count >> 1).ok().filter(|count| (1..=samples.len()).contains(count))?;
+            let len = samples.take(count).map(u64::from).sum::<u64>();
+            total += len;
+            let data = if is_literal {
+                Data::Literal(fields.take(usize::try_from(len).ok()?)?)
+            } else {
+                let start = at.checked_add_signed(unzigzag(varint(&mut fields)?))?;
+                at = start.checked_add(len).filter(|end| *end <= size)?;
+                extents.push(start..at);
+                Data::Extent(start..at)
+            };
+            pieces.push(Piece { segment, data });
+        }
+        let is_complete = sizes.iter().all(|rest| rest.len() == 0) && total <= MAX_MEDIA;
+        is_complete.then_some(Self { etag, size, segments, pieces, reads: Reads::plan(extents)? })
+    }
+
+    /// Returns the entity tag of the object to read.
+    #[must_use]
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    /// Returns the size of the object to read.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Reads the media once and returns the segments of all tracks: the position in [`Remux::tracks`], and the bytes.
+    ///
+    /// # Errors
+    /// As [`Source::read`], and if the object has another size.
+    ///
+    /// [`Remux::tracks`]: super::Remux::tracks
+    pub async fn segments(&self, source: &Source) -> Result<Vec<(usize, Bytes)>, Error> {
+        if source.size() != self.size {
+            return Err(ReadError::Gone.into());
+        }
+        let media = self.reads.fetch(source).await?;
+        let mut made: Vec<(usize, BytesMut)> = Vec::new();
+        for Segment { track, head, media } in &self.segments {
+            let mut bytes = BytesMut::with_capacity(head.len() + media);
+            bytes.extend_from_slice(head);
+            made.push((*track, bytes));
+        }
+        for Piece { segment, data } in &self.pieces {
+            let Some((_, bytes)) = made.get_mut(*segment) else { continue };
+            match data {
+                Data::Extent(extent) => media.copy(extent, bytes),
+                Data::Literal(literal) => bytes.extend_from_slice(literal),
+            }
+        }
+        Ok(made.into_iter().map(|(track, bytes)| (track, bytes.freeze())).collect())
+    }
+}
+
+/// Reads the sizes of the samples that a segment's boxes list.
+fn sample_sizes(head: &Fields) -> Option<Vec<u32>> {
+    let traf = head.child(*b"moof")?.child(*b"traf")?;
+    let header = TrackHeader::read(traf.child(*b"tfhd")?, Defaults::default())?;
+    let mut run = TrackRun::read(traf.child(*b"trun")?, header.defaults)?;
+    let mut sizes = Vec::new();
+    while run.remaining > 0 {
+        let samples = run.next_samples()?;
+        let count = usize::try_from(samples.count).ok().filter(|count| sizes.len() + count <= MAX_SAMPLES)?;
+        sizes.resize(sizes.len() + count, samples.size);
+    }
+    Some(sizes)
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 4] {
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    crc.sum().to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use super::*;
+use crate::cmaf::{Row, head};
+use crate::remux::Refusal;
+use crate::remux::media::Sample;
+
+const SIZE: u64 = 5_000_000;
+
+fn samples(places: &[(u64, u32)]) -> Vec<Sample> {
+    let sample = |(offset, size): &(u64, u32)| Sample {
+        offset: *offset,
+        size: *size,
+        duration: 10,
+        time: 0,
+        is_sync: true,
+    };
+    places.iter().map(sample).collect()
+}
+
+fn part(track: usize, samples: &[Sample]) -> Part<'_> {
+    let row = |sample: &Sample| Row { size: sample.size, duration: 10, offset: 0, is_sync: true };
+    let head = head(1, 0, &samples.iter().map(row).collect::<Vec<_>>());
+    Part { track, head, samples, silence: Some(b"hush") }
+}
+
+fn object() -> Bytes {
+    (0..u32::try_from(SIZE).unwrap()).map(|i| i.to_be_bytes()[2] ^ i.to_be_bytes()[3]).collect()
+}
+
+/// Tracks that are stored side by side, out of order, and partly not at all.
+fn places() -> [Vec<Sample>; 2] {
+    let far = SIZE - 100;
+    [
+        samples(&[(100, 10), (110, 20), (135, 5), (50, 7), (far, 100)]),
+        samples(&[
+            (130, 5),
+            (Sample::SILENCE, 4),
+            (Sample::SILENCE, 4),
+            (140, 1),
+            (57, 3),
+            (Sample::SILENCE, 4),
+        ]),
+    ]
+}
+
+fn written(size: u64, parts: &[Part<'_>]) -> Vec<u8> {
+    let mut records = b"before".to_vec();
+    let place = write(&mut records, ("\"tag\"", size), parts).unwrap();
+    assert_eq!(place, 6..records.len() as u64);
+    records.split_off(6)
+}
+
+#[tokio::test]
+async fn segments_are_what_was_written() {
+    let [film, audio] = places();
+    let parts = [part(0, &film), part(3, &audio)];
+    let record = Record::from_bytes(&written(SIZE, &parts)).unwrap();
+    assert_eq!((record.etag(), record.size()), ("\"tag\"", SIZE));
+    let object = object();
+    let source = Source::new(SIZE, object.clone());
+    let made = record.segments(&source).await.unwrap();
+    assert_eq!(source.stats().requests, 2, "the last frame is far from the others");
+    for ((track, bytes), part) in made.iter().zip(&parts) {
+        let data = part.samples.iter().flat_map(|sample| match sample.offset {
+            Sample::SILENCE => Bytes::from_static(b"hush"),
+            offset => {
+                let at = usize::try_from(offset).unwrap();
+                object.slice(at..at + usize::try_from(sample.size).unwrap())
+            }
+        });
+        let expected: Vec<u8> = part.head.iter().copied().chain(data).collect();
+        assert_eq!((*track, &bytes[..]), (part.track, &expected[..]));
+    }
+    let other = Source::new(SIZE - 1, object.slice(1..));
+    assert!(matches!(record.segments(&other).await, Err(Error::Read(ReadError::Gone))));
+}
+
+#[test]
+fn samples_beside_each_other_take_little_room() {
+    let all: Vec<Vec<Sample>> = (0..2u64)
+        .map(|track| (0..300u64).map(|i| (1000 * (2 * i + track), 1000)).collect::<Vec<_>>())
+        .map(|places| samples(&places))
+        .collect();
+    let record = written(SIZE, &[part(0, &all[0]), part(1, &all[1])]);
+    assert!(record.len() < 200, "{}", record.len());
+}
+
+#[test]
+fn damaged_records_are_rejected() {
+    let [film, audio] = places();
+    let whole = written(SIZE, &[part(0, &film), part(3, &audio)]);
+    assert!(Record::from_bytes(&whole).is_some());
+    for len in 0..whole.len() {
+        assert_eq!(Record::from_bytes(&whole[..len]), None);
+    }
+    for bit in 0..whole.len() * 8 {
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(Record::from_bytes(&damaged), None);
+    }
+}
+
+/// Returns a record with another payload, and a valid checksum.
+fn packed(payload: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(payload).unwrap();
+    let packed = encoder.finish().unwrap();
+    [&checksum(&packed)[..], &packed].concat()
+}
+
+fn payload(record: &[u8]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    DeflateDecoder::new(&record[4..]).read_to_end(&mut payload).unwrap();
+    payload
+}
+
+#[test]
+fn hostile_records_are_rejected() {
+    let [film, audio] = places();
+    let parts = [part(0, &film), part(3, &audio)];
+    assert!(Record::from_bytes(&packed(&payload(&written(SIZE, &parts)))).is_some());
+    assert_eq!(Record::from_bytes(&written(SIZE - 1, &parts)), None, "an extent outside the object");
+    assert_eq!(Record::from_bytes(&packed(&vec![VERSION; 64 << 20])), None, "too large");
+    let whole = payload(&written(SIZE, &parts));
+    for at in 0..whole.len() {
+        for byte in [0, 1, 0x7F, 0x80, 0xFF, whole[at].wrapping_add(1)] {
+            let mut changed = whole.clone();
+            changed[at] = byte;
+            // Does not panic, and never leaves the object.
+            if let Some(record) = Record::from_bytes(&packed(&changed)) {
+                let inside = |piece: &Piece| match &piece.data {
+                    Data::Extent(extent) => extent.start <= extent.end && extent.end <= record.size,
+                    Data::Literal(_) => true,
+                };
+                assert!(record.pieces.iter().all(inside));
+            }
+        }
+    }
+}
+
+#[test]
+fn records_that_would_read_too_much_are_refused() {
+    let far: Vec<(u64, u32)> = (0..100).map(|i| (i << 30, 1)).collect();
+    let far = samples(&far);
+    assert_eq!(write(&mut Vec::new(), ("", 1 << 40), &[part(0, &far)]), Err(Refusal("SCATTERED")));
+    let many = samples(&vec![(0, 1); MAX_SAMPLES + 1]);
+    assert_eq!(write(&mut Vec::new(), ("", 9), &[part(0, &many)]), Err(Refusal("SEGMENT_TOO_LARGE")));
+}

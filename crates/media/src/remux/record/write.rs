@@ -1,0 +1,102 @@
+//! Writes records.
+
+use std::io::Write;
+use std::ops::Range;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use super::number::{put, put_block, zigzag};
+use super::{MAX_MEDIA, MAX_PAYLOAD, MAX_SAMPLES, VERSION, checksum};
+use crate::remux::Refusal;
+use crate::remux::media::Sample;
+use crate::remux::read::Reads;
+
+/// A segment to be written.
+pub(in crate::remux) struct Part<'a> {
+    pub(in crate::remux) track: usize,
+    pub(in crate::remux) head: Vec<u8>,
+    pub(in crate::remux) samples: &'a [Sample],
+    pub(in crate::remux) silence: Option<&'static [u8]>,
+}
+
+impl Part<'_> {
+    /// Returns the length of the segment in bytes.
+    pub(in crate::remux) fn bytes(&self) -> u64 {
+        self.head.len() as u64 + self.media()
+    }
+
+    /// Returns the bytes of the samples.
+    fn media(&self) -> u64 {
+        self.samples.iter().map(|sample| u64::from(sample.size)).sum()
+    }
+}
+
+/// Appends a record of an object with this entity tag and size. Returns its place.
+pub(in crate::remux) fn write(
+    records: &mut Vec<u8>,
+    (etag, size): (&str, u64),
+    parts: &[Part<'_>],
+) -> Result<Range<u64>, Refusal> {
+    let mut payload = vec![VERSION];
+    put_block(&mut payload, etag.as_bytes());
+    put(&mut payload, size);
+    put(&mut payload, parts.len() as u64);
+    for part in parts {
+        put(&mut payload, part.track as u64);
+        put_block(&mut payload, &part.head);
+    }
+    let extents = put_runs(&mut payload, parts);
+    let samples = parts.iter().map(|part| part.samples.len()).max().unwrap_or(0);
+    let media = parts.iter().map(Part::media).sum::<u64>();
+    if payload.len() as u64 > MAX_PAYLOAD || samples > MAX_SAMPLES || media > MAX_MEDIA {
+        return Err(Refusal("SEGMENT_TOO_LARGE"));
+    }
+    if Reads::plan(extents).is_none() {
+        return Err(Refusal("SCATTERED"));
+    }
+    let start = records.len();
+    records.extend([0; 4]);
+    let mut encoder = DeflateEncoder::new(records, Compression::fast());
+    // Writing to memory does not fail.
+    let finished = encoder.write_all(&payload).and_then(|()| encoder.finish());
+    let records = finished.map_err(|_| Refusal("SEGMENT_TOO_LARGE"))?;
+    let crc = checksum(&records[start + 4..]);
+    records[start..start + 4].copy_from_slice(&crc);
+    Ok(start as u64..records.len() as u64)
+}
+
+/// Writes the runs of all parts in the order of their offsets, as far as samples are stored in the order of decoding.
+fn put_runs(payload: &mut Vec<u8>, parts: &[Part<'_>]) -> Vec<Range<u64>> {
+    let is_silent = |sample: &Sample| sample.offset == Sample::SILENCE;
+    let adjoin = |a: &Sample, b: &Sample| {
+        is_silent(a) == is_silent(b) && (is_silent(a) || a.offset + u64::from(a.size) == b.offset)
+    };
+    let runs = |part: &Part<'_>| -> Vec<(u64, u64, u64)> {
+        let run = |run: &[Sample]| {
+            let len = run.iter().map(|sample| u64::from(sample.size)).sum();
+            (run.first().map_or(0, |first| first.offset), len, run.len() as u64)
+        };
+        part.samples.chunk_by(adjoin).map(run).collect()
+    };
+    let mut rest: Vec<_> = parts.iter().map(|part| runs(part).into_iter().peekable()).collect();
+    let mut extents: Vec<Range<u64>> = Vec::new();
+    let mut at = 0u64;
+    loop {
+        let next = rest.iter_mut().enumerate().filter_map(|(i, runs)| runs.peek().map(|run| (run.0, i)));
+        let Some((_, segment)) = next.min() else { break };
+        let Some((offset, len, count)) = rest.get_mut(segment).and_then(Iterator::next) else { break };
+        put(payload, segment as u64);
+        if offset == Sample::SILENCE {
+            put(payload, count << 1 | 1);
+            let silence = parts.get(segment).and_then(|part| part.silence).unwrap_or_default();
+            (0..count).for_each(|_| payload.extend(silence));
+        } else {
+            put(payload, count << 1);
+            put(payload, zigzag(offset.cast_signed().wrapping_sub(at.cast_signed())));
+            at = offset + len;
+            extents.push(offset..at);
+        }
+    }
+    extents
+}

@@ -1,0 +1,118 @@
+//! Makes the segments of videos from the originals, and compares them with the originals as ffmpeg presents them: every
+//! frame and every audio sample, and their times to the tick.
+
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+
+mod check;
+mod films;
+mod large;
+mod layouts;
+mod refusals;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bytes::Bytes;
+use upreel_core::Container;
+use upreel_media::remux::{Kind, Refusal};
+use upreel_media::{Index, Record, Remux};
+
+/// The start of the arguments for a video with a tone that never repeats.
+const FILM: &str = "-f lavfi -i testsrc2=size=160x120:rate=30:duration=12";
+const TONE: &str = "-f lavfi -i aevalsrc=0.3*sin(2*PI*(300+40*t)*t)|0.3*sin(2*PI*(500+20*t)*t):s=48000:d=12";
+const H264: &str = "-c:v libx264 -preset veryfast -threads 1 -pix_fmt yuv420p";
+/// A keyframe every two seconds, with frames in between that refer to later ones.
+const PYRAMID: &str = "-x264-params keyint=60:min-keyint=60:scenecut=0:bframes=3:b-pyramid=normal";
+const AAC: &str = "-c:a aac -b:a 96k";
+
+/// Generates a video with the ffmpeg on the PATH, which has all encoders. The file is kept for later test runs.
+fn generate(name: &str, args: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("remux");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    if !path.exists() {
+        let temporary = folder.join(format!("part-{}-{name}", std::process::id()));
+        let mut command = Command::new("ffmpeg");
+        let command = command.args(["-nostdin", "-v", "error", "-y"]).args(args.split_whitespace());
+        let status = command.env("SVT_LOG", "1").arg(&temporary).status().unwrap();
+        assert!(status.success(), "{name}");
+        std::fs::rename(temporary, &path).unwrap();
+    }
+    path
+}
+
+/// Generates a video of which several others are made.
+fn basic() -> String {
+    let path = generate("h264.mp4", &format!("{FILM} {TONE} {H264} {PYRAMID} {AAC} -shortest"));
+    path.display().to_string()
+}
+
+/// Changes the body of the first box of a type in a video.
+fn patched(name: &str, kind: [u8; 4], change: impl FnOnce(&mut [u8])) -> PathBuf {
+    let mut bytes = std::fs::read(basic()).unwrap();
+    let at = bytes.windows(4).position(|found| found == kind).unwrap() + 4;
+    change(&mut bytes[at..]);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("remux").join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// A video as segments.
+struct Remuxed {
+    remux: Remux,
+    /// For each track, its segments.
+    segments: Vec<Vec<Bytes>>,
+    /// Bytes that were read to make them.
+    read: u64,
+}
+
+async fn remux(path: &Path) -> Result<Remux, Refusal> {
+    let source = upreel_tests::source(path).unwrap();
+    let container = match path.extension().unwrap().to_str().unwrap() {
+        "mp4" | "mov" => Container::Mp4,
+        "webm" => Container::Webm,
+        _ => Container::Mkv,
+    };
+    let index = Index::open(&source, container).await.unwrap().unwrap();
+    index.remux(&source, "\"etag\"").await.unwrap()
+}
+
+/// Makes all segments of a video, each record by itself as a function does.
+async fn segments(path: &Path) -> Remuxed {
+    let remux = remux(path).await.unwrap_or_else(|refusal| panic!("{}: {refusal:?}", path.display()));
+    let mut segments = vec![Vec::new(); remux.tracks.len()];
+    let mut read = 0;
+    for segment in 0..remux.tracks[0].segments.len() {
+        let source = upreel_tests::source(path).unwrap();
+        let place = remux.tracks[0].segments[segment].record.clone();
+        let place = usize::try_from(place.start).unwrap()..usize::try_from(place.end).unwrap();
+        let record = Record::from_bytes(&remux.records[place]).unwrap();
+        assert_eq!((record.etag(), record.size()), ("\"etag\"", source.size()));
+        let made = record.segments(&source).await.unwrap();
+        let again = record.segments(&source).await.unwrap();
+        assert_eq!(made, again, "the same bytes each time");
+        assert_eq!(made.len(), remux.tracks.len());
+        for (track, bytes) in made {
+            assert_eq!(bytes.len() as u64, remux.tracks[track].segments[segment].bytes);
+            segments[track].push(bytes);
+        }
+        read += source.stats().bytes / 2;
+    }
+    for track in &remux.tracks {
+        assert_eq!(track.segments.len(), segments[0].len());
+    }
+    Remuxed { remux, segments, read }
+}
+
+impl Remuxed {
+    /// Writes the segments of a track in a row, after its initialization segment.
+    fn write(&self, track: usize, segments: std::ops::Range<usize>, path: &Path) {
+        let segments = self.segments[track][segments].iter().map(Bytes::as_ref);
+        let bytes: Vec<&[u8]> = std::iter::once(&self.remux.tracks[track].init[..]).chain(segments).collect();
+        std::fs::write(path, bytes.concat()).unwrap();
+    }
+
+    fn has_audio(&self) -> bool {
+        self.remux.tracks.iter().any(|track| matches!(track.kind, Kind::Audio { .. }))
+    }
+}
