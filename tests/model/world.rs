@@ -223,9 +223,9 @@ impl World {
                 (row.named, row.is_incomplete, row.replays) = (0, false, 0);
             }
             Transition::Delete => row.clean_passes = 0,
-            Transition::Upload | Transition::Lose | Transition::Complete => {}
+            Transition::Upload | Transition::Lose | Transition::Complete | Transition::Play => {}
         }
-        if transition != Transition::Complete {
+        if !matches!(transition, Transition::Complete | Transition::Play) {
             let can_replay = transition != Transition::GiveUp || row.replays < MAX_REPLAYS;
             row.is_due = transition.wait().is_some() && can_replay;
             self.reconciler.is_current = false;

@@ -10,8 +10,8 @@ use std::process::Command;
 use serde_json::Value;
 use upreel_core::Container;
 
-const FUNCTIONS: [&str; 7] =
-    ["upload", "presign", "videos", "thumbnail", "webhook", "transcode", "reconcile"];
+const FUNCTIONS: [&str; 8] =
+    ["upload", "presign", "videos", "playback", "thumbnail", "webhook", "transcode", "reconcile"];
 
 /// For each crate, the crates of this workspace that it may depend on.
 const LAYERS: [(&str, &[&str]); 7] = [
@@ -177,7 +177,7 @@ fn keys_are_built_in_one_place() {
     for (name, text) in sources() {
         let code = text.split("#[cfg(test)]").next().unwrap();
         let mut lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let prefixes = ["\"videos/", "\"thumbnails/", "\"storyboards/"];
+        let prefixes = ["\"videos/", "\"thumbnails/", "\"storyboards/", "\"playback/", "\"segments/"];
         let builds_key = lines.any(|line| prefixes.iter().any(|prefix| line.contains(prefix)));
         assert!(!builds_key || allowed.contains(&name.as_str()), "{name} has the text of a key: use Key");
     }

@@ -62,6 +62,16 @@ export type Transcode = {
     chunksTotal: number;
     error?: Failure;
 };
+export type Playback = {
+    /**
+     * by segments without transcoding, or only as a file
+     */
+    mode: 'HLS' | 'ORIGINAL';
+    /**
+     * why not by HLS, such as `OPEN_GOP`
+     */
+    reason?: string;
+};
 export type Video = {
     videoId: string;
     userId: string;
@@ -105,9 +115,10 @@ export type Video = {
      */
     blurHash?: string;
     /**
-     * master playlist, present once renditions exist
+     * master playlist, present as soon as the original can be played by HLS or renditions exist
      */
     hlsUrl?: string;
+    playback?: Playback;
     transcode?: Transcode;
     durationMs?: number;
     /**
@@ -238,6 +249,10 @@ export type Watcher = {
  * @property {number} chunksTotal 0 until planning is done
  * @property {Failure} [error]
  *
+ * @typedef {object} Playback how the original can be played
+ * @property {'HLS' | 'ORIGINAL'} mode by segments without transcoding, or only as a file
+ * @property {string} [reason] why not by HLS, such as `OPEN_GOP`
+ *
  * @typedef {object} Video as openapi.yaml describes it; fields without a known value are missing
  * @property {string} videoId
  * @property {string} userId
@@ -253,7 +268,8 @@ export type Watcher = {
  * @property {string} [url] plays the original, valid for 10 to 15 minutes; not in lists
  * @property {string} [downloadUrl] downloads the original under its filename; not in lists
  * @property {string} [blurHash] placeholder to show while the poster loads
- * @property {string} [hlsUrl] master playlist, present once renditions exist
+ * @property {string} [hlsUrl] master playlist, present as soon as the original can be played by HLS or renditions exist
+ * @property {Playback} [playback]
  * @property {Transcode} [transcode]
  * @property {number} [durationMs]
  * @property {number} [width] display width in pixels

@@ -76,6 +76,10 @@ const PAUSED = Symbol('paused');
  * @property {number} chunksTotal 0 until planning is done
  * @property {Failure} [error]
  *
+ * @typedef {object} Playback how the original can be played
+ * @property {'HLS' | 'ORIGINAL'} mode by segments without transcoding, or only as a file
+ * @property {string} [reason] why not by HLS, such as `OPEN_GOP`
+ *
  * @typedef {object} Video as openapi.yaml describes it; fields without a known value are missing
  * @property {string} videoId
  * @property {string} userId
@@ -91,7 +95,8 @@ const PAUSED = Symbol('paused');
  * @property {string} [url] plays the original, valid for 10 to 15 minutes; not in lists
  * @property {string} [downloadUrl] downloads the original under its filename; not in lists
  * @property {string} [blurHash] placeholder to show while the poster loads
- * @property {string} [hlsUrl] master playlist, present once renditions exist
+ * @property {string} [hlsUrl] master playlist, present as soon as the original can be played by HLS or renditions exist
+ * @property {Playback} [playback]
  * @property {Transcode} [transcode]
  * @property {number} [durationMs]
  * @property {number} [width] display width in pixels

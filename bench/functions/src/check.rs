@@ -30,7 +30,7 @@ pub(crate) async fn check(build: &Path) -> Result<(), BoxError> {
         let result = if met { "ok" } else { "EXCEEDED" };
         Ok(writeln!(io::stdout(), "{what:<44} {measured:>9.0}, at most {limit:>9.0}: {result}")?)
     };
-    for function in FUNCTIONS.into_iter().chain(["thumbnail"]) {
+    for function in FUNCTIONS.into_iter().chain(["playback", "thumbnail"]) {
         let instructions = valgrind::instructions(&candidate, function, &template, &aws).await?;
         let limit = float(INSTRUCTIONS);
         check(format!("{function}: instructions to the first event"), float(instructions), limit)?;

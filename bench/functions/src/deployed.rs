@@ -19,7 +19,7 @@ impl Template {
     pub(crate) fn read() -> Result<Self, BoxError> {
         let text = fs::read_to_string(root().join("template.yaml"))?;
         let template = Self::parse(&text);
-        for function in ["upload", "presign", "videos", "thumbnail"] {
+        for function in ["upload", "presign", "videos", "playback", "thumbnail"] {
             if !template.memory.contains_key(&logical(function)) {
                 return Err(format!("template.yaml has no MemorySize for {function}").into());
             }

@@ -60,6 +60,25 @@ pub enum Key {
         /// The file, such as `v720/index.m3u8`.
         name: FileName,
     },
+    /// A file for the playback from the original, in the processed bucket: a playlist, an initialization segment, or the
+    /// segment index.
+    Playback {
+        /// The video.
+        id: VideoId,
+        /// The version that is played.
+        version: Version,
+        /// The file, such as `source/index.m3u8`.
+        name: FileName,
+    },
+    /// A segment of the original, in the processed bucket. It is made when it is requested, and expires.
+    Segment {
+        /// The video.
+        id: VideoId,
+        /// The version that is played.
+        version: Version,
+        /// The file, such as `source/0003-91834-1021.m4s`.
+        name: FileName,
+    },
     /// A file that the tasks of a transcoding pass to each other, in the processed bucket. It expires.
     Work {
         /// The video.
@@ -108,7 +127,9 @@ impl Key {
             | Self::ThumbnailLarge(..)
             | Self::StoryboardImage(..)
             | Self::StoryboardTrack(..) => Bucket::Thumbnails,
-            Self::Rendition { .. } | Self::Work { .. } => Bucket::Processed,
+            Self::Rendition { .. } | Self::Work { .. } | Self::Playback { .. } | Self::Segment { .. } => {
+                Bucket::Processed
+            }
         }
     }
 
@@ -122,6 +143,8 @@ impl Key {
             | Self::StoryboardTrack(id, _)
             | Self::Video { id, .. }
             | Self::Rendition { id, .. }
+            | Self::Playback { id, .. }
+            | Self::Segment { id, .. }
             | Self::Work { id, .. } => *id,
         }
     }
@@ -134,7 +157,9 @@ impl Key {
             Self::Thumbnail(_, version)
             | Self::ThumbnailLarge(_, version)
             | Self::StoryboardImage(_, version)
-            | Self::StoryboardTrack(_, version) => Some(&version.sequencer),
+            | Self::StoryboardTrack(_, version)
+            | Self::Playback { version, .. }
+            | Self::Segment { version, .. } => Some(&version.sequencer),
             Self::Rendition { run, .. } | Self::Work { run, .. } => Some(run),
         }
     }
@@ -150,13 +175,16 @@ impl Key {
         ]
     }
 
-    /// Returns the folders of everything that was made of a video: previews, renditions and work files.
+    /// Returns the folders of everything that was made of a video: previews, renditions, files for playback, and
+    /// work files.
     #[must_use]
-    pub fn folders(id: VideoId) -> [Folder; 4] {
+    pub fn folders(id: VideoId) -> [Folder; 6] {
         [
             (Bucket::Thumbnails, "thumbnails"),
             (Bucket::Thumbnails, "storyboards"),
             (Bucket::Processed, "hls"),
+            (Bucket::Processed, "playback"),
+            (Bucket::Processed, "segments"),
             (Bucket::Processed, "work"),
         ]
         .map(|(bucket, name)| Folder { bucket, prefix: format!("{name}/{id}/") })
@@ -182,6 +210,8 @@ impl fmt::Display for Key {
             Self::StoryboardImage(id, version) => write!(f, "storyboards/{id}/{version}.jpg"),
             Self::StoryboardTrack(id, version) => write!(f, "storyboards/{id}/{version}.vtt"),
             Self::Rendition { id, run, name } => write!(f, "hls/{id}/{}/{name}", run.as_str()),
+            Self::Playback { id, version, name } => write!(f, "playback/{id}/{version}/{name}"),
+            Self::Segment { id, version, name } => write!(f, "segments/{id}/{version}/{name}"),
             Self::Work { id, run, name } => write!(f, "work/{id}/{}/{name}", run.as_str()),
         }
     }
@@ -192,14 +222,15 @@ impl FromStr for Key {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let invalid = Invalid("key");
-        if let Some((folder @ ("hls" | "work"), rest)) = text.split_once('/') {
-            let mut segments = rest.splitn(3, '/');
-            let mut next = || segments.next().ok_or(Invalid("key"));
-            let (id, run, name) = (next()?.parse()?, Sequencer::from_stored(next()?)?, next()?.parse()?);
-            return Ok(if folder == "hls" {
-                Self::Rendition { id, run, name }
-            } else {
-                Self::Work { id, run, name }
+        if let Some((folder @ ("hls" | "work" | "playback" | "segments"), rest)) = text.split_once('/') {
+            let mut parts = rest.splitn(3, '/');
+            let mut next = || parts.next().ok_or(Invalid("key"));
+            let (id, made_of, name) = (next()?.parse()?, next()?, next()?.parse()?);
+            return Ok(match folder {
+                "hls" => Self::Rendition { id, run: Sequencer::from_stored(made_of)?, name },
+                "work" => Self::Work { id, run: Sequencer::from_stored(made_of)?, name },
+                "playback" => Self::Playback { id, version: made_of.parse()?, name },
+                _ => Self::Segment { id, version: made_of.parse()?, name },
             });
         }
         let (folder, name) = text.rsplit_once('/').ok_or(invalid)?;
@@ -242,6 +273,8 @@ mod tests {
             Key::Rendition { id, run: run.clone(), name: name("v720/0003-01.m4s") },
             Key::Rendition { id, run: run.clone(), name: name("master.m3u8") },
             Key::Work { id, run, name: name("plan.json") },
+            Key::Playback { id, version: version.clone(), name: name("source/index.m3u8") },
+            Key::Segment { id, version: version.clone(), name: name("source/0003-91834-1021.m4s") },
         ];
         let made: Vec<Key> = Key::previews(id, &version).into_iter().chain(renditions).collect();
         for key in &made {
@@ -291,6 +324,8 @@ mod tests {
             format!("hls/{id}/55/master.m3u8"),
             format!("hls/{id}/{:a<40}/master.m3u8", "1"),
             format!("work/x/{:0<40}/plan.json", "1"),
+            format!("segments/{id}/{:0<40}/source/0.m4s", "1"),
+            format!("segments/{id}/{version}/../../x"),
         ] {
             assert!(text.parse::<Key>().is_err(), "{text}");
         }

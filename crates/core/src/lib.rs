@@ -11,6 +11,7 @@ pub mod id;
 pub mod key;
 pub mod limits;
 pub mod media_type;
+pub mod playback;
 pub mod range;
 pub mod transcode;
 pub mod transition;

@@ -8,11 +8,12 @@
 //! |---|---|---|---|
 //! | `Upload` | `PENDING` | | `UPLOADED` |
 //! | `Claim` | all but `DELETED` | newer, or the row's own and unfinished | `PROCESSING` |
+//! | `Play` | `PROCESSING` | the row's own | `PROCESSING`, with the playback |
 //! | `Process` | `PROCESSING`, `FAILED` | the row's own, unfinished | `PROCESSED` |
 //! | `Fail` | `PROCESSING`, `FAILED` | the row's own, unfinished | `FAILED` |
 //! | `GiveUp` | all but `DELETED` | newer, or the row's own and unfinished | `FAILED`, code `INTERNAL` |
 //! | `Lose` | `UPLOADED` | | `FAILED`, code `LOST` |
-//! | `Complete` | `PROCESSED` | the row's own | `PROCESSED`, with the storyboard |
+//! | `Complete` | `PROCESSED` | the row's own | `PROCESSED`, with what was left out |
 //! | `Delete` | all | | `DELETED` |
 //!
 //! An event is unfinished while the row is `PROCESSING`, or `FAILED` with the code `INTERNAL`: the work ended because of a
@@ -53,6 +54,8 @@ pub enum Transition {
     Upload,
     /// A worker takes on an event.
     Claim,
+    /// The video can be played before its previews are made.
+    Play,
     /// The video is processed.
     Process,
     /// The video cannot be processed.
@@ -61,7 +64,7 @@ pub enum Transition {
     GiveUp,
     /// The object is missing, although it was stored.
     Lose,
-    /// The storyboard, which was left out because of a fault, is made.
+    /// What was left out because of a fault is made: the storyboard or the playback.
     Complete,
     /// The owner deletes the video.
     Delete,
@@ -104,9 +107,10 @@ pub enum Refusal {
 
 impl Transition {
     /// Every transition.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Upload,
         Self::Claim,
+        Self::Play,
         Self::Process,
         Self::Fail,
         Self::GiveUp,
@@ -123,6 +127,7 @@ impl Transition {
         let (from, event, to): (&[Status], _, _) = match self {
             Self::Upload => (&[Pending], EventRule::None, Uploaded),
             Self::Claim => (LIVE, EventRule::NewerOrUnfinished, Processing),
+            Self::Play => (&[Processing], EventRule::Own, Processing),
             Self::Process => (&[Processing, Failed], EventRule::Unfinished, Processed),
             Self::Fail => (&[Processing, Failed], EventRule::Unfinished, Failed),
             Self::GiveUp => (LIVE, EventRule::NewerOrUnfinished, Failed),
@@ -173,7 +178,7 @@ impl Transition {
     pub const fn wait(self) -> Option<Wait> {
         match self {
             Self::Upload => Some(Wait::Event),
-            Self::Claim => Some(Wait::Result),
+            Self::Claim | Self::Play => Some(Wait::Result),
             Self::GiveUp => Some(Wait::Replay(0)),
             Self::Delete => Some(Wait::Deletion),
             Self::Process | Self::Fail | Self::Lose | Self::Complete => None,

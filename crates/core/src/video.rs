@@ -15,6 +15,7 @@ use crate::container::Container;
 use crate::failure::Failure;
 use crate::id::{UserId, Version, VideoId};
 use crate::key::Key;
+use crate::playback::Playback;
 use crate::transcode::TranscodeStatus;
 
 pub use record::{Record, Replays};
@@ -179,6 +180,9 @@ pub struct Video {
     /// The properties read from the bytes.
     #[serde(flatten)]
     pub media_info: MediaInfo,
+    /// How the original can be played, once the video is processed.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub playback: Option<Playback>,
     /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,

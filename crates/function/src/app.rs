@@ -62,7 +62,7 @@ impl App {
         Self {
             objects: ObjectStore::new(s3, config.buckets.clone(), config.transfer_acceleration),
             videos: VideoStore::new(dynamodb, config.table.clone(), config.limits),
-            cdn_secret: config.cdn.as_ref().map(|cdn| Secret::stored(dynamodb, &cdn.secret_arn)),
+            cdn_secret: config.cdn_secret_arn.as_ref().map(|arn| Secret::stored(dynamodb, arn)),
             config: Arc::new(config),
         }
     }

@@ -16,8 +16,10 @@ pub struct Config {
     pub buckets: Buckets,
     /// `STATE_MACHINE_ARN`: the state machine that transcodes videos. Without it, transcoding is off.
     pub state_machine: Option<String>,
-    /// `CDN_DOMAIN` and `CDN_SECRET_ARN`: the distribution that serves renditions. Without it, S3 serves them.
-    pub cdn: Option<Cdn>,
+    /// `CDN_DOMAIN`: the host name of the distribution in front of the processed bucket. Without it, S3 serves its files.
+    pub cdn_domain: Option<String>,
+    /// `CDN_SECRET_ARN`: the ARN of the secret that signs the URLs of the distribution.
+    pub cdn_secret_arn: Option<String>,
     /// `ALLOWED_ORIGINS`: the origins allowed by CORS, separated by commas; `*` allows all.
     pub allowed_origins: Vec<String>,
     /// `MAX_UPLOAD_BYTES`: the largest accepted video, whatever the way of uploading.
@@ -35,15 +37,6 @@ pub struct Config {
     /// How long a row may stay in a state before the reconciler examines it. Not in the environment; the local backend
     /// and tests shorten it.
     pub limits: Limits,
-}
-
-/// The `CloudFront` distribution in front of the processed bucket.
-#[derive(Debug, Clone)]
-pub struct Cdn {
-    /// The host name.
-    pub domain: String,
-    /// The ARN of the secret that signs its URLs.
-    pub secret_arn: String,
 }
 
 /// The error for a missing or malformed setting.
@@ -181,10 +174,12 @@ impl Config {
                 processed: need("PROCESSED_BUCKET")?,
             },
             state_machine: get("STATE_MACHINE_ARN"),
-            cdn: match get("CDN_DOMAIN") {
-                Some(domain) => Some(Cdn { domain, secret_arn: need("CDN_SECRET_ARN")? }),
-                None => None,
+            // A function that signs URLs needs both, one that verifies them only the secret.
+            cdn_secret_arn: match get("CDN_DOMAIN") {
+                Some(_) => need("CDN_SECRET_ARN").map(Some)?,
+                None => get("CDN_SECRET_ARN"),
             },
+            cdn_domain: get("CDN_DOMAIN"),
             allowed_origins: origins
                 .split(',')
                 .map(|origin| origin.trim().trim_end_matches('/').to_owned())
@@ -231,7 +226,10 @@ mod tests {
         assert!(config.allowed_origins.is_empty(), "no CORS");
         assert_eq!(config.max_upload_bytes, 5 << 40);
         assert!(!config.transfer_acceleration, "costs extra");
-        assert!(config.state_machine.is_none() && config.cdn.is_none(), "cost extra");
+        assert!(
+            config.state_machine.is_none() && config.cdn_domain.is_none() && config.cdn_secret_arn.is_none(),
+            "cost extra"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! to [`upreel_http`](../upreel_http/index.html). `std::env` is read in [`config`] only.
 
 pub mod app;
+pub mod cdn;
 pub mod config;
 mod cost;
 mod invocation;

@@ -41,7 +41,8 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
     let functions = Router::new()
         .merge(upreel_upload::router(app.clone()))
         .merge(upreel_presign::router(app.clone()))
-        .merge(upreel_videos::router(app.clone()));
+        .merge(upreel_videos::router(app.clone()))
+        .merge(upreel_playback::router(app.clone()));
     let functions = complete(functions, &app.config.allowed_origins);
     let proxy = Router::new().fallback(invoke).with_state(functions);
     Router::new()

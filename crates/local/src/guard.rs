@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -60,7 +60,13 @@ impl Allowed {
     }
 
     /// Returns why a request is refused, as a sentence for the developer.
-    fn refusal(&self, port: Port, path: &str, host: Option<&str>, headers: &HeaderMap) -> Option<String> {
+    fn refusal(
+        &self,
+        port: Port,
+        (method, uri): (&Method, &Uri),
+        host: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Option<String> {
         let Some(host) = host else { return Some("This request has no Host header. Send one.".to_owned()) };
         if !self.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(without_port(host))) {
             let name = without_port(host);
@@ -73,7 +79,7 @@ impl Allowed {
         if let Some(origin) = text(header::ORIGIN) {
             let is_allowed = match port {
                 Port::Api => self.allows(origin) || is_same(origin, host),
-                Port::S3 => self.allows(origin),
+                Port::S3 => self.allows(origin) || (origin == NULL && is_redirected(method, uri)),
                 Port::DynamoDb => false,
             };
             return match (is_allowed, port) {
@@ -87,7 +93,7 @@ impl Allowed {
         }
         let is_foreign = matches!(text(SEC_FETCH_SITE), Some("cross-site" | "same-site"));
         // A GET request to /presign creates a video. On the other ports, the signature is the permission.
-        (port == Port::Api && is_foreign && !can_be_embedded(path)).then(|| {
+        (port == Port::Api && is_foreign && !can_be_embedded(uri.path())).then(|| {
             "A web page of another site has sent this request without an Origin header. Use fetch, from an origin that \
              --allow-origin names."
                 .to_owned()
@@ -100,10 +106,20 @@ impl Allowed {
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+/// The origin of a request that was redirected from one site to another, and of pages without a site.
+pub(crate) const NULL: &str = "null";
 
-/// Returns whether another site may link to a path or embed it: the pages, and the playlists that a `<video>` plays.
+/// Returns whether another site may link to a path or embed it: the pages, and the playlists and segments that a
+/// `<video>` plays.
 fn can_be_embedded(path: &str) -> bool {
-    matches!(path, "/" | "/docs") || path.starts_with("/videos/")
+    matches!(path, "/" | "/docs") || path.starts_with("/videos/") || path.starts_with("/segments/")
+}
+
+/// Returns whether a request is one to which the API redirects: it reads a segment, and its signature is the permission.
+fn is_redirected(method: &Method, uri: &Uri) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+        && uri.path().split('/').nth(2) == Some("segments")
+        && uri.query().is_some_and(|query| query.contains("X-Amz-Signature="))
 }
 
 /// Returns whether the page of this origin was loaded from this host.
@@ -126,7 +142,8 @@ async fn check(
     let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
     // A request in absolute form, as proxies get it, states the host in its URL.
     let host = request.uri().authority().map(Authority::as_str).or(host);
-    let refusal = allowed.refusal(port, request.uri().path(), host, request.headers());
+    let line = (request.method(), request.uri());
+    let refusal = allowed.refusal(port, line, host, request.headers());
     let mut response = match refusal {
         None => next.run(request).await,
         Some(detail) => {
@@ -171,7 +188,28 @@ mod tests {
     fn is_allowed(port: Port, path: &str, host: &str, headers: &[(&'static str, &str)]) -> bool {
         let headers =
             headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
-        allowed().refusal(port, path, Some(host), &headers.collect()).is_none()
+        let uri = path.parse().unwrap();
+        allowed().refusal(port, (&Method::GET, &uri), Some(host), &headers.collect()).is_none()
+    }
+
+    #[test]
+    fn redirected_requests_for_segments_have_no_origin() {
+        let from_null = |port, path| is_allowed(port, path, "127.0.0.1:9000", &[("origin", "null")]);
+        assert!(from_null(Port::S3, "/processed/segments/1/2/source/3.m4s?X-Amz-Signature=a"));
+        for path in [
+            "/processed/segments/1/2/source/3.m4s",
+            "/uploads/videos/u/1.mp4?X-Amz-Signature=a",
+            "/uploads/segments?list-type=2",
+        ] {
+            assert!(!from_null(Port::S3, path), "{path}");
+        }
+        let segment = "/processed/segments/1/2/source/3.m4s?X-Amz-Signature=a".parse().unwrap();
+        let headers = HeaderMap::from_iter([(header::ORIGIN, HeaderValue::from_static("null"))]);
+        for method in [Method::PUT, Method::POST, Method::DELETE] {
+            let refusal = allowed().refusal(Port::S3, (&method, &segment), Some("127.0.0.1"), &headers);
+            assert!(refusal.is_some(), "{method}");
+        }
+        assert!(!from_null(Port::Api, "/segments/1/2/source/3.m4s?X-Amz-Signature=a"));
     }
 
     #[test]
@@ -203,10 +241,12 @@ mod tests {
             ] {
                 assert!(!is_allowed(port, "/", host, &[]), "{host}");
             }
-            assert!(allowed().refusal(port, "/", None, &HeaderMap::new()).is_some(), "no host");
+            let root = (&Method::GET, &Uri::from_static("/"));
+            assert!(allowed().refusal(port, root, None, &HeaderMap::new()).is_some(), "no host");
         }
         let v6 = Allowed::new(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7).into(), &[], &[], 3000);
-        assert_eq!(v6.refusal(Port::Api, "/", Some("[fe80::7]:3000"), &HeaderMap::new()), None);
+        let root = (&Method::GET, &Uri::from_static("/"));
+        assert_eq!(v6.refusal(Port::Api, root, Some("[fe80::7]:3000"), &HeaderMap::new()), None);
     }
 
     #[test]

@@ -129,7 +129,8 @@ impl Local {
 
         let (hosts, origins) = (&options.allowed_hosts, &options.allowed_origins);
         let allowed = Allowed::new(host, hosts, origins, api_address.port());
-        let cors = upreel_http::cors(&allowed.origins);
+        let readers = [&allowed.origins[..], &[guard::NULL.to_owned()]].concat();
+        let cors = upreel_http::cors(&readers);
         let client = |url: &str| client_config(url, &secret);
         let (s3_sdk, dynamodb_sdk) = (client(&s3_url), client(&dynamodb_url));
         let app = App::new(&s3_sdk, &dynamodb_sdk, options::config(&options, allowed.origins.clone()));

@@ -1,6 +1,7 @@
 //! Rows whose processing has ended: their transcoding, the objects of earlier uploads, and deletions.
 
 use upreel_core::limits::{MAX_REPLAYS, Wait};
+use upreel_core::playback::Playback;
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::Record;
 use upreel_core::{Failure, Fault, Key, Status};
@@ -91,8 +92,15 @@ pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
         _ if record.video.status == Status::Deleted => false,
         Key::Video { .. } => true,
         Key::Rendition { .. } | Key::Work { .. } => is_own && record.transcode.is_some(),
-        _ => {
-            record.previews.contains(key) || (is_own && (record.state().is_unfinished() || record.incomplete))
+        Key::Playback { version, .. } | Key::Segment { version, .. } => {
+            let is_played = record.video.playback.as_ref().is_some_and(Playback::is_hls);
+            (is_played && record.version().as_ref() == Some(version)) || (is_own && is_in_progress(record))
         }
+        _ => record.previews.contains(key) || (is_own && is_in_progress(record)),
     }
+}
+
+/// Returns whether objects may be made for the row that it does not name yet.
+fn is_in_progress(record: &Record) -> bool {
+    record.state().is_unfinished() || record.incomplete
 }

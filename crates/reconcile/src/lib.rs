@@ -10,8 +10,9 @@
 //!
 //! IAM: `dynamodb:GetItem`, `PutItem` and `UpdateItem` on the table, `Query` on its index `byDue`; `s3:ListBucket` on all
 //! buckets; `s3:GetObject` and `s3:DeleteObject` on `videos/*`; `s3:DeleteObject` on `thumbnails/*`, `storyboards/*`,
-//! `hls/*` and `work/*`; `lambda:InvokeFunction` on the thumbnail function; `sqs:ReceiveMessage` and `DeleteMessage` on the
-//! dead-letter queue; `states:StartExecution` and `DescribeExecution`, if transcoding is enabled.
+//! `hls/*`, `playback/*`, `segments/*` and `work/*`; `lambda:InvokeFunction` on the thumbnail function;
+//! `sqs:ReceiveMessage` and `DeleteMessage` on the dead-letter queue; `states:StartExecution` and `DescribeExecution`, if
+//! transcoding is enabled.
 
 mod finished;
 mod functions;

@@ -225,7 +225,7 @@ impl<W: Workers> Sweep<'_, W> {
                 Ok(Examined::Healed)
             }
             Some(Created { sequencer, .. }) => {
-                self.app.videos.complete_storyboard(record.video.video_id, &sequencer, None).await?;
+                self.app.videos.complete(record.video.video_id, &sequencer, None, None).await?;
                 Ok(Examined::stuck(record))
             }
             None => Ok(Examined::stuck(record)),

@@ -2,7 +2,9 @@
 //!
 //! A repetition of a write finds:
 //!
-//! - [`ObjectStore::put_upload`], the only conditional write: the object exists, which is verified by its size.
+//! - [`ObjectStore::put_upload`], a conditional write: the object exists, which is verified by its size.
+//! - [`ObjectStore::store_once`], a conditional write: the object exists with the same content, because its key contains
+//!   what it is made of.
 //! - [`ObjectStore::store`]: the object exists. It is written again with the same content, because the keys of derived
 //!   objects contain the version that they are made of.
 //! - deletions: the object is gone.
@@ -145,16 +147,26 @@ impl ObjectStore {
     /// # Errors
     /// When S3 fails, or has an object of another size under this key. Then nothing may be stored.
     pub async fn put_upload(&self, key: &Key, content_type: &str, body: Bytes) -> Result<(), Fault> {
-        const OPERATION: &str = "s3:PutObject";
         let size = body.len() as u64;
+        if self.put_once(key, content_type, body).await? {
+            return Ok(());
+        }
+        match self.head(key).await? {
+            Some(head) if head.size == size => Ok(()),
+            _ => Err(Fault::message("s3:PutObject", "another object has this key")),
+        }
+    }
+
+    /// Stores an object, unless there is one. Returns whether it was stored.
+    async fn put_once(&self, key: &Key, content_type: &str, body: Bytes) -> Result<bool, Fault> {
         let mut attempt = 1;
         loop {
             let put = self.client.put_object().bucket(self.bucket(key)).key(key.to_string());
             let put = put.content_type(content_type).if_none_match("*").body(body.clone().into()).customize();
             let put = if self.is_https { put.disable_payload_signing() } else { put };
-            let Err(error) = put.send().await else { return Ok(()) };
+            let Err(error) = put.send().await else { return Ok(true) };
             match status(&error) {
-                Some(412) => break,
+                Some(412) => return Ok(false),
                 // Another conditional write of this key is in progress. Its result is not known yet.
                 Some(409) if attempt < CONFLICTS => {
                     let delay = Duration::from_millis(100) * 2_u32.pow(attempt);
@@ -163,12 +175,8 @@ impl ObjectStore {
                     }
                     attempt += 1;
                 }
-                _ => return Err(Fault::new(OPERATION, &error)),
+                _ => return Err(Fault::new("s3:PutObject", &error)),
             }
-        }
-        match self.head(key).await? {
-            Some(head) if head.size == size => Ok(()),
-            _ => Err(Fault::message(OPERATION, "another object has this key")),
         }
     }
 
@@ -182,6 +190,14 @@ impl ObjectStore {
             None => self.head_once(key).await,
             found => Ok(found),
         }
+    }
+
+    /// Returns whether there is an object. A wrong answer has it made again.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn exists(&self, key: &Key) -> Result<bool, Fault> {
+        self.head_once(key).await.map(|head| head.is_some())
     }
 
     async fn head_once(&self, key: &Key) -> Result<Option<Head>, Fault> {

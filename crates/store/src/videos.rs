@@ -9,6 +9,7 @@
 //! - the transitions of the status and of the transcode, and what the reconciler writes: see the modules `transitions`,
 //!   `transcodes` and `due`.
 
+mod content;
 mod due;
 mod outcome;
 mod transcodes;
@@ -31,9 +32,9 @@ use upreel_core::{Fault, Key, UserId, VideoId};
 
 use crate::sdk;
 
+pub use content::Processed;
 pub use due::{Attention, Due};
 pub use outcome::{Claim, UpdateOutcome};
-pub use transitions::Processed;
 
 /// The lifetime of an idempotency record.
 const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);

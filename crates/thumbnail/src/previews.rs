@@ -133,7 +133,7 @@ fn measure_storyboard(id: VideoId, source: &Source, before: Stats, start: Instan
 }
 
 /// Returns the milliseconds since `start`.
-fn millis(start: Instant) -> u64 {
+pub(crate) fn millis(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -1,13 +1,10 @@
-//! Signed `CloudFront` URLs of renditions. A URL allows everyone who has it to play one video for some hours.
-//!
-//! The signature is a prefix of the path, so relative URLs in a playlist include it, in every player and without
-//! cookies. The distribution's function (`CdnFunction` in `template.yaml`) verifies and removes it.
+//! Signed URLs of the CDN, which serves playlists and segments. A URL allows everyone who has it to play one video for
+//! some hours.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use upreel_core::{Key, Sequencer, VideoId};
+use upreel_core::Key;
+use upreel_function::cdn::sign;
 
 /// The minimum lifetime of a URL in seconds: a film and a pause.
 const URL_TTL: u64 = 6 * 3600;
@@ -15,36 +12,28 @@ const URL_TTL: u64 = 6 * 3600;
 /// again.
 const EXPIRY_STEP: u64 = 3600;
 
-/// Returns the signed URL of the master playlist.
-pub(crate) fn master(
-    domain: &str,
-    secret: &str,
-    id: VideoId,
-    run: &Sequencer,
-    now: SystemTime,
-) -> Option<String> {
-    let name = "master.m3u8";
-    let key = Key::Rendition { id, run: run.clone(), name: name.parse().ok()? }.to_string();
-    let folder = key.strip_suffix(name)?;
+/// Returns the signed URL of a playlist. It is valid for the whole folder.
+pub(crate) fn url(domain: &str, secret: &str, key: &Key, now: SystemTime) -> Option<String> {
     let now = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     let expires = (now + URL_TTL).next_multiple_of(EXPIRY_STEP);
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
-    mac.update(format!("{expires}/{folder}").as_bytes());
-    let signature = base64_simd::URL_SAFE_NO_PAD.encode_to_string(mac.finalize().into_bytes());
-    Some(format!("https://{domain}/{expires}.{signature}/{key}"))
+    let signature = sign(secret, key, expires)?;
+    Some(format!("https://{domain}/{signature}/{key}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use upreel_core::{Sequencer, VideoId};
 
     #[test]
     fn signs_urls_for_one_run_of_one_video() {
-        let id = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e".parse().unwrap_or_else(|e| panic!("{e}"));
-        let run = "0055".parse().unwrap_or_else(|e| panic!("{e}"));
+        let id: VideoId = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e".parse().unwrap_or_else(|e| panic!("{e}"));
+        let run: Sequencer = "0055".parse().unwrap_or_else(|e| panic!("{e}"));
+        let name = "master.m3u8".parse().unwrap_or_else(|e| panic!("{e}"));
+        let key = Key::Rendition { id, run: run.clone(), name };
         let at = |seconds| {
             let now = UNIX_EPOCH + Duration::from_secs(seconds);
-            master("d1.cloudfront.net", "0123456789abcdef", id, &run, now).unwrap_or_default()
+            url("d1.cloudfront.net", "0123456789abcdef", &key, now).unwrap_or_default()
         };
         // Computed with Python's `hmac`.
         let expected = "1800025200.o8fDTZFwy8ZijEw0he65XMpXX2mwFWxfO2hiXjyjmNA";

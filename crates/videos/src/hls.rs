@@ -4,65 +4,121 @@
 //! same `Authorization` header. The segments come from S3. With `CloudFront`, playlists and segments come from there,
 //! see [`cdn`].
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use quick_m3u8::Writer;
+use upreel_core::playback::Playback;
 use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::Record;
-use upreel_core::{Fault, Key, Sequencer, UserId, VideoId};
+use upreel_core::{Fault, Key, Sequencer, Version, VideoId};
 use upreel_function::App;
 use upreel_http::{BaseUrl, Caller, Path, Problem};
 
 use crate::playlist::{is_playlist, media_file, parse, set_uri};
 use crate::{cdn, find_own, not_found};
 
-/// Returns the URL of the master playlist; `None` until the renditions can be played.
+const MASTER: &str = "master.m3u8";
+/// The names of the renditions that are the original begin with it.
+const SOURCE: &str = "source";
+
+/// The files that a player gets: the renditions once they are complete, until then the original.
+enum Played {
+    Renditions(Sequencer),
+    Original(Version),
+}
+
+impl Played {
+    fn of(record: &Record) -> Option<Self> {
+        let done = record.transcode.as_ref().filter(|transcode| transcode.status == TranscodeStatus::Done);
+        done.map(|done| Self::Renditions(done.run.clone())).or_else(|| Self::original(record))
+    }
+
+    fn original(record: &Record) -> Option<Self> {
+        let is_hls = record.video.playback.as_ref().is_some_and(Playback::is_hls);
+        record.version().filter(|_| is_hls).map(Self::Original)
+    }
+
+    /// Returns the key of a file, such as `v720/index.m3u8`.
+    fn key(&self, id: VideoId, file: &str) -> Option<Key> {
+        let name = file.parse().ok()?;
+        Some(match self {
+            Self::Renditions(run) => Key::Rendition { id, run: run.clone(), name },
+            Self::Original(version) => Key::Playback { id, version: version.clone(), name },
+        })
+    }
+}
+
+/// Returns the URL of the master playlist; `None` until the video can be played by HLS.
 pub(crate) async fn url(app: &App, base: &BaseUrl, record: &Record) -> Result<Option<String>, Fault> {
-    let done = record.transcode.as_ref().filter(|transcode| transcode.status == TranscodeStatus::Done);
-    let Some(done) = done else { return Ok(None) };
+    let Some(played) = Played::of(record) else { return Ok(None) };
     let id = record.video.video_id;
-    Ok(match (&app.config.cdn, &app.cdn_secret) {
-        (Some(cdn), Some(secret)) => {
+    Ok(match (&app.config.cdn_domain, &app.cdn_secret) {
+        (Some(domain), Some(secret)) => {
             let secrets = secret.all().await?;
-            let first = secrets.first();
-            first.and_then(|secret| cdn::master(&cdn.domain, secret, id, &done.run, SystemTime::now()))
+            let key = played.key(id, MASTER);
+            let signed = secrets.first().zip(key);
+            signed.and_then(|(secret, key)| cdn::url(domain, secret, &key, app.videos.now()))
         }
-        _ => Some(format!("{base}/videos/{id}/hls/master.m3u8")),
+        _ => Some(format!("{base}/videos/{id}/hls/{MASTER}")),
     })
 }
 
 pub(crate) async fn master(
     State(app): State<App>,
     Caller(user): Caller,
+    base: BaseUrl,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    playlist(&app, &user, &id, "", "master.m3u8").await
+    let record = find_own(&app, &user, &id).await?;
+    let played = Played::of(&record).ok_or_else(not_found)?;
+    playlist(&app, &base, &record, &played, "", MASTER).await
 }
 
 pub(crate) async fn media(
     State(app): State<App>,
     Caller(user): Caller,
+    base: BaseUrl,
     Path((id, rendition, file)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
-    playlist(&app, &user, &id, &format!("{rendition}/"), &file).await
+    let record = find_own(&app, &user, &id).await?;
+    // A player that began with the original goes on with it when the renditions are complete.
+    let played = if rendition.starts_with(SOURCE) { Played::original(&record) } else { Played::of(&record) };
+    playlist(&app, &base, &record, &played.ok_or_else(not_found)?, &format!("{rendition}/"), &file).await
 }
 
-async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) -> Result<Response, Problem> {
-    let record = find_own(app, user, id).await?;
+async fn playlist(
+    app: &App,
+    base: &BaseUrl,
+    record: &Record,
+    played: &Played,
+    folder: &str,
+    file: &str,
+) -> Result<Response, Problem> {
+    let id = record.video.video_id;
     let playing_time = record.video.media_info.duration_ms.map(Duration::from_millis);
-    let transcode = record.transcode.filter(|transcode| transcode.status == TranscodeStatus::Done);
-    let run = transcode.ok_or_else(not_found)?.run;
-    let folder = Folder { id: record.video.video_id, run: &run, name: folder };
-    let key = folder.key(file).filter(|_| is_playlist(file)).ok_or_else(not_found)?;
-    let bytes = app.objects.load(&key).await?.ok_or_else(not_found)?;
+    let key = played.key(id, &format!("{folder}{file}")).filter(|_| is_playlist(file));
+    let bytes = app.objects.load(&key.ok_or_else(not_found)?).await?.ok_or_else(not_found)?;
     let text = String::from_utf8_lossy(&bytes);
     let mut signed = Writer::new(Vec::with_capacity(text.len() * 4));
     for mut line in parse(&text)? {
-        if let Some(key) = media_file(&line).and_then(|name| folder.key(name)) {
-            set_uri(&mut line, app.objects.sign_rendition(&key, playing_time).await?);
+        let media = media_file(&line).map(|name| (is_segment(name), format!("{folder}{name}")));
+        if let Some((is_segment, name)) = media
+            && let Some(key) = played.key(id, &name)
+        {
+            let url = match key {
+                Key::Playback { id, version, name } if is_segment => {
+                    let key = Key::Segment { id, version, name };
+                    let signed = app.objects.sign_rendition(&key, playing_time).await?;
+                    // Segments of the original are made when they are requested, see the crate `playback`.
+                    let query = signed.split_once('?').map_or("", |(_, query)| query);
+                    format!("{base}/{key}?{query}")
+                }
+                key => app.objects.sign_rendition(&key, playing_time).await?,
+            };
+            set_uri(&mut line, url);
         }
         signed.write_line(line).map_err(|error| Fault::new("write the playlist", &error))?;
     }
@@ -73,17 +129,6 @@ async fn playlist(app: &App, user: &UserId, id: &str, folder: &str, file: &str) 
     Ok((headers, signed.into_inner()).into_response())
 }
 
-/// The folder of a playlist and its segments.
-struct Folder<'a> {
-    id: VideoId,
-    run: &'a Sequencer,
-    /// The rendition with a trailing slash; empty for the master playlist.
-    name: &'a str,
-}
-
-impl Folder<'_> {
-    fn key(&self, file: &str) -> Option<Key> {
-        let name = format!("{}{file}", self.name).parse().ok()?;
-        Some(Key::Rendition { id: self.id, run: self.run.clone(), name })
-    }
+fn is_segment(file: &str) -> bool {
+    file.rsplit_once('.').is_some_and(|(_, extension)| extension == "m4s")
 }

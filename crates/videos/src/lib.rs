@@ -2,9 +2,9 @@
 //! videos.
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
-//! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*` and `hls/*`, `s3:DeleteObject` on `work/*`;
-//! `s3:ListBucket` on the thumbnails and the processed bucket, to find the objects to delete. With a CDN,
-//! `secretsmanager:GetSecretValue` on its secret.
+//! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*` and `segments/*` (whose URLs
+//! are signed here), `s3:DeleteObject` on `work/*`; `s3:ListBucket` on the thumbnails and the processed bucket, to find
+//! the objects to delete. With a CDN, `secretsmanager:GetSecretValue` on its secret.
 
 mod cdn;
 mod hls;

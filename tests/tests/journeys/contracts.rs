@@ -45,9 +45,27 @@ async fn api_events_are_handled() {
         (200, 2),
         "the videos of the event's user"
     );
-    for event in ["get-video.json", "delete-video.json"] {
-        let (status, problem) = invoke(upreel_videos::router(app.clone()), &backend, event).await;
+    for (event, routes) in [
+        ("get-video.json", upreel_videos::router(app.clone())),
+        ("delete-video.json", upreel_videos::router(app.clone())),
+        ("get-segment.json", upreel_playback::router(app.clone())),
+    ] {
+        let (status, problem) = invoke(routes, &backend, event).await;
         assert_eq!((status, &problem["code"]), (404, &"NOT_FOUND".into()), "{event}");
+    }
+}
+
+/// The redirect to a segment repeats the query, which API Gateway passes on decoded. S3 has to read the same from it.
+#[test]
+fn query_of_a_signed_url_is_encoded_again() {
+    let request = upreel_http::request(serde_json::from_str(&file("get-segment.json")).unwrap());
+    let query = request.uri().query().unwrap();
+    for pair in [
+        "X-Amz-Credential=ASIAEXAMPLE%2F20261123%2Feu-central-1%2Fs3%2Faws4_request",
+        "X-Amz-Security-Token=IQoJb3JpZ2luX2VjEA%2B%2Fredacted%3D%3D",
+        "x-id=GetObject",
+    ] {
+        assert!(query.split('&').any(|found| found == pair), "{pair} in {query}");
     }
 }
 
@@ -55,7 +73,14 @@ async fn api_events_are_handled() {
 /// that `lambda_http` can convert alone, the method, path, query, headers and body must be the same.
 #[tokio::test]
 async fn requests_equal_those_of_lambda_http() {
-    for name in ["upload.json", "presign.json", "list-videos.json", "get-video.json", "delete-video.json"] {
+    for name in [
+        "upload.json",
+        "presign.json",
+        "list-videos.json",
+        "get-video.json",
+        "delete-video.json",
+        "get-segment.json",
+    ] {
         // lambda_http prefixes the path with any other stage.
         let event = file(name).replace("\"stage\": \"v1\"", "\"stage\": \"$default\"");
         let theirs = lambda_http::request::from_str(&event).unwrap();

@@ -39,9 +39,9 @@ async fn tables_of_formats_are_up_to_date() {
         lines.push((place(row), line(row, &transcoded(&backend, &id).await)));
     }
     lines.sort();
-    let mut table =
-        "| container | video | media info | poster | storyboard | HLS |\n|---|---|---|---|---|---|\n"
-            .to_owned();
+    let mut table = "| container | video | media info | poster | storyboard | original | HLS |\n\
+                     |---|---|---|---|---|---|---|\n"
+        .to_owned();
     for (_, line) in lines {
         table.push_str(&line);
     }
@@ -76,11 +76,12 @@ fn line(row: &Row, video: &Value) -> String {
         Some("DONE") => "yes".to_owned(),
         _ => format!("`{}`", video["transcode"]["error"]["code"].as_str().unwrap_or("none")),
     };
-    let (poster, storyboard) = (has("thumbnailUrl"), has("storyboardUrl"));
-    format!(
-        "| {container} | {} | {media_info} | {poster} | {storyboard} | {hls} |\n",
-        cell(row, "video_codec")
-    )
+    let original = match video["playback"]["reason"].as_str() {
+        None => "yes".to_owned(),
+        Some(reason) => format!("`{reason}`"),
+    };
+    let (poster, storyboard, codec) = (has("thumbnailUrl"), has("storyboardUrl"), cell(row, "video_codec"));
+    format!("| {container} | {codec} | {media_info} | {poster} | {storyboard} | {original} | {hls} |\n")
 }
 
 /// Waits until a video is processed and transcoded.

@@ -9,6 +9,7 @@ mod formats;
 mod harness;
 mod load;
 mod multipart;
+mod playback;
 mod posters;
 mod presign;
 mod reconcile;

@@ -30,6 +30,8 @@ enum Names {
     /// A multipart upload. The response is a presigned request to S3 with this method.
     Signed(&'static str),
     Video,
+    /// A segment of a video. Its route needs no caller: the signature of S3 is the permission.
+    Segment,
 }
 
 /// A request to a route.
@@ -53,8 +55,10 @@ struct Resources {
 /// The beginning of an MP4 file; enough for `POST /upload`.
 const TRUNCATED_MP4: &str = "\0\0\0\x18ftypisom\0\0\0\0isomavc1";
 
+const SEGMENT: &str = "/segments/{videoId}/{version}/{rendition}/{segment}";
+
 fn table() -> Vec<Row> {
-    use Names::{Nothing, Signed, Upload, Video};
+    use Names::{Nothing, Segment, Signed, Upload, Video};
     let row = |method, path, names, with| Row { method, path, names, with };
     let (get, post, delete) = (|| Method::GET, || Method::POST, || Method::DELETE);
     vec![
@@ -102,6 +106,7 @@ fn table() -> Vec<Row> {
         row(delete(), "/videos/{videoId}", Video, |request, _| request),
         row(get(), "/videos/{videoId}/hls/master.m3u8", Video, |request, _| request),
         row(get(), "/videos/{videoId}/hls/{rendition}/{playlist}", Video, |request, _| request),
+        row(get(), SEGMENT, Segment, |request, _| request.query(&[("X-Amz-Signature", "0")])),
     ]
 }
 
@@ -114,6 +119,11 @@ impl Row {
         format!("{} {}", self.method, self.path)
     }
 
+    /// The status without a caller.
+    fn without_a_caller(&self) -> u16 {
+        if self.names == Names::Segment { 404 } else { 401 }
+    }
+
     fn request(&self, backend: &Backend, of: &Resources) -> RequestBuilder {
         self.request_by(backend, of, self.method.clone())
     }
@@ -121,6 +131,7 @@ impl Row {
     fn request_by(&self, backend: &Backend, of: &Resources, method: Method) -> RequestBuilder {
         let path = self.path.replace("{uploadId}", &of.upload).replace("{videoId}", &of.video);
         let path = path.replace("{rendition}", "v720").replace("{playlist}", "index.m3u8");
+        let path = path.replace("{version}", &format!("{:0<40}-a", 1)).replace("{segment}", "0000-0-1.m4s");
         let url = format!("{}{}", backend.local.api, path.replace("{partNumber}", "1"));
         (self.with)(backend.http.request(method, url), of)
     }
@@ -179,7 +190,7 @@ async fn the_table_and_the_routers_match_the_document() {
     assert_eq!(rows, documented);
 
     let mut routed = BTreeSet::new();
-    for function in ["upload", "presign", "videos"] {
+    for function in ["upload", "presign", "videos", "playback"] {
         let path = format!("../crates/{function}/src/lib.rs");
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
         let paths = text.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
@@ -225,7 +236,8 @@ async fn methods_match_the_document_and_the_allow_header() {
             let response = request.send().await.unwrap();
             let what = format!("{method} {path}");
             if methods.contains(method) {
-                assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{what}");
+                let refused = if path == SEGMENT { StatusCode::NOT_FOUND } else { StatusCode::UNAUTHORIZED };
+                assert_eq!(response.status(), refused, "{what}");
                 continue;
             }
             assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED, "{what}");
@@ -256,21 +268,27 @@ async fn routes_require_a_caller_and_give_access_to_own_resources_only() {
 
         // An invalid user, which an authorizer would reject, and no user.
         let (status, problem) = send(row.request(&backend, &own), "../local").await;
-        assert_eq!(status, 401, "{name}: {problem}");
+        assert_eq!(status, row.without_a_caller(), "{name}: {problem}");
         let anonymous =
             invoke(functions(&backend.local.app, &[]), row.request(&backend, &own), None, None).await;
-        assert_eq!(anonymous.status(), 401, "{name}");
+        assert_eq!(anonymous.status(), row.without_a_caller(), "{name}");
 
         let by_eve = send(row.request(&backend, &own), "eve").await;
-        if row.names == Names::Nothing {
-            assert_eq!(by_eve.0, 200, "{name}: {}", by_eve.1);
-            assert!(!by_eve.1.contains("local/") && !by_eve.1.contains(&own.video), "{name}: {}", by_eve.1);
-        } else {
-            assert_eq!(by_eve, not_found, "{name}");
+        match row.names {
+            Names::Nothing => {
+                assert_eq!(by_eve.0, 200, "{name}: {}", by_eve.1);
+                assert!(
+                    !by_eve.1.contains("local/") && !by_eve.1.contains(&own.video),
+                    "{name}: {}",
+                    by_eve.1
+                );
+            }
+            Names::Segment => assert_eq!(by_eve.0, 404, "{name}"),
+            _ => assert_eq!(by_eve, not_found, "{name}"),
         }
         let (status, text) = send(row.request(&backend, &own.under_key_of_eve()), "eve").await;
         match row.names {
-            Names::Nothing | Names::Video => {}
+            Names::Nothing | Names::Video | Names::Segment => {}
             Names::Upload => assert_eq!((status, text), not_found, "{name}"),
             // Signing needs no call to AWS, so it succeeds. But S3 rejects the signed request.
             Names::Signed(method) => {
@@ -286,20 +304,21 @@ async fn routes_require_a_caller_and_give_access_to_own_resources_only() {
         let (status, text) = send(row.request(&backend, &own), "local").await;
         let done = match name.as_str() {
             "DELETE /videos/{videoId}" => 204,
-            // This video has no renditions; transcodes.rs tests one that has.
-            hls if hls.contains("/hls/") => 404,
+            // This video is not uploaded; transcodes.rs and segments.rs test others.
+            hls if hls.contains("/hls/") || hls.contains("/segments/") => 404,
             _ => 200,
         };
         assert_eq!(status, done, "{name}: {text}");
     }
 }
 
-/// Returns the routers of the three functions, with these allowed origins.
+/// Returns the routers of the functions, with these allowed origins.
 fn functions(app: &App, origins: &[&str]) -> Router {
     let mut config = (*app.config).clone();
     config.allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
     let routes = upreel_upload::router(app.clone()).merge(upreel_presign::router(app.clone()));
-    upreel_http::complete(routes.merge(upreel_videos::router(app.clone())), &config.allowed_origins)
+    let routes = routes.merge(upreel_videos::router(app.clone())).merge(upreel_playback::router(app.clone()));
+    upreel_http::complete(routes, &config.allowed_origins)
 }
 
 /// Calls the functions with the event that API Gateway would make of a request. Without a user, the event has no claims
@@ -405,7 +424,7 @@ async fn only_configured_origins_can_read_responses() {
                     .request_by(&backend, &own, Method::OPTIONS)
                     .header("Access-Control-Request-Method", row.method.as_str());
                 let requests = [
-                    (row.request(&backend, &own), None, 401),
+                    (row.request(&backend, &own), None, row.without_a_caller()),
                     (row.request(&backend, &own.missing()), Some("eve"), 0),
                     (wrong, Some("eve"), 405),
                 ];

@@ -147,9 +147,8 @@ fn broken_ffmpeg(folder: &Path, command: &str) -> PathBuf {
 #[tokio::test]
 async fn a_fault_is_retried_and_can_be_replayed() {
     let backend = backend().await;
-    let (bucket, aside) = (backend.data().join("s3/processed"), backend.data().join("aside"));
-    std::fs::rename(&bucket, &aside).unwrap();
-    std::fs::write(&bucket, "a file where the bucket should be").unwrap();
+    let renditions = backend.data().join("s3/processed/hls");
+    std::fs::write(&renditions, "a file where the folder should be").unwrap();
     let id = backend.put("film.mp4", "video/mp4", video()).await;
     let start = Instant::now();
     while backend.dead_letters().await.is_empty() {
@@ -161,8 +160,7 @@ async fn a_fault_is_retried_and_can_be_replayed() {
     assert_eq!(failed["transcode"]["error"]["code"], "INTERNAL", "{failed}");
     assert_eq!(backend.dead_letters().await[0]["attempts"], 3);
 
-    std::fs::remove_file(&bucket).unwrap();
-    std::fs::rename(&aside, &bucket).unwrap();
+    std::fs::remove_file(&renditions).unwrap();
     assert_eq!(backend.post("/_local/dlq/replay").send().await.unwrap().status(), 200);
     let video = wait_for_transcode(&backend, &id, "DONE").await;
     assert_eq!(video["transcode"]["error"], Value::Null);
@@ -183,7 +181,7 @@ async fn a_chunk_that_cannot_be_encoded_fails_the_transcode_without_retry() {
         (&video["status"], &video["transcode"]["error"]["code"]),
         (&"PROCESSED".into(), &"UNREADABLE".into())
     );
-    assert_eq!(video["hlsUrl"], Value::Null);
+    assert!(video["hlsUrl"].is_string(), "the original can be played");
     assert_eq!(backend.dead_letters().await.len(), 0, "a failure is not retried");
 }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use upreel_core::playback::Playback;
 use upreel_core::transcode::Transcode;
 use upreel_core::transition::{Refusal, State, Transition};
 use upreel_core::video::Record;
@@ -52,6 +53,7 @@ impl Row {
                     Claim::Missing => Err(Refusal::Missing),
                 };
             }
+            Transition::Play => videos.mark_playable(id, &sequencer, object, &Playback::hls()).await.unwrap(),
             Transition::Process => {
                 let processed = Processed { incomplete: true, ..Processed::default() };
                 videos.mark_processed(id, &sequencer, &processed, false).await.unwrap()
@@ -62,7 +64,7 @@ impl Row {
             }
             Transition::GiveUp => videos.give_up(&self.key, &self.user, &sequencer, object, 0).await.unwrap(),
             Transition::Lose => videos.mark_lost(id).await.unwrap(),
-            Transition::Complete => videos.complete_storyboard(id, &sequencer, None).await.unwrap(),
+            Transition::Complete => videos.complete(id, &sequencer, None, None).await.unwrap(),
             Transition::Delete => {
                 videos.delete(id, &self.user).await.unwrap().unwrap();
                 UpdateOutcome::Recorded

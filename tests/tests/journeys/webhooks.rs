@@ -173,8 +173,15 @@ async fn every_transition_sends_a_signed_webhook() {
 
     // The data equals the API's video without the URLs.
     let mut video = backend.video(&id).await;
-    let urls =
-        ["thumbnailUrl", "thumbnailLargeUrl", "storyboardUrl", "storyboardImageUrl", "url", "downloadUrl"];
+    let urls = [
+        "thumbnailUrl",
+        "thumbnailLargeUrl",
+        "storyboardUrl",
+        "storyboardImageUrl",
+        "hlsUrl",
+        "url",
+        "downloadUrl",
+    ];
     for url in urls {
         assert!(video.as_object_mut().unwrap().remove(url).is_some(), "{url}");
     }

@@ -95,6 +95,7 @@ impl Record {
                 status: Status::Pending,
                 upload_time: Some(humantime::format_rfc3339_millis(now).to_string()),
                 media_info: MediaInfo::default(),
+                playback: None,
                 error: None,
             },
             key: key.to_string(),

@@ -159,8 +159,15 @@ impl ObjectStore {
 /// Returns whether an error code of a completion says that the parts cannot be joined. Other errors with status 400 are
 /// about the request, such as `RequestTimeout`: a repetition may succeed, and an earlier attempt may have.
 fn is_about_parts(code: &str) -> bool {
-    ["EntityTooLarge", "EntityTooSmall", "InvalidArgument", "InvalidPart", "InvalidPartOrder", "InvalidRequest"]
-        .contains(&code)
+    [
+        "EntityTooLarge",
+        "EntityTooSmall",
+        "InvalidArgument",
+        "InvalidPart",
+        "InvalidPartOrder",
+        "InvalidRequest",
+    ]
+    .contains(&code)
 }
 
 /// Returns whether an object was joined from this number of parts. S3 appends the number to the entity tag.

@@ -1,5 +1,6 @@
 //! Objects made of a video: written unconditionally and read as a whole.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -28,6 +29,32 @@ impl ObjectStore {
         put.map(drop).map_err(|error| Fault::new("s3:PutObject", &error))
     }
 
+    /// Writes an object, unless it exists: then it has the same content.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn store_once(&self, key: &Key, content_type: &str, body: Bytes) -> Result<(), Fault> {
+        self.put_once(key, content_type, body).await.map(drop)
+    }
+
+    /// Reads a byte range of an object. Returns `None` if there is no object, or if it ends before the range.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn load_range(&self, key: &Key, range: Range<u64>) -> Result<Option<Bytes>, Fault> {
+        let get = self.client.get_object().bucket(self.bucket(key)).key(key.to_string());
+        let get = get.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        match get.send().await {
+            Ok(object) => {
+                let body = object.body.collect().await;
+                let body = body.map_err(|error| Fault::new("s3:GetObject", &error))?.into_bytes();
+                Ok(Some(body).filter(|body| body.len() as u64 == range.end.saturating_sub(range.start)))
+            }
+            Err(error) if matches!(status(&error), Some(404 | 416)) => Ok(None),
+            Err(error) => Err(Fault::new("s3:GetObject", &error)),
+        }
+    }
+
     /// Reads a whole object. Returns `None` if there is no object. Asks twice before that.
     ///
     /// # Errors
@@ -48,6 +75,15 @@ impl ObjectStore {
         };
         let body = object.body.collect().await.map_err(|error| Fault::new("s3:GetObject", &error))?;
         Ok(Some(body.into_bytes()))
+    }
+
+    /// Returns the URL of an object without a signature.
+    ///
+    /// # Errors
+    /// When there are no credentials.
+    pub async fn address(&self, key: &Key) -> Result<String, Fault> {
+        let signed = self.sign_get(key).await?;
+        Ok(signed.split('?').next().unwrap_or_default().to_owned())
     }
 
     /// Signs a GET request for a file of a rendition of a video with this playing time. The URL is valid for about an

@@ -8,7 +8,8 @@
 //!   with the same values.
 //! - [`VideoStore::mark_processed`] and [`VideoStore::mark_failed`]: the row is finished, so
 //!   [`UpdateOutcome::Superseded`]. Whoever writes a row looks at it before deleting what the row may refer to.
-//! - [`VideoStore::mark_lost`] and [`VideoStore::complete_storyboard`]: the row has left the state, so
+//! - [`VideoStore::mark_playable`]: the same values, or the row has left `PROCESSING`, so [`UpdateOutcome::Superseded`].
+//! - [`VideoStore::mark_lost`] and [`VideoStore::complete`]: the row has left the state, so
 //!   [`UpdateOutcome::Superseded`].
 //! - [`VideoStore::delete`]: the row is a tombstone. It is written again with new times, and returned.
 
@@ -16,60 +17,20 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use upreel_core::limits::Wait;
-use upreel_core::transcode::Transcode;
+use upreel_core::playback::Playback;
 use upreel_core::transition::{EventRule, Refusal, Transition};
-use upreel_core::video::{MediaInfo, PreviewKeys, Record, seconds};
+use upreel_core::video::{Record, seconds};
 use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
 
+use super::content::{CONTENT, OF_EARLIER_EVENTS, Processed};
 use super::outcome::{Claim, UpdateOutcome};
 use super::update::{Applied, Update, encode};
 use super::{Item, VideoStore, number, text};
 
 /// The lifetime of a tombstone: longer than every event that may still arrive (retries, dead-letter queue).
 const DELETED_TTL: Duration = Duration::from_hours(30 * 24);
-/// The attributes that describe the content of an object. They are removed as soon as the row belongs to another one.
-const CONTENT: [&str; 17] = [
-    "durationMs",
-    "width",
-    "height",
-    "rotation",
-    "mirrored",
-    "frameRate",
-    "videoCodec",
-    "colorTransfer",
-    "dolbyVisionProfile",
-    "audioCodec",
-    "container",
-    "thumbnailKey",
-    "thumbnailLargeKey",
-    "storyboardKey",
-    "blurHash",
-    "error",
-    "incomplete",
-];
 /// The condition for `State::is_unfinished`.
 const UNFINISHED: &str = "(#status = :PROCESSING OR (#status = :FAILED AND #error.#code = :INTERNAL))";
-
-/// The result of processing a video.
-#[derive(Debug, Clone, Default)]
-pub struct Processed {
-    /// The size of the object in bytes.
-    pub size: u64,
-    /// The entity tag of the object.
-    pub etag: String,
-    /// The properties read from the bytes.
-    pub media_info: MediaInfo,
-    /// The keys of the previews.
-    pub previews: PreviewKeys,
-    /// Whether the storyboard was left out because of a fault.
-    pub incomplete: bool,
-    /// The state of the renditions, if the video is going to be transcoded. The same write adds it, so that clients never
-    /// see a processed video without knowing whether renditions follow.
-    pub transcode: Option<Transcode>,
-}
-
-/// The attributes that a new owner of a row removes.
-const OF_EARLIER_EVENTS: [&str; 3] = ["ttl", "transcode", "transcodeChunks"];
 
 impl VideoStore {
     /// Records that the object is in S3. A row with a later status stays unchanged.
@@ -149,6 +110,23 @@ impl VideoStore {
             .add("sequencers", AttributeValue::Ss(vec![sequencer.to_string()]))
     }
 
+    /// Records that the object can be played before its previews are made. A row that has left `PROCESSING` stays unchanged.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn mark_playable(
+        &self,
+        id: VideoId,
+        sequencer: &Sequencer,
+        (size, etag): (u64, &str),
+        playback: &Playback,
+    ) -> Result<UpdateOutcome, Fault> {
+        // The keys of what is played contain the entity tag, so the row must have the same one.
+        let update = self.transition(id, Transition::Play, Some(sequencer));
+        let update = update.set("size", number(size)).set("etag", text(etag));
+        update.set("playback", encode(playback)?).send().await.map(Applied::into_outcome)
+    }
+
     /// Records that the video is processed. `is_superseding` is the one of the claim.
     ///
     /// # Errors
@@ -160,13 +138,16 @@ impl VideoStore {
         processed: &Processed,
         is_superseding: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let Processed { size, etag, media_info, previews, incomplete, transcode } = processed;
+        let Processed { size, etag, media_info, previews, playback, incomplete, transcode } = processed;
         let encoding = |error| Fault::new("encode the result", &error);
         let mut item: Item = serde_dynamo::to_item(media_info).map_err(encoding)?;
         let previews: Item = serde_dynamo::to_item(previews).map_err(encoding)?;
         item.extend(previews);
         item.insert("size".to_owned(), number(*size));
         item.insert("etag".to_owned(), text(etag));
+        if let Some(playback) = playback {
+            item.insert("playback".to_owned(), encode(playback)?);
+        }
         if *incomplete {
             item.insert("incomplete".to_owned(), AttributeValue::Bool(true));
         }
@@ -210,19 +191,23 @@ impl VideoStore {
         update.due(Transition::Lose.wait()).send().await.map(Applied::into_outcome)
     }
 
-    /// Records the storyboard that was left out because of a fault, or that the video has none.
+    /// Records what was left out because of a fault: the storyboard, unless the video has none, and the playback.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn complete_storyboard(
+    pub async fn complete(
         &self,
         id: VideoId,
         sequencer: &Sequencer,
         key: Option<&Key>,
+        playback: Option<&Playback>,
     ) -> Result<UpdateOutcome, Fault> {
         let mut update = self.transition(id, Transition::Complete, Some(sequencer)).remove(&["incomplete"]);
         if let Some(key) = key {
             update = update.set("storyboardKey", text(key));
+        }
+        if let Some(playback) = playback {
+            update = update.set("playback", encode(playback)?);
         }
         update.send().await.map(Applied::into_outcome)
     }
@@ -283,41 +268,6 @@ impl VideoStore {
                 "(attribute_not_exists(#sequencer) OR #sequencer < :event OR \
                  (#sequencer = :event AND {UNFINISHED}))"
             )),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use upreel_core::Container;
-
-    use super::*;
-
-    #[test]
-    fn new_owner_removes_everything_that_describes_the_content() {
-        let media_info = MediaInfo {
-            duration_ms: Some(1),
-            width: Some(1),
-            height: Some(1),
-            rotation: Some(90),
-            mirrored: Some(true),
-            frame_rate: Some(1.0),
-            video_codec: Some("h264".to_owned()),
-            color_transfer: Some("bt709".to_owned()),
-            dolby_vision_profile: Some(8),
-            audio_codec: Some("aac".to_owned()),
-            container: Some(Container::Mp4),
-        };
-        let previews = PreviewKeys {
-            thumbnail_key: Some("a".to_owned()),
-            thumbnail_large_key: Some("b".to_owned()),
-            storyboard_key: Some("c".to_owned()),
-            blur_hash: Some("d".to_owned()),
-        };
-        let [media_info, previews]: [Item; 2] =
-            [serde_dynamo::to_item(media_info), serde_dynamo::to_item(previews)].map(Result::unwrap);
-        for name in media_info.keys().chain(previews.keys()) {
-            assert!(CONTENT.contains(&name.as_str()), "{name}");
         }
     }
 }

@@ -1,0 +1,186 @@
+//! `GET /segments/{videoId}/{version}/{rendition}/{segment}`: redirects to a segment of the original, and makes it before
+//! that if nobody has requested it yet.
+//!
+//! The path is the key of the segment in S3, and the query is that of its presigned URL, from the playlist. The redirect
+//! repeats the query, and S3 verifies it. So this function needs no secret, and reveals nothing: whoever changes the
+//! query, or has an expired one, can have a segment made, but not read it.
+//!
+//! `CloudFront` requests what is missing in the bucket without a query, because it has verified the signature in the path
+//! of its own URL, and passes that on in a header. It is verified again here, since everyone can send a header; then the
+//! redirect leads to a URL that this function signs.
+//!
+//! One range read of the segment index and a few of the original make the segments of all tracks for the same time. What
+//! a repetition of each step finds:
+//!
+//! | step | a repetition finds |
+//! |---|---|
+//! | read the row and look for the segment | the row has the same version and the segment exists: the redirect. |
+//! | read the segment index and the original | the same version, or the segment is not made. |
+//! | store the segments | they exist with the same content: their keys contain the version. |
+//! | read the row again | the video was deleted or uploaded again meanwhile: the segments are deleted again. |
+//!
+//! IAM: `dynamodb:GetItem`; `s3:GetObject` on `videos/*`, `playback/*` and `segments/*`; `s3:PutObject` and
+//! `s3:DeleteObject` on `segments/*`; `s3:ListBucket` on both buckets, without which a missing object is a 403. With a CDN,
+//! `secretsmanager:GetSecretValue` on its secret.
+
+mod flights;
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::future::{join, join_all};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use upreel_core::playback::Playback;
+use upreel_core::video::Record;
+use upreel_core::{Bucket, Fault, Key, ReadError, Status, Version, VideoId};
+use upreel_function::{App, cdn};
+use upreel_http::{Code, Path, Problem};
+use upreel_media::remux::{self, RECORDS};
+use upreel_media::source::{self, Source};
+use upreel_store::objects::StoredObject;
+
+use crate::flights::Flights;
+
+/// How long a player may keep the redirect, in seconds: less than the query is valid.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("private, max-age=300");
+/// The redirect for `CloudFront`: the next request finds the segment in the bucket.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// The signature of the CDN's URL, which its function passes on (`CdnFunction` in `template.yaml`).
+const SIGNATURE: HeaderName = HeaderName::from_static("x-upreel-signature");
+/// Longest record that is read, in bytes.
+const MAX_RECORD: u64 = 4 << 20;
+
+/// The state of the router.
+#[derive(Clone)]
+struct Shared {
+    app: App,
+    flights: Flights,
+}
+
+/// Returns the routes of this function.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/segments/{videoId}/{version}/{rendition}/{segment}", get(segment))
+        .with_state(Shared { app, flights: Flights::default() })
+}
+
+async fn segment(
+    State(Shared { app, flights }): State<Shared>,
+    Path((id, version, rendition, segment)): Path<(String, String, String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let requested = Requested::parse(&id, &version, &rendition, &segment).ok_or_else(not_found)?;
+    // Without the query of a presigned URL, the redirect would lead to a 403.
+    if query.is_none() && !requested.is_signed(&app, &headers).await? {
+        return Err(not_found());
+    }
+    let (row, exists) = join(requested.row(&app), app.objects.exists(&requested.key)).await;
+    let row = row?.ok_or_else(not_found)?;
+    if !exists? {
+        let _flight = flights.join(format!("{id}/{version}/{segment}")).await;
+        // Another request may have made it meanwhile.
+        if !app.objects.exists(&requested.key).await? {
+            requested.make(&app, &row).await?;
+        }
+    }
+    let (location, caching) = match query {
+        Some(query) => (format!("{}?{query}", app.objects.address(&requested.key).await?), MAX_AGE),
+        None => (app.objects.sign_get(&requested.key).await?, NO_STORE),
+    };
+    let location = HeaderValue::try_from(location).map_err(|_| not_found())?;
+    let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, caching)];
+    Ok((StatusCode::FOUND, headers).into_response())
+}
+
+fn not_found() -> Problem {
+    Problem::new(Code::NotFound, "There is no such segment. Load the playlist again.")
+}
+
+/// A segment that a player requests.
+struct Requested<'a> {
+    key: Key,
+    id: VideoId,
+    version: Version,
+    file: &'a str,
+    record: std::ops::Range<u64>,
+}
+
+impl<'a> Requested<'a> {
+    fn parse(id: &str, version: &str, rendition: &str, file: &'a str) -> Option<Self> {
+        let (id, version): (VideoId, Version) = (id.parse().ok()?, version.parse().ok()?);
+        let name = format!("{rendition}/{file}").parse().ok()?;
+        let record = remux::record_of(file).filter(|record| record.end - record.start <= MAX_RECORD)?;
+        Some(Self { key: Key::Segment { id, version: version.clone(), name }, id, version, file, record })
+    }
+
+    /// Returns whether the request has a valid signature of the CDN's URL for this version.
+    async fn is_signed(&self, app: &App, headers: &HeaderMap) -> Result<bool, Problem> {
+        let signature = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
+        let (Some(signature), Some(secret)) = (signature, &app.cdn_secret) else { return Ok(false) };
+        Ok(cdn::verify(&secret.all().await?, &self.index()?, signature, app.videos.now()))
+    }
+
+    /// Returns the key of the segment index.
+    fn index(&self) -> Result<Key, Problem> {
+        let name = RECORDS.parse().map_err(|_| not_found())?;
+        Ok(Key::Playback { id: self.id, version: self.version.clone(), name })
+    }
+
+    /// Makes the segments of all tracks for the same time, and stores them.
+    async fn make(&self, app: &App, row: &Record) -> Result<(), Problem> {
+        let start = Instant::now();
+        let segments = self.segments(app, row).await?;
+        if !segments.iter().any(|(key, _)| *key == self.key) {
+            return Err(not_found());
+        }
+        let keys: Vec<String> = segments.iter().map(|(key, _)| key.to_string()).collect();
+        let bytes: usize = segments.iter().map(|(_, bytes)| bytes.len()).sum();
+        let stored = segments
+            .into_iter()
+            .map(async |(key, bytes)| app.objects.store_once(&key, "video/mp4", bytes).await);
+        join_all(stored).await.into_iter().collect::<Result<(), Fault>>()?;
+        // A deletion that began after the first look may have listed the segments before they were stored.
+        if self.row(app).await?.is_none() {
+            app.objects.delete_keys(Bucket::Processed, &keys).await?;
+            return Err(not_found());
+        }
+        tracing::info!(videoId = %self.id, segment = self.file, bytes, ms = start.elapsed().as_millis(), "segments made");
+        Ok(())
+    }
+
+    /// Returns the video's row, if it describes this version and its original can be played.
+    async fn row(&self, app: &App) -> Result<Option<Record>, Fault> {
+        Ok(app.videos.get(self.id).await?.filter(|row| {
+            matches!(row.video.status, Status::Processing | Status::Processed)
+                && row.version().as_ref() == Some(&self.version)
+                && row.video.playback.as_ref().is_some_and(Playback::is_hls)
+        }))
+    }
+
+    /// Makes the segments of all tracks for the same time.
+    async fn segments(&self, app: &App, row: &Record) -> Result<Vec<(Key, bytes::Bytes)>, Problem> {
+        let record =
+            app.objects.load_range(&self.index()?, self.record.clone()).await?.ok_or_else(not_found)?;
+        let record = upreel_media::Record::from_bytes(&record).ok_or_else(not_found)?;
+        let (Ok(key @ Key::Video { .. }), Some(etag)) = (row.key.parse::<Key>(), row.etag.as_deref()) else {
+            return Err(not_found());
+        };
+        if record.etag() != etag {
+            return Err(not_found());
+        }
+        let source = Source::new(record.size(), StoredObject::new(&app.objects, &key, etag));
+        let made = record.segments(&source).await.map_err(|error| match error {
+            source::Error::Read(ReadError::Fault(fault)) => Problem::from(fault),
+            source::Error::Read(ReadError::Gone) | source::Error::Limit => not_found(),
+        })?;
+        let key = |position: usize| {
+            let name = format!("{}/{}", remux::folder(position), self.file).parse().ok()?;
+            Some(Key::Segment { id: self.id, version: self.version.clone(), name })
+        };
+        Ok(made.into_iter().filter_map(|(position, bytes)| Some((key(position)?, bytes))).collect())
+    }
+}

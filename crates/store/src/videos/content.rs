@@ -1,0 +1,86 @@
+//! What a row says about the content of its object.
+
+use upreel_core::playback::Playback;
+use upreel_core::transcode::Transcode;
+use upreel_core::video::{MediaInfo, PreviewKeys};
+
+/// The attributes that describe the content of an object. They are removed as soon as the row belongs to another one.
+pub(super) const CONTENT: [&str; 18] = [
+    "durationMs",
+    "width",
+    "height",
+    "rotation",
+    "mirrored",
+    "frameRate",
+    "videoCodec",
+    "colorTransfer",
+    "dolbyVisionProfile",
+    "audioCodec",
+    "container",
+    "thumbnailKey",
+    "thumbnailLargeKey",
+    "storyboardKey",
+    "blurHash",
+    "playback",
+    "error",
+    "incomplete",
+];
+
+/// The result of processing a video.
+#[derive(Debug, Clone, Default)]
+pub struct Processed {
+    /// The size of the object in bytes.
+    pub size: u64,
+    /// The entity tag of the object.
+    pub etag: String,
+    /// The properties read from the bytes.
+    pub media_info: MediaInfo,
+    /// The keys of the previews.
+    pub previews: PreviewKeys,
+    /// How the original can be played, if that is known.
+    pub playback: Option<Playback>,
+    /// Whether the storyboard or the playback was left out because of a fault.
+    pub incomplete: bool,
+    /// The state of the renditions, if the video is going to be transcoded. The same write adds it, so that clients never
+    /// see a processed video without knowing whether renditions follow.
+    pub transcode: Option<Transcode>,
+}
+
+/// The attributes that a new owner of a row removes.
+pub(super) const OF_EARLIER_EVENTS: [&str; 3] = ["ttl", "transcode", "transcodeChunks"];
+
+#[cfg(test)]
+mod tests {
+    use upreel_core::Container;
+
+    use super::super::Item;
+    use super::*;
+
+    #[test]
+    fn new_owner_removes_everything_that_describes_the_content() {
+        let media_info = MediaInfo {
+            duration_ms: Some(1),
+            width: Some(1),
+            height: Some(1),
+            rotation: Some(90),
+            mirrored: Some(true),
+            frame_rate: Some(1.0),
+            video_codec: Some("h264".to_owned()),
+            color_transfer: Some("bt709".to_owned()),
+            dolby_vision_profile: Some(8),
+            audio_codec: Some("aac".to_owned()),
+            container: Some(Container::Mp4),
+        };
+        let previews = PreviewKeys {
+            thumbnail_key: Some("a".to_owned()),
+            thumbnail_large_key: Some("b".to_owned()),
+            storyboard_key: Some("c".to_owned()),
+            blur_hash: Some("d".to_owned()),
+        };
+        let [media_info, previews]: [Item; 2] =
+            [serde_dynamo::to_item(media_info), serde_dynamo::to_item(previews)].map(Result::unwrap);
+        for name in media_info.keys().chain(previews.keys()) {
+            assert!(CONTENT.contains(&name.as_str()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! One attempt to process an object: what is made of it, what is stored, and what the row says then.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::{join, join_all};
+use tokio::time::Instant;
+use upreel_core::playback::Playback;
+use upreel_core::transcode::{Run, Transcode};
+use upreel_core::video::{PreviewKeys, Record};
+use upreel_core::{Bucket, Failure, Fault, Key, Sequencer, Status, Version, VideoId};
+use upreel_function::App;
+use upreel_media::keyframe::HEAD;
+use upreel_media::{Error, Source};
+use upreel_store::objects::{Head, StoredObject};
+use upreel_store::videos::{Processed, UpdateOutcome};
+
+use crate::failure::failure;
+use crate::playback::{self, Prepared};
+use crate::previews::{MakePreviews, Previews, Storyboarding};
+
+/// The number of times that one attempt starts over because the object was replaced while it was being read.
+const MAX_CHANGES: u32 = 3;
+const JPEG: &str = "image/jpeg";
+
+/// An object to process, with the event that announced it.
+pub(crate) struct Job<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) key: &'a Key,
+    pub(crate) id: VideoId,
+    pub(crate) sequencer: &'a Sequencer,
+    pub(crate) deadline: Instant,
+    pub(crate) make: MakePreviews,
+    /// Whether the row belonged to an earlier event.
+    pub(crate) is_superseding: bool,
+}
+
+/// An object to store: its key, its media type and its content.
+type Object = (Key, &'static str, Bytes);
+
+/// What was stored for the playback of an object.
+#[derive(Default)]
+struct Published {
+    /// How it can be played; `None` after a fault.
+    playback: Option<Playback>,
+    keys: Vec<Key>,
+    /// Whether the object was still there.
+    is_current: bool,
+}
+
+impl Job<'_> {
+    pub(crate) async fn run(&self, mut head: Head) -> Result<(), Fault> {
+        for _ in 0..MAX_CHANGES {
+            let (previews, published) = self.make(&head).await;
+            let published = match published {
+                Ok(published) => published,
+                Err(Error::Fault(fault)) => return Err(fault),
+                Err(_) => Published::default(),
+            };
+            match previews {
+                Ok(previews) if published.is_current => return self.succeed(previews, published, head).await,
+                Err(Error::Fault(fault)) => return Err(fault),
+                Ok(_) | Err(Error::Gone) => self.remove_unnamed(&self.version(&head), published.keys).await?,
+                Err(error) => {
+                    self.fail(&head, &failure(&error)).await?;
+                    return self.remove_unnamed(&self.version(&head), published.keys).await;
+                }
+            }
+            // The object was replaced since the event. The event of the new object may be late or lost, so this attempt
+            // processes the new object.
+            let Some(now) = self.app.objects.head(self.key).await? else {
+                return self.fail(&head, &Failure::lost()).await;
+            };
+            head = now;
+        }
+        Err(Fault::message("read the object", "it keeps changing"))
+    }
+
+    /// Makes the previews of the object described by `head`, and what its playback needs meanwhile.
+    async fn make(&self, head: &Head) -> (Result<Previews, Error>, Result<Published, Error>) {
+        let source = match self.source(head).await {
+            Ok(source) => source,
+            Err(error) => return (Err(error), Ok(Published::default())),
+        };
+        let image = Key::StoryboardImage(self.id, self.version(head)).file_name();
+        let previews = (self.make)(self.app, self.id, &source, &image, self.deadline);
+        join(previews, self.publish(&source, head)).await
+    }
+
+    async fn source(&self, head: &Head) -> Result<Arc<Source>, Error> {
+        let max = self.app.config.max_upload_bytes;
+        if head.size == 0 || head.size > max {
+            return Err(Error::Size { size: head.size, max });
+        }
+        let object = StoredObject::new(&self.app.objects, self.key, &head.etag);
+        Ok(Arc::new(Source::new(head.size, object).without_tag(HEAD).await?))
+    }
+
+    /// Stores what the playback needs and records it, so that the video can be played before its previews are made. If the
+    /// row belongs to another event by now, whoever records the result finds that, too.
+    async fn publish(&self, source: &Arc<Source>, head: &Head) -> Result<Published, Error> {
+        let prepared = playback::prepare(self.id, source, &head.etag).await?;
+        let playback = prepared.playback();
+        let mut keys = Vec::new();
+        if let (Prepared::Hls(remux), Some(playback)) = (prepared, &playback) {
+            keys = self
+                .store(playback::objects(self.id, &self.version(head), *remux))
+                .await
+                .map_err(Error::Fault)?;
+            let object = (head.size, head.etag.as_str());
+            let marked = self.app.videos.mark_playable(self.id, self.sequencer, object, playback);
+            marked.await.map_err(Error::Fault)?;
+        }
+        Ok(Published { playback, keys, is_current: true })
+    }
+
+    fn version(&self, head: &Head) -> Version {
+        Version::new(self.sequencer.clone(), &head.etag)
+    }
+
+    /// Returns the run to transcode, if the video is processed and its transcoding has not begun. A repeated event
+    /// returns it as well, because the previous attempt may have ended before it started the execution.
+    pub(crate) async fn pending_run(&self) -> Result<Option<Run>, Fault> {
+        if self.app.config.state_machine.is_none() {
+            return Ok(None);
+        }
+        let record = self.app.videos.get(self.id).await?.filter(|record| {
+            record.video.status == Status::Processed
+                && record.sequencer.as_ref() == Some(self.sequencer)
+                && record.transcode.as_ref().is_none_or(Transcode::is_waiting)
+        });
+        Ok(record.map(|record| Run { video_id: self.id, key: record.key, sequencer: self.sequencer.clone() }))
+    }
+
+    /// Stores the previews and records the success.
+    async fn succeed(&self, previews: Previews, published: Published, head: Head) -> Result<(), Fault> {
+        let version = self.version(&head);
+        let has_storyboard = matches!(previews.storyboard, Storyboarding::Made(_));
+        let Published { playback, mut keys, .. } = published;
+        let incomplete = matches!(previews.storyboard, Storyboarding::Fault) || playback.is_none();
+        let hash = previews.poster.blur_hash.clone();
+        let names = PreviewKeys::new(self.id, &version, has_storyboard, hash);
+        let media_info = previews.poster.media_info.clone();
+        keys.extend(self.store(self.objects(previews, &version)).await?);
+        let transcode =
+            self.app.config.state_machine.as_ref().map(|_| Transcode::waiting(self.sequencer.clone()));
+        let Head { size, etag, .. } = head;
+        let processed =
+            Processed { size, etag, media_info, previews: names, playback, incomplete, transcode };
+        let videos = &self.app.videos;
+        match videos.mark_processed(self.id, self.sequencer, &processed, self.is_superseding).await? {
+            UpdateOutcome::Recorded => Ok(()),
+            UpdateOutcome::Superseded => self.remove_unnamed(&version, keys).await,
+            UpdateOutcome::Deleted => self.clean_up().await,
+        }
+    }
+
+    /// Makes what was left out because of a fault: the storyboard or the playback.
+    pub(crate) async fn complete(&self, record: &Record) -> Result<(), Fault> {
+        let (size, etag) = (record.video.size.unwrap_or_default(), record.etag.clone().unwrap_or_default());
+        let head = Head { size, etag, content_type: None };
+        let (previews, published) = match self.make(&head).await {
+            (Ok(previews), Ok(published)) => (previews, published),
+            (Err(Error::Gone), _) | (_, Err(Error::Gone)) => {
+                return Err(Fault::message("read the object", "it was replaced"));
+            }
+            (Err(Error::Fault(fault)), _) | (_, Err(Error::Fault(fault))) => return Err(fault),
+            (Err(_), _) | (_, Err(_)) => return self.complete_with(None, None, None).await,
+        };
+        let Published { playback, mut keys, .. } = published;
+        if matches!(previews.storyboard, Storyboarding::Fault) || playback.is_none() {
+            return Err(Fault::message("make what was left out", "it failed again"));
+        }
+        let version = self.version(&head);
+        let track = matches!(previews.storyboard, Storyboarding::Made(_))
+            .then(|| Key::StoryboardTrack(self.id, version.clone()));
+        keys.extend(self.store(self.objects(previews, &version)).await?);
+        self.complete_with(track, playback, Some((version, keys))).await
+    }
+
+    async fn complete_with(
+        &self,
+        track: Option<Key>,
+        playback: Option<Playback>,
+        stored: Option<(Version, Vec<Key>)>,
+    ) -> Result<(), Fault> {
+        let videos = &self.app.videos;
+        match videos.complete(self.id, self.sequencer, track.as_ref(), playback.as_ref()).await? {
+            UpdateOutcome::Recorded => Ok(()),
+            UpdateOutcome::Superseded => match stored {
+                Some((version, keys)) => self.remove_unnamed(&version, keys).await,
+                None => Ok(()),
+            },
+            UpdateOutcome::Deleted => self.clean_up().await,
+        }
+    }
+
+    fn objects(&self, previews: Previews, version: &Version) -> Vec<Object> {
+        let Previews { poster, storyboard } = previews;
+        let [small, large, image, track] = Key::previews(self.id, version);
+        let mut objects = vec![(small, JPEG, poster.jpeg), (large, JPEG, poster.large)];
+        if let Storyboarding::Made(storyboard) = storyboard {
+            objects.push((image, JPEG, storyboard.jpeg));
+            objects.push((track, "text/vtt", storyboard.vtt.into()));
+        }
+        objects
+    }
+
+    /// Writes objects, and returns their keys. All writes end, even if one fails, so that none is in flight during a later
+    /// clean-up.
+    async fn store(&self, objects: Vec<Object>) -> Result<Vec<Key>, Fault> {
+        let stored = objects.into_iter().map(async |(key, content_type, body)| {
+            self.app.objects.store(&key, content_type, body).await.map(|()| key)
+        });
+        join_all(stored).await.into_iter().collect()
+    }
+
+    /// Deletes the objects that this attempt has written, unless the record names them: it no longer belongs to the event,
+    /// or another attempt has processed the same object.
+    async fn remove_unnamed(&self, version: &Version, stored: Vec<Key>) -> Result<(), Fault> {
+        if stored.is_empty() {
+            return Ok(());
+        }
+        let record = self.app.videos.get(self.id).await?;
+        if record.as_ref().is_some_and(|record| record.video.status == Status::Deleted) {
+            return self.clean_up().await;
+        }
+        tracing::info!(videoId = %self.id, "superseded by a newer upload, or already processed");
+        // What the row does not name yet may be made by another worker that is about to record it.
+        if record.as_ref().is_some_and(|record| {
+            record.video.status == Status::Processed && record.version().as_ref() == Some(version)
+        }) {
+            return Ok(());
+        }
+        let is_named = |key: &Key| record.as_ref().is_some_and(|record| record.previews.contains(key));
+        let unnamed: Vec<Key> = stored.into_iter().filter(|key| !is_named(key)).collect();
+        self.remove(&unnamed).await
+    }
+
+    async fn remove(&self, keys: &[Key]) -> Result<(), Fault> {
+        for bucket in [Bucket::Thumbnails, Bucket::Processed] {
+            let keys = keys.iter().filter(|key| key.bucket() == bucket);
+            let keys: Vec<String> = keys.map(ToString::to_string).collect();
+            self.app.objects.delete_keys(bucket, &keys).await?;
+        }
+        Ok(())
+    }
+
+    /// Records the failure.
+    async fn fail(&self, head: &Head, failure: &Failure) -> Result<(), Fault> {
+        let (videos, result) = (&self.app.videos, (head.etag.as_str(), failure));
+        match videos.mark_failed(self.id, self.sequencer, result, self.is_superseding).await? {
+            UpdateOutcome::Deleted => self.clean_up().await,
+            UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
+        }
+    }
+
+    /// Deletes the objects of a video that was deleted while it was being processed. The reconciler deletes the rest.
+    pub(crate) async fn clean_up(&self) -> Result<(), Fault> {
+        let previews = self.app.objects.delete_made(self.id, Bucket::Thumbnails).await;
+        let playback = self.app.objects.delete_made(self.id, Bucket::Processed).await;
+        self.app.objects.delete(self.key).await?;
+        previews.and(playback).map(drop)
+    }
+}
