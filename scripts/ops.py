@@ -18,8 +18,8 @@ from prune import prune
 from smoke import run as smoke
 from stack import SAM, Stack, configuration
 
-LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "ThumbnailLogs", "ReconcileLogs", "WebhookLogs", "TranscodeLogs",
-        "EncodeLogs", "ApiLogs")  # fmt: skip
+LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "PlaybackLogs", "ThumbnailLogs", "ReconcileLogs", "WebhookLogs",
+        "TranscodeLogs", "EncodeLogs", "ApiLogs")  # fmt: skip
 # Resource types that CloudFormation retains when it deletes the stack.
 RETAINED = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::KMS::Key", "AWS::IAM::Role")
 # Length of the prefix of an execution's name that identifies the run: the video's ID and the sequencer.

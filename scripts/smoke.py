@@ -12,6 +12,7 @@ import secrets
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urljoin
 
 import urllib3
 
@@ -119,6 +120,34 @@ def poster(backend, videos):
             raise Broken(f"the poster of {video} is not a JPEG: {image.data[:20]!r}")
 
 
+def play(backend, url):
+    """Fetches a URL as a player does: playlists of the API with the token, and a segment of S3 after a redirect."""
+    if url.startswith(f"{backend.url}/videos/"):
+        response = backend.call("GET", url.removeprefix(backend.url))
+    else:
+        response = backend.request("GET", url, headers={"Origin": backend.origin} if backend.origin else {})
+    if response.status == 302:
+        # A browser sends this origin after a redirect to another host.
+        response = backend.request("GET", response.headers["Location"], headers={"Origin": "null"})
+        if response.headers.get("Access-Control-Allow-Origin") not in ("*", "null"):
+            raise Broken("pages cannot read a segment after the redirect: check the CORS of the processed bucket")
+    expect(f"GET {url.split('?')[0]}", response, 200)
+    return response.data
+
+
+def playback(backend, videos):
+    """Plays the first segment by HLS: through the CDN if there is one, else through the API."""
+    found = backend.json("GET", f"/videos/{videos[0]}")
+    if "hlsUrl" not in found:
+        raise Broken(f"{videos[0]} cannot be played by HLS: {found.get('playback')}")
+    url = found["hlsUrl"]
+    for _ in ("the media playlist", "its first segment"):
+        url = urljoin(url, next(line for line in play(backend, url).decode().splitlines() if line and not line.startswith("#")))
+    segment = play(backend, url)
+    if segment[4:8] not in (b"styp", b"moof"):
+        raise Broken(f"{url.split('?')[0]} is no segment: {segment[:20]!r}")
+
+
 def listed(backend, videos):
     found = {video["videoId"] for video in backend.json("GET", "/videos?limit=100")["videos"]}
     if missing := set(videos) - found:
@@ -131,7 +160,7 @@ def delete(backend, videos):
         expect("GET of a deleted video", backend.call("GET", f"/videos/{videos.pop(0)}"), 404)
 
 
-STEPS = (preflight, sign_in_is_required, upload, presigned_put, processed, poster, listed, delete)
+STEPS = (preflight, sign_in_is_required, upload, presigned_put, processed, poster, playback, listed, delete)
 
 
 def smoke(backend, skipped=()):

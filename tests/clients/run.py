@@ -213,6 +213,9 @@ def check_smoke_finds_faults(backend):
         ("upload", Faulty("POST", "/upload", headers={})),
         ("presigned put", Faulty("PUT", "/uploads/", status=403)),
         ("poster", Faulty("GET", "/thumbnails/", data=b"<html>")),
+        ("playback", Faulty("GET", "/segments/", status=404)),
+        ("playback", Faulty("GET", "/processed/segments/", headers={})),
+        ("playback", Faulty("GET", "/processed/segments/", data=b"<html>")),
         ("listed", Faulty("GET", "limit=100", data=b'{"videos": []}')),
         ("delete", Faulty("DELETE", "/videos/", status=500)),
     ):

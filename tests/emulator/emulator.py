@@ -22,7 +22,7 @@ import ops  # noqa: E402
 import smoke  # noqa: E402
 
 REGION = "us-east-1"
-FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFunction": "videos",
+FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFunction": "videos", "PlaybackFunction": "playback",
              "ThumbnailFunction": "thumbnail", "ReconcileFunction": "reconcile", "WebhookFunction": "webhook",
              "TranscodeFunction": "transcode", "EncodeFunction": "transcode"}
 BATCH = "sqs:SendMessageBatch"
@@ -54,6 +54,7 @@ class Emulator:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = open(folder / "emulator.log", "w+")
         self.hold = folder / "hold-deletions"
+        self.hold_segments = folder / "hold-segments"
         self.process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("server.py")], cwd=folder, stdout=self.log, stderr=subprocess.STDOUT,
             env={
@@ -63,7 +64,7 @@ class Emulator:
                 "AUTH": "true", "CLOUDTRAIL_RECORDING": "1", "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
                 # The emulator does not mount layers at /opt, so the functions need the path of ffmpeg.
                 "FFMPEG_PATH": str(ffmpeg),
-                "HOLD_DELETIONS": str(self.hold),
+                "HOLD_DELETIONS": str(self.hold), "HOLD_SEGMENTS": str(self.hold_segments),
                 # Shortens the waits between the state machine's retries.
                 "SFN_WAIT_SCALE": "0.01",
                 # The certificate authority of the webhook receiver, which exists only in this test.
@@ -130,8 +131,9 @@ def package(emulator, build, ffmpeg):
         if resource["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
             statements = resource["Properties"]["PolicyDocument"]["Statement"]
             statements[:] = [s for s in statements if "SecureTransport" not in json.dumps(s, default=str)]
-    behaviour = template["Resources"]["CdnDistribution"]["Properties"]["DistributionConfig"]["DefaultCacheBehavior"]
-    behaviour["ViewerProtocolPolicy"] = "allow-all"
+    distribution = template["Resources"]["CdnDistribution"]["Properties"]["DistributionConfig"]
+    for behaviour in (distribution["DefaultCacheBehavior"], *distribution["CacheBehaviors"]):
+        behaviour["ViewerProtocolPolicy"] = "allow-all"
     # AWS authorises a batch as sqs:SendMessage; the emulator requires an action that IAM does not have.
     for statement in template["Resources"]["WebhookRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
         if "sqs:SendMessage" in statement["Action"]:

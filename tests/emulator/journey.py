@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from emulator import BATCH, FUNCTIONS, HTTP, ROOT, Api, Emulator, Stack, configure, incident, ops, package, sign_in, smoke, wait_until
 from healing import test_healing
+from playback import test_playback
 from queries import test_queries
 from receiver import Receiver
 from transcodes import test_transcoding
@@ -67,6 +68,8 @@ def test_user_journey(emulator, stack, video):
     for method, path in [("POST", "/upload"), ("GET", "/presign?name=a.mp4"), ("GET", "/videos"),
                          ("GET", "/videos/x"), ("DELETE", "/videos/x")]:
         assert anonymous.call(method, path).status == 401, (method, path)
+    # The signature of S3 in the query is the permission for a segment, so its route needs none.
+    assert anonymous.call("GET", f"/segments/x/{'0' * 40}-x/source/0000-0-1.m4s?X-Amz-Signature=0").status == 404
 
     # An upload through the API: base64, form, S3, event, ffmpeg, DynamoDB.
     form, headers = multipart(video)
@@ -172,8 +175,9 @@ def test_user_journey(emulator, stack, video):
 def test_smoke(emulator, stack):
     """The smoke test that `make smoke` runs against a deployed stack."""
     api = Api(emulator, stack, sign_in(emulator, stack, "sam@example.com"))
-    # The emulator's preflights and its 401 have no CORS headers; the previous test checks the status of the latter.
-    skipped = (smoke.preflight, smoke.sign_in_is_required)
+    # The emulator's preflights and its 401 have no CORS headers; the previous test checks the status of the latter. Its
+    # addresses are not those of the CDN; test_playback plays through it.
+    skipped = (smoke.preflight, smoke.sign_in_is_required, smoke.playback)
     broken = smoke.smoke(smoke.Backend(api.base, api.token, "https://app.example.com"), skipped)
     assert not broken, broken
 
@@ -434,6 +438,8 @@ def main():
             print("passed: healing of lost events, killed functions, a half deletion, a failed transcoding")
             test_transcoding(emulator, stack, Path(folder), ffmpeg)
             print("passed: transcoding, playback, duplicates, killed process, bad chunk, replay, stop, deletion")
+            test_playback(emulator, stack, Path(folder))
+            print("passed: playback of an original through the API and CloudFront, deletion meanwhile")
             test_permissions(emulator, stack, template)
             test_queries(emulator, stack, template)
             print("passed: the fields of queries, the metrics of alarms and the dashboard")
@@ -442,7 +448,7 @@ def main():
             raise
         finally:
             emulator.process.terminate()
-            emulator.process.wait(10)
+            emulator.process.wait(60)
 
 
 main()

@@ -102,7 +102,10 @@ ROUTES = {
     ("delete", "/videos/{videoId}"): "VideosFunction",
     ("get", "/videos/{videoId}/hls/master.m3u8"): "VideosFunction",
     ("get", "/videos/{videoId}/hls/{rendition}/{playlist}"): "VideosFunction",
+    ("get", "/segments/{videoId}/{version}/{rendition}/{segment}"): "PlaybackFunction",
 }
+# Routes that need no caller.
+PUBLIC = {("get", "/segments/{videoId}/{version}/{rendition}/{segment}")}
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 # Request headers of pages: those that the API reads, and those of requests signed for IAM callers.
 PREFLIGHT = """
@@ -117,7 +120,7 @@ WEBHOOK = ["WebhookFunction", "WebhookRole", "WebhookSecret", "WebhookQueue", "W
 # Resources that exist only with transcoding, and only with CloudFront.
 TRANSCODE = ["TranscodeFunction", "EncodeFunction", "TranscodeMachine", "TranscodeMachineRole", "TranscodeRole", "TranscodeLogs",
              "EncodeLogs", "TranscodesFailedAlarm", "TranscodeFunctionAliaslive", "EncodeFunctionAliaslive", "TranscodeFunctionEnded", "TranscodeFunctionEndedPermission"]  # fmt: skip
-CDN = ["CdnDistribution", "CdnAccess", "CdnFunction", "CdnSecret"]
+CDN = ["CdnDistribution", "CdnAccess", "CdnFunction", "CdnSecret", "CdnSignaturePolicy"]
 
 # Actions that the code of each function calls (crates/*/src/lib.rs, "IAM:"), and those that Lambda calls with its role.
 VIDEOS = "arn:aws:s3:::{uploads}/videos/*"
@@ -127,8 +130,12 @@ POSTERS = "${ThumbnailsBucket.Arn}/thumbnails/*"
 STORYBOARDS = "${ThumbnailsBucket.Arn}/storyboards/*"
 PROCESSED = "${ProcessedBucket.Arn}"
 RENDITIONS = PROCESSED + "/hls/*"
+PLAYLISTS = PROCESSED + "/playback/*"
+SEGMENTS = PROCESSED + "/segments/*"
 THUMBNAILS = "${ThumbnailsBucket.Arn}"
 RECONCILE = "arn:aws:lambda:eu-central-1:123456789012:function:upreel-reconcile:live"
+# The API refers to this function by its name, which is fixed.
+NAMED = {"VideosFunction": "arn:aws:lambda:eu-central-1:123456789012:function:upreel-videos:live"}
 WORK = PROCESSED + "/work/*"
 TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
 GRANTS = {
@@ -154,14 +161,23 @@ GRANTS = {
         ("s3:DeleteObject", POSTERS),
         ("s3:GetObject", STORYBOARDS),
         ("s3:DeleteObject", STORYBOARDS),
-        ("s3:GetObject", RENDITIONS),
-        ("s3:DeleteObject", RENDITIONS),
+        *((f"s3:{action}", folder) for action in ("GetObject", "DeleteObject") for folder in (RENDITIONS, PLAYLISTS, SEGMENTS)),
         ("s3:DeleteObject", WORK),
         ("s3:ListBucket", THUMBNAILS),
         ("s3:ListBucket", PROCESSED),
         ("dynamodb:GetItem", TABLE),
         ("dynamodb:UpdateItem", TABLE),
         ("dynamodb:Query", TABLE + "/index/byUser"),
+    },
+    "PlaybackFunction": {
+        ("s3:GetObject", VIDEOS),
+        ("s3:GetObject", PLAYLISTS),
+        ("s3:GetObject", SEGMENTS),
+        ("s3:PutObject", SEGMENTS),
+        ("s3:DeleteObject", SEGMENTS),
+        ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
+        ("s3:ListBucket", PROCESSED),
+        ("dynamodb:GetItem", TABLE),
     },
     "ThumbnailFunction": {
         ("s3:GetObject", VIDEOS),
@@ -170,8 +186,11 @@ GRANTS = {
         ("s3:DeleteObject", POSTERS),
         ("s3:PutObject", STORYBOARDS),
         ("s3:DeleteObject", STORYBOARDS),
+        ("s3:PutObject", PLAYLISTS),
+        *(("s3:DeleteObject", folder) for folder in (RENDITIONS, PLAYLISTS, SEGMENTS, WORK)),
         ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
         ("s3:ListBucket", THUMBNAILS),
+        ("s3:ListBucket", PROCESSED),
         ("dynamodb:GetItem", TABLE),
         ("dynamodb:PutItem", TABLE),
         ("dynamodb:UpdateItem", TABLE),
@@ -186,8 +205,7 @@ GRANTS = {
         ("s3:DeleteObject", VIDEOS),
         ("s3:DeleteObject", POSTERS),
         ("s3:DeleteObject", STORYBOARDS),
-        ("s3:DeleteObject", RENDITIONS),
-        ("s3:DeleteObject", WORK),
+        *(("s3:DeleteObject", folder) for folder in (RENDITIONS, PLAYLISTS, SEGMENTS, WORK)),
         ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
         ("s3:ListBucket", THUMBNAILS),
         ("s3:ListBucket", PROCESSED),
@@ -325,11 +343,13 @@ class Checks:
             if operation is None:
                 continue
             name = f"{method} {path}"
-            self.equal(f"{name}: security", operation.get("security"), [{"Caller": []}])
+            # Without a list, the default of the document would count.
+            self.equal(f"{name}: security", operation.get("security"), [] if (method, path) in PUBLIC else [{"Caller": []}])
             integration = operation[INTEGRATION]
             self.equal(f"{name}: type", integration["type"], "aws_proxy")
             self.equal(f"{name}: httpMethod", integration["httpMethod"], "POST")
-            self.require(f"{name} does not invoke {function}", f"${{{function}Aliaslive}}/invocations" in integration["uri"])
+            invoked = NAMED.get(function, f"${{{function}Aliaslive}}")
+            self.require(f"{name} does not invoke {function}", f"/functions/{invoked}/invocations" in integration["uri"])
             pattern = re.sub(r"\{[^}]*\}", "*", path)
             expected.add((f"${{{function}Aliaslive}}", f"{method.upper()}{pattern}"))
         self.equal("invoke permissions of the API", sorted(allowed), sorted(expected))
@@ -431,14 +451,16 @@ class Checks:
         (stage,) = self.of_type("AWS::ApiGateway::Stage").values()
         self.equal("X-Ray of the API", stage.get("TracingEnabled"), True)
         self.equal("cache, which is billed by the hour", stage.get("CacheClusterEnabled", False), False)
-        (settings,) = stage["MethodSettings"]
-        scope = (settings["ResourcePath"], settings["HttpMethod"])
-        self.equal("scope of the method settings", scope, ("/*", "*"))
-        for name in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
-            self.require(f"{name} is off", 0 < settings.get(name, 0) <= 1000)
-        self.equal("data trace", settings.get("DataTraceEnabled", False), False)
-        self.equal("execution log", settings.get("LoggingLevel", "OFF"), "OFF")
-        self.equal("detailed metrics, which are billed", settings.get("MetricsEnabled", False), False)
+        # Those of a method are not merged with those of all methods.
+        (segments,) = PUBLIC
+        scopes = [("/*", "*"), ("/" + segments[1].replace("/", "~1"), segments[0].upper())]
+        self.equal("scopes of the method settings", [(s["ResourcePath"], s["HttpMethod"]) for s in stage["MethodSettings"]], scopes)
+        for settings in stage["MethodSettings"]:
+            for name in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+                self.require(f"{name} is off", 0 < settings.get(name, 0) <= 1000)
+            self.equal("data trace", settings.get("DataTraceEnabled", False), False)
+            self.equal("execution log", settings.get("LoggingLevel", "OFF"), "OFF")
+            self.equal("detailed metrics, which are billed", settings.get("MetricsEnabled", False), False)
         log = stage["AccessLogSetting"]
         self.equal("access log destination", log["DestinationArn"], "${ApiLogs.Arn}")
         fields = set(json.loads(log["Format"]).values())
@@ -473,7 +495,8 @@ class Checks:
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
             self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
             origins = {"ALLOWED_ORIGINS": self.origins}
-            cdn = {"CDN_DOMAIN": self.given["CdnDomain"] or "${CdnDistribution.DomainName}", "CDN_SECRET_ARN": "${CdnSecret.Id}"} if self.cdn else {}
+            secret = {"CDN_SECRET_ARN": "${CdnSecret.Id}"} if self.cdn else {}
+            domain = {"CDN_DOMAIN": self.given["CdnDomain"] or "${CdnDistribution.DomainName}"} if self.cdn else {}
             own = {
                 "UploadFunction": origins,
                 "PresignFunction": origins,
@@ -488,7 +511,9 @@ class Checks:
                     "DEAD_LETTER_QUEUE_URL": "${VideoProcessingDLQ}",
                     **machine,
                 },
-                "VideosFunction": {**origins, **cdn},
+                "VideosFunction": {**origins, **domain, **secret},
+                # Not the domain, which would form a cycle with the distribution and the API.
+                "PlaybackFunction": {**origins, **secret},
             }
             self.equal(f"{name}: environment", f["Environment"]["Variables"], {**environment, **own.get(name, {})})
             self.equal(f"{name}: X-Ray", f["TracingConfig"], {"Mode": "Active"})
@@ -497,6 +522,10 @@ class Checks:
             binary = "transcode" if name == "EncodeFunction" else name.removesuffix("Function").lower()
             self.equal(f"{name}: build method", metadata["BuildMethod"], "rust-cargolambda")
             self.equal(f"{name}: binary", metadata["BuildProperties"], {"Binary": binary})
+        for name, arn in NAMED.items():
+            self.equal(f"{name}: ARN", arn.split(":")[6:], [functions[name].get("FunctionName"), "live"])
+        # The bytes of a segment are in memory twice: as read from the original, and as stored.
+        self.require("PlaybackFunction has too little memory for a segment of 64 MiB", functions["PlaybackFunction"]["MemorySize"] >= 512)
         for name in API_FUNCTIONS:
             # Above the SDK's limit for an S3 operation, so that a call that hangs is tried again.
             self.require(f"{name} has a timeout beyond that of API Gateway, or one too short for retries", 12 < functions[name]["Timeout"] < 29)
@@ -565,7 +594,8 @@ class Checks:
         uploads = self.properties("UploadsBucket")["BucketName"]
         granted = dict(GRANTS)
         if self.cdn:
-            granted["VideosFunction"] = granted["VideosFunction"] | {("secretsmanager:GetSecretValue", "${CdnSecret.Id}")}
+            for function in ("VideosFunction", "PlaybackFunction"):
+                granted[function] = granted[function] | {("secretsmanager:GetSecretValue", "${CdnSecret.Id}")}
         if self.notifies:
             granted["WebhookFunction"] = WEBHOOK_GRANTS
         if self.transcodes:
@@ -773,7 +803,7 @@ class Checks:
         self.equal("Fail: next state", (states["Fail"]["Next"], states["Failed"]["Type"]), ("Failed", "Fail"))
 
     def distribution(self):
-        """CloudFront serves renditions by signed URLs only, and nothing else reads them."""
+        """CloudFront serves playlists and segments by signed URLs only, and nothing else reads them."""
         created = sorted(name for name in self.template.resources if name.startswith("Cdn") and name != "CdnRecords")
         self.equal("resources for CloudFront", created, sorted(CDN) if self.cdn else [])
         self.equal("has an output CdnDomain", "CdnDomain" in self.template.outputs, self.cdn)
@@ -784,22 +814,47 @@ class Checks:
             return
         (allow,) = allowed
         grant = (allow["Principal"], allow["Action"], allow["Resource"])
-        self.equal("CloudFront: grant", grant, ({"Service": "cloudfront.amazonaws.com"}, "s3:GetObject", RENDITIONS))
+        self.equal("CloudFront: grant", grant, ({"Service": "cloudfront.amazonaws.com"}, "s3:GetObject", [RENDITIONS, PLAYLISTS, SEGMENTS]))
         source = {"StringEquals": {"aws:SourceArn": "arn:aws:cloudfront::123456789012:distribution/${CdnDistribution}"}}
         self.equal("CloudFront: condition", allow["Condition"], source)
         config = self.properties("CdnDistribution")["DistributionConfig"]
-        behaviour = config["DefaultCacheBehavior"]
-        self.require("a cache behaviour without a signature check", "CacheBehaviors" not in config)
+        behaviours = {None: config["DefaultCacheBehavior"], **{b["PathPattern"]: b for b in config["CacheBehaviors"]}}
+        # The path as viewers request it. Only what the API can make fails over to it.
+        targets = {None: "processed", "*/playback/*.m4s": "segments"}
+        self.equal("CloudFront: targets", {pattern: b["TargetOriginId"] for pattern, b in behaviours.items()}, targets)
         function = [{"EventType": "viewer-request", "FunctionARN": "${CdnFunction.FunctionARN}"}]
-        self.equal("CloudFront: functions", behaviour.get("FunctionAssociations"), function)
-        self.require("CloudFront accepts plain HTTP", behaviour["ViewerProtocolPolicy"] in ("redirect-to-https", "https-only"))
-        self.equal("CloudFront: methods", behaviour["AllowedMethods"], ["GET", "HEAD"])
-        (origin,) = config["Origins"]
+        for pattern, behaviour in behaviours.items():
+            self.equal(f"CloudFront: functions of {pattern}", behaviour.get("FunctionAssociations"), function)
+            self.require("CloudFront accepts plain HTTP", behaviour["ViewerProtocolPolicy"] in ("redirect-to-https", "https-only"))
+            self.equal("CloudFront: methods", behaviour["AllowedMethods"], ["GET", "HEAD"])
+            # Keyed by the path only, so that all viewers share what is cached.
+            self.equal("CloudFront: cache policy", behaviour.get("CachePolicyId"), "658327ea-f89d-4fab-a63d-7e88639e58f6")
+            self.equal("CloudFront: CORS", behaviour.get("ResponseHeadersPolicyId"), "e61eb60c-9c35-4d20-a928-2b84e02af89c")
+        origin, api = config["Origins"]
+        self.equal("CloudFront: origins", (origin["Id"], api["Id"]), ("processed", "api"))
         self.equal("CloudFront: origin", origin["DomainName"], "${ProcessedBucket.RegionalDomainName}")
         self.equal("CloudFront: access control", origin.get("OriginAccessControlId"), "${CdnAccess.Id}")
+        # With ApiDomain, the default endpoint is off, and the stage is not part of the path.
+        domain = self.given["ApiDomain"]
+        address = (domain, None) if domain else ("${Api}.execute-api.eu-central-1.amazonaws.com", "/${Apiv1Stage}")
+        self.equal("CloudFront: address of the API", (api["DomainName"], api.get("OriginPath")), address)
+        self.equal("CloudFront: TLS to the API", api["CustomOriginConfig"], {"OriginProtocolPolicy": "https-only", "OriginSSLProtocols": ["TLSv1.2"]})
+        (group,) = config["OriginGroups"]["Items"]
+        self.equal("CloudFront: origin group", (group["Id"], config["OriginGroups"]["Quantity"]), ("segments", 1))
+        # S3 answers 403 for a missing object to whoever may not list the bucket.
+        self.equal("CloudFront: fail-over", group["FailoverCriteria"]["StatusCodes"], {"Quantity": 2, "Items": [403, 404]})
+        members = {"Quantity": 2, "Items": [{"OriginId": "processed"}, {"OriginId": "api"}]}
+        self.equal("CloudFront: order of the origins", group["Members"], members)
+        self.equal("CloudFront: headers to the API", behaviours["*/playback/*.m4s"].get("OriginRequestPolicyId"), "${CdnSignaturePolicy}")
+        forwarded = self.properties("CdnSignaturePolicy")["OriginRequestPolicyConfig"]
+        # Forwarding the viewer's Host would make API Gateway refuse the request.
+        self.equal("CloudFront: forwarded headers", forwarded["HeadersConfig"], {"HeaderBehavior": "whitelist", "Headers": ["x-upreel-signature"]})
+        self.equal("CloudFront: forwarded queries", forwarded["QueryStringsConfig"], {"QueryStringBehavior": "none"})
         access = self.properties("CdnAccess")["OriginAccessControlConfig"]
         self.equal("CloudFront: signing", (access["SigningBehavior"], access["SigningProtocol"]), ("always", "sigv4"))
         verify = self.properties("CdnFunction")
+        sets_header = "request.headers['x-upreel-signature'] = {value:" in verify["FunctionCode"]
+        self.require("a viewer can choose the header that the API verifies, or it is missing", sets_header)
         self.require("the CloudFront function lacks the secrets", "'{{resolve:secretsmanager:${CdnSecret.Id}:SecretString}}'.split(',')" in verify["FunctionCode"])
         # CloudFormation reads a secret again only if something else in the resource changes.
         self.require("a release does not update the secrets of the CloudFront function", verify["FunctionConfig"]["Comment"].endswith(" " + self.given["Release"]))
@@ -875,9 +930,11 @@ class Checks:
             aborts = [rule.get("AbortIncompleteMultipartUpload") for rule in bucket["LifecycleConfiguration"]["Rules"]]
             self.require(f"{name} keeps incomplete multipart uploads", {"DaysAfterInitiation": 1} in aborts)
             cors = bucket.get("CorsConfiguration", {}).get("CorsRules", [])
-            if self.origins:
+            # After a redirect from another host, the origin is "null".
+            allowed = ["*"] if name == "ProcessedBucket" else self.origins.split(",")
+            if self.origins or name == "ProcessedBucket":
                 (cors,) = cors
-                self.equal(f"{name}: origins", cors["AllowedOrigins"], self.origins.split(","))
+                self.equal(f"{name}: origins", cors["AllowedOrigins"], allowed)
                 self.equal(f"{name}: methods", cors["AllowedMethods"], methods.get(name, ["GET", "HEAD"]))
                 self.equal(f"{name}: exposed headers", cors["ExposedHeaders"], exposed.get(name, ["ETag"]))
                 if name == "UploadsBucket":
@@ -894,8 +951,10 @@ class Checks:
             old = [s for s in statements if s["Condition"] == {"NumericGreaterThan": {"s3:signatureAge": age}}]
             self.equal(f"{name}: age limit of presigned URLs", [sorted(s["Action"]) for s in old], [["s3:GetObject", "s3:PutObject"]])
         expired = [r for r in buckets["ProcessedBucket"]["LifecycleConfiguration"]["Rules"] if "ExpirationInDays" in r]
-        self.equal("expired objects", [(r["Prefix"], r["Status"]) for r in expired], [("work/", "Enabled")])
+        self.equal("expired objects", [(r["Prefix"], r["Status"]) for r in expired], [("work/", "Enabled"), ("segments/", "Enabled")])
         self.require("intermediate chunks expire before a replay can use them", expired[0]["ExpirationInDays"] >= 14)
+        # Longer than the signature of a playlist, and not so long that what nobody watches is stored twice.
+        self.equal("segments expire after", expired[1]["ExpirationInDays"], 30)
         (notification,) = buckets["UploadsBucket"]["NotificationConfiguration"]["LambdaConfigurations"]
         self.equal("S3 events: function", notification["Function"], "${ThumbnailFunctionAliaslive}")
         self.equal("S3 events: type", notification["Event"], "s3:ObjectCreated:*")
@@ -926,7 +985,7 @@ class Checks:
         alarms = self.of_type("AWS::CloudWatch::Alarm")
         watched = {name: alarm_metrics(alarm) for name, alarm in alarms.items()}
         count = sum(len(metrics) for metrics in watched.values())
-        free = 10 + (2 if self.notifies else 0) + (3 if self.transcodes else 0) + (4 if self.given["Canary"] == "true" else 0)
+        free = 10 + (2 if self.notifies else 0) + (3 if self.transcodes else 0) + (5 if self.given["Canary"] == "true" else 0)
         self.require(f"alarms on {count} metrics, ten are free", count <= free)
         triples = [(m["Namespace"], m["MetricName"], [d["Value"] for d in m["Dimensions"]]) for name, metrics in watched.items() if "Canary" not in name for m in metrics]
         self.problems.extend(failure_problems(self.template.resources, triples))

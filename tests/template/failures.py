@@ -14,7 +14,7 @@ METRICS = {
 }
 # Metrics that the functions write; `Upreel` in the logs (crates/*/src, `telemetry::metrics` and `count`).
 OWN = ("PosterFailed", "Stuck", "Unprocessed", "Orphans", "Sweeps")
-API = ("UploadFunction", "PresignFunction", "VideosFunction")
+API = ("UploadFunction", "PresignFunction", "VideosFunction", "PlaybackFunction")
 ASYNC = ("ThumbnailFunction",)
 # (resource or "*", metric): the reason why it has no alarm.
 EXEMPT = {
@@ -46,7 +46,7 @@ EXEMPT = {
     ("TranscodeFunctionEnded", "FailedInvocations"): "the reconciler looks up executions whose end was not recorded",
     ("VideoMetadata", "SystemErrors"): "functions that cannot read or write the table fail, which their own alarms report",
     ("VideoMetadata", "ThrottledRequests"): "functions that cannot read or write the table fail, which their own alarms report",
-    ("CdnDistribution", "5xxErrorRate"): "the same objects can be played through the API, and S3 is the only origin",
+    ("CdnDistribution", "5xxErrorRate"): "the same objects can be played through the API, whose own errors ApiErrorsAlarm counts",
     ("*", "PosterFailed"): "counts bad files of users; faults are errors of ThumbnailFunction",
 }  # fmt: skip
 

@@ -40,6 +40,9 @@ def integration(t, path, method):
     return body(t)["paths"][path][method]["x-amazon-apigateway-integration"]
 
 
+SEGMENT = "/segments/{videoId}/{version}/{rendition}/{segment}"
+
+
 def statements(t, role):
     return at(t, role)["Policies"][0]["PolicyDocument"]["Statement"]
 
@@ -65,6 +68,26 @@ def drop_the_authorizer_of_one_method(t):
 @mutation
 def make_the_authorizer_optional(t):
     body(t)["paths"]["/presign"]["get"]["security"] = [{"Caller": []}, {}]
+
+
+@mutation
+def require_a_caller_for_segments(t):
+    body(t)["paths"][SEGMENT]["get"]["security"] = [{"Caller": []}]
+
+
+@mutation
+def leave_out_that_segments_are_public(t):
+    del body(t)["paths"][SEGMENT]["get"]["security"]
+
+
+@mutation
+def throttle_segments_like_other_routes(t):
+    at(t, "Api//MethodSettings").pop()
+
+
+@mutation
+def write_execution_logs_for_segments(t):
+    at(t, "Api//MethodSettings//1")["DataTraceEnabled"] = True
 
 
 @mutation
@@ -284,6 +307,11 @@ def let_webhooks_read_the_secret_of_the_CDN(t):
 @mutation
 def forbid_videos_to_read_the_secret_of_the_CDN(t):
     at(t, "VideosRole")["Policies"].pop()
+
+
+@mutation
+def forbid_playback_to_read_the_secret_of_the_CDN(t):
+    at(t, "PlaybackRole")["Policies"].pop()
 
 
 @mutation
@@ -814,6 +842,149 @@ def let_every_distribution_read_renditions(t):
 @mutation
 def drop_the_signature_check_of_the_CDN(t):
     del at(t, "CdnDistribution//DistributionConfig//DefaultCacheBehavior")["FunctionAssociations"]
+
+
+@mutation
+def drop_the_signature_check_of_segments(t):
+    del at(t, "CdnDistribution//DistributionConfig//CacheBehaviors//0")["FunctionAssociations"]
+
+
+@mutation
+def ask_the_API_before_the_bucket(t):
+    at(t, "CdnDistribution//DistributionConfig//OriginGroups//Items//0//Members//Items").reverse()
+
+
+@mutation
+def fail_over_on_404_only(t):
+    at(t, "CdnDistribution//DistributionConfig//OriginGroups//Items//0//FailoverCriteria//StatusCodes").update(Quantity=1, Items=[404])
+
+
+@mutation
+def fail_over_for_every_path(t):
+    at(t, "CdnDistribution//DistributionConfig//DefaultCacheBehavior")["TargetOriginId"] = "segments"
+
+
+@mutation
+def request_segments_from_the_bucket_only(t):
+    at(t, "CdnDistribution//DistributionConfig")["CacheBehaviors"].pop()
+
+
+@mutation
+def request_the_default_endpoint_of_an_API_with_a_domain(t):
+    origin = at(t, "CdnDistribution//DistributionConfig//Origins//1")
+    origin["DomainName"] = origin["DomainName"]["Fn::If"][2]
+
+
+@mutation
+def request_the_API_without_its_stage(t):
+    del at(t, "CdnDistribution//DistributionConfig//Origins//1")["OriginPath"]
+
+
+@mutation
+def request_the_API_over_plain_HTTP(t):
+    at(t, "CdnDistribution//DistributionConfig//Origins//1//CustomOriginConfig")["OriginProtocolPolicy"] = "match-viewer"
+
+
+@mutation
+def forward_the_host_of_the_CDN_to_the_API(t):
+    at(t, "CdnSignaturePolicy//OriginRequestPolicyConfig//HeadersConfig//Headers").append("Host")
+
+
+@mutation
+def keep_the_signature_from_the_API(t):
+    del at(t, "CdnDistribution//DistributionConfig//CacheBehaviors//0")["OriginRequestPolicyId"]
+
+
+@mutation
+def let_viewers_set_the_header_of_the_signature(t):
+    code = at(t, "CdnFunction")["FunctionCode"]
+    code["Fn::Sub"] = code["Fn::Sub"].replace("request.headers['x-upreel-signature']", "request.headers['x-signature']")
+
+
+@mutation
+def cache_segments_by_viewer(t):
+    at(t, "CdnDistribution//DistributionConfig//CacheBehaviors//0")["CachePolicyId"] = "4135ea2d-6df8-44a3-9df3-4b5a84be39ad"
+
+
+@mutation
+def keep_segments_from_the_distribution(t):
+    statement = at(t, "ProcessedBucketPolicy//PolicyDocument//Statement")[3]["Fn::If"][1]
+    statement["Resource"].pop()
+
+
+@mutation
+def keep_segments_for_ever(t):
+    at(t, "ProcessedBucket//LifecycleConfiguration//Rules").pop()
+
+
+@mutation
+def expire_playlists(t):
+    at(t, "ProcessedBucket//LifecycleConfiguration//Rules")[2]["Prefix"] = "playback/"
+
+
+@mutation
+def allow_only_the_pages_of_the_API_to_read_redirected_segments(t):
+    at(t, "ProcessedBucket")["CorsConfiguration"] = at(t, "ThumbnailsBucket")["CorsConfiguration"]
+
+
+@mutation
+def give_playback_too_little_memory_for_a_segment(t):
+    at(t, "PlaybackFunction")["MemorySize"] = 256
+
+
+@mutation
+def let_playback_write_originals(t):
+    statements(t, "PlaybackRole")[0]["Action"].append("s3:PutObject")
+
+
+@mutation
+def forbid_playback_to_delete_segments(t):
+    statements(t, "PlaybackRole")[1]["Action"].remove("s3:DeleteObject")
+
+
+@mutation
+def forbid_videos_to_sign_segments(t):
+    (statement,) = [s for s in statements(t, "VideosRole") if s["Action"] == ["s3:GetObject"]]
+    statement["Resource"].pop()
+
+
+@mutation
+def let_thumbnails_write_segments(t):
+    (statement,) = [s for s in statements(t, "ThumbnailRole") if "s3:PutObject" in s["Action"]]
+    statement["Resource"].append({"Fn::Sub": "${ProcessedBucket.Arn}/segments/*"})
+
+
+@mutation
+def forbid_the_reconciler_to_delete_playlists(t):
+    (statement,) = [s for s in statements(t, "ReconcileRole") if s["Action"] == ["s3:DeleteObject"]]
+    statement["Resource"].remove({"Fn::Sub": "${ProcessedBucket.Arn}/playback/*"})
+
+
+@mutation
+def give_playback_the_domain_of_the_distribution(t):
+    domain = at(t, "VideosFunction//Environment//Variables")["CDN_DOMAIN"]
+    at(t, "PlaybackFunction//Environment//Variables")["CDN_DOMAIN"] = domain
+
+
+@mutation
+def let_the_API_refer_to_the_alias_of_videos(t):
+    integration(t, "/videos", "get")["uri"] = {"Fn::Sub": ["arn:aws:apigateway:eu-central-1:lambda:path/2015-03-31/functions/${F}/invocations", {"F": {"Ref": "VideosFunction.Alias"}}]}
+
+
+@mutation
+def give_the_videos_function_another_name(t):
+    del at(t, "VideosFunction")["FunctionName"]
+
+
+@mutation
+def end_a_release_of_playback_without_its_alarm(t):
+    at(t, "PlaybackFunction//DeploymentPreference")["Alarms"]["Fn::If"][1].pop(0)
+
+
+@mutation
+def leave_playback_out_of_the_query_of_the_dashboard(t):
+    sub = at(t, "Dashboard//DashboardBody")["Fn::Sub"]
+    sub[0] = sub[0].replace("SOURCE '${PlaybackLogs}' | ", "")
 
 
 @mutation

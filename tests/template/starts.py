@@ -22,6 +22,7 @@ NEEDED = {
     "UploadFunction": STORES,
     "PresignFunction": STORES,
     "VideosFunction": STORES | {"CDN_SECRET_ARN"},
+    "PlaybackFunction": STORES,
     "ThumbnailFunction": STORES,
     "ReconcileFunction": STORES | {"THUMBNAIL_FUNCTION", "DEAD_LETTER_QUEUE_URL"},
     "WebhookFunction": {"WEBHOOK_URL", "WEBHOOK_SECRET_ARN", "WEBHOOK_QUEUE_URL"},

@@ -57,6 +57,7 @@ MAX_NAMES = {
     ("AWS::StepFunctions::StateMachine", "StateMachineName"): 80,
     ("AWS::CloudFront::Function", "Name"): 64,
     ("AWS::CloudFront::OriginAccessControl", "Name"): 64,
+    ("AWS::CloudFront::OriginRequestPolicy", "Name"): 128,
     ("AWS::Cognito::UserPool", "UserPoolName"): 128,
     ("AWS::Logs::LogGroup", "LogGroupName"): 512,
     ("AWS::CloudWatch::Dashboard", "DashboardName"): 255,
@@ -165,7 +166,7 @@ def names(transformed, stack, stack_id=PSEUDO["AWS::StackId"]):
     values = {"AWS::StackName": stack, "AWS::StackId": stack_id, "AWS::Region": "ap-northeast-1"}
     for logical, resource in Resolved(transformed, {**given, **values}).resources.items():
         properties = resource.get("Properties", {})
-        for holder in (properties, properties.get("OriginAccessControlConfig", {})):
+        for holder in (properties, properties.get("OriginAccessControlConfig", {}), properties.get("OriginRequestPolicyConfig", {})):
             for key, value in holder.items():
                 if key.endswith("Name") and isinstance(value, str) and value.startswith((stack + "-", "/aws/")) or value == stack:
                     yield logical, resource["Type"], key, value
