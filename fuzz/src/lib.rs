@@ -10,7 +10,7 @@ use cap::Cap;
 use futures_executor::block_on;
 use upreel_core::Container;
 use upreel_core::range::{RangeRead, RangeReader};
-use upreel_media::Index;
+use upreel_media::{Index, Record, Remux};
 use upreel_media::keyframe::{FrameData, HEAD, Keyframe};
 use upreel_media::source::{Error, Source};
 
@@ -106,6 +106,10 @@ impl Object {
         assert_eq!(index.media_info.container, Some(container));
         assert!(index.media_info.frame_rate.is_none_or(|rate| rate.is_finite() && rate >= 0.0));
         assert!(matches!(index.media_info.rotation, None | Some(0 | 90 | 180 | 270)));
+        if let Ok(Ok(remux)) = index.remux(&self.source, "etag").await {
+            self.check_segments(&remux).await;
+        }
+        self.check_read();
         for n in KEYFRAMES {
             let keyframes = index.keyframes(&self.source, n).await;
             self.check_read();
@@ -113,6 +117,22 @@ impl Object {
             self.check_keyframes(&keyframes, n);
             if let Some(frames) = self.fetch(&keyframes).await {
                 check_wrapped(&index.wrap(frames.clone()), &frames, container).await;
+            }
+        }
+    }
+
+    /// Makes the first and the last segments.
+    async fn check_segments(&self, remux: &Remux) {
+        let film = remux.tracks.first().expect("a film");
+        let count = film.segments.len();
+        assert!(remux.tracks.iter().all(|track| track.segments.len() == count) && count > 0);
+        for segment in [0, count - 1] {
+            let place = film.segments[segment].record.clone();
+            let place = usize::try_from(place.start).expect("fits")..usize::try_from(place.end).expect("fits");
+            let record = Record::from_bytes(&remux.records[place]).expect("a record");
+            let Ok(segments) = record.segments(&self.source).await else { continue };
+            for (track, bytes) in segments {
+                assert_eq!(bytes.len() as u64, remux.tracks[track].segments[segment].bytes);
             }
         }
     }

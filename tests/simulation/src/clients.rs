@@ -2,6 +2,7 @@
 //! or give up.
 
 mod multipart;
+mod player;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -59,6 +60,8 @@ pub(crate) enum Step {
     Delete,
     /// Reads the video and the list.
     Read,
+    /// Plays a part of the video, if it can be played from its original.
+    Play,
     /// Waits up to this number of minutes.
     Wait(u64),
 }
@@ -98,7 +101,7 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
     let first = world.next_content();
     let is_idempotent = script.upload == Upload::Idempotent;
     let intent = Intent { is_video: script.is_video, is_idempotent, ..Intent::default() };
-    let mut client = Client { world: &world, intent };
+    let mut client = Client { world: &world, intent, segment: None };
     let target = match script.upload {
         Upload::Api | Upload::Idempotent => {
             client.post(first, bytes(first)).await;
@@ -128,6 +131,7 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
             (Step::UploadAgain, None) => {}
             (Step::Delete, _) => client.delete().await,
             (Step::Read, _) => client.read().await,
+            (Step::Play, _) => client.play().await,
         }
     }
     client.finish();
@@ -136,6 +140,8 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
 struct Client<'a> {
     world: &'a Rc<World>,
     intent: Intent,
+    /// The URL of a segment that was played.
+    segment: Option<String>,
 }
 
 impl Client<'_> {

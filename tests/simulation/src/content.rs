@@ -30,11 +30,33 @@ const READ: usize = 24;
 /// The duration of a video with the number 0, in milliseconds.
 const DURATION: u64 = 130_000;
 
-/// Returns the bytes of a video. A long one has an index, by which it can be cut into chunks.
+/// Returns the bytes of a video. A long one has an index, by which it can be cut into chunks and segments.
 pub(crate) fn video(number: u64, is_long: bool) -> Bytes {
     let content = format!("{:40}{:48}", format!("content {number} "), format!("content {number} "));
-    let index = if is_long { movie::index(DURATION) } else { Vec::new() };
-    [HEAD, BOX, content.as_bytes(), &index].concat().into()
+    let file = [HEAD, BOX, content.as_bytes()].concat();
+    if !is_long {
+        return file.into();
+    }
+    let frame = format!("{:1$}", format!("content {number} "), movie::FRAME as usize);
+    let media = frame.repeat(movie::frames(DURATION) as usize).into_bytes();
+    let offset = file.len() + movie::index(DURATION, 0).len() + 8;
+    let index = movie::index(DURATION, u32::try_from(offset).unwrap());
+    [file, index, movie::atom(*b"mdat", &[media])].concat().into()
+}
+
+/// Returns the number in a segment, if it is complete.
+pub(crate) fn number_of_segment(bytes: &[u8]) -> Option<u64> {
+    let mut at = 0;
+    let mut media = None;
+    while at < bytes.len() {
+        let size = u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?) as usize;
+        let body = bytes.get(at + 8..at + size)?;
+        if &bytes[at + 4..at + 8] == b"mdat" {
+            media = Some(body);
+        }
+        at += size;
+    }
+    number(media?)
 }
 
 /// Returns the number of the video with this duration.

@@ -55,6 +55,9 @@ impl Function {
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) body: Value,
+    /// The body as text.
+    pub(crate) text: String,
+    pub(crate) location: Option<String>,
 }
 
 impl World {
@@ -112,14 +115,18 @@ impl World {
         let (function, limit) = match path.split(['/', '?']).nth(1) {
             Some("upload") => ("upload", 28),
             Some("videos") => ("videos", 10),
+            Some("segments") => ("playback", 28),
             _ => ("presign", 28),
         };
         let routes = self.routes.clone();
         let handler = async move {
             let response = routes.oneshot(request).await.unwrap_or_else(|never| match never {});
             let status = response.status().as_u16();
+            let location = response.headers().get("location").and_then(|location| location.to_str().ok());
+            let location = location.map(str::to_owned);
             let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-            Response { status, body: serde_json::from_slice(&body).unwrap_or_default() }
+            let text = String::from_utf8_lossy(&body).into_owned();
+            Response { status, body: serde_json::from_slice(&body).unwrap_or_default(), text, location }
         };
         // API Gateway answers 502 or 504 if the function is killed.
         let response = self.run(function, Duration::from_secs(limit), handler).await;

@@ -35,6 +35,10 @@ impl Flow {
         Self { transcodes: true, ..self }
     }
 
+    fn long(self) -> Self {
+        self.with(|script| script.is_long = true)
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Script)) -> Self {
         change(&mut self.script);
         self
@@ -43,7 +47,7 @@ impl Flow {
     /// Every flow.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        use Step::{Delete, Read, UploadAgain, Wait};
+        use Step::{Delete, Play, Read, UploadAgain, Wait};
         let delete = [Wait(3), Delete];
         vec![
             Self::new("upload", Upload::Api, &[Read]),
@@ -58,13 +62,19 @@ impl Flow {
             Self::new("delete, transcoded", Upload::Api, &delete).transcoded(),
             Self::new("upload after deletion", Upload::Put, &[Wait(1), Delete, UploadAgain]),
             Self::new("transcode", Upload::Api, &[]).transcoded(),
-            Self::new("transcode in chunks", Upload::Api, &[])
-                .transcoded()
-                .with(|script| script.is_long = true),
+            Self::new("transcode in chunks", Upload::Api, &[]).transcoded().long(),
             Self::new("multipart, 3 parts", Upload::Multipart, &[]).with(|script| script.parts = 3),
             Self { webhooks: true, ..Self::new("webhook", Upload::Put, &delete) },
             Self { loses_events: true, ..Self::new("lost event", Upload::Api, &[]) },
             Self { loses_events: true, ..Self::new("lost event of a PUT", Upload::Put, &[]).transcoded() },
+            Self::new("play", Upload::Put, &[Wait(3), Play, Play]).long(),
+            Self::new(
+                "play after an upload",
+                Upload::Put,
+                &[Wait(3), Play, UploadAgain, Play, Wait(3), Play],
+            )
+            .long(),
+            Self::new("play after a deletion", Upload::Put, &[Wait(3), Play, Delete, Play]).long(),
             Self::new("not a video", Upload::Put, &[]).with(|script| script.is_video = false),
         ]
     }

@@ -4,13 +4,20 @@
 const SCALE: u32 = 1000;
 /// The seconds from keyframe to keyframe.
 const KEYFRAME_INTERVAL: u32 = 10;
+/// The size of a frame in bytes.
+pub(crate) const FRAME: u32 = 24;
 /// The identity, as a transformation.
 const MATRIX: [u32; 9] = [0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000];
 
-/// Returns the index of a video with this duration in milliseconds.
-pub(crate) fn index(duration: u64) -> Vec<u8> {
+/// Returns the number of frames of a video with this duration in milliseconds.
+pub(crate) fn frames(duration: u64) -> u32 {
+    u32::try_from(duration).unwrap() / SCALE
+}
+
+/// Returns the index of a video with this duration in milliseconds, whose frames are stored from `offset` on.
+pub(crate) fn index(duration: u64, offset: u32) -> Vec<u8> {
+    let frames = frames(duration);
     let duration = u32::try_from(duration).unwrap();
-    let frames = duration / SCALE;
     let keyframes: Vec<u32> = (1..=frames).step_by(KEYFRAME_INTERVAL as usize).collect();
     let movie =
         [&[0, 0, 0, SCALE, duration, 0x1_0000, 0x0100_0000, 0, 0][..], &MATRIX, &[0; 6], &[2]].concat();
@@ -24,8 +31,8 @@ pub(crate) fn index(duration: u64) -> Vec<u8> {
             words(*b"stts", &[0, 1, frames, SCALE]),
             words(*b"stss", &sync),
             words(*b"stsc", &[0, 1, 1, frames, 1]),
-            words(*b"stsz", &[0, 1, frames]),
-            words(*b"stco", &[0, 1, 24]),
+            words(*b"stsz", &[0, FRAME, frames]),
+            words(*b"stco", &[0, 1, offset]),
         ],
     );
     let handler = words(*b"hdlr", &[0, 0, u32::from_be_bytes(*b"vide"), 0, 0, 0, 0]);
@@ -45,7 +52,7 @@ fn sample_description() -> Vec<u8> {
         &[0, 1],
         &[0; 32],
         &[0, 24, 255, 255],
-        &atom(*b"avcC", &[vec![1, 66, 0, 30, 255, 224, 0]]),
+        &atom(*b"avcC", &[vec![1, 66, 0, 30, 255, 225, 0, 4, 0x67, 66, 0, 30, 1, 0, 2, 0x68, 0xCE]]),
     ];
     atom(*b"stsd", &[[0_u32, 1].map(u32::to_be_bytes).concat(), atom(*b"avc1", &[entry.concat()])])
 }
@@ -55,7 +62,7 @@ fn words(name: [u8; 4], words: &[u32]) -> Vec<u8> {
     atom(name, &[words.iter().flat_map(|word| word.to_be_bytes()).collect()])
 }
 
-fn atom(name: [u8; 4], contents: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn atom(name: [u8; 4], contents: &[Vec<u8>]) -> Vec<u8> {
     let body = contents.concat();
     let size = u32::try_from(body.len() + 8).unwrap();
     [&size.to_be_bytes()[..], &name, &body].concat()

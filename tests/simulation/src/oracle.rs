@@ -2,6 +2,7 @@
 //! are over and the reconciler has run.
 
 mod leftovers;
+mod playback;
 mod renditions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -190,6 +191,7 @@ impl World {
             }
         }
         self.check_transcode(id, row, number, objects, named);
+        self.check_playback(id, row, number, objects, named);
     }
 
     /// Checks what a client was told. `stored` are the numbers of all stored uploads.

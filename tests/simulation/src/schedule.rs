@@ -67,13 +67,11 @@ fn random_script(rng: &mut Rng) -> Script {
         if rng.bool() {
             then.push(Step::Wait([1, 4, 200][rng.usize(..3)]));
         }
-        then.push([Step::UploadAgain, Step::UploadAgain, Step::Read][rng.usize(..3)]);
+        then.push([Step::UploadAgain, Step::UploadAgain, Step::Read, Step::Play][rng.usize(..4)]);
     }
     if rng.u8(..3) == 0 {
         then.extend([Step::Wait([1, 4, 100][rng.usize(..3)]), Step::Delete]);
-        if rng.u8(..3) == 0 {
-            then.push(Step::UploadAgain);
-        }
+        then.extend([Step::UploadAgain, Step::Play].into_iter().filter(|_| rng.u8(..3) == 0));
     }
     Script {
         upload: upload[rng.usize(..upload.len())],

@@ -15,6 +15,7 @@ use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
+use crate::content;
 use crate::http_api::{Query, respond};
 use crate::signature;
 
@@ -56,6 +57,8 @@ pub(crate) struct S3 {
     pub(crate) objects: BTreeMap<(String, String), Object>,
     uploads: BTreeMap<String, multipart::Upload>,
     writes: u64,
+    /// The numbers of all contents that were uploaded, by their entity tag without quotes.
+    pub(crate) contents: BTreeMap<String, u64>,
     /// Notifications that the world has not taken yet.
     pub(crate) notifications: Vec<Notification>,
     /// Whether a repeated completion of a multipart upload succeeds. S3 remembers completions for a short time only.
@@ -167,6 +170,9 @@ impl S3 {
     ) {
         self.writes += 1;
         if id.0 == UPLOADS {
+            if let Some(number) = content::number(&body) {
+                self.contents.insert(etag.trim_matches('"').to_owned(), number);
+            }
             self.notifications.push(Notification {
                 key: id.1.clone(),
                 size: body.len(),
