@@ -43,6 +43,14 @@ pub fn source(path: &Path) -> io::Result<Source> {
     Ok(Source::new(file.metadata()?.len(), FileReader(file)))
 }
 
+/// Returns the URLs of a media playlist: that of its initialization segment, then those of its segments.
+#[must_use]
+pub fn urls(playlist: &str) -> Vec<String> {
+    let init = playlist.split("#EXT-X-MAP:URI=\"").nth(1).and_then(|rest| rest.split('"').next());
+    let lines = playlist.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    init.into_iter().chain(lines).map(str::to_owned).collect()
+}
+
 /// Signs a request to the local S3 or DynamoDB, for what the SDK cannot send. Returns the headers to add to `headers`.
 ///
 /// # Errors

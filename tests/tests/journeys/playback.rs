@@ -13,6 +13,7 @@ use tower::ServiceExt;
 use upreel_core::Key;
 use upreel_function::cdn;
 use upreel_store::Secret;
+use upreel_tests::urls;
 
 use crate::harness::Backend;
 
@@ -32,13 +33,6 @@ fn video(color: &str) -> Vec<u8> {
         .unwrap();
     assert!(status.success());
     std::fs::read(path).unwrap()
-}
-
-/// Returns the lines of a playlist that are URLs, its initialization segment first.
-fn urls(playlist: &str) -> Vec<String> {
-    let init = playlist.split("#EXT-X-MAP:URI=\"").nth(1).and_then(|rest| rest.split('"').next());
-    let lines = playlist.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    init.into_iter().chain(lines).map(str::to_owned).collect()
 }
 
 async fn playlist(backend: &Backend, id: &str, file: &str) -> String {

@@ -187,31 +187,30 @@ impl<'a> Audit<'a> {
             .into_iter()
             .map(|path| path.strip_prefix(&buckets).unwrap().to_string_lossy().into_owned());
         let objects: BTreeSet<_> = names.filter(|name| !name.starts_with('.')).collect();
-        // Files of a run that no row names, by the folder of the run.
-        let mut runs = BTreeMap::<_, usize>::new();
+        // Files that no row names, by their folder.
+        let mut folders = BTreeMap::<_, usize>::new();
         for name in objects.difference(&expected) {
-            let Some((run, id, folder)) = run(name) else {
+            let Some((id, folder)) = folder(name) else {
                 found.push(format!("no row names {name}"));
                 continue;
             };
             let row = self.rows.get(id).filter(|row| text(row, "status") != "DELETED");
-            if row.is_none_or(|row| row["transcode"]["M"]["run"]["S"] != run) {
-                *runs.entry(folder).or_default() += 1;
+            if !row.is_some_and(|row| folders_of(row).iter().any(|name| name == folder)) {
+                *folders.entry(folder).or_default() += 1;
             }
         }
-        found.extend(runs.iter().map(|(run, files)| format!("no row names {run}: {files} files")));
+        found.extend(folders.iter().map(|(folder, files)| format!("no row names {folder}: {files} files")));
         // A row without an object was reported if its upload was acknowledged.
         let missing = expected.difference(&objects).filter(|name| !name.starts_with("uploads/"));
         found.extend(missing.map(|name| format!("{name} is missing")));
-        for (id, row) in &self.rows {
-            let master = format!(
-                "processed/hls/{id}/{}/master.m3u8",
-                row["transcode"]["M"]["run"]["S"].as_str().unwrap_or_default()
-            );
-            let is_done =
-                row["transcode"]["M"]["status"]["S"] == "DONE" && text(row, "status") == "PROCESSED";
-            if is_done && !objects.contains(&master) {
-                found.push(format!("{master} is missing"));
+        for row in self.rows.values().filter(|row| text(row, "status") == "PROCESSED") {
+            let [transcoded, _, original, _] = folders_of(row);
+            let is_transcoded = row["transcode"]["M"]["status"]["S"] == "DONE";
+            for folder in [is_transcoded.then_some(transcoded), Some(original)].into_iter().flatten() {
+                let master = format!("processed/{folder}/master.m3u8");
+                if !objects.contains(&master) {
+                    found.push(format!("{master} is missing"));
+                }
             }
         }
     }
@@ -273,11 +272,24 @@ pub(crate) async fn after_a_day(backend: &mut Backend) -> Vec<String> {
     left.chain(ffmpegs).collect()
 }
 
-/// Returns the run, the video and the folder of a file that transcoding made.
-fn run(name: &str) -> Option<(&str, &str, String)> {
-    let mut path = name.strip_prefix("processed/")?.splitn(4, '/');
-    let (kind, id, run) = (path.next()?, path.next()?, path.next()?);
-    matches!(kind, "hls" | "work").then(|| (run, id, format!("{kind}/{id}/{run}")))
+/// Returns the video and the folder of a file that belongs to a run or to a version of a video.
+fn folder(name: &str) -> Option<(&str, &str)> {
+    let path = name.strip_prefix("processed/")?;
+    let mut parts = path.splitn(4, '/');
+    let (_, id, _, file) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    Some((id, path.strip_suffix(file)?.trim_end_matches('/')))
+}
+
+/// Returns the folders of the run and of the version that a row names.
+fn folders_of(row: &Value) -> [String; 4] {
+    let (id, run) = (text(row, "videoId"), row["transcode"]["M"]["run"]["S"].as_str().unwrap_or_default());
+    let version = format!("{}-{}", text(row, "sequencer"), text(row, "etag"));
+    [
+        format!("hls/{id}/{run}"),
+        format!("work/{id}/{run}"),
+        format!("playback/{id}/{version}"),
+        format!("segments/{id}/{version}"),
+    ]
 }
 
 fn text<'a>(row: &'a Value, name: &str) -> &'a str {

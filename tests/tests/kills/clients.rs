@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::multipart::{Form, Part};
 use reqwest::{RequestBuilder, header};
 use serde_json::{Value, json};
@@ -20,18 +21,20 @@ pub(crate) enum Operation {
     Multipart,
     Delete,
     Read,
+    Play,
 }
 
-use Operation::{Delete, Multipart, Put, Read, Replace, Upload};
+use Operation::{Delete, Multipart, Play, Put, Read, Replace, Upload};
 
 /// The clients, each with the operations that it repeats.
-pub(crate) const CLIENTS: [&[Operation]; 6] = [
+pub(crate) const CLIENTS: [&[Operation]; 7] = [
     &[Upload, Put, Read],
     &[Put, Replace],
     &[Put, Replace, Delete],
     &[Multipart],
     &[Upload, Delete, Read],
     &[Replace, Put],
+    &[Play],
 ];
 
 /// The size of all parts but the last.
@@ -51,6 +54,7 @@ pub(crate) async fn run(world: Arc<World>, mix: &[Operation], mut random: Random
             Multipart => world.multipart(&mut random).await,
             Delete => world.delete(&mut random).await,
             Read => world.read(&mut random).await,
+            Play => world.play(&mut random).await,
         };
         sleep(Duration::from_millis(random.between(200, 1200))).await;
     }
@@ -59,6 +63,7 @@ pub(crate) async fn run(world: Arc<World>, mix: &[Operation], mut random: Random
 struct Answer {
     status: u16,
     etag: String,
+    bytes: Bytes,
     body: Value,
 }
 
@@ -90,6 +95,7 @@ impl World {
                         status,
                         etag,
                         body: serde_json::from_slice(&body).unwrap_or_default(),
+                        bytes: body,
                     });
                 }
                 self.count(name, status);
@@ -211,5 +217,28 @@ impl World {
         let (id, _) = self.pick(random, |video| video.is_stored && video.deletion == Deletion::None)?;
         // Another client can delete it meanwhile.
         self.send("get", random, || self.http.get(self.url(&format!("/videos/{id}")))).await.map(drop)
+    }
+
+    /// Plays a video from its original. Another client can delete or replace it meanwhile.
+    async fn play(&self, random: &mut Random) -> Option<()> {
+        let (id, _) = self.pick(random, |video| video.is_stored && video.deletion == Deletion::None)?;
+        let playlist = self.url(&format!("/videos/{id}/hls/source/index.m3u8"));
+        let playlist = self.send("playlist", random, || self.http.get(&playlist)).await?;
+        if playlist.status != 200 {
+            return None;
+        }
+        let playlist = String::from_utf8_lossy(&playlist.bytes).into_owned();
+        let mut played = Vec::new();
+        for url in upreel_tests::urls(&playlist) {
+            let file = self.send("segment", random, || self.http.get(&url)).await?;
+            if file.status != 200 {
+                return None;
+            }
+            played.push(file.bytes);
+        }
+        if !self.segments.contains(&played) {
+            self.report(format!("{id}: a player gets something else than the segments of a clip"));
+        }
+        Some(())
     }
 }

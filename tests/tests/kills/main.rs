@@ -47,7 +47,7 @@ async fn nothing_is_lost_or_left_behind_after_kills() {
     let receiver = Receiver::start(random.fork()).await;
     let mut backend = Backend::new(folder.path(), &receiver.url);
     backend.start().await;
-    let world = Arc::new(World::new(&backend, folder.path()));
+    let world = Arc::new(World::new(&backend, folder.path()).await);
     let clients: Vec<_> =
         CLIENTS.iter().map(|mix| tokio::spawn(clients::run(world.clone(), mix, random.fork()))).collect();
 

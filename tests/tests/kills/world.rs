@@ -8,8 +8,11 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::Client;
 use tokio::time::Instant;
+use upreel_core::Container;
+use upreel_media::{Index, Record};
 
 use crate::backend::{Backend, system_ffmpeg};
 
@@ -78,6 +81,8 @@ pub(crate) struct World {
     pub(crate) http: Client,
     pub(crate) api: String,
     pub(crate) clips: Vec<Vec<u8>>,
+    /// The initialization segment and the segments of each clip.
+    pub(crate) segments: Vec<Vec<Bytes>>,
     pub(crate) stopped: AtomicBool,
     pub(crate) videos: Mutex<BTreeMap<String, Video>>,
     /// Numbers of responses, by operation and status.
@@ -87,7 +92,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(backend: &Backend, folder: &Path) -> Self {
+    pub(crate) async fn new(backend: &Backend, folder: &Path) -> Self {
         let http = Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
         let clips = WIDTHS.map(|width| clip(folder, width));
         let mut clips = clips.to_vec();
@@ -96,10 +101,15 @@ impl World {
         last.extend(free.to_be_bytes());
         last.extend(b"free");
         last.resize(LARGE, 0);
+        let mut segments_of_clips = Vec::new();
+        for clip in &clips {
+            segments_of_clips.push(segments(folder, clip).await);
+        }
         Self {
             http,
             api: backend.api(),
             clips,
+            segments: segments_of_clips,
             stopped: AtomicBool::new(false),
             videos: Mutex::default(),
             responses: Mutex::default(),
@@ -169,4 +179,22 @@ fn clip(folder: &Path, width: u64) -> Vec<u8> {
         .status();
     assert!(encoded.unwrap().success());
     std::fs::read(path).unwrap()
+}
+
+/// Returns what a player should get of a clip: the initialization segment, then the segments.
+async fn segments(folder: &Path, clip: &[u8]) -> Vec<Bytes> {
+    let path = folder.join("clip.mp4");
+    std::fs::write(&path, clip).unwrap();
+    let source = upreel_tests::source(&path).unwrap();
+    let index = Index::open(&source, Container::Mp4).await.unwrap().unwrap();
+    let remux = index.remux(&source, "").await.unwrap().unwrap();
+    let [film] = remux.tracks.as_slice() else { panic!("a clip has no audio") };
+    let mut all = vec![film.init.clone()];
+    for segment in &film.segments {
+        let place =
+            usize::try_from(segment.record.start).unwrap()..usize::try_from(segment.record.end).unwrap();
+        let record = Record::from_bytes(&remux.records[place]).unwrap();
+        all.extend(record.segments(&source).await.unwrap().into_iter().map(|(_, bytes)| bytes));
+    }
+    all
 }
