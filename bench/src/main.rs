@@ -9,6 +9,7 @@ mod files;
 mod link;
 mod machine;
 mod model;
+mod playback;
 mod report;
 mod s3;
 mod transcode;
@@ -59,6 +60,10 @@ struct Arguments {
 enum Mode {
     /// Transcodes a video of two minutes in chunks, and in a single run of ffmpeg; writes bench/transcode.md
     Transcode,
+    /// Prepares the playback of the videos, and makes their segments; writes bench/playback.md
+    Playback,
+    #[command(hide = true)]
+    Player { video: String, endpoint: String },
     #[command(hide = true)]
     S3 { folder: PathBuf },
     #[command(hide = true)]
@@ -78,6 +83,8 @@ async fn main() -> ExitCode {
     let result = match arguments.mode {
         None => bench(&arguments),
         Some(Mode::Transcode) => upreel_ffmpeg(&arguments).and_then(|ffmpeg| transcode::bench(&ffmpeg)),
+        Some(Mode::Playback) => playback::bench(&arguments),
+        Some(Mode::Player { video, endpoint }) => playback::run(&video, &endpoint).await,
         Some(Mode::Plan { endpoint, ffmpeg }) => transcode::plan(endpoint, ffmpeg).await,
         Some(Mode::Encode { endpoint, ffmpeg, processor }) => {
             transcode::encode_requested(endpoint, ffmpeg, processor).await
@@ -99,7 +106,8 @@ async fn main() -> ExitCode {
     }
 }
 
-fn bench(arguments: &Arguments) -> Result<(), BoxError> {
+/// Returns the videos that the arguments select.
+fn selected(arguments: &Arguments) -> Result<Vec<&'static Video>, BoxError> {
     let wanted = |video: &&Video| {
         (arguments.only.is_empty() || arguments.only.iter().any(|only| video.name.starts_with(only)))
             && (video.quick || !arguments.quick)
@@ -108,6 +116,11 @@ fn bench(arguments: &Arguments) -> Result<(), BoxError> {
     if videos.is_empty() {
         return Err("no video matches".into());
     }
+    Ok(videos)
+}
+
+fn bench(arguments: &Arguments) -> Result<(), BoxError> {
+    let videos = selected(arguments)?;
     let ffmpeg = upreel_ffmpeg(arguments)?;
     let folder = files::make(&videos)?;
     let _lock = lock(&folder)?;

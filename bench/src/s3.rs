@@ -3,6 +3,7 @@
 //! It uses `s3s` without `s3s-fs`, which would be the bottleneck: it reads a whole file of 5 GB for an entity tag, and
 //! sends pieces of 4 KiB.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,7 +11,7 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_config::{Region, SdkConfig};
@@ -37,6 +38,8 @@ use crate::link::Link;
 const ACCESS_KEY: &str = "bench";
 const SECRET_KEY: &str = "bench-secret";
 const BUCKET: &str = "uploads";
+/// The bucket of what is made of the videos.
+const PROCESSED: &str = "processed";
 /// Size of the reads from the disk, in bytes.
 const READ: u64 = 512 << 10;
 /// Send buffer of a socket, in bytes. It is small because buffered bytes are counted as sent.
@@ -46,7 +49,7 @@ const SEND_BUFFER: u32 = 128 << 10;
 /// the requests and bytes since the last one.
 pub(crate) async fn serve(folder: PathBuf) -> Result<Infallible, BoxError> {
     let service = {
-        let mut builder = S3ServiceBuilder::new(VideoFolder { folder });
+        let mut builder = S3ServiceBuilder::new(VideoFolder { folder, made: Mutex::default() });
         builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         builder.build()
     };
@@ -95,9 +98,10 @@ async fn respond(
         .map(|body| StreamBody::new(link.carry(body.into_data_stream()).map(|part| part.map(Frame::data)))))
 }
 
-/// The folder of the videos, served as a bucket.
+/// The folder of the videos, served as a bucket, and what is made of them, in memory.
 struct VideoFolder {
     folder: PathBuf,
+    made: Mutex<HashMap<String, Bytes>>,
 }
 
 struct Found {
@@ -107,6 +111,12 @@ struct Found {
 }
 
 impl VideoFolder {
+    /// Returns an object of the other bucket.
+    fn made(&self, bucket: &str, key: &str) -> Option<Bytes> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.get(key).filter(|_| bucket == PROCESSED).cloned()
+    }
+
     fn find(&self, bucket: &str, key: &str) -> S3Result<Found> {
         let name = (bucket == BUCKET).then(|| Video::of(key)).flatten().map(|video| video.name);
         let name = name.ok_or_else(|| s3_error!(NoSuchKey))?;
@@ -136,6 +146,17 @@ impl S3 for VideoFolder {
         request: S3Request<dto::GetObjectInput>,
     ) -> S3Result<S3Response<dto::GetObjectOutput>> {
         let input = request.input;
+        if let Some(body) = self.made(&input.bucket, &input.key) {
+            let size = body.len() as u64;
+            let range = input.range.map(|range| range.check(size)).transpose()?.unwrap_or(0..size);
+            let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+            let part = body.slice(place(range.start)..place(range.end));
+            return Ok(S3Response::new(dto::GetObjectOutput {
+                content_length: part.len().try_into().ok(),
+                body: Some(StreamingBlob::wrap(stream::iter([io::Result::Ok(part)]))),
+                ..Default::default()
+            }));
+        }
         let Found { file, size, etag } = self.find(&input.bucket, &input.key)?;
         if let Some(ETagCondition::ETag(expected)) = input.if_match
             && expected.value() != etag.value()
@@ -153,6 +174,24 @@ impl S3 for VideoFolder {
             body: Some(StreamingBlob::wrap(read(Arc::new(file), range))),
             ..Default::default()
         }))
+    }
+
+    async fn put_object(
+        &self,
+        request: S3Request<dto::PutObjectInput>,
+    ) -> S3Result<S3Response<dto::PutObjectOutput>> {
+        let dto::PutObjectInput { bucket, key, body, .. } = request.input;
+        if bucket != PROCESSED {
+            return Err(s3_error!(AccessDenied));
+        }
+        let mut bytes = BytesMut::new();
+        if let Some(mut body) = body {
+            while let Some(part) = body.next().await {
+                bytes.extend_from_slice(&part.map_err(|_| s3_error!(IncompleteBody))?);
+            }
+        }
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).insert(key, bytes.freeze());
+        Ok(S3Response::new(dto::PutObjectOutput::default()))
     }
 }
 
@@ -182,6 +221,7 @@ pub(crate) fn objects(endpoint: &str) -> ObjectStore {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .endpoint_url(endpoint)
         .build();
-    let buckets = Buckets { uploads: BUCKET.to_owned(), thumbnails: String::new(), processed: String::new() };
+    let buckets =
+        Buckets { uploads: BUCKET.to_owned(), thumbnails: String::new(), processed: PROCESSED.to_owned() };
     ObjectStore::new(&sdk, buckets, false)
 }

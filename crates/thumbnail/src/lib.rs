@@ -20,7 +20,7 @@
 
 mod failure;
 mod job;
-mod playback;
+pub mod playback;
 mod previews;
 
 use serde_json::Value;

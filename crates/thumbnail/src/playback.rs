@@ -18,7 +18,7 @@ const MP4: &str = "video/mp4";
 const BINARY: &str = "application/octet-stream";
 
 /// What is known about the playback of an object.
-pub(crate) enum Prepared {
+pub enum Prepared {
     /// It can be played as HLS.
     Hls(Box<Remux>),
     /// It can be played only as a file, for this reason.
@@ -40,7 +40,10 @@ impl Prepared {
 
 /// Reads the index of an object as a whole. A video is usable without it, so only [`Error::Gone`] is an error: the object
 /// was replaced.
-pub(crate) async fn prepare(id: VideoId, source: &Arc<Source>, etag: &str) -> Result<Prepared, Error> {
+///
+/// # Errors
+/// Only [`Error::Gone`].
+pub async fn prepare(id: VideoId, source: &Arc<Source>, etag: &str) -> Result<Prepared, Error> {
     let (start, before) = (Instant::now(), source.stats());
     let prepared = match read(source, etag).await {
         Ok(prepared) => prepared,
@@ -81,8 +84,10 @@ async fn read(source: &Source, etag: &str) -> Result<Prepared, keyframe::Error> 
     })
 }
 
-/// Returns the objects to store: the segment index, the initialization segments and the playlists.
-pub(crate) fn objects(id: VideoId, version: &Version, remux: Remux) -> Vec<(Key, &'static str, Bytes)> {
+/// Returns the objects to store, with their media types: the segment index, the initialization segments and the
+/// playlists.
+#[must_use]
+pub fn objects(id: VideoId, version: &Version, remux: Remux) -> Vec<(Key, &'static str, Bytes)> {
     let Remux { records, tracks, .. } = remux;
     let mut files = vec![(upreel_media::remux::RECORDS.to_owned(), BINARY, records)];
     let (mut video, mut audio) = (Vec::new(), Vec::new());
