@@ -111,8 +111,12 @@ pub(crate) async fn run(video: &str, endpoint: &str) -> Result<(), BoxError> {
     let source = Arc::new(Source::new(head.size, StoredObject::new(&objects, &key, &head.etag)));
 
     let start = Start::ready()?;
-    let Prepared::Hls(remux) = playback::prepare(id, &source, &head.etag).await? else {
-        return Err("the video cannot be played by HLS".into());
+    let remux = match playback::prepare(id, &source, &head.etag).await? {
+        Prepared::Hls(remux) => remux,
+        Prepared::Original(reason) => {
+            return Err(format!("the video cannot be played by HLS: {reason}").into());
+        }
+        Prepared::Fault => return Err("S3 failed".into()),
     };
     let Remux { records, tracks, .. } = &*remux;
     let records = records.len();

@@ -10,9 +10,9 @@ use cap::Cap;
 use futures_executor::block_on;
 use upreel_core::Container;
 use upreel_core::range::{RangeRead, RangeReader};
-use upreel_media::{Index, Record, Remux};
 use upreel_media::keyframe::{FrameData, HEAD, Keyframe};
 use upreel_media::source::{Error, Source};
+use upreel_media::{Index, Record, Remux};
 
 /// The limit of allocated memory: 256 MiB at a time. libFuzzer's own limit requires a sanitizer.
 #[global_allocator]
@@ -128,7 +128,8 @@ impl Object {
         assert!(remux.tracks.iter().all(|track| track.segments.len() == count) && count > 0);
         for segment in [0, count - 1] {
             let place = film.segments[segment].record.clone();
-            let place = usize::try_from(place.start).expect("fits")..usize::try_from(place.end).expect("fits");
+            let place =
+                usize::try_from(place.start).expect("fits")..usize::try_from(place.end).expect("fits");
             let record = Record::from_bytes(&remux.records[place]).expect("a record");
             let Ok(segments) = record.segments(&self.source).await else { continue };
             for (track, bytes) in segments {
