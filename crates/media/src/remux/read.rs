@@ -6,8 +6,9 @@ use bytes::{Bytes, BytesMut};
 
 use crate::source::{Error, Source, in_parallel};
 
-/// Bytes between two extents that are read and thrown away, because another request takes longer: at least, and at most.
-const GAP: u64 = 256 << 10;
+/// Bytes between two extents that are read and thrown away instead of sending another request: a 64th of the media, at
+/// least this; more if there are many extents.
+const GAP: u64 = 32 << 10;
 const MAX_GAP: u64 = 4 << 20;
 /// Wanted number of requests, which run at the same time.
 const REQUESTS: usize = 16;
@@ -26,7 +27,7 @@ impl Reads {
     pub(super) fn plan(mut extents: Vec<Range<u64>>) -> Option<Self> {
         extents.sort_unstable_by_key(|extent| extent.start);
         let media = extents.iter().map(|extent| extent.end - extent.start).fold(0, u64::saturating_add);
-        let mut gap = GAP;
+        let mut gap = GAP.max(media / 64);
         let mut joined = join(&extents, gap);
         while joined.len() > REQUESTS && gap < MAX_GAP {
             gap *= 2;
@@ -101,6 +102,8 @@ mod tests {
         assert_eq!(apart(64, 5 << 20).unwrap().len(), 64);
         assert_eq!(apart(65, 5 << 20), None, "too many");
         assert_eq!(apart(64, 1 << 20), None, "too far apart");
+        let large = [0..6_400_000, 6_490_000..6_500_000, 6_610_000..6_620_000];
+        assert_eq!(plan(&large).unwrap(), [(0, 6_500_000), (6_610_000, 6_620_000)]);
     }
 
     #[tokio::test]
