@@ -81,9 +81,8 @@ async fn segment(
     let (row, exists) = join(requested.row(&app), app.objects.exists(&requested.key)).await;
     let row = row?.ok_or_else(not_found)?;
     if !exists? {
-        let _flight = flights.join(format!("{id}/{version}/{segment}")).await;
-        // Another request may have made it meanwhile.
-        if !app.objects.exists(&requested.key).await? {
+        let (_flight, waited) = flights.join(format!("{id}/{version}/{segment}")).await;
+        if !waited || !app.objects.exists(&requested.key).await? {
             requested.make(&app, &row).await?;
         }
     }
