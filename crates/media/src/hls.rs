@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use serde::{Deserialize, Serialize};
+
 use crate::language::Language;
 use crate::remux::VideoRange;
 
@@ -66,26 +68,50 @@ pub struct Audio {
 pub fn master(video: &[Video], audio: &[Audio]) -> String {
     let mut text = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n\n".to_owned();
     text.push_str(&audio_group(audio));
-    let audio_rates = audio.iter().map(|audio| audio.rendition.bit_rates());
-    let audio_rates = audio_rates.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))).unwrap_or((0, 0));
-    let mut audio_codecs: Vec<&str> = audio.iter().map(|audio| audio.rendition.codec.as_str()).collect();
-    audio_codecs.sort_unstable();
-    audio_codecs.dedup();
-    for Video { rendition, width, height, frame_rate, range } in video {
-        let (peak, average) = rendition.bit_rates();
-        let (peak, average) = (peak + audio_rates.0, average + audio_rates.1);
-        let codecs = [&[rendition.codec.as_str()][..], &audio_codecs].concat().join(",");
-        let rate = frame_rate.map_or_else(String::new, |rate| format!("FRAME-RATE={rate:.3},"));
-        let group = if audio.is_empty() { "" } else { ",AUDIO=\"audio\"" };
-        let _ = writeln!(
-            text,
-            "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\",\
-             RESOLUTION={width}x{height},{rate}{}CLOSED-CAPTIONS=NONE{group}\n{}/index.m3u8",
-            video_range(*range),
-            rendition.name
-        );
-    }
+    let sound = Sound::of(audio);
+    text.extend(video.iter().map(|video| variant(video, sound.as_ref())));
     text
+}
+
+/// The audio that is played with each rendition of the film.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sound {
+    codecs: Vec<String>,
+    /// The greatest peak bit rate and the greatest average one, in bits per second.
+    peak: u64,
+    average: u64,
+}
+
+impl Sound {
+    /// Describes the audio; `None` if there is none.
+    #[must_use]
+    pub fn of(audio: &[Audio]) -> Option<Self> {
+        let rates = audio.iter().map(|audio| audio.rendition.bit_rates());
+        let (peak, average) = rates.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1)))?;
+        let mut codecs: Vec<String> = audio.iter().map(|audio| audio.rendition.codec.clone()).collect();
+        codecs.sort_unstable();
+        codecs.dedup();
+        Some(Self { codecs, peak, average })
+    }
+}
+
+/// Writes the tag of a rendition of the film, with its audio, and its URI.
+#[must_use]
+pub fn variant(video: &Video, sound: Option<&Sound>) -> String {
+    let Video { rendition, width, height, frame_rate, range } = video;
+    let (mut peak, mut average) = rendition.bit_rates();
+    let (mut codecs, mut group) = (rendition.codec.clone(), "");
+    if let Some(sound) = sound {
+        (peak, average, group) = (peak + sound.peak, average + sound.average, ",AUDIO=\"audio\"");
+        codecs.extend(sound.codecs.iter().map(|codec| format!(",{codec}")));
+    }
+    let rate = frame_rate.map_or_else(String::new, |rate| format!("FRAME-RATE={rate:.3},"));
+    format!(
+        "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codecs}\",\
+         RESOLUTION={width}x{height},{rate}{}CLOSED-CAPTIONS=NONE{group}\n{}/index.m3u8\n",
+        video_range(*range),
+        rendition.name
+    )
 }
 
 /// Writes the tags of a multivariant playlist that refer to I-frame playlists (section 4.4.6.3).

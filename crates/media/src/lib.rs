@@ -17,6 +17,7 @@ pub mod hls;
 pub mod index;
 pub mod inspect;
 pub mod keyframe;
+pub mod ladder;
 mod language;
 mod matroska;
 mod mp4;

@@ -16,7 +16,9 @@ mod time;
 use std::ops::Range;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
+use crate::hls::Sound;
 use crate::index::Index;
 use crate::keyframe;
 use crate::source::{self, Source};
@@ -36,7 +38,7 @@ pub struct Remux {
 }
 
 /// The cuts of a film at the source's presentation times, as [`Index::cuts`] counts them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
     /// Ticks per second. That of the film's track can be a multiple.
     pub scale: u32,
@@ -47,6 +49,18 @@ pub struct Timeline {
     /// When the last segment ends.
     pub end: i64,
 }
+
+/// What renditions have to know of the original, so that players can switch between them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Original {
+    /// Where the film is cut.
+    pub timeline: Timeline,
+    /// The audio that is played with each rendition of the film, if there is any.
+    pub sound: Option<Sound>,
+}
+
+/// The file with [`Original`].
+pub const ORIGINAL: &str = "original.json";
 
 /// The file with the segment index.
 pub const RECORDS: &str = "records";

@@ -99,6 +99,8 @@ pub struct Chunk<'a> {
     pub seek: Option<String>,
     /// Interval between keyframes, which is the duration of a segment, in seconds.
     pub segment: f64,
+    /// The times of the keyframes, if they are given. Then `segment` is not used.
+    pub cuts: &'a [i64],
     /// Numbers of the chunk's AAC frames, counted from the start of the presentation: from the first (inclusive) to the
     /// second (exclusive), which is `None` for the last chunk.
     pub audio_frames: (i64, Option<i64>),
@@ -225,7 +227,10 @@ async fn decode(
     let clock = format!("1/{}", chunk.scale);
     #[expect(clippy::cast_precision_loss, reason = "the duration of a frame has few ticks")]
     let frame = chunk.frame_duration.map(|ticks| ticks as f64 / f64::from(chunk.scale.max(1)));
-    let keyframes = graph::forced_keyframes(chunk.segment, frame);
+    let keyframes = match chunk.cuts {
+        [] => graph::forced_keyframes(chunk.segment, frame),
+        cuts => graph::keyframes_at(cuts, chunk.scale),
+    };
     let video: Vec<Vec<String>> = rungs
         .iter()
         .enumerate()
@@ -315,6 +320,7 @@ mod tests {
             frame_duration: None,
             seek: None,
             segment: 4.0,
+            cuts: &[],
             audio_frames: (100, Some(200)),
             is_silent: false,
         }

@@ -157,11 +157,12 @@ pub async fn encode(
         frame_duration: plan.frame_duration(),
         seek: chunk.seek.clone(),
         segment: chunk.segment,
+        cuts: plan.cuts_of(chunk),
         audio_frames: chunk.audio_frames,
         is_silent: false,
     };
     let rungs: Vec<rendition::Rung<'_>> =
-        plan.rungs.iter().map(crate::ladder::Rung::encoder_settings).collect();
+        plan.rungs.iter().map(upreel_media::ladder::Rung::encoder_settings).collect();
     let slice = slice.map(|slice| slice.open(source));
     let encoded = rendition::encode(slice.as_ref().unwrap_or(source), &job, &rungs, ffmpeg, deadline).await?;
 
@@ -174,12 +175,19 @@ pub async fn encode(
         _ => {}
     }
     let (times, end) = plan.output_times(index, &encoded.times, encoded.end);
+    let cuts = plan.cuts_of(chunk);
     let frames = times.len();
 
-    let mut output = ChunkOutput { index, tracks: Vec::new(), objects: Vec::new() };
+    let extension = plan.extension();
+    let mut output = ChunkOutput { index, extension, tracks: Vec::new(), objects: Vec::new() };
     for (rung, bytes) in plan.rungs.iter().zip(encoded.videos) {
         let file = File::read(bytes).map_err(|e| unusable(&e))?;
         let segments = cmaf::video(&file, &times, end, output.first_number()).map_err(|e| unusable(&e))?;
+        if !cuts.is_empty() && !plan.is_cut_at(cuts, end, &segments) {
+            return Err(Error::Unreadable(format!(
+                "the segments of chunk {index} are not cut as the original"
+            )));
+        }
         output.add(&rung.name, &file, segments).map_err(|e| unusable(&e))?;
     }
     let wanted = usize::try_from(encoded.audio_frames).unwrap_or(0);
@@ -221,9 +229,11 @@ impl Plan {
     /// the video is shown from the start of the presentation on. Each time is later than the one before it.
     fn output_times(&self, index: usize, times: &[i64], end: i64) -> (Vec<i64>, i64) {
         let output = |time: i64| time.saturating_sub(self.origin).saturating_mul(self.subdivision().into());
-        let mut next = if index == 0 { 0 } else { i64::MIN };
+        // The original can start later than its audio.
+        let first = self.cuts.first().map_or(0, |cut| output(*cut));
+        let mut next = if index == 0 { first } else { i64::MIN };
         let ascending = |(i, time): (usize, &i64)| {
-            let time = if index == 0 && i == 0 { 0 } else { output(*time).max(next) };
+            let time = if index == 0 && i == 0 { first } else { output(*time).max(next) };
             next = time.saturating_add(self.subdivision().into());
             time
         };
@@ -231,9 +241,20 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Returns whether the segments of a chunk that ends at `end`, in ticks of the renditions, start at these cuts.
+    fn is_cut_at(&self, cuts: &[i64], end: i64, segments: &[Segment]) -> bool {
+        let (starts, _) = self.output_times(usize::MAX, cuts, end);
+        let ends = starts.iter().skip(1).copied().chain([end]);
+        let durations = starts.iter().zip(ends).map(|(start, end)| end.saturating_sub(*start).unsigned_abs());
+        durations.eq(segments.iter().map(|segment| segment.duration))
+    }
+}
+
 /// The tracks and objects of a chunk, collected while it is encoded.
 struct ChunkOutput {
     index: usize,
+    extension: &'static str,
     tracks: Vec<Track>,
     objects: Vec<Object>,
 }
@@ -255,7 +276,7 @@ impl ChunkOutput {
         let mut entries = Vec::with_capacity(segments.len());
         for (i, Segment { bytes, duration, first }) in segments.into_iter().enumerate() {
             let entry = SegmentEntry {
-                name: format!("{:04}-{i:02}.m4s", self.index),
+                name: format!("{:04}-{i:02}.{}", self.index, self.extension),
                 duration,
                 bytes: bytes.len(),
                 first,

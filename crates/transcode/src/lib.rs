@@ -7,7 +7,6 @@
 
 pub mod encode;
 mod error;
-pub mod ladder;
 pub mod plan;
 pub mod playlist;
 pub mod task;

@@ -2,6 +2,7 @@
 //! encoder, and short enough to be encoded within the function's timeout.
 
 mod chunks;
+mod rung;
 mod slices;
 
 use serde::{Deserialize, Serialize};
@@ -9,10 +10,10 @@ use upreel_core::video::MediaInfo;
 use upreel_core::{Container, Failure};
 use upreel_media::inspect::{AudioStream, Inspection, VideoStream};
 use upreel_media::keyframe::CutPoints;
+use upreel_media::ladder::{ASSUMED_RATE, Rung, ladder};
 use upreel_media::rendition::{DEFAULT_SCALE, joins_clocks};
 
 use self::chunks::{at, chunk_starts, chunks, longest, segment, ticks};
-use crate::ladder::{Rung, ladder};
 
 /// Minimum and maximum of the intended duration of a chunk, in seconds.
 const CHUNK_SECONDS: (f64, f64) = (10.0, 60.0);
@@ -31,8 +32,6 @@ const LONGEST_WAIT: f64 = 3600.0;
 const ESTIMATE_ERROR: f64 = 0.1;
 /// Ticks of the renditions for each tick of the source: room for decode times between two presentation times.
 const SUBDIVISION: u32 = 4;
-/// Frames per second to assume for the ladder if they are not known.
-const ASSUMED_RATE: f64 = 30.0;
 
 /// How to encode a video: the ladder and the chunks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +59,10 @@ pub struct Plan {
     pub frame_rate: Option<f64>,
     /// The ladder, the largest rung first.
     pub rungs: Vec<Rung>,
+    /// The times at which segments start, if they are those of the original. Otherwise they are about as long as the chunks
+    /// say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cuts: Vec<i64>,
     /// The chunks, in the order of time.
     #[serde(rename = "parts")]
     pub chunks: Vec<Chunk>,
@@ -118,6 +121,17 @@ impl Plan {
         cuts: Option<&CutPoints>,
         length: f64,
     ) -> Result<Self, Failure> {
+        let starts = cuts.map(|cuts| chunk_starts(cuts, length)).unwrap_or_default();
+        Self::with_chunk_starts(media_info, inspection, cuts, &starts)
+    }
+
+    /// Like [`Plan::new`], with chunks that start at these of the keyframes.
+    fn with_chunk_starts(
+        media_info: &MediaInfo,
+        inspection: &Inspection,
+        cuts: Option<&CutPoints>,
+        starts: &[i64],
+    ) -> Result<Self, Failure> {
         let (Some(container), Some(width), Some(height)) =
             (media_info.container, media_info.width, media_info.height)
         else {
@@ -128,7 +142,6 @@ impl Plan {
         let duration = media_info.duration_ms.map(seconds);
         let cuts = cuts.filter(|cuts| !cuts.times.is_empty());
         let scale = cuts.map_or(DEFAULT_SCALE, |cuts| cuts.scale.max(1));
-        let starts = cuts.map(|cuts| chunk_starts(cuts, length)).unwrap_or_default();
         let begin = cuts.and_then(|cuts| cuts.begin).map(|begin| at(begin, scale)).or(inspection.start);
         let origin = match starts.first() {
             Some(first) => origin(*first, begin, scale),
@@ -143,7 +156,7 @@ impl Plan {
         );
         let end = duration.filter(|_| is_exact).map(|duration| origin.saturating_add(ticks(duration, scale)));
         let chunks = match cuts {
-            Some(cuts) => chunks(container, cuts, &starts, origin, duration),
+            Some(cuts) => chunks(container, cuts, starts, origin, duration),
             None => vec![Chunk {
                 index: 0,
                 span: None,
@@ -174,6 +187,7 @@ impl Plan {
             is_sliced: false,
             frame_rate,
             rungs: ladder(width, height, rate),
+            cuts: Vec::new(),
             chunks,
         })
     }

@@ -24,12 +24,36 @@ pub enum Incomplete {
     Mismatched(usize),
 }
 
+/// Joins the chunks of the rung that a plan has.
+///
+/// # Errors
+/// As [`playlists`].
+pub fn rung(plan: &Plan, manifests: Vec<Manifest>) -> Result<Video, Incomplete> {
+    let (mut video, _) = renditions(plan, manifests)?;
+    video.pop().ok_or(Incomplete::Missing(0))
+}
+
 /// Writes the playlists of a video from the manifests of all its chunks, in any order. A manifest that is there twice
 /// counts once.
 ///
 /// # Errors
 /// Returns an error if a chunk is missing or does not match the first one.
-pub fn playlists(plan: &Plan, mut manifests: Vec<Manifest>) -> Result<Vec<Object>, Incomplete> {
+pub fn playlists(plan: &Plan, manifests: Vec<Manifest>) -> Result<Vec<Object>, Incomplete> {
+    let (video, audio) = renditions(plan, manifests)?;
+    let master = hls::master(&video, &audio) + &hls::i_frame_tags(&video);
+    let mut objects = vec![object(MASTER, master)];
+    let renditions = video.iter().map(|video| &video.rendition);
+    for rendition in renditions.clone().chain(audio.iter().map(|audio| &audio.rendition)) {
+        objects.push(object(&format!("{}/index.m3u8", rendition.name), rendition.media_playlist()));
+    }
+    for rendition in renditions {
+        objects.push(object(&format!("{}/iframes.m3u8", rendition.name), rendition.i_frame_playlist()));
+    }
+    Ok(objects)
+}
+
+/// Joins the chunks of all rungs and audio streams.
+fn renditions(plan: &Plan, mut manifests: Vec<Manifest>) -> Result<(Vec<Video>, Vec<Audio>), Incomplete> {
     manifests.sort_by_key(|manifest| manifest.index);
     manifests.dedup_by_key(|manifest| manifest.index);
     for index in 0..plan.chunks.len() {
@@ -46,19 +70,9 @@ pub fn playlists(plan: &Plan, mut manifests: Vec<Manifest>) -> Result<Vec<Object
     let audio = joined.split_off(plan.rungs.len().min(joined.len()));
     let frames = manifests.iter().map(|manifest| manifest.frames).sum();
     let frame_rate = plan.frame_rate.or_else(|| joined.first()?.frame_rate(frames));
-    let video: Vec<Video> = joined.into_iter().map(|rendition| rung(plan, rendition, frame_rate)).collect();
-    let audio: Vec<Audio> = audio.into_iter().map(|rendition| language(plan, rendition)).collect();
-
-    let master = hls::master(&video, &audio) + &hls::i_frame_tags(&video);
-    let mut objects = vec![object(MASTER, master)];
-    let renditions = video.iter().map(|video| &video.rendition);
-    for rendition in renditions.clone().chain(audio.iter().map(|audio| &audio.rendition)) {
-        objects.push(object(&format!("{}/index.m3u8", rendition.name), rendition.media_playlist()));
-    }
-    for rendition in renditions {
-        objects.push(object(&format!("{}/iframes.m3u8", rendition.name), rendition.i_frame_playlist()));
-    }
-    Ok(objects)
+    let video = joined.into_iter().map(|rendition| video(plan, rendition, frame_rate)).collect();
+    let audio = audio.into_iter().map(|rendition| language(plan, rendition)).collect();
+    Ok((video, audio))
 }
 
 /// Returns a track with the segments of all chunks.
@@ -79,7 +93,7 @@ fn segment(entry: &SegmentEntry) -> Segment {
     Segment { name: name.clone(), duration: *duration, bytes: *bytes as u64, first: *first as u64 }
 }
 
-fn rung(plan: &Plan, rendition: Rendition, frame_rate: Option<f64>) -> Video {
+fn video(plan: &Plan, rendition: Rendition, frame_rate: Option<f64>) -> Video {
     let rung = plan.rungs.iter().find(|rung| rung.name == rendition.name);
     let (width, height) = rung.map(|rung| (rung.width, rung.height)).unwrap_or_default();
     Video { rendition, width, height, frame_rate, range: VideoRange::Sdr }

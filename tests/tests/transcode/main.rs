@@ -9,6 +9,7 @@ mod edits;
 mod films;
 mod hdr;
 mod ogg;
+mod rungs;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! The filter graphs and the encoder's arguments of a chunk.
 
-use super::{Chunk, Rung, pcm};
+use super::{Chunk, Rung, convert, pcm};
 use crate::filters::Filters;
 use crate::inspect::AudioStream;
 
@@ -122,6 +122,17 @@ pub(super) fn forced_keyframes(segment: f64, frame: Option<f64>) -> String {
     format!("expr:isnan(prev_forced_t)+gt({this},{last})*gte(t-prev_forced_t,{half:.6})")
 }
 
+/// Returns the `-force_key_frames` list for keyframes at these times: ffmpeg forces the first frame at or after each. It
+/// reads microseconds, so they are rounded down.
+pub(super) fn keyframes_at(cuts: &[i64], scale: u32) -> String {
+    let time = |cut: &i64| {
+        let micros = convert(*cut, scale, 1_000_000);
+        let sign = if micros < 0 { "-" } else { "" };
+        format!("{sign}{}.{:06}", micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000)
+    };
+    cuts.iter().map(time).collect::<Vec<_>>().join(",")
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::chunk;
@@ -167,6 +178,12 @@ mod tests {
         turned.video.is_transformed = true;
         let text = video(&turned, &[rung(640, 360)]);
         assert!(!text.contains("scale,") && !text.contains("bwdif"), "{text}");
+    }
+
+    #[test]
+    fn keyframes_are_forced_at_given_times() {
+        assert_eq!(keyframes_at(&[0, 1001, 600_000], 30_000), "0.000000,0.033366,20.000000");
+        assert_eq!(keyframes_at(&[-1, 1], 3), "-0.333334,0.333333");
     }
 
     #[test]

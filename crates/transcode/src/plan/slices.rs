@@ -1,14 +1,21 @@
 //! Slices of the object, which the encoders read instead of the object.
 
+use upreel_core::Failure;
 use upreel_core::video::MediaInfo;
 use upreel_media::inspect::Inspection;
 use upreel_media::keyframe::CutPoints;
+use upreel_media::remux::Timeline;
 use upreel_media::rendition::audio_samples;
 use upreel_media::slice::{Slice, Wanted};
 use upreel_media::{Index, Source};
 
 use super::Plan;
-use crate::error::{Error, fall_back_without_index};
+use crate::error::{Error, failure, fall_back_without_index};
+
+/// The failure of a rung of a video whose index was there when its playback was prepared.
+fn no_index() -> Error {
+    Error::Video(Failure::new(Failure::UNREADABLE, "The index of the video cannot be read."))
+}
 
 impl Plan {
     /// Plans the transcoding of an object, in chunks of about `length` seconds if that is given. Also returns a slice
@@ -36,10 +43,41 @@ impl Plan {
             Ok(cuts) => cuts,
             Err(error) => fall_back_without_index(error)?,
         };
-        let Some(mut cuts) = cuts else { return Ok((plan(None)?, Vec::new())) };
-        let audio: Option<Vec<u32>> = inspection.audio.iter().map(|stream| stream.id).collect();
+        let Some(cuts) = cuts else { return Ok((plan(None)?, Vec::new())) };
+        Self::sliced(source, index, cuts, |cuts| plan(Some(cuts))).await
+    }
+
+    /// Plans the encoding of the rung with this name, see [`Plan::of_rung`]. Also returns its slices, as
+    /// [`Plan::with_slices`] does.
+    ///
+    /// # Errors
+    /// As [`Plan::with_slices`] and [`Plan::of_rung`].
+    pub async fn of_rung_with_slices(
+        source: &Source,
+        index: Option<&Index>,
+        media_info: &MediaInfo,
+        inspection: &Inspection,
+        (timeline, rung): (&Timeline, &str),
+    ) -> Result<(Self, Vec<Slice>), Error> {
+        let index = index.ok_or_else(no_index)?;
+        let cuts = index.cuts(source).await.map_err(|error| failure(error.into()))?.ok_or_else(no_index)?;
+        let plan = |cuts: &CutPoints| {
+            Self::of_rung(media_info, inspection, cuts, timeline, rung).map_err(Error::Video)
+        };
+        Self::sliced(source, index, cuts, plan).await
+    }
+
+    /// Makes slices for the chunks of a plan, if the index lists all samples.
+    async fn sliced(
+        source: &Source,
+        index: &Index,
+        mut cuts: CutPoints,
+        plan: impl Fn(&CutPoints) -> Result<Self, Error>,
+    ) -> Result<(Self, Vec<Slice>), Error> {
+        let planned = plan(&cuts)?;
+        let audio: Option<Vec<u32>> = planned.audio.iter().map(|stream| stream.id).collect();
         if let Some(audio) = audio.filter(|_| cuts.lists_samples) {
-            let mut plan = plan(Some(&cuts))?;
+            let mut plan = planned;
             let slices = match index.slices(source, &plan.wanted(), &audio).await.map_err(Into::into) {
                 Ok(slices) => slices,
                 Err(error) => fall_back_without_index(error)?,
@@ -51,7 +89,7 @@ impl Plan {
             }
         }
         cuts.lists_samples = false;
-        Ok((plan(Some(&cuts))?, Vec::new()))
+        Ok((plan(&cuts)?, Vec::new()))
     }
 
     /// Returns the samples that the slice of each chunk needs.

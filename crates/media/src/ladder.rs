@@ -1,7 +1,8 @@
 //! The ladder: the renditions that are made of a video.
 
+use crate::rendition;
 use serde::{Deserialize, Serialize};
-use upreel_media::rendition;
+use upreel_core::video::MediaInfo;
 
 /// The rungs: the shorter side in pixels, and the maximum bit rate at 30 frames per second, in bits per second.
 const LADDER: [(u32, u32); 4] = [(1080, 5_000_000), (720, 2_800_000), (480, 1_400_000), (360, 800_000)];
@@ -20,6 +21,9 @@ const LEVELS: [(&str, u32, f64); 8] = [
     ("5.1", 36_864, 983_040.0),
     ("5.2", 36_864, 2_073_600.0),
 ];
+
+/// Frames per second to assume if they are not known.
+pub const ASSUMED_RATE: f64 = 30.0;
 
 /// A rung of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,18 @@ pub fn ladder(width: u32, height: u32, frame_rate: f64) -> Vec<Rung> {
         let (_, bitrate) = LADDER[LADDER.len() - 1];
         rungs.push(rung(short.max(MIN_SIDE), bitrate, (width, height), frame_rate));
     }
+    rungs
+}
+
+/// Returns the rungs that are useful beside the original: those below it, and one of its size if not all players play its
+/// codec.
+#[must_use]
+pub fn below(media_info: &MediaInfo) -> Vec<Rung> {
+    let (Some(width), Some(height)) = (media_info.width, media_info.height) else { return Vec::new() };
+    let is_common = media_info.video_codec.as_deref() == Some("h264");
+    let mut rungs = ladder(width, height, media_info.frame_rate.unwrap_or(ASSUMED_RATE));
+    // Sides are rounded to even numbers.
+    rungs.retain(|rung| !is_common || rung.width.min(rung.height) + 1 < width.min(height));
     rungs
 }
 
@@ -137,6 +153,23 @@ mod tests {
                 assert!(rung.width.max(rung.height) <= 4096, "{rung:?}");
             }
         }
+    }
+
+    #[test]
+    fn rungs_beside_the_original_are_smaller() {
+        let below = |width, height, codec: &str| {
+            let media_info = MediaInfo {
+                width: Some(width),
+                height: Some(height),
+                video_codec: Some(codec.to_owned()),
+                ..MediaInfo::default()
+            };
+            below(&media_info).into_iter().map(|rung| rung.name).collect::<Vec<_>>()
+        };
+        assert_eq!(below(1920, 1080, "h264"), ["v720", "v480", "v360"]);
+        assert_eq!(below(1080, 1920, "hevc"), ["v1080", "v720", "v480", "v360"]);
+        assert_eq!(below(640, 360, "h264"), [""; 0]);
+        assert_eq!(below(639, 359, "h264"), [""; 0]);
     }
 
     #[test]
