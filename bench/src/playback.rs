@@ -122,7 +122,7 @@ pub(crate) async fn run(video: &str, endpoint: &str) -> Result<(), BoxError> {
     let records = records.len();
     let film = tracks.first().ok_or("no track")?;
     let spans: Vec<_> = film.segments.iter().map(|segment| segment.record.clone()).collect();
-    let stored = playback::objects(id, &version, *remux)
+    let stored = playback::objects(id, &version, *remux)?
         .into_iter()
         .map(async |(key, kind, bytes)| objects.store(&key, kind, bytes).await);
     join_all(stored).await.into_iter().collect::<Result<(), _>>()?;

@@ -2,6 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Returns the name of the multivariant playlist with the original and these rungs, in the order of their names. Each set of
+/// rungs has its own playlist, so that none ever changes.
+pub fn master<'a>(rungs: impl Iterator<Item = &'a str>) -> String {
+    let rungs: String = rungs.map(|rung| format!("-{rung}")).collect();
+    format!("master{rungs}.m3u8")
+}
+
 /// How a video can be played from its original.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,5 +47,19 @@ impl Playback {
     #[must_use]
     pub fn is_hls(&self) -> bool {
         self.mode == Mode::Hls
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::FileName;
+
+    #[test]
+    fn each_set_of_rungs_has_its_playlist() {
+        assert_eq!(master([].into_iter()), "master.m3u8");
+        let all = master(["v1080", "v360", "v480", "v720"].into_iter());
+        assert_eq!(all, "master-v1080-v360-v480-v720.m3u8");
+        assert!(all.parse::<FileName>().is_ok());
     }
 }

@@ -1,11 +1,13 @@
 //! The state of a video's HLS renditions, which is separate from its status.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::id::{Sequencer, VideoId};
 
-/// A run: one upload of a video, as transcoding identifies it.
+/// A run: one upload of a video, or one rung of it, as transcoding identifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
@@ -15,6 +17,9 @@ pub struct Run {
     pub key: String,
     /// The sequencer of the upload.
     pub sequencer: Sequencer,
+    /// The rung to encode beside the original; `None` for the whole ladder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<String>,
 }
 
 /// The state of a video's HLS renditions.
@@ -45,8 +50,14 @@ impl Transcode {
 
     /// Creates the state of a run whose transcoding has not started yet.
     #[must_use]
-    pub fn waiting(run: Sequencer) -> Self {
+    pub const fn waiting(run: Sequencer) -> Self {
         Self { run, status: TranscodeStatus::Running, chunks: 0, restarts: 0, error: None }
+    }
+
+    /// Creates the state of a run that starts when its renditions are first requested.
+    #[must_use]
+    pub fn offered(run: Sequencer) -> Self {
+        Self { status: TranscodeStatus::Offered, ..Self::waiting(run) }
     }
 
     /// Returns whether transcoding has not started yet.
@@ -56,10 +67,21 @@ impl Transcode {
     }
 }
 
+/// What is or may be transcoded of a video.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renditions {
+    /// The state of the whole ladder.
+    pub transcode: Option<Transcode>,
+    /// The rungs beside the original.
+    pub rungs: Option<BTreeMap<String, Transcode>>,
+}
+
 /// The status of a [`Transcode`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TranscodeStatus {
+    /// It starts when the renditions are first requested.
+    Offered,
     /// It waits for its start, or chunks are being encoded.
     Running,
     /// The renditions can be played.
@@ -69,10 +91,14 @@ pub enum TranscodeStatus {
 }
 
 impl TranscodeStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Offered, Self::Running, Self::Done, Self::Failed];
+
     /// Returns the text in the table and in responses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Offered => "OFFERED",
             Self::Running => "RUNNING",
             Self::Done => "DONE",
             Self::Failed => "FAILED",
@@ -86,7 +112,7 @@ mod tests {
 
     #[test]
     fn status_text_is_its_json() {
-        for status in [TranscodeStatus::Running, TranscodeStatus::Done, TranscodeStatus::Failed] {
+        for status in TranscodeStatus::ALL {
             assert_eq!(serde_json::json!(status), status.as_str());
         }
     }

@@ -16,6 +16,9 @@ pub struct Config {
     pub buckets: Buckets,
     /// `STATE_MACHINE_ARN`: the state machine that transcodes videos. Without it, transcoding is off.
     pub state_machine: Option<String>,
+    /// `TRANSCODE`: whether videos are transcoded when they are watched (`watched`) or all of them after the upload (`all`,
+    /// the default).
+    pub transcodes_when_watched: bool,
     /// `CDN_DOMAIN`: the host name of the distribution in front of the processed bucket. Without it, S3 serves its files.
     pub cdn_domain: Option<String>,
     /// `CDN_SECRET_ARN`: the ARN of the secret that signs the URLs of the distribution.
@@ -174,6 +177,13 @@ impl Config {
                 processed: need("PROCESSED_BUCKET")?,
             },
             state_machine: get("STATE_MACHINE_ARN"),
+            transcodes_when_watched: match get("TRANSCODE").as_deref() {
+                None | Some("all") => false,
+                Some("watched") => true,
+                Some(_) => {
+                    return Err(InvalidSetting { name: "TRANSCODE", complaint: "must be all or watched" });
+                }
+            },
             // A function that signs URLs needs both, one that verifies them only the secret.
             cdn_secret_arn: match get("CDN_DOMAIN") {
                 Some(_) => need("CDN_SECRET_ARN").map(Some)?,
@@ -254,6 +264,7 @@ mod tests {
             assert!(error.is_some_and(|e| e.contains("MAX_UPLOAD_BYTES")), "{bad}");
         }
         assert!(config(&[("TRANSFER_ACCELERATION", "yes")]).is_err());
+        assert!(config(&[("TRANSCODE", "maybe")]).is_err());
         let error = Config::from(|_| None).err().map(|e| e.to_string());
         assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
         let error = config(&[("CDN_DOMAIN", "d.cloudfront.net")]).err().map(|e| e.to_string());

@@ -22,6 +22,8 @@ pub enum Code {
     Forbidden,
     /// The resource does not exist, or belongs to another user.
     NotFound,
+    /// The resource is being made. It exists later.
+    NotReady,
     /// The route does not support the method.
     MethodNotAllowed,
     /// The file exceeds the limit of the service or of this way of uploading.
@@ -45,6 +47,7 @@ impl Code {
             Self::Unauthorized => (S::UNAUTHORIZED, "UNAUTHORIZED", "Not signed in"),
             Self::Forbidden => (S::FORBIDDEN, "FORBIDDEN", "Forbidden"),
             Self::NotFound => (S::NOT_FOUND, "NOT_FOUND", "Not found"),
+            Self::NotReady => (S::NOT_FOUND, "NOT_READY", "Not ready yet"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "TOO_LARGE", "Too large"),
             Self::UnsupportedMedia => {

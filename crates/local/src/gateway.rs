@@ -18,6 +18,7 @@ use serde_json::json;
 use tower::ServiceExt;
 use upreel_function::App;
 use upreel_http::{ApiGatewayProxyRequestContext, Code, Problem, RequestContext, complete};
+use upreel_videos::Start;
 
 use crate::openapi;
 use crate::queue::Queue;
@@ -37,11 +38,11 @@ const DEFAULT_USER: &str = "local";
 const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media-src http: blob:; \
                            connect-src 'self' http:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>) -> Router {
+pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>, start: Option<Start>) -> Router {
     let functions = Router::new()
         .merge(upreel_upload::router(app.clone()))
         .merge(upreel_presign::router(app.clone()))
-        .merge(upreel_videos::router(app.clone()))
+        .merge(upreel_videos::router(app.clone(), start))
         .merge(upreel_playback::router(app.clone()));
     let functions = complete(functions, &app.config.allowed_origins);
     let proxy = Router::new().fallback(invoke).with_state(functions);

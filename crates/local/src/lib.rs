@@ -165,6 +165,8 @@ impl Local {
             queues.push(runs.clone());
             transcodes = Some(runs);
         }
+        let watched = transcodes.clone().filter(|_| options.transcodes_when_watched);
+        let start = watched.map(transcode::starter);
         let thumbnail = wrap(thumbnail(app.clone(), transcodes.clone()));
         let all = Queues { videos: queue.clone(), transcodes, thumbnail: thumbnail.clone() };
         let give_up = reconcile::give_up(app.clone(), all.clone());
@@ -180,7 +182,7 @@ impl Local {
                 webhook::follow(database, TABLE, events, &folder.join("sequence")).await;
             });
         }
-        servers.spawn(serve::serve(api, allowed.guard(Port::Api, gateway::router(&app, queues))));
+        servers.spawn(serve::serve(api, allowed.guard(Port::Api, gateway::router(&app, queues, start))));
         Ok(Self {
             api: api_url,
             s3: s3_url,

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::prelude::*;
 use upreel_core::limits::Limits;
@@ -58,9 +58,10 @@ struct Arguments {
     /// Maximum size of a video, such as 500MB, 5GiB or 1000000
     #[arg(long, value_name = "SIZE", default_value = "5TiB", value_parser = arguments::size)]
     max_upload_bytes: u64,
-    /// Also transcode each video to HLS renditions, which takes about as long as the video plays
-    #[arg(long)]
-    transcode: bool,
+    /// Also transcode videos to HLS renditions, which takes about as long as the video plays: all of them, or those that are
+    /// watched
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
+    transcode: Option<When>,
     /// Send a webhook to this URL when a video changes (see "Webhooks" in the README)
     #[arg(long, requires = "webhook_secret")]
     webhook_url: Option<String>,
@@ -70,6 +71,13 @@ struct Arguments {
     /// Examine rows that wait after this time in seconds, for tests [default: hours, as when deployed]
     #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     examine_after: Option<u64>,
+}
+
+/// Which videos are transcoded.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    All,
+    Watched,
 }
 
 #[tokio::main]
@@ -91,7 +99,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         "ffmpeg was not found on the PATH: install it (apt-get install ffmpeg, brew install ffmpeg), \
          or set its path with --ffmpeg",
     )?;
-    let version = ffmpeg::version(&ffmpeg, arguments.transcode).await?;
+    let version = ffmpeg::version(&ffmpeg, arguments.transcode.is_some()).await?;
     let examine_after = arguments.examine_after.map(Duration::from_secs);
     let data = (!arguments.ephemeral).then(|| arguments.data.clone());
     let webhooks = arguments.webhook_url.clone().unwrap_or_else(|| "off (--webhook-url)".to_owned());
@@ -110,7 +118,8 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         ffmpeg: ffmpeg.clone(),
         max_upload_bytes: arguments.max_upload_bytes,
         back_off: BACK_OFF,
-        transcode: arguments.transcode.then(transcode::workers),
+        transcode: arguments.transcode.map(|_| transcode::workers()),
+        transcodes_when_watched: arguments.transcode == Some(When::Watched),
         limits: examine_after.map_or_else(limits, Limits::all),
         sweep_interval: examine_after.unwrap_or(SWEEP_INTERVAL),
         webhook: endpoint.map(|endpoint| Webhook { endpoint, back_off: webhook::BACK_OFF.to_vec() }),

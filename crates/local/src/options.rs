@@ -42,6 +42,8 @@ pub struct Options {
     pub webhook: Option<Webhook>,
     /// Number of chunks encoded at the same time; `None` turns transcoding off.
     pub transcode: Option<usize>,
+    /// Whether videos are transcoded only when they are watched.
+    pub transcodes_when_watched: bool,
     /// How long a row may stay in a state before the reconciler examines it.
     pub limits: Limits,
     /// Interval in which the reconciler examines the rows.
@@ -83,6 +85,7 @@ pub(crate) fn config(options: &Options, allowed_origins: Vec<String>) -> Config 
             processed: PROCESSED.to_owned(),
         },
         state_machine: options.transcode.map(|_| "crates/local/src/transcode.rs".to_owned()),
+        transcodes_when_watched: options.transcodes_when_watched,
         cdn_domain: None,
         cdn_secret_arn: None,
         allowed_origins,

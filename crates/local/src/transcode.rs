@@ -15,6 +15,7 @@ use upreel_core::Fault;
 use upreel_core::transcode::Run;
 use upreel_function::App;
 use upreel_transcode::{Task, handle};
+use upreel_videos::Start;
 
 use crate::queue::{Handler, Queue};
 
@@ -33,8 +34,17 @@ pub(crate) fn is_pending(queue: &Queue, run: &Run) -> bool {
     queue.is_pending(&id(run))
 }
 
+/// Returns what starts a run when its renditions are requested.
+pub(crate) fn starter(queue: Arc<Queue>) -> Start {
+    Arc::new(move |run, _| {
+        let started = if is_pending(&queue, &run) { Ok(()) } else { send(&queue, &run) };
+        Box::pin(ready(started))
+    })
+}
+
 fn id(run: &Run) -> String {
-    format!("{}-{}", run.video_id, run.sequencer)
+    let rung = run.rung.iter().map(|rung| format!("-{rung}")).collect::<String>();
+    format!("{}-{}{rung}", run.video_id, run.sequencer)
 }
 
 /// Returns the handler of the queue, which transcodes one run. It encodes at most `workers` chunks at the same time,

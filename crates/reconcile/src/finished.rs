@@ -15,36 +15,44 @@ impl<W: Workers> Sweep<'_, W> {
     pub(crate) async fn finished(&self, record: &Record) -> Result<Examined, Fault> {
         let superseded = self.delete_superseded(record).await?;
         let can_run = self.app.config.state_machine.is_some() && record.video.status == Status::Processed;
-        let unfinished = record.transcode.as_ref().filter(|transcode| can_run && transcode.can_resume());
-        if let Some(transcode) = unfinished {
-            return self.transcoding(record, transcode).await;
+        let unfinished = record.transcodes().filter(|(_, transcode)| can_run && transcode.can_resume());
+        let unfinished: Vec<_> = unfinished.collect();
+        if !unfinished.is_empty() {
+            return self.transcoding(record, unfinished).await;
         }
         self.postpone(record, None, Attention::CleanedUp).await?;
         Ok(if superseded > 0 { Examined::Healed } else { Examined::Nothing })
     }
 
-    async fn transcoding(&self, record: &Record, transcode: &Transcode) -> Result<Examined, Fault> {
-        let id = record.video.video_id;
-        let run = Run { video_id: id, key: record.key.clone(), sequencer: transcode.run.clone() };
+    /// Starts the first of the runs again that neither is running nor was started too often. The others follow in the next
+    /// sweep that examines the row.
+    async fn transcoding(
+        &self,
+        record: &Record,
+        unfinished: Vec<(Run, &Transcode)>,
+    ) -> Result<Examined, Fault> {
         let wait = self.limits().get(Wait::Transcode);
-        if self.workers.is_transcoding(&run, transcode.restarts).await? {
+        let mut is_running = false;
+        for (run, transcode) in &unfinished {
+            if self.workers.is_transcoding(run, transcode.restarts).await? {
+                is_running = true;
+            } else if transcode.restarts < MAX_REPLAYS {
+                if self.postpone(record, wait, Attention::Restart(run, transcode.restarts)).await? {
+                    self.workers.transcode(run, transcode.restarts + 1).await?;
+                }
+                return Ok(Examined::Healed);
+            } else if transcode.status == TranscodeStatus::Running {
+                let message = "Transcoding failed on our side.";
+                let failure = Failure::new(Failure::INTERNAL, message);
+                self.app.videos.mark_transcode_failed(run, &failure, transcode.restarts).await?;
+                return Ok(Examined::stuck(record));
+            }
+        }
+        if is_running {
             self.postpone(record, wait, Attention::CleanedUp).await?;
             return Ok(Examined::Nothing);
         }
-        if transcode.restarts < MAX_REPLAYS {
-            if self.postpone(record, wait, Attention::Restart).await? {
-                self.workers.transcode(&run, transcode.restarts + 1).await?;
-            }
-            return Ok(Examined::Healed);
-        }
-        if transcode.status == TranscodeStatus::Running {
-            let message = "Transcoding failed on our side.";
-            let failure = Failure::new(Failure::INTERNAL, message);
-            let videos = &self.app.videos;
-            videos.mark_transcode_failed(id, &run.sequencer, &failure, transcode.restarts).await?;
-        } else {
-            self.postpone(record, None, Attention::CleanedUp).await?;
-        }
+        self.postpone(record, None, Attention::CleanedUp).await?;
         Ok(Examined::stuck(record))
     }
 
@@ -91,7 +99,8 @@ pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
     match key {
         _ if record.video.status == Status::Deleted => false,
         Key::Video { .. } => true,
-        Key::Rendition { .. } | Key::Work { .. } => is_own && record.transcode.is_some(),
+        Key::Rendition { .. } => is_own && record.transcode.is_some(),
+        Key::Work { .. } => is_own && record.transcodes().next().is_some(),
         Key::Playback { version, .. } | Key::Segment { version, .. } => {
             let is_played = record.video.playback.as_ref().is_some_and(Playback::is_hls);
             (is_played && record.version().as_ref() == Some(version)) || (is_own && is_in_progress(record))

@@ -236,7 +236,7 @@ impl<W: Workers> Sweep<'_, W> {
         &self,
         record: &Record,
         delay: Option<Duration>,
-        attention: Attention,
+        attention: Attention<'_>,
     ) -> Result<bool, Fault> {
         self.app.videos.postpone(record, delay, attention).await
     }

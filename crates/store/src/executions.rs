@@ -1,6 +1,6 @@
 //! Executions of the transcoding state machine (`statemachines/transcode.asl.json`).
 //!
-//! An execution's name consists of video, event and the number of restarts. Step Functions refuses a name that is
+//! An execution's name consists of video, event, rung and the number of restarts. Step Functions refuses a name that is
 //! already in use, so a repeated start does nothing.
 
 use aws_config::SdkConfig;
@@ -62,6 +62,7 @@ impl Executions {
 
 /// Returns the name of an execution: the run, and from the second execution on a number.
 fn name(run: &Run, restarts: u32) -> String {
-    let name = format!("{}-{}", run.video_id, run.sequencer);
+    let rung = run.rung.iter().map(|rung| format!("-{rung}")).collect::<String>();
+    let name = format!("{}-{}{rung}", run.video_id, run.sequencer);
     if restarts == 0 { name } else { format!("{name}-{}", restarts + 1) }
 }

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use tokio::time::Instant;
 use upreel_core::playback::Playback;
-use upreel_core::transcode::{Run, Transcode};
-use upreel_core::video::{PreviewKeys, Record};
+use upreel_core::transcode::{Renditions, Run, Transcode};
+use upreel_core::video::{MediaInfo, PreviewKeys, Record};
 use upreel_core::{Bucket, Failure, Fault, Key, Sequencer, Status, Version, VideoId};
 use upreel_function::App;
 use upreel_media::keyframe::HEAD;
-use upreel_media::{Error, Source};
+use upreel_media::{Error, Source, ladder};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::{Processed, UpdateOutcome};
 
@@ -103,10 +103,8 @@ impl Job<'_> {
         let playback = prepared.playback();
         let mut keys = Vec::new();
         if let (Prepared::Hls(remux), Some(playback)) = (prepared, &playback) {
-            keys = self
-                .store(playback::objects(self.id, &self.version(head), *remux))
-                .await
-                .map_err(Error::Fault)?;
+            let objects = playback::objects(self.id, &self.version(head), *remux).map_err(Error::Fault)?;
+            keys = self.store(objects).await.map_err(Error::Fault)?;
             let object = (head.size, head.etag.as_str());
             let marked = self.app.videos.mark_playable(self.id, self.sequencer, object, playback);
             marked.await.map_err(Error::Fault)?;
@@ -121,7 +119,8 @@ impl Job<'_> {
     /// Returns the run to transcode, if the video is processed and its transcoding has not begun. A repeated event
     /// returns it as well, because the previous attempt may have ended before it started the execution.
     pub(crate) async fn pending_run(&self) -> Result<Option<Run>, Fault> {
-        if self.app.config.state_machine.is_none() {
+        let config = &self.app.config;
+        if config.state_machine.is_none() || config.transcodes_when_watched {
             return Ok(None);
         }
         let record = self.app.videos.get(self.id).await?.filter(|record| {
@@ -129,7 +128,26 @@ impl Job<'_> {
                 && record.sequencer.as_ref() == Some(self.sequencer)
                 && record.transcode.as_ref().is_none_or(Transcode::is_waiting)
         });
-        Ok(record.map(|record| Run { video_id: self.id, key: record.key, sequencer: self.sequencer.clone() }))
+        let sequencer = self.sequencer.clone();
+        Ok(record.map(|record| Run { video_id: self.id, key: record.key, sequencer, rung: None }))
+    }
+
+    /// Returns what is or may be transcoded. When videos are transcoded only if they are watched, that is the rungs below
+    /// the original, or the whole ladder if the original cannot be played.
+    fn renditions(&self, playback: Option<&Playback>, media_info: &MediaInfo) -> Renditions {
+        let (config, sequencer) = (&self.app.config, || self.sequencer.clone());
+        let whole = |transcode| Renditions { transcode: Some(transcode), rungs: None };
+        match playback {
+            _ if config.state_machine.is_none() => Renditions::default(),
+            _ if !config.transcodes_when_watched => whole(Transcode::waiting(sequencer())),
+            None => Renditions::default(),
+            Some(playback) if !playback.is_hls() => whole(Transcode::offered(sequencer())),
+            Some(_) => {
+                let rungs = ladder::below(media_info);
+                let rungs = rungs.into_iter().map(|rung| (rung.name, Transcode::offered(sequencer())));
+                Renditions { transcode: None, rungs: Some(rungs.collect()) }
+            }
+        }
     }
 
     /// Stores the previews and records the success.
@@ -142,11 +160,10 @@ impl Job<'_> {
         let names = PreviewKeys::new(self.id, &version, has_storyboard, hash);
         let media_info = previews.poster.media_info.clone();
         keys.extend(self.store(self.objects(previews, &version)).await?);
-        let transcode =
-            self.app.config.state_machine.as_ref().map(|_| Transcode::waiting(self.sequencer.clone()));
+        let renditions = self.renditions(playback.as_ref(), &media_info);
         let Head { size, etag, .. } = head;
         let processed =
-            Processed { size, etag, media_info, previews: names, playback, incomplete, transcode };
+            Processed { size, etag, media_info, previews: names, playback, incomplete, renditions };
         let videos = &self.app.videos;
         match videos.mark_processed(self.id, self.sequencer, &processed, self.is_superseding).await? {
             UpdateOutcome::Recorded => Ok(()),
@@ -172,20 +189,27 @@ impl Job<'_> {
             return Err(Fault::message("make what was left out", "it failed again"));
         }
         let version = self.version(&head);
+        // All videos are transcoded, or nothing is known yet.
+        let renditions = if record.transcode.is_none() && record.rungs.is_none() {
+            self.renditions(playback.as_ref(), &previews.poster.media_info)
+        } else {
+            Renditions::default()
+        };
         let track = matches!(previews.storyboard, Storyboarding::Made(_))
             .then(|| Key::StoryboardTrack(self.id, version.clone()));
         keys.extend(self.store(self.objects(previews, &version)).await?);
+        let playback = playback.map(|playback| (playback, renditions));
         self.complete_with(track, playback, Some((version, keys))).await
     }
 
     async fn complete_with(
         &self,
         track: Option<Key>,
-        playback: Option<Playback>,
+        playback: Option<(Playback, Renditions)>,
         stored: Option<(Version, Vec<Key>)>,
     ) -> Result<(), Fault> {
         let videos = &self.app.videos;
-        match videos.complete(self.id, self.sequencer, track.as_ref(), playback.as_ref()).await? {
+        match videos.complete(self.id, self.sequencer, track.as_ref(), playback).await? {
             UpdateOutcome::Recorded => Ok(()),
             UpdateOutcome::Superseded => match stored {
                 Some((version, keys)) => self.remove_unnamed(&version, keys).await,

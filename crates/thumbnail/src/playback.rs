@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 use upreel_core::playback::Playback;
-use upreel_core::{Container, Key, ReadError, Version, VideoId};
-use upreel_media::hls::{self, Audio, Rendition, Segment, Video};
+use upreel_core::{Container, Fault, Key, ReadError, Version, VideoId};
+use upreel_media::hls::{self, Audio, Rendition, Segment, Sound, Video};
 use upreel_media::keyframe::{self, HEAD};
-use upreel_media::remux::{Kind, Track};
+use upreel_media::remux::{Kind, ORIGINAL, Original, Track};
 use upreel_media::{Error, Index, Remux, Source, source};
 
 use crate::previews::millis;
@@ -84,11 +84,16 @@ async fn read(source: &Source, etag: &str) -> Result<Prepared, keyframe::Error> 
     })
 }
 
-/// Returns the objects to store, with their media types: the segment index, the initialization segments and the
-/// playlists.
-#[must_use]
-pub fn objects(id: VideoId, version: &Version, remux: Remux) -> Vec<(Key, &'static str, Bytes)> {
-    let Remux { records, tracks, .. } = remux;
+/// Returns the objects to store: the segment index, the initialization segments, the playlists, and what rungs need.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn objects(
+    id: VideoId,
+    version: &Version,
+    remux: Remux,
+) -> Result<Vec<(Key, &'static str, Bytes)>, Fault> {
+    let Remux { records, tracks, timeline } = remux;
     let mut files = vec![(upreel_media::remux::RECORDS.to_owned(), BINARY, records)];
     let (mut video, mut audio) = (Vec::new(), Vec::new());
     for (position, Track { kind, codec, scale, init, segments }) in tracks.into_iter().enumerate() {
@@ -110,9 +115,12 @@ pub fn objects(id: VideoId, version: &Version, remux: Remux) -> Vec<(Key, &'stat
         }
     }
     files.push((hls::MASTER.to_owned(), PLAYLIST, hls::master(&video, &audio).into()));
+    let original = serde_json::to_vec(&Original { timeline, sound: Sound::of(&audio) });
+    let original = original.map_err(|error| Fault::new("write the timeline", &error))?;
+    files.push((ORIGINAL.to_owned(), "application/json", original.into()));
     let key = |name: &str| {
         let name = name.parse().ok()?;
         Some(Key::Playback { id, version: version.clone(), name })
     };
-    files.into_iter().filter_map(|(name, kind, bytes)| Some((key(&name)?, kind, bytes))).collect()
+    Ok(files.into_iter().filter_map(|(name, kind, bytes)| Some((key(&name)?, kind, bytes))).collect())
 }

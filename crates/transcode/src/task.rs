@@ -5,6 +5,7 @@
 //! nothing. A fault on our or AWS's side is returned as an error, and the task should be retried.
 
 mod objects;
+mod rung;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
+use upreel_core::transcode::{Run, TranscodeStatus};
 use upreel_core::video::Record;
 use upreel_core::{Bucket, Failure, Fault, Key, Status};
 use upreel_function::App;
@@ -25,7 +26,7 @@ use self::objects::{StoredPlan, Unusable, manifest_name};
 use crate::encode::Engine;
 use crate::error::{Error, failure, fall_back_without_index, gone, unknown_container};
 use crate::plan::Plan;
-use crate::playlist::playlists;
+use crate::playlist::{playlists, rung};
 
 /// Maximum number of concurrent requests to S3.
 const PARALLEL: usize = 16;
@@ -57,10 +58,16 @@ impl Task {
     ///
     /// # Errors
     /// Returns a fault if the event is neither.
-    pub fn from_event(event: Value) -> Result<Self, Fault> {
+    pub fn from_event(mut event: Value) -> Result<Self, Fault> {
         let read = match event["detail"]["input"].as_str() {
             Some(input) => serde_json::from_str(input).map(Self::Fail),
-            None => serde_json::from_value(event),
+            None => {
+                // A state fails if it names a field that its input does not have, so it passes the whole input on.
+                if let Some(rung) = event["input"].get("rung").cloned() {
+                    event["rung"] = rung;
+                }
+                serde_json::from_value(event)
+            }
         };
         read.map_err(|error| Fault::new("read the event", &error))
     }
@@ -122,14 +129,18 @@ impl Work<'_> {
     /// Returns whether the transcoding is still running. It is not if a chunk failed, or if the video was deleted or
     /// uploaded again.
     async fn is_running(&self) -> Result<bool, Fault> {
-        let transcode = self.record().await?.and_then(|record| record.transcode);
+        let record = self.record().await?;
+        let transcode = record.as_ref().and_then(|record| record.transcode_of(self.run));
         Ok(transcode.is_some_and(|transcode| transcode.status == TranscodeStatus::Running))
     }
 
     async fn plan(&self) -> Result<Vec<usize>, Error> {
-        let Run { video_id, sequencer, .. } = self.run;
+        let Run { video_id, rung, .. } = self.run;
         let record = self.record().await?;
-        let open = |record: &Record| record.transcode.as_ref().is_none_or(Transcode::can_resume);
+        let open = |record: &Record| match record.transcode_of(self.run) {
+            Some(transcode) => transcode.can_resume(),
+            None => rung.is_none(),
+        };
         let Some(record) = record.filter(open) else { return Ok(Vec::new()) };
         let head = self.app.objects.head(&self.key()?).await?.ok_or_else(gone)?;
         // The row describes another object: its event is going to be processed.
@@ -148,25 +159,31 @@ impl Work<'_> {
         let ffmpeg = &self.app.config.ffmpeg;
         let inspected = (self.engine.inspect)(&source, container, &streams, ffmpeg, self.deadline);
         let inspection = inspected.await.map_err(failure)?;
-        let planned = Plan::with_slices(&source, index.as_ref(), media_info, &inspection, None);
-        let (plan, slices) = planned.await?;
+        let (plan, slices) = match rung {
+            Some(rung) => {
+                let original = self.load_original(&head.etag).await?;
+                let of = (&original.timeline, rung.as_str());
+                Plan::of_rung_with_slices(&source, index.as_ref(), media_info, &inspection, of).await?
+            }
+            None => Plan::with_slices(&source, index.as_ref(), media_info, &inspection, None).await?,
+        };
         let media_bytes: u64 = slices.iter().map(Slice::media_bytes).sum();
         self.store_slices(slices).await?;
         let chunks = plan.chunks.len();
         tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, media_bytes, "planned");
         let Head { size, etag, .. } = head;
         self.store_json("plan.json", &StoredPlan { size, etag, plan }).await?;
-        let restarts = record.transcode.map_or(0, |transcode| transcode.restarts);
-        let outcome = self.app.videos.mark_transcode_started(*video_id, sequencer, chunks, restarts).await?;
+        let restarts = record.transcode_of(self.run).map_or(0, |transcode| transcode.restarts);
+        let outcome = self.app.videos.mark_transcode_started(self.run, chunks, restarts).await?;
         self.clean_up_if_deleted(outcome).await?;
         Ok(if outcome == UpdateOutcome::Recorded { (0..chunks).collect() } else { Vec::new() })
     }
 
     async fn encode(&self, index: usize) -> Result<(), Error> {
-        let Run { video_id, sequencer, .. } = self.run;
         if !self.is_running().await? {
             return Ok(());
         }
+        let video_id = self.run.video_id;
         let (StoredPlan { size, etag, plan }, hash) = self.load_plan().await?;
         if self.load_manifest(index, &hash).await?.is_none() {
             let start = Instant::now();
@@ -179,28 +196,30 @@ impl Work<'_> {
             manifest.plan = hash;
             let (ms, bytes) = (start.elapsed().as_millis(), source.stats().bytes);
             tracing::info!(videoId = %video_id, index, pictures = manifest.frames, bytes, ms, "chunk encoded");
-            self.store_all(objects).await?;
+            self.store_all(&etag, objects).await?;
             self.store_json(&manifest_name(index), &manifest).await?;
         }
-        Ok(self
-            .clean_up_if_deleted(self.app.videos.mark_chunk_encoded(*video_id, sequencer, index).await?)
-            .await?)
+        Ok(self.clean_up_if_deleted(self.app.videos.mark_chunk_encoded(self.run, index).await?).await?)
     }
 
     async fn package(&self) -> Result<(), Error> {
-        let Run { video_id, sequencer, .. } = self.run;
+        let video_id = self.run.video_id;
         if !self.is_running().await? {
             return Ok(());
         }
-        let (StoredPlan { plan, .. }, hash) = self.load_plan().await?;
+        let (StoredPlan { plan, etag, .. }, hash) = self.load_plan().await?;
         let (hash, chunks) = (&hash, plan.chunks.len());
         let manifests = (0..chunks).map(|index| async move { self.load_manifest(index, hash).await });
         let manifests: Vec<_> = stream::iter(manifests).buffered(PARALLEL).try_collect().await?;
         let manifests: Vec<_> = manifests.into_iter().flatten().collect();
-        let objects =
-            playlists(&plan, manifests).map_err(|error| Fault::new("write the playlists", &error))?;
-        self.store_all(objects).await?;
-        self.clean_up_if_deleted(self.app.videos.mark_transcoded(*video_id, sequencer).await?).await?;
+        let incomplete = |error| Fault::new("write the playlists", &error);
+        let outcome = if self.run.rung.is_some() {
+            self.publish(&rung(&plan, manifests).map_err(incomplete)?, &etag).await?
+        } else {
+            self.store_all(&etag, playlists(&plan, manifests).map_err(incomplete)?).await?;
+            self.app.videos.mark_transcoded(self.run).await?
+        };
+        self.clean_up_if_deleted(outcome).await?;
         tracing::info!(videoId = %video_id, "transcoded");
         Ok(())
     }
@@ -212,10 +231,10 @@ impl Work<'_> {
     }
 
     async fn record_failure(&self, failure: &Failure) -> Result<UpdateOutcome, Fault> {
-        let Run { video_id, sequencer, .. } = self.run;
-        let transcode = self.record().await?.and_then(|record| record.transcode);
+        let record = self.record().await?;
+        let transcode = record.as_ref().and_then(|record| record.transcode_of(self.run));
         let restarts = transcode.map_or(0, |transcode| transcode.restarts);
-        self.app.videos.mark_transcode_failed(*video_id, sequencer, failure, restarts).await
+        self.app.videos.mark_transcode_failed(self.run, failure, restarts).await
     }
 
     /// Deletes the renditions if the record says that the video was deleted during the task.
@@ -252,6 +271,7 @@ mod tests {
             video_id: id,
             key: format!("videos/u/{id}.mp4"),
             sequencer: "0055".parse().unwrap_or_else(|e| panic!("{e}")),
+            rung: None,
         };
         let text = json!({"videoId": id, "key": run.key, "sequencer": run.sequencer.as_str()});
         let with = |task: &str, more: Value| {
@@ -265,6 +285,12 @@ mod tests {
         assert_eq!(with("plan", json!({})), Task::Plan(run.clone()));
         assert_eq!(with("encode", json!({"index": 3})), Task::Encode { run: run.clone(), index: 3 });
         assert_eq!(with("package", json!({})), Task::Package(run.clone()));
+        let rung = Run { rung: Some("v720".to_owned()), ..run.clone() };
+        let event = json!({"task": "encode", "videoId": id, "key": run.key, "sequencer": "0055", "index": 3, "input": rung});
+        assert_eq!(
+            Task::from_event(event).unwrap_or_else(|e| panic!("{e}")),
+            Task::Encode { run: rung, index: 3 }
+        );
         assert_eq!(with("fail", json!({"cause": "x"})), Task::Fail(run.clone()));
         let status = json!({"detail-type": "Step Functions Execution Status Change",
                             "detail": {"status": "TIMED_OUT", "input": text.to_string()}});

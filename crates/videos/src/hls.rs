@@ -15,12 +15,15 @@ use upreel_core::transcode::TranscodeStatus;
 use upreel_core::video::Record;
 use upreel_core::{Fault, Key, Sequencer, Version, VideoId};
 use upreel_function::App;
-use upreel_http::{BaseUrl, Caller, Path, Problem};
+use upreel_http::{BaseUrl, Caller, Code, Path, Problem};
+use upreel_store::videos::UpdateOutcome;
 
 use crate::playlist::{is_playlist, media_file, parse, set_uri};
-use crate::{cdn, find_own, not_found};
+use crate::{Shared, cdn, find_own, not_found};
 
 const MASTER: &str = "master.m3u8";
+/// When to ask again for renditions that are being encoded, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 /// The names of the renditions that are the original begin with it.
 const SOURCE: &str = "source";
 
@@ -41,6 +44,14 @@ impl Played {
         record.version().filter(|_| is_hls).map(Self::Original)
     }
 
+    /// Returns the name of the multivariant playlist.
+    fn master(&self, record: &Record) -> String {
+        match self {
+            Self::Renditions(_) => MASTER.to_owned(),
+            Self::Original(_) => record.master(),
+        }
+    }
+
     /// Returns the key of a file, such as `v720/index.m3u8`.
     fn key(&self, id: VideoId, file: &str) -> Option<Key> {
         let name = file.parse().ok()?;
@@ -58,7 +69,7 @@ pub(crate) async fn url(app: &App, base: &BaseUrl, record: &Record) -> Result<Op
     Ok(match (&app.config.cdn_domain, &app.cdn_secret) {
         (Some(domain), Some(secret)) => {
             let secrets = secret.all().await?;
-            let key = played.key(id, MASTER);
+            let key = played.key(id, &played.master(record));
             let signed = secrets.first().zip(key);
             signed.and_then(|(secret, key)| cdn::url(domain, secret, &key, app.videos.now()))
         }
@@ -67,26 +78,57 @@ pub(crate) async fn url(app: &App, base: &BaseUrl, record: &Record) -> Result<Op
 }
 
 pub(crate) async fn master(
-    State(app): State<App>,
+    State(shared): State<Shared>,
     Caller(user): Caller,
     base: BaseUrl,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let record = find_own(&app, &user, &id).await?;
-    let played = Played::of(&record).ok_or_else(not_found)?;
-    playlist(&app, &base, &record, &played, "", MASTER).await
+    let record = find_own(&shared.app, &user, &id).await?;
+    let Some(played) = Played::of(&record) else { return want(&shared, &record, None).await };
+    playlist(&shared.app, &base, &record, &played, "", &played.master(&record)).await
 }
 
 pub(crate) async fn media(
-    State(app): State<App>,
+    State(shared): State<Shared>,
     Caller(user): Caller,
     base: BaseUrl,
     Path((id, rendition, file)): Path<(String, String, String)>,
 ) -> Result<Response, Problem> {
-    let record = find_own(&app, &user, &id).await?;
+    let record = find_own(&shared.app, &user, &id).await?;
+    let rung = record.rungs.as_ref().and_then(|rungs| rungs.get(&rendition));
+    if rung.is_some_and(|rung| rung.status != TranscodeStatus::Done) {
+        return want(&shared, &record, Some(rendition)).await;
+    }
     // A player that began with the original goes on with it when the renditions are complete.
-    let played = if rendition.starts_with(SOURCE) { Played::original(&record) } else { Played::of(&record) };
-    playlist(&app, &base, &record, &played.ok_or_else(not_found)?, &format!("{rendition}/"), &file).await
+    let is_beside = rung.is_some() || rendition.starts_with(SOURCE);
+    let played = if is_beside { Played::original(&record) } else { Played::of(&record) };
+    let played = played.ok_or_else(not_found)?;
+    playlist(&shared.app, &base, &record, &played, &format!("{rendition}/"), &file).await
+}
+
+/// Starts the encoding of renditions that are encoded only when they are requested: of one rung, or of the whole ladder.
+/// Responds that they are not ready yet.
+///
+/// One conditional write of all requests starts it. The others, and those that follow until the execution has planned its
+/// work, start it too, in case that the first one died before it could: the name of the execution is the same, so it runs
+/// once. If no request follows, the reconciler starts it.
+async fn want(shared: &Shared, record: &Record, rung: Option<String>) -> Result<Response, Problem> {
+    let Some(start) = &shared.start else { return Err(not_found()) };
+    let wanted = record.transcodes().find(|(run, _)| run.rung == rung).ok_or_else(not_found)?;
+    let (run, transcode) = wanted;
+    let is_offered = transcode.status == TranscodeStatus::Offered;
+    if is_offered && shared.app.videos.mark_transcode_wanted(&run).await? == UpdateOutcome::Deleted {
+        return Err(not_found());
+    }
+    if is_offered || transcode.is_waiting() {
+        start(run, transcode.restarts).await?;
+    }
+    if transcode.status == TranscodeStatus::Failed && !transcode.can_resume() {
+        return Err(not_found());
+    }
+    let problem =
+        Problem::new(Code::NotReady, "The renditions are being encoded. Ask again in some seconds.");
+    Ok(([(header::RETRY_AFTER, RETRY_AFTER)], problem).into_response())
 }
 
 async fn playlist(

@@ -4,23 +4,26 @@
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
 //! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*` and `segments/*` (whose URLs
 //! are signed here), `s3:DeleteObject` on `work/*`; `s3:ListBucket` on the thumbnails and the processed bucket, to find
-//! the objects to delete. With a CDN, `secretsmanager:GetSecretValue` on its secret.
+//! the objects to delete. With a CDN, `secretsmanager:GetSecretValue` on its secret. If videos are transcoded when they
+//! are watched, `states:StartExecution`.
 
 mod cdn;
 mod hls;
 mod playlist;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
-use upreel_core::transcode::TranscodeStatus;
+use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::{Progress, Record};
 use upreel_core::{Fault, MediaType, Status, UserId, Video, VideoId, filename};
 use upreel_function::App;
@@ -34,14 +37,30 @@ const MAX_LIMIT: usize = 100;
 /// When to poll again for a video that is being processed, in seconds. A poster takes one or two.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
-/// Returns the routes of this function.
-pub fn router(app: App) -> Router {
+/// Starts an execution of a run, unless it was started before. The number counts the earlier executions of the run.
+pub type Start = Arc<dyn Fn(Run, u32) -> BoxFuture<'static, Result<(), Fault>> + Send + Sync>;
+
+/// The state of the router.
+#[derive(Clone)]
+struct Shared {
+    app: App,
+    start: Option<Start>,
+}
+
+impl FromRef<Shared> for App {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.app.clone()
+    }
+}
+
+/// Returns the routes of this function. `start` transcodes what is transcoded only when it is watched.
+pub fn router(app: App, start: Option<Start>) -> Router {
     Router::new()
         .route("/videos", get(list))
         .route("/videos/{videoId}", get(detail).delete(delete))
         .route("/videos/{videoId}/hls/master.m3u8", get(hls::master))
         .route("/videos/{videoId}/hls/{rendition}/{playlist}", get(hls::media))
-        .with_state(app)
+        .with_state(Shared { app, start })
 }
 
 /// A video with the presigned URLs of its previews, as an item of a list.
@@ -64,13 +83,25 @@ struct VideoSummary {
     hls_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transcode: Option<Progress>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    renditions: Vec<Rung>,
+}
+
+/// A rendition that is encoded when it is watched.
+#[derive(Serialize)]
+struct Rung {
+    name: String,
+    status: TranscodeStatus,
 }
 
 impl VideoSummary {
     async fn new(app: &App, base: &BaseUrl, record: Record) -> Result<Self, Fault> {
-        let transcode = Progress::from_record(&record);
+        // What is offered starts only if it can be started.
+        let is_shown = |status| app.config.transcodes_when_watched || status != TranscodeStatus::Offered;
+        let transcode = Progress::from_record(&record).filter(|transcode| is_shown(transcode.status));
         let hls_url = hls::url(app, base, &record).await?;
-        let Record { video, previews, .. } = record;
+        let Record { video, previews, rungs, .. } = record;
+        let rung = |(name, transcode): (String, Transcode)| Rung { name, status: transcode.status };
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
             Some(Ok(key)) => app.objects.sign_get(&key).await.map(Some),
             _ => Ok(None),
@@ -84,6 +115,7 @@ impl VideoSummary {
             blur_hash: previews.blur_hash,
             hls_url,
             transcode,
+            renditions: rungs.into_iter().flatten().map(rung).filter(|rung| is_shown(rung.status)).collect(),
             video,
         })
     }
@@ -176,8 +208,9 @@ async fn detail(
 ) -> Result<Response, Problem> {
     let record = find_own(&app, &user, &id).await?;
     let detail = VideoDetail::new(&app, &base, record).await?;
-    let VideoSummary { video, transcode, .. } = &detail.summary;
-    let is_transcoding = transcode.as_ref().is_some_and(|it| it.status == TranscodeStatus::Running);
+    let VideoSummary { video, transcode, renditions, .. } = &detail.summary;
+    let states = transcode.iter().map(|it| it.status).chain(renditions.iter().map(|it| it.status));
+    let is_transcoding = states.into_iter().any(|status| status == TranscodeStatus::Running);
     let mut response_headers = HeaderMap::new();
     if is_transcoding || !video.status.is_final() {
         response_headers.insert(header::RETRY_AFTER, RETRY_AFTER);

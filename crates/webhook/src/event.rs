@@ -42,7 +42,9 @@ impl Kind {
     #[must_use]
     pub fn from_record(record: &Value) -> Option<Self> {
         let (old, new) = (&record["dynamodb"]["OldImage"], &record["dynamodb"]["NewImage"]);
-        let ended = transcode_status(new).filter(|status| *status != TranscodeStatus::Running);
+        let has_ended =
+            |status: &TranscodeStatus| matches!(status, TranscodeStatus::Done | TranscodeStatus::Failed);
+        let ended = transcode_status(new).filter(has_ended);
         let updated = ended.is_some() && ended != transcode_status(old);
         Self::for_transition(status(old), status(new)?).or(updated.then_some(Self::Updated))
     }

@@ -93,7 +93,7 @@ impl World {
         let routes = Router::new()
             .merge(upreel_upload::router(app.clone()))
             .merge(upreel_presign::router(app.clone()))
-            .merge(upreel_videos::router(app.clone()))
+            .merge(upreel_videos::router(app.clone(), None))
             .merge(upreel_playback::router(app.clone()));
         let endpoint = Endpoint::local("https://receiver.example/hook", "secret").unwrap();
         let endpoint = endpoint.with_connector(SharedHttpConnector::new(network.clone()));
@@ -193,6 +193,7 @@ fn config(transcodes: bool) -> Config {
             processed: s3::PROCESSED.to_owned(),
         },
         state_machine: transcodes.then(|| STATE_MACHINE.to_owned()),
+        transcodes_when_watched: false,
         cdn_domain: None,
         cdn_secret_arn: None,
         allowed_origins: Vec::new(),

@@ -39,15 +39,15 @@ async fn api_events_are_handled() {
     assert_eq!((status, &signed["method"]), (200, &"PUT".into()));
     assert!(signed["key"].as_str().unwrap().starts_with("videos/0a4e6b7c-70f1-70c1-9a1b-2f7d3c5e8a90/"));
 
-    let (status, list) = invoke(upreel_videos::router(app.clone()), &backend, "list-videos.json").await;
+    let (status, list) = invoke(upreel_videos::router(app.clone(), None), &backend, "list-videos.json").await;
     assert_eq!(
         (status, list["videos"].as_array().unwrap().len()),
         (200, 2),
         "the videos of the event's user"
     );
     for (event, routes) in [
-        ("get-video.json", upreel_videos::router(app.clone())),
-        ("delete-video.json", upreel_videos::router(app.clone())),
+        ("get-video.json", upreel_videos::router(app.clone(), None)),
+        ("delete-video.json", upreel_videos::router(app.clone(), None)),
         ("get-segment.json", upreel_playback::router(app.clone())),
     ] {
         let (status, problem) = invoke(routes, &backend, event).await;

@@ -43,6 +43,7 @@ pub(crate) fn options(data: &Path) -> Options {
         back_off: [Duration::from_millis(10); 2],
         webhook: None,
         transcode: None,
+        transcodes_when_watched: false,
         limits: upreel_local::limits(),
         sweep_interval: upreel_local::SWEEP_INTERVAL,
     }

@@ -22,4 +22,5 @@ mod transcodes;
 mod transitions;
 mod upload;
 mod videos;
+mod watched;
 mod webhooks;

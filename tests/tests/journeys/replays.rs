@@ -9,7 +9,7 @@ use aws_types::sdk_config::TimeSource;
 use serde_json::Value;
 use tokio::time::Instant;
 use upreel_core::limits::Limits;
-use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
+use upreel_core::transcode::{Renditions, Run, Transcode, TranscodeStatus};
 use upreel_core::video::{Record, millis};
 use upreel_core::{Fault, Key, Sequencer, Status, UserId, VideoId};
 use upreel_events::s3;
@@ -118,7 +118,8 @@ async fn transcoding_is_started_again_three_times_with_other_names() {
     let key = create(&app).await;
     app.videos.claim(&key, &user(), &sequencer(), (7, "e")).await.unwrap();
     let transcode = Some(Transcode::waiting(sequencer()));
-    let processed = Processed { transcode, ..Processed::default() };
+    let renditions = Renditions { transcode, rungs: None };
+    let processed = Processed { renditions, ..Processed::default() };
     app.videos.mark_processed(key.video_id(), &sequencer(), &processed, false).await.unwrap();
     let workers = Broken::new(&app);
     for _ in 0..5 {

@@ -317,7 +317,8 @@ fn functions(app: &App, origins: &[&str]) -> Router {
     let mut config = (*app.config).clone();
     config.allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
     let routes = upreel_upload::router(app.clone()).merge(upreel_presign::router(app.clone()));
-    let routes = routes.merge(upreel_videos::router(app.clone())).merge(upreel_playback::router(app.clone()));
+    let routes =
+        routes.merge(upreel_videos::router(app.clone(), None)).merge(upreel_playback::router(app.clone()));
     upreel_http::complete(routes, &config.allowed_origins)
 }
 

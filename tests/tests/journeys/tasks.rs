@@ -32,7 +32,8 @@ async fn processed() -> (Backend, Run) {
     let id = backend.put("a.mp4", "video/mp4", mp4()).await;
     backend.wait_for(&id, "PROCESSED").await;
     let record = backend.local.app.videos.get(id.parse().unwrap()).await.unwrap().unwrap();
-    let run = Run { video_id: record.video.video_id, key: record.key, sequencer: record.sequencer.unwrap() };
+    let (video_id, key, sequencer) = (record.video.video_id, record.key, record.sequencer.unwrap());
+    let run = Run { video_id, key, sequencer, rung: None };
     (backend, run)
 }
 

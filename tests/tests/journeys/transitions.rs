@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use upreel_core::playback::Playback;
-use upreel_core::transcode::Transcode;
+use upreel_core::transcode::{Renditions, Run, Transcode};
 use upreel_core::transition::{Refusal, State, Transition};
 use upreel_core::video::Record;
 use upreel_core::{Failure, Key, Sequencer, Status, UserId, VideoId};
@@ -154,32 +154,79 @@ async fn claim_removes_what_describes_an_earlier_object() {
     assert_eq!(new.superseded(), [&sequencer(1)]);
 }
 
+/// Returns the run of the whole ladder for an event.
+fn run(id: VideoId, event: u8) -> Run {
+    Run { video_id: id, key: "key".to_owned(), sequencer: sequencer(event), rung: None }
+}
+
+#[tokio::test]
+async fn rungs_are_wanted_once_and_published_together() {
+    let backend = Backend::start().await;
+    let row = Row::create(&backend.local.app).await;
+    let (videos, id) = (&row.app.videos, row.id);
+    row.perform(Transition::Claim, 1).await.unwrap();
+    let of = |name: &str| Run { rung: Some(name.to_owned()), ..run(id, 1) };
+    let offered = |name: &str| (name.to_owned(), Transcode::offered(sequencer(1)));
+    let rungs = Some(["v360", "v720"].map(offered).into());
+    let processed = Processed { renditions: Renditions { transcode: None, rungs }, ..Processed::default() };
+    videos.mark_processed(id, &sequencer(1), &processed, false).await.unwrap();
+    assert_eq!(row.get().await.due, None, "nothing waits");
+    for name in ["v360", "v720"] {
+        let early = videos.mark_transcode_started(&of(name), 2, 0).await.unwrap();
+        assert_eq!(early, UpdateOutcome::Superseded, "nobody wants it");
+        assert_eq!(videos.mark_transcode_wanted(&of(name)).await.unwrap(), UpdateOutcome::Recorded);
+        assert_eq!(videos.mark_transcode_wanted(&of(name)).await.unwrap(), UpdateOutcome::Superseded);
+        assert_eq!(videos.mark_transcode_started(&of(name), 2, 0).await.unwrap(), UpdateOutcome::Recorded);
+    }
+    assert!(row.get().await.due.is_some());
+    assert_eq!(videos.mark_transcode_wanted(&of("v999")).await.unwrap(), UpdateOutcome::Superseded);
+    let before = row.get().await;
+    assert_eq!(videos.mark_rung_encoded(&of("v720"), &before).await.unwrap(), UpdateOutcome::Recorded);
+    let late = videos.mark_rung_encoded(&of("v360"), &before).await.unwrap();
+    assert_eq!(late, UpdateOutcome::Superseded, "its playlist lacks the other rung");
+    let now = row.get().await;
+    assert_eq!(now.master(), "master-v720.m3u8");
+    videos.mark_transcode_failed(&of("v360"), &Failure::internal(), 0).await.unwrap();
+    assert_eq!(videos.mark_transcode_started(&of("v360"), 2, 0).await.unwrap(), UpdateOutcome::Recorded);
+    assert_eq!(
+        videos.mark_rung_encoded(&of("v360"), &row.get().await).await.unwrap(),
+        UpdateOutcome::Recorded
+    );
+    assert_eq!(row.get().await.master(), "master-v360-v720.m3u8");
+    let done = videos.mark_transcode_failed(&of("v360"), &Failure::internal(), 0).await.unwrap();
+    assert_eq!(done, UpdateOutcome::Superseded);
+    row.perform(Transition::Claim, 2).await.unwrap();
+    assert_eq!(row.get().await.rungs, None, "of another upload");
+    assert_eq!(videos.mark_transcode_wanted(&of("v360")).await.unwrap(), UpdateOutcome::Superseded);
+}
+
 #[tokio::test]
 async fn transcode_belongs_to_one_run() {
     let backend = Backend::start().await;
     let row = Row::create(&backend.local.app).await;
-    let (videos, id, runs) = (&row.app.videos, row.id, [1, 2].map(sequencer));
+    let (videos, id, runs) = (&row.app.videos, row.id, [1, 2].map(|event| run(row.id, event)));
     for (event, run) in [1, 2].into_iter().zip(&runs) {
         row.perform(Transition::Claim, event).await.unwrap();
-        let transcode = Some(Transcode::waiting(run.clone()));
-        let processed = Processed { transcode, ..Processed::default() };
-        let outcome = videos.mark_processed(id, run, &processed, false).await.unwrap();
+        let transcode = Some(Transcode::waiting(run.sequencer.clone()));
+        let renditions = Renditions { transcode, rungs: None };
+        let processed = Processed { renditions, ..Processed::default() };
+        let outcome = videos.mark_processed(id, &run.sequencer, &processed, false).await.unwrap();
         assert_eq!(outcome, UpdateOutcome::Recorded);
-        let outcome = videos.mark_transcode_started(id, run, 2, 0).await.unwrap();
+        let outcome = videos.mark_transcode_started(run, 2, 0).await.unwrap();
         assert_eq!(outcome, UpdateOutcome::Recorded);
     }
     let before = row.get().await;
     let [old, new] = &runs;
     for outcome in [
-        videos.mark_transcode_started(id, old, 3, 0).await,
-        videos.mark_chunk_encoded(id, old, 0).await,
-        videos.mark_transcoded(id, old).await,
-        videos.mark_transcode_failed(id, old, &Failure::internal(), 0).await,
+        videos.mark_transcode_started(old, 3, 0).await,
+        videos.mark_chunk_encoded(old, 0).await,
+        videos.mark_transcoded(old).await,
+        videos.mark_transcode_failed(old, &Failure::internal(), 0).await,
     ] {
         assert_eq!(outcome.unwrap(), UpdateOutcome::Superseded);
     }
     assert_eq!(row.get().await, before);
-    videos.mark_chunk_encoded(id, new, 1).await.unwrap();
+    videos.mark_chunk_encoded(new, 1).await.unwrap();
     assert_eq!(row.get().await.transcode_chunks, [1]);
 }
 
@@ -187,14 +234,14 @@ async fn transcode_belongs_to_one_run() {
 async fn transcode_that_a_fault_ended_is_examined() {
     let backend = Backend::start().await;
     let row = Row::create(&backend.local.app).await;
-    let (videos, id, run) = (&row.app.videos, row.id, sequencer(1));
+    let (videos, id, run) = (&row.app.videos, row.id, run(row.id, 1));
     row.perform(Transition::Claim, 1).await.unwrap();
     // It was processed without transcoding, so the row is not examined.
-    videos.mark_processed(id, &run, &Processed::default(), false).await.unwrap();
+    videos.mark_processed(id, &run.sequencer, &Processed::default(), false).await.unwrap();
     assert_eq!(row.get().await.due, None);
-    videos.mark_transcode_failed(id, &run, &Failure::internal(), 2).await.unwrap();
+    videos.mark_transcode_failed(&run, &Failure::internal(), 2).await.unwrap();
     assert!(row.get().await.due.is_some());
-    let outcome = videos.mark_transcode_started(id, &run, 3, 2).await.unwrap();
+    let outcome = videos.mark_transcode_started(&run, 3, 2).await.unwrap();
     assert_eq!(outcome, UpdateOutcome::Recorded, "a restart");
     assert_eq!(row.get().await.transcode.unwrap().restarts, 2);
 }

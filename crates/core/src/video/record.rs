@@ -1,6 +1,6 @@
 //! A row of the table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,8 @@ use super::{MediaInfo, PreviewKeys, Status, Video, known, millis, seconds};
 use crate::failure::Failure;
 use crate::id::{Sequencer, UserId, Version, VideoId};
 use crate::key::Key;
-use crate::transcode::Transcode;
+use crate::playback;
+use crate::transcode::{Run, Transcode, TranscodeStatus};
 use crate::transition::State;
 
 /// The lifetime of a row without an upload. It exceeds the lifetime of a presigned URL plus the time of an upload.
@@ -54,6 +55,9 @@ pub struct Record {
     /// The state of the renditions, if transcoding is enabled.
     #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
     pub transcode: Option<Transcode>,
+    /// The rungs of the ladder beside the original, and the state of each, if they are encoded when they are watched.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub rungs: Option<BTreeMap<String, Transcode>>,
     /// The chunks that are encoded so far, while transcoding runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transcode_chunks: Vec<usize>,
@@ -109,6 +113,7 @@ impl Record {
             shard: Some(Self::shard(id)),
             previews: PreviewKeys::default(),
             transcode: None,
+            rungs: None,
             transcode_chunks: Vec::new(),
             ttl: Some(seconds(now + PENDING_TTL)),
         }
@@ -146,6 +151,36 @@ impl Record {
     #[must_use]
     pub fn version(&self) -> Option<Version> {
         Some(Version::new(self.sequencer.clone()?, self.etag.as_deref()?))
+    }
+
+    /// Returns everything that is or may be transcoded: the whole ladder, or single rungs.
+    pub fn transcodes(&self) -> impl Iterator<Item = (Run, &Transcode)> {
+        let rungs = self.rungs.iter().flatten().map(|(name, transcode)| (Some(name.clone()), transcode));
+        self.transcode.iter().map(|transcode| (None, transcode)).chain(rungs).map(|(rung, transcode)| {
+            let (video_id, key, sequencer) = (self.video.video_id, self.key.clone(), transcode.run.clone());
+            (Run { video_id, key, sequencer, rung }, transcode)
+        })
+    }
+
+    /// Returns the state of a run's renditions.
+    #[must_use]
+    pub fn transcode_of(&self, run: &Run) -> Option<&Transcode> {
+        match &run.rung {
+            Some(rung) => self.rungs.as_ref()?.get(rung),
+            None => self.transcode.as_ref(),
+        }
+    }
+
+    /// Returns the names of the rungs that can be played beside the original.
+    pub fn playable_rungs(&self) -> impl Iterator<Item = &str> {
+        let rungs = self.rungs.iter().flatten();
+        rungs.filter(|(_, rung)| rung.status == TranscodeStatus::Done).map(|(name, _)| name.as_str())
+    }
+
+    /// Returns the name of the multivariant playlist for the playback from the original.
+    #[must_use]
+    pub fn master(&self) -> String {
+        playback::master(self.playable_rungs())
     }
 
     /// Returns how often the reconciler has replayed the row's event.

@@ -1,7 +1,7 @@
 //! What a row says about the content of its object.
 
 use upreel_core::playback::Playback;
-use upreel_core::transcode::Transcode;
+use upreel_core::transcode::Renditions;
 use upreel_core::video::{MediaInfo, PreviewKeys};
 
 /// The attributes that describe the content of an object. They are removed as soon as the row belongs to another one.
@@ -41,13 +41,13 @@ pub struct Processed {
     pub playback: Option<Playback>,
     /// Whether the storyboard or the playback was left out because of a fault.
     pub incomplete: bool,
-    /// The state of the renditions, if the video is going to be transcoded. The same write adds it, so that clients never
-    /// see a processed video without knowing whether renditions follow.
-    pub transcode: Option<Transcode>,
+    /// The renditions. The same write adds them, so that clients never see a processed video without knowing whether
+    /// renditions follow.
+    pub renditions: Renditions,
 }
 
 /// The attributes that a new owner of a row removes.
-pub(super) const OF_EARLIER_EVENTS: [&str; 3] = ["ttl", "transcode", "transcodeChunks"];
+pub(super) const OF_EARLIER_EVENTS: [&str; 4] = ["ttl", "transcode", "transcodeChunks", "rungs"];
 
 #[cfg(test)]
 mod tests {

@@ -6,9 +6,11 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use upreel_core::transcode::Run;
 use upreel_core::video::{Record, Replays, millis};
 use upreel_core::{Fault, VideoId};
 
+use super::transcodes::{name, path};
 use super::update::{Applied, Update, encode};
 use super::{VideoStore, is_refused, number, text};
 
@@ -25,13 +27,13 @@ pub struct Due {
 
 /// What [`VideoStore::postpone`] records together with the new time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attention {
+pub enum Attention<'a> {
     /// Nothing.
     None,
     /// The row's event is going to be replayed.
     Replay,
-    /// Transcoding is going to be started again.
-    Restart,
+    /// A run is going to be started again, after this number of restarts.
+    Restart(&'a Run, u32),
     /// The number of passes in a row that have found no object of a deleted video.
     CleanPasses(u32),
     /// The objects made of earlier events are removed.
@@ -73,7 +75,7 @@ impl VideoStore {
         &self,
         record: &Record,
         delay: Option<Duration>,
-        attention: Attention,
+        attention: Attention<'_>,
     ) -> Result<bool, Fault> {
         let Some(old) = record.due else { return Ok(false) };
         let due = delay.map(|delay| millis(self.now() + delay));
@@ -81,15 +83,16 @@ impl VideoStore {
             .condition("#due = :old")
             .value(":old", number(old))
             .due_at(due.map(number));
-        match (attention, &record.sequencer, &record.transcode) {
-            (Attention::Replay, Some(sequencer), _) => {
+        match (attention, &record.sequencer) {
+            (Attention::Replay, Some(sequencer)) => {
                 let replays = Replays { sequencer: sequencer.clone(), count: record.replays() + 1 };
                 update = update.set("replays", encode(&replays)?);
             }
-            (Attention::Restart, _, Some(transcode)) => {
+            (Attention::Restart(run, restarts), _) => {
+                let path = path(run);
                 update = update
-                    .condition("attribute_exists(#transcode)")
-                    .set("transcode.restarts", number(u64::from(transcode.restarts) + 1));
+                    .condition(&format!("attribute_exists({})", name(&path)))
+                    .set(&format!("{path}.restarts"), number(u64::from(restarts) + 1));
             }
             (Attention::CleanPasses(passes), ..) => {
                 update = update.set("cleanPasses", number(passes.into()));

@@ -3,55 +3,65 @@
 //!
 //! A repetition finds:
 //!
+//! - [`VideoStore::mark_transcode_wanted`]: the transcode is no longer offered, so [`UpdateOutcome::Superseded`].
 //! - [`VideoStore::mark_transcode_started`]: the transcode is running. It is written again until the transcode has
 //!   ended, then [`UpdateOutcome::Superseded`].
 //! - [`VideoStore::mark_chunk_encoded`]: the chunk is in the set and is not counted twice. After the end
 //!   [`UpdateOutcome::Superseded`].
-//! - [`VideoStore::mark_transcoded`]: the transcode is done, so [`UpdateOutcome::Superseded`].
+//! - [`VideoStore::mark_transcoded`] and [`VideoStore::mark_rung_encoded`]: the transcode is done, so
+//!   [`UpdateOutcome::Superseded`].
 //! - [`VideoStore::mark_transcode_failed`]: the first failure stays, so [`UpdateOutcome::Superseded`]; only
 //!   [`Failure::INTERNAL`] is replaced.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use upreel_core::limits::Wait;
-use upreel_core::transcode::{Transcode, TranscodeStatus};
-use upreel_core::{Failure, Fault, Sequencer, VideoId};
+use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
+use upreel_core::video::Record;
+use upreel_core::{Failure, Fault, Status};
 
 use super::update::{Applied, Update, encode};
 use super::{UpdateOutcome, VideoStore, text};
 
-/// The condition for [`Transcode::can_resume`].
-const CAN_RESUME: &str = "(#transcode.#status = :RUNNING OR #transcode.#error.#code = :INTERNAL)";
-
 impl VideoStore {
+    /// Records that the renditions of a run are wanted, so that its execution is going to be started.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn mark_transcode_wanted(&self, run: &Run) -> Result<UpdateOutcome, Fault> {
+        let (path, status) = (path(run), TranscodeStatus::Running.as_str());
+        let update = self.update_run(run, &format!("{}.#status = :OFFERED", name(&path)));
+        let update = update.set(&format!("{path}.status"), text(status)).due(Some(Wait::Transcode));
+        update.send().await.map(Applied::into_outcome)
+    }
+
     /// Records that transcoding has started, with the number of chunks. `restarts` is the one of the row.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
     pub async fn mark_transcode_started(
         &self,
-        id: VideoId,
-        run: &Sequencer,
+        run: &Run,
         chunks: usize,
         restarts: u32,
     ) -> Result<UpdateOutcome, Fault> {
-        let transcode = Transcode { chunks, restarts, ..Transcode::waiting(run.clone()) };
-        let update = self.update_run(id, run, &format!("(attribute_not_exists(#transcode) OR {CAN_RESUME})"));
-        let update = update.set("transcode", encode(&transcode)?).due(Some(Wait::Transcode));
+        let transcode = Transcode { chunks, restarts, ..Transcode::waiting(run.sequencer.clone()) };
+        let update = self.update_run(run, &is_open(run));
+        let update = update.set(&path(run), encode(&transcode)?).due(Some(Wait::Transcode));
         update.send().await.map(Applied::into_outcome)
     }
 
-    /// Records that a chunk is encoded.
+    /// Records that a chunk is encoded. The chunks of a rung are not counted: `DynamoDB` has sets only outside of maps.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn mark_chunk_encoded(
-        &self,
-        id: VideoId,
-        run: &Sequencer,
-        index: usize,
-    ) -> Result<UpdateOutcome, Fault> {
+    pub async fn mark_chunk_encoded(&self, run: &Run, index: usize) -> Result<UpdateOutcome, Fault> {
+        if run.rung.is_some() {
+            let is_deleted =
+                self.get(run.video_id).await?.is_some_and(|row| row.video.status == Status::Deleted);
+            return Ok(if is_deleted { UpdateOutcome::Deleted } else { UpdateOutcome::Recorded });
+        }
         let update = self
-            .update_run(id, run, CAN_RESUME)
+            .update_run(run, &can_resume(run))
             .add("transcodeChunks", AttributeValue::Ns(vec![index.to_string()]));
         update.send().await.map(Applied::into_outcome)
     }
@@ -60,11 +70,31 @@ impl VideoStore {
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn mark_transcoded(&self, id: VideoId, run: &Sequencer) -> Result<UpdateOutcome, Fault> {
+    pub async fn mark_transcoded(&self, run: &Run) -> Result<UpdateOutcome, Fault> {
         let update = self
-            .update_run(id, run, CAN_RESUME)
+            .update_run(run, &can_resume(run))
             .set("transcode.status", text(TranscodeStatus::Done.as_str()))
             .remove(&["transcodeChunks", "transcode.error"]);
+        update.send().await.map(Applied::into_outcome)
+    }
+
+    /// Records that a rung can be played, beside the original and those that can be played according to `record`. If they
+    /// are others by now, the playlist with all of them is not stored yet: the result is [`UpdateOutcome::Superseded`].
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn mark_rung_encoded(&self, run: &Run, record: &Record) -> Result<UpdateOutcome, Fault> {
+        let path = path(run);
+        let mut update = self.update_run(run, &can_resume(run));
+        for (other, transcode) in
+            record.rungs.iter().flatten().filter(|(name, _)| run.rung.as_ref() != Some(*name))
+        {
+            let operator = if transcode.status == TranscodeStatus::Done { "=" } else { "<>" };
+            update = update.condition(&format!("#rungs.#{other}.#status {operator} :DONE"));
+        }
+        let update = update
+            .set(&format!("{path}.status"), text(TranscodeStatus::Done.as_str()))
+            .remove(&[&format!("{path}.error")]);
         update.send().await.map(Applied::into_outcome)
     }
 
@@ -74,8 +104,7 @@ impl VideoStore {
     /// When `DynamoDB` fails.
     pub async fn mark_transcode_failed(
         &self,
-        id: VideoId,
-        run: &Sequencer,
+        run: &Run,
         failure: &Failure,
         restarts: u32,
     ) -> Result<UpdateOutcome, Fault> {
@@ -83,22 +112,52 @@ impl VideoStore {
             status: TranscodeStatus::Failed,
             restarts,
             error: Some(failure.clone()),
-            ..Transcode::waiting(run.clone())
+            ..Transcode::waiting(run.sequencer.clone())
         };
-        let update = self.update_run(id, run, &format!("(attribute_not_exists(#transcode) OR {CAN_RESUME})"));
-        let mut update = update.set("transcode", encode(&transcode)?).remove(&["transcodeChunks"]);
+        let mut update = self.update_run(run, &is_open(run)).set(&path(run), encode(&transcode)?);
+        if run.rung.is_none() {
+            update = update.remove(&["transcodeChunks"]);
+        }
         if failure.code == Failure::INTERNAL {
-            update = update.due(Some(Wait::Replay(restarts)));
+            // The row can have other rungs, which must be examined even if this one is not repeated.
+            let wait = if run.rung.is_some() { Wait::Transcode } else { Wait::Replay(restarts) };
+            update = update.due(Some(wait));
         }
         update.send().await.map(Applied::into_outcome)
     }
 
     /// Creates an update that applies only if the video is processed, its row belongs to this run, and `condition`
     /// holds.
-    fn update_run(&self, id: VideoId, run: &Sequencer, condition: &str) -> Update<'_> {
-        Update::new(self, id)
+    fn update_run(&self, run: &Run, condition: &str) -> Update<'_> {
+        Update::new(self, run.video_id)
             .condition("#status = :PROCESSED AND #sequencer = :run")
             .condition(condition)
-            .value(":run", text(run))
+            .value(":run", text(&run.sequencer))
+    }
+}
+
+/// Returns the path of a run's [`Transcode`] in the row.
+pub(super) fn path(run: &Run) -> String {
+    run.rung.as_ref().map_or_else(|| "transcode".to_owned(), |rung| format!("rungs.{rung}"))
+}
+
+/// Returns a path as it is in conditions.
+pub(super) fn name(path: &str) -> String {
+    format!("#{}", path.replace('.', ".#"))
+}
+
+/// Returns the condition for [`Transcode::can_resume`].
+fn can_resume(run: &Run) -> String {
+    let name = name(&path(run));
+    format!("({name}.#status = :RUNNING OR {name}.#error.#code = :INTERNAL)")
+}
+
+/// Returns the condition for the start of a run. Rungs have a state before that.
+fn is_open(run: &Run) -> String {
+    let can_resume = can_resume(run);
+    if run.rung.is_some() {
+        can_resume
+    } else {
+        format!("(attribute_not_exists(#transcode) OR {can_resume})")
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use upreel_core::limits::Wait;
 use upreel_core::playback::Playback;
+use upreel_core::transcode::{Renditions, Transcode};
 use upreel_core::transition::{EventRule, Refusal, Transition};
 use upreel_core::video::{Record, seconds};
 use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
@@ -138,7 +139,8 @@ impl VideoStore {
         processed: &Processed,
         is_superseding: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let Processed { size, etag, media_info, previews, playback, incomplete, transcode } = processed;
+        let Processed { size, etag, media_info, previews, playback, incomplete, renditions } = processed;
+        let Renditions { transcode, rungs } = renditions;
         let encoding = |error| Fault::new("encode the result", &error);
         let mut item: Item = serde_dynamo::to_item(media_info).map_err(encoding)?;
         let previews: Item = serde_dynamo::to_item(previews).map_err(encoding)?;
@@ -154,13 +156,17 @@ impl VideoStore {
         if let Some(transcode) = transcode {
             item.insert("transcode".to_owned(), encode(transcode)?);
         }
+        if let Some(rungs) = rungs {
+            item.insert("rungs".to_owned(), encode(rungs)?);
+        }
         if let Some(container) = media_info.container {
             item.insert("contentType".to_owned(), text(container.media_type()));
         }
-        let wait = match (incomplete, is_superseding, transcode) {
+        let is_waiting = transcode.as_ref().is_some_and(Transcode::is_waiting);
+        let wait = match (incomplete, is_superseding, is_waiting) {
             (true, ..) => Some(Wait::Storyboard),
             (_, true, _) => Some(Wait::CleanUp),
-            (.., Some(_)) => Some(Wait::Transcode),
+            (.., true) => Some(Wait::Transcode),
             _ => None,
         };
         self.finish(id, sequencer, Transition::Process, item, wait).await
@@ -200,14 +206,20 @@ impl VideoStore {
         id: VideoId,
         sequencer: &Sequencer,
         key: Option<&Key>,
-        playback: Option<&Playback>,
+        playback: Option<(Playback, Renditions)>,
     ) -> Result<UpdateOutcome, Fault> {
         let mut update = self.transition(id, Transition::Complete, Some(sequencer)).remove(&["incomplete"]);
         if let Some(key) = key {
             update = update.set("storyboardKey", text(key));
         }
-        if let Some(playback) = playback {
-            update = update.set("playback", encode(playback)?);
+        if let Some((playback, Renditions { transcode, rungs })) = playback {
+            update = update.set("playback", encode(&playback)?);
+            if let Some(transcode) = transcode {
+                update = update.set("transcode", encode(&transcode)?);
+            }
+            if let Some(rungs) = rungs {
+                update = update.set("rungs", encode(&rungs)?);
+            }
         }
         update.send().await.map(Applied::into_outcome)
     }

@@ -125,7 +125,7 @@ impl<'a> Update<'a> {
         for status in Status::ALL.map(Status::as_str) {
             self.values.insert(format!(":{status}"), text(status));
         }
-        for status in [TranscodeStatus::Running, TranscodeStatus::Done].map(TranscodeStatus::as_str) {
+        for status in TranscodeStatus::ALL.map(TranscodeStatus::as_str) {
             self.values.insert(format!(":{status}"), text(status));
         }
         self.values.insert(":INTERNAL".to_owned(), text(Failure::INTERNAL));

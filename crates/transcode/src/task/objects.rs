@@ -6,8 +6,9 @@ use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use upreel_core::key::FileName;
 use upreel_core::transcode::Run;
-use upreel_core::{Fault, Key};
+use upreel_core::{Fault, Key, Version};
 use upreel_media::slice::Slice;
 
 use super::{PARALLEL, Work};
@@ -54,13 +55,17 @@ impl Work<'_> {
         Ok(manifest.filter(|manifest| manifest.plan == plan))
     }
 
-    pub(super) async fn store_all(&self, objects: Vec<Object>) -> Result<(), Error> {
+    /// Stores files of the renditions. Those of a rung are beside the playlists of the version with the entity tag `etag`.
+    pub(super) async fn store_all(&self, etag: &str, objects: Vec<Object>) -> Result<(), Error> {
         let Run { video_id: id, sequencer: run, .. } = self.run;
         let store = objects.into_iter().map(|Object { name, bytes }| async move {
             let is_playlist = Path::new(&name).extension().is_some_and(|extension| extension == "m3u8");
             let kind = if is_playlist { "application/vnd.apple.mpegurl" } else { "video/mp4" };
-            let name = name.parse().map_err(|error| Fault::new("parse an object name", &error))?;
-            let key = Key::Rendition { id: *id, run: run.clone(), name };
+            let key = if self.run.rung.is_some() {
+                self.playback_key(etag, &name)?
+            } else {
+                Key::Rendition { id: *id, run: run.clone(), name: file_name(&name)? }
+            };
             self.app.objects.store(&key, kind, bytes).await
         });
         stream::iter(store).buffer_unordered(PARALLEL).try_collect::<()>().await?;
@@ -68,8 +73,16 @@ impl Work<'_> {
     }
 
     pub(super) fn work_key(&self, name: &str) -> Result<Key, Fault> {
-        let name = name.parse().map_err(|error| Fault::new("parse an object name", &error))?;
+        let name = match &self.run.rung {
+            Some(rung) => file_name(&format!("{rung}/{name}"))?,
+            None => file_name(name)?,
+        };
         Ok(Key::Work { id: self.run.video_id, run: self.run.sequencer.clone(), name })
+    }
+
+    pub(super) fn playback_key(&self, etag: &str, name: &str) -> Result<Key, Fault> {
+        let version = Version::new(self.run.sequencer.clone(), etag);
+        Ok(Key::Playback { id: self.run.video_id, version, name: file_name(name)? })
     }
 
     pub(super) async fn store_json(&self, name: &str, value: &impl Serialize) -> Result<(), Fault> {
@@ -81,6 +94,10 @@ impl Work<'_> {
 #[derive(Debug, thiserror::Error)]
 #[error("the {0} is missing or invalid")]
 pub(super) struct Unusable(pub(super) &'static str);
+
+fn file_name(text: &str) -> Result<FileName, Fault> {
+    text.parse().map_err(|error| Fault::new("parse an object name", &error))
+}
 
 /// Returns the file name of a chunk's slice.
 fn slice_name(index: usize) -> String {
