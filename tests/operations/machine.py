@@ -15,7 +15,7 @@ from pathlib import Path
 MAX_PAYLOAD = 256 * 1024
 # Errors that States.ALL does not catch.
 UNCATCHABLE = ("States.DataLimitExceeded", "States.Runtime")
-EVENT = {"videoId": "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e", "key": "videos/user/019ad2f4.mp4", "sequencer": "00" * 20}
+EVENT = {"videoId": "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e", "key": "videos/user/019ad2f4.mp4", "sequencer": "00" * 20, "rung": "v720"}
 # What Lambda's integration returns in addition to the payload of the function.
 METADATA = {"ExecutedVersion": "$LATEST", "StatusCode": 200, "SdkHttpMetadata": {"HttpHeaders": {"X-Amzn-Trace-Id": "x" * 90, "Date": "x" * 29}}}
 
@@ -67,7 +67,7 @@ class Walk:
         self.machine, self.task, self.visited = machine, task, []
 
     def run(self, data):
-        return self.states(self.machine, data, {})
+        return self.states(self.machine, data, {"Execution": {"Input": data}})
 
     def states(self, scope, data, context):
         name = scope["StartAt"]
@@ -81,7 +81,7 @@ class Walk:
                 name = next((c["Next"] for c in state["Choices"] if path(c["Variable"], data)[0] == c["IsPresent"]), state["Default"])
                 continue
             try:
-                result = self.map(state, data) if state["Type"] == "Map" else self.invoke(state, data, context)
+                result = self.map(state, data, context) if state["Type"] == "Map" else self.invoke(state, data, context)
                 self.limit(f"the result of {name}", result)
                 data = place(template(state["ResultSelector"], result, context) if "ResultSelector" in state else result,
                              state.get("ResultPath", "$"), data)  # fmt: skip
@@ -101,13 +101,13 @@ class Walk:
         payload = template(state["Parameters"], data, context)["Payload"]
         return {**METADATA, "Payload": self.task(payload)}
 
-    def map(self, state, data):
+    def map(self, state, data, context):
         items = value(state["ItemsPath"], data, {})
         if not items:
             raise Failed("States.Runtime", "a distributed map without items")
         results = []
         for item in items:
-            child = template(state["ItemSelector"], data, {"Map": {"Item": {"Value": item}}})
+            child = template(state["ItemSelector"], data, {**context, "Map": {"Item": {"Value": item}}})
             try:
                 results.append(self.states(state["ItemProcessor"], child, {}))
             except Failed as failure:
@@ -126,6 +126,8 @@ def functions(chunks, failing=(), error="Lambda.Unknown"):
 
     def task(payload):
         calls.append(payload["task"])
+        if payload.get("input") != EVENT:
+            raise Failed("Input", f"{payload['task']} does not get the whole input")
         if payload["task"] in failing:
             raise Failed(error, f"cause of {payload['task']}")
         return {"chunks": list(range(chunks))} if payload["task"] == "plan" else {}

@@ -77,6 +77,7 @@ MUTATIONS = {
         ("statemachines/transcode.asl.json", '''      "Catch": [{"ErrorEquals": ["States.ALL"], "ResultPath": null, "Next": "Failed"}],\n''', ""),
         ("statemachines/transcode.asl.json", '"ResultPath": null, "Next": "Failed"', '"ResultPath": "$.error", "Next": "Failed"'),
         ("statemachines/transcode.asl.json", '"ResultSelector": {},', ""),
+        ("statemachines/transcode.asl.json", '        "input.$": "$$.Execution.Input",\n', ""),
         ("statemachines/transcode.asl.json", '"ResultSelector": {"chunks.$": "$.Payload.chunks"},', ""),
         ("statemachines/transcode.asl.json", '"CausePath": "$.error.Cause"', '"CausePath": "$.error.Error"'),
         ("statemachines/transcode.asl.json", '"index.$": "$$.Map.Item.Value"', '"index.$": "$.index"'),

@@ -44,6 +44,9 @@ CASES = {
     },
     "webhooks": WEBHOOK_PARAMETERS,
     "transcoding": {"Transcode": "true"},
+    "all renditions": {"Transcode": "all"},
+    "renditions when watched": {"Transcode": "watched", "Cdn": "true"},
+    "no renditions": {"Transcode": "false"},
     "CDN without transcoding": {**CDN_PARAMETERS, "Transcode": "false", "AllowedOrigins": "https://a.example"},
     "IAM callers": {"Callers": "IAM", "AllowedOrigins": "*"},
     "existing user pool": {"UserPoolArn": POOL, "SetApiLogRole": "true", "LogLevel": "error"},
@@ -68,7 +71,7 @@ DEFAULTS = {
     "SetApiLogRole": "false",
     "Release": "",
     "WebhookUrl": "",
-    "Transcode": "false",
+    "Transcode": "off",
     "TranscodeConcurrency": "100",
     "TranscodeReservedConcurrency": "0",
     "Cdn": "false",
@@ -240,6 +243,8 @@ TRANSCODE_GRANTS = {
     ("s3:DeleteObject", WORK),
     ("s3:PutObject", RENDITIONS),
     ("s3:DeleteObject", RENDITIONS),
+    ("s3:DeleteObject", PLAYLISTS),
+    ("s3:DeleteObject", SEGMENTS),
     ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
     ("s3:ListBucket", PROCESSED),
     ("dynamodb:GetItem", TABLE),
@@ -292,7 +297,8 @@ class Checks:
         self.given = parameters(transformed, given)
         self.origins = self.given["AllowedOrigins"]
         self.notifies = bool(self.given["WebhookUrl"])
-        self.transcodes, self.cdn = (self.given[name] == "true" for name in ("Transcode", "Cdn"))
+        self.transcodes = self.given["Transcode"] in ("true", "all", "watched")
+        self.watched, self.cdn = self.given["Transcode"] == "watched", self.given["Cdn"] == "true"
         self.expected_functions = [
             *FUNCTIONS,
             *(["WebhookFunction"] if self.notifies else []),
@@ -491,6 +497,8 @@ class Checks:
             "MALLOC_MMAP_THRESHOLD_": "33554432",
         }
         machine = {"STATE_MACHINE_ARN": "${TranscodeMachine}"} if self.transcodes else {}
+        # As it is, so that each change of it changes the functions whose versions it is a part of.
+        transcode = {"TRANSCODE": self.given["Transcode"]}
         for name, f in functions.items():
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
             self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
@@ -505,13 +513,14 @@ class Checks:
                     "WEBHOOK_SECRET_ARN": "${WebhookSecret.Id}",
                     "WEBHOOK_QUEUE_URL": "${WebhookQueue}",
                 },
-                "ThumbnailFunction": machine,
+                "ThumbnailFunction": {**machine, **transcode},
                 "ReconcileFunction": {
                     "THUMBNAIL_FUNCTION": "${ThumbnailFunctionAliaslive}",
                     "DEAD_LETTER_QUEUE_URL": "${VideoProcessingDLQ}",
                     **machine,
+                    **transcode,
                 },
-                "VideosFunction": {**origins, **domain, **secret},
+                "VideosFunction": {**origins, **domain, **secret, **transcode, **(machine if self.watched else {})},
                 # Not the domain, which would form a cycle with the distribution and the API.
                 "PlaybackFunction": {**origins, **secret},
             }
@@ -602,6 +611,9 @@ class Checks:
             granted["ThumbnailFunction"] = granted["ThumbnailFunction"] | {("states:StartExecution", "${TranscodeMachine}")}
             granted["ReconcileFunction"] = granted["ReconcileFunction"] | RESTART_GRANTS
             granted["TranscodeFunction"] = TRANSCODE_GRANTS
+            if self.watched:
+                granted["VideosFunction"] = granted["VideosFunction"] | {("states:StartExecution", "${TranscodeMachine}")}
+                granted["TranscodeFunction"] = TRANSCODE_GRANTS | {("s3:GetObject", PLAYLISTS), ("s3:PutObject", PLAYLISTS)}
             self.equal("role of EncodeFunction", self.properties("EncodeFunction")["Role"], "${TranscodeRole.Arn}")
             machine = roles.pop("TranscodeMachineRole")
             self.equal("state machine: assumed by", principals(machine), ["states.amazonaws.com"])

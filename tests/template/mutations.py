@@ -783,6 +783,36 @@ def drop_StartExecution(t):
 
 
 @mutation
+def drop_TRANSCODE(t):
+    del at(t, "ThumbnailFunction//Environment//Variables")["TRANSCODE"]
+
+
+@mutation
+def drop_TRANSCODE_of_the_videos_function(t):
+    del at(t, "VideosFunction//Environment//Variables")["TRANSCODE"]
+
+
+@mutation
+def let_every_stack_start_executions_from_the_api(t):
+    at(t, "VideosRole")["Policies"][2]["Fn::If"][0] = "HasTranscode"
+
+
+@mutation
+def drop_StartExecution_of_the_videos_function(t):
+    del at(t, "VideosRole")["Policies"][2]
+
+
+@mutation
+def drop_the_objects_of_rungs(t):
+    del at(t, "TranscodeRole")["Policies"][1]
+
+
+@mutation
+def transcode_by_no_name_but_true(t):
+    t["Conditions"]["HasTranscode"] = {"Fn::Equals": [{"Ref": "Transcode"}, "true"]}
+
+
+@mutation
 def use_an_express_state_machine(t):
     at(t, "TranscodeMachine")["Type"] = "EXPRESS"
 

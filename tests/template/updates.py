@@ -24,7 +24,7 @@ VALUES = {
     "LogRetentionDays": ("30", "7"),
     "Release": ("", "20261127T153000Z-41f064c"),
     "WebhookUrl": ("", "https://b.example"),
-    "Transcode": ("false", "true"),
+    "Transcode": ("off", "watched"),
     "TranscodeConcurrency": ("100", "7"),
     "TranscodeReservedConcurrency": ("0", "7"),
     "Cdn": ("false", "true"),
@@ -118,7 +118,7 @@ def package_problems(template):
 
 def description_problems(template):
     """Yields the version descriptions that are too long with the longest values."""
-    longest = {"Architecture": "x86_64", "LogLevel": "error", "Traces": "false", "TransferAcceleration": "false", "Transcode": "false", "Cdn": "true",
+    longest = {"Architecture": "x86_64", "LogLevel": "error", "Traces": "false", "TransferAcceleration": "false", "Transcode": "watched", "Cdn": "true",
                "MaxUploadBytes": str(template["Parameters"]["MaxUploadBytes"]["MaxValue"])}  # fmt: skip
     for name in ("Release", "AllowedOrigins", "WebhookUrl"):
         longest[name] = "x" * template["Parameters"][name].get("MaxLength", 4096)

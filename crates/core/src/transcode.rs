@@ -1,6 +1,7 @@
 //! The state of a video's HLS renditions, which is separate from its status.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,13 @@ pub struct Run {
     /// The rung to encode beside the original; `None` for the whole ladder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rung: Option<String>,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.video_id, self.sequencer)?;
+        self.rung.iter().try_for_each(|rung| write!(f, "-{rung}"))
+    }
 }
 
 /// The state of a video's HLS renditions.

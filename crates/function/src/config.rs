@@ -16,8 +16,8 @@ pub struct Config {
     pub buckets: Buckets,
     /// `STATE_MACHINE_ARN`: the state machine that transcodes videos. Without it, transcoding is off.
     pub state_machine: Option<String>,
-    /// `TRANSCODE`: whether videos are transcoded when they are watched (`watched`) or all of them after the upload (`all`,
-    /// the default).
+    /// `TRANSCODE`: whether videos are transcoded only when they are watched (`watched`). With `all`, the default, all of them
+    /// are transcoded after the upload, and with `off` none; `true` and `false` are other names for these two.
     pub transcodes_when_watched: bool,
     /// `CDN_DOMAIN`: the host name of the distribution in front of the processed bucket. Without it, S3 serves its files.
     pub cdn_domain: Option<String>,
@@ -178,10 +178,11 @@ impl Config {
             },
             state_machine: get("STATE_MACHINE_ARN"),
             transcodes_when_watched: match get("TRANSCODE").as_deref() {
-                None | Some("all") => false,
+                None | Some("off" | "false" | "all" | "true") => false,
                 Some("watched") => true,
                 Some(_) => {
-                    return Err(InvalidSetting { name: "TRANSCODE", complaint: "must be all or watched" });
+                    let complaint = "must be off, all or watched";
+                    return Err(InvalidSetting { name: "TRANSCODE", complaint });
                 }
             },
             // A function that signs URLs needs both, one that verifies them only the secret.

@@ -22,16 +22,17 @@ use crate::queue::{Handler, Queue};
 /// The encode function's timeout in `template.yaml`.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
-/// Sends a run to the queue. Its identifier contains the sequencer, because an earlier run of the same video can still
-/// be pending.
+/// Sends a run to the queue. Its identifier is that of the run, because other runs of the same video can be pending.
 pub(crate) fn send(queue: &Queue, run: &Run) -> Result<(), Fault> {
     let event = serde_json::to_value(run).map_err(|error| Fault::new("queue a transcoding", &error))?;
-    queue.send(id(run), run.key.clone(), event).map_err(|error| Fault::new("queue a transcoding", &error))
+    queue
+        .send(run.to_string(), run.key.clone(), event)
+        .map_err(|error| Fault::new("queue a transcoding", &error))
 }
 
 /// Returns whether a run is in the queue.
 pub(crate) fn is_pending(queue: &Queue, run: &Run) -> bool {
-    queue.is_pending(&id(run))
+    queue.is_pending(&run.to_string())
 }
 
 /// Returns what starts a run when its renditions are requested.
@@ -40,11 +41,6 @@ pub(crate) fn starter(queue: Arc<Queue>) -> Start {
         let started = if is_pending(&queue, &run) { Ok(()) } else { send(&queue, &run) };
         Box::pin(ready(started))
     })
-}
-
-fn id(run: &Run) -> String {
-    let rung = run.rung.iter().map(|rung| format!("-{rung}")).collect::<String>();
-    format!("{}-{}{rung}", run.video_id, run.sequencer)
 }
 
 /// Returns the handler of the queue, which transcodes one run. It encodes at most `workers` chunks at the same time,

@@ -62,7 +62,5 @@ impl Executions {
 
 /// Returns the name of an execution: the run, and from the second execution on a number.
 fn name(run: &Run, restarts: u32) -> String {
-    let rung = run.rung.iter().map(|rung| format!("-{rung}")).collect::<String>();
-    let name = format!("{}-{}{rung}", run.video_id, run.sequencer);
-    if restarts == 0 { name } else { format!("{name}-{}", restarts + 1) }
+    if restarts == 0 { run.to_string() } else { format!("{run}-{}", restarts + 1) }
 }

@@ -59,15 +59,13 @@ impl Task {
     /// # Errors
     /// Returns a fault if the event is neither.
     pub fn from_event(mut event: Value) -> Result<Self, Fault> {
+        // A state fails if it names a field that its input does not have, so it passes the whole input on.
+        if let Some(rung) = event["input"].get("rung").cloned() {
+            event["rung"] = rung;
+        }
         let read = match event["detail"]["input"].as_str() {
             Some(input) => serde_json::from_str(input).map(Self::Fail),
-            None => {
-                // A state fails if it names a field that its input does not have, so it passes the whole input on.
-                if let Some(rung) = event["input"].get("rung").cloned() {
-                    event["rung"] = rung;
-                }
-                serde_json::from_value(event)
-            }
+            None => serde_json::from_value(event),
         };
         read.map_err(|error| Fault::new("read the event", &error))
     }
