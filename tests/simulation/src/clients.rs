@@ -3,6 +3,7 @@
 
 mod multipart;
 mod player;
+mod watcher;
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub(crate) enum Step {
     Read,
     /// Plays a part of the video, if it can be played from its original.
     Play,
+    /// Asks for every rendition that is encoded when it is watched, and plays those that are ready.
+    Watch,
     /// Waits up to this number of minutes.
     Wait(u64),
 }
@@ -80,6 +83,8 @@ pub(crate) struct Intent {
     pub(crate) is_idempotent: bool,
     /// Whether a content was acknowledged.
     pub(crate) is_stored: bool,
+    /// Whether the client was told that renditions are being encoded.
+    pub(crate) is_watched: bool,
     /// Whether a deletion was sent, and whether it was acknowledged.
     pub(crate) is_delete_sent: bool,
     pub(crate) is_deleted: bool,
@@ -132,6 +137,7 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
             (Step::Delete, _) => client.delete().await,
             (Step::Read, _) => client.read().await,
             (Step::Play, _) => client.play().await,
+            (Step::Watch, _) => client.watch().await,
         }
     }
     client.finish();

@@ -102,8 +102,8 @@ async fn make_previews(source: &Source) -> Result<Previews, Error> {
     let number = read(source, &PARTS[0]).await?;
     let media_info = MediaInfo {
         duration_ms: Some(DURATION + number),
-        width: Some(640),
-        height: Some(360),
+        width: Some(854),
+        height: Some(480),
         container: Some(Container::Mp4),
         ..MediaInfo::default()
     };
@@ -135,7 +135,7 @@ async fn make_segments(source: &Source, plan: &Plan, index: usize) -> Result<(Ma
     let number = read(source, &PARTS[0]).await?;
     let mut objects = Vec::new();
     let tracks = plan.rungs.iter().map(|rung| {
-        let name = format!("{index:04}-00.m4s");
+        let name = format!("{index:04}-00.{}", plan.extension());
         let bytes = Bytes::from(format!("segment of content {number}"));
         objects.push(Object {
             name: format!("{}/init.mp4", rung.name),

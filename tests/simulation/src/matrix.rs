@@ -12,6 +12,7 @@ pub struct Flow {
     pub name: &'static str,
     script: Script,
     transcodes: bool,
+    watched: bool,
     webhooks: bool,
     loses_events: bool,
 }
@@ -28,11 +29,16 @@ pub struct Case {
 impl Flow {
     fn new(name: &'static str, upload: Upload, then: &[Step]) -> Self {
         let script = Script { upload, is_video: true, is_long: false, parts: 1, then: then.to_vec() };
-        Self { name, script, transcodes: false, webhooks: false, loses_events: false }
+        Self { name, script, transcodes: false, watched: false, webhooks: false, loses_events: false }
     }
 
     fn transcoded(self) -> Self {
         Self { transcodes: true, ..self }
+    }
+
+    /// Renditions are encoded when they are watched.
+    fn watched(self) -> Self {
+        Self { transcodes: true, watched: true, ..self }
     }
 
     fn long(self) -> Self {
@@ -47,7 +53,7 @@ impl Flow {
     /// Every flow.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        use Step::{Delete, Play, Read, UploadAgain, Wait};
+        use Step::{Delete, Play, Read, UploadAgain, Wait, Watch};
         let delete = [Wait(3), Delete];
         vec![
             Self::new("upload", Upload::Api, &[Read]),
@@ -75,6 +81,17 @@ impl Flow {
             )
             .long(),
             Self::new("play after a deletion", Upload::Put, &[Wait(3), Play, Delete, Play]).long(),
+            Self::new("watch", Upload::Put, &[Wait(3), Watch, Wait(30), Watch]).long().watched(),
+            Self::new("watch without an index", Upload::Put, &[Wait(3), Watch, Wait(30), Watch]).watched(),
+            Self::new(
+                "watch after an upload",
+                Upload::Put,
+                &[Wait(3), Watch, UploadAgain, Wait(3), Watch, Wait(30), Watch],
+            )
+            .long()
+            .watched(),
+            Self::new("watch and delete", Upload::Put, &[Wait(3), Watch, Wait(1), Delete]).long().watched(),
+            Self::new("do not watch", Upload::Put, &[Wait(3), Play]).long().watched(),
             Self::new("not a video", Upload::Put, &[]).with(|script| script.is_video = false),
         ]
     }
@@ -85,6 +102,7 @@ impl Flow {
             skew: 0,
             plan,
             transcodes: self.transcodes,
+            watched: self.watched,
             webhooks: self.webhooks,
             chaos: false,
             loses_events: self.loses_events,

@@ -47,11 +47,13 @@ pub fn run_seed(seed: u64, trace: bool) -> Report {
     let mut rng = Rng::with_seed(seed ^ 0x5EED);
     let percent = [0.0, 0.5, 2.0, 5.0, 12.0][rng.usize(..5)];
     let scripts: Vec<Script> = (0..rng.usize(1..=2)).map(|_| random_script(&mut rng)).collect();
+    let transcodes = rng.u8(..3) == 0;
     let settings = Settings {
         seed,
         skew: [0, 0, 0, 0, -SKEW, SKEW][rng.usize(..6)],
         plan: Plan::Random(percent),
-        transcodes: rng.u8(..3) == 0,
+        transcodes,
+        watched: transcodes && rng.bool(),
         webhooks: rng.u8(..3) == 0,
         chaos: true,
         loses_events: false,
@@ -67,7 +69,8 @@ fn random_script(rng: &mut Rng) -> Script {
         if rng.bool() {
             then.push(Step::Wait([1, 4, 200][rng.usize(..3)]));
         }
-        then.push([Step::UploadAgain, Step::UploadAgain, Step::Read, Step::Play][rng.usize(..4)]);
+        let steps = [Step::UploadAgain, Step::UploadAgain, Step::Read, Step::Play, Step::Watch];
+        then.push(steps[rng.usize(..5)]);
     }
     if rng.u8(..3) == 0 {
         then.extend([Step::Wait([1, 4, 100][rng.usize(..3)]), Step::Delete]);

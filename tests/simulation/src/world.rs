@@ -23,6 +23,7 @@ use upreel_function::{App, Config};
 use upreel_reconcile::Functions;
 use upreel_store::sdk::{self, Endpoints, Roots};
 use upreel_store::{Buckets, Executions};
+use upreel_videos::Start;
 use upreel_webhook::{Endpoint, Webhook};
 
 use crate::clock::Clock;
@@ -49,6 +50,8 @@ pub struct Settings {
     pub(crate) plan: Plan,
     /// Whether videos are transcoded.
     pub transcodes: bool,
+    /// Whether they are transcoded only when they are watched.
+    pub watched: bool,
     /// Whether webhooks are sent.
     pub webhooks: bool,
     /// Whether things besides calls go wrong: events that are late, lost or repeated, invocations that never start,
@@ -88,12 +91,19 @@ impl World {
         services.is_index_late = settings.chaos && services.rng.bool();
         let network = Network::new(services, Clock::start(settings.skew));
         let sdk = sdk_config(&network);
-        let config = config(settings.transcodes);
+        let config = config(settings.transcodes, settings.watched);
         let app = App::new(&sdk, &sdk, config);
+        let start = settings.watched.then(|| -> Start {
+            let executions = Executions::new(&sdk, STATE_MACHINE.to_owned());
+            Arc::new(move |run, restarts| {
+                let executions = executions.clone();
+                Box::pin(async move { executions.start(&run, restarts).await })
+            })
+        });
         let routes = Router::new()
             .merge(upreel_upload::router(app.clone()))
             .merge(upreel_presign::router(app.clone()))
-            .merge(upreel_videos::router(app.clone(), None))
+            .merge(upreel_videos::router(app.clone(), start))
             .merge(upreel_playback::router(app.clone()));
         let endpoint = Endpoint::local("https://receiver.example/hook", "secret").unwrap();
         let endpoint = endpoint.with_connector(SharedHttpConnector::new(network.clone()));
@@ -184,7 +194,7 @@ fn sdk_config(network: &Network) -> SdkConfig {
         .build()
 }
 
-fn config(transcodes: bool) -> Config {
+fn config(transcodes: bool, watched: bool) -> Config {
     Config {
         table: "VideoMetadata".to_owned(),
         buckets: Buckets {
@@ -193,7 +203,7 @@ fn config(transcodes: bool) -> Config {
             processed: s3::PROCESSED.to_owned(),
         },
         state_machine: transcodes.then(|| STATE_MACHINE.to_owned()),
-        transcodes_when_watched: false,
+        transcodes_when_watched: watched,
         cdn_domain: None,
         cdn_secret_arn: None,
         allowed_origins: Vec::new(),

@@ -48,7 +48,8 @@ impl Plan {
 
     /// Returns the extension of the segments. Those of a rung are stored beside the playlists of the original, where
     /// `.m4s` means that a segment is made when it is requested.
-    pub(crate) const fn extension(&self) -> &'static str {
+    #[must_use]
+    pub const fn extension(&self) -> &'static str {
         if self.cuts.is_empty() { "m4s" } else { "mp4" }
     }
 }

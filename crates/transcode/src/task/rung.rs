@@ -10,6 +10,9 @@ use super::objects::Unusable;
 use crate::encode::Object;
 use crate::error::Error;
 
+/// More than a ladder has, each of which is completed once.
+const MAX_RUNGS: usize = 10;
+
 impl Work<'_> {
     /// Returns what was stored of the original with the entity tag `etag` for its rungs.
     pub(super) async fn load_original(&self, etag: &str) -> Result<Original, Fault> {
@@ -27,7 +30,7 @@ impl Work<'_> {
         let sound = self.load_original(etag).await?.sound;
         let playlist = rung.rendition.media_playlist().into();
         let mut objects = vec![Object { name: format!("{name}/index.m3u8"), bytes: playlist }];
-        loop {
+        for _ in 0..MAX_RUNGS {
             let Some(record) = self.record().await? else { return Ok(UpdateOutcome::Superseded) };
             let rungs = record.rungs.iter().flatten().map(|(name, _)| name.as_str());
             let rungs =
@@ -43,5 +46,6 @@ impl Work<'_> {
                 outcome => return Ok(outcome),
             }
         }
+        Err(Fault::message("record a rung", "other rungs are completed all the time").into())
     }
 }

@@ -64,6 +64,6 @@ fn local<'a>(url: &'a str, folder: &str) -> Option<&'a str> {
     url.find(folder).map(|at| &url[at..])
 }
 
-fn uris(playlist: &str) -> impl Iterator<Item = &str> {
+pub(super) fn uris(playlist: &str) -> impl Iterator<Item = &str> {
     playlist.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
+use upreel_core::{Version, playback};
 
 use super::{error_code, text};
 use crate::content;
@@ -21,28 +22,76 @@ impl World {
         named: &mut BTreeSet<(String, String)>,
     ) {
         let transcode = &row["transcode"]["M"];
+        let is_hls = text(&row["playback"]["M"], "mode") == "HLS";
         match text(transcode, "status") {
+            "" if self.settings.watched && is_hls => {
+                self.check_rungs(id, row, number, objects, named);
+            }
             "" if self.settings.transcodes => self.violation(&format!("{id} is not transcoded")),
             "RUNNING" => self.violation(&format!("{id} is transcoded for ever: {transcode}")),
             "FAILED" if error_code(transcode) == "INTERNAL" => {
                 self.violation(&format!("transcoding of {id} failed and is not repeated"));
             }
-            "DONE" => self.check_renditions(id, text(transcode, "run"), number, objects, named),
+            "DONE" => {
+                let folder = format!("hls/{id}/{}/", text(transcode, "run"));
+                self.check_renditions(&folder, "master.m3u8", (id, number), objects, named);
+            }
             _ => {}
+        }
+    }
+
+    /// Checks the rungs beside the original: those that were wanted are complete, and the multivariant playlist names them.
+    fn check_rungs(
+        &self,
+        id: &str,
+        row: &Value,
+        number: Option<u64>,
+        objects: &BTreeMap<(String, String), Object>,
+        named: &mut BTreeSet<(String, String)>,
+    ) {
+        let (Ok(sequencer), Some(rungs)) = (text(row, "sequencer").parse(), row["rungs"]["M"].as_object())
+        else {
+            return self.violation(&format!("{id} has no rungs"));
+        };
+        let folder = format!("playback/{id}/{}/", Version::new(sequencer, text(row, "etag")));
+        for (_, key) in objects.keys().filter(|(_, key)| key.starts_with(&folder)) {
+            named.insert((PROCESSED.to_owned(), key.clone()));
+        }
+        let intents = self.oracle.borrow().intents.clone();
+        let is_wanted = intents.iter().any(|intent| {
+            intent.id == id && intent.is_watched && intent.sent.len() == 1 && !intent.is_delete_sent
+        });
+        let mut playable = Vec::new();
+        for (name, rung) in rungs {
+            let rung = &rung["M"];
+            match text(rung, "status") {
+                "DONE" => playable.push(name.as_str()),
+                "OFFERED" if !is_wanted => {}
+                _ => self.violation(&format!("{name} of {id} is not encoded: {rung}")),
+            }
+        }
+        let master = playback::master(playable.iter().copied());
+        self.check_renditions(&folder, &master, (id, number), objects, named);
+        let text = objects.get(&(PROCESSED.to_owned(), format!("{folder}{master}")));
+        let text = text.map(|object| String::from_utf8_lossy(&object.body).into_owned()).unwrap_or_default();
+        for name in rungs.keys() {
+            let count = text.lines().filter(|line| *line == format!("{name}/index.m3u8")).count();
+            if count != usize::from(playable.contains(&name.as_str())) {
+                self.violation(&format!("{master} of {id} names {name} {count} times"));
+            }
         }
     }
 
     /// Checks that the files of the playlists exist, and belong to the upload.
     fn check_renditions(
         &self,
-        id: &str,
-        run: &str,
-        number: Option<u64>,
+        folder: &str,
+        master: &str,
+        (id, number): (&str, Option<u64>),
         objects: &BTreeMap<(String, String), Object>,
         named: &mut BTreeSet<(String, String)>,
     ) {
-        let folder = format!("hls/{id}/{run}/");
-        let mut playlists = vec!["master.m3u8".to_owned()];
+        let mut playlists = vec![master.to_owned()];
         while let Some(playlist) = playlists.pop() {
             let key = (PROCESSED.to_owned(), format!("{folder}{playlist}"));
             let Some(object) = objects.get(&key) else {
@@ -58,6 +107,10 @@ impl World {
             for file in uris.chain(lines) {
                 if Path::new(file).extension().is_some_and(|extension| extension == "m3u8") {
                     playlists.push(format!("{parent}{file}"));
+                    continue;
+                }
+                // The original, which `check_playback` examines.
+                if parent.starts_with("source") {
                     continue;
                 }
                 let key = (PROCESSED.to_owned(), format!("{folder}{parent}{file}"));
