@@ -45,7 +45,7 @@ pub fn disposition(kind: &str, name: &str) -> String {
 
 /// Returns whether a character reorders or hides text: bidirectional controls, zero-width spaces, the byte order mark,
 /// line and paragraph separators. The zero-width joiner is allowed, because emoji sequences need it.
-const fn is_format(c: char) -> bool {
+pub(crate) const fn is_format(c: char) -> bool {
     matches!(c,
         '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}'
         | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')

@@ -4,6 +4,7 @@
 //! valid. The clock is the only system state that is read: for new identifiers, for times in rows, and for expiry.
 
 pub mod container;
+pub mod details;
 pub mod failure;
 pub mod fault;
 pub mod filename;
@@ -18,6 +19,7 @@ pub mod transition;
 pub mod video;
 
 pub use container::Container;
+pub use details::Details;
 pub use failure::Failure;
 pub use fault::Fault;
 pub use id::{Sequencer, UserId, Version, VideoId};

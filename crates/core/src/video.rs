@@ -12,6 +12,7 @@ use serde::de::{Deserializer, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::container::Container;
+use crate::details::Details;
 use crate::failure::Failure;
 use crate::id::{UserId, Version, VideoId};
 use crate::key::Key;
@@ -177,6 +178,9 @@ pub struct Video {
     /// index.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upload_time: Option<String>,
+    /// What users say about the video.
+    #[serde(flatten)]
+    pub details: Details,
     /// The properties read from the bytes.
     #[serde(flatten)]
     pub media_info: MediaInfo,
@@ -228,7 +232,7 @@ pub fn millis(time: SystemTime) -> u64 {
 }
 
 /// Reads a value that a newer release may have written: one that is not known becomes `None`.
-fn known<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn known<'de, D: Deserializer<'de>, T: Deserialize<'de>>(value: D) -> Result<Option<T>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Known<T> {

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::{MediaInfo, PreviewKeys, Status, Video, known, millis, seconds};
+use crate::details::Details;
 use crate::failure::Failure;
 use crate::id::{Sequencer, UserId, Version, VideoId};
 use crate::key::Key;
@@ -23,6 +24,9 @@ pub struct Record {
     /// The part that users see.
     #[serde(flatten)]
     pub video: Video,
+    /// How often the user has changed the details.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub revision: u64,
     /// The object's key in the uploads bucket.
     pub key: String,
     /// The event that the row belongs to: the newest one that was claimed or given up.
@@ -75,7 +79,12 @@ pub struct Replays {
     pub count: u32,
 }
 
-/// The number of partitions of the index `byDue`.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// The number of partitions of the indexes `byDue` and `byExpiry`.
 const SHARDS: u128 = 8;
 
 impl Record {
@@ -98,10 +107,12 @@ impl Record {
                 size: None,
                 status: Status::Pending,
                 upload_time: Some(humantime::format_rfc3339_millis(now).to_string()),
+                details: Details::default(),
                 media_info: MediaInfo::default(),
                 playback: None,
                 error: None,
             },
+            revision: 0,
             key: key.to_string(),
             sequencer: None,
             etag: None,
@@ -119,22 +130,24 @@ impl Record {
         }
     }
 
-    /// Returns the partition of the index `byDue` for a video.
+    /// Returns the partition of the indexes `byDue` and `byExpiry` for a video.
     #[must_use]
     pub fn shard(id: VideoId) -> String {
         (id.as_u128() % SHARDS).to_string()
     }
 
-    /// Returns every partition of the index `byDue`.
+    /// Returns every partition of the indexes `byDue` and `byExpiry`.
     pub fn shards() -> impl Iterator<Item = String> {
         (0..SHARDS).map(|shard| shard.to_string())
     }
 
-    /// Returns whether users may see the row: it is not a tombstone and has not expired. `DynamoDB` deletes expired
-    /// rows only within days.
+    /// Returns whether users may see the row: it is not a tombstone, it has not expired, and it is not time to delete
+    /// the video. `DynamoDB` deletes expired rows only within days, and the reconciler deletes videos within minutes.
     #[must_use]
     pub fn is_visible(&self, now: SystemTime) -> bool {
-        self.video.status != Status::Deleted && self.ttl.is_none_or(|ttl| ttl > seconds(now))
+        self.video.status != Status::Deleted
+            && self.ttl.is_none_or(|ttl| ttl > seconds(now))
+            && self.video.details.expires_at.is_none_or(|expiry| !expiry.has_passed(now))
     }
 
     /// Returns the attributes that decide which transitions are allowed.
