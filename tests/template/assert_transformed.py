@@ -102,6 +102,7 @@ ROUTES = {
     ("post", "/s3/multipart/{uploadId}/complete"): "PresignFunction",
     ("get", "/videos"): "VideosFunction",
     ("get", "/videos/{videoId}"): "VideosFunction",
+    ("patch", "/videos/{videoId}"): "VideosFunction",
     ("delete", "/videos/{videoId}"): "VideosFunction",
     ("get", "/videos/{videoId}/hls/master.m3u8"): "VideosFunction",
     ("get", "/videos/{videoId}/hls/{rendition}/{playlist}"): "VideosFunction",
@@ -112,7 +113,7 @@ PUBLIC = {("get", "/segments/{videoId}/{version}/{rendition}/{segment}")}
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 # Request headers of pages: those that the API reads, and those of requests signed for IAM callers.
 PREFLIGHT = """
-    authorization content-type idempotency-key if-none-match
+    authorization content-type idempotency-key if-match if-none-match
     x-amz-content-sha256 x-amz-date x-amz-security-token x-amz-user-agent
 """.split()
 API_FUNCTIONS = sorted(set(ROUTES.values()))
@@ -216,6 +217,7 @@ GRANTS = {
         ("dynamodb:PutItem", TABLE),
         ("dynamodb:UpdateItem", TABLE),
         ("dynamodb:Query", TABLE + "/index/byDue"),
+        ("dynamodb:Query", TABLE + "/index/byExpiry"),
         ("lambda:InvokeFunction", "${ThumbnailFunctionAliaslive}"),
         ("sqs:ReceiveMessage", QUEUE),
         ("sqs:DeleteMessage", QUEUE),
@@ -984,9 +986,9 @@ class Checks:
         recovery = table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
         self.equal("point-in-time recovery", recovery, True)
         types = {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]}
-        self.equal("key attributes", types, {"videoId": "S", "userId": "S", "uploadTime": "S", "shard": "S", "due": "N"})
+        self.equal("key attributes", types, {"videoId": "S", "userId": "S", "uploadTime": "S", "shard": "S", "due": "N", "expiryShard": "S", "expiresAt": "S"})
         indexes = {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
-        expected = {"byUser": (["userId", "uploadTime"], "ALL"), "byDue": (["shard", "due"], "KEYS_ONLY")}
+        expected = {"byUser": (["userId", "uploadTime"], "ALL"), "byDue": (["shard", "due"], "KEYS_ONLY"), "byExpiry": (["expiryShard", "expiresAt"], "KEYS_ONLY")}
         self.equal("indexes", sorted(indexes), sorted(expected))
         for name, (keys, projection) in expected.items():
             found = [(k["AttributeName"], k["KeyType"]) for k in indexes[name]["KeySchema"]]

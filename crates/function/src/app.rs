@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use lambda_runtime::Error;
-use upreel_core::{Fault, Key, MediaType, UserId};
+use upreel_core::{Details, Fault, Key, MediaType, UserId};
 use upreel_store::sdk::{self, Endpoints, Roots};
 use upreel_store::{ObjectStore, Secret, VideoStore};
 
@@ -52,7 +52,9 @@ impl App {
     pub async fn recreate_row(&self, key: &Key, user: &UserId) -> Result<bool, Fault> {
         let Some(head) = self.objects.head(key).await? else { return Ok(false) };
         let media_type = MediaType::servable(head.content_type.as_deref().unwrap_or_default());
-        self.videos.create(key, (user.clone(), key.file_name(), media_type), None).await?;
+        self.videos
+            .create(key, (user.clone(), key.file_name(), media_type), None, &Details::default())
+            .await?;
         Ok(true)
     }
 

@@ -1,4 +1,4 @@
-//! The multipart form of `POST /upload`, with one field `file`.
+//! The multipart form of `POST /upload`, with one field `file`, and what the user says about the video.
 
 mod multipart;
 mod part_header;
@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header};
 use upreel_core::limits::MAX_API_BODY;
 
+use crate::details::Given;
 use crate::problem::{Code, Problem};
 
 pub use multipart::{Malformed, Multipart, Part};
@@ -21,6 +22,8 @@ pub struct File {
     pub name: String,
     /// The content: 1 byte up to the limit.
     pub bytes: Bytes,
+    /// What the user says about the video.
+    pub given: Given,
 }
 
 /// Reads the field `file`. Parses the form to its end, to detect a truncated body.
@@ -32,13 +35,15 @@ pub fn read(headers: &HeaderMap, body: Bytes, limit: u64) -> Result<File, Proble
         return Err(too_large(limit));
     }
     let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let mut file = None;
+    let (mut file, mut given) = (None, Given::default());
     for part in Multipart::new(content_type, body).map_err(malformed)? {
         let part = part.map_err(malformed)?;
         if part.name.as_deref() != Some("file") {
+            given.field(part.name.as_deref().unwrap_or_default(), &String::from_utf8_lossy(&part.value));
             continue;
         }
-        let found = File { name: part.filename.unwrap_or_default(), bytes: part.value };
+        let found =
+            File { name: part.filename.unwrap_or_default(), bytes: part.value, given: Given::default() };
         if file.replace(found).is_some() {
             let detail = "Send one video for each request: this form has more than one field `file`.";
             return Err(Problem::new(Code::MalformedBody, detail));
@@ -50,7 +55,7 @@ pub fn read(headers: &HeaderMap, body: Bytes, limit: u64) -> Result<File, Proble
     match file.bytes.len() as u64 {
         0 => Err(Problem::new(Code::EmptyFile, "The file is empty.")),
         size if size > limit => Err(too_large(limit)),
-        _ => Ok(file),
+        _ => Ok(File { given, ..file }),
     }
 }
 

@@ -6,18 +6,22 @@
 
 mod base;
 mod caller;
+mod details;
 mod event;
 mod extract;
 pub mod form;
 mod gateway;
+mod json;
 mod problem;
 mod routes;
 
 pub use base::BaseUrl;
 pub use caller::Caller;
+pub use details::{Given, change};
 pub use event::ProxyEvent;
 pub use extract::{Path, Query};
 pub use gateway::{request, run};
+pub use json::from_json;
 pub use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;
 pub use lambda_http::request::RequestContext;
 pub use problem::{Code, Problem};

@@ -26,6 +26,10 @@ pub enum Code {
     NotReady,
     /// The route does not support the method.
     MethodNotAllowed,
+    /// The video is being changed by other requests at the same time.
+    Conflict,
+    /// The video was changed since the response that `If-Match` names.
+    PreconditionFailed,
     /// The file exceeds the limit of the service or of this way of uploading.
     TooLarge,
     /// The file is not a supported video.
@@ -49,6 +53,8 @@ impl Code {
             Self::NotFound => (S::NOT_FOUND, "NOT_FOUND", "Not found"),
             Self::NotReady => (S::NOT_FOUND, "NOT_READY", "Not ready yet"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "Method not allowed"),
+            Self::Conflict => (S::CONFLICT, "CONFLICT", "Changed at the same time"),
+            Self::PreconditionFailed => (S::PRECONDITION_FAILED, "PRECONDITION_FAILED", "Changed meanwhile"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "TOO_LARGE", "Too large"),
             Self::UnsupportedMedia => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA", "Not a supported video")

@@ -70,20 +70,24 @@ pub(crate) async fn sweep(database: Database) {
     }
 }
 
-/// Creates the table with the schema of `template.yaml`, unless it exists. Adds the index `byDue` to a table of an earlier
-/// release.
+/// Creates the table with the schema of `template.yaml`, unless it exists. Adds the indexes that a table of an earlier
+/// release lacks.
 pub(crate) async fn create_table(sdk: &SdkConfig, table: &str) -> Result<(), String> {
     let client = Client::new(sdk);
     let schema = Schema::new().map_err(|error| error.to_string())?;
     if let Ok(described) = client.describe_table().table_name(table).send().await {
         let indexes = described.table.and_then(|table| table.global_secondary_indexes).unwrap_or_default();
-        if indexes.iter().any(|index| index.index_name() == Some(BY_DUE)) {
-            return Ok(());
+        for index in schema.added {
+            if indexes.iter().any(|found| found.index_name() == Some(index.index_name())) {
+                continue;
+            }
+            let update = client.update_table().table_name(table);
+            let update = update.set_attribute_definitions(Some(schema.attributes.clone()));
+            let create = GlobalSecondaryIndexUpdate::builder().create(index).build();
+            let update = update.global_secondary_index_updates(create).send().await;
+            update.map_err(|error| DisplayErrorContext(error).to_string())?;
         }
-        let create = GlobalSecondaryIndexUpdate::builder().create(schema.add_by_due).build();
-        let update = client.update_table().table_name(table).global_secondary_index_updates(create);
-        let update = update.set_attribute_definitions(Some(schema.attributes));
-        return update.send().await.map(drop).map_err(|error| DisplayErrorContext(error).to_string());
+        return Ok(());
     }
     let create = client
         .create_table()
@@ -98,48 +102,62 @@ pub(crate) async fn create_table(sdk: &SdkConfig, table: &str) -> Result<(), Str
     Ok(())
 }
 
-const BY_DUE: &str = "byDue";
-
 /// The schema of the table.
 struct Schema {
     attributes: Vec<AttributeDefinition>,
     key: KeySchemaElement,
     indexes: Vec<GlobalSecondaryIndex>,
-    add_by_due: CreateGlobalSecondaryIndexAction,
+    /// The indexes that were added after the first release.
+    added: Vec<CreateGlobalSecondaryIndexAction>,
     ttl: TimeToLiveSpecification,
 }
 
 impl Schema {
     fn new() -> Result<Self, BuildError> {
         use ScalarAttributeType::{N, S};
-        let attributes = [("videoId", S), ("userId", S), ("uploadTime", S), ("shard", S), ("due", N)];
+        let attributes = [
+            ("videoId", S),
+            ("userId", S),
+            ("uploadTime", S),
+            ("shard", S),
+            ("due", N),
+            ("expiryShard", S),
+            ("expiresAt", S),
+        ];
         let attributes = attributes.into_iter().map(|(name, kind)| {
             AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build()
         });
         let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
         let projection = |kind| Projection::builder().projection_type(kind).build();
-        let due = [key("shard", KeyType::Hash)?, key("due", KeyType::Range)?];
+        let sparse = [("byDue", "shard", "due"), ("byExpiry", "expiryShard", "expiresAt")];
+        let mut indexes = vec![
+            GlobalSecondaryIndex::builder()
+                .index_name("byUser")
+                .key_schema(key("userId", KeyType::Hash)?)
+                .key_schema(key("uploadTime", KeyType::Range)?)
+                .projection(projection(ProjectionType::All))
+                .build()?,
+        ];
+        let mut added = Vec::new();
+        for (name, hash, range) in sparse {
+            let index = CreateGlobalSecondaryIndexAction::builder()
+                .index_name(name)
+                .key_schema(key(hash, KeyType::Hash)?)
+                .key_schema(key(range, KeyType::Range)?)
+                .projection(projection(ProjectionType::KeysOnly))
+                .build()?;
+            let created = GlobalSecondaryIndex::builder()
+                .index_name(name)
+                .set_key_schema(Some(index.key_schema.clone()))
+                .set_projection(index.projection.clone());
+            indexes.push(created.build()?);
+            added.push(index);
+        }
         Ok(Self {
             attributes: attributes.collect::<Result<_, _>>()?,
             key: key("videoId", KeyType::Hash)?,
-            indexes: vec![
-                GlobalSecondaryIndex::builder()
-                    .index_name("byUser")
-                    .key_schema(key("userId", KeyType::Hash)?)
-                    .key_schema(key("uploadTime", KeyType::Range)?)
-                    .projection(projection(ProjectionType::All))
-                    .build()?,
-                GlobalSecondaryIndex::builder()
-                    .index_name(BY_DUE)
-                    .set_key_schema(Some(due.to_vec()))
-                    .projection(projection(ProjectionType::KeysOnly))
-                    .build()?,
-            ],
-            add_by_due: CreateGlobalSecondaryIndexAction::builder()
-                .index_name(BY_DUE)
-                .set_key_schema(Some(due.to_vec()))
-                .projection(projection(ProjectionType::KeysOnly))
-                .build()?,
+            indexes,
+            added,
             ttl: TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build()?,
         })
     }

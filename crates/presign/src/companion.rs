@@ -1,26 +1,25 @@
 //! The S3 routes of Uppy's Companion, as called by `@uppy/aws-s3` with a `companionEndpoint`.
 //!
-//! `metadata` is accepted but ignored: the row has the file name, and nothing reads the rest.
+//! `metadata` is what the page knows about the file. The row gets what describes the video, see [`Given`].
 
 use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use upreel_core::limits::MAX_PUT;
 use upreel_core::{Fault, UserId};
 use upreel_function::App;
-use upreel_http::{Caller, Code, Problem, Query};
+use upreel_http::{Caller, Given, Problem, Query, from_json};
 use upreel_store::objects::{Completion, NamedPart};
 
 use crate::declared::{Declared, NewVideo, check_size, invalid};
 use crate::upload::{MAX_PARTS, Upload, checked_size, in_range, no_such_upload, part_number};
+use crate::{Fields, given};
 
 #[derive(Deserialize)]
 pub(crate) struct NewFile {
@@ -29,15 +28,17 @@ pub(crate) struct NewFile {
     media_type: Option<String>,
     /// Not a field of Companion. With it, a file that is too large is rejected before it is sent.
     size: Option<u64>,
+    #[serde(flatten)]
+    given: Given,
 }
 
 impl NewFile {
-    fn new_video(self, user: UserId, max: u64) -> Result<(NewVideo, Declared), Problem> {
+    fn new_video(self, app: &App, user: UserId, max: u64) -> Result<(NewVideo, Declared), Problem> {
         let size = self.size.map(|size| check_size(size, max)).transpose()?;
         let name = self.filename.filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| invalid("The file name is missing. Send it as `filename`."))?;
         let declared = Declared::new(&name, self.media_type.as_deref())?;
-        Ok((NewVideo::new(user, &name, &declared, size), declared))
+        Ok((NewVideo::new(user, &name, &declared, size).described(self.given, app)?, declared))
     }
 }
 
@@ -61,10 +62,12 @@ pub(crate) struct Params {
 pub(crate) async fn params(
     State(app): State<App>,
     Caller(user): Caller,
-    Query(file): Query<NewFile>,
+    Query(mut file): Query<NewFile>,
+    Query(fields): Query<Fields>,
 ) -> Result<Json<Params>, Problem> {
     let max = app.config.max_upload_bytes.min(MAX_PUT);
-    let (new, declared) = file.new_video(user, max)?;
+    file.given = given(&fields);
+    let (new, declared) = file.new_video(&app, user, max)?;
     let form = app.objects.sign_post(&new.key, &declared.media_type, max).await?;
     new.create(&app).await?;
     Ok(Json(Params {
@@ -80,7 +83,7 @@ pub(crate) async fn create(
     Caller(user): Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let (new, declared) = from_json::<NewFile>(body)?.new_video(user, app.config.max_upload_bytes)?;
+    let (new, declared) = from_json::<NewFile>(body)?.new_video(&app, user, app.config.max_upload_bytes)?;
     let upload = app.objects.create_multipart(&new.key, &declared.media_type).await?;
     new.create(&app).await?;
     let bucket = app.objects.bucket(&new.key);
@@ -200,50 +203,4 @@ pub(crate) async fn complete(
 
 fn parse_path<T>(path: PathResult<T>) -> Result<T, Problem> {
     path.map(|Path(value)| value).map_err(|_| no_such_upload())
-}
-
-/// Parses a JSON body. The `Content-Type` is ignored, so that a page can leave it out and avoid a CORS preflight.
-pub(crate) fn from_json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Problem> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(Code::TooLarge, "The body is too large for this route.")
-        }
-        _ => Problem::new(Code::MalformedBody, "The body could not be read. Send it again."),
-    })?;
-    serde_json::from_slice(&body).map_err(|error| invalid(explain(&error)))
-}
-
-/// Describes the error of a JSON body. `serde`'s own messages quote the body and name Rust types.
-fn explain(error: &serde_json::Error) -> String {
-    let at = format!("line {}, column {}", error.line(), error.column());
-    if !error.is_data() {
-        return format!("The body is not valid JSON: see {at}.");
-    }
-    let text = error.to_string();
-    match text.strip_prefix("missing field `").and_then(|text| text.split_once('`')) {
-        Some((field, _)) => format!("The body has no field `{field}`."),
-        None => {
-            format!("A field of the body has a value of the wrong type or out of range: see {at}.")
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_of_a_body_do_not_repeat_it() {
-        let detail = |body: &str| explain(&serde_json::from_str::<Parts>(body).err().unwrap());
-        assert_eq!(detail("{}"), "The body has no field `parts`.");
-        assert_eq!(detail("{\"parts\": ["), "The body is not valid JSON: see line 1, column 11.");
-        let expected =
-            "A field of the body has a value of the wrong type or out of range: see line 1, column";
-        for value in ["\"secret\"", "70000", "{\"secret\": 1}", "null", "[\"secret\"]"] {
-            let found = detail(&format!("{{\"parts\": [{{\"PartNumber\": {value}, \"ETag\": \"a\"}}]}}"));
-            assert!(found.starts_with(expected) && !found.contains("secret"), "{value}: {found}");
-        }
-        let long = detail(&format!("\"{}\"", "\\u0001".repeat(100_000)));
-        assert!(long.len() < 200, "{long}");
-    }
 }

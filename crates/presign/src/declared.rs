@@ -2,9 +2,9 @@
 
 use upreel_core::limits::MAX_PUT;
 use upreel_core::media_type::UNKNOWN;
-use upreel_core::{Container, Key, MediaType, UserId, VideoId, filename};
+use upreel_core::{Container, Details, Key, MediaType, UserId, VideoId, filename};
 use upreel_function::App;
-use upreel_http::{Code, Problem};
+use upreel_http::{Code, Given, Problem};
 
 /// The type of a file as declared by the client. The actual type is detected after the upload.
 pub(crate) struct Declared {
@@ -51,6 +51,7 @@ pub(crate) struct NewVideo {
     /// The owner, the file name and the media type.
     about: (UserId, String, String),
     size: Option<u64>,
+    details: Details,
 }
 
 impl NewVideo {
@@ -58,12 +59,19 @@ impl NewVideo {
         let id = VideoId::new();
         let key = Key::Video { user: user.clone(), id, container: declared.container };
         let name = filename::sanitize(name);
-        Self { id, key, about: (user, name, declared.media_type.clone()), size }
+        let about = (user, name, declared.media_type.clone());
+        Self { id, key, about, size, details: Details::default() }
+    }
+
+    /// Sets what the user says about the video.
+    pub(crate) fn described(mut self, given: Given, app: &App) -> Result<Self, Problem> {
+        self.details = given.details(app.videos.now())?;
+        Ok(self)
     }
 
     /// Adds the row. Call this after signing, so that a rejected request leaves no row.
     pub(crate) async fn create(&self, app: &App) -> Result<(), Problem> {
-        app.videos.create(&self.key, self.about.clone(), self.size).await?;
+        app.videos.create(&self.key, self.about.clone(), self.size, &self.details).await?;
         tracing::info!(videoId = %self.id, "presigned");
         Ok(())
     }

@@ -23,7 +23,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use upreel_core::VideoId;
 use upreel_function::App;
-use upreel_http::{Caller, Code, Problem, Query};
+use upreel_http::{Caller, Code, Given, Problem, Query};
 
 use crate::declared::{Declared, NewVideo, invalid, parse_put_size};
 
@@ -54,6 +54,18 @@ struct PresignQuery {
     size: Option<String>,
 }
 
+/// All parameters of a query.
+type Fields = BTreeMap<String, String>;
+
+/// Returns what a query says about the video.
+fn given(fields: &Fields) -> Given {
+    let mut given = Given::default();
+    for (name, text) in fields {
+        given.field(name, text);
+    }
+    given
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Presigned {
@@ -70,6 +82,7 @@ async fn presign(
     State(app): State<App>,
     Caller(user): Caller,
     Query(query): Query<PresignQuery>,
+    Query(fields): Query<Fields>,
 ) -> Result<Json<Presigned>, Problem> {
     let name = query.name.filter(|name| !name.is_empty());
     let name =
@@ -77,7 +90,7 @@ async fn presign(
     let declared = Declared::new(&name, query.media_type.as_deref())?;
     let size = query.size.map(|size| parse_put_size(&size, app.config.max_upload_bytes)).transpose()?;
 
-    let new = NewVideo::new(user, &name, &declared, size);
+    let new = NewVideo::new(user, &name, &declared, size).described(given(&fields), &app)?;
     let signed = app.objects.sign_put(&new.key, &declared.media_type, size).await?;
     new.create(&app).await?;
     Ok(Json(Presigned {

@@ -13,11 +13,10 @@ use serde::{Deserialize, Serialize};
 use upreel_core::UserId;
 use upreel_core::limits::MAX_PUT;
 use upreel_function::App;
-use upreel_http::{Caller, Problem};
+use upreel_http::{Caller, Given, Problem, from_json};
 use upreel_store::objects::MultipartRequest;
 use uuid::Uuid;
 
-use crate::companion::from_json;
 use crate::declared::{Declared, NewVideo, check_put_size, check_size, invalid};
 use crate::upload::{Upload, in_range};
 
@@ -34,6 +33,8 @@ pub(crate) struct SignRequest {
     /// Whether to sign a POST policy instead of a PUT request, so that S3 itself rejects files that are too large.
     #[serde(default)]
     fields: bool,
+    #[serde(flatten)]
+    given: Given,
 }
 
 #[derive(Serialize)]
@@ -147,7 +148,7 @@ async fn sign_new(app: &App, user: UserId, request: &SignRequest, kind: &Kind) -
     let declared = Declared::new(name, request.content_type.as_deref())?;
     let check = if *kind == Kind::Create { check_size } else { check_put_size };
     let size = request.size.map(|size| check(size, max)).transpose()?;
-    let new = NewVideo::new(user, name, &declared, size);
+    let new = NewVideo::new(user, name, &declared, size).described(request.given.clone(), app)?;
     let content_type = &declared.media_type;
     let headers = BTreeMap::from([("Content-Type", content_type.clone())]);
     let signed = match kind {

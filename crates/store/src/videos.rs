@@ -1,17 +1,19 @@
-//! The `VideoMetadata` table: key `videoId`, index `byUser` on `userId` and `uploadTime`, sparse index `byDue` on `shard`
-//! and `due`.
+//! The `VideoMetadata` table: key `videoId`, index `byUser` on `userId` and `uploadTime`, sparse indexes `byDue` on `shard`
+//! and `due`, and `byExpiry` on `expiryShard` and `expiresAt`.
 //!
 //! Every write is one conditional request. Its response can be lost after it was executed; then the SDK or the caller
 //! repeats it. A repetition finds:
 //!
 //! - [`VideoStore::create`]: the row exists. It stays unchanged, and the result is the same.
 //! - [`VideoStore::reserve_idempotency_key`]: the key is reserved. The first reservation is returned, for 24 hours.
-//! - the transitions of the status and of the transcode, and what the reconciler writes: see the modules `transitions`,
-//!   `transcodes` and `due`.
+//! - the transitions of the status and of the transcode, what the reconciler writes, and what users write: see the modules
+//!   `transitions`, `transcodes`, `due` and `details`.
 
 mod content;
+mod details;
 mod due;
 mod outcome;
+mod search;
 mod transcodes;
 mod transitions;
 mod update;
@@ -28,13 +30,15 @@ use aws_types::sdk_config::SharedTimeSource;
 use sha2::{Digest, Sha256};
 use upreel_core::limits::{Limits, Wait};
 use upreel_core::video::{Record, millis, seconds};
-use upreel_core::{Fault, Key, UserId, VideoId};
+use upreel_core::{Details, Fault, Key, UserId, VideoId};
 
 use crate::sdk;
 
 pub use content::Processed;
+pub use details::Changed;
 pub use due::{Attention, Due};
 pub use outcome::{Claim, UpdateOutcome};
+pub use search::Search;
 
 /// The lifetime of an idempotency record.
 const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
@@ -114,11 +118,13 @@ impl VideoStore {
         key: &Key,
         (user, filename, content_type): (UserId, String, String),
         size: Option<u64>,
+        details: &Details,
     ) -> Result<(), Fault> {
         let now = self.now();
         let mut record = Record::pending(key, (user, filename, content_type), now, now + self.limits.upload);
         record.video.size = size;
-        let item: Item = serde_dynamo::to_item(record).map_err(|e| Fault::new("encode a record", &e))?;
+        let mut item: Item = serde_dynamo::to_item(record).map_err(|e| Fault::new("encode a record", &e))?;
+        item.extend(details::attributes(key.video_id(), details)?);
         let put = self
             .client
             .put_item()
@@ -164,14 +170,7 @@ impl VideoStore {
                 .limit(i32::try_from(limit - records.len()).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start.take());
             let output = query.send().await.map_err(|e| Fault::new("dynamodb:Query", &e))?;
-            for item in output.items.into_iter().flatten() {
-                match decode(item) {
-                    Ok(record) => records.push(record),
-                    // A newer release has written it. The other videos can be listed all the same.
-                    Err(fault) => tracing::warn!(%fault, "row cannot be read, leaving it out of the list"),
-                }
-            }
-            records.retain(|record| record.is_visible(now));
+            records.extend(output.items.into_iter().flatten().filter_map(|item| decode_visible(item, now)));
             start = output.last_evaluated_key;
             if start.is_none() {
                 break;
@@ -237,6 +236,11 @@ impl Cursor {
         ])
     }
 
+    /// Returns the position after a video.
+    fn after(record: &Record) -> Option<Self> {
+        Some(Self { upload_time: record.video.upload_time.clone()?, id: record.video.video_id })
+    }
+
     fn from_index_key(key: &Item) -> Option<Self> {
         let get = |name| key.get(name).and_then(|value| value.as_s().ok());
         Some(Self { upload_time: get("uploadTime")?.clone(), id: get("videoId")?.parse().ok()? })
@@ -246,6 +250,18 @@ impl Cursor {
 /// Returns whether the condition of a `PutItem` does not hold.
 fn is_refused(error: &SdkError<PutItemError>) -> bool {
     matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_)))
+}
+
+/// Decodes a row of a list, or leaves it out.
+fn decode_visible(item: Item, now: SystemTime) -> Option<Record> {
+    match decode(item) {
+        Ok(record) => Some(record).filter(|record| record.is_visible(now)),
+        // A newer release has written it. The other videos can be listed all the same.
+        Err(fault) => {
+            tracing::warn!(%fault, "row cannot be read, leaving it out of the list");
+            None
+        }
+    }
 }
 
 fn decode(item: Item) -> Result<Record, Fault> {

@@ -7,6 +7,8 @@
 //! IAM: `s3:PutObject` and `s3:GetObject` (to verify a repeated write, and for the URL in the response) on `videos/*` of
 //! the uploads bucket; `dynamodb:PutItem`, `UpdateItem`, and `GetItem` (for a repeated `Idempotency-Key`).
 
+use std::mem::take;
+
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
@@ -16,7 +18,7 @@ use http::HeaderMap;
 use serde::Serialize;
 use upreel_core::container::unsupported_format;
 use upreel_core::limits::MAX_API_BODY;
-use upreel_core::{Container, Key, Status, UserId, VideoId, filename};
+use upreel_core::{Container, Details, Key, Status, UserId, VideoId, filename};
 use upreel_function::App;
 use upreel_http::form::{self, File};
 use upreel_http::{Caller, Code, Problem};
@@ -45,7 +47,8 @@ async fn upload(
     let limit = MAX_API_BODY.min(app.config.max_upload_bytes);
     let body =
         body.map_err(|_| Problem::new(Code::MalformedBody, "The body is truncated. Send it again."))?;
-    let file = form::read(&headers, body, limit)?;
+    let mut file = form::read(&headers, body, limit)?;
+    let details = take(&mut file.given).details(app.videos.now())?;
     let container = Container::sniff(&file.bytes).ok_or_else(|| {
         Problem::new(Code::UnsupportedMedia, Container::unsupported(unsupported_format(&file.bytes)))
     })?;
@@ -58,7 +61,7 @@ async fn upload(
     let id = match plan {
         Plan::Stored(id) => id,
         Plan::Store(id) => {
-            store(&app, &user, id, &key(id), container, file).await?;
+            store(&app, &user, (id, &details), &key(id), container, file).await?;
             id
         }
     };
@@ -72,7 +75,7 @@ async fn upload(
 async fn store(
     app: &App,
     user: &UserId,
-    id: VideoId,
+    (id, details): (VideoId, &Details),
     key: &Key,
     container: Container,
     file: File,
@@ -81,7 +84,7 @@ async fn store(
     let media_type = container.media_type();
     let name = filename::sanitize(&file.name);
     let size = Some(file.bytes.len() as u64);
-    app.videos.create(key, (user.clone(), name, media_type.to_owned()), size).await?;
+    app.videos.create(key, (user.clone(), name, media_type.to_owned()), size, details).await?;
     app.objects.put_upload(key, media_type, file.bytes).await?;
     app.videos.mark_uploaded(id).await?;
     Ok(())

@@ -1,5 +1,5 @@
-//! `GET /videos`, `GET` and `DELETE /videos/{videoId}`, and its HLS playlists. A caller can access only their own
-//! videos.
+//! `GET /videos`, `GET`, `PATCH` and `DELETE /videos/{videoId}`, and its HLS playlists. A caller can access only their
+//! own videos.
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
 //! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*` and `segments/*` (whose URLs
@@ -8,6 +8,8 @@
 //! are watched, `states:StartExecution`.
 
 mod cdn;
+mod change;
+mod etag;
 mod hls;
 mod playlist;
 
@@ -21,14 +23,14 @@ use axum::routing::get;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use tokio::time::timeout;
+use upreel_core::details::MAX_TITLE;
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::{Progress, Record};
 use upreel_core::{Fault, MediaType, Status, UserId, Video, VideoId, filename};
 use upreel_function::App;
 use upreel_http::{BaseUrl, Caller, Code, Path, Problem, Query};
-use upreel_store::videos::Cursor;
+use upreel_store::videos::{Cursor, Search};
 
 /// How long a DELETE request deletes objects itself.
 const DELETION_TIMEOUT: Duration = Duration::from_secs(6);
@@ -57,7 +59,7 @@ impl FromRef<Shared> for App {
 pub fn router(app: App, start: Option<Start>) -> Router {
     Router::new()
         .route("/videos", get(list))
-        .route("/videos/{videoId}", get(detail).delete(delete))
+        .route("/videos/{videoId}", get(detail).patch(change::change).delete(delete))
         .route("/videos/{videoId}/hls/master.m3u8", get(hls::master))
         .route("/videos/{videoId}/hls/{rendition}/{playlist}", get(hls::media))
         .with_state(Shared { app, start })
@@ -159,6 +161,8 @@ impl VideoDetail {
 struct ListQuery {
     limit: Option<String>,
     cursor: Option<String>,
+    title: Option<String>,
+    tag: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -190,13 +194,23 @@ async fn list(
         Some(cursor) => cursor,
         None => None,
     };
-    let page = app.videos.list(&user, limit, from.as_ref()).await?;
+    for text in [&query.title, &query.tag].into_iter().flatten() {
+        if text.chars().nth(MAX_TITLE).is_some() {
+            return Err(invalid(format!("A search may have {MAX_TITLE} characters.")));
+        }
+    }
+    let search = Search::new(query.title.as_deref(), query.tag.as_deref());
+    let page = if search.is_empty() {
+        app.videos.list(&user, limit, from.as_ref()).await?
+    } else {
+        app.videos.search(&user, &search, limit, from.as_ref()).await?
+    };
     let mut videos = Vec::with_capacity(page.records.len());
     for record in page.records {
         videos.push(VideoSummary::new(&app, &base, record).await?);
     }
     let list = VideoList { videos, cursor: page.next.as_ref().map(encode_cursor) };
-    respond(&list, &headers, HeaderMap::new())
+    respond(&list, None, &headers, HeaderMap::new())
 }
 
 async fn detail(
@@ -207,7 +221,13 @@ async fn detail(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let record = find_own(&app, &user, &id).await?;
-    let detail = VideoDetail::new(&app, &base, record).await?;
+    show(&app, &base, record, &headers).await
+}
+
+/// Returns a response with a video.
+async fn show(app: &App, base: &BaseUrl, record: Record, request: &HeaderMap) -> Result<Response, Problem> {
+    let revision = record.revision;
+    let detail = VideoDetail::new(app, base, record).await?;
     let VideoSummary { video, transcode, renditions, .. } = &detail.summary;
     let states = transcode.iter().map(|it| it.status).chain(renditions.iter().map(|it| it.status));
     let is_transcoding = states.into_iter().any(|status| status == TranscodeStatus::Running);
@@ -215,20 +235,21 @@ async fn detail(
     if is_transcoding || !video.status.is_final() {
         response_headers.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
-    respond(&detail, &headers, response_headers)
+    respond(&detail, Some(revision), request, response_headers)
 }
 
 /// Returns a response with an entity tag, or a 304 if the client has this response already.
 fn respond(
     content: &impl Serialize,
+    revision: Option<u64>,
     request: &HeaderMap,
     mut headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let body = serde_json::to_vec(content).map_err(|e| Fault::new("encode a response", &e))?;
-    let etag = etag(&body);
+    let etag = etag::of(&body, revision);
     let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
     headers.insert(header::ETAG, tag);
-    if request.get_all(header::IF_NONE_MATCH).iter().any(|value| matches_etag(value, &etag)) {
+    if request.get_all(header::IF_NONE_MATCH).iter().any(|value| etag::matches(value, &etag)) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -238,7 +259,11 @@ fn respond(
 /// Returns a video of the caller. The response for another user's video is the same as for a missing one.
 async fn find_own(app: &App, user: &UserId, id: &str) -> Result<Record, Problem> {
     let record = app.videos.get(parse(id)?).await?;
-    record.filter(|r| r.is_visible(app.videos.now()) && r.video.user_id == *user).ok_or_else(not_found)
+    record.filter(|record| is_own(app, user, record)).ok_or_else(not_found)
+}
+
+fn is_own(app: &App, user: &UserId, record: &Record) -> bool {
+    record.is_visible(app.videos.now()) && record.video.user_id == *user
 }
 
 async fn delete(
@@ -265,20 +290,6 @@ fn parse(id: &str) -> Result<VideoId, Problem> {
 
 fn not_found() -> Problem {
     Problem::new(Code::NotFound, "There is no such video.")
-}
-
-/// Returns the entity tag of a response body, including its signed URLs. So after a 304, the client's URLs are those
-/// that a new response would contain. The URLs change every five minutes, and with the credentials of the instance that
-/// signs.
-fn etag(body: &[u8]) -> String {
-    let digest = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(body));
-    format!("\"{digest}\"")
-}
-
-/// Returns whether an `If-None-Match` header matches the tag, by weak comparison (RFC 9110, 13.1.2).
-fn matches_etag(value: &HeaderValue, etag: &str) -> bool {
-    let text = value.to_str().unwrap_or_default();
-    text.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 fn encode_cursor(cursor: &Cursor) -> String {
@@ -320,18 +331,11 @@ mod tests {
     fn a_304_means_that_the_urls_are_the_same() {
         let send = |url: &str, tag: Option<HeaderValue>| {
             let request = HeaderMap::from_iter(tag.map(|tag| (header::IF_NONE_MATCH, tag)));
-            respond(&serde_json::json!({ "url": url }), &request, HeaderMap::new()).unwrap()
+            respond(&serde_json::json!({ "url": url }), None, &request, HeaderMap::new()).unwrap()
         };
         let first = send("?X-Amz-Date=1", None);
         let tag = first.headers()[header::ETAG].clone();
         assert_eq!(send("?X-Amz-Date=1", Some(tag.clone())).status(), StatusCode::NOT_MODIFIED);
         assert_eq!(send("?X-Amz-Date=2", Some(tag)).status(), StatusCode::OK);
-    }
-
-    #[test]
-    fn if_none_match_is_a_list() {
-        let matches = |value: &'static str| matches_etag(&HeaderValue::from_static(value), "\"a\"");
-        assert!(matches("\"a\"") && matches("W/\"a\"") && matches("\"b\", \"a\"") && matches("*"));
-        assert!(!matches("\"b\"") && !matches("a") && !matches(""));
     }
 }

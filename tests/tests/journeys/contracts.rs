@@ -47,6 +47,7 @@ async fn api_events_are_handled() {
     );
     for (event, routes) in [
         ("get-video.json", upreel_videos::router(app.clone(), None)),
+        ("change-video.json", upreel_videos::router(app.clone(), None)),
         ("delete-video.json", upreel_videos::router(app.clone(), None)),
         ("get-segment.json", upreel_playback::router(app.clone())),
     ] {
@@ -78,6 +79,7 @@ async fn requests_equal_those_of_lambda_http() {
         "presign.json",
         "list-videos.json",
         "get-video.json",
+        "change-video.json",
         "delete-video.json",
         "get-segment.json",
     ] {

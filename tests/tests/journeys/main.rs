@@ -4,6 +4,7 @@
 
 mod access;
 mod contracts;
+mod details;
 mod events;
 mod formats;
 mod harness;

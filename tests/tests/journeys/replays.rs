@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use upreel_core::limits::Limits;
 use upreel_core::transcode::{Renditions, Run, Transcode, TranscodeStatus};
 use upreel_core::video::{Record, millis};
-use upreel_core::{Fault, Key, Sequencer, Status, UserId, VideoId};
+use upreel_core::{Details, Fault, Key, Sequencer, Status, UserId, VideoId};
 use upreel_events::s3;
 use upreel_function::App;
 use upreel_function::config::Config;
@@ -63,7 +63,7 @@ fn sequencer() -> Sequencer {
 
 async fn create(app: &App) -> Key {
     let key = Key::Video { user: user(), id: VideoId::new(), container: None };
-    app.videos.create(&key, (user(), "a".into(), "b".into()), None).await.unwrap();
+    app.videos.create(&key, (user(), "a".into(), "b".into()), None, &Details::default()).await.unwrap();
     key
 }
 

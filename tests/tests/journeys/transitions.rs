@@ -6,7 +6,7 @@ use upreel_core::playback::Playback;
 use upreel_core::transcode::{Renditions, Run, Transcode};
 use upreel_core::transition::{Refusal, State, Transition};
 use upreel_core::video::Record;
-use upreel_core::{Failure, Key, Sequencer, Status, UserId, VideoId};
+use upreel_core::{Details, Failure, Key, Sequencer, Status, UserId, VideoId};
 use upreel_function::App;
 use upreel_store::videos::{Attention, Claim, Processed, UpdateOutcome};
 
@@ -23,7 +23,10 @@ impl Row {
     async fn create(app: &App) -> Self {
         let (id, user): (_, UserId) = (VideoId::new(), "model".parse().unwrap());
         let key = Key::Video { user: user.clone(), id, container: None };
-        app.videos.create(&key, (user.clone(), "a".into(), "b".into()), None).await.unwrap();
+        app.videos
+            .create(&key, (user.clone(), "a".into(), "b".into()), None, &Details::default())
+            .await
+            .unwrap();
         Self { app: app.clone(), key, user, id }
     }
 

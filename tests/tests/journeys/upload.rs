@@ -5,7 +5,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use upreel_core::{Container, Key, UserId, VideoId};
+use upreel_core::{Container, Details, Key, UserId, VideoId};
 
 use crate::harness::{Backend, bad, mp4, problem, webm};
 
@@ -216,7 +216,10 @@ async fn repetition_stores_what_a_killed_request_has_not() {
     let (app, user): (_, UserId) = (&backend.local.app, "local".parse().unwrap());
     let key = Key::Video { user: user.clone(), id: VideoId::new(), container: Some(Container::Mp4) };
     app.videos.reserve_idempotency_key(&user, "k", &mp4(), key.video_id()).await.unwrap();
-    app.videos.create(&key, (user, "a.mp4".into(), "video/mp4".into()), None).await.unwrap();
+    app.videos
+        .create(&key, (user, "a.mp4".into(), "video/mp4".into()), None, &Details::default())
+        .await
+        .unwrap();
     assert_eq!(id(with_key(&backend, "k", mp4()).await).await, key.video_id().to_string());
     assert!(app.objects.head(&key).await.unwrap().is_some());
 }

@@ -1,5 +1,6 @@
 //! The rows that need the attention of the reconciler: found by the index `byDue`, and postponed before they are handled,
-//! so that a row whose handler dies is handled again, and two sweeps do not handle the same row.
+//! so that a row whose handler dies is handled again, and two sweeps do not handle the same row. And the videos that are
+//! to be deleted at a time, found by the index `byExpiry`.
 //!
 //! A repetition of a write finds that the row has another `due`. It is recognised as done if that is the new value.
 
@@ -15,6 +16,7 @@ use super::update::{Applied, Update, encode};
 use super::{VideoStore, is_refused, number, text};
 
 const INDEX: &str = "byDue";
+const EXPIRY_INDEX: &str = "byExpiry";
 
 /// A row that needs attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +66,25 @@ impl VideoStore {
             })
         });
         Ok(rows.collect())
+    }
+
+    /// Returns up to `limit` videos of one shard whose time of deletion has come, longest first.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn list_expired(&self, shard: &str, limit: usize) -> Result<Vec<VideoId>, Fault> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name(EXPIRY_INDEX)
+            .key_condition_expression("expiryShard = :shard AND expiresAt <= :now")
+            .expression_attribute_values(":shard", text(shard))
+            .expression_attribute_values(":now", text(humantime::format_rfc3339_millis(self.now())))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let output = query.send().await.map_err(|error| Fault::new("dynamodb:Query", &error))?;
+        let ids = output.items.into_iter().flatten();
+        Ok(ids.filter_map(|item| item.get("videoId")?.as_s().ok()?.parse().ok()).collect())
     }
 
     /// Sets when a row is examined again: in `delay`, or never. Returns `false`, and changes nothing, if the row has

@@ -12,6 +12,7 @@
 //! - [`VideoStore::mark_lost`] and [`VideoStore::complete`]: the row has left the state, so
 //!   [`UpdateOutcome::Superseded`].
 //! - [`VideoStore::delete`]: the row is a tombstone. It is written again with new times, and returned.
+//! - [`VideoStore::expire`]: the row is a tombstone, whose time of deletion was removed. It stays unchanged.
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use upreel_core::video::{Record, seconds};
 use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
 
 use super::content::{CONTENT, OF_EARLIER_EVENTS, Processed};
+use super::details::DETAILS;
 use super::outcome::{Claim, UpdateOutcome};
 use super::update::{Applied, Update, encode};
 use super::{Item, VideoStore, number, text};
@@ -241,19 +243,34 @@ impl VideoStore {
         update.due(wait).send().await.map(Applied::into_outcome)
     }
 
-    /// Makes the row a tombstone without the file name, and returns the previous row, or `None` if there is no row or
-    /// it belongs to another user.
+    /// Makes the row a tombstone without what users said about the video, and returns the previous row, or `None` if there
+    /// is no row or it belongs to another user.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
     pub async fn delete(&self, id: VideoId, user: &UserId) -> Result<Option<Record>, Fault> {
-        let update = self
-            .transition(id, Transition::Delete, None)
-            .condition("#userId = :user")
-            .value(":user", text(user))
+        self.bury(id, |update| update.condition("#userId = :user").value(":user", text(user))).await
+    }
+
+    /// The same for a video whose time has come, whoever owns it. Returns `None` if the time has not come or was changed.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn expire(&self, id: VideoId) -> Result<Option<Record>, Fault> {
+        let now = text(humantime::format_rfc3339_millis(self.now()));
+        self.bury(id, |update| update.condition("#expiresAt <= :now").value(":now", now)).await
+    }
+
+    async fn bury(
+        &self,
+        id: VideoId,
+        only_if: impl FnOnce(Update<'_>) -> Update<'_>,
+    ) -> Result<Option<Record>, Fault> {
+        let update = only_if(self.transition(id, Transition::Delete, None))
             .set("filename", text(""))
             .set("ttl", number(seconds(self.now() + DELETED_TTL)))
             .remove(&["uploadTime", "cleanPasses", "error"])
+            .remove(&DETAILS)
             .due(Transition::Delete.wait())
             .returns(ReturnValue::AllOld);
         Ok(match update.send().await? {
