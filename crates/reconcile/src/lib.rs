@@ -1,19 +1,21 @@
 //! The `reconcile` function: heals what lost events, faults and killed functions leave behind. Nothing here needs a human
 //! unless the cause is still there.
 //!
-//! - [`sweep`], every 15 minutes: the rows that have been in a state for too long, found by an index of such rows.
+//! - [`sweep`], every 15 minutes: the rows that have been in a state for too long, found by an index of such rows, and the
+//!   videos that are to be deleted by now.
 //! - [`listing`], every week: the objects in the buckets against the rows.
 //! - [`give_up`], whenever Lambda gives up an event of the thumbnail function: records the failure.
 //!
 //! Every change is one of the conditional transitions that the other functions use, so it does not matter whether two of
 //! these run at the same time, or one is repeated or killed.
 //!
-//! IAM: `dynamodb:GetItem`, `PutItem` and `UpdateItem` on the table, `Query` on its index `byDue`; `s3:ListBucket` on all
-//! buckets; `s3:GetObject` and `s3:DeleteObject` on `videos/*`; `s3:DeleteObject` on `thumbnails/*`, `storyboards/*`,
+//! IAM: `dynamodb:GetItem`, `PutItem` and `UpdateItem` on the table, `Query` on its indexes `byDue` and
+//! `byExpiry`; `s3:ListBucket` on all buckets; `s3:GetObject` and `s3:DeleteObject` on `videos/*`; `s3:DeleteObject` on `thumbnails/*`, `storyboards/*`,
 //! `hls/*`, `playback/*`, `segments/*` and `work/*`; `lambda:InvokeFunction` on the thumbnail function;
 //! `sqs:ReceiveMessage` and `DeleteMessage` on the dead-letter queue; `states:StartExecution` and `DescribeExecution`, if
 //! transcoding is enabled.
 
+mod expiry;
 mod finished;
 mod functions;
 pub mod give_up;

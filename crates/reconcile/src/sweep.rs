@@ -26,7 +26,7 @@ use upreel_function::App;
 use upreel_store::objects::Head;
 use upreel_store::videos::{Attention, Due};
 
-use crate::{Workers, count, give_up};
+use crate::{Workers, count, expiry, give_up};
 
 /// Maximum number of rows of one shard in a sweep; the rest follows in the next one.
 const MAX_ROWS: usize = 200;
@@ -102,6 +102,9 @@ pub async fn run(app: &App, workers: &impl Workers, deadline: Instant) -> Result
     }
     drop(records);
     if let Err(fault) = sweep.replay(given_up, &mut swept).await {
+        first_fault.get_or_insert(fault);
+    }
+    if let Err(fault) = expiry::delete_expired(app, deadline).await {
         first_fault.get_or_insert(fault);
     }
     count(&[("Sweeps", 1), ("Healed", swept.healed), ("Stuck", swept.stuck)]);

@@ -1,6 +1,7 @@
 //! Clients: what users do with the API and S3. They repeat a request whose response is lost or an error of the server,
 //! or give up.
 
+mod details;
 mod multipart;
 mod player;
 mod watcher;
@@ -65,6 +66,12 @@ pub(crate) enum Step {
     Play,
     /// Asks for every rendition that is encoded when it is watched, and plays those that are ready.
     Watch,
+    /// Gives the video another title.
+    Rename,
+    /// Has the video deleted in this number of minutes.
+    Expire(u64),
+    /// Does not have the video deleted any more.
+    Keep,
     /// Waits up to this number of minutes.
     Wait(u64),
 }
@@ -90,6 +97,8 @@ pub(crate) struct Intent {
     pub(crate) is_deleted: bool,
     /// Whether a content was sent after that.
     pub(crate) is_late: bool,
+    /// What was said about the video.
+    pub(crate) details: details::Said,
 }
 
 /// A target of uploads: it can be used again.
@@ -138,6 +147,9 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
             (Step::Read, _) => client.read().await,
             (Step::Play, _) => client.play().await,
             (Step::Watch, _) => client.watch().await,
+            (Step::Rename, _) => client.rename().await,
+            (Step::Expire(minutes), _) => client.expire(minutes).await,
+            (Step::Keep, _) => client.keep().await,
         }
     }
     client.finish();
@@ -270,6 +282,7 @@ impl Client<'_> {
             return;
         }
         self.intent.is_delete_sent = true;
+        self.world.oracle.borrow_mut().deletions.insert(self.intent.id.clone());
         let path = format!("/videos/{}", self.intent.id);
         let response = self.call(&Method::DELETE, &path, &[], &Bytes::new()).await;
         if response.is_some_and(|response| response.status == 204) {

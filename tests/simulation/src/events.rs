@@ -8,6 +8,8 @@ use http::Response;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
+use upreel_core::details::Expiry;
+use upreel_core::video::millis;
 
 use crate::dynamodb::Item;
 use crate::functions::Function;
@@ -194,9 +196,16 @@ pub(crate) async fn list(world: &Rc<World>) {
     }
 }
 
-/// Returns when the first row is due, in milliseconds since 1970.
+/// Returns when the first row is due or expires, in milliseconds since 1970.
 fn next_due(world: &World) -> Option<u64> {
-    world.network.services().table.rows.values().filter_map(due).min()
+    let services = world.network.services();
+    services.table.rows.values().flat_map(|row| [due(row), expiry(row)]).flatten().min()
+}
+
+/// Returns when a video is to be deleted, in milliseconds since 1970.
+pub(crate) fn expiry(row: &Item) -> Option<u64> {
+    let expiry: Expiry = row.get("expiresAt")?["S"].as_str()?.parse().ok()?;
+    Some(millis(expiry.time()))
 }
 
 /// Returns when a row is due, in milliseconds since 1970.

@@ -53,7 +53,7 @@ impl Flow {
     /// Every flow.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        use Step::{Delete, Play, Read, UploadAgain, Wait, Watch};
+        use Step::{Delete, Expire, Keep, Play, Read, Rename, UploadAgain, Wait, Watch};
         let delete = [Wait(3), Delete];
         vec![
             Self::new("upload", Upload::Api, &[Read]),
@@ -92,6 +92,10 @@ impl Flow {
             .watched(),
             Self::new("watch and delete", Upload::Put, &[Wait(3), Watch, Wait(1), Delete]).long().watched(),
             Self::new("do not watch", Upload::Put, &[Wait(3), Play]).long().watched(),
+            Self::new("rename during processing", Upload::Put, &[Rename, UploadAgain, Rename]),
+            Self::new("expire", Upload::Put, &[Expire(30), Rename]),
+            Self::new("expire during processing", Upload::Put, &[Expire(1), UploadAgain]),
+            Self::new("expire and keep", Upload::Put, &[Expire(60), Keep, Rename]),
             Self::new("not a video", Upload::Put, &[]).with(|script| script.is_video = false),
         ]
     }

@@ -1,6 +1,7 @@
 //! The invariants. Some are checked when a response arrives or a row changes, the others at the end, when all faults
 //! are over and the reconciler has run.
 
+mod details;
 mod leftovers;
 mod playback;
 mod renditions;
@@ -24,6 +25,8 @@ pub(crate) struct Oracle {
     pub(crate) intents: Vec<Intent>,
     /// The records of webhooks that are in the dead-letter queue.
     pub(crate) undelivered: Vec<Value>,
+    /// The videos whose users have sent a deletion.
+    pub(crate) deletions: BTreeSet<String>,
     contents: u64,
     /// The position in the table's stream.
     position: usize,
@@ -87,6 +90,7 @@ impl World {
             if old.is_object() && new.is_object() && !is_forward(old, new) {
                 self.violation(&format!("status of {id} goes back: {} -> {}", summary(old), summary(new)));
             }
+            self.check_expired(id, old, new);
             if is_given_up(new) && !is_given_up(old) && !self.was_given_up(id, new) {
                 self.violation(&format!("{id} is {}, but its event was not given up", summary(new)));
             }
@@ -167,6 +171,11 @@ impl World {
         {
             self.violation(&format!("{id} is overdue: {}", summary(row)));
         }
+        if crate::events::expiry(row.as_object().unwrap())
+            .is_some_and(|time| time < self.network.clock.millis())
+        {
+            self.violation(&format!("{id} is still there after its time: {}", summary(row)));
+        }
         if status != "PROCESSED" {
             return;
         }
@@ -206,7 +215,10 @@ impl World {
             self.violation(&format!("{id} was deleted, but is {status:?}"));
         }
         let expected = if intent.is_video { "PROCESSED" } else { "FAILED" };
-        if *is_stored && !is_delete_sent && status != Some(expected) {
+        self.check_details(intent, row);
+        let may_be_deleted =
+            *is_delete_sent || intent.details.may_expire && matches!(status, None | Some("DELETED"));
+        if *is_stored && !may_be_deleted && status != Some(expected) {
             self.violation(&format!("{id} was stored, but is {status:?}"));
         }
     }

@@ -69,8 +69,13 @@ fn random_script(rng: &mut Rng) -> Script {
         if rng.bool() {
             then.push(Step::Wait([1, 4, 200][rng.usize(..3)]));
         }
-        let steps = [Step::UploadAgain, Step::UploadAgain, Step::Read, Step::Play, Step::Watch];
-        then.push(steps[rng.usize(..5)]);
+        let steps =
+            [Step::UploadAgain, Step::UploadAgain, Step::Read, Step::Play, Step::Watch, Step::Rename];
+        then.push(steps[rng.usize(..6)]);
+    }
+    if rng.u8(..6) == 0 {
+        then.extend([Step::Expire([1, 30, 600][rng.usize(..3)]), Step::Rename]);
+        then.extend([Step::Keep, Step::UploadAgain].into_iter().filter(|_| rng.u8(..3) == 0));
     }
     if rng.u8(..3) == 0 {
         then.extend([Step::Wait([1, 4, 100][rng.usize(..3)]), Step::Delete]);

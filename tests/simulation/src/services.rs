@@ -56,7 +56,7 @@ pub(crate) struct Services {
     pub(crate) names: Names,
     /// Whether a response has told the functions AWS's time.
     pub(crate) has_told_time: bool,
-    /// Whether the index `byDue` is updated later than the table.
+    /// Whether the sparse indexes are updated later than the table.
     pub(crate) is_index_late: bool,
 }
 

@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use tokio::time::Instant;
+use upreel_core::details::Expiry;
 use upreel_core::limits::Limits;
 use upreel_core::transcode::Run;
 use upreel_core::video::Record;
-use upreel_core::{Bucket, Fault, Key, Sequencer, Status, Version, VideoId};
+use upreel_core::{Bucket, Details, Fault, Key, Sequencer, Status, Version, VideoId};
 use upreel_events::s3::{self, Created};
 use upreel_function::App;
 use upreel_local::Options;
@@ -166,6 +167,55 @@ async fn deletion_that_was_killed_is_completed() {
     }
     let record = record(&backend, &id).await;
     assert_eq!((record.due, record.clean_passes), (None, 2), "two passes have found nothing");
+}
+
+#[tokio::test]
+async fn video_is_deleted_when_its_time_has_come_and_never_before() {
+    let backend = Backend::start_with(|_| {}, |handler| handler).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    backend.wait_for(&id, "PROCESSED").await;
+    let (app, video) = (&backend.local.app, id.parse().unwrap());
+    let set = async |time: SystemTime| {
+        let record = record(&backend, &id).await;
+        let details = Details { title: Some("a".into()), expires_at: Expiry::at(time), ..Details::default() };
+        app.videos.change_details(&record, &details).await.unwrap()
+    };
+    let sweep = async || upreel_reconcile::sweep::run(app, &AtOnce(app), far()).await.unwrap();
+    let hour = Duration::from_hours(1);
+    set(SystemTime::now() + hour).await;
+    sweep().await;
+    assert!(app.videos.expire(video).await.unwrap().is_none(), "a sweep whose index is late");
+    assert_eq!(backend.video(&id).await["title"], "a");
+
+    set(SystemTime::now()).await;
+    for path in [format!("/videos/{id}"), "/videos".to_owned()] {
+        let shown = backend.get(&path).send().await.unwrap().text().await.unwrap();
+        assert!(!shown.contains("PROCESSED"), "not visible from then on: {shown}");
+    }
+    assert_eq!(backend.objects("uploads").len(), 1, "the sweep deletes it");
+    sweep().await;
+    let tombstone = record(&backend, &id).await;
+    assert_eq!((tombstone.video.status, &tombstone.video.details), (Status::Deleted, &Details::default()));
+    assert!(tombstone.due.is_some(), "the reconciler makes sure that nothing is left");
+    assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (0, 0));
+    assert!(app.videos.list_expired(&Record::shard(video), 9).await.unwrap().is_empty());
+    sweep().await;
+    assert_eq!(record(&backend, &id).await, tombstone, "once");
+}
+
+#[tokio::test]
+async fn upload_after_the_time_of_deletion_is_deleted() {
+    let backend = Backend::start_with(|_| {}, |handler| handler).await;
+    let signed = backend.presign(&[("name", "a.mp4")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    let app = &backend.local.app;
+    let details = Details { expires_at: Expiry::at(SystemTime::now()), ..Details::default() };
+    app.videos.change_details(&record(&backend, id).await, &details).await.unwrap();
+    upreel_reconcile::sweep::run(app, &AtOnce(app), far()).await.unwrap();
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    backend.wait_until_idle().await;
+    assert_eq!(record(&backend, id).await.video.status, Status::Deleted);
+    assert_eq!((backend.objects("uploads").len(), backend.objects("thumbnails").len()), (0, 0));
 }
 
 #[tokio::test]

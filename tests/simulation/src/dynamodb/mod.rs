@@ -29,7 +29,7 @@ pub(crate) struct Table {
     pub(crate) rows: BTreeMap<String, Item>,
     /// The records of the stream, oldest first.
     pub(crate) stream: Vec<Value>,
-    /// The rows before their last change, which the index `byDue` still has while it is late.
+    /// The rows before their last change, which the sparse indexes still have while they are late.
     earlier: BTreeMap<String, Option<Item>>,
     pub(crate) is_index_late: bool,
     /// The requests so far, if they are kept.
@@ -53,8 +53,9 @@ pub(crate) struct Exchange {
 struct Failed(&'static str, Option<Item>);
 
 /// The indexes: name, hash attribute and range attribute.
-const INDEXES: [(&str, &str, &str); 2] = [("byUser", "userId", "uploadTime"), ("byDue", "shard", "due")];
-/// The number of shards of `byDue`.
+const INDEXES: [(&str, &str, &str); 3] =
+    [("byUser", "userId", "uploadTime"), ("byDue", "shard", "due"), ("byExpiry", "expiryShard", "expiresAt")];
+/// The number of shards of `byDue` and `byExpiry`.
 const SHARDS: usize = 8;
 /// The most items of one page. DynamoDB has 1 MB; a small page makes the callers ask for the next one.
 const PAGE: usize = 5;
@@ -215,14 +216,15 @@ impl Table {
         let expression = Expression::new(input);
         let mut found = Vec::new();
         let earlier = self.earlier.iter().filter_map(|(id, item)| Some((id, item.as_ref()?)));
-        let late: Vec<_> = if hash == "shard" && self.is_index_late { earlier.collect() } else { Vec::new() };
+        let is_sparse = hash != "userId";
+        let late: Vec<_> = if is_sparse && self.is_index_late { earlier.collect() } else { Vec::new() };
         let current = self.rows.iter().filter(|_| late.is_empty());
         for (id, item) in current.chain(late.iter().copied()) {
             let mut entry = item.clone();
             if !entry.contains_key(hash) || !entry.contains_key(range) {
                 continue;
             }
-            if hash == "shard" {
+            if is_sparse {
                 // The shard depends on the identifier, which no seed decides. Use the order of the videos instead.
                 let shard = self.order[id] % SHARDS;
                 entry.insert(hash.to_owned(), json!({"S": shard.to_string()}));
@@ -246,8 +248,8 @@ impl Table {
         let position = |(_, id, item): &(_, String, Item)| json!({"videoId": {"S": id}, hash: item[hash], range: item[range]});
         let next = found.last().filter(|_| !is_last).map(position);
         let items: Vec<Value> = match hash {
-            "shard" => found.iter().map(position).collect(),
-            _ => found.into_iter().map(|(_, _, item)| Value::Object(item)).collect(),
+            "userId" => found.into_iter().map(|(_, _, item)| Value::Object(item)).collect(),
+            _ => found.iter().map(position).collect(),
         };
         let mut output = json!({"Count": items.len(), "Items": items});
         if let Some(next) = next {
