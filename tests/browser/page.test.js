@@ -455,6 +455,44 @@ test('retries the list after a 503, and processes a video again after a fault', 
   assert.equal((await backend.videos())[0].videoId, videoId);
 });
 
+test('a video can be renamed, and is found by its title and tags', async (t) => {
+  const {backend, page} = await start(t);
+  await put(backend, 'a.mp4', 'b.mp4');
+  await page.reload();
+  await waitForState(page, 'a.mp4', 'done');
+  await waitForState(page, 'b.mp4', 'done');
+  await click(page, 'a.mp4', 'Rename');
+  await accessibility(page);
+  await screenshot(page, 'rename');
+  await page.getByRole('textbox', {name: 'Title'}).fill(' <b>My holiday</b> ');
+  await page.keyboard.press('Enter');
+  await waitForState(page, 'My holiday', 'done');
+  assert.deepEqual((await names(page)).sort(), ['<b>My holiday</b>', 'b.mp4']);
+  const {videoId} = (await backend.videos()).find(({filename}) => filename === 'a.mp4');
+  const tags = {method: 'PATCH', body: JSON.stringify({tags: ['Family', 'שלום']})};
+  assert.equal((await backend.json(`/videos/${videoId}`, tags)).title, '<b>My holiday</b>');
+  await page.reload();
+  await waitForState(page, 'My holiday', 'done');
+  await page.getByText('Family').waitFor();
+  await accessibility(page);
+  await screenshot(page, 'title and tags');
+  for (const [text, found] of [['holi', '<b>My holiday</b>'], ['family', '<b>My holiday</b>'], ['b.mp', 'b.mp4']]) {
+    await page.fill('#search', text);
+    await until(`${text} is found`, async () => (await names(page)).join() === found);
+  }
+  await page.fill('#search', '');
+  // Escape keeps the title, and an empty title shows the file name again.
+  await click(page, 'My holiday', 'Rename');
+  await page.getByRole('textbox', {name: 'Title'}).fill('x');
+  await page.keyboard.press('Escape');
+  assert.ok((await names(page)).includes('<b>My holiday</b>'));
+  await click(page, 'My holiday', 'Rename');
+  await page.getByRole('textbox', {name: 'Title'}).fill('');
+  await page.getByRole('button', {name: 'Save'}).click();
+  await waitForState(page, 'a.mp4', 'done');
+  assert.deepEqual(page.errors, []);
+});
+
 test('cancelling asks if much has been sent', async (t) => {
   const {backend, page} = await start(t);
   await uploadParts(page, videos.large, [1, 2, 3, 4]);
@@ -514,8 +552,8 @@ test('all controls can be reached with the Tab key, in the order of the page, an
   await waitForState(page, 'a.mp4', 'done');
   await page.evaluate(() => document.activeElement.blur());
   assert.deepEqual(await walk(), [
-    'Use it in your project', 'Upload videos', 'Search the videos by name', 'Select', 'Play a.mp4', 'Storyboard of a.mp4',
-    'JSON of a.mp4', 'Delete a.mp4', 'upreel.js', 'Copy the code for a web page', 'code', 'Copy the one-request command', 'code',
+    'Use it in your project', 'Upload videos', 'Search the videos by name or tag', 'Select', 'Play a.mp4', 'Storyboard of a.mp4',
+    'JSON of a.mp4', 'Rename a.mp4', 'Delete a.mp4', 'upreel.js', 'Copy the code for a web page', 'code', 'Copy the one-request command', 'code',
     'Copy the commands for S3', 'code', 'API reference',
   ]);
   await page.goto(`${backend.api}/docs`);

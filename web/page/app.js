@@ -1,7 +1,7 @@
 import { Player } from './player.js';
 import { Storyboard } from './storyboard.js';
 import {
-  Upload, backOff, discard, fingerprint, follow, get, interrupted, isDone, list, remove, uploading,
+  Upload, backOff, discard, fingerprint, follow, get, interrupted, isDone, list, remove, update, uploading,
 } from './upreel.js';
 
 const MAX_UPLOADS = 3;
@@ -121,20 +121,15 @@ const messageOf = (error) => error.message.replace(/\b(\d{5,}) bytes/g, (_, n) =
 class Card {
   constructor(name) {
     this.el = $('#card').content.firstElementChild.cloneNode(true);
-    this.name = displayName(name ?? '');
     cards.set(this.el, this);
-    const title = $('h3', this.el);
-    title.textContent = title.title = this.name;
-    $('.bar', this.el).setAttribute('aria-label', `Upload of ${this.name}`);
+    this.setName(name);
     const img = $('img', this.el);
-    img.alt = `Poster of ${this.name}`;
-    this.storyboard = new Storyboard($('.scrub', this.el), this.name, clock, () => this.renew());
+    this.storyboard = new Storyboard($('.scrub', this.el), clock, () => this.renew());
     // Only the bar plays from the time under the pointer. The poster plays from the beginning.
     const scrub = $('.scrub', this.el);
     scrub.addEventListener('click', () => this.play(this.storyboard.at));
     scrub.addEventListener('keydown', ({ key }) => { if (key === 'Enter') this.play(this.storyboard.at); });
     const box = $('.select', this.el);
-    box.setAttribute('aria-label', `Select ${this.name}`);
     box.addEventListener('change', updateSelection);
     for (const [button, act] of Object.entries({
       '.play': () => this.play(),
@@ -145,14 +140,29 @@ class Card {
       '.discard': () => this.discard(),
       '.retry': () => (this.video ? this.replay() : enqueue(this)),
       '.dismiss': () => { this.upload.cancel(); this.remove(); },
+      '.rename': () => this.rename(),
       '.delete': () => this.delete(),
     })) {
-      const el = $(button, this.el);
-      el.addEventListener('click', act);
-      el.setAttribute('aria-label', `${el.dataset.verb ?? el.textContent} ${this.name}`);
+      $(button, this.el).addEventListener('click', act);
     }
     img.addEventListener('error', () => this.renewPoster());
     img.addEventListener('load', () => { img.style.backgroundColor = ''; });
+  }
+
+  // Shows a name, also in the names of the controls.
+  setName(name) {
+    this.name = displayName(name ?? '');
+    const title = $('h3', this.el);
+    title.textContent = title.title = this.name;
+    $('img', this.el).alt = `Poster of ${this.name}`;
+    const label = (selector, text) => $(selector, this.el).setAttribute('aria-label', `${text} ${this.name}`);
+    label('.bar', 'Upload of');
+    label('.scrub', 'Storyboard of');
+    label('.select', 'Select');
+    label('.json', 'JSON of');
+    for (const button of this.el.querySelectorAll('button')) {
+      button.setAttribute('aria-label', `${button.dataset.verb ?? button.textContent} ${this.name}`);
+    }
   }
 
   get busy() { return ['waiting', 'uploading', 'pausing', 'paused', 'finishing'].includes(this.state); }
@@ -189,7 +199,6 @@ class Card {
     byId.set(videoId, this);
     this.videoId = videoId;
     $('.json', this.el).href = path(videoId);
-    $('.json', this.el).setAttribute('aria-label', `JSON of ${this.name}`);
   }
 
   setProgress(sent, total) {
@@ -278,6 +287,8 @@ class Card {
   show(video) {
     const before = this.video?.status;
     this.video = video;
+    this.setName(video.title ?? video.filename);
+    this.showTags(video.tags ?? []);
     const time = $('time', this.el);
     const when = new Date(video.uploadTime);
     if (!Number.isNaN(+when)) {
@@ -311,6 +322,36 @@ class Card {
       announce(`${this.name} ${texts[status]} ${$('.error', this.el).textContent}`);
     }
     if (status !== 'PENDING') this.follow();
+  }
+
+  showTags(tags) {
+    const list = $('.tags', this.el);
+    list.hidden = !tags.length;
+    list.replaceChildren(...tags.map((tag) => {
+      const item = document.createElement('li');
+      item.textContent = displayName(tag);
+      return item;
+    }));
+  }
+
+  // Asks for another title. Without one, the card shows the file name.
+  async rename() {
+    const dialog = $('#rename');
+    const input = $('input', dialog);
+    input.value = this.video.title ?? '';
+    input.placeholder = displayName(this.video.filename);
+    dialog.returnValue = '';
+    dialog.showModal();
+    input.select();
+    await new Promise((done) => { dialog.addEventListener('close', done, { once: true }); });
+    if (dialog.returnValue !== 'save') return;
+    try {
+      this.show(await update(this.videoId, { title: input.value.trim() || null }));
+      filter();
+      announce(`The video is called ${this.name}.`);
+    } catch (error) {
+      this.showError(`Could not rename the video. ${messageOf(error)}`);
+    }
   }
 
   // Makes the service process a failed video again.
@@ -635,14 +676,17 @@ function updateCount() {
 
 function filter() {
   const words = search.value.trim().toLowerCase().split(/\s+/);
-  for (const card of cards.values()) card.el.hidden = !words.every((word) => card.name.toLowerCase().includes(word));
+  for (const card of cards.values()) {
+    const text = [card.name, ...card.video?.tags ?? []].join('\n').toLowerCase();
+    card.el.hidden = !words.every((word) => text.includes(word));
+  }
   updateCount();
 }
 
 search.addEventListener('input', async () => {
   filter();
   const searched = search.value;
-  // The API has no search, so all pages are loaded.
+  // The API finds the beginnings of titles. This finds words in names and tags, so all pages are loaded.
   while (search.value === searched && searched.trim() && cursor && notice.hidden) await loadMore();
   if (search.value !== searched) return;
   filter();

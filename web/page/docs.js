@@ -3,7 +3,7 @@
 import { announce, codeBlock, el } from './elements.js';
 import { tryIt } from './try-it.js';
 
-const METHODS = ['get', 'put', 'post', 'delete'];
+const METHODS = ['get', 'put', 'post', 'patch', 'delete'];
 const api = location.origin;
 
 // Renders inline `code`, the only Markdown supported.

@@ -15,10 +15,9 @@ async function load({ storyboardUrl, storyboardImageUrl }) {
 }
 
 export class Storyboard {
-  constructor(el, name, clock, renew) {
+  constructor(el, clock, renew) {
     Object.assign(this, { el, clock, renew, at: 0 });
     [this.canvas, this.label] = el.children;
-    el.setAttribute('aria-label', `Storyboard of ${name}`);
     for (const type of ['pointerenter', 'pointermove', 'pointerdown']) {
       el.addEventListener(type, (event) => {
         const { left, width } = el.getBoundingClientRect();

@@ -72,6 +72,38 @@ export type Playback = {
      */
     reason?: string;
 };
+export type Details = {
+    /**
+     * show `filename` without one
+     */
+    title?: string;
+    /**
+     * may have several lines
+     */
+    description?: string;
+    tags?: string[];
+    /**
+     * texts that only your application understands
+     */
+    metadata?: Record<string, string>;
+    /**
+     * RFC 3339; the video is deleted then
+     */
+    expiresAt?: string;
+};
+export type Change = {
+    title?: string | null;
+    description?: string | null;
+    /**
+     * all tags
+     */
+    tags?: string[] | null;
+    /**
+     * entries to set or remove
+     */
+    metadata?: Record<string, string | null> | null;
+    expiresAt?: string | null;
+};
 export type Video = {
     videoId: string;
     userId: string;
@@ -86,6 +118,14 @@ export type Video = {
      * RFC 3339
      */
     uploadTime: string;
+    title?: string;
+    description?: string;
+    tags?: string[];
+    metadata?: Record<string, string>;
+    /**
+     * RFC 3339
+     */
+    expiresAt?: string;
     /**
      * poster, 640 pixels wide
      */
@@ -165,7 +205,7 @@ export type Problem = {
      * what to do
      */
     detail: string;
-    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'METHOD_NOT_ALLOWED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
+    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
     /**
      * same as `title`
      */
@@ -253,6 +293,20 @@ export type Watcher = {
  * @property {'HLS' | 'ORIGINAL'} mode by segments without transcoding, or only as a file
  * @property {string} [reason] why not by HLS, such as `OPEN_GOP`
  *
+ * @typedef {object} Details what the user says about a video; the limits are in openapi.yaml
+ * @property {string} [title] show `filename` without one
+ * @property {string} [description] may have several lines
+ * @property {string[]} [tags]
+ * @property {Record<string, string>} [metadata] texts that only your application understands
+ * @property {string} [expiresAt] RFC 3339; the video is deleted then
+ *
+ * @typedef {object} Change fields to set, and with null to remove; those that are left out stay as they are
+ * @property {string | null} [title]
+ * @property {string | null} [description]
+ * @property {string[] | null} [tags] all tags
+ * @property {Record<string, string | null> | null} [metadata] entries to set or remove
+ * @property {string | null} [expiresAt]
+ *
  * @typedef {object} Video as openapi.yaml describes it; fields without a known value are missing
  * @property {string} videoId
  * @property {string} userId
@@ -261,6 +315,11 @@ export type Watcher = {
  * @property {number} [size] bytes
  * @property {'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED'} status
  * @property {string} uploadTime RFC 3339
+ * @property {string} [title]
+ * @property {string} [description]
+ * @property {string[]} [tags]
+ * @property {Record<string, string>} [metadata]
+ * @property {string} [expiresAt] RFC 3339
  * @property {string} [thumbnailUrl] poster, 640 pixels wide
  * @property {string} [thumbnailLargeUrl] poster, 1280 pixels wide
  * @property {string} [storyboardUrl] WebVTT file that maps times to tiles of the storyboard
@@ -291,7 +350,7 @@ export type Watcher = {
  * @property {number} status
  * @property {string} detail what to do
  * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
- *   | 'METHOD_NOT_ALLOWED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ *   | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  */
@@ -323,9 +382,10 @@ export declare class UpreelError extends Error {
     });
 }
 /** Uploads a file and returns the id of its video. @param {File} file
- * @param {Server & {onProgress?: (progress: Progress) => void, signal?: AbortSignal}} [options]
+ * @param {Server & {details?: Details, onProgress?: (progress: Progress) => void, signal?: AbortSignal}} [options]
  * @returns {Promise<{videoId: string}>} */
 export declare function upload(file: File, { signal, ...options }?: Server & {
+    details?: Details;
     onProgress?: (progress: Progress) => void;
     signal?: AbortSignal;
 }): Promise<{
@@ -337,8 +397,9 @@ export declare class Upload {
     file: File;
     /** @type {State} */ state: State;
     /** Bytes. */ sent: number;
-    /** @param {File} file @param {Server & {onProgress?: (progress: Progress) => void}} [options] */
-    constructor(file: File, { onProgress, ...server }?: Server & {
+    /** @param {File} file @param {Server & {details?: Details, onProgress?: (progress: Progress) => void}} [options] */
+    constructor(file: File, { details, onProgress, ...server }?: Server & {
+        details?: Details;
         onProgress?: (progress: Progress) => void;
     });
     /** Undefined until the server has created the video. */
@@ -394,17 +455,28 @@ export declare function watch(videoId: string, options?: Server & {
 export declare const get: (videoId: string, { signal, ...server }?: Server & {
     signal?: AbortSignal;
 }) => Promise<Video>;
-/** Returns a page of videos, newest first.
- * @param {Server & {limit?: number, cursor?: string, signal?: AbortSignal}} [options]
+/** Returns a page of videos, newest first: all of them, or those whose title begins with `title` and that have `tag`. A page
+ * of a search can have few videos, or none, and a cursor.
+ * @param {Server & {limit?: number, cursor?: string, title?: string, tag?: string, signal?: AbortSignal}} [options]
  * @returns {Promise<{videos: Video[], cursor?: string}>} */
-export declare function list({ limit, cursor, signal, ...server }?: Server & {
+export declare function list({ limit, cursor, title, tag, signal, ...server }?: Server & {
     limit?: number;
     cursor?: string;
+    title?: string;
+    tag?: string;
     signal?: AbortSignal;
 }): Promise<{
     videos: Video[];
     cursor?: string;
 }>;
+/** Changes what the user says about a video, and returns the video. With `ifMatch`, the `ETag` of a response with the video,
+ * it rejects with PRECONDITION_FAILED if somebody else has changed it since.
+ * @param {string} videoId @param {Change} change
+ * @param {Server & {ifMatch?: string, signal?: AbortSignal}} [options] @returns {Promise<Video>} */
+export declare function update(videoId: string, change: Change, { ifMatch, signal, ...server }?: Server & {
+    ifMatch?: string;
+    signal?: AbortSignal;
+}): Promise<Video>;
 /** Deletes a video. Succeeds if it does not exist. @param {string} videoId @param {Server} [server] */
 export declare function remove(videoId: string, server?: Server): Promise<void>;
 /** Returns the part size for a file: a fortieth of it, so that little is sent again after a lost connection, but 5 to

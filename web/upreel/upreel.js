@@ -80,6 +80,20 @@ const PAUSED = Symbol('paused');
  * @property {'HLS' | 'ORIGINAL'} mode by segments without transcoding, or only as a file
  * @property {string} [reason] why not by HLS, such as `OPEN_GOP`
  *
+ * @typedef {object} Details what the user says about a video; the limits are in openapi.yaml
+ * @property {string} [title] show `filename` without one
+ * @property {string} [description] may have several lines
+ * @property {string[]} [tags]
+ * @property {Record<string, string>} [metadata] texts that only your application understands
+ * @property {string} [expiresAt] RFC 3339; the video is deleted then
+ *
+ * @typedef {object} Change fields to set, and with null to remove; those that are left out stay as they are
+ * @property {string | null} [title]
+ * @property {string | null} [description]
+ * @property {string[] | null} [tags] all tags
+ * @property {Record<string, string | null> | null} [metadata] entries to set or remove
+ * @property {string | null} [expiresAt]
+ *
  * @typedef {object} Video as openapi.yaml describes it; fields without a known value are missing
  * @property {string} videoId
  * @property {string} userId
@@ -88,6 +102,11 @@ const PAUSED = Symbol('paused');
  * @property {number} [size] bytes
  * @property {'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED'} status
  * @property {string} uploadTime RFC 3339
+ * @property {string} [title]
+ * @property {string} [description]
+ * @property {string[]} [tags]
+ * @property {Record<string, string>} [metadata]
+ * @property {string} [expiresAt] RFC 3339
  * @property {string} [thumbnailUrl] poster, 640 pixels wide
  * @property {string} [thumbnailLargeUrl] poster, 1280 pixels wide
  * @property {string} [storyboardUrl] WebVTT file that maps times to tiles of the storyboard
@@ -118,7 +137,7 @@ const PAUSED = Symbol('paused');
  * @property {number} status
  * @property {string} detail what to do
  * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
- *   | 'METHOD_NOT_ALLOWED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ *   | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  */
@@ -150,7 +169,7 @@ export class UpreelError extends Error {
 }
 
 /** Uploads a file and returns the id of its video. @param {File} file
- * @param {Server & {onProgress?: (progress: Progress) => void, signal?: AbortSignal}} [options]
+ * @param {Server & {details?: Details, onProgress?: (progress: Progress) => void, signal?: AbortSignal}} [options]
  * @returns {Promise<{videoId: string}>} */
 export async function upload(file, { signal, ...options } = {}) {
   signal?.throwIfAborted();
@@ -167,6 +186,7 @@ export async function upload(file, { signal, ...options } = {}) {
 /** The upload of one file. */
 export class Upload {
   /** @type {Server} */ #server;
+  /** @type {Details} */ #details;
   /** @type {((progress: Progress) => void) | undefined} */ #onProgress;
   /** @type {string | undefined} */ #storageKey;
   /** @type {Promise<{videoId: string}> | undefined} */ #running;
@@ -180,9 +200,10 @@ export class Upload {
   /** @type {State} */ state = 'ready';
   /** Bytes. */ sent = 0;
 
-  /** @param {File} file @param {Server & {onProgress?: (progress: Progress) => void}} [options] */
-  constructor(file, { onProgress, ...server } = {}) {
+  /** @param {File} file @param {Server & {details?: Details, onProgress?: (progress: Progress) => void}} [options] */
+  constructor(file, { details = {}, onProgress, ...server } = {}) {
     this.file = file;
+    this.#details = details;
     this.#server = server;
     this.#onProgress = onProgress;
   }
@@ -269,6 +290,7 @@ export class Upload {
 
   async #sendForm() {
     const body = new FormData();
+    for (const [name, text] of Object.entries(this.#said)) if (text !== undefined) body.append(name, text);
     body.append('file', this.file);
     // A retry after a lost response, or after a reload, must not create a second video.
     const session = this.#keep(this.#session ?? { idempotencyKey: hex(crypto.getRandomValues(new Uint8Array(16))) });
@@ -293,7 +315,7 @@ export class Upload {
       try {
         await this.#transfer(async () => {
           // Requests that create something on the server are not aborted: their response identifies what to clean up.
-          const query = queryOf({ ...this.#declared, name: this.file.name });
+          const query = queryOf({ ...this.#declared, ...this.#said, name: this.file.name });
           const created = this.#session ?? await json(this.#server, 'GET', `/presign?${query}`);
           const { method, uploadUrl: url, headers } = this.#keep(created, ['videoId']);
           return { method: String(method), url: String(url), headers, body: this.file };
@@ -374,7 +396,7 @@ export class Upload {
 
   /** Creates a multipart upload. */
   async #create() {
-    const body = { ...this.#declared, filename: this.file.name };
+    const body = { ...this.#details, ...this.#declared, filename: this.file.name };
     const { uploadId, key } = await this.#retry(() => json(this.#server, 'POST', '/s3/multipart', { body }));
     const videoId = key.split('/').pop().split('.')[0];
     return this.#keep({ videoId, uploadId, key, partSize: partSizeOf(this.file.size) });
@@ -394,6 +416,12 @@ export class Upload {
   get #declared() {
     const { name, type, size } = this.file;
     return { size, type: type.startsWith('video/') && !KNOWN_EXTENSIONS.test(name) ? type : undefined };
+  }
+
+  /** The details, as texts for a form or a query. @returns {Record<string, string | undefined>} */
+  get #said() {
+    const { title, description, tags, metadata, expiresAt } = this.#details;
+    return { title, description, tags: tags?.join(), metadata: metadata && JSON.stringify(metadata), expiresAt };
   }
 
   async #isStored() {
@@ -546,11 +574,21 @@ export async function watch(videoId, options = {}) {
 /** Returns one video. @param {string} videoId @param {Server & {signal?: AbortSignal}} [options] @returns {Promise<Video>} */
 export const get = (videoId, { signal, ...server } = {}) => json(server, 'GET', videoPath(videoId), { signal });
 
-/** Returns a page of videos, newest first.
- * @param {Server & {limit?: number, cursor?: string, signal?: AbortSignal}} [options]
+/** Returns a page of videos, newest first: all of them, or those whose title begins with `title` and that have `tag`. A page
+ * of a search can have few videos, or none, and a cursor.
+ * @param {Server & {limit?: number, cursor?: string, title?: string, tag?: string, signal?: AbortSignal}} [options]
  * @returns {Promise<{videos: Video[], cursor?: string}>} */
-export function list({ limit, cursor, signal, ...server } = {}) {
-  return json(server, 'GET', listPath({ limit, cursor }), { signal });
+export function list({ limit, cursor, title, tag, signal, ...server } = {}) {
+  return json(server, 'GET', listPath({ limit, cursor, title, tag }), { signal });
+}
+
+/** Changes what the user says about a video, and returns the video. With `ifMatch`, the `ETag` of a response with the video,
+ * it rejects with PRECONDITION_FAILED if somebody else has changed it since.
+ * @param {string} videoId @param {Change} change
+ * @param {Server & {ifMatch?: string, signal?: AbortSignal}} [options] @returns {Promise<Video>} */
+export function update(videoId, change, { ifMatch, signal, ...server } = {}) {
+  const headers = ifMatch === undefined ? undefined : { 'If-Match': ifMatch };
+  return json(server, 'PATCH', videoPath(videoId), { body: change, headers, signal });
 }
 
 /** Deletes a video. Succeeds if it does not exist. @param {string} videoId @param {Server} [server] */
@@ -730,7 +768,7 @@ export const fingerprint = ({ name, size, lastModified, type }) => JSON.stringif
 
 /** @param {string} videoId */
 const videoPath = (videoId) => `/videos/${encodeURIComponent(videoId)}`;
-/** @param {{limit?: number, cursor?: string}} query */
+/** @param {{limit?: number, cursor?: string, title?: string, tag?: string}} query */
 const listPath = (query) => `/videos?${queryOf(query)}`;
 /** @param {Record<string, string | number | undefined>} fields */
 const queryOf = (fields) => new URLSearchParams(
