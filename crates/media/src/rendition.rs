@@ -225,12 +225,7 @@ async fn decode(
         options.extend(["-reinit_filter:v", "0"]);
     }
     let clock = format!("1/{}", chunk.scale);
-    #[expect(clippy::cast_precision_loss, reason = "the duration of a frame has few ticks")]
-    let frame = chunk.frame_duration.map(|ticks| ticks as f64 / f64::from(chunk.scale.max(1)));
-    let keyframes = match chunk.cuts {
-        [] => graph::forced_keyframes(chunk.segment, frame),
-        cuts => graph::keyframes_at(cuts, chunk.scale),
-    };
+    let keyframes = graph::keyframes(chunk);
     let video: Vec<Vec<String>> = rungs
         .iter()
         .enumerate()

@@ -107,13 +107,23 @@ pub(super) fn h264(i: usize, rung: &Rung<'_>, keyframes: &str, clock: &str, scal
     .collect()
 }
 
+/// Returns the value of `-force_key_frames`: when the segments of a chunk start.
+pub(super) fn keyframes(chunk: &Chunk<'_>) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "the duration of a frame has few ticks")]
+    let frame = chunk.frame_duration.map(|ticks| ticks as f64 / f64::from(chunk.scale.max(1)));
+    match chunk.cuts {
+        [] => forced_keyframes(chunk.segment, frame),
+        cuts => keyframes_at(cuts, chunk.scale),
+    }
+}
+
 /// Returns the `-force_key_frames` expression for a keyframe at the first frame, and at the frame nearest to the start of
 /// every further `segment` seconds. `frame` is the usual duration of a frame. ffmpeg counts `t` from the first frame of
 /// the output.
 ///
 /// Where frames are far apart, a segment can begin late. The next one then begins at the usual time again, unless it
 /// would follow within half a segment.
-pub(super) fn forced_keyframes(segment: f64, frame: Option<f64>) -> String {
+fn forced_keyframes(segment: f64, frame: Option<f64>) -> String {
     let half = segment / 2.0;
     // Containers round times, by up to a millisecond.
     let early = (frame.unwrap_or(0.0) / 2.0).clamp(0.001, half / 2.0);
@@ -124,7 +134,7 @@ pub(super) fn forced_keyframes(segment: f64, frame: Option<f64>) -> String {
 
 /// Returns the `-force_key_frames` list for keyframes at these times: ffmpeg forces the first frame at or after each. It
 /// reads microseconds, so they are rounded down.
-pub(super) fn keyframes_at(cuts: &[i64], scale: u32) -> String {
+fn keyframes_at(cuts: &[i64], scale: u32) -> String {
     let time = |cut: &i64| {
         let micros = convert(*cut, scale, 1_000_000);
         let sign = if micros < 0 { "-" } else { "" };
