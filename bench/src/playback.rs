@@ -134,7 +134,7 @@ pub(crate) async fn run(video: &str, endpoint: &str) -> Result<(), BoxError> {
         let number: usize = line.trim().parse()?;
         line.clear();
         let span = spans.get(number).ok_or("no such segment")?.clone();
-        let name = remux::segment_name(number, &span);
+        let name = remux::segment_name(&span);
         let start = Start::now()?;
         let bytes = make(&objects, (&key, &head.etag), (&index, span), |folder| {
             Some(Key::Segment {

@@ -121,7 +121,7 @@ def test_through_the_cdn(emulator, stack, original):
     (segment, *_) = [key for key in stored(emulator, stack, original.video, SEGMENTS)]
     for path in (segment, f"{sign(original.folder, secret)}/{segment}", f"{sign(original.folder, 'another')}/{segment.replace(SEGMENTS, PLAYLISTS)}"):
         assert get_cdn(emulator, f"https://{host}/{path}").status == 403, path
-    missing = f"{sign(original.folder, secret)}/{original.folder}source/9999-0-1.m4s"
+    missing = f"{sign(original.folder, secret)}/{original.folder}source/9999-1.m4s"
     assert get_cdn(emulator, f"https://{host}/{missing}").status == 404
 
 

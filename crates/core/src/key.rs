@@ -76,7 +76,7 @@ pub enum Key {
         id: VideoId,
         /// The version that is played.
         version: Version,
-        /// The file, such as `source/0003-91834-1021.m4s`.
+        /// The file, such as `source/91834-1021.m4s`.
         name: FileName,
     },
     /// A file that the tasks of a transcoding pass to each other, in the processed bucket. It expires.
@@ -274,7 +274,7 @@ mod tests {
             Key::Rendition { id, run: run.clone(), name: name("master.m3u8") },
             Key::Work { id, run, name: name("plan.json") },
             Key::Playback { id, version: version.clone(), name: name("source/index.m3u8") },
-            Key::Segment { id, version: version.clone(), name: name("source/0003-91834-1021.m4s") },
+            Key::Segment { id, version: version.clone(), name: name("source/91834-1021.m4s") },
         ];
         let made: Vec<Key> = Key::previews(id, &version).into_iter().chain(renditions).collect();
         for key in &made {

@@ -8,8 +8,9 @@ use s3s::{S3Result, s3_error};
 
 use crate::signature::{Authorization, unsigned_header};
 
-/// The longest key, in bytes. `s3s-fs` stores the headers in a file whose name contains the key in base64.
-const MAX_KEY: usize = 150;
+/// The longest key, in bytes. `s3s-fs` stores the headers in a file whose name contains the bucket and the key in base64,
+/// and file systems allow 255 bytes for a name.
+const MAX_KEY: usize = 159;
 
 pub(crate) struct Rules;
 
@@ -61,6 +62,9 @@ pub(crate) fn check_key(key: &str) -> S3Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use upreel_core::{Key, Sequencer, Version, VideoId};
+    use upreel_media::remux::segment_name;
+
     use super::*;
 
     #[test]
@@ -84,6 +88,22 @@ mod tests {
         ] {
             assert!(check_key(key).is_err(), "{key}");
         }
+    }
+
+    #[test]
+    fn the_longest_keys_fit() {
+        let name = |key: &str| {
+            let encode = |text: &str| base64_simd::URL_SAFE_NO_PAD.encode_to_string(text);
+            format!(".bucket-{}.object-{}.metadata.json", encode(crate::PROCESSED), encode(key))
+        };
+        assert!(name(&"x".repeat(MAX_KEY)).len() <= 255);
+        let key = Key::Segment {
+            id: VideoId::new(),
+            // A multipart upload of 9,999 parts.
+            version: Version::new(Sequencer::lowest(), &format!("{:032}-9999", 0)),
+            name: format!("source-audio-9/{}", segment_name(&(99_990_000..99_999_999))).parse().unwrap(),
+        };
+        assert!(check_key(&key.to_string()).is_ok(), "{key}");
     }
 
     #[test]

@@ -75,21 +75,19 @@ pub fn folder(position: usize) -> String {
     }
 }
 
-/// Returns the file name of a segment: its number, and the offset and length of its record.
+/// Returns the file name of a segment: the offset and length of its record.
 #[must_use]
-pub fn segment_name(number: usize, record: &Range<u64>) -> String {
-    let length = record.end.saturating_sub(record.start);
-    format!("{number:04}-{}-{length}.m4s", record.start)
+pub fn segment_name(record: &Range<u64>) -> String {
+    format!("{}-{}.m4s", record.start, record.end.saturating_sub(record.start))
 }
 
-/// Returns the place of the record that a file name states.
+/// Returns the place of the record that a file name states. A segment has a single name.
 #[must_use]
-pub fn record_of(segment_name: &str) -> Option<Range<u64>> {
-    let mut numbers = segment_name.strip_suffix(".m4s")?.split('-');
-    let mut next = || numbers.next()?.parse::<u64>().ok();
-    let (_, start, length) = (next()?, next()?, next()?);
+pub fn record_of(name: &str) -> Option<Range<u64>> {
+    let (start, length) = name.strip_suffix(".m4s")?.split_once('-')?;
+    let (start, length) = (start.parse::<u64>().ok()?, length.parse::<u64>().ok()?);
     let end = start.checked_add(length).filter(|end| *end > start)?;
-    Some(start..end)
+    Some(start..end).filter(|record| segment_name(record) == name)
 }
 
 /// A track of the presentation.
@@ -222,6 +220,23 @@ impl Index {
             }
             Err(Unplayable::Refused(refusal)) => Ok(Err(refusal)),
             Err(Unplayable::Failed(error)) => Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_has_a_single_name() {
+        assert_eq!(segment_name(&(91_834..92_855)), "91834-1021.m4s");
+        assert_eq!(record_of("91834-1021.m4s"), Some(91_834..92_855));
+        let max = u64::MAX;
+        for name in
+            ["0-0.m4s", "00-1.m4s", "0-01.m4s", "+0-1.m4s", "1-0-1.m4s", "0-1", &format!("1-{max}.m4s")]
+        {
+            assert_eq!(record_of(name), None, "{name}");
         }
     }
 }

@@ -98,8 +98,8 @@ pub fn objects(
     let (mut video, mut audio) = (Vec::new(), Vec::new());
     for (position, Track { kind, codec, scale, init, segments }) in tracks.into_iter().enumerate() {
         let folder = upreel_media::remux::folder(position);
-        let segments = segments.into_iter().zip(0..).map(|(segment, number)| Segment {
-            name: upreel_media::remux::segment_name(number, &segment.record),
+        let segments = segments.into_iter().map(|segment| Segment {
+            name: upreel_media::remux::segment_name(&segment.record),
             duration: segment.duration,
             bytes: segment.bytes,
             first: 0,

@@ -120,13 +120,14 @@ async fn segments_need_the_signature_of_a_playlist() {
     let (folder, name) = address.rsplit_once('/').unwrap();
     let numbers: Vec<u64> =
         name.strip_suffix(".m4s").unwrap().split('-').map(|number| number.parse().unwrap()).collect();
-    let [number, start, length] = numbers[..] else { panic!("{name}") };
+    let [start, length] = numbers[..] else { panic!("{name}") };
     for name in [
-        format!("{number:04}-{}-{length}.m4s", start + 1),
-        format!("{number:04}-{start}-{}.m4s", length - 1),
-        format!("{number:04}-{start}-99999999999.m4s"),
-        format!("{number:04}-18446744073709551615-2.m4s"),
-        format!("{number:04}.m4s"),
+        format!("{}-{length}.m4s", start + 1),
+        format!("{start}-{}.m4s", length - 1),
+        format!("{start}-99999999999.m4s"),
+        format!("0{start}-{length}.m4s"),
+        "18446744073709551615-2.m4s".to_owned(),
+        format!("{start}.m4s"),
         "..%2f..%2fmaster.m3u8".to_owned(),
     ] {
         assert_eq!(

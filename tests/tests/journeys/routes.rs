@@ -133,7 +133,7 @@ impl Row {
     fn request_by(&self, backend: &Backend, of: &Resources, method: Method) -> RequestBuilder {
         let path = self.path.replace("{uploadId}", &of.upload).replace("{videoId}", &of.video);
         let path = path.replace("{rendition}", "v720").replace("{playlist}", "index.m3u8");
-        let path = path.replace("{version}", &format!("{:0<40}-a", 1)).replace("{segment}", "0000-0-1.m4s");
+        let path = path.replace("{version}", &format!("{:0<40}-a", 1)).replace("{segment}", "0-1.m4s");
         let url = format!("{}{}", backend.local.api, path.replace("{partNumber}", "1"));
         (self.with)(backend.http.request(method, url), of)
     }
