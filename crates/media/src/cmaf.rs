@@ -78,7 +78,7 @@ pub fn video(file: &File, times: &[i64], end: i64, number: u32) -> Result<Vec<Se
     let spans = begins.zip(ends);
     let segments = groups.iter().zip(spans).zip(number..).map(|((group, (begin, end)), number)| {
         let presented: Vec<i64> = group.iter().map(|(_, time)| *time).collect();
-        let decoded = latest_decode_times(&presented, end).ok_or(Mismatch::Order)?;
+        let decoded = decode_times(&presented, end).ok_or(Mismatch::Order)?;
         let next = decoded.iter().copied().skip(1).chain([end]);
         let frames =
             group.iter().zip(&decoded).zip(next).map(|(((sample, presented), decoded), next)| Timed {
@@ -93,38 +93,58 @@ pub fn video(file: &File, times: &[i64], end: i64, number: u32) -> Result<Vec<Se
     segments.collect()
 }
 
-/// Returns the decode times of the frames of a segment that ends at `end`: as late as possible.
+/// Returns the decode times of the frames of a segment that ends at `end`, for their presentation times in the order of
+/// decoding.
 ///
-/// A frame is decoded when it or a frame after it is presented, whichever is first. Where this is the presentation time
-/// of a later frame, the decode times are spread evenly, but no frame ends after `end`: in MP4, a frame lasts until the
-/// next one is decoded. So no frame is presented before it is decoded, the first one is decoded when it is presented,
-/// and decode times ascend across segments and chunks, although each chunk is made without knowing the others.
+/// In MP4, a frame lasts until the next one is decoded, whichever is presented next. When Chromium seeks, it shows the
+/// first frame that lasts until the wanted time. So each frame gets its own duration, beginning with the last frame,
+/// which is decoded when it is presented. A frame is decoded earlier if it is presented earlier. The first frame is
+/// decoded when it is presented; for the first ones, little time is left before that of a later frame, which they share.
 ///
-/// Of the alternatives, a decode time before the first presentation makes hls.js skip the first frames, and negative
-/// composition offsets are not handled alike by all players.
-pub(crate) fn latest_decode_times(presented: &[i64], end: i64) -> Option<Vec<i64>> {
-    let mut least = presented.to_vec();
-    for i in (1..least.len()).rev() {
-        least[i - 1] = least[i - 1].min(least[i]);
+/// So no frame is presented before it is decoded or ends after `end`, and decode times ascend across segments and chunks,
+/// although each chunk is made without knowing the others. Of the alternatives, a decode time before the first
+/// presentation makes hls.js skip the first frames, and negative composition offsets are not handled alike by all players.
+pub(crate) fn decode_times(presented: &[i64], end: i64) -> Option<Vec<i64>> {
+    let durations = durations(presented, end)?;
+    // A frame has to be decoded when it or a frame after it is presented, whichever is first.
+    let mut latest = presented.to_vec();
+    for i in (1..latest.len()).rev() {
+        latest[i - 1] = latest[i - 1].min(latest[i]);
     }
-    // The frames that are decoded when they are presented. The last frame is one of them.
-    let fixed: Vec<usize> = (0..least.len()).filter(|i| least[*i] == presented[*i]).collect();
-    if fixed.first() != Some(&0) {
-        return None;
+    let start = presented.first().copied().filter(|first| latest.first() == Some(first))?;
+    // At least a tick is left for each frame.
+    let least = |i: usize| start.saturating_add(i64::try_from(i).unwrap_or(i64::MAX));
+    let mut times = latest.clone();
+    for i in (1..times.len()).rev() {
+        times[i - 1] = times[i - 1].min(times[i].saturating_sub(durations[i - 1]).max(least(i - 1)));
     }
-    for (from, to) in fixed.iter().copied().zip(fixed.iter().copied().skip(1)) {
-        let (time, count) = (presented[from], i64::try_from(to - from).ok()?);
-        let distance = presented[to].checked_sub(time).filter(|distance| *distance >= count)?;
-        for (time_of, i) in least[from..to].iter_mut().zip(0..) {
-            let later = i128::from(distance) * i128::from(i) / i128::from(count);
-            *time_of = time.saturating_add(i64::try_from(later).ok()?);
-        }
-        for i in (from + 1..to).rev() {
-            let longest = end.saturating_sub(presented[i]).max(1);
-            least[i] = least[i].max(least[i + 1].saturating_sub(longest));
-        }
+    let short = times.iter().enumerate().take_while(|(i, time)| **time <= least(*i)).count();
+    let next = times.get(short).copied().unwrap_or(start);
+    for i in (1..short).rev() {
+        let before = times.get(i + 1).copied().unwrap_or(end).saturating_sub(1);
+        times[i] = latest[i].min(before);
     }
-    Some(least)
+    let whole: i128 = durations.iter().take(short).copied().map(i128::from).sum();
+    let mut before = 0;
+    for i in 1..short {
+        before += i128::from(durations[i - 1]);
+        let share = i64::try_from(i128::from(next.saturating_sub(start)) * before / whole).ok()?;
+        times[i] = times[i].min(start.saturating_add(share).max(times[i - 1].saturating_add(1)));
+    }
+    times.is_sorted_by(|time, next| time < next).then_some(times)
+}
+
+/// Returns how long each frame is presented, or `None` if two are presented at the same time.
+fn durations(presented: &[i64], end: i64) -> Option<Vec<i64>> {
+    let mut order: Vec<usize> = (0..presented.len()).collect();
+    order.sort_unstable_by_key(|i| presented[*i]);
+    let mut durations = vec![0; presented.len()];
+    let mut next = end;
+    for i in order.into_iter().rev() {
+        durations[i] = next.checked_sub(presented[i]).filter(|duration| *duration > 0)?;
+        next = presented[i];
+    }
+    Some(durations)
 }
 
 /// Cuts audio `samples`, which begin at `start`, into about `segments` segments.
@@ -163,15 +183,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_decoded_as_late_as_possible() {
-        assert_eq!(latest_decode_times(&[0, 10, 20], 30).unwrap(), [0, 10, 20]);
+    fn the_first_frame_is_decoded_when_it_is_presented() {
+        assert_eq!(decode_times(&[0, 10, 20], 30).unwrap(), [0, 10, 20]);
         // I P B B P B B
-        assert_eq!(
-            latest_decode_times(&[0, 30, 10, 20, 60, 40, 50], 70).unwrap(),
-            [0, 5, 10, 20, 30, 40, 50]
-        );
+        assert_eq!(decode_times(&[0, 30, 10, 20, 60, 40, 50], 70).unwrap(), [0, 5, 10, 20, 30, 40, 50]);
         // With a B-frame as reference.
-        assert_eq!(latest_decode_times(&[100, 140, 120, 110, 130], 150).unwrap(), [100, 103, 106, 110, 130]);
+        assert_eq!(decode_times(&[100, 140, 120, 110, 130], 150).unwrap(), [100, 103, 106, 110, 130]);
+    }
+
+    #[test]
+    fn frames_last_as_long_as_they_are_presented() {
+        // A group of pictures with B-frames as references, I4 P8 B6 b5 b7 and so on, of 25 frames per second.
+        let order = (0..12).flat_map(|i| [4, 2, 1, 3].map(|n| 40 * (4 * i + n)));
+        let presented: Vec<i64> = [0].into_iter().chain(order).collect();
+        let decoded = decode_times(&presented, 49 * 40).unwrap();
+        let lasts: Vec<i64> = decoded.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(lasts[..4], [13, 13, 14, 40]);
+        assert!(lasts[3..46].iter().all(|duration| *duration == 40), "{lasts:?}");
+        assert_eq!(decoded.last(), presented.last());
+
+        // Of a variable frame rate.
+        let decoded = decode_times(&[0, 10, 40, 20, 80, 70, 90], 100).unwrap();
+        assert_eq!(decoded, [0, 4, 8, 20, 60, 70, 90]);
+        // The third frame is presented long before the second one, and for long.
+        assert_eq!(decode_times(&[0, 1000, 5, 1010, 1020], 1030).unwrap(), [0, 1, 5, 1010, 1020]);
+        // Hardly enough ticks.
+        assert_eq!(decode_times(&[0, 1016, 16, 3, 15, 13], 1021).unwrap(), [0, 1, 2, 3, 12, 13]);
     }
 
     #[test]
@@ -181,7 +218,7 @@ mod tests {
         for (presented, end) in
             [(&[8300, 9767, 9533][..], 9969), (&[0, 160, 4, 8, 12], 164), (&[0, 9, 8, 7, 6], 10)]
         {
-            let decoded = latest_decode_times(presented, end).unwrap();
+            let decoded = decode_times(presented, end).unwrap();
             assert!(decoded.is_sorted_by(|a, b| a < b), "{decoded:?}");
             let next = decoded.iter().skip(1).copied().chain([end]);
             let ends =
@@ -195,7 +232,7 @@ mod tests {
     fn decode_times_ascend_and_are_not_after_presentation() {
         // Two steps of a tick are enough for a B-frame as reference, if a tick is divided into four.
         for presented in [&[0, 16, 8, 4, 12, 24, 20][..], &[4, 8, 12], &[-8, 0, -4]] {
-            let decoded = latest_decode_times(presented, 50).unwrap();
+            let decoded = decode_times(presented, 50).unwrap();
             assert!(decoded.is_sorted_by(|a, b| a < b), "{decoded:?}");
             assert!(
                 decoded.iter().zip(presented).all(|(decoded, presented)| decoded <= presented),
@@ -207,9 +244,9 @@ mod tests {
 
     #[test]
     fn impossible_orders_are_errors() {
-        assert_eq!(latest_decode_times(&[10, 0], 40), None, "the first frame is not presented first");
-        assert_eq!(latest_decode_times(&[0, 3, 2, 1], 40), None, "too few ticks");
-        assert_eq!(latest_decode_times(&[0, 0], 40), None, "two frames at the same time");
-        assert_eq!(latest_decode_times(&[], 40), None);
+        assert_eq!(decode_times(&[10, 0], 40), None, "the first frame is not presented first");
+        assert_eq!(decode_times(&[0, 3, 2, 1], 40), None, "too few ticks");
+        assert_eq!(decode_times(&[0, 0], 40), None, "two frames at the same time");
+        assert_eq!(decode_times(&[], 40), None);
     }
 }

@@ -152,7 +152,7 @@ fn decode_times(film: &TrackSamples, starts: &[usize], end: i64) -> Result<(u32,
             let next = starts.get(i + 1).copied();
             let samples = film.samples.get(*start..next.unwrap_or(film.samples.len()))?;
             let until = next.and_then(|next| film.samples.get(next)).map_or(end * i64::from(factor), time);
-            all.extend(cmaf::latest_decode_times(&samples.iter().map(time).collect::<Vec<_>>(), until)?);
+            all.extend(cmaf::decode_times(&samples.iter().map(time).collect::<Vec<_>>(), until)?);
         }
         Some((factor, all))
     });
