@@ -170,6 +170,11 @@ class Card {
   /** Whether the video exists on the server and nothing is being done with it. */
   get settled() { return ['done', 'failed'].includes(this.state); }
 
+  /** Whether the video can be played: a processed one as a file, and by HLS even before. */
+  get playable() { return this.el.classList.contains('playable'); }
+
+  set playable(on) { this.el.classList.toggle('playable', on); }
+
   get selected() { return $('.select', this.el).checked; }
 
   set selected(on) { $('.select', this.el).checked = on; }
@@ -302,6 +307,7 @@ class Card {
     // The record of an uploaded file stays PENDING until the S3 event is processed.
     const status = video.status === 'PENDING' && !elsewhere.includes(this.videoId) ? 'UPLOADED' : video.status;
     const info = mediaInfo(video);
+    this.playable = status === 'PROCESSED' || (status === 'PROCESSING' && Boolean(video.hlsUrl));
     if (status === 'PROCESSED') this.setState('done', video.thumbnailUrl ? '' : 'No poster', info);
     else if (status === 'FAILED') {
       this.setState('failed', 'Failed', info, video.error?.message || 'This video could not be processed.');
@@ -655,7 +661,7 @@ async function openLinked() {
   try {
     const video = await get(videoId);
     const card = showInList(video);
-    if (card?.state === 'done') await card.play();
+    if (card?.playable) await card.play();
   } catch (error) {
     $('p', notice).textContent = error.status === 404 ? 'This link leads to a video that does not exist.' : messageOf(error);
     notice.hidden = false;

@@ -1,4 +1,5 @@
-// Plays a video: its HLS renditions if it has any, otherwise the original. The seek bar shows tiles of the storyboard.
+// Plays a video by HLS if it can be played so, otherwise the file of the original. The seek bar shows tiles of the
+// storyboard.
 
 const HLS = 'application/vnd.apple.mpegurl';
 const SEEK_STEP = 5; // seconds per arrow key press; the keys j and l seek twice as far
@@ -9,7 +10,11 @@ const RETRY_DISTANCE = 10; // seconds
 /** Time without input after which the controls are hidden in full screen. */
 const IDLE_TIMEOUT = 3000; // milliseconds
 
-const qualityName = ({ width, height }) => `${Math.min(width, height)}p`;
+// The level `source` is the original, see `remux::folder` in crates/media.
+function qualityName({ uri, width, height }) {
+  const size = `${Math.min(width, height)}p`;
+  return /\/source\/[^/]+$/.test(new URL(uri).pathname) ? `Original · ${size}` : size;
+}
 
 export class Player {
   constructor(dialog, { clock, formatName, showDetails, onClose }) {
@@ -96,9 +101,11 @@ export class Player {
     return Number.isFinite(duration) ? duration : (this.record?.durationMs ?? 0) / 1000;
   }
 
+  get position() { return this.video.currentTime || this.startAt; }
+
   /* Playback */
 
-  // Loads the renditions or the original, at a position in seconds.
+  // Loads the HLS levels or the file of the original, at a position in seconds.
   async start(at, paused = false) {
     this.unload();
     const { record, video } = this;
@@ -123,16 +130,24 @@ export class Player {
 
   stream(Hls, startPosition, paused) {
     const { MANIFEST_PARSED, MEDIA_ATTACHED, LEVEL_SWITCHED, ERROR } = Hls.Events;
+    const { MEDIA_ERROR } = Hls.ErrorTypes;
     const { quality } = this;
     const hls = new Hls({ startPosition, capLevelToPlayerSize: true });
     hls.on(MEDIA_ATTACHED, () => this.startPlayback(paused));
     hls.on(MANIFEST_PARSED, (_, { levels }) => {
-      const options = levels.map((level, i) => new Option(qualityName(level), i));
-      quality.replaceChildren(new Option('Auto', -1), ...options.reverse());
-      quality.hidden = levels.length < 2;
+      const options = levels.map((level, i) => new Option(qualityName(level), i)).reverse();
+      // The menu also shows which level plays if there is only one.
+      quality.replaceChildren(...levels.length > 1 ? [new Option('Auto', -1)] : [], ...options);
+      quality.hidden = false;
     });
     hls.on(LEVEL_SWITCHED, () => this.updateQuality());
-    hls.on(ERROR, (_, { fatal }) => { if (fatal) this.recover(); });
+    hls.on(ERROR, (_, { fatal, type, response }) => {
+      // hls.js would repeat a request that the server refuses.
+      if (!fatal && !(response?.code >= 400 && response.code < 500)) return;
+      // What the browser cannot decode or append as segments, it may still play as a file.
+      if (type === MEDIA_ERROR) this.failedAt = this.position;
+      this.recover();
+    });
     this.hls = hls;
     hls.loadSource(this.record.hlsUrl);
     hls.attachMedia(this.video);
@@ -158,13 +173,13 @@ export class Player {
   }
 
   // Handles a playback error. Signed URLs expire during a pause or a long video, so the first failure loads new ones. A
-  // second failure at the same position falls back from the renditions to the original, and from that to a message.
+  // second failure at the same position falls back from HLS to the file of the original, and from that to a message.
   async recover() {
     if (!this.hls && !this.loaded) return;
     const { record } = this;
     // A video that never started is paused too, but must start after the retry.
     const paused = this.video.paused && this.video.played.length > 0;
-    const at = this.video.currentTime || this.startAt;
+    const at = this.position;
     const repeated = Math.abs(at - this.failedAt) < RETRY_DISTANCE;
     this.unload();
     this.failedAt = at;
@@ -335,6 +350,7 @@ export class Player {
   // Shows which quality automatic selection has chosen.
   updateQuality() {
     const { autoLevelEnabled, currentLevel, levels } = this.hls;
+    if (levels.length < 2) return;
     const chosen = autoLevelEnabled && levels[currentLevel];
     this.quality.options[0].text = chosen ? `Auto (${qualityName(chosen)})` : 'Auto';
   }
