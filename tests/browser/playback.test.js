@@ -1,0 +1,244 @@
+// Playback from the original in the page: hls.js plays segments that are made when they are requested. Each frame of the
+// films shows its number, so that a missing, repeated or misplaced one is noticed.
+
+import assert from 'node:assert/strict';
+import {execFile} from 'node:child_process';
+import {readFile, writeFile} from 'node:fs/promises';
+import {join} from 'node:path';
+import {before, describe, test} from 'node:test';
+import {promisify} from 'node:util';
+import {accessibility, folder, openPage, startBackend, until} from './harness.js';
+
+const run = promisify(execFile);
+
+const RATE = 10; // frames per second
+const FRAMES = 90;
+/** Distance of the keyframes. The film is cut at 2 and 6 seconds. */
+const GROUP = 2 * RATE;
+const CUTS = [2, 6].map((second) => second * RATE);
+const WIDTH = 320, HEIGHT = 180;
+/** The bits of a frame's number are white squares of this width, the lowest one first. */
+const BITS = 8, BIT = WIDTH / BITS;
+
+/** References of B-frames to B-frames, as most encoders make them. */
+const H264 = `-c:v libx264 -preset fast -bf 3 -g ${GROUP} -sc_threshold 0 -pix_fmt yuv420p`.split(' ');
+const FILMS = {
+  'b-frames.mp4': [...H264, '-c:a', 'aac'],
+  'fragmented.mp4': [...H264, ...'-c:a aac -movflags frag_keyframe+delay_moov+default_base_moof'.split(' ')],
+  'silent.mov': [...H264, '-an'],
+  'matroska.mkv': [...H264, '-c:a', 'libopus'],
+  'vp9.webm': `-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g ${GROUP} -c:a libopus`.split(' '),
+};
+/** It begins within a group of pictures: its first frames must not be shown, but are needed to decode the others. */
+const TRIMMED = 'trimmed.mp4';
+const TYPES = {mp4: 'video/mp4', mov: 'video/quicktime', mkv: 'video/x-matroska', webm: 'video/webm'};
+
+let backend;
+const paths = {}, videos = {};
+
+before(async (t) => {
+  const dir = await folder(t);
+  for (const [name, options] of Object.entries(FILMS)) await makeFilm(paths[name] = join(dir, name), options);
+  paths[TRIMMED] = join(dir, TRIMMED);
+  await run('ffmpeg', ['-v', 'error', '-ss', '3', '-i', paths['b-frames.mp4'], '-c', 'copy', paths[TRIMMED]]);
+  backend = await startBackend(t);
+  for (const name of Object.keys(paths)) videos[name] = await backend.video(await put(backend, name));
+});
+
+async function makeFilm(path, options) {
+  const bits = Array.from({length: BITS}, (_, i) => (
+    `drawbox=x=${i * BIT}:y=0:w=${BIT}:h=40:color=white:t=fill:enable='mod(floor(n/${2 ** i}),2)'`));
+  const seconds = FRAMES / RATE;
+  const source = `testsrc2=s=${WIDTH}x${HEIGHT}:r=${RATE}:d=${seconds},drawbox=x=0:y=0:w=${WIDTH}:h=40:color=black:t=fill,${bits}`;
+  const audio = `sine=f=440:r=48000:d=${seconds}`;
+  await run('ffmpeg', ['-nostdin', '-v', 'error', '-f', 'lavfi', '-i', source, '-f', 'lavfi', '-i', audio, ...options, path]);
+}
+
+/** Uploads a film and returns the id of the video. */
+async function put(backend, name) {
+  const query = new URLSearchParams({name, type: TYPES[name.split('.').at(-1)]});
+  const {uploadUrl, videoId, headers} = await backend.json(`/presign?${query}`);
+  const response = await fetch(uploadUrl, {method: 'PUT', headers, body: await readFile(paths[name])});
+  assert.equal(response.status, 200);
+  return videoId;
+}
+
+const element = (page) => page.locator('video');
+const quality = (page) => page.getByRole('combobox', {name: 'Quality'});
+const isStream = (page) => element(page).evaluate((video) => video.src.startsWith('blob:'));
+const requestsFor = (page, text) => page.requests.filter((request) => request.url().includes(text));
+
+/**
+ * Opens a page. In it, `shown` collects `[number, time]` of each frame that is displayed, `number()` returns that of the
+ * present one, and `problems` collects the errors of hls.js, also those that it recovers from, but without
+ * `bufferStalledError`: a busy machine decodes too slowly.
+ */
+async function open(t, url = backend.api, {prepare, ...options} = {}) {
+  const page = await openPage(t, 'about:blank', options);
+  await page.route('**/vendor/hls.min.mjs', (route) => route.fulfill({contentType: 'text/javascript', body: `
+    import Hls from '/vendor/hls.min.mjs?original';
+    export default class extends Hls {
+      constructor(config) {
+        super(config);
+        this.on(Hls.Events.ERROR, (_, {details, fatal}) => {
+          if (details !== 'bufferStalledError' || fatal) problems.push(details);
+        });
+      }
+    }`}));
+  await prepare?.(page);
+  await page.addInitScript(({BITS, BIT}) => {
+    Object.assign(window, {shown: [], problems: []});
+    window.number = () => {
+      const video = document.querySelector('video');
+      const picture = new OffscreenCanvas(BITS * BIT, 1).getContext('2d');
+      picture.drawImage(video, 0, 20, video.videoWidth, 1, 0, 0, BITS * BIT, 1);
+      const isWhite = (i) => picture.getImageData((i + 0.5) * BIT, 0, 1, 1).data[0] > 127;
+      return Array.from({length: BITS}, (_, i) => isWhite(i) * 2 ** i).reduce((sum, bit) => sum + bit);
+    };
+    document.addEventListener('DOMContentLoaded', () => {
+      const video = document.querySelector('video');
+      const record = (_, {mediaTime}) => {
+        // The file of the original comes from another origin, and its frames cannot be read.
+        shown.push([video.src.startsWith('blob:') ? number() : undefined, mediaTime]);
+        window.firstFrameAt ??= performance.now();
+        video.requestVideoFrameCallback(record);
+      };
+      video.requestVideoFrameCallback(record);
+    });
+  }, {BITS, BIT});
+  await page.goto(url);
+  return page;
+}
+
+const play = (page, name) => page.getByRole('button', {name: `Play ${name}`}).click();
+
+/** Returns what was played. */
+const facts = (page) => element(page).evaluate((video) => ({
+  shown,
+  problems,
+  ranges: Array.from({length: video.buffered.length}, (_, i) => [video.buffered.start(i), video.buffered.end(i)]),
+  decoded: video.getVideoPlaybackQuality().totalVideoFrames,
+  duration: video.duration,
+}));
+
+for (const name of Object.keys(FILMS)) describe(name, () => {
+  test('plays from start to end, and shows each frame once', async (t) => {
+    const {hlsUrl, playback} = videos[name];
+    assert.deepEqual(playback, {mode: 'HLS'});
+    const page = await open(t);
+    await element(page).evaluate((video) => { video.defaultPlaybackRate = 2; });
+    await play(page, name);
+    await until('the video has ended', () => element(page).evaluate((video) => video.ended));
+    assert.equal(await isStream(page), true);
+    const {shown, problems, ranges, decoded, duration} = await facts(page);
+    assert.deepEqual(problems, []);
+    assert.equal(decoded, FRAMES);
+    // A busy machine displays fewer frames than are decoded, but in their order, and each at its time.
+    const numbers = shown.map(([number]) => number);
+    assert.ok(numbers.every((number, i) => i === 0 || number > numbers[i - 1]), `${numbers}`);
+    assert.deepEqual([numbers[0], numbers.at(-1)], [0, FRAMES - 1]);
+    const [, start] = shown[0];
+    for (const [number, time] of shown) assert.ok(Math.abs(time - start - number / RATE) < 0.002, `${number}: ${time}`);
+    assert.equal(ranges.length, 1, JSON.stringify(ranges));
+    assert.ok(ranges[0][0] < 0.001 && ranges[0][1] >= duration - 0.001, `${JSON.stringify(ranges)} of ${duration}`);
+    assert.ok(Math.abs(duration - FRAMES / RATE) < 0.05, `${duration}`);
+    assert.deepEqual(page.errors, []);
+    assert.ok((await (await fetch(hlsUrl)).text()).includes('source/index.m3u8'));
+  });
+
+  test('seeks show the wanted frame', async (t) => {
+    const page = await open(t);
+    await play(page, name);
+    await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
+    await element(page).evaluate((video) => video.pause());
+    const around = CUTS.flatMap((cut) => [cut, cut - 2, cut + 1, cut + GROUP, cut + GROUP + 3]);
+    const wanted = [...around, 1, 33, FRAMES - 2, 77, 5, 0].filter((number) => number < FRAMES);
+    // As far behind the start of the frame as the shortest ones last: the first ones of a segment, in the order of decoding.
+    const seek = (number) => element(page).evaluate(async (video, to) => {
+      const displayed = new Promise((resolve) => { video.requestVideoFrameCallback(resolve); });
+      video.currentTime = to;
+      await new Promise((resolve) => { video.addEventListener('seeked', resolve, {once: true}); });
+      await displayed;
+      return window.number();
+    }, (number + 0.25) / RATE);
+    const found = [];
+    for (const number of wanted) found.push(await seek(number));
+    assert.deepEqual(found, wanted);
+    assert.deepEqual([await page.evaluate(() => problems), page.errors], [[], []]);
+  });
+});
+
+test('shows that the original plays', async (t) => {
+  for (const options of [{}, {viewport: {width: 390, height: 844}, isMobile: true, hasTouch: true}]) {
+    const page = await open(t, backend.api, options);
+    await play(page, 'b-frames.mp4');
+    await quality(page).waitFor();
+    assert.deepEqual(await quality(page).locator('option').allTextContents(), [`Original · ${HEIGHT}p`]);
+    await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
+    await accessibility(page);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  }
+});
+
+test('measures the first frame after the page is loaded', async (t) => {
+  const {videoId} = videos['b-frames.mp4'];
+  const page = await open(t, `${backend.api}/#${videoId}`);
+  await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
+  assert.equal(await isStream(page), true);
+  const [[number]] = await page.evaluate(() => shown);
+  assert.equal(number, 0);
+  t.diagnostic(`first frame after ${Math.round(await page.evaluate(() => firstFrameAt))} ms`);
+});
+
+test('plays the file if the segments cannot be loaded', async (t) => {
+  const prepare = (page) => page.route(/\/segments\//, (route) => route.fulfill({status: 404}));
+  const page = await open(t, backend.api, {prepare});
+  await play(page, 'b-frames.mp4');
+  await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
+  assert.equal(await isStream(page), false);
+  assert.ok(await quality(page).isHidden());
+});
+
+test('plays the file at once if the browser cannot play the segments', async (t) => {
+  const prepare = (page) => page.route(/master\.m3u8/, async (route) => {
+    const response = await route.fetch();
+    const body = (await response.text()).replace(/CODECS="[^"]+"/, 'CODECS="unknown"');
+    await route.fulfill({response, body});
+  });
+  const page = await open(t, backend.api, {prepare});
+  await play(page, 'b-frames.mp4');
+  await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
+  assert.equal(await isStream(page), false);
+  assert.equal(requestsFor(page, 'master.m3u8').length, 1, 'new URLs would not help');
+});
+
+test('plays the file of an original that has no segments', async (t) => {
+  const {playback, hlsUrl} = videos[TRIMMED];
+  assert.deepEqual([playback, hlsUrl], [{mode: 'ORIGINAL', reason: 'STARTS_WITHIN_GOP'}, undefined]);
+  const page = await open(t);
+  await play(page, TRIMMED);
+  await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
+  assert.deepEqual([await isStream(page), requestsFor(page, 'hls.min.mjs').length], [false, 0]);
+  assert.ok(await quality(page).isHidden());
+  assert.deepEqual(page.errors, []);
+});
+
+test('plays a video before it is processed', async (t) => {
+  const dir = await folder(t);
+  const script = join(dir, 'ffmpeg'), go = join(dir, 'go');
+  // The poster is not made before the test writes the file.
+  const wait = `case "$*" in *-i*) while [ ! -e ${go} ]; do sleep 0.05; done;; esac`;
+  await writeFile(script, `#!/bin/sh\n${wait}\nexec ${process.env.FFMPEG_PATH} "$@"\n`, {mode: 0o755});
+  const backend = await startBackend(t, '--ffmpeg', script);
+  const name = 'b-frames.mp4';
+  const page = await open(t, backend.api);
+  await page.setInputFiles('#file', paths[name]);
+  await play(page, name);
+  await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
+  const [video] = await backend.videos();
+  assert.deepEqual([video.status, await isStream(page)], ['PROCESSING', true]);
+  await accessibility(page);
+  await writeFile(go, '');
+  await backend.video(video.videoId);
+  assert.deepEqual(page.errors, []);
+});
