@@ -7,6 +7,7 @@ use crate::world::Settings;
 
 /// A flow: what a client does in a world without other mishaps.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct Flow {
     /// The name.
     pub name: &'static str,

@@ -11,27 +11,21 @@
 //! - [`VideoStore::mark_playable`]: the same values, or the row has left `PROCESSING`, so [`UpdateOutcome::Superseded`].
 //! - [`VideoStore::mark_lost`] and [`VideoStore::complete`]: the row has left the state, so
 //!   [`UpdateOutcome::Superseded`].
-//! - [`VideoStore::delete`]: the row is a tombstone. It is written again with new times, and returned.
-//! - [`VideoStore::expire`]: the row is a tombstone, whose time of deletion was removed. It stays unchanged.
-
-use std::time::Duration;
+//!
+//! A deletion is in `deletions`.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use upreel_core::limits::Wait;
 use upreel_core::playback::Playback;
 use upreel_core::transcode::{Renditions, Transcode};
 use upreel_core::transition::{EventRule, Refusal, Transition};
-use upreel_core::video::{Record, seconds};
 use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
 
 use super::content::{CONTENT, OF_EARLIER_EVENTS, Processed};
-use super::details::DETAILS;
 use super::outcome::{Claim, UpdateOutcome};
 use super::update::{Applied, Update, encode};
 use super::{Item, VideoStore, number, text};
 
-/// The lifetime of a tombstone: longer than every event that may still arrive (retries, dead-letter queue).
-const DELETED_TTL: Duration = Duration::from_hours(30 * 24);
 /// The condition for `State::is_unfinished`.
 const UNFINISHED: &str = "(#status = :PROCESSING OR (#status = :FAILED AND #error.#code = :INTERNAL))";
 
@@ -243,44 +237,13 @@ impl VideoStore {
         update.due(wait).send().await.map(Applied::into_outcome)
     }
 
-    /// Makes the row a tombstone without what users said about the video, and returns the previous row, or `None` if there
-    /// is no row or it belongs to another user.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn delete(&self, id: VideoId, user: &UserId) -> Result<Option<Record>, Fault> {
-        self.bury(id, |update| update.condition("#userId = :user").value(":user", text(user))).await
-    }
-
-    /// The same for a video whose time has come, whoever owns it. Returns `None` if the time has not come or was changed.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn expire(&self, id: VideoId) -> Result<Option<Record>, Fault> {
-        let now = text(humantime::format_rfc3339_millis(self.now()));
-        self.bury(id, |update| update.condition("#expiresAt <= :now").value(":now", now)).await
-    }
-
-    async fn bury(
+    /// Creates an update to the status of `transition` that applies if its rule allows it.
+    pub(super) fn transition(
         &self,
         id: VideoId,
-        only_if: impl FnOnce(Update<'_>) -> Update<'_>,
-    ) -> Result<Option<Record>, Fault> {
-        let update = only_if(self.transition(id, Transition::Delete, None))
-            .set("filename", text(""))
-            .set("ttl", number(seconds(self.now() + DELETED_TTL)))
-            .remove(&["uploadTime", "cleanPasses", "error"])
-            .remove(&DETAILS)
-            .due(Transition::Delete.wait())
-            .returns(ReturnValue::AllOld);
-        Ok(match update.send().await? {
-            Applied::Yes(record) => record.map(|record| *record),
-            Applied::No(_) => None,
-        })
-    }
-
-    /// Creates an update to the status of `transition` that applies if its rule allows it.
-    fn transition(&self, id: VideoId, transition: Transition, sequencer: Option<&Sequencer>) -> Update<'_> {
+        transition: Transition,
+        sequencer: Option<&Sequencer>,
+    ) -> Update<'_> {
         let rule = transition.rule();
         let from: Vec<String> = rule.from.iter().map(|status| format!(":{}", status.as_str())).collect();
         let mut update = Update::new(self, id)
