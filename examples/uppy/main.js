@@ -13,10 +13,10 @@ async function call(path, init) {
   return {...body, retryAfter: Number(response.headers.get('Retry-After'))};
 }
 
-// The key of a new file is its Uppy id, so its name and size can be sent before the upload starts.
+// The key of a new file is its Uppy id, so its name, size and metadata can be sent before the upload starts.
 function signRequest(request) {
-  const {name, size} = uppy.getFile(request.key) ?? {};
-  return call('/presign', {method: 'POST', body: JSON.stringify({...request, name, size})});
+  const {name, size, meta: metadata} = uppy.getFile(request.key) ?? {};
+  return call('/presign', {method: 'POST', body: JSON.stringify({...request, name, size, metadata})});
 }
 
 // Some systems do not know that these are videos.

@@ -370,7 +370,7 @@ test('the list has a count, a search, further pages when scrolled, and deletes w
   await until('all pages are searched', async () => (await names(page)).length === 9);
   assert.equal(await count.textContent(), '9');
   await search.fill('none');
-  await page.getByText('No video has this name.').waitFor();
+  await page.getByText('No video has this name or tag.').waitFor();
   await accessibility(page);
   await search.fill('clip-0');
   await page.getByRole('button', {name: 'Select', exact: true}).click();

@@ -127,6 +127,24 @@ test('uploads a large file in parts', async (t) => {
   assert.deepEqual(page.errors, []);
 });
 
+test('details arrive with an upload of each kind, and can be changed and found', async (t) => {
+  const details = {title: 'Été & co', description: 'a\nb', tags: ['x', 'y z'], metadata: {album: '7', note: 'a=b,c'}};
+  const detailsOf = ({title, description, tags, metadata}) => ({title, description, tags, metadata});
+  const {backend, page} = await start(t, videos.small);
+  for (const video of [videos.small, videos.medium, videos.large]) {
+    await choose(page, backend, video);
+    const {videoId} = await page.evaluate((details) => upload(document.querySelector('input').files[0], {api, details}), details);
+    assert.deepEqual(detailsOf(await page.evaluate((id) => get(id, {api}), videoId)), details, video.path);
+  }
+  const [{videoId}] = await backend.videos();
+  const changed = await page.evaluate((id) => update(id, {title: null, metadata: {album: null}}, {api}), videoId);
+  assert.deepEqual(detailsOf(changed), {...details, title: undefined, metadata: {note: 'a=b,c'}});
+  const find = (query) => page.evaluate(async (query) => (await list({api, ...query})).videos.length, query);
+  assert.deepEqual(await Promise.all([{title: 'ÉTÉ'}, {tag: 'X'}, {tag: 'x', title: 'z'}, {}].map(find)), [2, 3, 0, 3]);
+  const stale = await page.evaluate((id) => update(id, {title: 'b'}, {api, ifMatch: '"0.x"'}).catch(({code}) => code), videoId);
+  assert.equal(stale, 'PRECONDITION_FAILED');
+});
+
 test('signs a new URL for a part whose URL has expired', async (t) => {
   const {backend, page} = await start(t, videos.large);
   const rejected = [];

@@ -292,7 +292,8 @@ class Card {
   show(video) {
     const before = this.video?.status;
     this.video = video;
-    this.setName(video.title ?? video.filename);
+    const name = video.title ?? video.filename;
+    if (displayName(name) !== this.name) this.setName(name);
     this.showTags(video.tags ?? []);
     const time = $('time', this.el);
     const when = new Date(video.uploadTime);
