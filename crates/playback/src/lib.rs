@@ -154,7 +154,8 @@ impl<'a> Requested<'a> {
     /// Returns the video's row, if it describes this version and its original can be played.
     async fn row(&self, app: &App) -> Result<Option<Record>, Fault> {
         Ok(app.videos.get(self.id).await?.filter(|row| {
-            matches!(row.video.status, Status::Processing | Status::Processed)
+            row.is_visible(app.videos.now())
+                && matches!(row.video.status, Status::Processing | Status::Processed)
                 && row.version().as_ref() == Some(&self.version)
                 && row.video.playback.as_ref().is_some_and(Playback::is_hls)
         }))
