@@ -66,6 +66,11 @@ def drop_the_authorizer_of_one_method(t):
 
 
 @mutation
+def drop_the_authorizer_of_changes(t):
+    del body(t)["paths"]["/videos/{videoId}"]["patch"]["security"]
+
+
+@mutation
 def make_the_authorizer_optional(t):
     body(t)["paths"]["/presign"]["get"]["security"] = [{"Caller": []}, {}]
 
@@ -621,7 +626,12 @@ def let_schedules_of_every_account_assume_the_role(t):
 
 @mutation
 def drop_the_index_of_due_rows(t):
-    at(t, "VideoMetadata//GlobalSecondaryIndexes").pop()
+    at(t, "VideoMetadata//GlobalSecondaryIndexes").pop(1)
+
+
+@mutation
+def drop_the_index_of_expiring_videos(t):
+    at(t, "VideoMetadata//GlobalSecondaryIndexes").pop(2)
 
 
 @mutation

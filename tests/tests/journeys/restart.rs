@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
+use aws_sdk_dynamodb::types::{DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate};
 use futures_util::StreamExt;
 use serde_json::Value;
 use upreel_local::{Error, Local};
@@ -123,6 +124,25 @@ async fn an_intent_becomes_an_event_at_the_next_start() {
     let backend = Backend::start_on(&data).await;
     assert_eq!(backend.local.resumed, 1);
     backend.wait_for(&id, "PROCESSED").await;
+}
+
+#[tokio::test]
+async fn a_table_of_an_earlier_release_gets_the_indexes_that_it_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let backend = Backend::start_on(folder.path()).await;
+        for name in ["byDue", "byExpiry"] {
+            let delete = DeleteGlobalSecondaryIndexAction::builder().index_name(name).build().unwrap();
+            let update = backend.dynamodb().update_table().table_name("VideoMetadata");
+            let change = GlobalSecondaryIndexUpdate::builder().delete(delete).build();
+            update.global_secondary_index_updates(change).send().await.unwrap();
+        }
+        assert!(backend.local.app.videos.list_expired("0", 1).await.is_err(), "the index is gone");
+    }
+    let backend = Backend::start_on(folder.path()).await;
+    let videos = &backend.local.app.videos;
+    assert_eq!(videos.list_due("0", 1).await.unwrap(), []);
+    assert_eq!(videos.list_expired("0", 1).await.unwrap(), []);
 }
 
 #[tokio::test]
