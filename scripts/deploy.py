@@ -134,7 +134,7 @@ def domain_problems(stack, parameters):
 
 def warnings(stack, parameters):
     """Yields what CloudFormation accepts, but may surprise."""
-    if parameters.get("Transcode") != "true" or int(parameters.get("TranscodeReservedConcurrency") or 0):
+    if parameters.get("Transcode") not in ("all", "watched", "true") or int(parameters.get("TranscodeReservedConcurrency") or 0):
         return
     chunks = int(parameters.get("TranscodeConcurrency") or 100)
     quota = stack.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]

@@ -6,6 +6,7 @@ boto3 and sam.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,8 +23,8 @@ LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "PlaybackLogs", "ThumbnailLog
         "TranscodeLogs", "EncodeLogs", "ApiLogs")  # fmt: skip
 # Resource types that CloudFormation retains when it deletes the stack.
 RETAINED = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::KMS::Key", "AWS::IAM::Role")
-# Length of the prefix of an execution's name that identifies the run: the video's ID and the sequencer.
-RUN = 77
+# The name of an execution: what identifies the run (the video's ID, the sequencer, a rung), and from the second one on a number.
+EXECUTION = re.compile(r"([0-9a-f-]{36}-[0-9A-F]+(?:-v[0-9]+)?)(?:-([0-9]+))?")
 # Seconds that a message may take after it was delivered again: the timeout of the thumbnail function, and the delays of
 # SQS and its counts. A replay that makes no progress waits for one redelivery and this long.
 MARGIN = 240
@@ -135,7 +136,7 @@ def given_up(stack, names):
     for execution in (execution for page in pages for execution in page["executions"]):
         if execution["startDate"].timestamp() < oldest:
             break
-        run = execution["name"][:RUN]
+        run = EXECUTION.fullmatch(execution["name"])[1]
         if run not in seen and execution["status"] in ("FAILED", "TIMED_OUT", "ABORTED"):
             found.append(execution)
         seen.add(run)
@@ -148,7 +149,7 @@ def replay_transcodes(stack, names):
     found = given_up(stack, names)
     for execution in found:
         text = machine.describe_execution(executionArn=execution["executionArn"])["input"]
-        name, attempt = execution["name"][:RUN], execution["name"][RUN + 1 :]
+        name, attempt = EXECUTION.fullmatch(execution["name"]).groups()
         name = f"{name}-{int(attempt or 1) + 1}"
         machine.start_execution(stateMachineArn=names["TranscodeMachine"], name=name, input=text)
         print(f"transcoding again: {name}")

@@ -161,7 +161,7 @@ def replacement_problems(transformed, baseline):
 
 def names(transformed, stack, stack_id=PSEUDO["AWS::StackId"]):
     """Yields (logical name, type, property, value) of each name that is made of the stack's, in the region with the longest name."""
-    given = {name: "true" if value == "false" else value for name, value in parameters(transformed).items()}
+    given = {name: "true" if value in ("false", "off") else value for name, value in parameters(transformed).items()}
     given |= {"WebhookUrl": "https://a.example"}
     values = {"AWS::StackName": stack, "AWS::StackId": stack_id, "AWS::Region": "ap-northeast-1"}
     for logical, resource in Resolved(transformed, {**given, **values}).resources.items():

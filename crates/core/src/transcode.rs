@@ -23,10 +23,15 @@ pub struct Run {
     pub rung: Option<String>,
 }
 
+/// The name of the run, which is that of its first execution. Step Functions accepts 80 characters, so the sequencer of a rung
+/// is without the zeros that fill it up; they mean nothing.
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.video_id, self.sequencer)?;
-        self.rung.iter().try_for_each(|rung| write!(f, "-{rung}"))
+        let (id, sequencer) = (self.video_id, self.sequencer.as_str());
+        match &self.rung {
+            Some(rung) => write!(f, "{id}-{}-{rung}", sequencer.trim_end_matches('0')),
+            None => write!(f, "{id}-{sequencer}"),
+        }
     }
 }
 
@@ -117,6 +122,18 @@ impl TranscodeStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_runs_are_short_enough() {
+        let sequencer: Sequencer = "0055AED6DCD90281E5".parse().unwrap_or_else(|e| panic!("{e}"));
+        let run = |rung: Option<&str>| {
+            let (video_id, rung) = (VideoId::new(), rung.map(str::to_owned));
+            Run { video_id, key: String::new(), sequencer: sequencer.clone(), rung }.to_string()
+        };
+        assert!(run(Some("v1080")).ends_with("-0055AED6DCD90281E5-v1080"));
+        // With the number of a restart.
+        assert!([None, Some("v1080")].into_iter().all(|rung| run(rung).len() + "-4".len() <= 80));
+    }
 
     #[test]
     fn status_text_is_its_json() {
