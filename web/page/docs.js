@@ -151,7 +151,7 @@ function commands(about, path, method, parameters, body) {
     codeBlock('JavaScript', about, script.join('\n')));
 }
 
-function response(status, node) {
+function response(status, node, about) {
   const { description, headers, content: bodies } = resolve(node);
   const [media, content] = Object.entries(bodies ?? {})[0] ?? [];
   const schema = resolve(content?.schema);
@@ -166,7 +166,7 @@ function response(status, node) {
     ...Object.entries(headers ?? {}).map(([name, header]) =>
       el('p', { class: 'explained' }, el('code', {}, name), ': ', inline(resolve(header).description))),
     media && !codes && (inner.properties || example)
-      ? el('details', {}, el('summary', {}, 'Body'), ' ', schemaLink(content.schema), fields(inner), example === undefined ? '' : json(example, `Body of ${status}`))
+      ? el('details', {}, el('summary', {}, 'Body'), ' ', schemaLink(content.schema), fields(inner), example === undefined ? '' : json(example, `Body of ${status}, ${about}`))
       : '');
 }
 
@@ -190,7 +190,7 @@ function operation(path, method, item) {
       : '',
     media ? section(`Body: ${media}`, schemaLink(content.schema), fields(resolve(content.schema))) : '',
     section('Responses', el('ul', { class: 'fields' },
-      Object.entries(details.responses).map(([status, node]) => response(status, node)))));
+      Object.entries(details.responses).map(([status, node]) => response(status, node, details.summary)))));
 }
 
 function schemaArticle(name, schema) {
