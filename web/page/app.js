@@ -1,4 +1,4 @@
-import { Player } from './player.js';
+import { Player, loadHls } from './player.js';
 import { Storyboard } from './storyboard.js';
 import {
   Upload, backOff, discard, fingerprint, follow, get, interrupted, isDone, list, remove, update, uploading,
@@ -277,10 +277,10 @@ class Card {
     });
   }
 
-  // Opens the player, with newly signed URLs.
-  async play(at = 0) {
+  // Opens the player, with newly signed URLs: those of `renewed`, if given.
+  async play(at = 0, renewed = undefined) {
     try {
-      const video = await this.renew();
+      const video = renewed ?? await this.renew();
       const { name, storyboard } = this;
       setHash(this.videoId);
       player.open({ video, name, details: mediaInfo(video), at, storyboard, renew: () => this.renew() });
@@ -659,10 +659,12 @@ async function openLinked() {
   const videoId = linked.slice(1);
   linked = '';
   if (!/^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(videoId)) return;
+  // Meanwhile, so that the first frame is shown sooner.
+  loadHls();
   try {
     const video = await get(videoId);
     const card = showInList(video);
-    if (card?.playable) await card.play();
+    if (card?.playable) await card.play(0, video);
   } catch (error) {
     $('p', notice).textContent = error.status === 404 ? 'This link leads to a video that does not exist.' : messageOf(error);
     notice.hidden = false;

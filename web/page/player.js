@@ -16,6 +16,9 @@ function qualityName({ uri, width, height }) {
   return /\/source\/[^/]+$/.test(new URL(uri).pathname) ? `Original · ${size}` : size;
 }
 
+/** Loads hls.js. Returns an empty module if that fails. */
+export const loadHls = () => import('/vendor/hls.min.mjs').catch(() => ({}));
+
 export class Player {
   constructor(dialog, { clock, formatName, showDetails, onClose }) {
     Object.assign(this, { dialog, clock, formatName, showDetails });
@@ -111,7 +114,7 @@ export class Player {
     const { record, video } = this;
     this.startAt = at;
     if (!this.original && (window.MediaSource ?? window.ManagedMediaSource)) {
-      const { default: Hls } = await import('/vendor/hls.min.mjs').catch(() => ({}));
+      const { default: Hls } = await loadHls();
       // The player was closed or opened another video in the meantime.
       if (this.record !== record) return;
       if (Hls?.isSupported()) {
