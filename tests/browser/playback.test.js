@@ -133,12 +133,15 @@ for (const name of Object.keys(FILMS)) describe(name, () => {
     const {shown, problems, ranges, decoded, duration} = await facts(page);
     assert.deepEqual(problems, []);
     assert.equal(decoded, FRAMES);
-    // A busy machine displays fewer frames than are decoded, but in their order, and each at its time.
-    const numbers = shown.map(([number]) => number);
-    assert.ok(numbers.every((number, i) => i === 0 || number > numbers[i - 1]), `${numbers}`);
-    assert.deepEqual([numbers[0], numbers.at(-1)], [0, FRAMES - 1]);
+    // A busy machine displays fewer frames than are decoded, and reads a number when the next frame is displayed already.
     const [, start] = shown[0];
-    for (const [number, time] of shown) assert.ok(Math.abs(time - start - number / RATE) < 0.002, `${number}: ${time}`);
+    const frames = shown.map(([, time]) => Math.round((time - start) * RATE));
+    assert.ok(frames.every((frame, i) => i === 0 || frame > frames[i - 1]), `${frames}`);
+    for (const [i, [number, time]] of shown.entries()) {
+      assert.ok(Math.abs(time - start - frames[i] / RATE) < 0.002, `${time}`);
+      assert.ok(number >= frames[i], `${number} is shown at ${time}`);
+    }
+    assert.equal(await page.evaluate(() => number()), FRAMES - 1);
     assert.equal(ranges.length, 1, JSON.stringify(ranges));
     assert.ok(ranges[0][0] < 0.001 && ranges[0][1] >= duration - 0.001, `${JSON.stringify(ranges)} of ${duration}`);
     assert.ok(Math.abs(duration - FRAMES / RATE) < 0.05, `${duration}`);
@@ -185,8 +188,6 @@ test('measures the first frame after the page is loaded', async (t) => {
   const page = await open(t, `${backend.api}/#${videoId}`);
   await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
   assert.equal(await isStream(page), true);
-  const [[number]] = await page.evaluate(() => shown);
-  assert.equal(number, 0);
   t.diagnostic(`first frame after ${Math.round(await page.evaluate(() => firstFrameAt))} ms`);
 });
 
