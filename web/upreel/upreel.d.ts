@@ -54,13 +54,26 @@ export type Failure = {
     message: string;
 };
 export type Transcode = {
-    status: 'RUNNING' | 'DONE' | 'FAILED';
+    /**
+     * `OFFERED`: it starts when `hlsUrl` is first requested
+     */
+    status: 'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED';
     chunksDone: number;
     /**
      * 0 until planning is done
      */
     chunksTotal: number;
     error?: Failure;
+};
+export type Rendition = {
+    /**
+     * `v` and the length of the shorter side in pixels, such as `v720`
+     */
+    name: string;
+    /**
+     * `DONE`: the master playlist has it
+     */
+    status: 'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED';
 };
 export type Playback = {
     /**
@@ -160,6 +173,7 @@ export type Video = {
     hlsUrl?: string;
     playback?: Playback;
     transcode?: Transcode;
+    renditions?: Rendition[];
     durationMs?: number;
     /**
      * display width in pixels
@@ -205,7 +219,7 @@ export type Problem = {
      * what to do
      */
     detail: string;
-    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
+    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
     /**
      * same as `title`
      */
@@ -284,10 +298,14 @@ export type Watcher = {
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
- * @property {'RUNNING' | 'DONE' | 'FAILED'} status
+ * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `OFFERED`: it starts when `hlsUrl` is first requested
  * @property {number} chunksDone
  * @property {number} chunksTotal 0 until planning is done
  * @property {Failure} [error]
+ *
+ * @typedef {object} Rendition what can be encoded beside the original: a request for its playlist starts that
+ * @property {string} name `v` and the length of the shorter side in pixels, such as `v720`
+ * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `DONE`: the master playlist has it
  *
  * @typedef {object} Playback how the original can be played
  * @property {'HLS' | 'ORIGINAL'} mode by segments without transcoding, or only as a file
@@ -330,6 +348,7 @@ export type Watcher = {
  * @property {string} [hlsUrl] master playlist, present as soon as the original can be played by HLS or renditions exist
  * @property {Playback} [playback]
  * @property {Transcode} [transcode]
+ * @property {Rendition[]} [renditions]
  * @property {number} [durationMs]
  * @property {number} [width] display width in pixels
  * @property {number} [height] display height in pixels
@@ -350,7 +369,8 @@ export type Watcher = {
  * @property {number} status
  * @property {string} detail what to do
  * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
- *   | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ *   | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA'
+ *   | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  */

@@ -71,10 +71,14 @@ const PAUSED = Symbol('paused');
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
- * @property {'RUNNING' | 'DONE' | 'FAILED'} status
+ * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `OFFERED`: it starts when `hlsUrl` is first requested
  * @property {number} chunksDone
  * @property {number} chunksTotal 0 until planning is done
  * @property {Failure} [error]
+ *
+ * @typedef {object} Rendition what can be encoded beside the original: a request for its playlist starts that
+ * @property {string} name `v` and the length of the shorter side in pixels, such as `v720`
+ * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `DONE`: the master playlist has it
  *
  * @typedef {object} Playback how the original can be played
  * @property {'HLS' | 'ORIGINAL'} mode by segments without transcoding, or only as a file
@@ -117,6 +121,7 @@ const PAUSED = Symbol('paused');
  * @property {string} [hlsUrl] master playlist, present as soon as the original can be played by HLS or renditions exist
  * @property {Playback} [playback]
  * @property {Transcode} [transcode]
+ * @property {Rendition[]} [renditions]
  * @property {number} [durationMs]
  * @property {number} [width] display width in pixels
  * @property {number} [height] display height in pixels
@@ -137,7 +142,8 @@ const PAUSED = Symbol('paused');
  * @property {number} status
  * @property {string} detail what to do
  * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
- *   | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ *   | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA'
+ *   | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  */
