@@ -14,7 +14,7 @@ use upreel_core::video::MediaInfo;
 use crate::ffmpeg::Input;
 use crate::filters::Filters;
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
-use crate::remux::{Media, Refusal, Unplayable};
+use crate::remux::{Media, Outline, Refusal, Unplayable};
 use crate::slice::{Sliced, Wanted};
 use crate::source::{self, Source};
 use crate::{avi, matroska, mp4, nal, stream, vpx};
@@ -210,6 +210,12 @@ impl Index {
             Track::Matroska(track) => track.media(source, &self.media_info).await,
             Track::Avi(_) | Track::Stream(_) => Err(Refusal("CONTAINER").into()),
         }
+    }
+
+    /// Tells what is known about the film without listing its samples, if the container does not list them.
+    pub(crate) async fn outline(&self, source: &Source) -> Result<Option<Outline>, Unplayable> {
+        let Track::Matroska(track) = &self.track else { return Ok(None) };
+        track.outline(source, &self.media_info).await.map(Some)
     }
 
     /// Returns the start of the object if only ffmpeg can tell its properties.

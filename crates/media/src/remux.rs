@@ -3,14 +3,19 @@
 //! [`Index::remux`] runs once. It makes the *segment index*: a [`Record`] for each time span between two cuts, which
 //! lists where the samples of that span are in the object, and has the ready-made boxes of its segments. [`Record::segments`]
 //! makes the segments of a span with a few range reads, however long the video is.
+//!
+//! Matroska does not list samples, only keyframes. There, a record states the range of the object whose blocks contain the
+//! samples, and the boxes are made when the range is read.
 
 mod audio;
 mod cuts;
 mod keyframes;
 mod media;
+mod outline;
 mod plan;
 mod read;
 mod record;
+mod span;
 mod time;
 
 use std::ops::Range;
@@ -23,7 +28,9 @@ use crate::index::Index;
 use crate::keyframe;
 use crate::source::{self, Source};
 
+pub(crate) use self::cuts::MAX_BYTES;
 pub(crate) use self::media::{Audio, Film, MAX_ALL_SAMPLES, MAX_SAMPLES, Media, Sample, TrackSamples};
+pub(crate) use self::outline::{Outline, OutlinedAudio};
 pub use self::record::Record;
 
 /// A video that can be played from its original.
@@ -146,9 +153,12 @@ pub struct SegmentEntry {
     pub duration: u64,
     /// The place of its record in [`Remux::records`].
     pub record: Range<u64>,
-    /// The exact length of the segment in bytes.
+    /// The length of the segment in bytes: approximate if the samples are not listed.
     pub bytes: u64,
 }
+
+/// The refusals that need not apply if all samples are listed.
+const IN_OUTLINE: [&str; 4] = ["NO_INDEX", "AUDIO_GAP", "KEYFRAMES_TOO_FAR_APART", "SEGMENT_TOO_LARGE"];
 
 /// Why a video cannot be played from its original: a stable code.
 ///
@@ -168,10 +178,14 @@ pub struct SegmentEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal(pub &'static str);
 
-/// Why there is no segment index.
-#[derive(Debug)]
-pub(crate) enum Unplayable {
+/// Why there is no segment index, or no segment.
+#[derive(Debug, thiserror::Error)]
+pub enum Unplayable {
+    /// The video cannot be played so.
+    #[error("players cannot play the samples as they are: {}", .0.0)]
     Refused(Refusal),
+    /// The object cannot be read.
+    #[error(transparent)]
     Failed(source::Error),
 }
 
@@ -206,21 +220,41 @@ impl Index {
     /// # Errors
     /// Fails if the object cannot be read.
     pub async fn remux(&self, source: &Source, etag: &str) -> Result<Result<Remux, Refusal>, source::Error> {
-        let media = async {
-            let media = self.media(source).await?;
-            keyframes::check(&media.film.track, source).await?;
-            Ok(media)
-        };
-        match media.await {
-            Ok(mut media) => {
-                // Whoever reads the object later does not know that something precedes the file.
-                media.shift(source.skipped());
-                let size = source.size().saturating_add(source.skipped());
-                Ok(plan::plan(media, &self.media_info, (etag, size)))
-            }
+        match self.planned(source, etag).await {
+            Ok(remux) => Ok(Ok(remux)),
             Err(Unplayable::Refused(refusal)) => Ok(Err(refusal)),
             Err(Unplayable::Failed(error)) => Err(error),
         }
+    }
+
+    async fn planned(&self, source: &Source, etag: &str) -> Result<Remux, Unplayable> {
+        // Whoever reads the object later does not know that something precedes the file.
+        let skipped = source.skipped();
+        let object = (etag, source.size().saturating_add(skipped));
+        let outlined = match self.outline(source).await {
+            Ok(None) => None,
+            Ok(Some(mut outline)) => {
+                outline.shift(skipped);
+                Some(outline.plan(&self.media_info, object))
+            }
+            Err(Unplayable::Refused(refusal)) => Some(Err(refusal)),
+            Err(error @ Unplayable::Failed(_)) => return Err(error),
+        };
+        let refusal = match outlined {
+            None => None,
+            Some(Ok(remux)) => return Ok(remux),
+            Some(Err(refusal)) if !IN_OUTLINE.contains(&refusal.0) => return Err(refusal.into()),
+            Some(Err(refusal)) => Some(refusal),
+        };
+        let mut media = match (self.media(source).await, refusal) {
+            (Err(Unplayable::Refused(Refusal("INDEX_TOO_LARGE"))), Some(refusal)) => {
+                return Err(refusal.into());
+            }
+            (media, _) => media?,
+        };
+        keyframes::check(&media.film.track, source).await?;
+        media.shift(skipped);
+        Ok(plan::plan(media, &self.media_info, object)?)
     }
 }
 

@@ -38,7 +38,7 @@ use upreel_core::video::Record;
 use upreel_core::{Bucket, Fault, Key, ReadError, Status, Version, VideoId};
 use upreel_function::{App, cdn};
 use upreel_http::{Code, Path, Problem};
-use upreel_media::remux::{self, RECORDS};
+use upreel_media::remux::{self, RECORDS, Unplayable};
 use upreel_media::source::{self, Source};
 use upreel_store::objects::StoredObject;
 
@@ -174,8 +174,13 @@ impl<'a> Requested<'a> {
         }
         let source = Source::new(record.size(), StoredObject::new(&app.objects, &key, etag));
         let made = record.segments(&source).await.map_err(|error| match error {
-            source::Error::Read(ReadError::Fault(fault)) => Problem::from(fault),
-            source::Error::Read(ReadError::Gone) | source::Error::Limit => not_found(),
+            Unplayable::Failed(source::Error::Read(ReadError::Fault(fault))) => Problem::from(fault),
+            Unplayable::Failed(_) => not_found(),
+            // The player goes on with the original, or with a rendition.
+            Unplayable::Refused(refusal) => {
+                tracing::warn!(videoId = %self.id, segment = self.file, code = refusal.0, "segment refused");
+                not_found()
+            }
         })?;
         let key = |position: usize| {
             let name = format!("{}/{}", remux::folder(position), self.file).parse().ok()?;

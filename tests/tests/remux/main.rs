@@ -93,7 +93,10 @@ async fn segments(path: &Path) -> Remuxed {
         assert_eq!(made, again, "the same bytes each time");
         assert_eq!(made.len(), remux.tracks.len());
         for (track, bytes) in made {
-            assert_eq!(bytes.len() as u64, remux.tracks[track].segments[segment].bytes);
+            let (made, stated) = (bytes.len() as u64, remux.tracks[track].segments[segment].bytes);
+            // Matroska does not list the sizes of samples.
+            let most = if is_matroska(path) { made / 4 + 8192 } else { 0 };
+            assert!(made.abs_diff(stated) <= most, "{}: {made} bytes, {stated} stated", path.display());
             segments[track].push(bytes);
         }
         read += source.stats().bytes / 2;
@@ -102,6 +105,10 @@ async fn segments(path: &Path) -> Remuxed {
         assert_eq!(track.segments.len(), segments[0].len());
     }
     Remuxed { remux, segments, read }
+}
+
+fn is_matroska(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "mkv" || extension == "webm")
 }
 
 impl Remuxed {

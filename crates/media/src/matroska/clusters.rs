@@ -45,7 +45,10 @@ pub(super) struct Frame {
 /// Iterates over blocks. It treats a Cluster's start and its children as one flat sequence of elements, so Clusters of
 /// unknown size need no special handling.
 pub(super) struct Blocks<'a> {
-    track: &'a Track,
+    /// The number of the film's track.
+    film: u64,
+    /// Where the last Cluster ends at the latest.
+    limit: u64,
     window: Window<'a>,
     at: u64,
     /// The offset of the current Cluster.
@@ -60,13 +63,27 @@ pub(super) struct Blocks<'a> {
 }
 
 impl<'a> Blocks<'a> {
-    pub(super) const fn new(track: &'a Track, window: Window<'a>, at: u64) -> Self {
-        Self { track, window, at, cluster: None, timestamp: None, trust_cue: false, is_truncated: false }
+    pub(super) const fn new(track: &Track, window: Window<'a>, at: u64) -> Self {
+        Self::within(track.number, track.segment.end, window, at)
+    }
+
+    /// Iterates over the blocks from `at` to `limit`. `film` is the number of the film's track.
+    pub(super) const fn within(film: u64, limit: u64, window: Window<'a>, at: u64) -> Self {
+        Self {
+            film,
+            limit,
+            window,
+            at,
+            cluster: None,
+            timestamp: None,
+            trust_cue: false,
+            is_truncated: false,
+        }
     }
 
     /// Returns whether there is no block after the last one, or nothing whole.
     pub(super) const fn are_complete(&self) -> bool {
-        self.at >= self.track.segment.end || self.is_truncated
+        self.at >= self.limit || self.is_truncated
     }
 
     /// Moves from the start of a Cluster to the block at `offset` in its data. Returns false if there is no Cluster or
@@ -84,7 +101,7 @@ impl<'a> Blocks<'a> {
 
     /// Returns the next block.
     pub(super) async fn next(&mut self) -> Result<Option<Block>, Error> {
-        let limit = self.track.segment.end;
+        let limit = self.limit;
         while self.at < limit
             && let Some(element) = self.window.element(self.at).await?
         {
@@ -117,11 +134,16 @@ impl<'a> Blocks<'a> {
     /// Returns the next keyframe of the track.
     pub(super) async fn next_key(&mut self) -> Result<Option<Block>, Error> {
         while let Some(block) = self.next().await? {
-            if block.key && block.track == self.track.number {
+            if block.key && block.track == self.film {
                 return Ok(Some(block));
             }
         }
         Ok(None)
+    }
+
+    /// Returns the first bytes of the last block's frame, at most `len`.
+    pub(super) async fn start(&mut self, block: &Block, len: u64) -> Result<&[u8], Error> {
+        self.window.read(block.frame, len.min(block.range.end.saturating_sub(block.frame))).await
     }
 
     /// Returns the frames of the last block, with the first bytes of each. Returns `None` if it is malformed.
@@ -156,8 +178,7 @@ impl<'a> Blocks<'a> {
             match element.id {
                 id::BLOCK => {
                     found = self.block(element.data..next).await?;
-                    if self.trust_cue || found.as_ref().is_some_and(|found| found.track != self.track.number)
-                    {
+                    if self.trust_cue || found.as_ref().is_some_and(|found| found.track != self.film) {
                         break;
                     }
                 }

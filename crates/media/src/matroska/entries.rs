@@ -54,7 +54,7 @@ pub(super) fn audio(track: &[u8]) -> Option<Entry> {
 
 /// Returns the sample rate of an audio track, in which its frames are counted.
 pub(super) fn sample_rate(track: &[u8]) -> Option<u32> {
-    if codec(track)? == "A_OPUS" {
+    if is_opus(track) {
         return Some(48_000);
     }
     let settings = child(track, id::AUDIO).unwrap_or_default();
@@ -63,9 +63,13 @@ pub(super) fn sample_rate(track: &[u8]) -> Option<u32> {
     (1.0..=768_000.0).contains(&rate).then(|| rate.round() as u32)
 }
 
-/// Returns the number of audio samples of a frame that starts with these bytes.
-pub(super) fn frame_length(track: &[u8], start: [u8; 2]) -> u32 {
-    if codec(track) != Some("A_OPUS") {
+pub(super) fn is_opus(track: &[u8]) -> bool {
+    codec(track) == Some("A_OPUS")
+}
+
+/// Returns the number of audio samples of a frame, which starts with these bytes if it is of Opus.
+pub(super) fn frame_length(is_opus: bool, start: [u8; 2]) -> u32 {
+    if !is_opus {
         return 1024;
     }
     // RFC 6716, 3.1.
@@ -263,7 +267,7 @@ mod tests {
         assert_eq!((entry.codec.as_str(), entry.channels, sample_rate(&aac)), ("mp4a.40.2", 2, Some(44_100)));
         assert_eq!(audio(&track("A_VORBIS", &[], &[])), None);
         assert_eq!(audio(&track("A_OPUS", b"OpusHead\x01", &[])), None);
-        let lengths = [[0xFC, 0], [0x78, 0], [0x0B, 3], [0xE1, 0]].map(|start| frame_length(&opus, start));
-        assert_eq!((lengths, frame_length(&aac, [0, 0])), ([960, 960, 2880, 240], 1024));
+        let lengths = [[0xFC, 0], [0x78, 0], [0x0B, 3], [0xE1, 0]].map(|start| frame_length(true, start));
+        assert_eq!((lengths, frame_length(false, [0, 0])), ([960, 960, 2880, 240], 1024));
     }
 }

@@ -131,3 +131,86 @@ pub(super) fn typical(frame: usize, with_positions: bool) -> Vec<u8> {
     body.splice(..front(0).len(), front(body.len() as u64));
     file(&[body, master(id::CUES, &cues)])
 }
+
+/// A film with a keyframe each second and frames in between that refer to later ones, beside AAC.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Film {
+    pub(crate) seconds: i64,
+    /// When audio is stored after the frames of its time, in milliseconds. Negative: before them.
+    pub(crate) audio_delay: i64,
+    /// The times between which there is audio, in milliseconds.
+    pub(crate) audio: (i64, i64),
+    /// A second after whose keyframe a frame is stored that is presented before it.
+    pub(crate) open: Option<i64>,
+    /// A second whose cue states another time.
+    pub(crate) wrong: Option<i64>,
+}
+
+impl Film {
+    /// The time of the first frame in milliseconds.
+    pub(crate) const START: i64 = 67;
+
+    pub(crate) const fn new(seconds: i64) -> Self {
+        Self { seconds, audio_delay: 0, audio: (0, seconds * 1000), open: None, wrong: None }
+    }
+
+    /// Returns the blocks with the times at which they are stored: the track, the presentation time, and whether it is a
+    /// keyframe.
+    fn blocks(&self) -> Vec<(i64, u8, i64, bool)> {
+        let mut blocks = Vec::new();
+        for second in 0..self.seconds {
+            let start = Self::START + second * 1000;
+            // I, and eight times P B B.
+            let order = (0..8).flat_map(|group| [3, 1, 2].map(|i| group * 3 + i));
+            let times = std::iter::once(0).chain(order).map(|i| start + i * 40);
+            for (mut time, i) in times.zip(0..) {
+                if self.open == Some(second) && i == 1 {
+                    time = start - 20;
+                }
+                blocks.push((start - 80 + i * 40, 1, time, i == 0));
+            }
+        }
+        let frames = (0..).map(|frame| (frame * 1024 + 24) / 48);
+        let audio = frames.skip_while(|time| *time < self.audio.0).take_while(|time| *time < self.audio.1);
+        blocks.extend(audio.map(|time| (time + self.audio_delay, 2, time, true)));
+        blocks.sort_by_key(|(stored, track, ..)| (*stored, *track));
+        blocks
+    }
+
+    /// Returns the file. A Cluster starts with each keyframe.
+    pub(crate) fn file(&self) -> Vec<u8> {
+        let avc = data(id::CODEC_PRIVATE, &[1, 0x64, 0, 0x1E, 0xFF, 0xE1, 0, 1, 0x67]);
+        let aac = data(id::CODEC_PRIVATE, &[0x11, 0x90]);
+        let rate = [float(id::SAMPLING_FREQUENCY, 48_000.0), uint(id::CHANNELS, 2)];
+        let entries = [
+            entry(1, 1, "V_MPEG4/ISO/AVC", &[avc, uint(id::DEFAULT_DURATION, 40_000_000), size(320, 180)]),
+            entry(2, 2, "A_AAC", &[aac, master(id::AUDIO, &rate)]),
+        ];
+        let mut clusters: Vec<(i64, Vec<Vec<u8>>)> = vec![(0, Vec::new())];
+        for ((_, track, time, is_key), i) in self.blocks().into_iter().zip(0u32..) {
+            if track == 1 && is_key && !clusters.last().unwrap().1.is_empty() {
+                clusters.push((time, Vec::new()));
+            }
+            let (start, blocks) = clusters.last_mut().unwrap();
+            // A slice of an IDR picture, or another one.
+            let unit = if is_key { 0x65 } else { 0x41 };
+            let frame =
+                [&[0, 0, 1, 0x90, unit][..], &i.to_be_bytes().repeat(if track == 1 { 100 } else { 9 })];
+            blocks.push(simple(track, i16::try_from(time - *start).unwrap(), is_key, &frame.concat()));
+        }
+        let front = |cues| {
+            let tracks = master(id::TRACKS, &entries);
+            [seek_head(&[(id::CUES, cues)]), info(0.0), tracks].concat()
+        };
+        let (mut body, mut cues) = (front(0), Vec::new());
+        for ((time, blocks), second) in clusters.into_iter().zip(0..) {
+            let time = time.unsigned_abs();
+            if second > 0 {
+                cues.push(cue(time + u64::from(self.wrong == Some(second)), 1, body.len() as u64, None));
+            }
+            body.extend(cluster(time, &blocks));
+        }
+        body.splice(..front(0).len(), front(body.len() as u64));
+        file(&[body, master(id::CUES, &cues)])
+    }
+}

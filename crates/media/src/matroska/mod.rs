@@ -4,6 +4,7 @@
 //! keyframes are requested, locate a keyframe's block in its Cluster. The start of the block is read to learn its size.
 //! No value in a file is trusted: constants bound the bytes read, and the bytes read bound the elements walked.
 
+mod clock;
 mod clusters;
 mod codecs;
 mod cues;
@@ -11,6 +12,8 @@ mod ebml;
 mod entries;
 mod lacing;
 mod layout;
+mod listed;
+mod outline;
 mod remux;
 mod scan;
 mod single;
@@ -24,10 +27,13 @@ use std::ops::Range;
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
+pub(crate) use self::clock::Clock;
 use self::cues::Cue;
 pub(crate) use self::cues::{middles, spread};
 use self::ebml::{child, id};
 use self::layout::{DocType, Layout};
+pub(crate) use self::listed::Listed;
+pub(crate) use self::outline::blocks_of;
 pub(crate) use self::single::Codec;
 use crate::index::Streams;
 use crate::keyframe::{CutPoints, Error, Keyframe};
@@ -37,6 +43,8 @@ use crate::source::{Source, in_parallel};
 const CUES_MAX: u64 = 4 << 20;
 /// Size of the read at the start of the Cues, which usually covers all of them up to the end of the file.
 const CUES_AHEAD: u64 = 128 << 10;
+/// Nanoseconds per second.
+const SECOND: u64 = 1_000_000_000;
 /// Limit of keyframes per call, which bounds requests and parsing.
 const KEYFRAMES_MAX: usize = 200;
 
@@ -140,12 +148,7 @@ impl Track {
     /// Returns the presentation times of the keyframes in the Cues, or `None` if there are none or if a second is not a
     /// whole number of ticks.
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
-        const SECOND: u64 = 1_000_000_000;
-        let Some(scale) =
-            (SECOND.is_multiple_of(self.scale)).then(|| u32::try_from(SECOND / self.scale).ok()).flatten()
-        else {
-            return Ok(None);
-        };
+        let Some(scale) = self.ticks_per_second() else { return Ok(None) };
         let cues = self.all_cues(source).await?;
         let times: Vec<i64> = cues.iter().filter_map(|cue| i64::try_from(cue.time).ok()).collect();
         Ok((!times.is_empty()).then_some(CutPoints {
@@ -155,6 +158,11 @@ impl Track {
             edits: Vec::new(),
             lists_samples: false,
         }))
+    }
+
+    /// Returns the number of ticks per second, if it is a whole one.
+    fn ticks_per_second(&self) -> Option<u32> {
+        SECOND.is_multiple_of(self.scale).then(|| u32::try_from(SECOND / self.scale).ok()).flatten()
     }
 
     /// Returns the playing time of a timestamp.
@@ -193,7 +201,7 @@ fn duration(ticks: f64, scale: u64) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 
 #[cfg(test)]
 mod tests {

@@ -1,39 +1,28 @@
 //! All samples of a file, for players that get them as they are.
 //!
-//! The headers of blocks are between the frames, so this reads the whole file, and refuses a large one.
+//! The headers of blocks are between the frames, so this reads the whole file, and refuses a large one. It is for files
+//! without usable Cues; see `outline.rs` for the others.
 
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
-use super::clusters::{Blocks, Frame};
+use super::clock::Clock;
+use super::clusters::Blocks;
 use super::ebml::{self, child, children, id};
+use super::listed::{Listed, list};
 use super::window::Window;
 use super::{Track, entries};
 use crate::cmaf::{Geometry, Matrix, UNITY};
-use crate::remux::{
-    Audio, Film, MAX_ALL_SAMPLES, MAX_SAMPLES, Media, Refusal, Sample, TrackSamples, Unplayable,
-};
+use crate::mp4::Entry;
+use crate::remux::{Audio, Film, Media, Refusal, Sample, TrackSamples, Unplayable};
 use crate::source::Source;
 
 /// Bytes of the largest file whose blocks are listed.
 const MAX_BYTES: u64 = 192 << 20;
 /// Bytes of each read.
 const READ: u64 = 8 << 20;
-/// Nanoseconds per second.
-const SECOND: u64 = 1_000_000_000;
 /// Bytes of the first keyframe that tell its format.
 const FRAME_HEADER: u64 = 16;
-
-/// A track whose samples are listed.
-struct Listed {
-    number: u64,
-    /// The data of its `TrackEntry`.
-    entry: Bytes,
-    /// A frame that follows another in the same block has the time of that one.
-    samples: Vec<Sample>,
-    /// The first bytes of each frame.
-    starts: Vec<[u8; 2]>,
-}
 
 impl Track {
     /// Lists the samples of all tracks that are presented.
@@ -42,41 +31,20 @@ impl Track {
         if len > MAX_BYTES {
             return Err(Refusal("INDEX_TOO_LARGE").into());
         }
-        let film = children(&self.entry).next().map_or(&[][..], |entry| entry.data);
-        let film = Listed::new(self.number, self.entry.slice_ref(film));
-        let audio = self.audio.iter().map(|entry| {
-            let number = child(entry, id::TRACK_NUMBER).and_then(ebml::uint).unwrap_or(0);
-            Listed::new(number, entry.clone())
-        });
-        let mut tracks: Vec<Listed> = std::iter::once(film).chain(audio).collect();
+        let mut tracks = self.tracks();
         let window = Window::new(source, READ, READ, len + READ);
         let mut blocks = Blocks::new(self, window, self.clusters_start);
-        let mut total = 0;
-        while let Some(block) = blocks.next().await? {
-            let Some(track) = tracks.iter_mut().find(|track| track.number == block.track) else { continue };
-            let time = i64::try_from(block.time).map_err(|_| Refusal("TIMES"))?;
-            for Frame { range, start } in blocks.frames(&block).await?.ok_or(Refusal("NO_INDEX"))? {
-                let size = u32::try_from(range.end - range.start).unwrap_or(0);
-                if size > 0 {
-                    let offset = range.start;
-                    track.samples.push(Sample { offset, size, duration: 0, time, is_sync: block.key });
-                    track.starts.push(start);
-                }
-            }
-            total += 1;
-            if track.samples.len() as u64 > MAX_SAMPLES || total > MAX_ALL_SAMPLES {
-                return Err(Refusal("TOO_LONG").into());
-            }
-        }
+        list(&mut blocks, &mut tracks, |_| false).await?;
         if !blocks.are_complete() {
             return Err(Refusal("NO_INDEX").into());
         }
-        let audio = tracks.split_off(1);
-        let Some(film) = tracks.pop() else { return Err(Refusal("NO_INDEX").into()) };
-        let film = self.film(film, source, facts).await?;
+        let mut tracks = tracks.into_iter();
+        let Some(mut film) = tracks.next() else { return Err(Refusal("NO_INDEX").into()) };
+        self.set_durations(&mut film.samples);
+        let film = self.film(film.samples, source, facts).await?;
         let mut all = Vec::new();
-        for track in audio.into_iter().filter(|track| !track.samples.is_empty()) {
-            match self.audio(track) {
+        for (track, entry) in tracks.zip(&self.audio).filter(|(track, _)| !track.samples.is_empty()) {
+            match self.audio(track, entry) {
                 Ok(track) => all.push(Audio { track, language: None }),
                 Err(refusal) if all.is_empty() => return Err(refusal.into()),
                 Err(_) => {}
@@ -85,19 +53,33 @@ impl Track {
         Ok(Media { film, audio: all })
     }
 
-    async fn film(&self, track: Listed, source: &Source, facts: &MediaInfo) -> Result<Film, Unplayable> {
-        let Listed { entry: data, mut samples, .. } = track;
+    /// Returns the tracks that are presented, the film first.
+    pub(super) fn tracks(&self) -> Vec<Listed> {
+        let number = |entry: &Bytes| child(entry, id::TRACK_NUMBER).and_then(ebml::uint).unwrap_or(0);
+        std::iter::once(self.number).chain(self.audio.iter().map(number)).map(Listed::new).collect()
+    }
+
+    /// Returns the data of the film's `TrackEntry`.
+    pub(super) fn film_entry(&self) -> &[u8] {
+        children(&self.entry).next().map_or(&[], |entry| entry.data)
+    }
+
+    /// Returns the film with these samples, of which the first one is a keyframe.
+    pub(super) async fn film(
+        &self,
+        samples: Vec<Sample>,
+        source: &Source,
+        facts: &MediaInfo,
+    ) -> Result<Film, Unplayable> {
         let first = samples.first().map_or(0, |first| first.offset);
-        let frame = source.read(first..first + FRAME_HEADER).await?;
-        if child(&data, id::CONTENT_ENCODINGS).is_some() {
+        let frame = source.read(first..first.saturating_add(FRAME_HEADER)).await?;
+        let data = self.film_entry();
+        if child(data, id::CONTENT_ENCODINGS).is_some() {
             return Err(Refusal("CODEC").into());
         }
-        let entry = entries::video(&data, &frame).ok_or(Refusal("CODEC"))?;
-        let scale = SECOND.is_multiple_of(self.scale).then(|| u32::try_from(SECOND / self.scale).ok());
-        let scale = scale.flatten().ok_or(Refusal("TIMES"))?;
-        let declared = child(&data, id::DEFAULT_DURATION).and_then(ebml::uint).map(|ns| ns / self.scale);
-        set_durations(&mut samples, declared.filter(|ticks| *ticks > 0), scale);
-        let settings = child(&data, id::VIDEO).unwrap_or_default();
+        let entry = entries::video(data, &frame).ok_or(Refusal("CODEC"))?;
+        let scale = self.ticks_per_second().ok_or(Refusal("TIMES"))?;
+        let settings = child(data, id::VIDEO).unwrap_or_default();
         let size = |id| child(settings, id).and_then(ebml::uint).and_then(|size| u16::try_from(size).ok());
         let [w, h] = [id::PIXEL_WIDTH, id::PIXEL_HEIGHT].map(|id| size(id).unwrap_or(0).to_be_bytes());
         let geometry = Geometry {
@@ -108,56 +90,40 @@ impl Track {
         Ok(Film { track: TrackSamples { entry, scale, samples }, geometry, limit: i64::MAX })
     }
 
-    /// Returns the samples of an audio track, at times that are counted in audio samples. Those of the file are rounded.
-    fn audio(&self, track: Listed) -> Result<TrackSamples, Refusal> {
-        let Listed { entry: data, mut samples, starts, .. } = track;
-        let encoded = child(&data, id::CONTENT_ENCODINGS).is_some();
-        let entry = entries::audio(&data).filter(|_| !encoded).ok_or(Refusal("AUDIO_CODEC"))?;
-        let scale = entries::sample_rate(&data).ok_or(Refusal("AUDIO_CODEC"))?;
-        let delay = child(&data, id::CODEC_DELAY).and_then(ebml::uint).unwrap_or(0);
-        let exact = |ticks: i64| {
-            let ns = i128::from(ticks) * i128::from(self.scale) - i128::from(delay);
-            let rounded =
-                (2 * ns * i128::from(scale) + i128::from(SECOND)).div_euclid(2 * i128::from(SECOND));
-            i64::try_from(rounded).unwrap_or(i64::MAX)
-        };
-        // A tick and a half.
-        let slack = exact(3).saturating_sub(exact(0)) / 2 + 1;
-        let (mut next, mut block) = (None, None);
-        for (sample, start) in samples.iter_mut().zip(starts) {
-            let follows = next.filter(|_| block == Some(sample.time));
-            block = Some(sample.time);
-            let stated = follows.unwrap_or_else(|| exact(sample.time));
-            sample.time =
-                next.filter(|next: &i64| next.abs_diff(stated) <= slack.unsigned_abs()).unwrap_or(stated);
-            sample.duration = entries::frame_length(&data, start);
-            sample.is_sync = true;
-            next = Some(sample.end());
+    /// Returns the samples of an audio track, at exact times.
+    fn audio(&self, track: Listed, data: &[u8]) -> Result<TrackSamples, Refusal> {
+        let (entry, clock) = self.audio_entry(data)?;
+        let origin = track.samples.first().map_or(0, |first| clock.stated(first.time));
+        let mut samples = clock.times(track, origin);
+        clock.adjoin(&mut samples);
+        Ok(TrackSamples { entry, scale: clock.scale, samples })
+    }
+
+    /// Returns the sample entry and the clock of an audio track.
+    pub(super) fn audio_entry(&self, data: &[u8]) -> Result<(Entry, Clock), Refusal> {
+        let encoded = child(data, id::CONTENT_ENCODINGS).is_some();
+        let entry = entries::audio(data).filter(|_| !encoded);
+        entry.zip(Clock::of(data, self.scale)).ok_or(Refusal("AUDIO_CODEC"))
+    }
+
+    /// Sets the durations of frames: up to the next one that is presented. The last one has the declared one.
+    pub(super) fn set_durations(&self, samples: &mut [Sample]) {
+        let declared = child(self.film_entry(), id::DEFAULT_DURATION).and_then(ebml::uint);
+        let declared = declared.map(|ns| ns / self.scale).filter(|ticks| *ticks > 0);
+        let declared = declared.and_then(|ticks| u32::try_from(ticks).ok());
+        let mut order: Vec<usize> = (0..samples.len()).collect();
+        order.sort_by_key(|i| samples.get(*i).map(|sample| sample.time));
+        let mut last = None;
+        for pair in order.windows(2) {
+            let [i, next] = [pair[0], pair[1]];
+            let distance = samples[next].time.saturating_sub(samples[i].time);
+            samples[i].duration = u32::try_from(distance).unwrap_or(0);
+            last = Some(samples[i].duration);
         }
-        Ok(TrackSamples { entry, scale, samples })
-    }
-}
-
-impl Listed {
-    fn new(number: u64, entry: Bytes) -> Self {
-        Self { number, entry, samples: Vec::new(), starts: Vec::new() }
-    }
-}
-
-/// Sets the durations of frames: up to the next one that is presented. The last one has the `declared` one.
-fn set_durations(samples: &mut [Sample], declared: Option<u64>, scale: u32) {
-    let mut order: Vec<usize> = (0..samples.len()).collect();
-    order.sort_by_key(|i| samples.get(*i).map(|sample| sample.time));
-    let declared = declared.and_then(|ticks| u32::try_from(ticks).ok());
-    let mut last = None;
-    for pair in order.windows(2) {
-        let [i, next] = [pair[0], pair[1]];
-        let distance = samples[next].time.saturating_sub(samples[i].time);
-        samples[i].duration = u32::try_from(distance).unwrap_or(0);
-        last = Some(samples[i].duration);
-    }
-    if let Some(sample) = order.last().and_then(|last| samples.get_mut(*last)) {
-        sample.duration = declared.or(last).unwrap_or(scale / 25);
+        if let Some(sample) = order.last().and_then(|last| samples.get_mut(*last)) {
+            let usual = self.ticks_per_second().unwrap_or(0) / 25;
+            sample.duration = declared.or(last).unwrap_or(usual);
+        }
     }
 }
 

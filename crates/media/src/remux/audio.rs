@@ -16,49 +16,74 @@ pub(super) struct Span<'a> {
     pub(super) end: i64,
 }
 
+/// The time at the start and at the end of the film for which silence is needed, in ticks of the audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub(super) before: i64,
+    pub(super) after: i64,
+}
+
+/// Returns where audio is missing around that of the track: players would stop there.
+///
+/// # Errors
+/// Refuses audio that is much longer than the film.
+pub(super) fn missing(track: &TrackSamples, film: &Span<'_>) -> Result<Missing, Refusal> {
+    let scale = i64::from(track.scale);
+    let to_audio = |time: i64| at_or_after(time, film.scale, track.scale);
+    let start = film.cuts.first().copied().map_or(0, to_audio);
+    let end = to_audio(film.end);
+    let last_cut = film.cuts.last().copied().map_or(0, to_audio);
+    let (Some(first), Some(last)) = (track.samples.first(), track.samples.last()) else {
+        return Err(Refusal("AUDIO_GAP"));
+    };
+    if last.end().saturating_sub(end) > MAX_APART * scale {
+        return Err(Refusal("AUDIO_LONGER"));
+    }
+    let (before, after) = (first.time.saturating_sub(start), end.saturating_sub(last.end()));
+    let ends_early = after > MAX_APART * scale || last.time < last_cut;
+    Ok(Missing {
+        before: if before > scale / 10 { before } else { 0 },
+        after: if ends_early { after.max(0) } else { 0 },
+    })
+}
+
+/// Returns a frame of silence, if there is one of this codec.
+pub(super) fn silence(track: &TrackSamples) -> Option<Sample> {
+    let silence = track.entry.silence?;
+    let size = u32::try_from(silence.frame.len()).unwrap_or(0);
+    let usual = track.samples.get(track.samples.len() / 2).map_or(0, |sample| sample.duration);
+    let duration = silence.ms.map_or(usual, |ms| track.scale / 1000 * ms);
+    (duration > 0).then_some(Sample { offset: Sample::SILENCE, size, duration, time: 0, is_sync: true })
+}
+
 /// Adds silence where players would stop: at a late start, in a gap, and at an early end.
 ///
 /// # Errors
 /// Refuses audio whose codec has no known silence, and audio that is much longer than the film.
 pub(super) fn complete(track: &mut TrackSamples, film: &Span<'_>) -> Result<(), Refusal> {
-    let scale = i64::from(track.scale);
-    let to_audio = |time: i64| at_or_after(time, film.scale, track.scale);
-    let slack = scale / 10;
-    let start = film.cuts.first().copied().map_or(0, to_audio);
-    let end = to_audio(film.end);
-    let last_cut = film.cuts.last().copied().map_or(0, to_audio);
+    let missing = missing(track, film)?;
     let samples = &track.samples;
+    let slack = i64::from(track.scale) / 10;
+    let is_gap = |pair: &[Sample]| pair[1].time - pair[0].end() > slack;
+    if missing.before == 0 && missing.after == 0 && !samples.windows(2).any(is_gap) {
+        return Ok(());
+    }
+    let Some(silence) = silence(track) else { return Err(Refusal("AUDIO_GAP")) };
+    let step = i64::from(silence.duration);
+    let frame = |time| Sample { time, ..silence };
     let (Some(first), Some(last)) = (samples.first().copied(), samples.last().copied()) else {
         return Err(Refusal("AUDIO_GAP"));
     };
-    if last.end() - end > MAX_APART * scale {
-        return Err(Refusal("AUDIO_LONGER"));
-    }
-    let missing = end - last.end();
-    let ends_early = missing > MAX_APART * scale || last.time < last_cut;
-    let is_gap = |pair: &[Sample]| pair[1].time - pair[0].end() > slack;
-    if first.time - start <= slack && !ends_early && !samples.windows(2).any(is_gap) {
-        return Ok(());
-    }
-    let Some(silence) = track.entry.silence else { return Err(Refusal("AUDIO_GAP")) };
-    let size = u32::try_from(silence.frame.len()).unwrap_or(0);
-    let usual = samples.get(samples.len() / 2).map_or(0, |sample| sample.duration);
-    let duration = silence.ms.map_or(usual, |ms| track.scale / 1000 * ms);
-    let step = i64::from(duration);
-    let frame = |time| Sample { offset: Sample::SILENCE, size, duration, time, is_sync: true };
-    let total = (start.min(first.time)..end.max(last.end())).end - start.min(first.time);
-    if step <= 0 || total / step > i64::try_from(MAX_SAMPLES).unwrap_or(i64::MAX) {
+    let total = (last.end() - first.time).saturating_add(missing.before).saturating_add(missing.after);
+    if total / step > i64::try_from(MAX_SAMPLES).unwrap_or(i64::MAX) {
         return Err(Refusal("AUDIO_GAP"));
     }
     let mut whole = Vec::with_capacity(samples.len());
-    if first.time - start > slack {
-        let count = (first.time - start) / step;
-        whole.extend((1..=count).rev().map(|i| frame(first.time - i * step)));
-    }
+    whole.extend((1..=missing.before / step).rev().map(|i| frame(first.time - i * step)));
     for (i, sample) in samples.iter().enumerate() {
         whole.push(*sample);
         let next = samples.get(i + 1).map(|next| next.time);
-        let until = next.unwrap_or(if ends_early { end } else { sample.end() });
+        let until = next.unwrap_or(sample.end() + missing.after);
         let gap = until - sample.end();
         // The last frame before other audio lasts up to it, and the last one of all reaches the end of the film.
         let count = if next.is_some() { gap / step } else { (gap + step - 1) / step };

@@ -12,13 +12,13 @@ const SHORTEST: i64 = 1;
 const LONGEST: i64 = 20;
 /// Bytes of a segment: more are avoided, or refused.
 const MANY_BYTES: u64 = 12 << 20;
-const MAX_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 64 << 20;
 /// Limit of segments: twelve hours, and playlists of some megabytes.
 const MAX_SEGMENTS: usize = 20_000;
 
 /// A keyframe, or the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Candidate {
+pub(super) struct Candidate {
     sample: usize,
     time: i64,
     /// Bytes of the samples before it.
@@ -47,7 +47,7 @@ pub(super) fn choose(samples: &[Sample], scale: u32, end: i64) -> Result<Vec<usi
 
 /// Returns the keyframes. Refuses a film with one that is not clean: a frame is presented before it, but decoded after it,
 /// or the other way round (an open group of pictures). After a seek to it, decoders fail or show damaged frames.
-fn clean_keyframes(samples: &[Sample]) -> Result<Vec<Candidate>, Refusal> {
+pub(super) fn clean_keyframes(samples: &[Sample]) -> Result<Vec<Candidate>, Refusal> {
     let mut found = Vec::new();
     let (mut latest, mut bytes) = (i64::MIN, 0u64);
     for (i, sample) in samples.iter().enumerate() {

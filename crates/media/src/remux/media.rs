@@ -9,7 +9,7 @@ pub(crate) const MAX_SAMPLES: u64 = 2 << 20;
 /// Limit of samples of all tracks.
 pub(crate) const MAX_ALL_SAMPLES: usize = 4 << 20;
 /// Limit of times, in ticks, so that calculations do not overflow.
-const MAX_TIME: i64 = 1 << 48;
+pub(super) const MAX_TIME: i64 = 1 << 48;
 
 /// A sample of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,7 +20,7 @@ pub(super) fn plan(media: Media, facts: &MediaInfo, object: (&str, u64)) -> Resu
     media::check(&film.track.samples, object.1)?;
     keep_possible(&mut audio, |audio| media::check(&audio.track.samples, object.1))?;
     audio.retain(|audio| !audio.track.samples.is_empty());
-    start_together(&mut film.track, &audio)?;
+    start_together(&mut film.track, audio.iter().map(|audio| &audio.track))?;
     let (scale, end) = (film.track.scale, end(&film));
     let starts = cuts::choose(&film.track.samples, scale, end)?;
     let cuts: Vec<i64> =
@@ -95,11 +95,11 @@ fn write(lanes: &[Lane<'_>], mut remux: Remux, object: (&str, u64)) -> Result<Re
 }
 
 /// Leaves out the tracks that cannot be played, unless it is the one to play by default.
-fn keep_possible(
-    tracks: &mut Vec<Audio>,
-    mut prepare: impl FnMut(&mut Audio) -> Result<(), Refusal>,
+pub(super) fn keep_possible<T>(
+    tracks: &mut Vec<T>,
+    mut prepare: impl FnMut(&mut T) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let mut kept: Vec<Audio> = Vec::new();
+    let mut kept: Vec<T> = Vec::new();
     for mut track in tracks.drain(..) {
         match prepare(&mut track) {
             Ok(()) => kept.push(track),
@@ -112,10 +112,12 @@ fn keep_possible(
 }
 
 /// Shows the first frame from the start of the audio on, if the film starts later. Players would drop that audio.
-fn start_together(film: &mut TrackSamples, audio: &[Audio]) -> Result<(), Refusal> {
+pub(super) fn start_together<'a>(
+    film: &mut TrackSamples,
+    audio: impl Iterator<Item = &'a TrackSamples>,
+) -> Result<(), Refusal> {
     let scale = i64::from(film.scale);
-    let first =
-        audio.iter().map(|audio| at_or_after(first_time(&audio.track), audio.track.scale, film.scale));
+    let first = audio.map(|audio| at_or_after(first_time(audio), audio.scale, film.scale));
     let late = first.min().map_or(0, |first| first_time(film) - first);
     if late > MAX_LATE * scale {
         return Err(Refusal("FILM_STARTS_LATE"));
@@ -128,12 +130,12 @@ fn start_together(film: &mut TrackSamples, audio: &[Audio]) -> Result<(), Refusa
     Ok(())
 }
 
-fn first_time(track: &TrackSamples) -> i64 {
+pub(super) fn first_time(track: &TrackSamples) -> i64 {
     track.samples.first().map_or(0, |first| first.time)
 }
 
 /// Returns when the last frame ends.
-fn end(film: &Film) -> i64 {
+pub(super) fn end(film: &Film) -> i64 {
     let samples = &film.track.samples;
     let Some(last) = samples.iter().max_by_key(|sample| sample.time) else { return 0 };
     let usual = samples.get(samples.len() / 2).map_or(1, |sample| sample.duration);
@@ -160,7 +162,7 @@ fn decode_times(film: &TrackSamples, starts: &[usize], end: i64) -> Result<(u32,
 }
 
 /// Returns the rows of all frames, or `None` if a number is too large for its field.
-fn rows_of_film(samples: &[Sample], decoded: &[i64], end: i64, factor: u32) -> Option<Vec<Row>> {
+pub(super) fn rows_of_film(samples: &[Sample], decoded: &[i64], end: i64, factor: u32) -> Option<Vec<Row>> {
     let factor = i64::from(factor);
     let next = decoded.iter().skip(1).copied().chain([end * factor]);
     let row = |((sample, decoded), next): ((&Sample, &i64), i64)| {
@@ -174,7 +176,7 @@ fn rows_of_film(samples: &[Sample], decoded: &[i64], end: i64, factor: u32) -> O
     samples.iter().zip(decoded).zip(next).map(row).collect()
 }
 
-fn rows_of_audio(samples: &[Sample]) -> Option<Vec<Row>> {
+pub(super) fn rows_of_audio(samples: &[Sample]) -> Option<Vec<Row>> {
     let next = samples.iter().skip(1).map(|next| next.time).chain(samples.last().map(Sample::end));
     let row = |(sample, next): (&Sample, i64)| {
         let duration = positive(next - sample.time)?;
@@ -187,7 +189,7 @@ fn positive(duration: i64) -> Option<u32> {
     u32::try_from(duration).ok().filter(|duration| *duration > 0)
 }
 
-fn video_track(film: &Film, facts: &MediaInfo, scale: u32) -> Track {
+pub(super) fn video_track(film: &Film, facts: &MediaInfo, scale: u32) -> Track {
     let range = match facts.color_transfer.as_deref() {
         Some("arib-std-b67") => VideoRange::Hlg,
         Some("smpte2084") => VideoRange::Pq,
@@ -203,7 +205,7 @@ fn video_track(film: &Film, facts: &MediaInfo, scale: u32) -> Track {
     }
 }
 
-fn audio_track(track: &TrackSamples, language: Option<String>) -> Track {
+pub(super) fn audio_track(track: &TrackSamples, language: Option<String>) -> Track {
     Track {
         kind: Kind::Audio { language, channels: track.entry.channels },
         codec: track.entry.codec.clone(),

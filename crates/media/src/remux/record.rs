@@ -4,8 +4,11 @@
 //! before the samples, and then *runs*: samples of a track that are stored side by side, with the distance from the end of
 //! the run before, whichever track that is of. As the samples of all tracks are usually stored side by side, most distances
 //! are 0. A record is 0.5 to 2 kB.
+//!
+//! A film whose samples are not listed has records of another version, which state a range of the object to search.
 
 mod number;
+mod span;
 mod write;
 
 use std::io::Read;
@@ -17,14 +20,19 @@ use flate2::read::DeflateDecoder;
 use upreel_core::ReadError;
 
 use self::number::{block, unzigzag, varint};
+pub(super) use self::span::write as write_span;
 pub(super) use self::write::{Part, write};
+use super::Unplayable;
 use super::read::Reads;
+use super::span::Span;
 use crate::mp4::boxes::Fields;
 use crate::mp4::runs::{Defaults, TrackHeader, TrackRun};
 use crate::source::{Error, Source};
 
-/// The version of the format. A change of the format or of the segments' boxes is another version.
+/// The versions of the formats: of listed samples, and of a range. A change of a format or of the segments' boxes is another
+/// version.
 const VERSION: u8 = 1;
+const SPAN_VERSION: u8 = 2;
 /// Limits of what a record may contain: it is read from storage. They also hold when it is made.
 const MAX_PAYLOAD: u64 = 4 << 20;
 const MAX_TRACKS: u64 = 64;
@@ -36,6 +44,18 @@ const MAX_MEDIA: u64 = 128 << 20;
 pub struct Record {
     etag: String,
     size: u64,
+    contents: Contents,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Contents {
+    Listing(Listing),
+    Span(Box<Span>),
+}
+
+/// Where the samples are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Listing {
     segments: Vec<Segment>,
     pieces: Vec<Piece>,
     reads: Reads,
@@ -53,7 +73,7 @@ struct Segment {
 /// Consecutive samples of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Piece {
-    /// The position in [`Record::segments`].
+    /// The position in [`Listing::segments`].
     segment: usize,
     data: Data,
 }
@@ -83,11 +103,49 @@ impl Record {
     }
 
     fn parse(mut fields: Fields) -> Option<Self> {
-        if fields.u8()? != VERSION {
-            return None;
-        }
+        let version = fields.u8()?;
         let etag = String::from_utf8(block(&mut fields)?.to_vec()).ok()?;
         let size = varint(&mut fields)?;
+        let contents = match version {
+            VERSION => Contents::Listing(Listing::parse(fields, size)?),
+            SPAN_VERSION => Contents::Span(Box::new(span::parse(fields, size)?)),
+            _ => return None,
+        };
+        Some(Self { etag, size, contents })
+    }
+
+    /// Returns the entity tag of the object to read.
+    #[must_use]
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+
+    /// Returns the size of the object to read.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Reads the media and returns the segments of all tracks: the position in [`Remux::tracks`], and the bytes.
+    ///
+    /// # Errors
+    /// As [`Source::read`], and if the object has another size. If the samples of this time were not listed when the record
+    /// was made, only now can it turn out that players cannot play them.
+    ///
+    /// [`Remux::tracks`]: super::Remux::tracks
+    pub async fn segments(&self, source: &Source) -> Result<Vec<(usize, Bytes)>, Unplayable> {
+        if source.size() != self.size {
+            return Err(Unplayable::Failed(ReadError::Gone.into()));
+        }
+        match &self.contents {
+            Contents::Listing(listing) => Ok(listing.segments(source).await?),
+            Contents::Span(span) => span.segments(source).await,
+        }
+    }
+}
+
+impl Listing {
+    fn parse(mut fields: Fields, size: u64) -> Option<Self> {
         let count = varint(&mut fields).filter(|count| *count <= MAX_TRACKS)?;
         let (mut segments, mut sizes) = (Vec::new(), Vec::new());
         for _ in 0..count {
@@ -120,31 +178,10 @@ impl Record {
             pieces.push(Piece { segment, data });
         }
         let is_complete = sizes.iter().all(|rest| rest.len() == 0) && total <= MAX_MEDIA;
-        is_complete.then_some(Self { etag, size, segments, pieces, reads: Reads::plan(extents)? })
+        is_complete.then_some(Self { segments, pieces, reads: Reads::plan(extents)? })
     }
 
-    /// Returns the entity tag of the object to read.
-    #[must_use]
-    pub fn etag(&self) -> &str {
-        &self.etag
-    }
-
-    /// Returns the size of the object to read.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// Reads the media once and returns the segments of all tracks: the position in [`Remux::tracks`], and the bytes.
-    ///
-    /// # Errors
-    /// As [`Source::read`], and if the object has another size.
-    ///
-    /// [`Remux::tracks`]: super::Remux::tracks
-    pub async fn segments(&self, source: &Source) -> Result<Vec<(usize, Bytes)>, Error> {
-        if source.size() != self.size {
-            return Err(ReadError::Gone.into());
-        }
+    async fn segments(&self, source: &Source) -> Result<Vec<(usize, Bytes)>, Error> {
         let media = self.reads.fetch(source).await?;
         let mut made: Vec<(usize, BytesMut)> = Vec::new();
         for Segment { track, head, media } in &self.segments {

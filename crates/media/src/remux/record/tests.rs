@@ -76,7 +76,7 @@ async fn segments_are_what_was_written() {
         assert_eq!((*track, &bytes[..]), (part.track, &expected[..]));
     }
     let other = Source::new(SIZE - 1, object.slice(1..));
-    assert!(matches!(record.segments(&other).await, Err(Error::Read(ReadError::Gone))));
+    assert!(matches!(record.segments(&other).await, Err(Unplayable::Failed(Error::Read(ReadError::Gone)))));
 }
 
 #[test]
@@ -136,7 +136,9 @@ fn hostile_records_are_rejected() {
                     Data::Extent(extent) => extent.start <= extent.end && extent.end <= record.size,
                     Data::Literal(_) => true,
                 };
-                assert!(record.pieces.iter().all(inside));
+                if let Contents::Listing(listing) = &record.contents {
+                    assert!(listing.pieces.iter().all(inside));
+                }
             }
         }
     }
@@ -149,4 +151,30 @@ fn records_that_would_read_too_much_are_refused() {
     assert_eq!(write(&mut Vec::new(), ("", 1 << 40), &[part(0, &far)]), Err(Refusal("SCATTERED")));
     let many = samples(&vec![(0, 1); MAX_SAMPLES + 1]);
     assert_eq!(write(&mut Vec::new(), ("", 9), &[part(0, &many)]), Err(Refusal("SEGMENT_TOO_LARGE")));
+}
+
+#[tokio::test]
+async fn hostile_records_of_a_range_are_harmless() {
+    let object = Bytes::from(crate::matroska::fixture::Film::new(4).file());
+    let size = object.len() as u64;
+    let source = || Source::new(size, object.clone());
+    let index = crate::Index::open(&source(), upreel_core::Container::Mkv).await.unwrap().unwrap();
+    let remux = index.remux(&source(), "").await.unwrap().unwrap();
+    let whole = payload(&remux.records[usize::try_from(remux.tracks[0].segments[1].record.start).unwrap()..]);
+    assert_eq!(whole[0], SPAN_VERSION);
+    assert!(Record::from_bytes(&packed(&whole)).unwrap().segments(&source()).await.is_ok());
+    assert_eq!(Record::from_bytes(&packed(&whole[..whole.len() - 1])), None);
+    for at in 0..whole.len() {
+        for byte in [0, 1, 0x7F, 0x80, 0xFF, whole[at].wrapping_add(1)] {
+            let mut changed = whole.clone();
+            changed[at] = byte;
+            if let Some(record) = Record::from_bytes(&packed(&changed)) {
+                let source = Source::new(record.size(), object.clone());
+                if record.size() <= size {
+                    let _ = record.segments(&source).await;
+                }
+                assert!(source.stats().bytes <= 3 * size);
+            }
+        }
+    }
 }

@@ -55,11 +55,16 @@ pub(in crate::remux) fn write(
     if Reads::plan(extents).is_none() {
         return Err(Refusal("SCATTERED"));
     }
+    seal(records, &payload)
+}
+
+/// Appends the record with a payload. Returns its place.
+pub(super) fn seal(records: &mut Vec<u8>, payload: &[u8]) -> Result<Range<u64>, Refusal> {
     let start = records.len();
     records.extend([0; 4]);
     let mut encoder = DeflateEncoder::new(records, Compression::fast());
     // Writing to memory does not fail.
-    let finished = encoder.write_all(&payload).and_then(|()| encoder.finish());
+    let finished = encoder.write_all(payload).and_then(|()| encoder.finish());
     let records = finished.map_err(|_| Refusal("SEGMENT_TOO_LARGE"))?;
     let crc = checksum(&records[start + 4..]);
     records[start..start + 4].copy_from_slice(&crc);

@@ -1,0 +1,166 @@
+//! Makes a segment index of a film whose samples are not listed.
+
+use bytes::Bytes;
+use upreel_core::video::MediaInfo;
+
+use super::audio::{self, Missing};
+use super::media::{self, Audio, Film, MAX_SAMPLES, Sample, TrackSamples};
+use super::plan::{self, audio_track, first_time, keep_possible, start_together, video_track};
+use super::span::{Hush, Sound, Span};
+use super::{Refusal, Remux, SegmentEntry, Timeline, cuts, record};
+use crate::matroska::Clock;
+use crate::remux::time::at_or_after;
+
+/// Ticks per second of the segments of the film at least, so that decode times find room between presentation times.
+const MIN_SCALE: u32 = 10_000;
+
+/// What a container tells about a film without listing its samples.
+#[derive(Debug, Clone)]
+pub(crate) struct Outline {
+    /// The keyframes. Each has the duration and the bytes up to the next one, and the offset of its Cluster.
+    pub(crate) film: Film,
+    /// The number of its track.
+    pub(crate) number: u64,
+    /// Nanoseconds per tick.
+    pub(crate) tick: u64,
+    /// Where the last Cluster ends.
+    pub(crate) limit: u64,
+    pub(crate) audio: Vec<OutlinedAudio>,
+}
+
+/// An audio track, with its first and its last samples.
+#[derive(Debug, Clone)]
+pub(crate) struct OutlinedAudio {
+    pub(crate) audio: Audio,
+    /// The number of the track.
+    pub(crate) number: u64,
+    pub(crate) clock: Clock,
+    /// Bytes of a sample on average.
+    pub(crate) frame_size: u64,
+}
+
+/// An audio track to be written.
+struct Lane {
+    sound: Sound,
+    audio: Audio,
+    frame_size: u64,
+}
+
+impl Outline {
+    /// Adds `skipped` bytes to all offsets.
+    pub(super) fn shift(&mut self, skipped: u64) {
+        for sample in &mut self.film.track.samples {
+            sample.offset = sample.offset.saturating_add(skipped);
+        }
+        self.limit = self.limit.saturating_add(skipped);
+    }
+
+    /// Makes the segment index of an object with this entity tag and size.
+    pub(super) fn plan(self, facts: &MediaInfo, object: (&str, u64)) -> Result<Remux, Refusal> {
+        let Self { mut film, number, tick, limit, mut audio } = self;
+        media::check(&film.track.samples, object.1)?;
+        keep_possible(&mut audio, |audio| media::check(&audio.audio.track.samples, object.1))?;
+        let key = first_time(&film.track);
+        start_together(&mut film.track, audio.iter().map(|audio| &audio.audio.track))?;
+        let (scale, end) = (film.track.scale, plan::end(&film));
+        let starts = cuts::choose(&film.track.samples, scale, end)?;
+        let keyframes = &film.track.samples;
+        let cuts: Vec<i64> =
+            starts.iter().filter_map(|start| keyframes.get(*start)).map(|start| start.time).collect();
+        let span = audio::Span { scale, cuts: &cuts, end };
+        keep_possible(&mut audio, |audio| sound(audio, &span).map(|_| ()))?;
+        let lanes = audio.into_iter().map(|audio| {
+            let sound = sound(&audio, &span)?;
+            Ok(Lane { sound, audio: audio.audio, frame_size: audio.frame_size })
+        });
+        let lanes: Vec<Lane> = lanes.collect::<Result<_, Refusal>>()?;
+
+        let early =
+            lanes.iter().map(|lane| at_or_after(-lane.sound.times().start, lane.audio.track.scale, scale));
+        let delay = early.chain([-first_time(&film.track)]).max().unwrap_or(0);
+        let factors = std::iter::successors(Some(1u32), |factor| Some(factor * 2));
+        let factor = factors.take(32).find(|factor| scale.saturating_mul(*factor) >= MIN_SCALE);
+        let factor = factor.filter(|factor| scale.checked_mul(*factor).is_some()).ok_or(Refusal("TIMES"))?;
+        let mut tracks = vec![video_track(&film, facts, scale * factor)];
+        tracks.extend(lanes.iter().map(|lane| audio_track(&lane.audio.track, lane.audio.language.clone())));
+        let timeline = Timeline { scale, origin: -delay, cuts: cuts.clone(), end };
+        let mut remux = Remux { records: Bytes::new(), tracks, timeline };
+
+        let mut records = Vec::new();
+        for (i, start) in starts.iter().enumerate() {
+            let next = starts.get(i + 1).and_then(|next| keyframes.get(*next));
+            let before = keyframes.get(start.saturating_sub(1));
+            let (Some(first), Some(before)) = (keyframes.get(*start), before) else { continue };
+            let span = Span {
+                number: u32::try_from(i + 1).map_err(|_| Refusal("TOO_LONG"))?,
+                is_last: next.is_none(),
+                times: first.time..next.map_or(end, |next| next.time),
+                key: if i == 0 { key } else { first.time },
+                delay,
+                film: number,
+                scale,
+                factor,
+                range: first.offset..next.map_or(limit, |next| next.offset),
+                before: before.offset,
+                limit,
+                audio: lanes.iter().map(|lane| lane.sound.clone()).collect(),
+            };
+            let record = record::write_span(&mut records, object, tick, &span)?;
+            let sizes = entries(&span, &lanes);
+            for (track, (duration, bytes)) in remux.tracks.iter_mut().zip(sizes) {
+                track.segments.push(SegmentEntry { duration, record: record.clone(), bytes });
+            }
+        }
+        remux.records = records.into();
+        Ok(remux)
+    }
+}
+
+/// Returns the duration and the approximate bytes of the segments of a span.
+fn entries(span: &Span, lanes: &[Lane]) -> Vec<(u64, u64)> {
+    let of_audio = |Lane { sound, audio, frame_size }: &Lane| {
+        let cut = |time: i64| sound.begin(at_or_after(time, span.scale, audio.track.scale));
+        let begin = if span.number == 1 { sound.times().start } else { cut(span.times.start) };
+        let end = if span.is_last { sound.times().end } else { cut(span.times.end) };
+        let duration = u64::try_from(end.saturating_sub(begin)).unwrap_or(0);
+        let length = audio.track.samples.first().map_or(1, |first| first.duration.max(1));
+        // Silence takes few bytes.
+        let stored = end.min(sound.last.end).saturating_sub(begin.max(sound.first));
+        let frames = u64::try_from(stored).unwrap_or(0) / u64::from(length);
+        (duration, frames.saturating_mul(*frame_size))
+    };
+    let audio: Vec<(u64, u64)> = lanes.iter().map(of_audio).collect();
+    let others = audio.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
+    let duration = u64::try_from(span.times.end - span.times.start).unwrap_or(0) * u64::from(span.factor);
+    let film = (duration, (span.range.end - span.range.start).saturating_sub(others));
+    std::iter::once(film).chain(audio).collect()
+}
+
+/// Returns an audio track, with silence where it is missing.
+fn sound(audio: &OutlinedAudio, film: &audio::Span<'_>) -> Result<Sound, Refusal> {
+    let track: &TrackSamples = &audio.audio.track;
+    let missing = audio::missing(track, film)?;
+    let ends = track.samples.first().zip(track.samples.last());
+    let (first, last) = ends.ok_or(Refusal("AUDIO_GAP"))?;
+    let hush = audio::silence(track).map(|silence| hush(track, silence, &missing)).transpose()?;
+    if hush.is_none() && (missing.before > 0 || missing.after > 0) {
+        return Err(Refusal("AUDIO_GAP"));
+    }
+    let (first, last) = (first.time, last.time..last.end());
+    Ok(Sound { number: audio.number, clock: audio.clock, first, last, hush })
+}
+
+fn hush(track: &TrackSamples, silence: Sample, missing: &Missing) -> Result<Hush, Refusal> {
+    let frame = track.entry.silence.map_or(&[][..], |silence| silence.frame);
+    let step = i64::from(silence.duration);
+    let count = |count: i64| {
+        let count = u32::try_from(count).ok().filter(|count| u64::from(*count) <= MAX_SAMPLES);
+        count.ok_or(Refusal("AUDIO_GAP"))
+    };
+    let (before, after) =
+        (count(missing.before / step)?, count(missing.after.saturating_add(step - 1) / step)?);
+    Ok(Hush { frame: Bytes::from_static(frame), duration: silence.duration, before, after })
+}
+
+#[cfg(test)]
+mod tests;

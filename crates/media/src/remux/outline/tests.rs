@@ -1,0 +1,147 @@
+use upreel_core::Container;
+
+use crate::matroska::fixture::Film;
+use crate::mp4::boxes::Fields;
+use crate::mp4::runs::{Defaults, TrackHeader, TrackRun};
+use crate::remux::{Record, Refusal, Remux, Unplayable, plan};
+use crate::{Index, Source};
+
+fn source(film: &Film) -> Source {
+    let object = bytes::Bytes::from(film.file());
+    Source::new(object.len() as u64, object)
+}
+
+/// Makes the segment index by the Cues, and by all samples.
+async fn both(film: &Film) -> (Remux, Remux) {
+    let source = source(film);
+    let index = Index::open(&source, Container::Mkv).await.unwrap().unwrap();
+    let outlined = index.outline(&source).await.unwrap().unwrap();
+    let object = ("tag", source.size());
+    let media = index.media(&source).await.unwrap();
+    (outlined.plan(&index.media_info, object).unwrap(), plan::plan(media, &index.media_info, object).unwrap())
+}
+
+fn record(remux: &Remux, segment: usize) -> Record {
+    let place = &remux.tracks[0].segments[segment].record;
+    let place = usize::try_from(place.start).unwrap()..usize::try_from(place.end).unwrap();
+    Record::from_bytes(&remux.records[place]).unwrap()
+}
+
+/// A segment: presentation times, sizes, decode time of the first, sum of durations, and the data.
+type Read = (Vec<(i64, u32)>, u64, u64, bytes::Bytes);
+
+fn read(segment: &bytes::Bytes) -> Read {
+    let file = Fields(segment.clone());
+    let traf = file.child(*b"moof").unwrap().child(*b"traf").unwrap();
+    let header = TrackHeader::read(traf.child(*b"tfhd").unwrap(), Defaults::default()).unwrap();
+    let mut tfdt = traf.child(*b"tfdt").unwrap();
+    tfdt.skip(4).unwrap();
+    let start = tfdt.u64().unwrap();
+    let mut run = TrackRun::read(traf.child(*b"trun").unwrap(), header.defaults).unwrap();
+    let (mut at, mut samples) = (0, Vec::new());
+    while run.remaining > 0 {
+        let found = run.next_samples().unwrap();
+        for _ in 0..found.count {
+            let time = start + at + u64::try_from(found.composition_offset).unwrap();
+            samples.push((i64::try_from(time).unwrap(), found.size));
+            at += u64::from(found.duration);
+        }
+    }
+    (samples, start, at, file.child(*b"mdat").unwrap().0)
+}
+
+/// Checks that the segments made of the Cues are those made of all samples. Returns the requests of each segment.
+async fn check(film: Film) -> Vec<u64> {
+    let (outlined, listed) = both(&film).await;
+    assert_eq!(outlined.timeline, listed.timeline);
+    assert_eq!((outlined.tracks[0].scale, listed.tracks[0].scale), (16_000, 1000));
+    let count = listed.tracks[0].segments.len();
+    let mut requests = Vec::new();
+    for segment in 0..count {
+        let source = source(&film);
+        let made = record(&outlined, segment).segments(&source).await.unwrap();
+        requests.push(source.stats().requests);
+        let whole = record(&listed, segment).segments(&source).await.unwrap();
+        assert_eq!((made.len(), made[1].0), (whole.len(), 1));
+        assert!(made[1] == whole[1], "audio of segment {segment}");
+        let (film, other) = (read(&made[0].1), read(&whole[0].1));
+        let scaled: Vec<(i64, u32)> = other.0.iter().map(|(time, size)| (time * 16, *size)).collect();
+        assert_eq!((film.0, film.1, film.2), (scaled, other.1 * 16, other.2 * 16), "segment {segment}");
+        assert!(film.3 == other.3);
+        for (track, (_, bytes)) in made.iter().enumerate() {
+            let entry = &outlined.tracks[track].segments[segment];
+            assert_eq!((entry.duration, track), (read(bytes).2, track), "segment {segment}");
+            assert_eq!(entry.duration, listed.tracks[track].segments[segment].duration * [16, 1][track]);
+        }
+    }
+    requests
+}
+
+#[tokio::test]
+async fn segments_are_the_same_as_of_listed_samples() {
+    assert_eq!(check(Film::new(10)).await, [1, 1, 1]);
+    // Audio is stored before or after the frames of its time.
+    assert_eq!(check(Film { audio_delay: -700, ..Film::new(10) }).await, [1, 2, 2]);
+    assert_eq!(check(Film { audio_delay: 5000, ..Film::new(10) }).await, [2, 2, 1]);
+    // Silence is added before audio.
+    check(Film { audio: (3300, 10_000), ..Film::new(10) }).await;
+    // Audio is shorter, or longer.
+    check(Film { audio: (0, 9400), ..Film::new(10) }).await;
+    check(Film { audio: (0, 12_000), ..Film::new(10) }).await;
+}
+
+#[tokio::test]
+async fn a_segment_that_is_not_what_the_cues_promise_is_refused() {
+    for (film, code) in [
+        (Film { open: Some(5), ..Film::new(13) }, "OPEN_GOP"),
+        (Film { wrong: Some(6), ..Film::new(13) }, "NO_INDEX"),
+    ] {
+        let source = source(&film);
+        let index = Index::open(&source, Container::Mkv).await.unwrap().unwrap();
+        let remux = index.remux(&source, "tag").await.unwrap().unwrap();
+        assert_eq!(remux.tracks[0].scale, 16_000, "the damage is not at a keyframe that is examined");
+        let mut codes = Vec::new();
+        for segment in 0..remux.tracks[0].segments.len() {
+            codes.push(match record(&remux, segment).segments(&source).await {
+                Ok(_) => "",
+                Err(Unplayable::Refused(Refusal(code))) => code,
+                Err(Unplayable::Failed(error)) => panic!("{error}"),
+            });
+        }
+        assert_eq!((codes[0], codes[1], *codes.last().unwrap()), ("", code, ""), "{codes:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_cues_do_not_tell_is_found_in_a_small_file() {
+    for film in [
+        // The audio ends before the last keyframe, the first cue that is examined is wrong, or there are no cues.
+        Film { audio: (0, 7000), ..Film::new(10) },
+        Film { wrong: Some(1), ..Film::new(10) },
+        Film::new(1),
+    ] {
+        let source = source(&film);
+        let index = Index::open(&source, Container::Mkv).await.unwrap().unwrap();
+        let remux = index.remux(&source, "tag").await.unwrap().unwrap();
+        assert_eq!(remux.tracks[0].scale, 1000, "made of all samples");
+    }
+    let open = source(&Film { open: Some(1), ..Film::new(10) });
+    let index = Index::open(&open, Container::Mkv).await.unwrap().unwrap();
+    assert_eq!(index.remux(&open, "tag").await.unwrap(), Err(Refusal("OPEN_GOP")));
+}
+
+#[tokio::test]
+async fn damaged_objects_are_harmless() {
+    let film = Film::new(4);
+    let (remux, _) = both(&film).await;
+    let object = film.file();
+    for at in (0..object.len()).step_by(13) {
+        let mut damaged = object.clone();
+        damaged[at] = !damaged[at];
+        let source = Source::new(damaged.len() as u64, bytes::Bytes::from(damaged));
+        for segment in 0..remux.tracks[0].segments.len() {
+            let _ = record(&remux, segment).segments(&source).await;
+        }
+        assert!(source.stats().requests < 20);
+    }
+}
