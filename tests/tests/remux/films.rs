@@ -111,17 +111,38 @@ async fn matroska() {
         let path = generate(name, args);
         async move { check(&path, Expected { is_rounded: true, ..Expected::default() }).await }
     };
-    rounded("pyramid.mkv", &format!("-i {} -c copy", basic())).await;
-    rounded("no-b.mkv", &format!("{FILM} {TONE} {H264} -bf 0 -g 60 {AAC}")).await;
+    // Without Cues, all blocks are listed, and decode times have the clock of the file.
+    let scale = |made: &super::Remuxed| made.remux.tracks[0].scale;
+    let outlined = |made: super::Remuxed| assert_eq!(scale(&made), 16_000, "made of the Cues");
+    outlined(rounded("pyramid.mkv", &format!("-i {} -c copy", basic())).await);
+    outlined(rounded("no-b.mkv", &format!("{FILM} {TONE} {H264} -bf 0 -g 60 {AAC}")).await);
     let vp9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 60 -b:v 300k -c:a libopus -b:a 96k";
-    rounded("vp9.webm", &format!("{FILM} {TONE} {vp9}")).await;
-    rounded("live.webm", &format!("{FILM} {TONE} {vp9} -live 1")).await;
+    outlined(rounded("vp9.webm", &format!("{FILM} {TONE} {vp9}")).await);
+    let live = rounded("live.webm", &format!("{FILM} {TONE} {vp9} -live 1")).await;
+    assert_eq!(scale(&live), 1000);
     let av1 = "-c:v libsvtav1 -preset 12 -g 60 -pix_fmt yuv420p -c:a libopus -b:a 96k";
-    rounded("av1.webm", &format!("{FILM} {TONE} {av1}")).await;
+    outlined(rounded("av1.webm", &format!("{FILM} {TONE} {av1}")).await);
     let closed = "-x265-params keyint=60:min-keyint=60:scenecut=0:open-gop=0:log-level=error";
     let hevc = format!("-c:v libx265 -preset ultrafast {closed} -pix_fmt yuv420p");
     let tone = TONE.replace("48000", "44100");
-    rounded("hevc.mkv", &format!("{} {tone} {hevc} {AAC}", FILM.replace("rate=30", "rate=60"))).await;
+    let film = FILM.replace("rate=30", "rate=60");
+    outlined(rounded("hevc.mkv", &format!("{film} {tone} {hevc} {AAC}")).await);
+}
+
+#[tokio::test]
+async fn matroska_with_other_audio() {
+    let silent = |is_silent| Expected { is_rounded: true, is_silent, ..Expected::default() };
+    let film = format!("{H264} {PYRAMID} {AAC}");
+    let two = format!("{FILM} {TONE} {} -map 0 -map 1 -map 2", TONE.replace("300", "700"));
+    let two = check(&generate("two.mkv", &format!("{two} {film}")), silent(false)).await;
+    assert_eq!(two.remux.tracks.len(), 3);
+    let short = TONE.replace("d=12", "d=11");
+    check(&generate("shorter.mkv", &format!("{FILM} {short} {film}")), silent(false)).await;
+    let late = format!("-i {0} -itsoffset 1.5 -i {0} -map 0:v -map 1:a -c copy", basic());
+    check(&generate("audio-late.mkv", &late), silent(true)).await;
+    let late = format!("-itsoffset 0.5 -i {0} -i {0} -map 0:v -map 1:a -c copy", basic());
+    check(&generate("film-late.mkv", &late), Expected { starts_late: true, ..silent(false) }).await;
+    check(&generate("silent.mkv", &format!("{FILM} {H264} {PYRAMID}")), silent(false)).await;
 }
 
 #[tokio::test]

@@ -10,16 +10,20 @@ async fn refused(name: &str, args: &str) -> &'static str {
 async fn broken_streams_are_never_made() {
     let open = "-x264-params keyint=60:min-keyint=60:scenecut=0:bframes=3:open-gop=1";
     assert_eq!(refused("open-gop.mp4", &format!("{FILM} {TONE} {H264} {open} {AAC}")).await, "OPEN_GOP");
+    assert_eq!(refused("open-gop.mkv", &format!("{FILM} {TONE} {H264} {open} {AAC}")).await, "OPEN_GOP");
     let x265 = "-c:v libx265 -preset ultrafast -pix_fmt yuv420p \
                 -x265-params keyint=60:min-keyint=60:scenecut=0:bframes=3:open-gop=1:log-level=error";
     assert_eq!(refused("open-hevc.mp4", &format!("{FILM} {TONE} {x265} {AAC}")).await, "OPEN_GOP");
+    assert_eq!(refused("open-hevc.mkv", &format!("{FILM} {TONE} {x265} {AAC}")).await, "OPEN_GOP");
     let refresh = "-x264-params keyint=60:intra-refresh=1:bframes=0";
     assert_eq!(refused("refresh.mp4", &format!("{FILM} {TONE} {H264} {refresh} {AAC}")).await, "OPEN_GOP");
+    assert_eq!(refused("refresh.mkv", &format!("{FILM} {TONE} {H264} {refresh} {AAC}")).await, "OPEN_GOP");
     let within = format!("-ss 3 -i {} -c copy", basic());
     assert_eq!(refused("within.mp4", &within).await, "STARTS_WITHIN_GOP");
     let film = FILM.replace("duration=12", "duration=30");
     let far = format!("{film} {H264} -g 9999 -sc_threshold 0");
     assert_eq!(refused("far.mp4", &far).await, "KEYFRAMES_TOO_FAR_APART");
+    assert_eq!(refused("far.mkv", &far).await, "KEYFRAMES_TOO_FAR_APART");
 }
 
 #[tokio::test]
