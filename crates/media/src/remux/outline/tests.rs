@@ -135,13 +135,22 @@ async fn damaged_objects_are_harmless() {
     let film = Film::new(4);
     let (remux, _) = both(&film).await;
     let object = film.file();
-    for at in (0..object.len()).step_by(13) {
+    // The head and the Cues are more vulnerable than the frames between them.
+    let cues = object.len() - 300;
+    for at in (0..700).chain((700..cues).step_by(211)).chain(cues..object.len()) {
         let mut damaged = object.clone();
         damaged[at] = !damaged[at];
         let source = Source::new(damaged.len() as u64, bytes::Bytes::from(damaged));
         for segment in 0..remux.tracks[0].segments.len() {
             let _ = record(&remux, segment).segments(&source).await;
         }
-        assert!(source.stats().requests < 20);
+        if let Ok(Some(index)) = Index::open(&source, Container::Mkv).await
+            && let Ok(remux) = index.remux(&source, "tag").await.unwrap()
+        {
+            for segment in 0..remux.tracks[0].segments.len() {
+                let _ = record(&remux, segment).segments(&source).await;
+            }
+        }
+        assert!(source.stats().requests < 50, "{at}");
     }
 }
