@@ -52,6 +52,7 @@ test('Video, Problem and Failure are the schemas of openapi.yaml', async (t) => 
     if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(' | ');
     if (schema.type === 'array') return `(${typeOf(schema.items)})[]`;
     if (schema.type !== 'object') return schema.type === 'integer' ? 'number' : schema.type;
+    if (!schema.properties) return `Record<string, ${typeOf(schema.additionalProperties)}>`;
     const fields = Object.entries(schema.properties).map(([name, field]) => (
       `${name}${schema.required.includes(name) ? '' : '?'}: ${typeOf(field)}`));
     return `{${fields.join('; ')}}`;
