@@ -38,7 +38,7 @@ impl World {
         }
         let Ok(sequencer) = text(row, "sequencer").parse() else { return };
         let version = Version::new(sequencer, text(row, "etag"));
-        for file in ["master.m3u8", "records", "source/init.mp4", "source/index.m3u8"] {
+        for file in ["master.m3u8", "original.json", "records", "source/init.mp4", "source/index.m3u8"] {
             let key = (PROCESSED.to_owned(), format!("playback/{id}/{version}/{file}"));
             if !objects.contains_key(&key) {
                 self.violation(&format!("{} is missing", key.1));
