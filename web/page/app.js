@@ -518,7 +518,7 @@ async function upload(card) {
     const { videoId } = await job.start();
     card.setVideoId(videoId);
     card.entry = undefined;
-    card.show({ size: file.size, status: 'UPLOADED', uploadTime: new Date().toISOString() });
+    card.show({ filename: file.name, size: file.size, status: 'UPLOADED', uploadTime: new Date().toISOString() });
   } catch (error) {
     if (job.state === 'cancelled') return;
     byId.delete(card.videoId);
