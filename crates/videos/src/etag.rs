@@ -3,9 +3,31 @@
 //! The digest covers the whole response with its signed URLs, for `If-None-Match`. It changes with the status and every five
 //! minutes, so `If-Match` compares the revision, which changes when the user changes the video.
 
+use axum::response::{IntoResponse, Response};
 use base64_simd::URL_SAFE_NO_PAD;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
+use upreel_core::Fault;
+use upreel_http::Problem;
+
+/// Returns a response with an entity tag, or a 304 if the client has this response already.
+pub(crate) fn respond(
+    content: &impl Serialize,
+    revision: Option<u64>,
+    request: &HeaderMap,
+    mut headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(content).map_err(|e| Fault::new("encode a response", &e))?;
+    let etag = of(&body, revision);
+    let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
+    headers.insert(header::ETAG, tag);
+    if request.get_all(header::IF_NONE_MATCH).iter().any(|value| matches(value, &etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok((headers, body).into_response())
+}
 
 /// Returns the entity tag of a response body, including its signed URLs. So after a 304, the client's URLs are those
 /// that a new response would contain. The URLs change every five minutes, and with the credentials of the instance that

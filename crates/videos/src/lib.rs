@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRef, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -210,7 +210,7 @@ async fn list(
         videos.push(VideoSummary::new(&app, &base, record).await?);
     }
     let list = VideoList { videos, cursor: page.next.as_ref().map(encode_cursor) };
-    respond(&list, None, &headers, HeaderMap::new())
+    etag::respond(&list, None, &headers, HeaderMap::new())
 }
 
 async fn detail(
@@ -235,25 +235,7 @@ async fn show(app: &App, base: &BaseUrl, record: Record, request: &HeaderMap) ->
     if is_transcoding || !video.status.is_final() {
         response_headers.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
-    respond(&detail, Some(revision), request, response_headers)
-}
-
-/// Returns a response with an entity tag, or a 304 if the client has this response already.
-fn respond(
-    content: &impl Serialize,
-    revision: Option<u64>,
-    request: &HeaderMap,
-    mut headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(content).map_err(|e| Fault::new("encode a response", &e))?;
-    let etag = etag::of(&body, revision);
-    let tag = HeaderValue::from_str(&etag).map_err(|e| Fault::new("encode an ETag", &e))?;
-    headers.insert(header::ETAG, tag);
-    if request.get_all(header::IF_NONE_MATCH).iter().any(|value| etag::matches(value, &etag)) {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
-    }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok((headers, body).into_response())
+    etag::respond(&detail, Some(revision), request, response_headers)
 }
 
 /// Returns a video of the caller. The response for another user's video is the same as for a missing one.
@@ -331,7 +313,7 @@ mod tests {
     fn a_304_means_that_the_urls_are_the_same() {
         let send = |url: &str, tag: Option<HeaderValue>| {
             let request = HeaderMap::from_iter(tag.map(|tag| (header::IF_NONE_MATCH, tag)));
-            respond(&serde_json::json!({ "url": url }), None, &request, HeaderMap::new()).unwrap()
+            etag::respond(&serde_json::json!({ "url": url }), None, &request, HeaderMap::new()).unwrap()
         };
         let first = send("?X-Amz-Date=1", None);
         let tag = first.headers()[header::ETAG].clone();
