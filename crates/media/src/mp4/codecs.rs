@@ -97,9 +97,9 @@ fn video_codec(name: Name) -> Option<&'static str> {
     })
 }
 
-/// Returns the codec that the object type of an elementary stream descriptor names (ISO/IEC 14496-1, 7.2.6.5 and
-/// 7.2.6.6).
-pub(super) fn mpeg4_object(mut esds: Fields) -> Option<&'static str> {
+/// Returns the object type in the body of an `esds` box and what follows it in the decoder configuration (ISO/IEC 14496-1,
+/// 7.2.6.5 and 7.2.6.6).
+pub(super) fn decoder_config(mut esds: Fields) -> Option<(u8, Fields)> {
     const ES_DESCRIPTOR: u8 = 3;
     const DECODER_CONFIG: u8 = 4;
     esds.skip(4)?;
@@ -114,6 +114,12 @@ pub(super) fn mpeg4_object(mut esds: Fields) -> Option<&'static str> {
         (tag, _) = descriptor(&mut esds)?;
     }
     let object = (tag == DECODER_CONFIG).then(|| esds.u8())??;
+    Some((object, esds))
+}
+
+/// Returns the codec that the object type of an `esds` box names.
+pub(super) fn mpeg4_object(esds: Fields) -> Option<&'static str> {
+    let (object, _) = decoder_config(esds)?;
     Some(match object {
         0x20 => "mpeg4",
         0x21 => "h264",

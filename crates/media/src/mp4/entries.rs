@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::boxes::{Fields, Name, atom, full_box};
-use super::codecs::descriptor;
+use super::codecs::{decoder_config, descriptor};
 use crate::nal;
 
 /// Length of the fields of a visual sample entry before the boxes inside (ISO/IEC 14496-12, 12.1.3).
@@ -152,29 +152,17 @@ pub(crate) fn esds(config: &[u8]) -> Option<Vec<u8>> {
     Some(full_box(*b"esds", 0, 0, &[&[3, len(stream.len())?], &stream]))
 }
 
-/// Returns the configuration of AAC in the body of an `esds` box (ISO/IEC 14496-1, 7.2.6.5 to 7.2.6.7).
-fn audio_config(mut esds: Fields) -> Option<Bytes> {
-    const ES: u8 = 3;
-    const DECODER: u8 = 4;
+/// Returns the configuration of AAC in the body of an `esds` box (ISO/IEC 14496-1, 7.2.6.7).
+fn audio_config(esds: Fields) -> Option<Bytes> {
     const SPECIFIC: u8 = 5;
     const AAC: u8 = 0x40;
-    esds.skip(4)?;
-    let (mut tag, _) = descriptor(&mut esds)?;
-    if tag == ES {
-        esds.skip(2)?;
-        let flags = esds.u8()?;
-        esds.skip(if flags & 0x80 == 0 { 0 } else { 2 })?;
-        let url = if flags & 0x40 == 0 { 0 } else { esds.u8()? };
-        esds.skip(url.into())?;
-        esds.skip(if flags & 0x20 == 0 { 0 } else { 2 })?;
-        (tag, _) = descriptor(&mut esds)?;
-    }
-    if tag != DECODER || esds.u8()? != AAC {
+    let (object, mut config) = decoder_config(esds)?;
+    if object != AAC {
         return None;
     }
-    esds.skip(12)?;
-    let (tag, len) = descriptor(&mut esds)?;
-    (tag == SPECIFIC).then(|| esds.take(len))?
+    config.skip(12)?;
+    let (tag, len) = descriptor(&mut config)?;
+    (tag == SPECIFIC).then(|| config.take(len))?
 }
 
 /// The start of an `AudioSpecificConfig` (ISO/IEC 14496-3, 1.6.2.1).
