@@ -42,17 +42,9 @@ impl ObjectStore {
     /// # Errors
     /// When S3 fails.
     pub async fn load_range(&self, key: &Key, range: Range<u64>) -> Result<Option<Bytes>, Fault> {
-        let get = self.client.get_object().bucket(self.bucket(key)).key(key.to_string());
-        let get = get.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
-        match get.send().await {
-            Ok(object) => {
-                let body = object.body.collect().await;
-                let body = body.map_err(|error| Fault::new("s3:GetObject", &error))?.into_bytes();
-                Ok(Some(body).filter(|body| body.len() as u64 == range.end.saturating_sub(range.start)))
-            }
-            Err(error) if matches!(status(&error), Some(404 | 416)) => Ok(None),
-            Err(error) => Err(Fault::new("s3:GetObject", &error)),
-        }
+        let bytes = format!("bytes={}-{}", range.start, range.end.saturating_sub(1));
+        let body = self.get(key, Some(bytes)).await?;
+        Ok(body.filter(|body| body.len() as u64 == range.end.saturating_sub(range.start)))
     }
 
     /// Reads a whole object. Returns `None` if there is no object. Asks twice before that.
@@ -60,17 +52,18 @@ impl ObjectStore {
     /// # Errors
     /// When S3 fails.
     pub async fn load(&self, key: &Key) -> Result<Option<Bytes>, Fault> {
-        match self.load_once(key).await? {
-            None => self.load_once(key).await,
+        match self.get(key, None).await? {
+            None => self.get(key, None).await,
             found => Ok(found),
         }
     }
 
-    async fn load_once(&self, key: &Key) -> Result<Option<Bytes>, Fault> {
+    /// Reads an object, or a range of it. Returns `None` if there is no object, or if it ends before the range.
+    async fn get(&self, key: &Key, range: Option<String>) -> Result<Option<Bytes>, Fault> {
         let get = self.client.get_object().bucket(self.bucket(key)).key(key.to_string());
-        let object = match get.send().await {
+        let object = match get.set_range(range).send().await {
             Ok(object) => object,
-            Err(error) if status(&error) == Some(404) => return Ok(None),
+            Err(error) if matches!(status(&error), Some(404 | 416)) => return Ok(None),
             Err(error) => return Err(Fault::new("s3:GetObject", &error)),
         };
         let body = object.body.collect().await.map_err(|error| Fault::new("s3:GetObject", &error))?;
