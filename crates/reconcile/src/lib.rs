@@ -9,9 +9,9 @@
 //! Every change is one of the conditional transitions that the other functions use, so it does not matter whether two of
 //! these run at the same time, or one is repeated or killed.
 //!
-//! IAM: `dynamodb:GetItem`, `PutItem` and `UpdateItem` on the table, `Query` on its indexes `byDue` and
-//! `byExpiry`; `s3:ListBucket` on all buckets; `s3:GetObject` and `s3:DeleteObject` on `videos/*`; `s3:DeleteObject` on `thumbnails/*`, `storyboards/*`,
-//! `hls/*`, `playback/*`, `segments/*` and `work/*`; `lambda:InvokeFunction` on the thumbnail function;
+//! IAM: `dynamodb:GetItem`, `PutItem` and `UpdateItem` on the table, `Query` on its indexes `byDue` and `byExpiry`;
+//! `s3:ListBucket` on all buckets; `s3:GetObject` and `s3:DeleteObject` on `videos/*`; `s3:DeleteObject` on `thumbnails/*`,
+//! `storyboards/*`, `hls/*`, `playback/*`, `segments/*` and `work/*`; `lambda:InvokeFunction` on the thumbnail function;
 //! `sqs:ReceiveMessage` and `DeleteMessage` on the dead-letter queue; `states:StartExecution` and `DescribeExecution`, if
 //! transcoding is enabled.
 
