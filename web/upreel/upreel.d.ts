@@ -55,7 +55,7 @@ export type Failure = {
 };
 export type Transcode = {
     /**
-     * `OFFERED`: it starts when `hlsUrl` is first requested
+     * `OFFERED`: the first request for `/videos/{videoId}/hls/master.m3u8` starts it; `hlsUrl` is absent until it is DONE
      */
     status: 'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED';
     chunksDone: number;
@@ -298,7 +298,7 @@ export type Watcher = {
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
- * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `OFFERED`: it starts when `hlsUrl` is first requested
+ * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `OFFERED`: the first request for `/videos/{videoId}/hls/master.m3u8` starts it; `hlsUrl` is absent until it is DONE
  * @property {number} chunksDone
  * @property {number} chunksTotal 0 until planning is done
  * @property {Failure} [error]

@@ -71,7 +71,7 @@ const PAUSED = Symbol('paused');
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
- * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `OFFERED`: it starts when `hlsUrl` is first requested
+ * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `OFFERED`: the first request for `/videos/{videoId}/hls/master.m3u8` starts it; `hlsUrl` is absent until it is DONE
  * @property {number} chunksDone
  * @property {number} chunksTotal 0 until planning is done
  * @property {Failure} [error]

@@ -81,10 +81,12 @@ pub enum Invalid {
     #[error("Each tag may occur once; upper and lower case are the same.")]
     DuplicateTag,
     /// There are too many tags.
-    #[error("A video may have {MAX_TAGS} tags.")]
+    #[error("A video can have at most {MAX_TAGS} tags.")]
     TooManyTags,
     /// The metadata is too large.
-    #[error("The metadata may have {MAX_METADATA} bytes as JSON, together with what is stored already.")]
+    #[error(
+        "The metadata, with the entries that are stored already, must have at most {MAX_METADATA} bytes as JSON."
+    )]
     MetadataSize,
     /// The time of deletion has passed.
     #[error("The time of deletion, `expiresAt`, must be in the future.")]

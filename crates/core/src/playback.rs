@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Returns the name of the multivariant playlist with the original and these rungs, in the order of their names. Each set of
+/// Returns the name of the master playlist with the original and these rungs, in the order of their names. Each set of
 /// rungs has its own playlist, so that none ever changes.
 pub fn master<'a>(rungs: impl Iterator<Item = &'a str>) -> String {
     rungs.fold("master".to_owned(), |name, rung| name + "-" + rung) + ".m3u8"

@@ -16,8 +16,8 @@ pub struct Config {
     pub buckets: Buckets,
     /// `STATE_MACHINE_ARN`: the state machine that transcodes videos. Without it, transcoding is off.
     pub state_machine: Option<String>,
-    /// `TRANSCODE`: whether videos are transcoded only when they are watched (`watched`). With `all`, the default, all of them
-    /// are transcoded after the upload, and with `off` none; `true` and `false` are other names for these two.
+    /// `TRANSCODE`: whether renditions are encoded only when a player requests them (`watched`). The other values, `all` and
+    /// `off` or `true` and `false`, do not matter here: without `STATE_MACHINE_ARN`, transcoding is off.
     pub transcodes_when_watched: bool,
     /// `CDN_DOMAIN`: the host name of the distribution in front of the processed bucket. Without it, S3 serves its files.
     pub cdn_domain: Option<String>,

@@ -30,7 +30,7 @@ pub fn change(patch: Map<String, Value>) -> Result<Change, Problem> {
             }
             _ => {
                 return Err(invalid(
-                    "The body has an unknown field. Send title, description, tags, metadata, expiresAt.",
+                    "The body has an unknown field. Known are title, description, tags, metadata and expiresAt.",
                 ));
             }
         }

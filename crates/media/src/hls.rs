@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::language::Language;
 use crate::remux::VideoRange;
 
-/// The name of the multivariant playlist, with which a player starts.
+/// The name of the master playlist (RFC 8216bis: multivariant playlist), with which a player starts.
 pub const MASTER: &str = "master.m3u8";
 
 /// A version of the film, or of its audio, in a folder of its own.
@@ -62,7 +62,7 @@ pub struct Audio {
     pub channels: u32,
 }
 
-/// Writes the multivariant playlist (section 4.4.6). All audio is one group, of which the first is the default. Writing to
+/// Writes the master playlist (section 4.4.6). All audio is one group, of which the first is the default. Writing to
 /// a `String` can't fail, here and below.
 #[must_use]
 pub fn master(video: &[Video], audio: &[Audio]) -> String {
@@ -114,7 +114,7 @@ pub fn variant(video: &Video, sound: Option<&Sound>) -> String {
     )
 }
 
-/// Writes the tags of a multivariant playlist that refer to I-frame playlists (section 4.4.6.3).
+/// Writes the tags of a master playlist that refer to I-frame playlists (section 4.4.6.3).
 #[must_use]
 pub fn i_frame_tags(video: &[Video]) -> String {
     let mut text = "\n".to_owned();

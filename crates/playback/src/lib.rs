@@ -176,7 +176,7 @@ impl<'a> Requested<'a> {
         let made = record.segments(&source).await.map_err(|error| match error {
             Unplayable::Failed(source::Error::Read(ReadError::Fault(fault))) => Problem::from(fault),
             Unplayable::Failed(_) => not_found(),
-            // The player goes on with the original, or with a rendition.
+            // The player falls back to a rendition, or to the file of the original.
             Unplayable::Refused(refusal) => {
                 tracing::warn!(videoId = %self.id, segment = self.file, code = refusal.0, "segment refused");
                 not_found()

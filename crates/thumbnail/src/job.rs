@@ -132,8 +132,9 @@ impl Job<'_> {
         Ok(record.map(|record| Run { video_id: self.id, key: record.key, sequencer, rung: None }))
     }
 
-    /// Returns what is or may be transcoded. When videos are transcoded only if they are watched, that is the rungs below
-    /// the original, or the whole ladder if the original cannot be played.
+    /// Returns what is or may be transcoded. When renditions are encoded only if a player requests them, these are
+    /// the rungs smaller than the original, and one of its size if it is not H.264; or the whole ladder, if players cannot
+    /// play the original.
     fn renditions(&self, playback: Option<&Playback>, media_info: &MediaInfo) -> Renditions {
         let (config, sequencer) = (&self.app.config, || self.sequencer.clone());
         let whole = |transcode| Renditions { transcode: Some(transcode), rungs: None };

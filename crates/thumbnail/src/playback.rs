@@ -65,7 +65,7 @@ pub async fn prepare(id: VideoId, source: &Arc<Source>, etag: &str) -> Result<Pr
             tracing::info!(videoId = %id, segments, size, bytes, requests, ms, "playback prepared");
         }
         Prepared::Original(reason) => {
-            tracing::info!(videoId = %id, reason, bytes, requests, ms, "playback is that of the original");
+            tracing::info!(videoId = %id, reason, bytes, requests, ms, "original cannot be played by HLS");
         }
         Prepared::Fault => {}
     }

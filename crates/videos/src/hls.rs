@@ -44,7 +44,7 @@ impl Played {
         record.version().filter(|_| is_hls).map(Self::Original)
     }
 
-    /// Returns the name of the multivariant playlist.
+    /// Returns the name of the master playlist.
     fn master(&self, record: &Record) -> String {
         match self {
             Self::Renditions(_) => MASTER.to_owned(),

@@ -306,7 +306,7 @@ async fn routes_require_a_caller_and_give_access_to_own_resources_only() {
         let (status, text) = send(row.request(&backend, &own), "local").await;
         let done = match name.as_str() {
             "DELETE /videos/{videoId}" => 204,
-            // This video is not uploaded; transcodes.rs and segments.rs test others.
+            // This video has no upload. transcodes.rs and playback.rs test uploaded ones.
             hls if hls.contains("/hls/") || hls.contains("/segments/") => 404,
             _ => 200,
         };

@@ -190,7 +190,7 @@ impl Record {
         rungs.filter(|(_, rung)| rung.status == TranscodeStatus::Done).map(|(name, _)| name.as_str())
     }
 
-    /// Returns the name of the multivariant playlist for the playback from the original.
+    /// Returns the name of the master playlist for the playback from the original.
     #[must_use]
     pub fn master(&self) -> String {
         playback::master(self.playable_rungs())

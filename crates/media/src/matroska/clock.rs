@@ -64,7 +64,7 @@ impl Clock {
         samples
     }
 
-    /// Lets each sample begin where the one before ends, as far as they are there apart from rounding. Where several files
+    /// Moves each sample to the end of the one before it, if they differ only by rounding. Where several files
     /// were joined, samples can have the same time; they become a tick apart.
     pub(crate) fn adjoin(&self, samples: &mut [Sample]) {
         let (mut end, mut earliest) = (None, i64::MIN);

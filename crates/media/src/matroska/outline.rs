@@ -18,9 +18,11 @@ use crate::remux::{
 };
 use crate::source::{self, Source, in_parallel};
 
-/// Bytes to read from the first Cluster on until all tracks have begun: at first, at once, and altogether.
+/// Bytes of the first read from the first Cluster on, until all tracks have begun.
 const HEAD: u64 = 16 << 10;
+/// Bytes of each further read.
 const HEAD_READ: u64 = 64 << 10;
+/// Limit of all these reads, in bytes.
 const HEAD_BUDGET: u64 = 4 << 20;
 /// Bytes of each read of the last Clusters.
 const TAIL_READ: u64 = 8 << 20;

@@ -23,7 +23,7 @@ pub(super) struct Missing {
     pub(super) after: i64,
 }
 
-/// Returns where audio is missing around that of the track: players would stop there.
+/// Returns how much audio is missing before and after that of the track, where players would stall: 0 if they would not.
 ///
 /// # Errors
 /// Refuses audio that is much longer than the film.

@@ -10,27 +10,27 @@ use super::objects::Unusable;
 use crate::encode::Object;
 use crate::error::Error;
 
-/// More than a ladder has, each of which is completed once.
-const MAX_RUNGS: usize = 10;
+/// Attempts to publish a rung. One fails only if another rung was completed meanwhile, and a ladder has four.
+const MAX_ATTEMPTS: usize = 10;
 
 impl Work<'_> {
     /// Returns what was stored of the original with the entity tag `etag` for its rungs.
     pub(super) async fn load_original(&self, etag: &str) -> Result<Original, Fault> {
         let bytes = self.app.objects.load(&self.playback_key(etag, ORIGINAL)?).await?;
-        let bytes = bytes.ok_or_else(|| Fault::new("read the timeline", &Unusable("timeline")))?;
-        serde_json::from_slice(&bytes).map_err(|error| Fault::new("read the timeline", &error))
+        let bytes = bytes.ok_or_else(|| Fault::new("read original.json", &Unusable("original.json")))?;
+        serde_json::from_slice(&bytes).map_err(|error| Fault::new("read original.json", &error))
     }
 
-    /// Stores the playlist of a rung, and a multivariant playlist with the rung, and records that it can be played.
+    /// Stores the playlist of a rung, and a master playlist with the rung, and records that it can be played.
     ///
-    /// The multivariant playlist is that of the rungs that can be played by now, with a further variant. If another rung is
+    /// The master playlist is that of the rungs that can be played by now, with a further variant. If another rung is
     /// completed meanwhile, it is made again.
     pub(super) async fn publish(&self, rung: &Video, etag: &str) -> Result<UpdateOutcome, Error> {
         let name = &rung.rendition.name;
         let sound = self.load_original(etag).await?.sound;
         let playlist = rung.rendition.media_playlist().into();
         let mut objects = vec![Object { name: format!("{name}/index.m3u8"), bytes: playlist }];
-        for _ in 0..MAX_RUNGS {
+        for _ in 0..MAX_ATTEMPTS {
             let Some(record) = self.record().await? else { return Ok(UpdateOutcome::Superseded) };
             let rungs = record.rungs.iter().flatten().map(|(name, _)| name.as_str());
             let rungs =
@@ -46,6 +46,6 @@ impl Work<'_> {
                 outcome => return Ok(outcome),
             }
         }
-        Err(Fault::message("record a rung", "other rungs are completed all the time").into())
+        Err(Fault::message("record a rung", "another rung was completed during every attempt").into())
     }
 }

@@ -40,7 +40,7 @@ impl World {
         }
     }
 
-    /// Checks the rungs beside the original: those that were wanted are complete, and the multivariant playlist names them.
+    /// Checks the rungs beside the original: those that were wanted are complete, and the master playlist names them.
     fn check_rungs(
         &self,
         id: &str,
