@@ -67,7 +67,7 @@ ffmpeg: ## Build the FFmpeg of the layer, if it is not built yet, and print its 
 
 rust: debug ffmpeg ## Run the Rust tests: units, journeys with real protocols and ffmpeg, hostile videos
 	@./scripts/tools.sh ffmpeg
-	@$(STAGE) env UPREEL_BINARY="$$(realpath $(DEBUG)/upreel)" ./scripts/ffmpeg.sh layer $(CARGO) test --locked --workspace
+	@$(STAGE) env UPREEL_BINARY="$$(realpath $(DEBUG)/upreel)" ./scripts/ffmpeg.sh layer $(CARGO) test --locked --workspace --no-fail-fast
 
 simulation: ## Simulate 5,000 schedules with faults, and every call of every flow with every fault
 	@SCHEDULES=5000 SHARE=1 $(STAGE) $(SIMULATE) -- --nocapture

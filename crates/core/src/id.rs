@@ -106,7 +106,7 @@ impl From<UserId> for String {
 /// S3 sends hexadecimal text of varying length, and compares the shorter text as if it were padded with zeros on the
 /// right. It is stored padded, so that `DynamoDB` can compare it as a string.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Sequencer(String);
 
 impl Sequencer {
@@ -165,6 +165,20 @@ impl FromStr for Sequencer {
         } else {
             Err(Invalid("sequencer"))
         }
+    }
+}
+
+impl TryFrom<String> for Sequencer {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Sequencer> for String {
+    fn from(sequencer: Sequencer) -> Self {
+        sequencer.0
     }
 }
 
@@ -280,5 +294,7 @@ mod tests {
         assert!(seq("00A").unwrap() > seq("0055AED6DCD90281E5").unwrap());
         assert_eq!(seq("0f"), seq("0F0"));
         assert!(seq("").is_err() && seq("xyz").is_err() && seq(&"0".repeat(41)).is_err());
+        assert_eq!(serde_json::from_str::<Sequencer>("\"0f\"").unwrap(), seq("0F").unwrap());
+        assert!(serde_json::from_str::<Sequencer>("\"xyz\"").is_err());
     }
 }
