@@ -64,8 +64,8 @@ pub(crate) enum Step {
     Read,
     /// Plays a part of the video, if it can be played from its original.
     Play,
-    /// Asks for every rendition that is encoded when it is watched, and plays those that are ready.
-    Watch,
+    /// Asks for this number of renditions that are encoded when they are watched, and plays those that are ready.
+    Watch(usize),
     /// Gives the video another title.
     Rename,
     /// Has the video deleted in this number of minutes.
@@ -90,8 +90,8 @@ pub(crate) struct Intent {
     pub(crate) is_idempotent: bool,
     /// Whether a content was acknowledged.
     pub(crate) is_stored: bool,
-    /// Whether the client was told that renditions are being encoded.
-    pub(crate) is_watched: bool,
+    /// The number of renditions of which the client was told that they are being encoded.
+    pub(crate) watched: usize,
     /// Whether a deletion was sent, and whether it was acknowledged.
     pub(crate) is_delete_sent: bool,
     pub(crate) is_deleted: bool,
@@ -146,7 +146,7 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
             (Step::Delete, _) => client.delete().await,
             (Step::Read, _) => client.read().await,
             (Step::Play, _) => client.play().await,
-            (Step::Watch, _) => client.watch().await,
+            (Step::Watch(count), _) => client.watch(count).await,
             (Step::Rename, _) => client.rename().await,
             (Step::Expire(minutes), _) => client.expire(minutes).await,
             (Step::Keep, _) => client.keep().await,

@@ -82,16 +82,19 @@ impl Flow {
             )
             .long(),
             Self::new("play after a deletion", Upload::Put, &[Wait(3), Play, Delete, Play]).long(),
-            Self::new("watch", Upload::Put, &[Wait(3), Watch, Wait(30), Watch]).long().watched(),
-            Self::new("watch without an index", Upload::Put, &[Wait(3), Watch, Wait(30), Watch]).watched(),
+            Self::new("watch", Upload::Put, &[Wait(3), Watch(1), Wait(30), Watch(1)]).long().watched(),
+            Self::new("watch without an index", Upload::Put, &[Wait(3), Watch(1), Wait(30), Watch(1)])
+                .watched(),
             Self::new(
                 "watch after an upload",
                 Upload::Put,
-                &[Wait(3), Watch, UploadAgain, Wait(3), Watch, Wait(30), Watch],
+                &[Wait(3), Watch(1), UploadAgain, Wait(3), Watch(1), Wait(30), Watch(1)],
             )
             .long()
             .watched(),
-            Self::new("watch and delete", Upload::Put, &[Wait(3), Watch, Wait(1), Delete]).long().watched(),
+            Self::new("watch and delete", Upload::Put, &[Wait(3), Watch(1), Wait(1), Delete])
+                .long()
+                .watched(),
             Self::new("do not watch", Upload::Put, &[Wait(3), Play]).long().watched(),
             Self::new("rename during processing", Upload::Put, &[Rename, UploadAgain, Rename]),
             Self::new("expire", Upload::Put, &[Expire(30), Rename]),

@@ -1,9 +1,9 @@
-//! The index of an MP4 file (`moov`): one H.264 track with a frame each second and a keyframe each ten.
+//! The index of an MP4 file (`moov`): one H.264 track with a frame each second and a keyframe each twenty.
 
 /// The units of a second.
 const SCALE: u32 = 1000;
 /// The seconds from keyframe to keyframe.
-const KEYFRAME_INTERVAL: u32 = 10;
+const KEYFRAME_INTERVAL: u32 = 20;
 /// The size of a frame in bytes.
 pub(crate) const FRAME: u32 = 24;
 /// The identity, as a transformation.

@@ -69,7 +69,14 @@ fn random_script(rng: &mut Rng) -> Script {
         if rng.bool() {
             then.push(Step::Wait([1, 4, 200][rng.usize(..3)]));
         }
-        let steps = [Step::UploadAgain, Step::UploadAgain, Step::Read, Step::Play, Step::Watch, Step::Rename];
+        let steps = [
+            Step::UploadAgain,
+            Step::UploadAgain,
+            Step::Read,
+            Step::Play,
+            Step::Watch(usize::MAX),
+            Step::Rename,
+        ];
         then.push(steps[rng.usize(..6)]);
     }
     if rng.u8(..6) == 0 {

@@ -8,8 +8,8 @@ use super::player::uris;
 use crate::content;
 
 impl Client<'_> {
-    /// Asks for every rendition, and plays those that are ready.
-    pub(super) async fn watch(&mut self) {
+    /// Asks for the first `count` renditions, and plays those that are ready.
+    pub(super) async fn watch(&mut self, count: usize) {
         let Some(video) = self.get(&format!("/videos/{}", self.intent.id)).await else { return };
         let rungs = video["renditions"].as_array().cloned().unwrap_or_default();
         let mut files: Vec<String> =
@@ -17,11 +17,13 @@ impl Client<'_> {
         if video["transcode"].is_object() {
             files.push("master.m3u8".to_owned());
         }
-        for file in files {
+        for (file, number) in files.into_iter().zip(1..=count) {
             let path = format!("/videos/{}/hls/{file}", self.intent.id);
             let Some(response) = self.call(&Method::GET, &path, &[], &Bytes::new()).await else { return };
             match response.status {
-                404 if response.body["code"] == "NOT_READY" => self.intent.is_watched = true,
+                404 if response.body["code"] == "NOT_READY" => {
+                    self.intent.watched = self.intent.watched.max(number);
+                }
                 200 if file != "master.m3u8" => self.play_rung(&response.text).await,
                 _ => {}
             }

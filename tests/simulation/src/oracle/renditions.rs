@@ -58,15 +58,16 @@ impl World {
             named.insert((PROCESSED.to_owned(), key.clone()));
         }
         let intents = self.oracle.borrow().intents.clone();
-        let is_wanted = intents.iter().any(|intent| {
-            intent.id == id && intent.is_watched && intent.sent.len() == 1 && !intent.is_delete_sent
-        });
+        let settled = intents
+            .iter()
+            .filter(|intent| intent.id == id && intent.sent.len() == 1 && !intent.is_delete_sent);
+        let wanted = settled.map(|intent| intent.watched).max().unwrap_or(0);
         let mut playable = Vec::new();
-        for (name, rung) in rungs {
+        for (i, (name, rung)) in rungs.iter().enumerate() {
             let rung = &rung["M"];
             match text(rung, "status") {
                 "DONE" => playable.push(name.as_str()),
-                "OFFERED" if !is_wanted => {}
+                "OFFERED" if i >= wanted => {}
                 _ => self.violation(&format!("{name} of {id} is not encoded: {rung}")),
             }
         }
