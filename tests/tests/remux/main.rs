@@ -31,12 +31,14 @@ fn generate(name: &str, args: &str) -> PathBuf {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(name);
     if !path.exists() {
-        let temporary = folder.join(format!("part-{}-{name}", std::process::id()));
+        // Several tests may generate the file at the same time.
+        let temporary = tempfile::tempdir_in(&folder).unwrap();
+        let part = temporary.path().join(name);
         let mut command = Command::new("ffmpeg");
         let command = command.args(["-nostdin", "-v", "error", "-y"]).args(args.split_whitespace());
-        let status = command.env("SVT_LOG", "1").arg(&temporary).status().unwrap();
+        let status = command.env("SVT_LOG", "1").arg(&part).status().unwrap();
         assert!(status.success(), "{name}");
-        std::fs::rename(temporary, &path).unwrap();
+        std::fs::rename(part, &path).unwrap();
     }
     path
 }

@@ -57,9 +57,10 @@ pub(crate) fn compose(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcode");
     let path = folder.join(name);
     if !path.exists() {
-        let temporary = folder.join(format!("part-{name}"));
-        make(&temporary);
-        std::fs::rename(temporary, &path).unwrap();
+        let temporary = tempfile::tempdir_in(&folder).unwrap();
+        let part = temporary.path().join(name);
+        make(&part);
+        std::fs::rename(part, &path).unwrap();
     }
     path
 }

@@ -33,15 +33,17 @@ fn generate(name: &str, args: &str) -> PathBuf {
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(name);
     if !path.exists() {
-        let temporary = folder.join(format!("part-{name}"));
+        // Several tests may generate the file at the same time.
+        let temporary = tempfile::tempdir_in(&folder).unwrap();
+        let part = temporary.path().join(name);
         let status = Command::new("ffmpeg")
             .args(["-nostdin", "-v", "error", "-y"])
             .args(args.split_whitespace())
-            .arg(&temporary)
+            .arg(&part)
             .status()
             .unwrap();
         assert!(status.success(), "{name}");
-        std::fs::rename(temporary, &path).unwrap();
+        std::fs::rename(part, &path).unwrap();
     }
     path
 }
