@@ -22,7 +22,7 @@ fn fault_matrix() {
             bad.entry(flow.name).or_default().push(format!("without a fault: {:?}", baseline.violations));
             continue;
         }
-        let share = usize::try_from(setting("SHARE", 19)).unwrap_or(1);
+        let share = usize::try_from(setting("SHARE", 199)).unwrap_or(1);
         let cases: Vec<Case> = cases.into_iter().step_by(share).collect();
         let run = |case: Case| {
             let name = case.name();
