@@ -30,6 +30,9 @@ x264 0.164.3108
 zimg 3.0.4
   debian:z/zimg/zimg_3.0.4+ds1.orig.tar.xz 19266d15ffb2f4b36835878ac776c746664725227ac3d10ec5e415a55765cf06
   https://github.com/sekrit-twc/zimg/archive/refs/tags/release-3.0.4.tar.gz 219d1bc6b7fde1355d72c9b406ebd730a4aed9c21da779660f0a4c851243e32f
+libwebp 1.5.0
+  debian:libw/libwebp/libwebp_1.5.0.orig.tar.gz 7d6fab70cf844bf6769077bd5d7a74893f8ffd4dfb42861745750c63c2a5c92c
+  https://storage.googleapis.com/downloads.webmproject.org/releases/webp/libwebp-1.5.0.tar.gz 7d6fab70cf844bf6769077bd5d7a74893f8ffd4dfb42861745750c63c2a5c92c
 zlib 1.3.1
   debian:z/zlib/zlib_1.3.dfsg+really1.3.1.orig.tar.gz 60dd315c07f616887caa029408308a018ace66e3d142726a97db164b3b8f69fb
   https://github.com/madler/zlib/releases/download/v1.3.1/zlib-1.3.1.tar.gz 9a93b2b7dfdac77ceba5a558a580e74667dd6fede4585b91eefb60f03b72df23
@@ -80,10 +83,11 @@ filters=(
   premultiply alphaextract sidedata                                                    # transparent ones
   thumbnail signalstats blackframe entropy metadata showinfo                           # choosing a frame
   tile split hstack vstack                                                             # storyboard
+  palettegen paletteuse                                                                # GIF
   aresample aformat anull atrim asetpts asplit apad pan anullsrc adelay
 )
-encoders=(mjpeg libx264 aac rawvideo wrapped_avframe pcm_s16le pcm_f32le)
-muxers=(image2pipe mjpeg mp4 mov rawvideo pcm_s16le null framecrc framemd5)
+encoders=(mjpeg libwebp libwebp_anim gif libx264 aac rawvideo wrapped_avframe pcm_s16le pcm_f32le)
+muxers=(image2pipe gif mjpeg mp4 mov rawvideo pcm_s16le null framecrc framemd5)
 # fd instead of file: it uses file descriptors that the parent opened and passed on, and cannot open anything.
 protocols=(http tcp pipe fd)
 
@@ -91,7 +95,7 @@ configure_line() {
   printf '%s\n' \
     --prefix=/opt --disable-everything --disable-autodetect --disable-programs --enable-ffmpeg \
     --disable-doc --disable-debug --disable-avdevice --disable-postproc --disable-iconv \
-    --enable-gpl --enable-pthreads --enable-zlib --enable-libdav1d --enable-libx264 --enable-libzimg \
+    --enable-gpl --enable-pthreads --enable-zlib --enable-libdav1d --enable-libx264 --enable-libzimg --enable-libwebp \
     --enable-static --disable-shared --enable-pic --pkg-config-flags=--static \
     '--extra-cflags=-fstack-protector-strong -D_FORTIFY_SOURCE=2' --extra-ldexeflags=-static --extra-libs=-lm \
     "--enable-demuxer=$(list "${demuxers[@]}")" "--enable-decoder=$(list "${decoders[@]}")" \
@@ -100,7 +104,7 @@ configure_line() {
     "--enable-muxer=$(list "${muxers[@]}")" "--enable-protocol=$(list "${protocols[@]}")"
 }
 
-MAX_BYTES=20000000
+MAX_BYTES=20500000
 
 # ---- Where it is kept ----
 
@@ -228,7 +232,7 @@ work=$(mktemp -d "$cache/work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-for name in ffmpeg dav1d x264 zimg zlib; do source_of "$name"; done
+for name in ffmpeg dav1d x264 zimg libwebp zlib; do source_of "$name"; done
 
 # ---- Build ----
 
@@ -256,6 +260,13 @@ build_zimg() {
   autoreconf --install --force &&
     CFLAGS="-O2 $harden" CXXFLAGS="-O2 $harden" ./configure --prefix="$work/prefix" --disable-shared --enable-static &&
     make -j"$jobs" && make install
+}
+# Only the encoder and the muxer for animations: FFmpeg has a decoder of its own.
+build_libwebp() {
+  autoreconf --install --force &&
+    CFLAGS="-O2 $harden" ./configure --prefix="$work/prefix" --disable-shared --enable-static --enable-libwebpmux \
+      --disable-libwebpdemux --disable-png --disable-jpeg --disable-tiff --disable-gif --disable-gl --disable-sdl \
+      --disable-wic && make -j"$jobs" && make install
 }
 build_dav1d() {
   meson setup build --prefix="$work/prefix" --libdir=lib --buildtype=release --default-library=static \
@@ -287,7 +298,7 @@ build_ffmpeg() {
 
 started=$SECONDS
 say "building; this takes about ten minutes on two cores, and happens once"
-for name in zlib zimg dav1d x264 ffmpeg; do step "$name"; done
+for name in zlib zimg libwebp dav1d x264 ffmpeg; do step "$name"; done
 
 # ---- Check and keep ----
 
@@ -300,6 +311,7 @@ cp "$work/ffmpeg/LICENSE.md" "$licences/FFmpeg.md"
 cp "$work/x264/COPYING" "$licences/x264.GPLv2"
 cp "$work/dav1d/COPYING" "$licences/dav1d"
 cp "$work/zimg/COPYING" "$licences/zimg"
+cp "$work/libwebp/COPYING" "$licences/libwebp"
 cp "$work/zlib/LICENSE" "$licences/zlib"
 # The system's C and C++ libraries are linked statically too.
 for library in libc.a libstdc++.a; do
