@@ -8,7 +8,7 @@ use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
 use crate::index::StreamId;
-use crate::keyframe::{Error, HEAD, Keyframe};
+use crate::keyframe::{self, Error, HEAD, Keyframe};
 use crate::matroska::spread;
 use crate::source::{Source, in_parallel};
 
@@ -120,6 +120,11 @@ impl Track {
         let times: Vec<u64> = self.keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
         let chosen = spread(&times, self.duration_ms, n).into_iter();
         chosen.filter_map(|i| self.keyframes.get(i).cloned()).collect()
+    }
+
+    /// See [`Index::nearest`](crate::Index::nearest).
+    pub(crate) fn nearest(&self, ms: u64) -> Option<Keyframe> {
+        keyframe::nearest(&self.keyframes, ms).cloned()
     }
 
     /// See [`Index::wrap`](crate::Index::wrap).

@@ -4,6 +4,8 @@
 //! only the tables that lead to a keyframe, whatever the object's size, and wrap keyframes as a small file for
 //! ffmpeg's standard input.
 
+mod nearest;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +21,7 @@ use crate::slice::{Sliced, Wanted};
 use crate::source::{self, Source};
 use crate::{avi, matroska, mp4, nal, stream, vpx};
 
-/// Largest keyframe, in bytes; an uncompressed 4K frame is smaller. Larger ones are left to ffmpeg, which reads them
-/// piece by piece.
-const MAX_KEYFRAME: u64 = 36 << 20;
-/// Largest total of the samples that are decoded only because a keyframe depends on them, in bytes.
-const MAX_LEAD_INS: u64 = 8 << 20;
+use self::nearest::retain_readable;
 
 /// Largest index that is read ahead, in bytes: that of twelve hours.
 const MAX_PRELOADED: u64 = 64 << 20;
@@ -144,16 +142,7 @@ impl Index {
             Track::Avi(track) => track.keyframes(n),
             Track::Stream(track) => track.keyframes(source, n).await?,
         };
-        let size = source.size();
-        let mut lead_ins = 0;
-        keyframes.retain(|keyframe| {
-            lead_ins +=
-                keyframe.bytes().saturating_sub(keyframe.range.end.saturating_sub(keyframe.range.start));
-            (keyframe.lead_in.is_empty() || lead_ins <= MAX_LEAD_INS)
-                && keyframe.ranges().all(|range| {
-                    range.start < range.end && range.end <= size && range.end - range.start <= MAX_KEYFRAME
-                })
-        });
+        retain_readable(&mut keyframes, source.size());
         Ok(keyframes)
     }
 

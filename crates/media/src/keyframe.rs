@@ -83,6 +83,11 @@ pub enum Error {
     Unknown(&'static str),
 }
 
+/// Returns the keyframe nearest to a playing time in milliseconds.
+pub(crate) fn nearest(keyframes: &[Keyframe], ms: u64) -> Option<&Keyframe> {
+    keyframes.iter().min_by_key(|keyframe| keyframe.time_ms.abs_diff(ms))
+}
+
 /// Returns the middles of `n` equal spans, as fractions of the whole.
 #[expect(clippy::cast_precision_loss, reason = "`n` is a few hundred at most")]
 pub(crate) fn span_middles(n: usize) -> impl Iterator<Item = f64> {

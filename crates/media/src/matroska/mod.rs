@@ -145,6 +145,14 @@ impl Track {
         Ok(found)
     }
 
+    /// See [`Index::nearest`](crate::Index::nearest).
+    pub(crate) async fn nearest(&self, source: &Source, ms: u64) -> Result<Option<Keyframe>, Error> {
+        let cues = self.all_cues(source).await?;
+        let distance = |cue: &&Cue| self.time_ms(cue.time).unwrap_or(u64::MAX).abs_diff(ms);
+        let Some(cue) = cues.iter().min_by_key(distance) else { return Ok(None) };
+        Ok(self.locate(source, *cue).await?)
+    }
+
     /// Returns the presentation times of the keyframes in the Cues, or `None` if there are none or if a second is not a
     /// whole number of ticks.
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {

@@ -234,4 +234,24 @@ mod tests {
         // One more, to find the index.
         assert_eq!(rounds(false), (5, 28));
     }
+
+    #[test]
+    fn the_keyframe_nearest_to_a_time_takes_less_than_1_mb_of_a_5_gb_object() {
+        for is_index_first in [true, false] {
+            let object = Object::new(is_index_first);
+            let source = Source::new(object.0.size, object.clone());
+            let ms = 1_234_567;
+            let read = async {
+                let (_, track) = super::super::open(&source).await.unwrap();
+                let keyframe = track.nearest(&source, ms).await.unwrap().unwrap();
+                source.fetch(keyframe.range.clone()).await.unwrap();
+                keyframe
+            };
+            let (keyframe, rounds) = object.run(read);
+            let stats = source.stats();
+            assert!(keyframe.time_ms.abs_diff(ms) <= u64::from(GOP) * 1000 / 30 / 2, "{keyframe:?}");
+            assert_eq!((keyframe.range.start - object.0.first) % u64::from(FRAME * GOP), 0);
+            assert!(stats.bytes < 1_000_000 && rounds <= 6, "{stats:?} {rounds}");
+        }
+    }
 }

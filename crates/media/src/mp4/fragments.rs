@@ -228,7 +228,11 @@ impl Fragments {
     }
 
     /// Reads the fragment of an index entry, whose `moof` is at its offset or up to `MAX_BEFORE` boxes later.
-    async fn at(&self, reader: &mut Reader<'_>, entry: &IndexEntry) -> Result<Option<Fragment>, Error> {
+    pub(super) async fn at(
+        &self,
+        reader: &mut Reader<'_>,
+        entry: &IndexEntry,
+    ) -> Result<Option<Fragment>, Error> {
         let mut at = entry.offset;
         for _ in 0..MAX_BEFORE {
             match reader.header(at, u64::MAX, MOOF_READ).await? {

@@ -22,6 +22,7 @@ mod headers;
 mod loaded;
 mod moof;
 mod movie;
+mod nearest;
 mod remux;
 pub mod runs;
 mod segments;

@@ -135,13 +135,7 @@ impl Tables {
         let sizes = self.sizes.table.iter();
         let tables = sizes.chain(&self.chunk_offsets).filter(|table| table.bytes() <= budget);
         in_parallel(tables.map(|table| table.read(source, 0..table.len())).collect()).await?;
-        let runs = &runs;
-        let keyframes = choices.into_iter().map(|choice| async move {
-            let mut ranges = self.byte_ranges(source, runs, choice.first..choice.shown + 1).await?;
-            let range = ranges.pop().filter(|_| ranges.len() as u64 == choice.shown - choice.first);
-            let time_ms = timing.ms(choice.time);
-            Ok::<_, Error>(range.map(|range| Keyframe { time_ms, range, lead_in: ranges }))
-        });
+        let keyframes = choices.into_iter().map(|choice| self.located(source, timing, &runs, choice));
         Ok(in_parallel(keyframes.collect()).await?.into_iter().flatten().collect())
     }
 
@@ -249,7 +243,7 @@ impl Tables {
 
     /// Returns the byte ranges of consecutive samples. Ends at the first one that the tables do not contain, or that
     /// needs another sample description.
-    async fn byte_ranges(
+    pub(super) async fn byte_ranges(
         &self,
         source: &Source,
         runs: &[ChunkRun],

@@ -101,6 +101,11 @@ impl Timing {
         self.edits.iter().next().map_or(0, |edit| edit.start).max(self.origin)
     }
 
+    /// Returns the presentation time of a playing time in milliseconds, the inverse of [`Timing::ms`].
+    pub(super) fn time_of(&self, ms: u64) -> i64 {
+        rescaled(signed(ms), 1000, self.scale).saturating_add(self.origin)
+    }
+
     /// Converts a presentation time to milliseconds for users.
     pub(super) fn ms(&self, time: i64) -> u64 {
         to_ms(u64::try_from(time.saturating_sub(self.origin)).unwrap_or(0), self.scale)

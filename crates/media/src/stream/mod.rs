@@ -29,7 +29,7 @@ use self::kind::Stream;
 use self::packets::Found;
 use self::timeline::{MS, Pace, Stamp, Timeline};
 use crate::index::Streams;
-use crate::keyframe::{Error, Keyframe, interleaved};
+use crate::keyframe::{self, Error, Keyframe, interleaved};
 use crate::matroska;
 use crate::source::{self, Source, in_parallel};
 
@@ -107,11 +107,22 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
 }
 
 impl Track {
+    /// See [`Index::nearest`](crate::Index::nearest). A large file has to be searched by ffmpeg.
+    pub(crate) async fn nearest(&self, source: &Source, ms: u64) -> Result<Option<Keyframe>, Error> {
+        let keyframes = if self.size <= WHOLE { self.all(source).await? } else { Vec::new() };
+        Ok(keyframe::nearest(&keyframes, ms).cloned())
+    }
+
+    /// Returns all keyframes of a file that is read whole.
+    async fn all(&self, source: &Source) -> Result<Vec<Keyframe>, Error> {
+        let bytes = source.read(0..self.size).await?;
+        let slice = self.slice(&bytes, 0, true);
+        Ok(self.timed(vec![slice]))
+    }
+
     pub(crate) async fn keyframes(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
         if self.size <= WHOLE {
-            let bytes = source.read(0..self.size).await?;
-            let slice = self.slice(&bytes, 0, true);
-            let keyframes = self.timed(vec![slice]);
+            let keyframes = self.all(source).await?;
             let times: Vec<u64> = keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
             let duration = self.duration_ms.or(times.last().copied()).unwrap_or(0);
             let chosen = matroska::spread(&times, duration, n).into_iter();
