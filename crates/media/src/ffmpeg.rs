@@ -21,6 +21,7 @@ use crate::source::Source;
 const MAX_PIXELS: &str = "35389440";
 
 /// Where ffmpeg reads from.
+#[derive(Clone)]
 pub(crate) enum Input<'a> {
     /// A small file, which is written to standard input.
     File(Container, Vec<Bytes>),

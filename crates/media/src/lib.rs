@@ -14,6 +14,7 @@ mod ffmpeg;
 mod filters;
 mod frame;
 pub mod hls;
+pub mod image;
 pub mod index;
 pub mod inspect;
 pub mod keyframe;

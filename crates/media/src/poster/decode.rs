@@ -33,7 +33,7 @@ pub(super) enum FromInput {
 
 /// The film among the streams of an input.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Film {
+pub(crate) enum Film {
     /// The first video stream, as in a file of wrapped keyframes.
     First,
     /// The stream with this number.
@@ -42,11 +42,11 @@ pub(super) enum Film {
 
 impl Film {
     /// Finds the film in ffmpeg's report on an input.
-    pub(super) fn find(report: &str, streams: &Streams) -> Self {
+    pub(crate) fn find(report: &str, streams: &Streams) -> Self {
         inspect::film(report, streams).map_or(Self::First, |(number, _)| Self::Stream(number))
     }
 
-    fn specifier(self) -> String {
+    pub(crate) fn specifier(self) -> String {
         match self {
             Self::First => "V:0".to_owned(),
             Self::Stream(number) => number.to_string(),
@@ -54,7 +54,7 @@ impl Film {
     }
 
     /// Returns what a report tells about the film.
-    pub(super) fn report(self, report: &str) -> Report {
+    pub(crate) fn report(self, report: &str) -> Report {
         match self {
             Self::First => report::parse(report),
             Self::Stream(number) => {
