@@ -51,15 +51,16 @@ class Original:
 
 
 def redirect(api, path):
-    """Requests a segment and returns the URL that it redirects to."""
-    response = HTTP.request("GET", api.base + path, headers={"Origin": "https://app.example.com"}, redirect=False)
+    """Requests a segment or an image, and returns the URL that it redirects to."""
+    headers = {"Origin": "https://app.example.com", **({"Authorization": api.token} if api.token else {})}
+    response = HTTP.request("GET", api.base + path, headers=headers, redirect=False, timeout=600)
     assert response.status == 302 and response.headers["Access-Control-Allow-Origin"] == "https://app.example.com", (path, response.status, response.data)
     assert response.headers["Cache-Control"] == "private, max-age=300", response.headers
     return response.headers["Location"]
 
 
 def follow(location):
-    """Fetches a segment from S3, as a browser does after a redirect from another host: without an origin."""
+    """Fetches a segment or an image from S3, as a browser does after a redirect from another host: without an origin."""
     response = HTTP.request("GET", location, headers={"Origin": "null"})
     assert response.status == 200 and response.headers["Access-Control-Allow-Origin"] == "*", (response.status, response.headers, response.data[:200])
     return response.data
@@ -88,6 +89,15 @@ def test_through_the_api(emulator, stack, original):
     # A viewer's own header is no signature, nor is one of another video.
     for signature in ("", "4000000000.", "4000000000." + "A" * 43):
         assert api.call("GET", unsigned, **{"X-Upreel-Signature": signature}).status == 404, signature
+
+
+def test_images(api, eve, video):
+    """Images are made when they are requested with the credentials of the video's user."""
+    for image, start in (("thumbnail.jpg?time=1.5&width=160", b"\xff\xd8"), ("thumbnail.webp?time=1&exact=true", b"RIFF"),
+                         ("preview.gif?end=1&width=160", b"GIF89a"), ("preview.webp?end=1&width=160", b"RIFF")):  # fmt: skip
+        path = f"/videos/{video}/{image}"
+        assert eve.call("GET", path).status == 404, path
+        assert follow(redirect(api, path)).startswith(start), path
 
 
 def sign(folder, secret):
@@ -155,5 +165,6 @@ def test_playback(emulator, stack, folder):
     record = api.wait_for_status(unplayable, "PROCESSED")
     assert record["playback"] == {"mode": "ORIGINAL", "reason": "CODEC"}, record
     test_through_the_api(emulator, stack, original)
+    test_images(api, eve, video)
     test_through_the_cdn(emulator, stack, original)
     test_deletion_while_a_segment_is_made(emulator, stack, api, original)

@@ -235,6 +235,11 @@ def drop_the_layer(t):
 
 
 @mutation
+def drop_the_layer_of_playback(t):
+    del at(t, "PlaybackFunction")["Layers"]
+
+
+@mutation
 def enable_the_replay_by_default(t):
     at(t, "ThumbnailFunction//Events//Replay//Properties")["Enabled"] = True
 
@@ -968,8 +973,8 @@ def allow_only_the_pages_of_the_API_to_read_redirected_segments(t):
 
 
 @mutation
-def give_playback_too_little_memory_for_a_segment(t):
-    at(t, "PlaybackFunction")["MemorySize"] = 256
+def give_playback_too_little_memory_for_an_image(t):
+    at(t, "PlaybackFunction")["MemorySize"] = 1024
 
 
 @mutation

@@ -34,6 +34,8 @@ pub enum Code {
     TooLarge,
     /// The file is not a supported video.
     UnsupportedMedia,
+    /// The frames of a video cannot be decoded, or not within the limits of a request.
+    Undecodable,
     /// The `Idempotency-Key` was used with another body.
     IdempotencyMismatch,
     /// A fault. A retry may succeed.
@@ -59,6 +61,7 @@ impl Code {
             Self::UnsupportedMedia => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA", "Not a supported video")
             }
+            Self::Undecodable => (S::UNPROCESSABLE_ENTITY, "UNDECODABLE", "No image can be made"),
             Self::IdempotencyMismatch => {
                 (S::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_MISMATCH", "Idempotency-Key used for another body")
             }

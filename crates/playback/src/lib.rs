@@ -1,7 +1,8 @@
-//! `GET /segments/{videoId}/{version}/{rendition}/{segment}`: redirects to a segment of the original, and makes it before
+//! `GET /segments/{videoId}/{version}/{rendition}/{segment}`, `GET /videos/{videoId}/thumbnail.jpg` and `.webp`, and
+//! `GET /videos/{videoId}/preview.webp` and `.gif`: redirects to a segment or an image of the original, and makes it before
 //! that if nobody has requested it yet.
 //!
-//! The path is the key of the segment in S3, and the query is that of its presigned URL, from the playlist. The redirect
+//! Images are in the module `images`. The path of a segment is the key of the segment in S3, and the query is that of its presigned URL, from the playlist. The redirect
 //! repeats the query, and S3 verifies it. So this function needs no secret, and reveals nothing: whoever changes the
 //! query, or has an expired one, can have a segment made, but not read it.
 //!
@@ -24,7 +25,9 @@
 //! `secretsmanager:GetSecretValue` on its secret.
 
 mod flights;
+mod images;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
@@ -33,6 +36,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::future::{join, join_all};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use tokio::sync::Semaphore;
 use upreel_core::playback::Playback;
 use upreel_core::video::Record;
 use upreel_core::{Bucket, Fault, Key, ReadError, Status, Version, VideoId};
@@ -43,6 +47,7 @@ use upreel_media::source::{self, Source};
 use upreel_store::objects::StoredObject;
 
 use crate::flights::Flights;
+pub use crate::images::{Image, MakeImage, Moment, make_image};
 
 /// How long a player may keep the redirect, in seconds: less than the query is valid.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("private, max-age=300");
@@ -52,23 +57,39 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const SIGNATURE: HeaderName = HeaderName::from_static("x-upreel-signature");
 /// Longest record that is read, in bytes.
 const MAX_RECORD: u64 = 4 << 20;
+/// Images that a process makes at a time. On Lambda, a process usually has one request.
+const MAX_IMAGES: usize = 2;
 
 /// The state of the router.
 #[derive(Clone)]
 struct Shared {
     app: App,
     flights: Flights,
+    make: MakeImage,
+    /// Limits how many images are made at a time.
+    images: Arc<Semaphore>,
 }
 
 /// Returns the routes of this function.
 pub fn router(app: App) -> Router {
+    router_with(app, make_image)
+}
+
+/// Returns the routes with another function that makes the images. The simulation uses it, because ffmpeg does not run in
+/// simulated time.
+pub fn router_with(app: App, make: MakeImage) -> Router {
+    let images = Arc::new(Semaphore::new(MAX_IMAGES));
     Router::new()
         .route("/segments/{videoId}/{version}/{rendition}/{segment}", get(segment))
-        .with_state(Shared { app, flights: Flights::default() })
+        .route("/videos/{videoId}/thumbnail.jpg", get(images::thumbnail_jpg))
+        .route("/videos/{videoId}/thumbnail.webp", get(images::thumbnail_webp))
+        .route("/videos/{videoId}/preview.webp", get(images::preview_webp))
+        .route("/videos/{videoId}/preview.gif", get(images::preview_gif))
+        .with_state(Shared { app, flights: Flights::default(), make, images })
 }
 
 async fn segment(
-    State(Shared { app, flights }): State<Shared>,
+    State(Shared { app, flights, .. }): State<Shared>,
     Path((id, version, rendition, segment)): Path<(String, String, String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -90,6 +111,10 @@ async fn segment(
         Some(query) => (format!("{}?{query}", app.objects.address(&requested.key).await?), MAX_AGE),
         None => (app.objects.sign_get(&requested.key).await?, NO_STORE),
     };
+    redirect(&location, caching)
+}
+
+fn redirect(location: &str, caching: HeaderValue) -> Result<Response, Problem> {
     let location = HeaderValue::try_from(location).map_err(|_| not_found())?;
     let headers = [(header::LOCATION, location), (header::CACHE_CONTROL, caching)];
     Ok((StatusCode::FOUND, headers).into_response())

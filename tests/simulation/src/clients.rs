@@ -2,6 +2,7 @@
 //! or give up.
 
 mod details;
+mod images;
 mod multipart;
 mod player;
 mod watcher;
@@ -64,6 +65,8 @@ pub(crate) enum Step {
     Read,
     /// Plays a part of the video, if it can be played from its original.
     Play,
+    /// Asks for an image of the video.
+    Image,
     /// Asks for this number of renditions that are encoded when they are watched, and plays those that are ready.
     Watch(usize),
     /// Gives the video another title.
@@ -146,6 +149,7 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
             (Step::Delete, _) => client.delete().await,
             (Step::Read, _) => client.read().await,
             (Step::Play, _) => client.play().await,
+            (Step::Image, _) => client.image().await,
             (Step::Watch(count), _) => client.watch(count).await,
             (Step::Rename, _) => client.rename().await,
             (Step::Expire(minutes), _) => client.expire(minutes).await,

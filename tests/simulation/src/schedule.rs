@@ -74,10 +74,11 @@ fn random_script(rng: &mut Rng) -> Script {
             Step::UploadAgain,
             Step::Read,
             Step::Play,
+            Step::Image,
             Step::Watch(usize::MAX),
             Step::Rename,
         ];
-        then.push(steps[rng.usize(..6)]);
+        then.push(steps[rng.usize(..7)]);
     }
     if rng.u8(..6) == 0 {
         then.extend([Step::Expire([1, 30, 600][rng.usize(..3)]), Step::Rename]);
@@ -85,7 +86,7 @@ fn random_script(rng: &mut Rng) -> Script {
     }
     if rng.u8(..3) == 0 {
         then.extend([Step::Wait([1, 4, 100][rng.usize(..3)]), Step::Delete]);
-        then.extend([Step::UploadAgain, Step::Play].into_iter().filter(|_| rng.u8(..3) == 0));
+        then.extend([Step::UploadAgain, Step::Play, Step::Image].into_iter().filter(|_| rng.u8(..3) == 0));
     }
     Script {
         upload: upload[rng.usize(..upload.len())],

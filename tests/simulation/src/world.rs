@@ -27,6 +27,7 @@ use upreel_videos::Start;
 use upreel_webhook::{Endpoint, Webhook};
 
 use crate::clock::Clock;
+use crate::content;
 use crate::faults::Plan;
 use crate::network::{Invocation, Network};
 use crate::oracle::Oracle;
@@ -104,7 +105,7 @@ impl World {
             .merge(upreel_upload::router(app.clone()))
             .merge(upreel_presign::router(app.clone()))
             .merge(upreel_videos::router(app.clone(), start))
-            .merge(upreel_playback::router(app.clone()));
+            .merge(upreel_playback::router_with(app.clone(), content::image));
         let endpoint = Endpoint::local("https://receiver.example/hook", "secret").unwrap();
         let endpoint = endpoint.with_connector(SharedHttpConnector::new(network.clone()));
         let reconcile = Reconcile {

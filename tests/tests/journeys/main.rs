@@ -8,6 +8,7 @@ mod details;
 mod events;
 mod formats;
 mod harness;
+mod images;
 mod load;
 mod multipart;
 mod playback;

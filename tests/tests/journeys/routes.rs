@@ -108,6 +108,10 @@ fn table() -> Vec<Row> {
         row(delete(), "/videos/{videoId}", Video, |request, _| request),
         row(get(), "/videos/{videoId}/hls/master.m3u8", Video, |request, _| request),
         row(get(), "/videos/{videoId}/hls/{rendition}/{playlist}", Video, |request, _| request),
+        row(get(), "/videos/{videoId}/thumbnail.jpg", Video, |request, _| request.query(&[("time", "1.5")])),
+        row(get(), "/videos/{videoId}/thumbnail.webp", Video, |request, _| request),
+        row(get(), "/videos/{videoId}/preview.webp", Video, |request, _| request.query(&[("end", "3")])),
+        row(get(), "/videos/{videoId}/preview.gif", Video, |request, _| request),
         row(get(), SEGMENT, Segment, |request, _| request.query(&[("X-Amz-Signature", "0")])),
     ]
 }
@@ -306,8 +310,13 @@ async fn routes_require_a_caller_and_give_access_to_own_resources_only() {
         let (status, text) = send(row.request(&backend, &own), "local").await;
         let done = match name.as_str() {
             "DELETE /videos/{videoId}" => 204,
-            // This video has no upload. transcodes.rs and playback.rs test uploaded ones.
-            hls if hls.contains("/hls/") || hls.contains("/segments/") => 404,
+            // This video has no upload. transcodes.rs, playback.rs and images.rs test uploaded ones.
+            made if ["/hls/", "/segments/", "/thumbnail.", "/preview."]
+                .iter()
+                .any(|part| made.contains(part)) =>
+            {
+                404
+            }
             _ => 200,
         };
         assert_eq!(status, done, "{name}: {text}");

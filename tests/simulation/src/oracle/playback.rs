@@ -12,7 +12,7 @@ use crate::world::World;
 
 impl World {
     /// Checks that it is known how a processed video is played, and that what a player needs exists and belongs to the
-    /// upload. Segments may be missing: they are made when they are requested.
+    /// upload. Segments and images may be missing: they are made when they are requested.
     pub(super) fn check_playback(
         &self,
         id: &str,
@@ -33,25 +33,29 @@ impl World {
         if is_hls != has_index {
             self.violation(&format!("{id} is played {playback}, and its index is there: {has_index}"));
         }
+        let Ok(sequencer) = text(row, "sequencer").parse() else { return };
+        let version = Version::new(sequencer, text(row, "etag"));
+        let folder = format!("segments/{id}/{version}/");
+        for ((_, key), object) in objects.iter().filter(|((_, key), _)| key.starts_with(&folder)) {
+            let shown = if key.contains("/images/") {
+                content::number(&object.body)
+            } else {
+                content::number_of_segment(&object.body)
+            };
+            if shown != number {
+                self.violation(&format!("{key} shows content {shown:?}, but {id} is content {number:?}"));
+            }
+            named.insert((PROCESSED.to_owned(), key.clone()));
+        }
         if !is_hls {
             return;
         }
-        let Ok(sequencer) = text(row, "sequencer").parse() else { return };
-        let version = Version::new(sequencer, text(row, "etag"));
         for file in ["master.m3u8", "original.json", "records", "source/init.mp4", "source/index.m3u8"] {
             let key = (PROCESSED.to_owned(), format!("playback/{id}/{version}/{file}"));
             if !objects.contains_key(&key) {
                 self.violation(&format!("{} is missing", key.1));
             }
             named.insert(key);
-        }
-        let folder = format!("segments/{id}/{version}/");
-        for ((_, key), object) in objects.iter().filter(|((_, key), _)| key.starts_with(&folder)) {
-            let played = content::number_of_segment(&object.body);
-            if played != number {
-                self.violation(&format!("{key} plays content {played:?}, but {id} is content {number:?}"));
-            }
-            named.insert((PROCESSED.to_owned(), key.clone()));
         }
     }
 }
