@@ -57,8 +57,10 @@ pub(crate) fn visual(name: Name, mut body: Fields) -> Option<Entry> {
         _ => return None,
     };
     refer_to_this_file(&mut fixed);
-    let inner = body.boxes().flat_map(|(name, body)| match body.0.strip_prefix(b"nclc") {
-        // QuickTime's colours, as ISO states them: limited range.
+    // Without `QuickTime`'s order of fields and gamma, and without the marks of devices: other files do not have them.
+    let inner = body.boxes().filter(|(name, _)| !matches!(name, b"fiel" | b"gama" | b"uuid"));
+    let inner = inner.flat_map(|(name, body)| match body.0.strip_prefix(b"nclc") {
+        // `QuickTime`'s colours, as ISO states them: limited range.
         Some(colours) if name == *b"colr" && colours.len() >= 6 => {
             atom(name, &[b"nclx", &colours[..6], &[0]])
         }
@@ -226,7 +228,8 @@ mod tests {
 
     fn entry(config: Name, bytes: &[u8]) -> Fields {
         let colr = atom(*b"colr", &[b"nclc\0\x01\0\x01\0\x01"]);
-        Fields([&[7; VISUAL], &atom(config, &[bytes])[..], &colr].concat().into())
+        let fiel = atom(*b"fiel", &[&[1, 0]]);
+        Fields([&[7; VISUAL], &atom(config, &[bytes])[..], &fiel, &colr].concat().into())
     }
 
     #[test]
@@ -260,6 +263,7 @@ mod tests {
         let (_, mut body) = Fields(made.bytes.into()).boxes().next().unwrap();
         assert_eq!(body.take(8).unwrap()[..], [0, 0, 0, 0, 0, 0, 0, 1]);
         body.skip(VISUAL - 8).unwrap();
+        assert!(body.child(*b"fiel").is_none() && body.child(*b"avcC").is_some());
         assert_eq!(body.child(*b"colr").unwrap().0[..], *b"nclx\0\x01\0\x01\0\x01\0");
     }
 
