@@ -74,3 +74,22 @@ pub fn signature(
     let signed = sign(request, &params)?.into_parts().0;
     Ok(signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
+
+/// Returns the peak segment bit rate in bits per second (section 4.4.6.2): the largest of all contiguous segments that
+/// together have 0.5 to 1.5 times the target duration.
+#[expect(clippy::cast_precision_loss, reason = "bytes of a segment")]
+#[must_use]
+pub fn peak_bit_rate(segments: &[(u64, f64)], target_duration: f64) -> f64 {
+    let mut peak = 0.0;
+    for start in 0..segments.len() {
+        let (mut bytes, mut seconds) = (0, 0.0);
+        for (more_bytes, more_seconds) in &segments[start..] {
+            bytes += more_bytes;
+            seconds += more_seconds;
+            if seconds >= 0.5 * target_duration && seconds <= 1.5 * target_duration {
+                peak = f64::max(peak, bytes as f64 * 8.0 / seconds);
+            }
+        }
+    }
+    peak
+}

@@ -21,6 +21,7 @@ use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 use upreel_media::inspect::inspect;
 use upreel_media::{Index, Source, poster};
+use upreel_tests::peak_bit_rate;
 use upreel_transcode::{Plan, encode, playlist};
 
 fn ffmpeg() -> PathBuf {
@@ -300,24 +301,6 @@ fn check_playlists(transcoded: &Transcoded, name: &str) {
         let text = read("audio/index.m3u8");
         hls_m3u8::MediaPlaylist::try_from(text.as_str()).unwrap_or_else(|e| panic!("{name}: {e}"));
     }
-}
-
-/// Returns the peak segment bit rate in bits per second (section 4.4.6.2): the largest of all contiguous segments that
-/// together have 0.5 to 1.5 times the target duration.
-#[expect(clippy::cast_precision_loss, reason = "bytes of a segment")]
-fn peak_bit_rate(segments: &[(u64, f64)], target_duration: f64) -> f64 {
-    let mut peak = 0.0;
-    for start in 0..segments.len() {
-        let (mut bytes, mut seconds) = (0, 0.0);
-        for (more_bytes, more_seconds) in &segments[start..] {
-            bytes += more_bytes;
-            seconds += more_seconds;
-            if seconds >= 0.5 * target_duration && seconds <= 1.5 * target_duration {
-                peak = f64::max(peak, bytes as f64 * 8.0 / seconds);
-            }
-        }
-    }
-    peak
 }
 
 fn master_line(master: &str, uri: &str) -> String {
