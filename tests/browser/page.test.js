@@ -485,6 +485,7 @@ test('a video can be renamed, and is found by its title and tags', async (t) => 
   for (const [text, found] of [['holi', '<b>My holiday</b>'], ['family', '<b>My holiday</b>'], ['b.mp', 'b.mp4']]) {
     await page.fill('#search', text);
     await until(`${text} is found`, async () => (await names(page)).join() === found);
+    await until('the number is announced', async () => await page.locator('#live').textContent() === '1 video found.');
   }
   await page.fill('#search', '');
   // Escape keeps the title, and an empty title shows the file name again.

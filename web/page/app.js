@@ -33,6 +33,7 @@ let elsewhere = [];
 
 const path = (videoId) => `/videos/${encodeURIComponent(videoId)}`;
 const announce = (text) => { liveRegion.textContent = text; };
+const countOf = (n, kind = '') => `${n} ${kind}video${n === 1 ? '' : 's'}`;
 const sleep = (ms) => new Promise((done) => { setTimeout(done, ms); });
 // Replaces the fragment of the URL without a new entry in the history.
 const setHash = (hash) => history.replaceState(null, '', hash ? `#${hash}` : location.pathname + location.search);
@@ -525,9 +526,7 @@ async function upload(card) {
     card.videoId = undefined;
     card.entry = undefined;
     const why = messageOf(error) + (error.code === 'TOO_LARGE' ? ` This file has ${bytes(file.size)}.` : '');
-    // Retrying makes no sense for a file that the server rejects, or that has to be chosen again.
-    const isFinal = error.refused || error.code === 'UNREADABLE_FILE';
-    card.setState(isFinal ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], why);
+    card.setState(error.final ? 'refused' : 'broken', 'Not uploaded', [bytes(file.size)], why);
     announce(`${card.name} was not uploaded. ${why}`);
   }
 }
@@ -600,7 +599,7 @@ async function load(from) {
     const hadFocus = document.activeElement === more;
     more.hidden = !cursor;
     updateCount();
-    if (from) announce(`${shown.length} more videos loaded.`);
+    if (from) announce(`${countOf(shown.length, 'more ')} loaded.`);
     if (hadFocus && more.hidden && shown.length) $('h3', shown[0].el).focus();
     watchEnd();
     openLinked();
@@ -699,7 +698,7 @@ search.addEventListener('input', async () => {
   while (search.value === searched && searched.trim() && cursor && notice.hidden) await loadMore();
   if (search.value !== searched) return;
   filter();
-  if (searched.trim()) announce(`${listedCards().length} videos found.`);
+  if (searched.trim()) announce(`${countOf(listedCards().length)} found.`);
 });
 
 function updateSelection() {
@@ -723,12 +722,12 @@ $('#select-all').addEventListener('click', () => {
 });
 $('#delete-selected').addEventListener('click', async () => {
   const selected = listedCards().filter((card) => card.selected && card.settled);
-  const name = selected.length === 1 ? selected[0].name : `${selected.length} videos`;
+  const name = selected.length === 1 ? selected[0].name : countOf(selected.length);
   const text = 'and everything made from them will be deleted. This cannot be undone.';
   if (!await confirm({ title: 'Delete the selected videos?', name, text, yes: 'Delete', no: 'Keep' })) return;
   let deleted = 0;
   for (const card of selected) if (await card.deleteNow()) deleted += 1;
-  announce(`${deleted} of ${selected.length} videos were deleted.`);
+  announce(`Deleted ${deleted} of ${countOf(selected.length)}.`);
   updateSelection();
   $('#select').focus();
 });

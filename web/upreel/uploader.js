@@ -356,9 +356,7 @@ export class UpreelUploader extends Base {
       this.#emit('video', video);
     } catch (error) {
       if (job.state === 'cancelled' || signal.aborted) return;
-      // Retrying makes no sense for a file that the server rejects, or that has to be chosen again.
-      const isFinal = error.refused || error.code === 'UNREADABLE_FILE';
-      item.show(isFinal ? 'refused' : 'failed', 'Not uploaded', error.message);
+      item.show(error.final ? 'refused' : 'failed', 'Not uploaded', error.message);
       this.#emit('error', error);
     }
     this.#startNext();

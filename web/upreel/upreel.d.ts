@@ -390,6 +390,8 @@ export declare class UpreelError extends Error {
     retryAfter: number;
     /** Whether this file is rejected, so that sending it again is pointless. */
     refused: boolean;
+    /** Whether a retry with this file makes no sense: it is rejected, or has to be chosen again. */
+    final: boolean;
     /** Whether a retry may succeed. */
     temporary: boolean;
     /** @param {{status?: number, code: string, message: string, retryAfter?: number, cause?: unknown}} details */

@@ -169,6 +169,8 @@ export class UpreelError extends Error {
     this.retryAfter = retryAfter;
     /** Whether this file is rejected, so that sending it again is pointless. */
     this.refused = [400, 413, 415, 422].includes(status);
+    /** Whether a retry with this file makes no sense: it is rejected, or has to be chosen again. */
+    this.final = this.refused || code === 'UNREADABLE_FILE';
     /** Whether a retry may succeed. */
     this.temporary = code === 'NETWORK' || [408, 425, 429].includes(status) || status >= 500;
   }
