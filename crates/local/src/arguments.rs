@@ -14,7 +14,11 @@ pub fn address(text: &str) -> Result<IpAddr, String> {
             Err("signed URLs contain this address: use one that other devices can reach, such as 192.168.1.5"
                 .to_owned())
         }
-        other => other.map_err(|error| error.to_string()),
+        other => other.map_err(|_| {
+            "use an IP address of this machine, such as 192.168.1.5, without a port. To let clients use a name, add \
+             --allow-host NAME"
+                .to_owned()
+        }),
     }
 }
 
@@ -54,6 +58,10 @@ pub fn origin(text: &str) -> Result<String, String> {
     let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     match host {
         Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@']) => Ok(origin.to_owned()),
+        _ if origin == "null" => Err("pages that are files, and sandboxed frames, cannot be told from foreign pages. \
+                                      Serve the page, for example with python3 -m http.server 5173, and name its \
+                                      origin: http://localhost:5173"
+            .to_owned()),
         _ => Err("use a scheme, a host and, if needed, a port, such as http://localhost:5173".to_owned()),
     }
 }
@@ -101,8 +109,9 @@ mod tests {
         assert_eq!(address("192.168.1.5"), Ok("192.168.1.5".parse().unwrap()));
         assert_eq!(address("::1"), Ok("::1".parse().unwrap()));
         for bad in ["0.0.0.0", "::", "my-laptop.local", "192.168.1.5:3000", ""] {
-            assert!(address(bad).is_err(), "{bad}");
+            assert!(address(bad).is_err_and(|error| error.contains("192.168.1.5")), "{bad}");
         }
+        assert!(address("my-laptop.local").is_err_and(|error| error.contains("--allow-host")));
     }
 
     #[test]
@@ -110,7 +119,8 @@ mod tests {
         assert_eq!(origin("http://localhost:5173/").as_deref(), Ok("http://localhost:5173"));
         assert_eq!(origin("https://dev.example:*").as_deref(), Ok("https://dev.example:*"));
         for bad in ["*", "null", "localhost:5173", "http://", "http://a/b", "ftp://a", "http://a@b"] {
-            assert!(origin(bad).is_err(), "{bad}");
+            assert!(origin(bad).is_err_and(|error| error.contains("http://localhost:5173")), "{bad}");
         }
+        assert!(origin("null").is_err_and(|error| error.contains("Serve the page")));
     }
 }

@@ -85,6 +85,12 @@ impl Allowed {
             return match (is_allowed, port) {
                 (true, _) => None,
                 (false, Port::DynamoDb) => Some("Web pages cannot use the port of DynamoDB.".to_owned()),
+                (false, _) if origin == NULL => Some(
+                    "The web page has no origin: it is a file, or in a sandboxed frame. If it is yours, serve it, for \
+                     example with python3 -m http.server 5173, and start Upreel with --allow-origin \
+                     http://localhost:5173"
+                        .to_owned(),
+                ),
                 (false, _) => Some(format!(
                     "The web page at {origin:?} is not allowed to use this port. If it is yours, start Upreel with \
                      --allow-origin {origin}"

@@ -21,7 +21,7 @@ const FOREIGN: [(&str, &str, &str); 5] = [
     ("host", "rebound.example:3000", "--allow-host rebound.example"),
     ("origin", "http://evil.example", "--allow-origin http://evil.example"),
     ("origin", "http://localhost:8080", "--allow-origin http://localhost:8080"),
-    ("origin", "null", "not allowed"),
+    ("origin", "null", "serve it"),
     ("sec-fetch-site", "cross-site", "another site"),
 ];
 
