@@ -86,8 +86,8 @@ test('uploads a small file, scrubs its storyboard, plays and deletes it', async 
   await page.keyboard.press('Home');
   await until('the video plays after seeking', async () => await time() > 0.1);
   const {width} = await seekBar.boundingBox();
-  await seekBar.hover({position: {x: width / 2, y: 10}});
-  assert.equal(await page.locator('.seek-preview span').textContent(), '0:01');
+  await seekBar.hover({position: {x: width * 0.7, y: 10}});
+  await until('the time is shown', async () => await page.locator('media-preview-time-display[slot] slot').textContent() === '0:01');
   const download = await page.getByRole('link', {name: 'Download the original'}).getAttribute('href');
   const {headers} = await fetch(download);
   assert.equal(headers.get('content-disposition'), `attachment; filename="small.mp4"; filename*=UTF-8''small.mp4`);
@@ -340,7 +340,7 @@ test('the poster plays from the beginning, the bar from the time under the point
     await frame.hover({position: {x: width * 0.75, y}});
     if (from) await until('the tile is shown', () => frame.locator('.scrub').evaluate((el) => el.classList.contains('shown')));
     await frame.click({position: {x: width * 0.75, y}});
-    await page.getByRole('button', {name: 'Pause', exact: true}).waitFor();
+    await page.getByRole('button', {name: 'pause', exact: true}).waitFor();
     await until('it plays', async () => await played() > from);
     assert.ok(await played() < to, `${await played()}`);
     await page.keyboard.press('Escape');
@@ -599,6 +599,10 @@ for (const [name, options] of Object.entries({
     assert.ok(await fits());
     await click(page, 'harbour at dawn.mp4', 'Play');
     await until('the video plays', () => page.locator('video').evaluate((video) => video.currentTime > 0));
+    await accessibility(page);
+    await page.locator('video').evaluate((video) => video.pause());
+    await page.getByRole('button', {name: 'quality'}).click();
+    await page.getByRole('menuitemradio', {name: 'Original · 360p', exact: true}).waitFor();
     await accessibility(page);
     await screenshot(page, `${name}, player`);
     const {y, height} = await page.locator('video').boundingBox();

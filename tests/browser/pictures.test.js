@@ -160,8 +160,13 @@ for (const [variant, context] of Object.entries(VARIANTS)) {
       track.mode = 'showing';
     });
     if (!context.isMobile) await page.getByRole('slider', {name: 'Seek'}).hover({position: {x: 200, y: 10}});
-    await page.getByRole('combobox', {name: 'Captions'}).waitFor();
+    await page.getByRole('button', {name: 'closed captions'}).waitFor();
     await save('7 player');
+    await page.getByRole('button', {name: 'quality'}).click();
+    await page.getByRole('menu').waitFor();
+    await save('7 player, menu');
+    await page.keyboard.press('Escape');
+    await until('the menu is closed', () => page.getByRole('menu').isHidden());
     await page.keyboard.press('Escape');
 
     await showRows(page);

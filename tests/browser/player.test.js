@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
 import {readFileSync} from 'node:fs';
-import {readFile, writeFile} from 'node:fs/promises';
+import {readFile, readdir, writeFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';
 import {basename, dirname, join} from 'node:path';
 import {before, test} from 'node:test';
-import {folder, makeVideo, openPage, servePages, startBackend, startProxy, until} from './harness.js';
+import {accessibility, folder, makeVideo, openPage, servePages, startBackend, startProxy, until} from './harness.js';
+import {vendored} from './vendor.js';
 
 /** Few frames, so that encoding is fast, but long enough for two chunks of 60 and 10 seconds. */
 const VIDEO = {seconds: 70, rate: 5, resolution: '854x480'};
@@ -69,8 +70,16 @@ const seekBar = (page) => page.getByRole('slider', {name: 'Seek'});
 const isStream = (page) => element(page).evaluate((video) => video.src.startsWith('blob:'));
 /** Returns the number of audio bytes decoded so far. */
 const decodedAudio = (page) => element(page).evaluate((video) => video.webkitAudioDecodedByteCount);
-/** Returns the names in the menu of levels. */
-const qualities = (page) => page.getByRole('combobox', {name: 'Quality'}).locator('option').allTextContents();
+/** Returns the texts of a menu, also of a closed one. */
+async function choices(page, name) {
+  const items = page.getByRole('menu', {name, includeHidden: true}).getByRole('menuitemradio', {includeHidden: true});
+  return (await items.allTextContents()).map((text) => text.trim());
+}
+/** Opens the menu of a button, and chooses an item. */
+async function choose(page, button, name) {
+  await page.getByRole('button', {name: button}).click();
+  await page.getByRole('menuitemradio', {name, exact: true}).click();
+}
 const requestsFor = (page, text) => page.requests.filter((request) => request.url().includes(text));
 
 /** Opens a page and plays a video. In the page, `shown` collects the time of each frame that was displayed. */
@@ -94,10 +103,12 @@ async function waitForFrame(page, seconds) {
   await until(`a frame at ${seconds} s is shown`, () => page.evaluate(isShown, seconds));
 }
 
-test('the vendored hls.js is the version in the lock file', async () => {
-  const vendor = join(root, 'web/page/vendor');
-  for (const [ours, theirs] of [['hls.min.mjs', 'hls.min.mjs'], ['LICENSE', '../LICENSE']]) {
-    assert.ok((await readFile(join(vendor, ours))).equals(await readFile(join(hls, theirs))), ours);
+test('the vendored libraries are the versions in the lock file', async () => {
+  const folder = join(root, 'web/page/vendor');
+  const files = await vendored();
+  assert.deepEqual((await readdir(folder)).sort(), Object.keys(files).sort());
+  for (const [name, text] of Object.entries(files)) {
+    assert.ok(await readFile(join(folder, name), 'utf8') === text, `${name} differs: run npm run vendor`);
   }
 });
 
@@ -114,14 +125,14 @@ test('shows transcoding progress while the original can be played', async (t) =>
 
   await card(page, 'film.mp4').getByRole('button', {name: 'Play'}).click();
   await waitForPlayback(page);
-  assert.deepEqual(await qualities(page), ['Original · 480p']);
+  assert.deepEqual(await choices(page, 'Quality'), ['Original · 480p', 'Auto (Original · 480p)']);
   await page.keyboard.press('Escape');
 
   await writeFile(join(dir, 'pipe'), 'go\n');
   await progress.waitFor({state: 'hidden'});
   await card(page, 'film.mp4').getByRole('button', {name: 'Play'}).click();
   await waitForPlayback(page);
-  assert.deepEqual((await qualities(page)).slice(1), ['480p', '360p']);
+  assert.deepEqual((await choices(page, 'Quality')).slice(0, -1), ['480p', '360p']);
   assert.deepEqual(page.errors, [], 'no errors, including Content-Security-Policy violations');
 });
 
@@ -133,7 +144,7 @@ test('shows why transcoding failed, and plays the original', async (t) => {
   await card(page, 'film.mp4').getByText(message).waitFor();
   await card(page, 'film.mp4').getByRole('button', {name: 'Play'}).click();
   await waitForPlayback(page);
-  assert.deepEqual(await qualities(page), ['Original · 480p']);
+  assert.deepEqual(await choices(page, 'Quality'), ['Original · 480p', 'Auto (Original · 480p)']);
   assert.deepEqual(page.errors, []);
 });
 
@@ -154,7 +165,7 @@ test('plays across a chunk boundary to the end', async (t) => {
   const range = ranges.find(([from, to]) => from < CHUNK_BOUNDARY && to > CHUNK_BOUNDARY);
   assert.ok(range?.[1] >= duration - 0.5, `no gap at the chunk boundary: ${JSON.stringify(ranges)}`);
   assert.ok(await decodedAudio(page) > 0);
-  await page.getByRole('button', {name: 'Play', exact: true}).click();
+  await page.getByRole('button', {name: 'play', exact: true}).click();
   await until('it restarts from the beginning', async () => await current(page) < 5);
   await element(page).evaluate((video) => video.pause());
   // A slow machine drops frames, so each of these is looked up while playback is paused.
@@ -173,27 +184,27 @@ test('the seek bar seeks with mouse and keyboard, and previews storyboard tiles'
   const page = await play(t, 'film.mp4', {viewport: {width: 900, height: 800}});
   await waitForPlayback(page);
   const {x, y, width, height} = await seekBar(page).boundingBox();
-  // The track starts and ends half a thumb inside the element.
-  const positionOf = (at) => [x + height / 2 + (at / VIDEO.seconds) * (width - height), y + height / 2];
-  const preview = page.locator('.seek-preview');
-  const tile = async () => (await preview.locator('canvas').screenshot()).toString('base64');
+  // The middle of a second: its time is shown without the fraction.
+  const positionOf = (at) => [x + ((at + 0.5) / VIDEO.seconds) * width, y + height / 2];
+  const canvas = page.locator('canvas[slot="preview"]');
+  const label = page.locator('media-preview-time-display[slot] slot');
+  const tile = async () => (await canvas.screenshot()).toString('base64');
   const tiles = new Set();
   for (const at of [10, 30, 50]) {
     await page.mouse.move(...positionOf(at));
-    await until('the tile is shown', () => preview.locator('canvas').isVisible());
-    assert.match(await preview.textContent(), new RegExp(`^0:${at}$`));
+    await until('the tile is shown', async () => await canvas.isVisible() && await label.textContent() === `0:${at}`);
     tiles.add(await tile());
   }
   assert.equal(tiles.size, 3, 'each position has a different tile');
   await page.mouse.click(...positionOf(50));
   await waitForFrame(page, 50);
   await page.mouse.move(x, y - 200);
-  assert.ok(await preview.isHidden());
+  await until('the preview is hidden', () => canvas.isHidden());
 
   await page.mouse.move(...positionOf(20));
   await page.mouse.down();
   await page.mouse.move(...positionOf(40), {steps: 5});
-  assert.match(await preview.textContent(), /^0:40$/);
+  await until('the time is shown', async () => await label.textContent() === '0:40');
   await page.mouse.up();
   await waitForFrame(page, 40);
   await page.mouse.move(x, y - 200);
@@ -203,9 +214,9 @@ test('the seek bar seeks with mouse and keyboard, and previews storyboard tiles'
   const before = await current(page);
   await page.keyboard.press('ArrowRight');
   assert.ok(Math.abs(await current(page) - before - 5) < 0.01);
-  assert.ok(await preview.isVisible(), 'the keyboard shows the preview too');
+  await page.locator('canvas[slot="current"]').waitFor(); // the keyboard shows the preview too
   const valueText = () => seekBar(page).getAttribute('aria-valuetext');
-  await until('aria-valuetext is updated', async () => /^0:4\d of 1:10$/.test(await valueText()));
+  await until('aria-valuetext is updated', async () => /^4\d seconds of 1 minute, 10 seconds$/.test(await valueText()));
   await page.keyboard.press('End');
   await page.keyboard.press('Home');
   assert.equal(await current(page), 0);
@@ -213,7 +224,7 @@ test('the seek bar seeks with mouse and keyboard, and previews storyboard tiles'
   await page.getByRole('button', {name: 'Unmute'}).click();
   await page.getByRole('slider', {name: 'Volume'}).press('ArrowLeft');
   assert.equal(await element(page).evaluate((video) => video.volume), 0.95);
-  await page.getByRole('button', {name: 'Full screen'}).click();
+  await page.getByRole('button', {name: 'enter fullscreen mode'}).click();
   await until('the player is in full screen', () => page.evaluate(() => document.fullscreenElement?.matches('.film')));
   await page.keyboard.press('f');
   await until('the player has left full screen', () => page.evaluate(() => !document.fullscreenElement));
@@ -227,36 +238,87 @@ test('the usual keys of players work, and speed and captions can be chosen', asy
   const of = (property) => video.evaluate((el, name) => el[name], property);
   await page.keyboard.press('k');
   await until('the video pauses', () => of('paused'));
-  await page.keyboard.press('5');
+  // The keys of media-chrome start from what the controls show.
+  const press = async (key, slider, text) => {
+    await page.keyboard.press(key);
+    const value = () => page.getByRole('slider', {name: slider}).getAttribute('aria-valuetext');
+    await until(`${slider} is ${text} after ${key}`, async () => await value() === text);
+  };
+  await press('5', 'seek', '35 seconds of 1 minute, 10 seconds');
   assert.ok(Math.abs(await current(page) - VIDEO.seconds / 2) < 0.5, `${await current(page)}`);
   const before = await current(page);
-  await page.keyboard.press('l');
+  await press('l', 'seek', '45 seconds of 1 minute, 10 seconds');
   assert.ok(Math.abs(await current(page) - before - 10) < 0.1);
-  await page.keyboard.press('j');
+  await press('j', 'seek', '35 seconds of 1 minute, 10 seconds');
   assert.ok(Math.abs(await current(page) - before) < 0.1);
-  await page.keyboard.press('ArrowDown');
-  await page.keyboard.press('ArrowDown');
-  await page.keyboard.press('ArrowUp');
+  await press('ArrowDown', 'volume', '95%');
+  await press('ArrowDown', 'volume', '90%');
+  await press('ArrowUp', 'volume', '95%');
   assert.ok(Math.abs(await of('volume') - 0.95) < 1e-6);
   await page.keyboard.press('Shift+>');
   assert.equal(await of('playbackRate'), 1.25);
-  const speed = page.getByRole('combobox', {name: 'Speed'});
-  await until('the menu shows the speed', async () => await speed.inputValue() === '1.25');
-  await speed.selectOption('2 ×');
-  assert.equal(await of('playbackRate'), 2);
-  await speed.press('k');
-  assert.equal(await of('paused'), true, 'a menu keeps its keys');
+  const speed = page.getByRole('button', {name: 'Playback rate 1.25'});
+  await speed.click();
+  await page.getByRole('menuitemradio', {name: '1.25x', checked: true}).waitFor();
+  await until('the menu has the focus', () => page.evaluate(() => document.activeElement.matches('media-playback-rate-menu')));
+  for (const key of ['End', 'ArrowUp', 'ArrowUp', 'ArrowDown']) await page.keyboard.press(key);
+  assert.ok(Math.abs(await current(page) - before) < 0.1, 'a menu keeps its keys');
+  assert.ok(Math.abs(await of('volume') - 0.95) < 1e-6);
+  await page.keyboard.press('Enter');
+  await until('the speed is changed', async () => await of('playbackRate') === 1.75);
+  await page.getByRole('button', {name: 'Playback rate 1.75'}).click();
+  await until('the menu has the focus', () => page.evaluate(() => document.activeElement.matches('media-playback-rate-menu')));
+  await page.keyboard.press('Escape');
+  await until('the menu is closed', () => page.getByRole('menu').isHidden());
+  assert.ok(await page.getByRole('dialog').isVisible());
 
-  const captions = page.getByRole('combobox', {name: 'Captions'});
+  const captions = page.getByRole('button', {name: 'closed captions'});
   assert.ok(await captions.isHidden(), 'the video has none');
   await video.evaluate((el) => el.addTextTrack('captions', 'English', 'en'));
   await captions.waitFor();
-  assert.deepEqual(await captions.locator('option').allTextContents(), ['No captions', 'English']);
+  assert.deepEqual(await choices(page, 'Captions'), ['Off', 'English']);
   const mode = () => video.evaluate((el) => el.textTracks[0].mode);
-  await captions.selectOption('English');
+  await choose(page, 'closed captions', 'English');
   await until('the captions are shown', async () => await mode() === 'showing');
   await seekBar(page).press('c');
   await until('the captions are hidden', async () => await mode() === 'disabled');
+  assert.deepEqual(page.errors, []);
+});
+
+test('all controls of the player can be reached with the Tab key, show the focus, and menus are accessible', async (t) => {
+  const page = await play(t, 'film.mp4');
+  await waitForPlayback(page);
+  await element(page).evaluate((el) => {
+    el.pause();
+    el.addTextTrack('captions', 'English', 'en');
+  });
+  await page.getByRole('button', {name: 'closed captions'}).waitFor();
+  await page.getByRole('button', {name: 'Close the player'}).focus();
+  const names = [];
+  for (;;) {
+    await page.keyboard.press('Tab');
+    const focused = await page.evaluate(() => {
+      const host = document.activeElement;
+      const inner = host.shadowRoot?.activeElement ?? host;
+      const {outlineStyle, boxShadow} = getComputedStyle(host);
+      return {name: inner.ariaLabel ?? inner.textContent, ring: outlineStyle !== 'none' || boxShadow !== 'none'};
+    });
+    assert.ok(focused.ring, `${focused.name} shows no focus`);
+    names.push(focused.name);
+    if (focused.name === 'Download the original') break;
+    assert.ok(names.length < 20, `${names}`);
+  }
+  assert.deepEqual(names, [
+    'video player', 'seek', 'play', 'mute', 'volume', 'closed captions', 'Playback rate 1', 'quality',
+    'enter picture in picture mode', 'enter fullscreen mode', 'Download the original',
+  ]);
+  for (const name of ['closed captions', 'Playback rate 1', 'quality']) {
+    await page.getByRole('button', {name}).click();
+    await page.getByRole('menu').waitFor();
+    await accessibility(page);
+    await page.getByRole('button', {name}).click();
+    await until('the menu is closed', () => page.getByRole('menu').isHidden());
+  }
   assert.deepEqual(page.errors, []);
 });
 
@@ -272,9 +334,9 @@ test('the seek bar can be dragged by touch', async (t) => {
   await touch('touchStart', 0.2);
   await touch('touchMove', 0.3);
   await touch('touchMove', 0.5);
-  await page.locator('.seek-preview canvas').waitFor();
+  await page.locator('canvas[slot="preview"]').waitFor();
   await touch('touchEnd');
-  await until('the preview is hidden', () => page.locator('.seek-preview').isHidden());
+  await until('the preview is hidden', () => page.locator('canvas[slot="preview"]').isHidden());
   await waitForFrame(page, VIDEO.seconds / 2);
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
   assert.deepEqual(page.errors, []);
@@ -283,16 +345,16 @@ test('the seek bar can be dragged by touch', async (t) => {
 test('the quality can be selected', async (t) => {
   const page = await play(t, 'film.mp4');
   await waitForPlayback(page);
-  const quality = page.getByRole('combobox', {name: 'Quality'});
   const height = () => element(page).evaluate((video) => video.videoHeight);
-  assert.deepEqual((await qualities(page)).slice(1), ['480p', '360p']);
+  assert.deepEqual((await choices(page, 'Quality')).slice(0, -1), ['480p', '360p']);
   for (const wanted of [360, 480]) {
-    await quality.selectOption(`${wanted}p`);
+    await choose(page, 'quality', `${wanted}p`);
     await until(`the video is ${wanted}p`, async () => await height() === wanted);
   }
-  assert.equal(await quality.locator('option').first().textContent(), 'Auto');
-  await quality.selectOption('Auto');
-  await until('the automatic choice is shown', async () => /^Auto \(\d+p\)/.test(await quality.textContent()));
+  const auto = async () => (await choices(page, 'Quality')).at(-1);
+  await until('no automatic choice is shown', async () => await auto() === 'Auto');
+  await choose(page, 'quality', 'Auto');
+  await until('the automatic choice is shown', async () => /^Auto \(\d+p\)$/.test(await auto()));
   assert.deepEqual(page.errors, []);
 });
 
@@ -367,7 +429,7 @@ test('falls back to the original if the renditions cannot be loaded', async (t) 
   const page = await play(t, 'film.mp4', {prepare: (page) => page.route(/\.m4s/, (route) => route.abort())});
   await waitForPlayback(page);
   assert.equal(await isStream(page), false);
-  assert.ok(await page.getByRole('combobox', {name: 'Quality'}).isHidden());
+  assert.ok(await page.getByRole('button', {name: 'quality'}).isHidden());
 });
 
 /** Plays a video and seeks to its second chunk. Requests for its segments are held until `release` is called. */

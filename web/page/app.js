@@ -23,7 +23,7 @@ const liveRegion = $('#live');
 const resumeInput = $('#resume-file');
 const search = $('#search');
 const selection = $('#selection');
-const player = new Player($('#player'), { clock, formatName, showDetails, onClose: () => setHash('') });
+const player = new Player($('#player'), { formatName, showDetails, onClose: () => setHash('') });
 const cards = new Map(); // by element
 const byId = new Map(); // by videoId
 const queue = [];

@@ -36,7 +36,11 @@ const DEFAULT_USER: &str = "local";
 
 /// The page's Content-Security-Policy. Images and videos come from the S3 port, and hls.js plays them from a `blob:`.
 const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media-src http: blob:; \
-                           connect-src 'self' http:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+                           connect-src 'self' http:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; \
+                           style-src 'self' ";
+/// The hashes of the `style` elements in media-chrome's shadow roots, one per line: the only inline styles that the policy
+/// allows.
+const STYLES: &str = include_str!("../../../web/page/vendor/media-chrome.styles");
 
 pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>, start: Option<Start>) -> Router {
     let functions = Router::new()
@@ -56,12 +60,17 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>, start: Option<Start>) -
 }
 
 /// Path, content type and text of each file of the web page.
-const PAGES: [(&str, &str, &str); 12] = [
+const PAGES: [(&str, &str, &str); 13] = [
     ("/", HTML, include_str!("../../../web/page/index.html")),
     ("/style.css", CSS, include_str!("../../../web/page/style.css")),
     ("/app.js", JAVASCRIPT, include_str!("../../../web/page/app.js")),
     ("/player.js", JAVASCRIPT, include_str!("../../../web/page/player.js")),
     ("/vendor/hls.min.mjs", JAVASCRIPT, include_str!("../../../web/page/vendor/hls.min.mjs")),
+    (
+        "/vendor/media-chrome.min.mjs",
+        JAVASCRIPT,
+        include_str!("../../../web/page/vendor/media-chrome.min.mjs"),
+    ),
     ("/upreel.js", JAVASCRIPT, include_str!("../../../web/upreel/upreel.js")),
     ("/storyboard.js", JAVASCRIPT, include_str!("../../../web/page/storyboard.js")),
     ("/docs", HTML, include_str!("../../../web/page/docs.html")),
@@ -75,12 +84,13 @@ const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 fn pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let policy = PAGE_POLICY.to_owned() + &STYLES.replace('\n', " ");
     PAGES.into_iter().fold(Router::new(), |pages, (path, content_type, text)| {
         let headers = [
-            (header::CONTENT_TYPE, content_type),
-            (header::CACHE_CONTROL, "no-cache"),
-            (header::CONTENT_SECURITY_POLICY, PAGE_POLICY),
-            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::CONTENT_TYPE, content_type.to_owned()),
+            (header::CACHE_CONTROL, "no-cache".to_owned()),
+            (header::CONTENT_SECURITY_POLICY, policy.clone()),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         ];
         pages.route(path, get(move || async move { (headers, text) }))
     })

@@ -312,12 +312,13 @@ async fn the_web_page_is_served() {
         ("/style.css", "text/css"),
         ("/app.js", "text/javascript"),
         ("/storyboard.js", "text/javascript"),
+        ("/vendor/media-chrome.min.mjs", "text/javascript"),
     ] {
         let response = backend.get(path).send().await.unwrap();
         assert!(response.headers()["content-type"].to_str().unwrap().starts_with(content_type));
-        assert!(
-            response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'self'")
-        );
+        let policy = response.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'self'"), "{policy}");
+        assert!(policy.contains("style-src 'self' 'sha256-") && !policy.contains("unsafe"), "{policy}");
         assert!(!response.text().await.unwrap().is_empty());
     }
 }
