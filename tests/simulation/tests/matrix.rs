@@ -1,4 +1,4 @@
-//! The fault matrix: a part of it by default, and all cases with `SHARE=1`, as in `make test`.
+//! The fault matrix: each 199th case by default, each third in `make test`, and all with `SHARE=1`.
 //!
 //! `FLOW` limits it to the flows with this text in their names, and `CASE` prints the traces of the
 //! cases with this text in theirs.
