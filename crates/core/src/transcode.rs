@@ -35,6 +35,11 @@ impl fmt::Display for Run {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(crate) const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// The state of a video's HLS renditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -48,6 +53,9 @@ pub struct Transcode {
     /// How often the reconciler has started transcoding again.
     #[serde(default)]
     pub restarts: u32,
+    /// The position in the film, in milliseconds, from which on a rung is encoded first: that of the player that asked for it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub from: u64,
     /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Failure>,
@@ -64,7 +72,7 @@ impl Transcode {
     /// Creates the state of a run whose transcoding has not started yet.
     #[must_use]
     pub const fn waiting(run: Sequencer) -> Self {
-        Self { run, status: TranscodeStatus::Running, chunks: 0, restarts: 0, error: None }
+        Self { run, status: TranscodeStatus::Running, chunks: 0, restarts: 0, from: 0, error: None }
     }
 
     /// Creates the state of a run that starts when its renditions are first requested.
@@ -78,6 +86,13 @@ impl Transcode {
     pub fn is_waiting(&self) -> bool {
         self.status == TranscodeStatus::Running && self.chunks == 0
     }
+}
+
+/// Returns how [`Record::rung_chunks`](crate::video::Record::rung_chunks) names a chunk. Its segments are `{chunk}-00.mp4`,
+/// `{chunk}-01.mp4` and so on.
+#[must_use]
+pub fn chunk_of_rung(rung: &str, chunk: &str) -> String {
+    format!("{rung}/{chunk}")
 }
 
 /// What is or may be transcoded of a video.

@@ -44,7 +44,7 @@ impl<W: Workers> Sweep<'_, W> {
             } else if transcode.status == TranscodeStatus::Running {
                 let message = "Transcoding failed on our side.";
                 let failure = Failure::new(Failure::INTERNAL, message);
-                self.app.videos.mark_transcode_failed(run, &failure, transcode.restarts).await?;
+                self.app.videos.mark_transcode_failed(run, &failure, Some(transcode)).await?;
                 return Ok(Examined::stuck(record));
             }
         }

@@ -178,8 +178,7 @@ pub async fn encode(
     let cuts = plan.cuts_of(chunk);
     let frames = times.len();
 
-    let extension = plan.extension();
-    let mut output = ChunkOutput { index, extension, tracks: Vec::new(), objects: Vec::new() };
+    let mut output = ChunkOutput { index, plan, tracks: Vec::new(), objects: Vec::new() };
     for (rung, bytes) in plan.rungs.iter().zip(encoded.videos) {
         let file = File::read(bytes).map_err(|e| unusable(&e))?;
         let segments = cmaf::video(&file, &times, end, output.first_number()).map_err(|e| unusable(&e))?;
@@ -227,7 +226,7 @@ struct TooFewAudioFrames(usize);
 impl Plan {
     /// Converts times of a chunk's frames, and the end of the last one, to ticks of the renditions. The first frame of
     /// the video is shown from the start of the presentation on. Each time is later than the one before it.
-    fn output_times(&self, index: usize, times: &[i64], end: i64) -> (Vec<i64>, i64) {
+    pub(crate) fn output_times(&self, index: usize, times: &[i64], end: i64) -> (Vec<i64>, i64) {
         let output = |time: i64| time.saturating_sub(self.origin).saturating_mul(self.subdivision().into());
         // The original can start later than its audio.
         let first = self.cuts.first().map_or(0, |cut| output(*cut));
@@ -244,22 +243,26 @@ impl Plan {
 impl Plan {
     /// Returns whether the segments of a chunk that ends at `end`, in ticks of the renditions, start at these cuts.
     fn is_cut_at(&self, cuts: &[i64], end: i64, segments: &[Segment]) -> bool {
+        self.durations(cuts, end).eq(segments.iter().map(|segment| segment.duration))
+    }
+
+    /// Returns the durations of segments that start at `cuts`, if the last one ends at `end` in ticks of the renditions.
+    pub(crate) fn durations(&self, cuts: &[i64], end: i64) -> impl Iterator<Item = u64> {
         let (starts, _) = self.output_times(usize::MAX, cuts, end);
-        let ends = starts.iter().skip(1).copied().chain([end]);
-        let durations = starts.iter().zip(ends).map(|(start, end)| end.saturating_sub(*start).unsigned_abs());
-        durations.eq(segments.iter().map(|segment| segment.duration))
+        let ends: Vec<i64> = starts.iter().skip(1).copied().chain([end]).collect();
+        starts.into_iter().zip(ends).map(|(start, end)| end.saturating_sub(start).unsigned_abs())
     }
 }
 
 /// The tracks and objects of a chunk, collected while it is encoded.
-struct ChunkOutput {
+struct ChunkOutput<'a> {
     index: usize,
-    extension: &'static str,
+    plan: &'a Plan,
     tracks: Vec<Track>,
     objects: Vec<Object>,
 }
 
-impl ChunkOutput {
+impl ChunkOutput<'_> {
     /// Returns the sequence number (`mfhd`) of the chunk's first segment. Sequence numbers ascend across chunks.
     fn first_number(&self) -> u32 {
         u32::try_from(self.index * NUMBERS_PER_CHUNK + 1).unwrap_or(u32::MAX)
@@ -270,17 +273,14 @@ impl ChunkOutput {
         let init = cmaf::init(file);
         let hash = base64_simd::URL_SAFE_NO_PAD.encode_to_string(Sha256::digest(&init));
         // They are the same in all chunks.
-        if self.index == 0 {
+        if self.index == self.plan.first {
             self.objects.push(Object { name: format!("{name}/init.mp4"), bytes: init.into() });
         }
         let mut entries = Vec::with_capacity(segments.len());
         for (i, Segment { bytes, duration, first }) in segments.into_iter().enumerate() {
-            let entry = SegmentEntry {
-                name: format!("{:04}-{i:02}.{}", self.index, self.extension),
-                duration,
-                bytes: bytes.len(),
-                first,
-            };
+            let size = bytes.len();
+            let entry =
+                SegmentEntry { name: self.plan.segment_name(self.index, i), duration, bytes: size, first };
             self.objects.push(Object { name: format!("{name}/{}", entry.name), bytes: bytes.into() });
             entries.push(entry);
         }

@@ -63,6 +63,12 @@ pub struct Plan {
     /// say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cuts: Vec<i64>,
+    /// The number of the chunk that is encoded first.
+    #[serde(default)]
+    pub first: usize,
+    /// A hash of the plan of a rung, which begins the names of its segments: a chunk of another plan has other segments.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
     /// The chunks, in the order of time.
     #[serde(rename = "parts")]
     pub chunks: Vec<Chunk>,
@@ -188,8 +194,28 @@ impl Plan {
             frame_rate,
             rungs: ladder(width, height, rate),
             cuts: Vec::new(),
+            first: 0,
+            name: String::new(),
             chunks,
         })
+    }
+
+    /// Returns the numbers of the chunks in the order in which they are encoded: from the first one to the end of the film,
+    /// then those before.
+    pub fn order(&self) -> impl Iterator<Item = usize> {
+        (self.first..self.chunks.len()).chain(0..self.first.min(self.chunks.len()))
+    }
+
+    /// Returns the name of a chunk, with which the names of its segments begin.
+    #[must_use]
+    pub fn chunk_name(&self, index: usize) -> String {
+        if self.name.is_empty() { format!("{index:04}") } else { format!("{}-{index:04}", self.name) }
+    }
+
+    /// Returns the name of a segment of a chunk.
+    #[must_use]
+    pub fn segment_name(&self, index: usize, segment: usize) -> String {
+        format!("{}-{segment:02}.{}", self.chunk_name(index), self.extension())
     }
 
     /// Returns the ticks of the renditions for each tick of the source.

@@ -35,8 +35,8 @@ const PARALLEL: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
 pub enum Task {
-    /// Plan the chunks from the container's index. The result lists their numbers; it is empty if there is nothing to
-    /// do.
+    /// Plan the chunks from the container's index. The result lists their numbers, in the order in which to encode them;
+    /// it is empty if there is nothing to do.
     Plan(Run),
     /// Encode one chunk.
     Encode {
@@ -160,7 +160,8 @@ impl Work<'_> {
         let (plan, slices) = match rung {
             Some(rung) => {
                 let original = self.load_original(&head.etag).await?;
-                let of = (&original.timeline, rung.as_str());
+                let from = record.transcode_of(self.run).map_or(0, |transcode| transcode.from);
+                let of = (&original.timeline, rung.as_str(), from);
                 Plan::of_rung_with_slices(&source, index.as_ref(), media_info, &inspection, of).await?
             }
             None => Plan::with_slices(&source, index.as_ref(), media_info, &inspection, None).await?,
@@ -170,11 +171,12 @@ impl Work<'_> {
         let chunks = plan.chunks.len();
         tracing::info!(videoId = %video_id, chunks, rungs = plan.rungs.len(), bytes = source.stats().bytes, media_bytes, "planned");
         let Head { size, etag, .. } = head;
+        let order = plan.order().collect();
         self.store_json("plan.json", &StoredPlan { size, etag, plan }).await?;
-        let restarts = record.transcode_of(self.run).map_or(0, |transcode| transcode.restarts);
-        let outcome = self.app.videos.mark_transcode_started(self.run, chunks, restarts).await?;
+        let before = record.transcode_of(self.run);
+        let outcome = self.app.videos.mark_transcode_started(self.run, chunks, before).await?;
         self.clean_up_if_deleted(outcome).await?;
-        Ok(if outcome == UpdateOutcome::Recorded { (0..chunks).collect() } else { Vec::new() })
+        Ok(if outcome == UpdateOutcome::Recorded { order } else { Vec::new() })
     }
 
     async fn encode(&self, index: usize) -> Result<(), Error> {
@@ -195,9 +197,14 @@ impl Work<'_> {
             let (ms, bytes) = (start.elapsed().as_millis(), source.stats().bytes);
             tracing::info!(videoId = %video_id, index, pictures = manifest.frames, bytes, ms, "chunk encoded");
             self.store_all(&etag, objects).await?;
+            if self.run.rung.is_some() && index == plan.first {
+                self.announce(&plan, &manifest, &etag).await?;
+            }
             self.store_json(&manifest_name(index), &manifest).await?;
         }
-        Ok(self.clean_up_if_deleted(self.app.videos.mark_chunk_encoded(self.run, index).await?).await?)
+        let chunk = plan.chunk_name(index);
+        let outcome = self.app.videos.mark_chunk_encoded(self.run, (index, &chunk)).await?;
+        Ok(self.clean_up_if_deleted(outcome).await?)
     }
 
     async fn package(&self) -> Result<(), Error> {
@@ -230,9 +237,8 @@ impl Work<'_> {
 
     async fn record_failure(&self, failure: &Failure) -> Result<UpdateOutcome, Fault> {
         let record = self.record().await?;
-        let transcode = record.as_ref().and_then(|record| record.transcode_of(self.run));
-        let restarts = transcode.map_or(0, |transcode| transcode.restarts);
-        self.app.videos.mark_transcode_failed(self.run, failure, restarts).await
+        let before = record.as_ref().and_then(|record| record.transcode_of(self.run));
+        self.app.videos.mark_transcode_failed(self.run, failure, before).await
     }
 
     /// Deletes the renditions if the record says that the video was deleted during the task.

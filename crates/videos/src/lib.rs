@@ -10,6 +10,7 @@
 mod cdn;
 mod change;
 mod etag;
+mod gaps;
 mod hls;
 mod playlist;
 

@@ -43,7 +43,8 @@ pub(crate) fn set_uri(line: &mut HlsLine<'_>, new: String) {
 }
 
 pub(crate) fn is_playlist(file: &str) -> bool {
-    file.rsplit_once('.').is_some_and(|(_, extension)| extension == "m3u8")
+    let path = file.split('?').next().unwrap_or_default();
+    path.rsplit_once('.').is_some_and(|(_, extension)| extension == "m3u8")
 }
 
 #[cfg(test)]

@@ -136,7 +136,7 @@ pub(crate) fn image<'a>(
     Box::pin(async { Ok(format!("image of content {}", read(source, &PARTS[0]).await?).into()) })
 }
 
-/// Takes the place of ffmpeg in transcoding: there is no audio, and each rung has one segment.
+/// Takes the place of ffmpeg in transcoding: there is no audio. A chunk of the whole ladder has one segment.
 pub(crate) const ENGINE: Engine = Engine {
     inspect: |_, _, _, _, _| Box::pin(async { Ok(Inspection::default()) }),
     encode: |source, plan, index, _, _, _| Box::pin(make_segments(source, plan, index)),
@@ -146,20 +146,19 @@ async fn make_segments(source: &Source, plan: &Plan, index: usize) -> Result<(Ma
     let number = read(source, &PARTS[0]).await?;
     let mut objects = Vec::new();
     let tracks = plan.rungs.iter().map(|rung| {
-        let name = format!("{index:04}-00.{}", plan.extension());
         let bytes = Bytes::from(format!("segment of content {number}"));
-        objects.push(Object {
-            name: format!("{}/init.mp4", rung.name),
-            bytes: Bytes::from(format!("init of content {number}")),
-        });
-        objects.push(Object { name: format!("{}/{name}", rung.name), bytes: bytes.clone() });
-        let segment = SegmentEntry { name, duration: 1000, bytes: bytes.len(), first: 1 };
-        Track {
-            name: rung.name.clone(),
-            codec: "avc1".to_owned(),
-            init: "x".to_owned(),
-            segments: vec![segment],
+        if index == plan.first {
+            let bytes = Bytes::from(format!("init of content {number}"));
+            objects.push(Object { name: format!("{}/init.mp4", rung.name), bytes });
         }
+        let of_ladder = || vec![(plan.segment_name(index, 0), 1000)];
+        let segments = if plan.cuts.is_empty() { of_ladder() } else { plan.segments(index) };
+        let segments = segments.into_iter().map(|(name, duration)| {
+            objects.push(Object { name: format!("{}/{name}", rung.name), bytes: bytes.clone() });
+            SegmentEntry { name, duration, bytes: bytes.len(), first: 1 }
+        });
+        let (name, codec, init) = (rung.name.clone(), "avc1".to_owned(), "x".to_owned());
+        Track { name, codec, init, segments: segments.collect() }
     });
     let tracks = tracks.collect();
     Ok((Manifest { index, plan: String::new(), frames: 1, tracks }, objects))

@@ -175,32 +175,45 @@ async fn rungs_are_wanted_once_and_published_together() {
     videos.mark_processed(id, &sequencer(1), &processed, false).await.unwrap();
     assert_eq!(row.get().await.due, None, "nothing waits");
     for name in ["v360", "v720"] {
-        let early = videos.mark_transcode_started(&of(name), 2, 0).await.unwrap();
+        let early = videos.mark_transcode_started(&of(name), 2, None).await.unwrap();
         assert_eq!(early, UpdateOutcome::Superseded, "nobody wants it");
-        assert_eq!(videos.mark_transcode_wanted(&of(name)).await.unwrap(), UpdateOutcome::Recorded);
-        assert_eq!(videos.mark_transcode_wanted(&of(name)).await.unwrap(), UpdateOutcome::Superseded);
-        assert_eq!(videos.mark_transcode_started(&of(name), 2, 0).await.unwrap(), UpdateOutcome::Recorded);
+        assert_eq!(videos.mark_transcode_wanted(&of(name), 5).await.unwrap(), UpdateOutcome::Recorded);
+        assert_eq!(videos.mark_transcode_wanted(&of(name), 6).await.unwrap(), UpdateOutcome::Superseded);
+        let wanted = row.get().await.rungs.unwrap()[name].clone();
+        let started = videos.mark_transcode_started(&of(name), 2, Some(&wanted)).await.unwrap();
+        assert_eq!(started, UpdateOutcome::Recorded);
+        let started = row.get().await.rungs.unwrap()[name].clone();
+        assert_eq!((started.from, started.chunks), (5, 2), "the first position stays");
     }
     assert!(row.get().await.due.is_some());
-    assert_eq!(videos.mark_transcode_wanted(&of("v999")).await.unwrap(), UpdateOutcome::Superseded);
+    assert_eq!(videos.mark_transcode_wanted(&of("v999"), 0).await.unwrap(), UpdateOutcome::Superseded);
+    for (name, chunk) in [("v720", "a-0001"), ("v720", "a-0000"), ("v720", "a-0001"), ("v360", "b-0000")] {
+        assert_eq!(videos.mark_chunk_encoded(&of(name), (0, chunk)).await.unwrap(), UpdateOutcome::Recorded);
+    }
     let before = row.get().await;
+    assert_eq!(before.stored_chunks("v720").collect::<Vec<_>>(), ["v720/a-0000", "v720/a-0001"]);
+    assert!(before.has_segment("v720", "a-0001-07.mp4") && !before.has_segment("v360", "a-0001-07.mp4"));
     assert_eq!(videos.mark_rung_encoded(&of("v720"), &before).await.unwrap(), UpdateOutcome::Recorded);
+    let late = videos.mark_chunk_encoded(&of("v720"), (0, "a-0001")).await.unwrap();
+    assert_eq!(late, UpdateOutcome::Superseded, "it is complete");
+    assert_eq!(row.get().await.rung_chunks, ["v360/b-0000".to_owned()].into());
     let late = videos.mark_rung_encoded(&of("v360"), &before).await.unwrap();
     assert_eq!(late, UpdateOutcome::Superseded, "its playlist lacks the other rung");
     let now = row.get().await;
     assert_eq!(now.master(), "master-v720.m3u8");
-    videos.mark_transcode_failed(&of("v360"), &Failure::internal(), 0).await.unwrap();
-    assert_eq!(videos.mark_transcode_started(&of("v360"), 2, 0).await.unwrap(), UpdateOutcome::Recorded);
+    videos.mark_transcode_failed(&of("v360"), &Failure::internal(), None).await.unwrap();
+    assert_eq!(videos.mark_transcode_started(&of("v360"), 2, None).await.unwrap(), UpdateOutcome::Recorded);
     assert_eq!(
         videos.mark_rung_encoded(&of("v360"), &row.get().await).await.unwrap(),
         UpdateOutcome::Recorded
     );
     assert_eq!(row.get().await.master(), "master-v360-v720.m3u8");
-    let done = videos.mark_transcode_failed(&of("v360"), &Failure::internal(), 0).await.unwrap();
+    let done = videos.mark_transcode_failed(&of("v360"), &Failure::internal(), None).await.unwrap();
     assert_eq!(done, UpdateOutcome::Superseded);
     row.perform(Transition::Claim, 2).await.unwrap();
-    assert_eq!(row.get().await.rungs, None, "of another upload");
-    assert_eq!(videos.mark_transcode_wanted(&of("v360")).await.unwrap(), UpdateOutcome::Superseded);
+    let new = row.get().await;
+    assert!(new.rungs.is_none() && new.rung_chunks.is_empty(), "of another upload");
+    assert_eq!(videos.mark_transcode_wanted(&of("v360"), 0).await.unwrap(), UpdateOutcome::Superseded);
 }
 
 #[tokio::test]
@@ -215,21 +228,21 @@ async fn transcode_belongs_to_one_run() {
         let processed = Processed { renditions, ..Processed::default() };
         let outcome = videos.mark_processed(id, &run.sequencer, &processed, false).await.unwrap();
         assert_eq!(outcome, UpdateOutcome::Recorded);
-        let outcome = videos.mark_transcode_started(run, 2, 0).await.unwrap();
+        let outcome = videos.mark_transcode_started(run, 2, None).await.unwrap();
         assert_eq!(outcome, UpdateOutcome::Recorded);
     }
     let before = row.get().await;
     let [old, new] = &runs;
     for outcome in [
-        videos.mark_transcode_started(old, 3, 0).await,
-        videos.mark_chunk_encoded(old, 0).await,
+        videos.mark_transcode_started(old, 3, None).await,
+        videos.mark_chunk_encoded(old, (0, "0000")).await,
         videos.mark_transcoded(old).await,
-        videos.mark_transcode_failed(old, &Failure::internal(), 0).await,
+        videos.mark_transcode_failed(old, &Failure::internal(), None).await,
     ] {
         assert_eq!(outcome.unwrap(), UpdateOutcome::Superseded);
     }
     assert_eq!(row.get().await, before);
-    videos.mark_chunk_encoded(new, 1).await.unwrap();
+    videos.mark_chunk_encoded(new, (1, "0001")).await.unwrap();
     assert_eq!(row.get().await.transcode_chunks, [1]);
 }
 
@@ -242,9 +255,10 @@ async fn transcode_that_a_fault_ended_is_examined() {
     // It was processed without transcoding, so the row is not examined.
     videos.mark_processed(id, &run.sequencer, &Processed::default(), false).await.unwrap();
     assert_eq!(row.get().await.due, None);
-    videos.mark_transcode_failed(&run, &Failure::internal(), 2).await.unwrap();
+    let before = Transcode { restarts: 2, ..Transcode::waiting(sequencer(1)) };
+    videos.mark_transcode_failed(&run, &Failure::internal(), Some(&before)).await.unwrap();
     assert!(row.get().await.due.is_some());
-    let outcome = videos.mark_transcode_started(&run, 3, 2).await.unwrap();
+    let outcome = videos.mark_transcode_started(&run, 3, Some(&before)).await.unwrap();
     assert_eq!(outcome, UpdateOutcome::Recorded, "a restart");
     assert_eq!(row.get().await.transcode.unwrap().restarts, 2);
 }

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::Router;
+use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use futures_util::future::join_all;
 use reqwest::{Response, StatusCode};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower::ServiceExt;
 use upreel_core::transcode::Run;
+use upreel_transcode::Task;
 use upreel_videos::Start;
 
 use crate::harness::Backend;
@@ -204,27 +206,129 @@ async fn a_video_that_cannot_be_played_from_its_original_is_transcoded_when_it_i
     assert!(master.contains("v720/index.m3u8") && master.contains("audio/index.m3u8"), "{master}");
 }
 
+/// The API of a video, whose executions are not run.
+struct Api {
+    routes: Router,
+    id: String,
+    started: Arc<Mutex<Vec<(Run, u32)>>>,
+}
+
+impl Api {
+    fn new(backend: &Backend, id: &str) -> Self {
+        let started: Arc<Mutex<Vec<(Run, u32)>>> = Arc::default();
+        let starts = started.clone();
+        let start: Start = Arc::new(move |run, restarts| {
+            starts.lock().unwrap().push((run, restarts));
+            Box::pin(std::future::ready(Ok(())))
+        });
+        let routes = upreel_videos::router(backend.local.app.clone(), Some(start));
+        Self { routes, id: id.to_owned(), started }
+    }
+
+    async fn get(&self, file: &str) -> (StatusCode, String) {
+        let uri = format!("/videos/{}/hls/{file}", self.id);
+        let mut request = Request::get(uri).header("host", "api").body(Body::empty()).unwrap();
+        let mut context = upreel_http::ApiGatewayProxyRequestContext::default();
+        context.authorizer.fields.insert("claims".to_owned(), json!({"sub": "local"}));
+        request.extensions_mut().insert(upreel_http::RequestContext::ApiGatewayV1(context));
+        let response = self.routes.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn playlist(&self, file: &str) -> String {
+        let (status, text) = self.get(file).await;
+        assert_eq!(status, StatusCode::OK, "{file}: {text}");
+        text
+    }
+}
+
+/// Returns for each segment of a playlist whether it is a gap.
+fn gaps(playlist: &str) -> Vec<bool> {
+    let segments = playlist.split("#EXTINF:").skip(1);
+    segments.map(|segment| segment.contains("\n#EXT-X-GAP\n")).collect()
+}
+
+#[tokio::test]
+async fn a_rung_is_played_from_the_position_on_before_it_is_complete() {
+    let backend = backend().await;
+    let id = backend.put("film.mp4", "video/mp4", video("libx264")).await;
+    backend.wait_for(&id, "PROCESSED").await;
+    let (api, app) = (Api::new(&backend, &id), &backend.local.app);
+    for query in ["from=x", "from=-1", "from=NaN", "from=1e300", "from=1&from=2", "gaps=maybe"] {
+        let (status, text) = api.get(&format!("v360/index.m3u8?{query}")).await;
+        assert!(status == StatusCode::BAD_REQUEST && text.contains("INVALID_REQUEST"), "{query}: {text}");
+    }
+    let with_gaps = "v360/index.m3u8?gaps=true&from=13.5";
+    let is_not_ready = async |file: &str| {
+        let (status, text) = api.get(file).await;
+        assert!(status == StatusCode::NOT_FOUND && text.contains("NOT_READY"), "{file}: {text}");
+    };
+    is_not_ready(with_gaps).await;
+    is_not_ready("v360/index.m3u8?gaps=true&from=99999").await;
+    let run = api.started.lock().unwrap()[0].0.clone();
+    let perform = async |task: Task| {
+        upreel_transcode::handle(app, &task, Instant::now() + upreel_tests::HANG_GUARD).await.unwrap()
+    };
+    let encode = async |index: usize| perform(Task::Encode { run: run.clone(), index }).await;
+    let plan = perform(Task::Plan(run.clone())).await;
+    let chunks: Vec<usize> = serde_json::from_value(plan["chunks"].clone()).unwrap();
+    assert_eq!(chunks, [1, 2, 0], "from the position on, then the beginning");
+    is_not_ready(with_gaps).await;
+    // It has no initialization segment, and players do not know its codec.
+    encode(2).await;
+    is_not_ready(with_gaps).await;
+    encode(1).await;
+
+    let original = segments(&playlist(&backend, &id, "source/index.m3u8").await);
+    let early = api.playlist(with_gaps).await;
+    let (init, urls, durations) = segments(&early);
+    assert_eq!(durations, original.2);
+    // Cuts at 2, 6, 10, 14, ... seconds: the segment from 10 s on is a chunk of its own.
+    assert_eq!(gaps(&early), [true, true, true, false, false, false, false]);
+    download(&backend, &init).await;
+    for (url, is_gap) in urls.iter().zip(gaps(&early)) {
+        assert_eq!(backend.http.get(url).send().await.unwrap().status().is_success(), !is_gap, "{url}");
+    }
+    is_not_ready("v360/index.m3u8").await;
+    let master = api.playlist("master.m3u8").await;
+    assert!(!master.contains("v360"), "{master}");
+    let all = api.playlist("master.m3u8?gaps=true").await;
+    let variant = all.strip_prefix(&master).unwrap_or_else(|| panic!("{all}"));
+    assert!(variant.starts_with("#EXT-X-STREAM-INF:BANDWIDTH="), "{variant}");
+    assert!(
+        variant.ends_with("\nv360/index.m3u8?gaps=true\n") && variant.contains("AUDIO=\"audio\""),
+        "{variant}"
+    );
+
+    // What is repeated changes nothing.
+    perform(Task::Plan(run.clone())).await;
+    encode(1).await;
+    assert_eq!(gaps(&api.playlist(with_gaps).await), gaps(&early));
+    encode(0).await;
+    assert_eq!(gaps(&api.playlist(with_gaps).await), [false; 7]);
+    perform(Task::Package(run.clone())).await;
+    encode(0).await;
+    let [complete, plain] = [api.playlist(with_gaps).await, api.playlist("v360/index.m3u8").await];
+    for text in [&complete, &plain] {
+        assert_eq!((segments(text).2, gaps(text)), (durations.clone(), vec![false; 7]));
+    }
+    let [all, master] = [api.playlist("master.m3u8?gaps=true").await, api.playlist("master.m3u8").await];
+    assert_eq!(all, master);
+    assert!(master.ends_with("v360/index.m3u8\n"), "{master}");
+    assert!(app.videos.get(id.parse().unwrap()).await.unwrap().unwrap().rung_chunks.is_empty());
+}
+
 /// The state machine runs an execution once, whoever starts it: its name consists of the run and the restarts.
 #[tokio::test]
 async fn concurrent_requests_start_one_execution() {
     let backend = backend().await;
     let id = backend.put("film.mp4", "video/mp4", video("libx264")).await;
     backend.wait_for(&id, "PROCESSED").await;
-    let started: Arc<Mutex<Vec<(Run, u32)>>> = Arc::default();
-    let starts = started.clone();
-    let start: Start = Arc::new(move |run, restarts| {
-        starts.lock().unwrap().push((run, restarts));
-        Box::pin(std::future::ready(Ok(())))
-    });
-    let routes = upreel_videos::router(backend.local.app.clone(), Some(start));
-    let request = async |rung: &str| {
-        let mut request =
-            Request::get(format!("/videos/{id}/hls/{rung}/index.m3u8")).body(Body::empty()).unwrap();
-        let mut context = upreel_http::ApiGatewayProxyRequestContext::default();
-        context.authorizer.fields.insert("claims".to_owned(), json!({"sub": "local"}));
-        request.extensions_mut().insert(upreel_http::RequestContext::ApiGatewayV1(context));
-        routes.clone().oneshot(request).await.unwrap().status()
-    };
+    let api = Api::new(&backend, &id);
+    let started = &api.started;
+    let request = async |rung: &str| api.get(&format!("{rung}/index.m3u8")).await.0;
     let answers = join_all((0..100).map(async |_| request("v360").await)).await;
     assert!(answers.iter().all(|status| *status == StatusCode::NOT_FOUND), "{answers:?}");
     let names: BTreeSet<_> =
@@ -234,12 +338,12 @@ async fn concurrent_requests_start_one_execution() {
     // The first request died before it could start the execution. A later one does it.
     let run = started.lock().unwrap()[0].0.clone();
     let run = Run { rung: Some("v480".to_owned()), ..run };
-    backend.local.app.videos.mark_transcode_wanted(&run).await.unwrap();
+    backend.local.app.videos.mark_transcode_wanted(&run, 0).await.unwrap();
     started.lock().unwrap().clear();
     request("v480").await;
     assert_eq!(*started.lock().unwrap(), [(run.clone(), 0)]);
     // Once it has planned its work, nobody starts it.
-    backend.local.app.videos.mark_transcode_started(&run, 3, 0).await.unwrap();
+    backend.local.app.videos.mark_transcode_started(&run, 3, None).await.unwrap();
     request("v480").await;
     assert_eq!(started.lock().unwrap().len(), 1);
 }

@@ -58,11 +58,17 @@ async fn check(name: &str, args: &str) {
     let remux =
         index.remux(&source(path), "etag").await.unwrap().unwrap_or_else(|why| panic!("{name}: {why:?}"));
     let inspection = inspect(&source(path), container, &index.streams(), &ffmpeg(), deadline).await.unwrap();
-    let of = (&remux.timeline, "v120");
+    let of = (&remux.timeline, "v120", 9000);
     let read = source(path);
     let planned = Plan::of_rung_with_slices(&read, Some(&index), &media_info, &inspection, of);
     let (plan, slices) = planned.await.unwrap();
-    assert!(plan.chunks.len() > 1, "{name}");
+    assert!(plan.chunks.len() > 1 && plan.first > 0, "{name}");
+    let order: Vec<usize> = plan.order().collect();
+    assert_eq!((order[0], order.len()), (plan.first, plan.chunks.len()), "{name}");
+    let (_, end) = plan.chunks[plan.first].span.unwrap();
+    let seconds = |time: i64| (time - plan.origin) as f64 / f64::from(plan.scale);
+    let start = seconds(plan.chunks[plan.first].span.unwrap().0);
+    assert!(start <= 9.0 && 9.0 < seconds(end.unwrap()), "{name}: the first chunk has the position");
     let (mut manifests, mut objects) = (Vec::new(), Vec::new());
     // Each chunk is encoded on its own.
     for chunk in plan.chunks.iter().rev() {
@@ -78,6 +84,8 @@ async fn check(name: &str, args: &str) {
         &objects.iter().find(|object| object.name == name).unwrap_or_else(|| panic!("no {name}")).bytes
     };
     assert_eq!(objects.len(), rung.rendition.segments.len() + 1, "{name}: no audio is encoded");
+    let planned = plan.planned(&rung.rendition.codec).unwrap();
+    assert_eq!(planned.rendition.media_playlist(), rung.rendition.media_playlist(), "{name}");
 
     let film = &remux.tracks[0];
     let originals = originals(path, &remux).await;

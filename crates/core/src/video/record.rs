@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::id::{Sequencer, UserId, Version, VideoId};
 use crate::key::Key;
 use crate::playback;
-use crate::transcode::{Run, Transcode, TranscodeStatus};
+use crate::transcode::{self, Run, Transcode, TranscodeStatus, is_zero};
 use crate::transition::State;
 
 /// The lifetime of a row without an upload. It exceeds the lifetime of a presigned URL plus the time of an upload.
@@ -65,6 +65,9 @@ pub struct Record {
     /// The chunks that are encoded so far, while transcoding runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transcode_chunks: Vec<usize>,
+    /// The chunks of rungs that are stored so far, while the rungs are encoded, see [`transcode::chunk_of_rung`].
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub rung_chunks: BTreeSet<String>,
     /// When `DynamoDB` may delete the row, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
@@ -77,11 +80,6 @@ pub struct Replays {
     pub sequencer: Sequencer,
     /// The number of replays.
     pub count: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// The number of partitions of the indexes `byDue` and `byExpiry`.
@@ -126,6 +124,7 @@ impl Record {
             transcode: None,
             rungs: None,
             transcode_chunks: Vec::new(),
+            rung_chunks: BTreeSet::new(),
             ttl: Some(seconds(now + PENDING_TTL)),
         }
     }
@@ -194,6 +193,20 @@ impl Record {
     #[must_use]
     pub fn master(&self) -> String {
         playback::master(self.playable_rungs())
+    }
+
+    /// Returns the stored chunks of a rung that is not complete yet.
+    pub fn stored_chunks<'a>(&'a self, rung: &'a str) -> impl Iterator<Item = &'a String> {
+        self.rung_chunks
+            .iter()
+            .filter(move |chunk| chunk.split_once('/').is_some_and(|(name, _)| name == rung))
+    }
+
+    /// Returns whether a segment of a rung is stored, if the rung is not complete yet.
+    #[must_use]
+    pub fn has_segment(&self, rung: &str, segment: &str) -> bool {
+        let chunk = segment.rsplit_once('-').map(|(chunk, _)| transcode::chunk_of_rung(rung, chunk));
+        chunk.is_some_and(|chunk| self.rung_chunks.contains(&chunk))
     }
 
     /// Returns how often the reconciler has replayed the row's event.

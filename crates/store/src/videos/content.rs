@@ -47,7 +47,8 @@ pub struct Processed {
 }
 
 /// The attributes that a new owner of a row removes.
-pub(super) const OF_EARLIER_EVENTS: [&str; 4] = ["ttl", "transcode", "transcodeChunks", "rungs"];
+pub(super) const OF_EARLIER_EVENTS: [&str; 5] =
+    ["ttl", "transcode", "transcodeChunks", "rungs", "rungChunks"];
 
 #[cfg(test)]
 mod tests {

@@ -3,7 +3,8 @@
 //!
 //! A repetition finds:
 //!
-//! - [`VideoStore::mark_transcode_wanted`]: the transcode is no longer offered, so [`UpdateOutcome::Superseded`].
+//! - [`VideoStore::mark_transcode_wanted`]: the transcode is no longer offered, so [`UpdateOutcome::Superseded`]. The first
+//!   position stays.
 //! - [`VideoStore::mark_transcode_started`]: the transcode is running. It is written again until the transcode has
 //!   ended, then [`UpdateOutcome::Superseded`].
 //! - [`VideoStore::mark_chunk_encoded`]: the chunk is in the set and is not counted twice. After the end
@@ -15,26 +16,30 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use upreel_core::limits::Wait;
-use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
+use upreel_core::transcode::{Run, Transcode, TranscodeStatus, chunk_of_rung};
 use upreel_core::video::Record;
-use upreel_core::{Failure, Fault, Status};
+use upreel_core::{Failure, Fault};
 
 use super::update::{Applied, Update, encode};
-use super::{UpdateOutcome, VideoStore, text};
+use super::{UpdateOutcome, VideoStore, number, text};
 
 impl VideoStore {
-    /// Records that the renditions of a run are wanted, so that its execution is going to be started.
+    /// Records that the renditions of a run are wanted, so that its execution is going to be started. A rung is encoded from
+    /// the position `from` on, in milliseconds.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn mark_transcode_wanted(&self, run: &Run) -> Result<UpdateOutcome, Fault> {
+    pub async fn mark_transcode_wanted(&self, run: &Run, from: u64) -> Result<UpdateOutcome, Fault> {
         let (path, status) = (path(run), TranscodeStatus::Running.as_str());
-        let update = self.update_run(run, &format!("{}.#status = :OFFERED", name(&path)));
+        let mut update = self.update_run(run, &format!("{}.#status = :OFFERED", name(&path)));
+        if run.rung.is_some() {
+            update = update.set(&format!("{path}.from"), number(from));
+        }
         let update = update.set(&format!("{path}.status"), text(status)).due(Some(Wait::Transcode));
         update.send().await.map(Applied::into_outcome)
     }
 
-    /// Records that transcoding has started, with the number of chunks. `restarts` is the one of the row.
+    /// Records that transcoding has started, with the number of chunks. `before` is the state in the row, if it has one.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -42,27 +47,30 @@ impl VideoStore {
         &self,
         run: &Run,
         chunks: usize,
-        restarts: u32,
+        before: Option<&Transcode>,
     ) -> Result<UpdateOutcome, Fault> {
-        let transcode = Transcode { chunks, restarts, ..Transcode::waiting(run.sequencer.clone()) };
+        let transcode = Transcode { chunks, ..restarted(run, before) };
         let update = self.update_run(run, &is_open(run));
         let update = update.set(&path(run), encode(&transcode)?).due(Some(Wait::Transcode));
         update.send().await.map(Applied::into_outcome)
     }
 
-    /// Records that a chunk is encoded. The chunks of a rung are not counted: `DynamoDB` has sets only outside of maps.
+    /// Records that a chunk is encoded and stored. Its number counts for the progress of the whole ladder, its name says
+    /// which segments of a rung can be played. The names are outside of the rung's map, because `DynamoDB` adds to sets only
+    /// there.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn mark_chunk_encoded(&self, run: &Run, index: usize) -> Result<UpdateOutcome, Fault> {
-        if run.rung.is_some() {
-            let is_deleted =
-                self.get(run.video_id).await?.is_some_and(|row| row.video.status == Status::Deleted);
-            return Ok(if is_deleted { UpdateOutcome::Deleted } else { UpdateOutcome::Recorded });
-        }
-        let update = self
-            .update_run(run, &can_resume(run))
-            .add("transcodeChunks", AttributeValue::Ns(vec![index.to_string()]));
+    pub async fn mark_chunk_encoded(
+        &self,
+        run: &Run,
+        (index, chunk): (usize, &str),
+    ) -> Result<UpdateOutcome, Fault> {
+        let update = self.update_run(run, &can_resume(run));
+        let update = match &run.rung {
+            Some(rung) => update.add("rungChunks", AttributeValue::Ss(vec![chunk_of_rung(rung, chunk)])),
+            None => update.add("transcodeChunks", AttributeValue::Ns(vec![index.to_string()])),
+        };
         update.send().await.map(Applied::into_outcome)
     }
 
@@ -92,13 +100,17 @@ impl VideoStore {
             let operator = if transcode.status == TranscodeStatus::Done { "=" } else { "<>" };
             update = update.condition(&format!("#rungs.#{other}.#status {operator} :DONE"));
         }
-        let update = update
+        let mut update = update
             .set(&format!("{path}.status"), text(TranscodeStatus::Done.as_str()))
             .remove(&[&format!("{path}.error")]);
+        let chunks = run.rung.iter().flat_map(|rung| record.stored_chunks(rung)).cloned().collect::<Vec<_>>();
+        if !chunks.is_empty() {
+            update = update.delete("rungChunks", AttributeValue::Ss(chunks));
+        }
         update.send().await.map(Applied::into_outcome)
     }
 
-    /// Records that the video cannot be transcoded.
+    /// Records that the video cannot be transcoded. `before` is the state in the row, if it has one.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -106,21 +118,17 @@ impl VideoStore {
         &self,
         run: &Run,
         failure: &Failure,
-        restarts: u32,
+        before: Option<&Transcode>,
     ) -> Result<UpdateOutcome, Fault> {
-        let transcode = Transcode {
-            status: TranscodeStatus::Failed,
-            restarts,
-            error: Some(failure.clone()),
-            ..Transcode::waiting(run.sequencer.clone())
-        };
+        let (status, error) = (TranscodeStatus::Failed, Some(failure.clone()));
+        let transcode = Transcode { status, error, ..restarted(run, before) };
         let mut update = self.update_run(run, &is_open(run)).set(&path(run), encode(&transcode)?);
         if run.rung.is_none() {
             update = update.remove(&["transcodeChunks"]);
         }
         if failure.code == Failure::INTERNAL {
             // The row can have other rungs, which must be examined even if this one is not repeated.
-            let wait = if run.rung.is_some() { Wait::Transcode } else { Wait::Replay(restarts) };
+            let wait = if run.rung.is_some() { Wait::Transcode } else { Wait::Replay(transcode.restarts) };
             update = update.due(Some(wait));
         }
         update.send().await.map(Applied::into_outcome)
@@ -134,6 +142,12 @@ impl VideoStore {
             .condition(condition)
             .value(":run", text(&run.sequencer))
     }
+}
+
+/// Returns the state of a run without the result of the execution before.
+fn restarted(run: &Run, before: Option<&Transcode>) -> Transcode {
+    let (restarts, from) = before.map_or((0, 0), |before| (before.restarts, before.from));
+    Transcode { restarts, from, ..Transcode::waiting(run.sequencer.clone()) }
 }
 
 /// Returns the path of a run's [`Transcode`] in the row.

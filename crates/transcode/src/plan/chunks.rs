@@ -25,7 +25,7 @@ pub(super) fn chunk_starts(cuts: &CutPoints, length: f64) -> Vec<i64> {
 
 /// Chooses the keyframes at which chunks start: the last one that keeps the chunk before it within `length` seconds, or
 /// the next one if there is none.
-fn starts_within(times: &[i64], scale: u32, length: f64) -> Vec<i64> {
+pub(super) fn starts_within(times: &[i64], scale: u32, length: f64) -> Vec<i64> {
     let mut starts: Vec<i64> = Vec::new();
     let mut before: Option<i64> = None;
     for time in times.iter().copied() {

@@ -47,7 +47,7 @@ impl Plan {
         Self::sliced(source, index, cuts, |cuts| plan(Some(cuts))).await
     }
 
-    /// Plans the encoding of the rung with this name, see [`Plan::of_rung`]. Also returns its slices, as
+    /// Plans the encoding of the rung with this name from a position on, see [`Plan::of_rung`]. Also returns its slices, as
     /// [`Plan::with_slices`] does.
     ///
     /// # Errors
@@ -57,14 +57,15 @@ impl Plan {
         index: Option<&Index>,
         media_info: &MediaInfo,
         inspection: &Inspection,
-        (timeline, rung): (&Timeline, &str),
+        (timeline, rung, from): (&Timeline, &str, u64),
     ) -> Result<(Self, Vec<Slice>), Error> {
         let index = index.ok_or_else(no_index)?;
         let cuts = index.cuts(source).await.map_err(|error| failure(error.into()))?.ok_or_else(no_index)?;
         let plan = |cuts: &CutPoints| {
-            Self::of_rung(media_info, inspection, cuts, timeline, rung).map_err(Error::Video)
+            Self::of_rung(media_info, inspection, cuts, timeline, (rung, from)).map_err(Error::Video)
         };
-        Self::sliced(source, index, cuts, plan).await
+        let (plan, slices) = Self::sliced(source, index, cuts, plan).await?;
+        Ok((plan.named()?, slices))
     }
 
     /// Makes slices for the chunks of a plan, if the index lists all samples.

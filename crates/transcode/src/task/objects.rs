@@ -1,5 +1,6 @@
 //! The objects that tasks store for each other, and the renditions.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -59,8 +60,11 @@ impl Work<'_> {
     pub(super) async fn store_all(&self, etag: &str, objects: Vec<Object>) -> Result<(), Error> {
         let Run { video_id: id, sequencer: run, .. } = self.run;
         let store = objects.into_iter().map(|Object { name, bytes }| async move {
-            let is_playlist = Path::new(&name).extension().is_some_and(|extension| extension == "m3u8");
-            let kind = if is_playlist { "application/vnd.apple.mpegurl" } else { "video/mp4" };
+            let kind = match Path::new(&name).extension().and_then(OsStr::to_str) {
+                Some("m3u8") => "application/vnd.apple.mpegurl",
+                Some("txt") => "text/plain",
+                _ => "video/mp4",
+            };
             let key = if self.run.rung.is_some() {
                 self.playback_key(etag, &name)?
             } else {

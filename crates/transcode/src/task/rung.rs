@@ -1,14 +1,16 @@
 //! What a rung needs of the original, and how players learn about it.
 
-use upreel_core::{Fault, playback};
+use upreel_core::Fault;
+use upreel_core::playback::{self, PLANNED, VARIANT};
 use upreel_media::hls::{self, Video};
 use upreel_media::remux::{ORIGINAL, Original};
 use upreel_store::videos::UpdateOutcome;
 
 use super::Work;
 use super::objects::Unusable;
-use crate::encode::Object;
+use crate::encode::{Manifest, Object};
 use crate::error::Error;
+use crate::plan::Plan;
 
 /// Attempts to publish a rung. One fails only if another rung was completed meanwhile, and a ladder has four.
 const MAX_ATTEMPTS: usize = 10;
@@ -19,6 +21,19 @@ impl Work<'_> {
         let bytes = self.app.objects.load(&self.playback_key(etag, ORIGINAL)?).await?;
         let bytes = bytes.ok_or_else(|| Fault::new("read original.json", &Unusable("original.json")))?;
         serde_json::from_slice(&bytes).map_err(|error| Fault::new("read original.json", &error))
+    }
+
+    /// Stores what players need to play a rung before it is complete, besides the initialization segment: its playlist with all
+    /// segments, and its variant for the master playlist. The first chunk does it, so that the codec is known.
+    pub(super) async fn announce(&self, plan: &Plan, manifest: &Manifest, etag: &str) -> Result<(), Error> {
+        let rung = manifest.tracks.first().and_then(|track| plan.planned(&track.codec));
+        let rung = rung.ok_or_else(|| Fault::new("write a playlist", &Unusable("plan")))?;
+        let name = &rung.rendition.name;
+        let variant = hls::variant(&rung, self.load_original(etag).await?.sound.as_ref());
+        let objects = [(PLANNED, rung.rendition.media_playlist()), (VARIANT, variant)];
+        let object =
+            |(file, text): (&str, String)| Object { name: format!("{name}/{file}"), bytes: text.into() };
+        self.store_all(etag, objects.map(object).into()).await
     }
 
     /// Stores the playlist of a rung, and a master playlist with the rung, and records that it can be played.

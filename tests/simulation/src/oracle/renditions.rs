@@ -71,6 +71,13 @@ impl World {
                 _ => self.violation(&format!("{name} of {id} is not encoded: {rung}")),
             }
         }
+        let unfinished = row["rungChunks"]["SS"].as_array().cloned().unwrap_or_default();
+        let is_done = |chunk: &Value| {
+            playable.iter().any(|rung| chunk.as_str().is_some_and(|chunk| chunk.starts_with(rung)))
+        };
+        if unfinished.iter().any(is_done) {
+            self.violation(&format!("{id} still lists the chunks of a complete rung: {unfinished:?}"));
+        }
         let master = playback::master(playable.iter().copied());
         self.check_renditions(&folder, &master, (id, number), objects, named);
         let text = objects.get(&(PROCESSED.to_owned(), format!("{folder}{master}")));
@@ -101,6 +108,9 @@ impl World {
             };
             named.insert(key);
             let text = String::from_utf8_lossy(&object.body).into_owned();
+            if text.contains("#EXT-X-GAP") {
+                self.violation(&format!("{folder}{playlist} has gaps"));
+            }
             let uris = text.split("URI=\"").skip(1).filter_map(|rest| rest.split('"').next());
             let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
             let parent =
