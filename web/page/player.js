@@ -1,6 +1,8 @@
 // Plays a video by HLS if it can be played so, otherwise the file of the original. The controls are those of media-chrome.
 // The seek bar shows tiles of the storyboard.
 
+import { Preparation, incomplete, labelOf, masterUrl, nameOf } from './renditions.js';
+
 const HLS = 'application/vnd.apple.mpegurl';
 const SEEK_STEP = 5; // seconds per arrow key press; media-chrome's keys j and l seek twice as far
 const VOLUME_STEP = 0.05;
@@ -16,18 +18,23 @@ function qualityName({ uri, width, height }) {
 /** Loads hls.js. Returns an empty module if that fails. */
 export const loadHls = () => import('/vendor/hls.min.mjs').catch(() => ({}));
 
-/** The levels of hls.js, in the form in which media-chrome expects the renditions of a media element. */
+/**
+ * The levels of hls.js, and after them the renditions that are not encoded yet, in the form in which media-chrome expects
+ * the renditions of a media element.
+ */
 class Renditions extends Array {
   #events = new EventTarget();
 
-  /** Shows the levels of `hls`, or none. */
-  show(hls) {
+  /** Shows the levels of `hls` and the renditions `missing` from them, or none. */
+  show(hls, missing = []) {
     this.hls = hls;
     const levels = (hls?.levels ?? []).map((level, i) => {
       const { width, height, bitrate } = level;
       return { id: String(i), width, height, bitrate, name: qualityName(level), playing: i === hls.currentLevel };
     });
-    this.splice(0, this.length, ...levels);
+    const offers = missing.map((rendition) => (
+      { id: rendition.name, height: Number(rendition.name.slice(1)), name: labelOf(rendition) }));
+    this.splice(0, this.length, ...levels, ...offers);
     this.#events.dispatchEvent(new Event('addrendition'));
   }
 
@@ -35,7 +42,7 @@ class Renditions extends Array {
   get selectedIndex() { return this.hls?.manualLevel ?? -1; }
 
   set selectedIndex(i) {
-    this.hls.nextLevel = i;
+    this.choose(i);
     this.#events.dispatchEvent(new Event('change'));
   }
 
@@ -63,6 +70,7 @@ export class Player {
     const { film, video, seekBar, renditions } = this;
 
     video.videoRenditions = renditions;
+    renditions.choose = (i) => this.choose(i);
     Object.assign(find('media-rendition-menu'), {
       formatRendition: ({ name }) => name,
       // Of the items without a rendition: the automatic choice.
@@ -76,6 +84,7 @@ export class Player {
     dialog.addEventListener('close', () => {
       if (document.pictureInPictureElement) document.exitPictureInPicture().catch(() => {});
       this.record = undefined;
+      this.preparation?.cancel();
       this.unload();
       onClose();
     });
@@ -113,8 +122,28 @@ export class Player {
 
   get position() { return this.video.currentTime || this.startAt; }
 
-  // Loads the HLS levels or the file of the original, at a position in seconds.
-  async start(at, paused = false) {
+  // Plays the level with this number, or chooses one automatically (-1), or has a rendition encoded, which follows the levels
+  // in the list.
+  choose(i) {
+    this.preparation?.cancel();
+    const level = this.hls.levels[i];
+    const name = level ? nameOf(level) : this.renditions[i]?.id;
+    if (level || i < 0) this.hls.nextLevel = i;
+    const isIncomplete = incomplete(this.record).some((rendition) => rendition.name === name);
+    this.preparation = isIncomplete ? new Preparation(this, name) : undefined;
+    this.updateRenditions();
+  }
+
+  updateRenditions() {
+    const { hls, record, preparation } = this;
+    if (!hls) return;
+    const missing = incomplete(record).filter(({ name }) => !hls.levels.some((level) => nameOf(level) === name));
+    this.renditions.show(hls, missing.map((rendition) => (
+      rendition.name === preparation?.name ? { ...rendition, status: 'RUNNING' } : rendition)));
+  }
+
+  // Loads the HLS levels or the file of the original, at a position in seconds. `name` is that of the rendition to play.
+  async start(at, paused = false, name = undefined) {
     this.unload();
     const { record, video } = this;
     this.startAt = at;
@@ -123,7 +152,7 @@ export class Player {
       // The player was closed or opened another video in the meantime.
       if (this.record !== record) return;
       if (Hls?.isSupported()) {
-        this.stream(Hls, at, paused);
+        this.stream(Hls, at, paused, name);
         return;
       }
     }
@@ -136,12 +165,24 @@ export class Player {
     this.startPlayback(paused);
   }
 
-  stream(Hls, startPosition, paused) {
+  // Plays a rendition that has become a level, from the present position on.
+  reload(name) {
+    const { paused, playbackRate } = this.video;
+    this.start(this.position, paused, name);
+    this.video.playbackRate = playbackRate;
+  }
+
+  stream(Hls, startPosition, paused, name) {
     const { MANIFEST_PARSED, MEDIA_ATTACHED, LEVEL_SWITCHED, ERROR } = Hls.Events;
     const { MEDIA_ERROR } = Hls.ErrorTypes;
-    const hls = new Hls({ startPosition, capLevelToPlayerSize: true });
+    // A gap must not end playback, whatever the size of the other levels.
+    const hls = new Hls({ startPosition, capLevelToPlayerSize: !name });
     hls.on(MEDIA_ATTACHED, () => this.startPlayback(paused));
-    for (const type of [MANIFEST_PARSED, LEVEL_SWITCHED]) hls.on(type, () => this.renditions.show(hls));
+    hls.on(MANIFEST_PARSED, (_, { levels }) => {
+      const chosen = levels.findIndex((level) => nameOf(level) === name);
+      if (chosen >= 0) hls.loadLevel = chosen;
+    });
+    for (const type of [MANIFEST_PARSED, LEVEL_SWITCHED]) hls.on(type, () => this.updateRenditions());
     hls.on(ERROR, (_, { fatal, type, response }) => {
       // hls.js would repeat a request that the server refuses.
       if (!fatal && !(response?.code >= 400 && response.code < 500)) return;
@@ -150,7 +191,7 @@ export class Player {
       this.recover();
     });
     this.hls = hls;
-    hls.loadSource(this.record.hlsUrl);
+    hls.loadSource(name ? masterUrl(this.record) : this.record.hlsUrl);
     hls.attachMedia(this.video);
   }
 

@@ -72,6 +72,7 @@ const PAGES: [(&str, &str, &str); 13] = [
         include_str!("../../../web/page/vendor/media-chrome.min.mjs"),
     ),
     ("/upreel.js", JAVASCRIPT, include_str!("../../../web/upreel/upreel.js")),
+    ("/renditions.js", JAVASCRIPT, include_str!("../../../web/page/renditions.js")),
     ("/storyboard.js", JAVASCRIPT, include_str!("../../../web/page/storyboard.js")),
     ("/docs", HTML, include_str!("../../../web/page/docs.html")),
     ("/docs.js", JAVASCRIPT, include_str!("../../../web/page/docs.js")),

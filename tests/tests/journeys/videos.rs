@@ -311,6 +311,7 @@ async fn the_web_page_is_served() {
         ("/", "text/html"),
         ("/style.css", "text/css"),
         ("/app.js", "text/javascript"),
+        ("/renditions.js", "text/javascript"),
         ("/storyboard.js", "text/javascript"),
         ("/vendor/media-chrome.min.mjs", "text/javascript"),
     ] {
