@@ -18,7 +18,7 @@ const GROUP = 2 * RATE;
 const CUTS = [2, 6].map((second) => second * RATE);
 const WIDTH = 320, HEIGHT = 180;
 /** The bits of a frame's number are white squares of this width, the lowest one first. */
-const BITS = 8, BIT = WIDTH / BITS;
+const BITS = 10, BIT = WIDTH / BITS;
 
 /** References of B-frames to B-frames, as most encoders make them. */
 const H264 = `-c:v libx264 -preset fast -bf 3 -g ${GROUP} -sc_threshold 0 -pix_fmt yuv420p`.split(' ');
@@ -45,20 +45,20 @@ before(async (t) => {
   for (const name of Object.keys(paths)) videos[name] = await backend.video(await put(backend, name));
 });
 
-async function makeFilm(path, options) {
+async function makeFilm(path, options, {width = WIDTH, height = HEIGHT, rate = RATE, seconds = FRAMES / RATE} = {}) {
+  const bit = width / BITS;
   const bits = Array.from({length: BITS}, (_, i) => (
-    `drawbox=x=${i * BIT}:y=0:w=${BIT}:h=40:color=white:t=fill:enable='mod(floor(n/${2 ** i}),2)'`));
-  const seconds = FRAMES / RATE;
-  const source = `testsrc2=s=${WIDTH}x${HEIGHT}:r=${RATE}:d=${seconds},drawbox=x=0:y=0:w=${WIDTH}:h=40:color=black:t=fill,${bits}`;
+    `drawbox=x=${i * bit}:y=0:w=${bit}:h=40:color=white:t=fill:enable='mod(floor(n/${2 ** i}),2)'`));
+  const source = `testsrc2=s=${width}x${height}:r=${rate}:d=${seconds},drawbox=x=0:y=0:w=${width}:h=40:color=black:t=fill,${bits}`;
   const audio = `sine=f=440:r=48000:d=${seconds}`;
   await run('ffmpeg', ['-nostdin', '-v', 'error', '-f', 'lavfi', '-i', source, '-f', 'lavfi', '-i', audio, ...options, path]);
 }
 
 /** Uploads a film and returns the id of the video. */
-async function put(backend, name) {
+async function put(backend, name, path = paths[name]) {
   const query = new URLSearchParams({name, type: TYPES[name.split('.').at(-1)]});
   const {uploadUrl, videoId, headers} = await backend.json(`/presign?${query}`);
-  const response = await fetch(uploadUrl, {method: 'PUT', headers, body: await readFile(paths[name])});
+  const response = await fetch(uploadUrl, {method: 'PUT', headers, body: await readFile(path)});
   assert.equal(response.status, 200);
   return videoId;
 }
@@ -69,7 +69,7 @@ const isStream = (page) => element(page).evaluate((video) => video.src.startsWit
 const requestsFor = (page, text) => page.requests.filter((request) => request.url().includes(text));
 
 /**
- * Opens a page. In it, `shown` collects `[number, time]` of each frame that is displayed, `number()` returns that of the
+ * Opens a page. In it, `hls` is the present instance of hls.js, `shown` collects `[number, time]` of each frame that is displayed, `number()` returns that of the
  * present one, and `problems` collects the errors of hls.js, also those that it recovers from, but without
  * `bufferStalledError`: a busy machine decodes too slowly.
  */
@@ -80,6 +80,7 @@ async function open(t, url = backend.api, {prepare, ...options} = {}) {
     export default class extends Hls {
       constructor(config) {
         super(config);
+        window.hls = this;
         this.on(Hls.Events.ERROR, (_, {details, fatal}) => {
           if (details !== 'bufferStalledError' || fatal) problems.push(details);
         });
@@ -244,4 +245,96 @@ test('plays a video before it is processed', async (t) => {
   await writeFile(go, '');
   await backend.video(video.videoId);
   assert.deepEqual(page.errors, []);
+});
+
+describe('renditions that are encoded when they are watched', () => {
+  const name = 'long.mp4', rate = 8, seconds = 122;
+  /** The cuts are at 2, 6, 10, ... seconds. */
+  const SEGMENTS = 31;
+  const rung = 'v360';
+  let backend, videoId, encoded, blocked;
+
+  before(async (t) => {
+    const dir = await folder(t);
+    const film = join(dir, name);
+    const h264 = `-c:v libx264 -preset ultrafast -bf 2 -g ${2 * rate} -sc_threshold 0 -pix_fmt yuv420p -c:a aac`;
+    await makeFilm(film, h264.split(' '), {width: 640, height: 368, rate, seconds});
+    // Some chunks are encoded, and the others wait for the test.
+    const script = join(dir, 'ffmpeg'), go = join(dir, 'go');
+    blocked = {release: () => writeFile(go, '')};
+    const wait = `for i in 1 2 3 4; do mkdir ${dir}/chunk-$i 2>/dev/null && exec ${process.env.FFMPEG_PATH} "$@"; done
+      while [ ! -e ${go} ]; do sleep 0.05; done`;
+    await writeFile(script, `#!/bin/sh\ncase "$*" in *libx264*) ${wait};; esac\nexec ${process.env.FFMPEG_PATH} "$@"\n`, {mode: 0o755});
+    backend = await startBackend(t, '--transcode=watched', '--ffmpeg', script);
+    videoId = await put(backend, name, film);
+    const {playback, renditions} = await backend.video(videoId);
+    assert.deepEqual([playback, renditions], [{mode: 'HLS'}, [{name: rung, status: 'OFFERED'}]]);
+    encoded = async () => (await backend.json(`/videos/${videoId}`)).renditions[0].status;
+  });
+
+  const levelOf = (page) => page.evaluate(() => {
+    const level = hls.levels[hls.currentLevel];
+    return level && new URL(level.uri).pathname.split('/').at(-2);
+  });
+
+  test('one plays from the present position on while the rest of it is encoded', async (t) => {
+    const page = await open(t, `${backend.api}/#${videoId}`);
+    await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
+    const menu = () => quality(page).locator('option').allTextContents();
+    assert.deepEqual(await menu(), ['Original · 368p', '360p · not encoded yet']);
+    await accessibility(page);
+    await element(page).evaluate((video) => { video.currentTime = 50; });
+    await quality(page).selectOption(rung);
+    assert.deepEqual(await menu(), ['Original · 368p', '360p · being encoded']);
+    const position = () => element(page).evaluate((video) => video.currentTime);
+    await until('the rendition plays', async () => await levelOf(page) === rung);
+    assert.equal(await encoded(), 'RUNNING');
+    assert.deepEqual(await menu(), ['Auto', 'Original · 368p', '360p']);
+    const at = await position();
+    assert.ok(at > 50 && at < 80, `${at}`);
+    await until('it plays on', async () => await position() > at + 1);
+    assert.equal(await isStream(page), true);
+    await blocked.release();
+    await until('it is complete', async () => await encoded() === 'DONE');
+    await until('the page knows it', () => page.evaluate(() => (
+      hls.levels.every(({details}) => !details?.fragments.some(({gap}) => gap)))));
+    await element(page).evaluate((video) => { video.currentTime = 100; });
+    await until('the rendition plays again', async () => await position() > 100 && await levelOf(page) === rung);
+    const problems = await page.evaluate(() => problems.filter((details) => details !== 'fragGap'));
+    assert.deepEqual([problems, page.errors], [[], []]);
+  });
+
+  for (const start of ['source', rung]) test(`switches at each boundary, from ${start} on`, async (t) => {
+    await until('it is complete', async () => await encoded() === 'DONE');
+    const page = await open(t, `${backend.api}/#${videoId}`, {prepare: (page) => page.addInitScript((start) => {
+      window.loaded = [];
+      const nameOf = ({uri}) => new URL(uri).pathname.split('/').at(-2);
+      let instance;
+      Object.defineProperty(window, 'hls', {get: () => instance, set: (hls) => {
+        instance = hls;
+        hls.config.maxMaxBufferLength = hls.config.maxBufferLength = 200;
+        const change = (from) => { hls.loadLevel = hls.levels.findIndex((level) => nameOf(level) !== from); };
+        hls.on('hlsManifestParsed', () => change(start === 'source' ? 'v360' : 'source'));
+        hls.on('hlsFragBuffered', (_, {frag}) => {
+          if (frag.type !== 'main' || frag.sn === 'initSegment') return;
+          loaded.push(nameOf(hls.levels[frag.level]));
+          change(loaded.at(-1));
+        });
+      }});
+    }, start)});
+    await element(page).evaluate((video) => { video.playbackRate = 16; });
+    await until('the video has ended', () => element(page).evaluate((video) => video.ended));
+    const {shown, problems, ranges, decoded, duration} = await facts(page);
+    const other = start === 'source' ? rung : 'source';
+    const loaded = await page.evaluate(() => loaded);
+    assert.deepEqual(loaded, Array.from({length: SEGMENTS}, (_, i) => i % 2 ? other : start));
+    assert.deepEqual([problems, page.errors], [[], []]);
+    assert.equal(decoded, rate * seconds);
+    assert.equal(ranges.length, 1, JSON.stringify(ranges));
+    assert.ok(ranges[0][0] < 0.001 && ranges[0][1] >= duration - 0.001, `${JSON.stringify(ranges)} of ${duration}`);
+    const frames = shown.map(([, time]) => Math.round((time - shown[0][1]) * rate));
+    assert.ok(frames.every((frame, i) => i === 0 || frame > frames[i - 1]), `${frames}`);
+    for (const [i, [number, time]] of shown.entries()) assert.ok(number >= frames[i], `${number} is shown at ${time}`);
+    assert.equal(await page.evaluate(() => number()), rate * seconds - 1);
+  });
 });
