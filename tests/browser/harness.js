@@ -289,6 +289,18 @@ export async function network(page, {offline = false, up = -1, down = -1, latenc
   await page.devtools.send('Network.emulateNetworkConditions', conditions);
 }
 
+/** Returns the texts of a menu, also of a closed one. */
+export async function choices(page, name) {
+  const items = page.getByRole('menu', {name, includeHidden: true}).getByRole('menuitemradio', {includeHidden: true});
+  return (await items.allTextContents()).map((text) => text.trim());
+}
+
+/** Opens the menu of a button, and chooses an item. */
+export async function choose(page, button, name) {
+  await page.getByRole('button', {name: button}).click();
+  await page.getByRole('menuitemradio', {name, exact: true}).click();
+}
+
 const axe = await readFile(join(import.meta.dirname, 'node_modules/axe-core/axe.min.js'), 'utf8');
 
 /** Checks that axe-core finds no violation on the page as it is now. */

@@ -7,7 +7,7 @@ import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {before, describe, test} from 'node:test';
 import {promisify} from 'node:util';
-import {accessibility, folder, openPage, startBackend, until} from './harness.js';
+import {accessibility, choices, choose, folder, openPage, startBackend, until} from './harness.js';
 
 const run = promisify(execFile);
 
@@ -69,8 +69,8 @@ const isStream = (page) => element(page).evaluate((video) => video.src.startsWit
 const requestsFor = (page, text) => page.requests.filter((request) => request.url().includes(text));
 
 /**
- * Opens a page. In it, `hls` is the present instance of hls.js, `shown` collects `[number, time]` of each frame that is displayed, `number()` returns that of the
- * present one, and `problems` collects the errors of hls.js, also those that it recovers from, but without
+ * Opens a page. In it, `hls` is the present instance of hls.js, `shown` collects `[number, time]` of each frame that is
+ * displayed, `number()` returns that of the present one, and `problems` collects the errors of hls.js, also those that it recovers from, but without
  * `bufferStalledError`: a busy machine decodes too slowly.
  */
 async function open(t, url = backend.api, {prepare, ...options} = {}) {
@@ -280,16 +280,16 @@ describe('renditions that are encoded when they are watched', () => {
   test('one plays from the present position on while the rest of it is encoded', async (t) => {
     const page = await open(t, `${backend.api}/#${videoId}`);
     await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
-    const menu = () => quality(page).locator('option').allTextContents();
-    assert.deepEqual(await menu(), ['Original · 368p', '360p · not encoded yet']);
+    const menu = () => choices(page, 'Quality');
+    assert.deepEqual(await menu(), ['Original · 368p', '360p · not encoded yet', 'Auto (Original · 368p)']);
     await accessibility(page);
     await element(page).evaluate((video) => { video.currentTime = 50; });
-    await quality(page).selectOption(rung);
-    assert.deepEqual(await menu(), ['Original · 368p', '360p · being encoded']);
+    await choose(page, 'quality', '360p · not encoded yet');
+    assert.deepEqual(await menu(), ['Original · 368p', '360p · being encoded', 'Auto (Original · 368p)']);
     const position = () => element(page).evaluate((video) => video.currentTime);
     await until('the rendition plays', async () => await levelOf(page) === rung);
     assert.equal(await encoded(), 'RUNNING');
-    assert.deepEqual(await menu(), ['Auto', 'Original · 368p', '360p']);
+    assert.deepEqual(await menu(), ['Original · 368p', '360p', 'Auto']);
     const at = await position();
     assert.ok(at > 50 && at < 80, `${at}`);
     await until('it plays on', async () => await position() > at + 1);

@@ -7,7 +7,7 @@ import {readFile, readdir, writeFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';
 import {basename, dirname, join} from 'node:path';
 import {before, test} from 'node:test';
-import {accessibility, folder, makeVideo, openPage, servePages, startBackend, startProxy, until} from './harness.js';
+import {accessibility, choices, choose, folder, makeVideo, openPage, servePages, startBackend, startProxy, until} from './harness.js';
 import {vendored} from './vendor.js';
 
 /** Few frames, so that encoding is fast, but long enough for two chunks of 60 and 10 seconds. */
@@ -70,16 +70,6 @@ const seekBar = (page) => page.getByRole('slider', {name: 'Seek'});
 const isStream = (page) => element(page).evaluate((video) => video.src.startsWith('blob:'));
 /** Returns the number of audio bytes decoded so far. */
 const decodedAudio = (page) => element(page).evaluate((video) => video.webkitAudioDecodedByteCount);
-/** Returns the texts of a menu, also of a closed one. */
-async function choices(page, name) {
-  const items = page.getByRole('menu', {name, includeHidden: true}).getByRole('menuitemradio', {includeHidden: true});
-  return (await items.allTextContents()).map((text) => text.trim());
-}
-/** Opens the menu of a button, and chooses an item. */
-async function choose(page, button, name) {
-  await page.getByRole('button', {name: button}).click();
-  await page.getByRole('menuitemradio', {name, exact: true}).click();
-}
 const requestsFor = (page, text) => page.requests.filter((request) => request.url().includes(text));
 
 /** Opens a page and plays a video. In the page, `shown` collects the time of each frame that was displayed. */

@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use crate::harness::{Backend, problem};
 
-
 /// Returns a video of 24 s, with a keyframe every 2 s. Its frames show their numbers: in the upper half the rest of the
 /// division by 12, in the lower half the quotient.
 fn video(name: &str, options: &str) -> Vec<u8> {
