@@ -12,48 +12,47 @@ use serde_json::Value;
 
 use crate::harness::{Backend, problem};
 
-/// Returns a video of 24 s, with a keyframe every 2 s. Its frames show their numbers: in the upper half the rest of the
-/// division by 12, in the lower half the quotient.
+/// Runs ffmpeg with `input` on its standard input, and returns its standard output.
+fn ffmpeg(args: &str, input: Vec<u8>) -> Vec<u8> {
+    let mut command = Command::new("ffmpeg");
+    command.args("-nostdin -v error".split(' ')).args(args.split(' '));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // ffmpeg may stop to read after the first frame.
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success(), "{args}");
+    output.stdout
+}
+
+/// Returns a video of 24 s, with five frames per second and a keyframe every 2 s. Its frames show their numbers: in the upper
+/// half the rest of the division by 12, in the lower half the quotient.
 fn video(name: &str, options: &str) -> Vec<u8> {
+    let half = |number: u8| [20 + 18 * number; 320 * 90];
+    let frames = (0..120).flat_map(|n| [half(n % 12), half(n / 12)].concat()).collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
-    let shown = "color=gray:s=320x180:r=5:d=24,format=yuv420p,\
-                 geq=lum='20+18*if(lt(Y,H/2),mod(N,12),floor(N/12))':cb=128:cr=128";
-    let status = Command::new("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-f", "lavfi", "-i", shown])
-        .args("-f lavfi -i sine=f=440:d=24 -g 10".split(' '))
-        .args(options.split(' '))
-        .arg(&path)
-        .status()
-        .unwrap();
-    assert!(status.success(), "{name} {options}");
+    let input = "-f rawvideo -pixel_format gray -video_size 320x180 -framerate 5 -i pipe:0";
+    let sound = "-f lavfi -i sine=f=440:d=24 -pix_fmt yuv420p -g 10";
+    ffmpeg(&format!("{input} {sound} {options} {}", path.display()), frames);
     std::fs::read(path).unwrap()
 }
 
 /// Decodes an image. Returns its size, and the numbers of the frames that it shows.
 fn frames(image: &[u8]) -> (usize, usize, Vec<usize>) {
-    let ffmpeg = |args: &str| {
-        let mut command = Command::new("ffmpeg");
-        command.args("-nostdin -v error -i pipe:0 -fps_mode passthrough".split(' ')).args(args.split(' '));
-        let mut child = command.arg("pipe:1").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (mut stdin, image) = (child.stdin.take().unwrap(), image.to_vec());
-        let writer = std::thread::spawn(move || stdin.write_all(&image));
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap().unwrap();
-        assert!(output.status.success());
-        output.stdout
-    };
-    let header = ffmpeg("-frames:v 1 -c:v png -f image2pipe");
+    let decode =
+        |args: &str| ffmpeg(&format!("-i pipe:0 -fps_mode passthrough {args} pipe:1"), image.to_vec());
+    let header = decode("-frames:v 1 -c:v png -f image2pipe");
     let side = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().unwrap()) as usize;
     let (width, height) = (side(16), side(20));
-    let pixels = ffmpeg("-vf scale=out_range=pc,format=gray -f rawvideo");
+    let pixels = decode("-vf scale=out_range=pc,format=gray -f rawvideo");
+    let half = |rows: &[u8]| {
+        let middle = &rows[rows.len() / 4..rows.len() / 4 * 3];
+        let mean = middle.iter().map(|luma| usize::from(*luma)).sum::<usize>() / middle.len();
+        (mean.saturating_sub(20) + 9) / 18
+    };
     let number = |frame: &[u8]| {
-        let half = |rows: &[u8]| {
-            let middle = &rows[rows.len() / 4..rows.len() / 4 * 3];
-            let mean = middle.iter().map(|luma| f64::from(*luma)).sum::<f64>() / middle.len() as f64;
-            // From full range to that of video.
-            (((mean * 219.0 / 255.0 + 16.0) - 20.0) / 18.0).round() as usize
-        };
         let (upper, lower) = frame.split_at(frame.len() / 2);
         half(lower) * 12 + half(upper)
     };
