@@ -60,7 +60,7 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>, start: Option<Start>) -
 }
 
 /// Path, content type and text of each file of the web page.
-const PAGES: [(&str, &str, &str); 13] = [
+const PAGES: [(&str, &str, &str); 14] = [
     ("/", HTML, include_str!("../../../web/page/index.html")),
     ("/style.css", CSS, include_str!("../../../web/page/style.css")),
     ("/app.js", JAVASCRIPT, include_str!("../../../web/page/app.js")),
