@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from emulator import Api, configure, sign_in, wait_until
-from transcodes import Executions, FaultyFfmpeg, parent, wait_for_transcode
+from transcodes import Executions, FaultyFfmpeg, invalidations, parent, wait_for_transcode
 
 BUCKETS = ("UploadsBucket", "ThumbnailsBucket", "ProcessedBucket")
 
@@ -180,6 +180,8 @@ def test_half_deletion(emulator, stack, api, reconciler, body):
         row = reconciler.row(video)
         assert row["cleanPasses"]["N"] == passes, row
     assert stored(emulator, stack, video) == [0, 0, 0] and "due" not in row, row
+    # The request was killed before it could invalidate them.
+    assert sorted(invalidations(emulator, stack, video).values()) == [1, 3]
 
 
 def test_failed_transcoding(emulator, stack, folder, program, api, reconciler, body):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urljoin
 
 from emulator import HTTP, Api, sign_in, wait_until
-from transcodes import count_frames, get_cdn, uris, written_objects
+from transcodes import count_frames, get_cdn, invalidations, uris, written_objects
 
 SECONDS, RATE = 13, 10
 PLAYLISTS, SEGMENTS = "playback", "segments"
@@ -149,6 +149,7 @@ def test_deletion_while_a_segment_is_made(emulator, stack, api, original):
         emulator.hold_segments.unlink()
         assert request.result().status == 404
     assert written_objects(emulator, stack, original.video) == {}
+    assert invalidations(emulator, stack, original.video) == {original.video: 3}
     assert public.call("GET", path).status == 404
     assert api.call("GET", f"/videos/{original.video}/hls/source/index.m3u8").status == 404
 

@@ -173,6 +173,17 @@ def get_cdn(emulator, url):
     return HTTP.request("GET", emulator.url + parts.path, headers={"Host": parts.netloc, "Origin": "https://app.example.com"})
 
 
+def invalidations(emulator, stack, video):
+    """Returns the invalidations of a video in the cache of the CDN: the reference and the number of folders."""
+    cloudfront, distribution = emulator.client("cloudfront"), stack.ids["CdnDistribution"]
+    listed = cloudfront.list_invalidations(DistributionId=distribution)["InvalidationList"].get("Items", [])
+    batches = [cloudfront.get_invalidation(DistributionId=distribution, Id=item["Id"])["Invalidation"]["InvalidationBatch"] for item in listed]
+    own = {batch["CallerReference"]: sorted(batch["Paths"]["Items"]) for batch in batches if batch["CallerReference"].startswith(video)}
+    for paths in own.values():
+        assert paths in ([f"/{folder}/{video}/*" for folder in ("hls", "playback", "segments")], [f"/segments/{video}/*"]), paths
+    return {reference: len(paths) for reference, paths in own.items()}
+
+
 def test_invalid_cdn_urls(emulator, master, valid):
     """URLs that are unsigned, signed for another video, or expired return 403."""
     _, _, host, signed, rest = master.split("/", 4)

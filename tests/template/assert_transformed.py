@@ -146,6 +146,7 @@ RECONCILE = "arn:aws:lambda:eu-central-1:123456789012:function:upreel-reconcile:
 NAMED = {"VideosFunction": "arn:aws:lambda:eu-central-1:123456789012:function:upreel-videos:live"}
 WORK = PROCESSED + "/work/*"
 TRACES = {("xray:PutTraceSegments", "*"), ("xray:PutTelemetryRecords", "*")}
+DISTRIBUTION = "arn:aws:cloudfront::123456789012:distribution/${CdnDistribution}"
 GRANTS = {
     "UploadFunction": {
         ("s3:PutObject", VIDEOS),
@@ -511,6 +512,7 @@ class Checks:
             origins = {"ALLOWED_ORIGINS": self.origins}
             secret = {"CDN_SECRET_ARN": "${CdnSecret.Id}"} if self.cdn else {}
             domain = {"CDN_DOMAIN": self.given["CdnDomain"] or "${CdnDistribution.DomainName}"} if self.cdn else {}
+            distribution = {"CDN_DISTRIBUTION_ID": "${CdnDistribution}"} if self.cdn else {}
             own = {
                 "UploadFunction": origins,
                 "PresignFunction": origins,
@@ -523,10 +525,11 @@ class Checks:
                 "ReconcileFunction": {
                     "THUMBNAIL_FUNCTION": "${ThumbnailFunctionAliaslive}",
                     "DEAD_LETTER_QUEUE_URL": "${VideoProcessingDLQ}",
+                    **distribution,
                     **machine,
                     **transcode,
                 },
-                "VideosFunction": {**origins, **domain, **secret, **transcode, **(machine if self.watched else {})},
+                "VideosFunction": {**origins, **domain, **secret, **distribution, **transcode, **(machine if self.watched else {})},
                 # Not the domain, which would form a cycle with the distribution and the API.
                 "PlaybackFunction": {**origins, **secret},
             }
@@ -611,6 +614,8 @@ class Checks:
         if self.cdn:
             for function in ("VideosFunction", "PlaybackFunction"):
                 granted[function] = granted[function] | {("secretsmanager:GetSecretValue", "${CdnSecret.Id}")}
+            for function in ("VideosFunction", "ReconcileFunction"):
+                granted[function] = granted[function] | {("cloudfront:CreateInvalidation", DISTRIBUTION)}
         if self.notifies:
             granted["WebhookFunction"] = WEBHOOK_GRANTS
         if self.transcodes:
@@ -833,7 +838,7 @@ class Checks:
         (allow,) = allowed
         grant = (allow["Principal"], allow["Action"], allow["Resource"])
         self.equal("CloudFront: grant", grant, ({"Service": "cloudfront.amazonaws.com"}, "s3:GetObject", [RENDITIONS, PLAYLISTS, SEGMENTS]))
-        source = {"StringEquals": {"aws:SourceArn": "arn:aws:cloudfront::123456789012:distribution/${CdnDistribution}"}}
+        source = {"StringEquals": {"aws:SourceArn": DISTRIBUTION}}
         self.equal("CloudFront: condition", allow["Condition"], source)
         config = self.properties("CdnDistribution")["DistributionConfig"]
         behaviours = {None: config["DefaultCacheBehavior"], **{b["PathPattern"]: b for b in config["CacheBehaviors"]}}

@@ -1006,6 +1006,16 @@ def forbid_the_reconciler_to_delete_playlists(t):
 
 
 @mutation
+def let_the_reconciler_invalidate_every_distribution(t):
+    at(t, "ReconcileRole//Policies//1//Fn::If//1//PolicyDocument//Statement//0")["Resource"] = "*"
+
+
+@mutation
+def keep_deleted_videos_in_the_cache(t):
+    del at(t, "VideosFunction//Environment//Variables")["CDN_DISTRIBUTION_ID"]
+
+
+@mutation
 def give_playback_the_domain_of_the_distribution(t):
     domain = at(t, "VideosFunction//Environment//Variables")["CDN_DOMAIN"]
     at(t, "PlaybackFunction//Environment//Variables")["CDN_DOMAIN"] = domain

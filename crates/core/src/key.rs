@@ -190,6 +190,13 @@ impl Key {
         .map(|(bucket, name)| Folder { bucket, prefix: format!("{name}/{id}/") })
     }
 
+    /// Returns the folders that the CDN serves.
+    #[must_use]
+    pub fn served_folders(id: VideoId) -> [Folder; 3] {
+        ["hls", "playback", "segments"]
+            .map(|name| Folder { bucket: Bucket::Processed, prefix: format!("{name}/{id}/") })
+    }
+
     /// Returns the key without its folders.
     #[must_use]
     pub fn file_name(&self) -> String {
@@ -284,6 +291,10 @@ mod tests {
                 }),
                 "{key}"
             );
+            let mut served = Key::served_folders(id).into_iter();
+            let is_served = served.any(|folder| key.to_string().starts_with(&folder.prefix));
+            let is_shown = key.bucket() == Bucket::Processed && !matches!(key, Key::Work { .. });
+            assert_eq!(is_served, is_shown, "{key}");
             assert_eq!(key.sequencer(), Some(&version.sequencer));
         }
         for key in videos.chain(made) {

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use lambda_runtime::Error;
+use upreel_core::key::Folder;
+use upreel_core::video::Record;
 use upreel_core::{Details, Fault, Key, MediaType, UserId};
 use upreel_store::sdk::{self, Endpoints, Roots};
-use upreel_store::{ObjectStore, Secret, VideoStore};
+use upreel_store::{Invalidations, ObjectStore, Secret, VideoStore};
 
 use crate::config::Config;
 use crate::telemetry;
@@ -20,6 +22,8 @@ pub struct App {
     pub videos: VideoStore,
     /// The secret that signs the URLs of the CDN, if there is one.
     pub cdn_secret: Option<Secret>,
+    /// The cache of the CDN, if there is one and this function deletes videos.
+    pub invalidations: Option<Invalidations>,
     /// The settings.
     pub config: Arc<Config>,
 }
@@ -58,12 +62,52 @@ impl App {
         Ok(true)
     }
 
+    /// Deletes the objects of a video that has just become a tombstone, also from the cache of the CDN. `previous` is
+    /// the row before that.
+    ///
+    /// # Errors
+    /// When a service fails. The reconciler deletes what is left.
+    pub async fn delete_objects(&self, previous: &Record) -> Result<(), Fault> {
+        let id = previous.video.video_id;
+        self.objects.delete_video(id, previous.key.parse().ok().as_ref()).await?;
+        // If the CDN is busy, the reconciler tries it again.
+        self.invalidate(previous, &Key::served_folders(id), &id.to_string()).await.map(drop)
+    }
+
+    /// Repeats the invalidation of [`App::delete_objects`], which may be lost, in a pass of the reconciler. Returns
+    /// whether that is done; if not, it has to be tried again later.
+    ///
+    /// A segment that was being made during the deletion may have been cached after it, so each pass invalidates
+    /// segments anew. The time at which the pass is due identifies that, if it is repeated.
+    ///
+    /// # Errors
+    /// When `CloudFront` fails.
+    pub async fn invalidate_again(&self, tombstone: &Record) -> Result<bool, Fault> {
+        let id = tombstone.video.video_id;
+        let folders = Key::served_folders(id);
+        let [.., segments] = &folders;
+        let pass = format!("{id}-{}", tombstone.due.unwrap_or_default());
+        Ok(self.invalidate(tombstone, &folders, &id.to_string()).await?
+            && self.invalidate(tombstone, std::slice::from_ref(segments), &pass).await?)
+    }
+
+    async fn invalidate(&self, record: &Record, folders: &[Folder], reference: &str) -> Result<bool, Fault> {
+        // Nothing was made of a video without an event.
+        match &self.invalidations {
+            Some(invalidations) if record.sequencer.is_some() => {
+                invalidations.create(folders, reference).await
+            }
+            _ => Ok(true),
+        }
+    }
+
     /// Creates the stores with an SDK configuration for each service, which may differ in their endpoint.
     #[must_use]
     pub fn new(s3: &SdkConfig, dynamodb: &SdkConfig, config: Config) -> Self {
         Self {
             objects: ObjectStore::new(s3, config.buckets.clone(), config.transfer_acceleration),
             videos: VideoStore::new(dynamodb, config.table.clone(), config.limits),
+            invalidations: config.cdn_distribution.as_ref().map(|id| Invalidations::new(dynamodb, id)),
             cdn_secret: config.cdn_secret_arn.as_ref().map(|arn| Secret::stored(dynamodb, arn)),
             config: Arc::new(config),
         }

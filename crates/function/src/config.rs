@@ -23,6 +23,8 @@ pub struct Config {
     pub cdn_domain: Option<String>,
     /// `CDN_SECRET_ARN`: the ARN of the secret that signs the URLs of the distribution.
     pub cdn_secret_arn: Option<String>,
+    /// `CDN_DISTRIBUTION_ID`: the distribution from whose cache deleted videos are removed.
+    pub cdn_distribution: Option<String>,
     /// `ALLOWED_ORIGINS`: the origins allowed by CORS, separated by commas; `*` allows all.
     pub allowed_origins: Vec<String>,
     /// `MAX_UPLOAD_BYTES`: the largest accepted video, whatever the way of uploading.
@@ -191,6 +193,7 @@ impl Config {
                 None => get("CDN_SECRET_ARN"),
             },
             cdn_domain: get("CDN_DOMAIN"),
+            cdn_distribution: get("CDN_DISTRIBUTION_ID"),
             allowed_origins: origins
                 .split(',')
                 .map(|origin| origin.trim().trim_end_matches('/').to_owned())

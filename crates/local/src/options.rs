@@ -87,6 +87,7 @@ pub(crate) fn config(options: &Options, allowed_origins: Vec<String>) -> Config 
         state_machine: options.transcode.map(|_| "crates/local/src/transcode.rs".to_owned()),
         transcodes_when_watched: options.transcodes_when_watched,
         cdn_domain: None,
+        cdn_distribution: None,
         cdn_secret_arn: None,
         allowed_origins,
         max_upload_bytes: options.max_upload_bytes,

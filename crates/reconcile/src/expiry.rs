@@ -7,7 +7,7 @@
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 use upreel_core::video::Record;
-use upreel_core::{Fault, Key, VideoId};
+use upreel_core::{Fault, VideoId};
 use upreel_function::App;
 
 /// The most videos of one shard in a sweep; the rest follows in the next one.
@@ -47,8 +47,7 @@ async fn delete(app: &App, id: VideoId) -> Result<(), Fault> {
     // None: the time was changed, or the index is updated later than the table.
     let Some(record) = app.videos.expire(id).await? else { return Ok(()) };
     tracing::info!(videoId = %id, "deleted, its time has come");
-    let upload: Option<Key> = record.key.parse().ok();
-    if let Err(fault) = app.objects.delete_video(id, upload.as_ref()).await {
+    if let Err(fault) = app.delete_objects(&record).await {
         tracing::warn!(videoId = %id, %fault, "deleted, objects will be removed later");
     }
     Ok(())

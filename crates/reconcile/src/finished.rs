@@ -82,8 +82,11 @@ impl<W: Workers> Sweep<'_, W> {
         let key = key.filter(|_| exists);
         let found = self.app.objects.delete_video(record.video.video_id, key.as_ref()).await?;
         let found = found + usize::from(exists);
+        // Again after each pass that has found objects.
+        let is_invalidated = record.clean_passes > 0 || self.app.invalidate_again(record).await?;
         let deletion = self.limits().deletion;
         let (next, passes) = match (found, record.clean_passes) {
+            _ if !is_invalidated => (Some(deletion), 0),
             (0, 0) => (Some(deletion * 3), 1),
             (0, passes) => (None, passes + 1),
             _ => (Some(deletion), 0),

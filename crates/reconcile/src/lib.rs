@@ -13,7 +13,7 @@
 //! `s3:ListBucket` on all buckets; `s3:GetObject` and `s3:DeleteObject` on `videos/*`; `s3:DeleteObject` on `thumbnails/*`,
 //! `storyboards/*`, `hls/*`, `playback/*`, `segments/*` and `work/*`; `lambda:InvokeFunction` on the thumbnail function;
 //! `sqs:ReceiveMessage` and `DeleteMessage` on the dead-letter queue; `states:StartExecution` and `DescribeExecution`, if
-//! transcoding is enabled.
+//! transcoding is enabled; `cloudfront:CreateInvalidation`, if there is a CDN.
 
 mod expiry;
 mod finished;

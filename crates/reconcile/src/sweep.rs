@@ -10,7 +10,7 @@
 //! | `PROCESSED`, the storyboard is missing after a fault | The event is sent again, at most three times. |
 //! | `PROCESSED`, transcoding does not run, or failed with the code `INTERNAL` | A new execution, at most three times. |
 //! | objects of earlier uploads | They are deleted. |
-//! | `DELETED` | All objects are deleted, until two passes find none. |
+//! | `DELETED` | All objects are deleted, also from the cache of the CDN, until two passes find none. |
 //!
 //! Each row is postponed before it is handled: if the handler dies, the row is due again later.
 

@@ -4,8 +4,8 @@
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
 //! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*` and `segments/*` (whose URLs
 //! are signed here), `s3:DeleteObject` on `work/*`; `s3:ListBucket` on the thumbnails and the processed bucket, to find
-//! the objects to delete. With a CDN, `secretsmanager:GetSecretValue` on its secret. If videos are transcoded when they
-//! are watched, `states:StartExecution`.
+//! the objects to delete. With a CDN, `secretsmanager:GetSecretValue` on its secret and `cloudfront:CreateInvalidation`.
+//! If videos are transcoded when they are watched, `states:StartExecution`.
 
 mod cdn;
 mod change;
@@ -258,9 +258,8 @@ async fn delete(
     // The tombstone decides: a function that is still working on the video finds it and deletes what it has written, and
     // the reconciler deletes until nothing is left. So the response depends neither on S3 nor on the number of objects.
     let record = app.videos.delete(id, &user).await?.ok_or_else(not_found)?;
-    let upload = record.key.parse().ok();
-    match timeout(DELETION_TIMEOUT, app.objects.delete_video(id, upload.as_ref())).await {
-        Ok(Ok(_)) => tracing::info!(videoId = %id, "deleted"),
+    match timeout(DELETION_TIMEOUT, app.delete_objects(&record)).await {
+        Ok(Ok(())) => tracing::info!(videoId = %id, "deleted"),
         Ok(Err(fault)) => tracing::warn!(videoId = %id, %fault, "deleted, objects will be removed later"),
         Err(_) => tracing::warn!(videoId = %id, "deleted, the remaining objects will be removed later"),
     }

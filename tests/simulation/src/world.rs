@@ -206,6 +206,7 @@ fn config(transcodes: bool, watched: bool) -> Config {
         state_machine: transcodes.then(|| STATE_MACHINE.to_owned()),
         transcodes_when_watched: watched,
         cdn_domain: None,
+        cdn_distribution: None,
         cdn_secret_arn: None,
         allowed_origins: Vec::new(),
         max_upload_bytes: 5 << 40,

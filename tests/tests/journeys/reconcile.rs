@@ -1,10 +1,14 @@
 //! What the reconciler heals without a human. Rows are due at once.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use axum::Router;
+use axum::http::StatusCode;
 use serde_json::Value;
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 use upreel_core::details::Expiry;
 use upreel_core::limits::Limits;
@@ -17,9 +21,10 @@ use upreel_local::Options;
 use upreel_local::queue::Handler;
 use upreel_reconcile::listing::Found;
 use upreel_reconcile::{DeadLetter, Workers};
+use upreel_store::Invalidations;
 use upreel_store::videos::{Attention, Processed};
 
-use crate::harness::{Backend, mp4, webm};
+use crate::harness::{Backend, client_config, mp4, webm};
 
 fn eager(options: &mut Options) {
     options.limits = Limits::all(Duration::from_millis(1));
@@ -167,6 +172,77 @@ async fn deletion_that_was_killed_is_completed() {
     }
     let record = record(&backend, &id).await;
     assert_eq!((record.due, record.clean_passes), (None, 2), "two passes have found nothing");
+}
+
+/// `CloudFront`'s API.
+#[derive(Clone, Default)]
+struct CloudFront {
+    /// The references of the invalidations that it has created.
+    created: Arc<Mutex<BTreeSet<String>>>,
+    /// Whether it refuses the next one.
+    is_busy: Arc<AtomicBool>,
+}
+
+impl CloudFront {
+    async fn serve(&self) -> String {
+        let Self { created, is_busy } = self.clone();
+        let api = Router::new().fallback(async move |body: String| {
+            if is_busy.swap(false, Ordering::SeqCst) {
+                return (
+                    StatusCode::BAD_REQUEST,
+                    "<Error><Code>TooManyInvalidationsInProgress</Code></Error>",
+                );
+            }
+            let reference = body.split("CallerReference>").nth(1).unwrap().trim_end_matches("</");
+            created.lock().unwrap().insert(reference.to_owned());
+            (StatusCode::CREATED, "<Invalidation/>")
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, api).await });
+        url
+    }
+}
+
+#[tokio::test]
+async fn deleted_video_is_removed_from_the_cdn() {
+    let due_at_once = |options: &mut Options| {
+        options.limits = Limits::all(Duration::ZERO);
+        options.sweep_interval = Duration::from_hours(1);
+    };
+    let backend = Backend::start_with(due_at_once, |handler| handler).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    backend.wait_for(&id, "PROCESSED").await;
+    let cloudfront = CloudFront::default();
+    let sdk = client_config(&cloudfront.serve().await, "secret");
+    let app = &App { invalidations: Some(Invalidations::new(&sdk, "E1")), ..backend.local.app.clone() };
+    let video: VideoId = id.parse().unwrap();
+    let delete = async || {
+        let previous = app.videos.delete(video, &"local".parse().unwrap()).await.unwrap().unwrap();
+        app.delete_objects(&previous).await.unwrap();
+        cloudfront.created.lock().unwrap().len()
+    };
+    // Returns the number of passes that have found nothing, and that of the invalidations so far.
+    let sweep = async || {
+        upreel_reconcile::sweep::run(app, &AtOnce(app), far()).await.unwrap();
+        let created = cloudfront.created.lock().unwrap().len();
+        (record(&backend, &id).await.clean_passes, created)
+    };
+    cloudfront.is_busy.store(true, Ordering::SeqCst);
+    assert_eq!(delete().await, 0);
+    assert_eq!(sweep().await, (1, 2), "that of the deletion, and that of this pass");
+    let version = record(&backend, &id).await.version().unwrap();
+    let late = Key::Segment { id: video, version, name: "source/0-1.m4s".parse().unwrap() };
+    app.objects.store(&late, "video/mp4", "x".into()).await.unwrap();
+    assert_eq!(sweep().await, (0, 2), "an object that was stored late is deleted");
+    cloudfront.is_busy.store(true, Ordering::SeqCst);
+    assert_eq!(sweep().await, (0, 2));
+    assert_eq!(sweep().await, (1, 3), "it may have been cached");
+    assert_eq!(sweep().await, (2, 3));
+    assert_eq!(record(&backend, &id).await.due, None);
+    assert_eq!(delete().await, 3, "a repeated deletion needs none");
+    let created = cloudfront.created.lock().unwrap();
+    assert!(created.contains(&id) && created.iter().all(|reference| reference.starts_with(&id)));
 }
 
 #[tokio::test]
