@@ -26,6 +26,7 @@ FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFu
              "ThumbnailFunction": "thumbnail", "ReconcileFunction": "reconcile", "WebhookFunction": "webhook",
              "TranscodeFunction": "transcode", "EncodeFunction": "transcode"}
 BATCH = "sqs:SendMessageBatch"
+INVALIDATION = "cloudfront:CreateInvalidation2020_05_31"
 TIMEOUT = 600  # seconds; only ends a hang
 HTTP = urllib3.PoolManager(retries=False)
 
@@ -138,6 +139,12 @@ def package(emulator, build, ffmpeg):
     for statement in template["Resources"]["WebhookRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
         if "sqs:SendMessage" in statement["Action"]:
             statement["Action"] = [*statement["Action"], BATCH]
+    # The emulator takes the name of this operation from the SDK's model, where it ends in the version of the API.
+    for role in ("VideosRole", "ReconcileRole"):
+        for policy in template["Resources"][role]["Properties"]["Policies"]:
+            granted = policy["Fn::If"][1]["PolicyDocument"]["Statement"][0] if "Fn::If" in policy else {}
+            if "cloudfront:CreateInvalidation" in granted.get("Action", []):
+                granted["Action"] = ["cloudfront:CreateInvalidation", INVALIDATION]
     return template
 
 

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from emulator import BATCH, FUNCTIONS, HTTP, ROOT, Api, Emulator, Stack, configure, incident, ops, package, sign_in, smoke, wait_until
+from emulator import BATCH, FUNCTIONS, HTTP, INVALIDATION, ROOT, Api, Emulator, Stack, configure, incident, ops, package, sign_in, smoke, wait_until
 from healing import test_healing
 from playback import test_playback
 from queries import test_queries
@@ -345,7 +345,7 @@ NOT_CALLED = {
     "s3:ListBucket",  # makes S3 return 404 instead of 403 for a missing object
     "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",  # Lambda
     "sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",  # Lambda, for the DLQ
-    BATCH,  # see package()
+    BATCH, INVALIDATION,  # see package()
     "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams",  # Lambda
     "kms:Decrypt", "kms:GenerateDataKey",  # S3, DynamoDB and SQS, with a customer managed key
 }
@@ -354,6 +354,7 @@ NOT_CALLED_BY = {"ThumbnailRole": {"lambda:InvokeFunction"}}
 IAM_ACTION = {"Invoke": "InvokeFunction",
               "HeadObject": "GetObject", "SendMessageBatch": "SendMessage", "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject",
               "CompleteMultipartUpload": "PutObject", "ListParts": "ListMultipartUploadParts", "ListObjects": "ListBucket",
+              "CreateInvalidation2020_05_31": "CreateInvalidation",
               "POST.s3": "DeleteObject"}  # the emulator's name for DeleteObjects
 
 # The emulator's trail names S3 calls by their HTTP method, so calls on a multipart upload look like calls on an object.
