@@ -82,17 +82,17 @@ struct Contents {
 /// Reads a file. `film` is the stream of the film in ffmpeg, if there is one, and `audio` the number of audio tracks.
 fn read(path: &Path, film: Option<&str>, audio: usize) -> Contents {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: String| folder.path().join(name);
+    let place = |name: String| folder.path().join(name);
     let mut run = Run::default();
     run.input(path);
     let film = film.map(|map| {
-        (run.frames(map, file("frames".to_owned())), run.packets(map, file("packets".to_owned())))
+        (run.frames(map, place("frames".to_owned())), run.packets(map, place("packets".to_owned())))
     });
     let audio: Vec<_> = (0..audio)
         .map(|track| {
             let map = format!("0:a:{track}");
-            let packets = run.packets(&map, file(format!("packets-{track}")));
-            (packets, run.output(&map, &["-f", "f32le"], file(format!("samples-{track}"))))
+            let packets = run.packets(&map, place(format!("packets-{track}")));
+            (packets, run.output(&map, &["-f", "f32le"], place(format!("samples-{track}"))))
         })
         .collect();
     run.start();
@@ -116,8 +116,8 @@ pub(super) struct Expected {
     pub(super) is_silent: bool,
     /// Times are rounded to milliseconds in the original.
     pub(super) is_rounded: bool,
-    /// Ticks by which ffmpeg presents the film later than the original states: as much as its composition offsets are below
-    /// zero, in fragments.
+    /// Ticks by which ffmpeg presents the film later than the original states: as much as its composition offsets are
+    /// below zero, in fragments.
     pub(super) shift: i128,
 }
 
@@ -185,7 +185,8 @@ fn frames(
     (delay(first) + expected.shift * remuxed.scale, remuxed.scale * original.scale)
 }
 
-/// Checks that each segment can be decoded without the others, to the frames it has among all, and lasts until the next one.
+/// Checks that each segment can be decoded without the others, to the frames it has among all, and lasts until the next
+/// one.
 fn each_alone(name: &str, film: &Stream, made: &Remuxed) {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::default();

@@ -1,5 +1,5 @@
-//! Checks playlists and segments with parsers that are not Upreel's: `hls_m3u8`, and `mp4-atom`, which is strict: every box
-//! must be known where it is, and has exactly the length of its fields.
+//! Checks playlists and segments with parsers that are not Upreel's: `hls_m3u8`, and `mp4-atom`, which is strict: every
+//! box must be known where it is, and has exactly the length of its fields.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use super::Remuxed;
 /// Checks all files of a video.
 pub(super) fn check(made: &Remuxed, name: &str) {
     for (track, segments) in made.remux.tracks.iter().zip(&made.segments) {
-        let trex = init(track, name);
-        fragments(track, segments, &trex, name);
+        let defaults = init(track, name);
+        fragments(track, segments, &defaults, name);
     }
     playlists(made, name);
 }
@@ -36,25 +36,20 @@ fn atoms(bytes: &Bytes, name: &str) -> Vec<Any> {
 fn init(track: &Track, name: &str) -> Trex {
     let boxes = atoms(&track.init, name);
     let [Any::Ftyp(_), Any::Moov(moov)] = &boxes[..] else { panic!("{name}: {boxes:?}") };
-    let Moov { trak, mvex: Some(mvex), .. } = moov else { panic!("{name}: no mvex") };
-    let ([trak], [trex]) = (&trak[..], &mvex.trex[..]) else { panic!("{name}: several tracks") };
-    assert_eq!((trak.tkhd.track_id, trex.track_id), (1, 1), "{name}");
-    assert!(trak.tkhd.enabled, "{name}");
-    assert_eq!(trak.mdia.mdhd.timescale, track.scale, "{name}");
-    let stbl = &trak.mdia.minf.stbl;
-    assert_eq!(stbl.stsd.codecs.len(), 1, "{name}");
-    assert!(trak.edts.is_none(), "{name}: edits");
+    let Moov { trak: tracks, mvex: Some(mvex), .. } = moov else { panic!("{name}: no mvex") };
+    let ([found], [defaults]) = (&tracks[..], &mvex.trex[..]) else { panic!("{name}: several tracks") };
+    assert_eq!((found.tkhd.track_id, defaults.track_id), (1, 1), "{name}");
+    assert!(found.tkhd.enabled && found.edts.is_none(), "{name}: {found:?}");
+    assert_eq!(found.mdia.mdhd.timescale, track.scale, "{name}");
+    let minf = &found.mdia.minf;
+    assert_eq!(minf.stbl.stsd.codecs.len(), 1, "{name}");
     let is_video = matches!(track.kind, Kind::Video { .. });
-    assert_eq!(
-        (trak.mdia.minf.vmhd.is_some(), trak.mdia.minf.smhd.is_some()),
-        (is_video, !is_video),
-        "{name}"
-    );
-    trex.clone()
+    assert_eq!((minf.vmhd.is_some(), minf.smhd.is_some()), (is_video, !is_video), "{name}");
+    defaults.clone()
 }
 
 /// Checks that the segments of a track are in a row, and as long as stated.
-fn fragments(track: &Track, segments: &[Bytes], trex: &Trex, name: &str) {
+fn fragments(track: &Track, segments: &[Bytes], defaults: &Trex, name: &str) {
     let mut decoded = None;
     for (number, (bytes, entry)) in segments.iter().zip(&track.segments).enumerate() {
         let boxes = atoms(bytes, name);
@@ -72,7 +67,7 @@ fn fragments(track: &Track, segments: &[Bytes], trex: &Trex, name: &str) {
         let moof = bytes.windows(4).position(|name| name == b"moof").unwrap() - 4;
         assert!(header.default_base_is_moof && header.base_data_offset.is_none(), "{name}");
         assert_eq!(usize::try_from(run.data_offset.unwrap()).unwrap(), start - moof, "{name}");
-        let flags = samples[0].flags.or(header.default_sample_flags).unwrap_or(trex.default_sample_flags);
+        let flags = samples[0].flags.or(header.default_sample_flags).unwrap_or(defaults.default_sample_flags);
         assert_eq!(
             flags & 0x1_0000,
             0,
