@@ -1,7 +1,7 @@
 //! The cache of the CDN (`CloudFront`), from which deleted videos are removed.
 //!
-//! This is the only request to the API of `CloudFront`. The SDK's client for it would take longer to compile than
-//! Upreel, so the request is written and signed here; the SDK's runtime sends it like those of its clients.
+//! This is the only request to the API of `CloudFront`, whose client in the SDK has more than a hundred operations. So the
+//! request is written and signed here, and the SDK's runtime sends it like those of its clients.
 //!
 //! A repetition finds the invalidation with the same `CallerReference`, which `CloudFront` returns instead of creating,
 //! and charging for, another one.
