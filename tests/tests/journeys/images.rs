@@ -29,7 +29,7 @@ fn ffmpeg(args: &str, input: Vec<u8>) -> Vec<u8> {
 /// Returns a video of 24 s, with five frames per second and a keyframe every 2 s. Its frames show their numbers: in the upper
 /// half the rest of the division by 12, in the lower half the quotient.
 fn video(name: &str, options: &str) -> Vec<u8> {
-    let half = |number: u8| [20 + 18 * number; 320 * 90];
+    let half = |number: u8| vec![20 + 18 * number; 320 * 90];
     let frames = (0..120).flat_map(|n| [half(n % 12), half(n / 12)].concat()).collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);

@@ -65,10 +65,9 @@ async fn check(name: &str, args: &str) {
     assert!(plan.chunks.len() > 1 && plan.first > 0, "{name}");
     let order: Vec<usize> = plan.order().collect();
     assert_eq!((order[0], order.len()), (plan.first, plan.chunks.len()), "{name}");
-    let (_, end) = plan.chunks[plan.first].span.unwrap();
-    let seconds = |time: i64| (time - plan.origin) as f64 / f64::from(plan.scale);
-    let start = seconds(plan.chunks[plan.first].span.unwrap().0);
-    assert!(start <= 9.0 && 9.0 < seconds(end.unwrap()), "{name}: the first chunk has the position");
+    let (start, end) = plan.chunks[plan.first].span.unwrap();
+    let position = plan.origin + 9 * i64::from(plan.scale);
+    assert!((start..end.unwrap()).contains(&position), "{name}: the first chunk has the position");
     let (mut manifests, mut objects) = (Vec::new(), Vec::new());
     // Each chunk is encoded on its own.
     for chunk in plan.chunks.iter().rev() {
