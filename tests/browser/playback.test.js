@@ -247,37 +247,32 @@ test('plays a video before it is processed', async (t) => {
   assert.deepEqual(page.errors, []);
 });
 
-describe('renditions that are encoded when they are watched', () => {
+test('renditions that are encoded when they are watched', async (t) => {
   const name = 'long.mp4', rate = 8, seconds = 122;
   /** The cuts are at 2, 6, 10, ... seconds. */
   const SEGMENTS = 31;
   const rung = 'v360';
-  let backend, videoId, encoded, blocked;
-
-  before(async (t) => {
-    const dir = await folder(t);
-    const film = join(dir, name);
-    const h264 = `-c:v libx264 -preset ultrafast -bf 2 -g ${2 * rate} -sc_threshold 0 -pix_fmt yuv420p -c:a aac`;
-    await makeFilm(film, h264.split(' '), {width: 640, height: 368, rate, seconds});
-    // Some chunks are encoded, and the others wait for the test.
-    const script = join(dir, 'ffmpeg'), go = join(dir, 'go');
-    blocked = {release: () => writeFile(go, '')};
-    const wait = `for i in 1 2 3 4; do mkdir ${dir}/chunk-$i 2>/dev/null && exec ${process.env.FFMPEG_PATH} "$@"; done
-      while [ ! -e ${go} ]; do sleep 0.05; done`;
-    await writeFile(script, `#!/bin/sh\ncase "$*" in *libx264*) ${wait};; esac\nexec ${process.env.FFMPEG_PATH} "$@"\n`, {mode: 0o755});
-    backend = await startBackend(t, '--transcode=watched', '--ffmpeg', script);
-    videoId = await put(backend, name, film);
-    const {playback, renditions} = await backend.video(videoId);
-    assert.deepEqual([playback, renditions], [{mode: 'HLS'}, [{name: rung, status: 'OFFERED'}]]);
-    encoded = async () => (await backend.json(`/videos/${videoId}`)).renditions[0].status;
-  });
+  const dir = await folder(t);
+  const film = join(dir, name);
+  const h264 = `-c:v libx264 -preset ultrafast -bf 2 -g ${2 * rate} -sc_threshold 0 -pix_fmt yuv420p -c:a aac`;
+  await makeFilm(film, h264.split(' '), {width: 640, height: 368, rate, seconds});
+  // Some chunks are encoded, and the others wait for the test.
+  const script = join(dir, 'ffmpeg'), go = join(dir, 'go');
+  const wait = `for i in 1 2 3 4; do mkdir ${dir}/chunk-$i 2>/dev/null && exec ${process.env.FFMPEG_PATH} "$@"; done
+    while [ ! -e ${go} ]; do sleep 0.05; done`;
+  await writeFile(script, `#!/bin/sh\ncase "$*" in *libx264*) ${wait};; esac\nexec ${process.env.FFMPEG_PATH} "$@"\n`, {mode: 0o755});
+  const backend = await startBackend(t, '--transcode=watched', '--ffmpeg', script);
+  const videoId = await put(backend, name, film);
+  const {playback, renditions} = await backend.video(videoId);
+  assert.deepEqual([playback, renditions], [{mode: 'HLS'}, [{name: rung, status: 'OFFERED'}]]);
+  const encoded = async () => (await backend.json(`/videos/${videoId}`)).renditions[0].status;
 
   const levelOf = (page) => page.evaluate(() => {
     const level = hls.levels[hls.currentLevel];
     return level && new URL(level.uri).pathname.split('/').at(-2);
   });
 
-  test('one plays from the present position on while the rest of it is encoded', async (t) => {
+  await t.test('one plays from the present position on while the rest of it is encoded', async (t) => {
     const page = await open(t, `${backend.api}/#${videoId}`);
     await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
     const menu = () => choices(page, 'Quality');
@@ -294,7 +289,7 @@ describe('renditions that are encoded when they are watched', () => {
     assert.ok(at > 50 && at < 80, `${at}`);
     await until('it plays on', async () => await position() > at + 1);
     assert.equal(await isStream(page), true);
-    await blocked.release();
+    await writeFile(go, '');
     await until('it is complete', async () => await encoded() === 'DONE');
     await until('the page knows it', () => page.evaluate(() => (
       hls.levels.every(({details}) => !details?.fragments.some(({gap}) => gap)))));
@@ -304,7 +299,7 @@ describe('renditions that are encoded when they are watched', () => {
     assert.deepEqual([problems, page.errors], [[], []]);
   });
 
-  for (const start of ['source', rung]) test(`switches at each boundary, from ${start} on`, async (t) => {
+  for (const start of ['source', rung]) await t.test(`switches at each boundary, from ${start} on`, async (t) => {
     await until('it is complete', async () => await encoded() === 'DONE');
     const page = await open(t, `${backend.api}/#${videoId}`, {prepare: (page) => page.addInitScript((start) => {
       window.loaded = [];

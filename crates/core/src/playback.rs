@@ -8,7 +8,8 @@ pub fn master<'a>(rungs: impl Iterator<Item = &'a str>) -> String {
     rungs.fold("master".to_owned(), |name, rung| name + "-" + rung) + ".m3u8"
 }
 
-/// The file with the playlist of a rung that is being encoded. It names all segments, also those that are not stored yet.
+/// The file with the playlist of a rung that is being encoded. It names all segments, also those that are not stored
+/// yet.
 pub const PLANNED: &str = "planned.m3u8";
 /// The file with the lines of such a rung in a master playlist.
 pub const VARIANT: &str = "variant.txt";

@@ -53,7 +53,8 @@ pub struct Transcode {
     /// How often the reconciler has started transcoding again.
     #[serde(default)]
     pub restarts: u32,
-    /// The position in the film, in milliseconds, from which on a rung is encoded first: that of the player that asked for it.
+    /// The position in the film, in milliseconds, from which on a rung is encoded first: that of the player that asked
+    /// for it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub from: u64,
     /// The reason of a failure.
@@ -88,8 +89,8 @@ impl Transcode {
     }
 }
 
-/// Returns how [`Record::rung_chunks`](crate::video::Record::rung_chunks) names a chunk. Its segments are `{chunk}-00.mp4`,
-/// `{chunk}-01.mp4` and so on.
+/// Returns how [`Record::rung_chunks`](crate::video::Record::rung_chunks) names a chunk. Its segments are
+/// `{chunk}-00.mp4`, `{chunk}-01.mp4` and so on.
 #[must_use]
 pub fn chunk_of_rung(rung: &str, chunk: &str) -> String {
     format!("{rung}/{chunk}")

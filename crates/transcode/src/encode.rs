@@ -246,7 +246,8 @@ impl Plan {
         self.durations(cuts, end).eq(segments.iter().map(|segment| segment.duration))
     }
 
-    /// Returns the durations of segments that start at `cuts`, if the last one ends at `end` in ticks of the renditions.
+    /// Returns the durations of segments that start at `cuts`, if the last one ends at `end` in ticks of the
+    /// renditions.
     pub(crate) fn durations(&self, cuts: &[i64], end: i64) -> impl Iterator<Item = u64> {
         let (starts, _) = self.output_times(usize::MAX, cuts, end);
         let ends: Vec<i64> = starts.iter().skip(1).copied().chain([end]).collect();

@@ -66,7 +66,8 @@ pub struct Plan {
     /// The number of the chunk that is encoded first.
     #[serde(default)]
     pub first: usize,
-    /// A hash of the plan of a rung, which begins the names of its segments: a chunk of another plan has other segments.
+    /// A hash of the plan of a rung, which begins the names of its segments: a chunk of another plan has other
+    /// segments.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// The chunks, in the order of time.
@@ -200,8 +201,8 @@ impl Plan {
         })
     }
 
-    /// Returns the numbers of the chunks in the order in which they are encoded: from the first one to the end of the film,
-    /// then those before.
+    /// Returns the numbers of the chunks in the order in which they are encoded: from the first one to the end of the
+    /// film, then those before.
     pub fn order(&self) -> impl Iterator<Item = usize> {
         (self.first..self.chunks.len()).chain(0..self.first.min(self.chunks.len()))
     }

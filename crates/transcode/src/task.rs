@@ -35,8 +35,8 @@ const PARALLEL: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "camelCase")]
 pub enum Task {
-    /// Plan the chunks from the container's index. The result lists their numbers, in the order in which to encode them;
-    /// it is empty if there is nothing to do.
+    /// Plan the chunks from the container's index. The result lists their numbers, in the order in which to encode
+    /// them; it is empty if there is nothing to do.
     Plan(Run),
     /// Encode one chunk.
     Encode {

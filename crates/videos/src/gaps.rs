@@ -1,8 +1,8 @@
-//! Playlists of rungs that are being encoded, with `EXT-X-GAP` for the segments that are not stored yet (RFC 8216bis, section
-//! 4.4.4.7). Only players that ask for them get them, because others would request the missing segments.
+//! Playlists of rungs that are being encoded, with `EXT-X-GAP` for the segments that are not stored yet (RFC 8216bis,
+//! section 4.4.4.7). Only players that ask for them get them, because others would request the missing segments.
 //!
-//! The row says which chunks are stored. It says so after they are stored, so a segment without the tag always exists, and the
-//! next request finds one that was a gap. The stored playlist has no gaps, and never changes.
+//! The row says which chunks are stored. It says so after they are stored, so a segment without the tag always exists,
+//! and the next request finds one that was a gap. The stored playlist has no gaps, and never changes.
 
 use quick_m3u8::HlsLine;
 use quick_m3u8::tag::hls::Gap;
@@ -44,7 +44,8 @@ pub(crate) fn tagged<'a>(record: &Record, rung: &str, lines: Vec<HlsLine<'a>>) -
     tagged.collect()
 }
 
-/// Loads a file of a rung that can be played in part. The first chunk stores the files, and others can be stored before it.
+/// Loads a file of a rung that can be played in part. The first chunk stores the files, and others can be stored before
+/// it.
 async fn load(
     app: &App,
     record: &Record,

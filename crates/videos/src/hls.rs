@@ -140,9 +140,10 @@ pub(crate) async fn media(
 /// Starts the encoding of renditions that are encoded only when they are requested: of one rung, or of the whole ladder.
 /// Responds that they are not ready yet.
 ///
-/// One conditional write of all requests starts it. The others, and those that follow until the execution has planned its
-/// work, start it too, in case that the first one died before it could: the name of the execution is the same, so it runs
-/// once. If no request follows, the reconciler starts it. The position `from`, in milliseconds, is that of the first one.
+/// One conditional write of all requests starts it. The others, and those that follow until the execution has planned
+/// its work, start it too, in case that the first one died before it could: the name of the execution is the same, so
+/// it runs once. If no request follows, the reconciler starts it. The position `from`, in milliseconds, is that of the
+/// first one.
 async fn want(
     shared: &Shared,
     record: &Record,

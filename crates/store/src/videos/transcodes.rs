@@ -3,8 +3,8 @@
 //!
 //! A repetition finds:
 //!
-//! - [`VideoStore::mark_transcode_wanted`]: the transcode is no longer offered, so [`UpdateOutcome::Superseded`]. The first
-//!   position stays.
+//! - [`VideoStore::mark_transcode_wanted`]: the transcode is no longer offered, so [`UpdateOutcome::Superseded`]. The
+//!   first position stays.
 //! - [`VideoStore::mark_transcode_started`]: the transcode is running. It is written again until the transcode has
 //!   ended, then [`UpdateOutcome::Superseded`].
 //! - [`VideoStore::mark_chunk_encoded`]: the chunk is in the set and is not counted twice. After the end
@@ -24,8 +24,8 @@ use super::update::{Applied, Update, encode};
 use super::{UpdateOutcome, VideoStore, number, text};
 
 impl VideoStore {
-    /// Records that the renditions of a run are wanted, so that its execution is going to be started. A rung is encoded from
-    /// the position `from` on, in milliseconds.
+    /// Records that the renditions of a run are wanted, so that its execution is going to be started. A rung is encoded
+    /// from the position `from` on, in milliseconds.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -39,7 +39,8 @@ impl VideoStore {
         update.send().await.map(Applied::into_outcome)
     }
 
-    /// Records that transcoding has started, with the number of chunks. `before` is the state in the row, if it has one.
+    /// Records that transcoding has started, with the number of chunks. `before` is the state in the row, if it has
+    /// one.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -55,9 +56,9 @@ impl VideoStore {
         update.send().await.map(Applied::into_outcome)
     }
 
-    /// Records that a chunk is encoded and stored. Its number counts for the progress of the whole ladder, its name says
-    /// which segments of a rung can be played. The names are outside of the rung's map, because `DynamoDB` adds to sets only
-    /// there.
+    /// Records that a chunk is encoded and stored. Its number counts for the progress of the whole ladder, its name
+    /// says which segments of a rung can be played. The names are outside of the rung's map, because `DynamoDB` adds to
+    /// sets only there.
     ///
     /// # Errors
     /// When `DynamoDB` fails.

@@ -56,8 +56,8 @@ impl Plan {
         Ok(self)
     }
 
-    /// Returns the rendition that will be made of a rung, with segments of the rung's maximum bit rate. `codec` is that of a
-    /// chunk.
+    /// Returns the rendition that will be made of a rung, with segments of the rung's maximum bit rate. `codec` is that
+    /// of a chunk.
     #[must_use]
     pub fn planned(&self, codec: &str) -> Option<Video> {
         let rung = self.rungs.first()?;
@@ -99,8 +99,8 @@ impl Plan {
     }
 }
 
-/// Chooses the times at which chunks start: about 10 s apart, before and after the segment at the position `from`. Also returns
-/// the number of the chunk with that segment.
+/// Chooses the times at which chunks start: about 10 s apart, before and after the segment at the position `from`. Also
+/// returns the number of the chunk with that segment.
 fn starts(timeline: &Timeline, from: u64) -> (Vec<i64>, usize) {
     let Timeline { scale, origin, cuts, end } = timeline;
     let length = (at(end.saturating_sub(*origin), *scale) / MAX_CHUNKS).max(CHUNK_SECONDS);

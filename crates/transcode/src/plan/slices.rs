@@ -47,8 +47,8 @@ impl Plan {
         Self::sliced(source, index, cuts, |cuts| plan(Some(cuts))).await
     }
 
-    /// Plans the encoding of the rung with this name from a position on, see [`Plan::of_rung`]. Also returns its slices, as
-    /// [`Plan::with_slices`] does.
+    /// Plans the encoding of the rung with this name from a position on, see [`Plan::of_rung`]. Also returns its
+    /// slices, as [`Plan::with_slices`] does.
     ///
     /// # Errors
     /// As [`Plan::with_slices`] and [`Plan::of_rung`].

@@ -23,8 +23,8 @@ impl Work<'_> {
         serde_json::from_slice(&bytes).map_err(|error| Fault::new("read original.json", &error))
     }
 
-    /// Stores what players need to play a rung before it is complete, besides the initialization segment: its playlist with all
-    /// segments, and its variant for the master playlist. The first chunk does it, so that the codec is known.
+    /// Stores what players need to play a rung before it is complete, besides the initialization segment: its playlist
+    /// with all segments, and its variant for the master playlist. The first chunk does it, so that the codec is known.
     pub(super) async fn announce(&self, plan: &Plan, manifest: &Manifest, etag: &str) -> Result<(), Error> {
         let rung = manifest.tracks.first().and_then(|track| plan.planned(&track.codec));
         let rung = rung.ok_or_else(|| Fault::new("write a playlist", &Unusable("plan")))?;

@@ -36,8 +36,8 @@ impl Client<'_> {
         }
     }
 
-    /// A playlist names only segments that exist, except where it says that there is a gap, unless the video was deleted or
-    /// uploaded again meanwhile.
+    /// A playlist names only segments that exist, except where it says that there is a gap, unless the video was
+    /// deleted or uploaded again meanwhile.
     fn check_stored(&self, playlist: &str) {
         let services = self.world.network.services();
         let row = services.table.rows.get(&self.intent.id).cloned().map(Value::Object).unwrap_or_default();
