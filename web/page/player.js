@@ -100,6 +100,8 @@ export class Player {
     });
     video.addEventListener('timeupdate', () => this.paint('current', video.currentTime));
     video.addEventListener('error', () => this.recover());
+    // What is loaded next plays at the same speed.
+    video.addEventListener('ratechange', () => { video.defaultPlaybackRate = video.playbackRate; });
     video.addEventListener('loadedmetadata', () => {
       // The browser decodes only the audio: it lacks the video codec.
       if (!video.videoWidth && !this.hls) this.showUnplayable();
@@ -113,6 +115,7 @@ export class Player {
     this.dialog.querySelector('.download').href = video.downloadUrl;
     this.video.poster = video.thumbnailLargeUrl ?? video.thumbnailUrl ?? '';
     this.video.style.aspectRatio = video.width && video.height ? `${video.width} / ${video.height}` : '';
+    this.video.defaultPlaybackRate = 1;
     this.dialog.showModal();
     // Shows the controls for a while, as when the pointer moves.
     this.film.dispatchEvent(new PointerEvent('pointermove', { pointerType: 'mouse' }));
@@ -167,9 +170,7 @@ export class Player {
 
   // Plays a rendition that has become a level, from the present position on.
   reload(name) {
-    const { paused, playbackRate } = this.video;
-    this.start(this.position, paused, name);
-    this.video.playbackRate = playbackRate;
+    this.start(this.position, this.video.paused, name);
   }
 
   stream(Hls, startPosition, paused, name) {
