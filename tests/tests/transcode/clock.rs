@@ -202,10 +202,11 @@ async fn report_on_files() {
             let transcoded = transcode(&path, 20.0).await;
             let seen = transcoded.examine("");
             let master = std::fs::read_to_string(transcoded.folder.path().join("master.m3u8")).unwrap();
-            (seen, master, transcoded.plan, transcoded.record)
+            let size = path.metadata().unwrap().len();
+            (seen, master, transcoded.plan, transcoded.record, (transcoded.chunk_bytes, size))
         });
         match report.await {
-            Ok((seen, master, plan, record)) => {
+            Ok((seen, master, plan, record, (read, size))) => {
                 let gaps = seen.numbers.windows(2).filter(|pair| pair[0] + 1 != pair[1]).count();
                 let list =
                     |times: &[f64]| times.iter().map(|t| format!("{t:.3}")).collect::<Vec<_>>().join(" ");
@@ -218,6 +219,7 @@ async fn report_on_files() {
                     seen.duration.0,
                     seen.duration.1
                 );
+                eprintln!("    {read} of {size} bytes read by the encoders");
                 eprintln!("    segments {}", list(&seen.segments));
                 eprintln!("    beeps {} {:?}", list(&seen.beeps), plan.audio);
                 eprintln!(

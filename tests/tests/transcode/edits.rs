@@ -11,7 +11,7 @@ use upreel_media::slice::Slice;
 use upreel_transcode::Plan;
 
 use super::clock::{beeps, frames};
-use super::films::compose;
+use super::films::{compose, whole};
 use super::{Transcoded, ffmpeg, generate, packets, source, transcode};
 
 /// Milliseconds from frame to frame.
@@ -165,5 +165,25 @@ async fn slices_of_a_movie_with_a_large_index_read_little_more_than_it() {
         assert!(transcoded.chunk_bytes * 100 < size * 105, "{name}: {} of {size}", transcoded.chunk_bytes);
         let frames = packets(&transcoded.concatenated(&transcoded.plan.rungs[0].name), "v:0").pts.len();
         assert_eq!(frames, 12_000, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn slices_of_movie_fragments_read_little_more_than_the_movie() {
+    const FRAGMENTED: &str = "-movflags +frag_keyframe+empty_moov+default_base_moof";
+    let args = format!(
+        "{} {} -vf noise=alls=20:allf=t -pix_fmt yuv420p -c:v libx264 -preset veryfast -bf 3 -b_strategy 0 -g 25 -c:a aac -b:a 24k",
+        frames("96x54", "25", 40.0),
+        beeps(48_000, 40.0)
+    );
+    for (name, flags) in [("fragments.mp4", ""), ("fragments-sidx.mp4", "+global_sidx")] {
+        let path = generate(name, &format!("{args} {FRAGMENTED}{flags}"));
+        let transcoded = transcode(&path, 5.0).await;
+        let size = path.metadata().unwrap().len();
+        let chunks = transcoded.plan.chunks.len();
+        assert!(transcoded.plan.is_sliced && chunks >= 8, "{name}: {chunks}");
+        eprintln!("{name}: {} of {size} bytes", transcoded.chunk_bytes);
+        assert!(transcoded.chunk_bytes * 100 < size * 105, "{name}: {} of {size}", transcoded.chunk_bytes);
+        transcoded.examine(name).check(name, &whole(40));
     }
 }

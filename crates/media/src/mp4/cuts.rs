@@ -112,7 +112,7 @@ impl Fragments {
         let keyframes = fragments.iter().filter_map(Fragment::keyframe_time);
         let times: Vec<i64> = keyframes.map(|time| time.saturating_add(shift)).collect();
         let begin = Some(timing.origin);
-        Ok(Some(CutPoints { scale: timing.scale, times, begin, edits: Vec::new(), lists_samples: false }))
+        Ok(Some(CutPoints { scale: timing.scale, times, begin, edits: Vec::new(), lists_samples: true }))
     }
 }
 

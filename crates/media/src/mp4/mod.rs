@@ -19,6 +19,7 @@ mod film;
 mod fragmented;
 mod fragments;
 mod headers;
+mod listed;
 mod loaded;
 mod moof;
 mod movie;

@@ -21,15 +21,24 @@ use crate::source::Source;
 const MAX_MOOV: u64 = 96 << 20;
 
 /// A movie whose index is in memory.
-struct Movie<'a> {
+pub(super) struct Movie<'a> {
     source: &'a Source,
     /// The IDs of the tracks, and the samples that movie fragments list.
     fragments: Option<Vec<(u32, Vec<Sample>)>>,
 }
 
-impl Movie<'_> {
+impl<'a> Movie<'a> {
+    /// Reads the index, and the movie fragments if there are any.
+    pub(super) async fn open(track: &Track, source: &'a Source) -> Result<Self, Unplayable> {
+        if track.moov.end - track.moov.start > MAX_MOOV {
+            return Err(Refusal("INDEX_TOO_LARGE").into());
+        }
+        source.pin(track.moov.clone()).await?;
+        Ok(Self { source, fragments: track.fragments(source).await? })
+    }
+
     /// Lists all samples of a track, at their media times. Returns the edits, too: that of fragments goes on to the end.
-    async fn list(
+    pub(super) async fn list(
         &mut self,
         id: u32,
         tables: Option<&Tables>,
@@ -52,11 +61,7 @@ impl Movie<'_> {
 impl Track {
     /// Lists the samples of all tracks that are presented.
     pub(crate) async fn media(&self, source: &Source) -> Result<Media, Unplayable> {
-        if self.moov.end - self.moov.start > MAX_MOOV {
-            return Err(Refusal("INDEX_TOO_LARGE").into());
-        }
-        source.pin(self.moov.clone()).await?;
-        let mut movie = Movie { source, fragments: self.fragments(source).await? };
+        let mut movie = Movie::open(self, source).await?;
         let film = self.film(&mut movie).await?;
         let mut audio: Vec<Audio> = Vec::new();
         let mut total = film.track.samples.len();

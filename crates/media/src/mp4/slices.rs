@@ -4,12 +4,16 @@ use std::ops::Range;
 
 use super::audio::Packing;
 use super::edits::Edit;
+use super::listed::Listed;
 use super::loaded::{Loaded, Located};
+use super::remux::Movie;
 use super::slice_file::{Piece, TrackBoxes, TrackSlice, head};
 use super::sync::MAX_REORDER;
+use super::tables::Tables;
 use super::timing::{Timing, signed};
-use super::{Samples, Track};
+use super::{Samples as Tracked, Track};
 use crate::keyframe::Error;
+use crate::remux::{Sample, Unplayable};
 use crate::rendition::{self, SAMPLE_RATE};
 use crate::slice::{Slice, Sliced, Wanted};
 use crate::source::Source;
@@ -23,8 +27,14 @@ const PREROLL: i64 = 1;
 struct Sliceable<'a> {
     boxes: TrackBoxes,
     timing: &'a Timing,
-    tables: Loaded,
-    packing: Option<Packing>,
+    samples: Samples,
+}
+
+/// The samples of a track.
+enum Samples {
+    Tables(Loaded, Option<Packing>),
+    /// Of movie fragments, and the only edit.
+    Fragments(Listed, Edit),
 }
 
 impl Track {
@@ -36,8 +46,6 @@ impl Track {
         wanted: &[Wanted],
         audio: &[u32],
     ) -> Result<Option<Vec<Sliced>>, Error> {
-        let Samples::Tables(tables) = &self.samples else { return Ok(None) };
-        let Some(loaded) = tables.load(source, &self.timing).await? else { return Ok(None) };
         let boxes = TrackBoxes {
             id: self.id,
             tkhd: self.boxes.tkhd.clone(),
@@ -46,16 +54,66 @@ impl Track {
             description: self.boxes.description,
             scale: self.timing.scale,
         };
-        let film = Sliceable { boxes, timing: &self.timing, tables: loaded, packing: None };
+        let found = match &self.samples {
+            Tracked::Tables(tables) => self.in_tables(source, tables, boxes, audio).await?,
+            Tracked::Fragments(_, tables) => {
+                match self.in_fragments(source, tables.as_ref(), boxes, audio).await {
+                    Ok(found) => found,
+                    Err(Unplayable::Refused(_)) => None,
+                    Err(Unplayable::Failed(error)) => return Err(error.into()),
+                }
+            }
+        };
+        let Some((film, tracks)) = found else { return Ok(None) };
+        let slices =
+            wanted.iter().map(|wanted| slice(&self.boxes.mvhd, &film, &tracks, wanted, source.size()));
+        Ok(slices.collect())
+    }
+
+    /// Reads the sample tables of the film and of audio tracks.
+    async fn in_tables(
+        &self,
+        source: &Source,
+        tables: &Tables,
+        boxes: TrackBoxes,
+        audio: &[u32],
+    ) -> Result<Option<(Sliceable<'_>, Vec<Sliceable<'_>>)>, Error> {
+        let Some(loaded) = tables.load(source, &self.timing).await? else { return Ok(None) };
+        let film = Sliceable { boxes, timing: &self.timing, samples: Samples::Tables(loaded, None) };
         let mut tracks = Vec::new();
         for id in audio {
             let Some(track) = self.sound.track(*id) else { return Ok(None) };
             let Some((boxes, tables, packing)) = track.load(source).await? else { return Ok(None) };
-            tracks.push(Sliceable { boxes, timing: &track.timing, tables, packing });
+            let samples = Samples::Tables(tables, packing);
+            tracks.push(Sliceable { boxes, timing: &track.timing, samples });
         }
-        let slices =
-            wanted.iter().map(|wanted| slice(&self.boxes.mvhd, &film, &tracks, wanted, source.size()));
-        Ok(slices.collect())
+        Ok(Some((film, tracks)))
+    }
+
+    /// Lists the samples of the film and of audio tracks in movie fragments, after those in `tables`.
+    async fn in_fragments(
+        &self,
+        source: &Source,
+        tables: Option<&Tables>,
+        boxes: TrackBoxes,
+        audio: &[u32],
+    ) -> Result<Option<(Sliceable<'_>, Vec<Sliceable<'_>>)>, Unplayable> {
+        let mut movie = Movie::open(self, source).await?;
+        let (samples, edit) = movie.list(self.id, tables, &self.timing).await?;
+        let samples = Samples::Fragments(Listed::new(samples), edit);
+        let film = Sliceable { boxes, timing: &self.timing, samples };
+        let mut tracks = Vec::new();
+        for id in audio {
+            let Some(track) = self.sound.track(*id) else { return Ok(None) };
+            let Some((boxes, tables)) = track.boxes(source).await? else { return Ok(None) };
+            let (mut samples, edit) = movie.list(*id, Some(&tables), &track.timing).await?;
+            for sample in &mut samples {
+                sample.is_sync = true;
+            }
+            let samples = Samples::Fragments(Listed::new(samples), edit);
+            tracks.push(Sliceable { boxes, timing: &track.timing, samples });
+        }
+        Ok(Some((film, tracks)))
     }
 }
 
@@ -85,7 +143,17 @@ impl Sliceable<'_> {
     /// frames that have to be decoded for them. The presentation times of the latter are before `start`, or from `end`
     /// on.
     fn frames(&self, (start, end): (i64, Option<i64>)) -> Option<Vec<Piece>> {
-        let times = &self.tables.times;
+        let tables = match &self.samples {
+            Samples::Tables(tables, _) => tables,
+            Samples::Fragments(listed, edit) => {
+                let media = |time: i64| if time == i64::MAX { time } else { edit.media_at(time) };
+                // Without an edit list, times can be negative.
+                let first = if self.timing.edits.are_listed() { edit.media } else { i64::MIN };
+                let end = media(end.unwrap_or(i64::MAX)).min(edit.media_end());
+                return pieces(listed.between(media(start).max(first), end, true), edit);
+            }
+        };
+        let times = &tables.times;
         let edit = self.timing.edits.at(start)?;
         let end = end.map_or(edit.limit(), |end| end.min(edit.limit()));
         let around = |time: i64| times.sample_near(edit.media_at(time).clamp(edit.media, edit.media_end()));
@@ -98,9 +166,9 @@ impl Sliceable<'_> {
         let presented = || (from..to).filter(is_presented);
         let (first, last) = (presented().next()?, presented().next_back()?);
         let earliest = presented().map(|sample| times.media_time(sample)).min()?;
-        let keyframe = self.tables.sync.last_before(times, earliest).unwrap_or(0).min(first);
-        let located = self.tables.locate(keyframe..last + 1, None, MAX_SAMPLES)?;
-        self.pieces(&located, |media| time_of(edit, media))
+        let keyframe = tables.sync.last_before(times, earliest).unwrap_or(0).min(first);
+        let located = tables.locate(keyframe..last + 1, None, MAX_SAMPLES)?;
+        located_pieces(tables, None, &located, |media| time_of(edit, media))
     }
 
     /// Returns the wanted audio of one edit, and the time span in which this edit is presented, in samples at 48 kHz.
@@ -114,37 +182,67 @@ impl Sliceable<'_> {
         let chunk = ticks(wanted.span, film_scale);
         let overlap = |edit: &&Edit| edit.end().min(chunk.1).saturating_sub(edit.start.max(chunk.0));
         // Of equal ones, the first.
-        let edit = self.timing.edits.iter().rev().max_by_key(overlap)?;
+        let edit = match &self.samples {
+            Samples::Tables(..) => self.timing.edits.iter().rev().max_by_key(overlap)?,
+            Samples::Fragments(_, edit) => edit,
+        };
         let (start, end) = ticks(wanted.audio, SAMPLE_RATE);
         let (from, to) = (edit.start.max(start), edit.limit().min(end));
-        let times = &self.tables.times;
-        let last = times.count.checked_sub(1)?;
-        let at = |media: i64| times.decode.sample_at(u64::try_from(media).unwrap_or(0)).min(last);
-        let first = at(edit.media_at(from).saturating_sub(PREROLL * i64::from(scale)));
-        let last = at(if to == i64::MAX { to } else { edit.media_at(to) }).max(first);
-        let located = self.tables.locate(first..last + 1, self.packing, MAX_SAMPLES)?;
+        let first = edit.media_at(from).saturating_sub(PREROLL * i64::from(scale));
+        let last = if to == i64::MAX { to } else { edit.media_at(to) };
+        let pieces = match &self.samples {
+            Samples::Tables(tables, packing) => {
+                let count = tables.times.count.checked_sub(1)?;
+                let at =
+                    |media: i64| tables.times.decode.sample_at(u64::try_from(media).unwrap_or(0)).min(count);
+                let first = at(first);
+                let located = tables.locate(first..at(last).max(first) + 1, *packing, MAX_SAMPLES)?;
+                located_pieces(tables, *packing, &located, |media| time_of(edit, media))?
+            }
+            Samples::Fragments(listed, _) => pieces(listed.between(first, last, false), edit)?,
+        };
         let is_played = edit.plays_normally() && from < to;
         let samples = |time: i64| convert(time, scale, SAMPLE_RATE);
         let span = if is_played { (samples(edit.start), samples(edit.limit())) } else { (0, 0) };
-        Some((self.pieces(&located, |media| time_of(edit, media))?, span))
-    }
-
-    fn pieces(&self, located: &[Located], time_of: impl Fn(i64) -> i64) -> Option<Vec<Piece>> {
-        let times = &self.tables.times;
-        let piece = |Located { samples, bytes }: &Located| {
-            Some(Piece {
-                offset: bytes.start,
-                size: u32::try_from(bytes.end - bytes.start).ok()?,
-                decoded: time_of(signed(times.decode.time_of(samples.start))),
-                presented: time_of(times.media_time(samples.start)),
-                is_sync: self.packing.is_some() || self.tables.sync.contains(samples.start),
-            })
-        };
-        // ffmpeg rejects a fragment with empty samples, which screen recorders write for unchanged frames.
-        located.iter().filter(|located| !located.bytes.is_empty()).map(piece).collect()
+        Some((pieces, span))
     }
 }
 
+/// Returns the pieces of samples in tables.
+fn located_pieces(
+    tables: &Loaded,
+    packing: Option<Packing>,
+    located: &[Located],
+    time_of: impl Fn(i64) -> i64,
+) -> Option<Vec<Piece>> {
+    let times = &tables.times;
+    let piece = |Located { samples, bytes }: &Located| {
+        Some(Piece {
+            offset: bytes.start,
+            size: u32::try_from(bytes.end - bytes.start).ok()?,
+            decoded: time_of(signed(times.decode.time_of(samples.start))),
+            presented: time_of(times.media_time(samples.start)),
+            is_sync: packing.is_some() || tables.sync.contains(samples.start),
+        })
+    };
+    // ffmpeg rejects a fragment with empty samples, which screen recorders write for unchanged frames.
+    located.iter().filter(|located| !located.bytes.is_empty()).map(piece).collect()
+}
+
+/// Returns the pieces of samples in fragments. Their decode times are not known, but ascend.
+fn pieces(samples: &[Sample], edit: &Edit) -> Option<Vec<Piece>> {
+    let samples: Vec<&Sample> = samples.iter().filter(|sample| sample.size > 0).collect();
+    let mut times: Vec<i64> = samples.iter().map(|sample| edit.time_of(sample.time)).collect();
+    times.sort_unstable();
+    let piece = |(sample, decoded): (&Sample, i64)| Piece {
+        offset: sample.offset,
+        size: sample.size,
+        decoded,
+        presented: edit.time_of(sample.time),
+        is_sync: sample.is_sync,
+    };
+    (samples.len() <= MAX_SAMPLES).then(|| samples.into_iter().zip(times).map(piece).collect())
+}
 /// Returns the presentation time of a media time. A dwell presents one frame; other frames get times before or after
 /// it.
 fn time_of(edit: &Edit, media: i64) -> i64 {

@@ -99,27 +99,34 @@ impl Track {
         Ok(Some((tables, reader.body(stsd, MAX_BODY).await?)))
     }
 
+    /// Reads the boxes that a slice needs, and the headers of the tables. Returns `None` if a box is missing.
+    pub(super) async fn boxes(&self, source: &Source) -> Result<Option<(TrackBoxes, Tables)>, Error> {
+        let headers = (find(&self.media.boxes, *b"tkhd"), find(&self.media.mdia, *b"hdlr"));
+        let (Some(tkhd), Some(hdlr)) = headers else { return Ok(None) };
+        let Some((tables, stsd)) = self.open_tables(source).await? else { return Ok(None) };
+        let reader = Reader::new(source);
+        let boxes = TrackBoxes {
+            id: self.id,
+            tkhd: reader.body(tkhd, MAX_BODY).await?.0,
+            hdlr: reader.body(hdlr, MAX_BODY).await?.0,
+            stsd: stsd.0,
+            description: tables.description,
+            scale: self.timing.scale,
+        };
+        Ok(Some((boxes, tables)))
+    }
+
     /// Reads the boxes and the sample tables that a slice needs. Returns `None` if a box is missing or a table is too
     /// large.
     pub(super) async fn load(
         &self,
         source: &Source,
     ) -> Result<Option<(TrackBoxes, Loaded, Option<Packing>)>, Error> {
-        let headers = (find(&self.media.boxes, *b"tkhd"), find(&self.media.mdia, *b"hdlr"));
-        let (Some(tkhd), Some(hdlr)) = headers else { return Ok(None) };
-        let Some((tables, stsd)) = self.open_tables(source).await? else { return Ok(None) };
+        let Some((boxes, tables)) = self.boxes(source).await? else { return Ok(None) };
         let Some(loaded) = tables.load(source, &self.timing).await? else { return Ok(None) };
-        let reader = Reader::new(source);
         let is_packed = tables.sizes.uniform(1).is_some() && loaded.times.decode.is_one_tick();
-        let packing = if is_packed { Packing::read(stsd.clone(), self.codec) } else { None };
-        let boxes = TrackBoxes {
-            id: self.id,
-            tkhd: reader.body(tkhd, MAX_BODY).await?.0,
-            hdlr: reader.body(hdlr, MAX_BODY).await?.0,
-            stsd: stsd.0,
-            description: loaded.description,
-            scale: self.timing.scale,
-        };
+        let stsd = Fields(boxes.stsd.clone());
+        let packing = if is_packed { Packing::read(stsd, self.codec) } else { None };
         Ok(Some((boxes, loaded, packing)))
     }
 }
