@@ -211,12 +211,9 @@ async fn decode(
     deadline: Instant,
 ) -> Result<(Vec<Bytes>, Vec<i64>), Error> {
     let threads = available_parallelism().map_or(1, usize::from).to_string();
-    let mut options = vec!["-threads", threads.as_str()];
     // Without `-copyts`, ffmpeg shifts the timestamps so that the first one is 0, and again at each jump that it takes
     // for a new clock.
-    if !joins_clocks(chunk.container) {
-        options.push("-copyts");
-    }
+    let mut options = vec!["-threads", threads.as_str(), "-copyts"];
     // Otherwise ffmpeg adds the time of the file's first frame to the time to seek to.
     if chunk.seek.is_some() {
         options.extend(["-seek_timestamp", "1"]);
@@ -267,12 +264,6 @@ async fn decode(
     let mut outputs = ffmpeg::run_whole(ffmpeg, &input, pass, deadline).await?.into_iter().map(Bytes::from);
     let videos: Vec<Bytes> = outputs.by_ref().take(rungs.len()).collect();
     Ok((videos, parse_times(&outputs.next().unwrap_or_default())))
-}
-
-/// Returns whether ffmpeg joins the clocks of recordings that were joined by their bytes. The times then begin with 0.
-#[must_use]
-pub const fn joins_clocks(container: Container) -> bool {
-    matches!(container, Container::MpegPs)
 }
 
 /// Parses presentation times from the third column of the `framecrc` muxer's output. Sorts them, and makes each later

@@ -11,7 +11,7 @@ use upreel_core::{Container, Failure};
 use upreel_media::inspect::{AudioStream, Inspection, VideoStream};
 use upreel_media::keyframe::CutPoints;
 use upreel_media::ladder::{ASSUMED_RATE, Rung, ladder};
-use upreel_media::rendition::{DEFAULT_SCALE, joins_clocks};
+use upreel_media::rendition::DEFAULT_SCALE;
 
 use self::chunks::{at, chunk_starts, chunks, longest, segment, ticks};
 
@@ -152,8 +152,6 @@ impl Plan {
         let begin = cuts.and_then(|cuts| cuts.begin).map(|begin| at(begin, scale)).or(inspection.start);
         let origin = match starts.first() {
             Some(first) => origin(*first, begin, scale),
-            // ffmpeg shifts the times so that the smallest is 0.
-            None if joins_clocks(container) => ticks(inspection.padding, scale),
             None => ticks(begin.unwrap_or_default() + inspection.padding, scale),
         };
         // The duration of other containers is an estimate.
@@ -367,7 +365,6 @@ mod tests {
             Plan::new(&media_info, &inspection, None).unwrap().origin
         };
         assert_eq!([origin(Container::Ogg, 0.0), origin(Container::MpegTs, 0.02)], [54_405_000, 54_406_800]);
-        assert_eq!(origin(Container::MpegPs, 0.02), 1800, "ffmpeg shifts the times");
     }
 
     #[test]

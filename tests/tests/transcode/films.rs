@@ -217,34 +217,55 @@ async fn change_of_channels_repeats_no_audio() {
     check("channels.ts", &path, 20.0, &whole(12)).await;
 }
 
-#[tokio::test]
-async fn joined_recordings_have_no_gaps() {
-    let args = format!("{} {} {B_FRAMES} -c:a ac3", frames("320x180", "25", 4.0), beeps(48_000, 4.0));
-    let clip = generate("clip.ts", &args);
-    let path = compose("joined.ts", |to| std::fs::write(to, std::fs::read(clip).unwrap().repeat(3)).unwrap());
-    let transcoded = transcode(&path, 20.0).await;
-    let seen = transcoded.examine("joined.ts");
-    assert_eq!(seen.numbers, (0..100).cycle().take(300).collect::<Vec<_>>());
+/// Checks a file that consists of three recordings of 4 s.
+async fn check_joined(name: &str, path: &Path, container: Container) {
+    let transcoded = transcode(path, 20.0).await;
+    let seen = transcoded.examine(name);
+    assert_eq!(seen.numbers, (0..100).cycle().take(300).collect::<Vec<_>>(), "{name}");
     // The audio begins some milliseconds before the first frame.
     for (time, i) in seen.times.iter().zip(0u32..) {
-        assert!((time - f64::from(i) * 0.04).abs() < 0.001, "frame {i} at {time}");
+        assert!((time - f64::from(i) * 0.04).abs() < 0.001, "{name}: frame {i} at {time}");
     }
-    assert!((seen.duration.0 - 12.0).abs() < 0.001 && (seen.duration.1 - seen.duration.0).abs() < 0.05);
+    let (video, audio) = seen.duration;
+    assert!((video - 12.0).abs() < 0.001 && (audio - video).abs() < 0.05, "{name}: {video} s, {audio} s");
     // The record and the storyboard agree with the renditions.
-    let index = Index::open(&source(&path), Container::MpegTs).await.unwrap().unwrap();
+    let index = Index::open(&source(path), container).await.unwrap().unwrap();
     let duration = f64::from(u32::try_from(index.media_info.duration_ms.unwrap()).unwrap()) / 1000.0;
-    assert!((seen.duration.0 - duration).abs() < 0.002, "{duration} s, and {:?}", seen.duration);
-    assert!((duration - 12.0).abs() < 0.002, "{duration} s");
-    let keyframes = index.keyframes(&source(&path), 100).await.unwrap();
+    assert!(
+        (video - duration).abs() < 0.002 && (duration - 12.0).abs() < 0.002,
+        "{name}: {duration} s, {video} s"
+    );
+    assert_eq!(transcoded.plan.frame_rate, Some(25.0), "{name}");
+    let keyframes = index.keyframes(&source(path), 100).await.unwrap();
     let times: Vec<u64> = keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
     let (first, others) = times.split_at(times.len() / 3);
     for (time, again) in first.iter().chain(others).zip(others) {
-        assert!(again.abs_diff(time + 4000) < 2, "{times:?}");
+        assert!(again.abs_diff(time + 4000) < 2, "{name}: {times:?}");
     }
-    assert_eq!(seen.beeps.len(), 12, "{:?}", seen.beeps);
+    assert_eq!(seen.beeps.len(), 12, "{name}: {:?}", seen.beeps);
     for (beep, i) in seen.beeps.iter().zip(0u32..) {
-        assert!((beep - f64::from(i)).abs() < SYNC, "beep {i} at {beep}");
+        assert!((beep - f64::from(i)).abs() < SYNC, "{name}: beep {i} at {beep}");
     }
+}
+
+#[tokio::test]
+async fn joined_recordings_have_no_gaps() {
+    let input = format!("{} {}", frames("320x180", "25", 4.0), beeps(48_000, 4.0));
+    for (name, container, args) in [
+        ("joined.ts", Container::MpegTs, format!("{B_FRAMES} -c:a ac3")),
+        ("joined.mpg", Container::MpegPs, "-f vob -c:v mpeg2video -bf 2 -q:v 4 -c:a mp2".to_owned()),
+        ("joined.flv", Container::Flv, format!("{B_FRAMES} -c:a aac")),
+    ] {
+        let clip = generate(&format!("clip-{name}"), &format!("{input} {args}"));
+        let path = compose(name, |to| std::fs::write(to, std::fs::read(clip).unwrap().repeat(3)).unwrap());
+        check_joined(name, &path, container).await;
+    }
+    // A recording of a stream that was interrupted has one header.
+    let path = compose("interrupted.flv", |to| {
+        let film = std::fs::read(generate("clip-joined.flv", "")).unwrap();
+        std::fs::write(to, [&film[..], &film[13..], &film[13..]].concat()).unwrap();
+    });
+    check_joined("interrupted.flv", &path, Container::Flv).await;
 }
 
 #[tokio::test]

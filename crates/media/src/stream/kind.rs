@@ -10,7 +10,7 @@ use super::ogg::OggVideo;
 use super::packets::{Elementary, Found};
 use super::ps::ProgramStream;
 use super::raw::{self, Untimed};
-use super::timeline::Stamp;
+use super::timeline::{Pace, Stamp};
 use super::ts::{Missing, TransportStream};
 use crate::index::Streams;
 use crate::keyframe::Error;
@@ -74,6 +74,12 @@ impl Stream {
             Self::Ogg(stream) => Some(stream.frame_rate()),
             _ => None,
         }
+    }
+
+    /// Measures the pace of the video in timestamps of the start of the file. Not every frame has one.
+    pub(super) fn pace(&self, stamps: &[Stamp], head: &[u8]) -> Pace {
+        let pace = Pace::measure(stamps, self.number());
+        Pace { frame: self.frame_rate(head).map_or(pace.frame, raw::ticks), ..pace }
     }
 
     /// Returns the codec, by the start of the file.

@@ -10,6 +10,7 @@ mod flv;
 mod kind;
 mod ogg;
 mod packets;
+mod patches;
 mod ps;
 mod raw;
 mod rejoin;
@@ -83,7 +84,7 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
         video.find_links(&head);
     }
     let (_, mut stamps) = stream.scan(&head, 0, whole);
-    let pace = Pace::measure(&stamps, stream.number());
+    let pace = stream.pace(&stamps, start);
     if !whole {
         let start = size.saturating_sub(TAIL).max(HEAD);
         let tail = source.fetch(start..size).await?;
@@ -99,7 +100,7 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
     // Nothing tells how long the last frame of a slide show is shown.
     let few = stamps.iter().filter(|stamp| stamp.stream == stream.number()).count() < 4;
     let longest = if few { LAST_OF_FEW } else { LAST };
-    let last = Pace { frame: stated.map_or(pace.frame, raw::ticks).min(longest), ..pace };
+    let last = Pace { frame: pace.frame.min(longest), ..pace };
     let duration_ms = Timeline::new(&stamps, last).duration_ms();
     let media_info = MediaInfo { duration_ms, frame_rate, ..MediaInfo::default() };
     let codec = stream.codec(start);
@@ -183,6 +184,11 @@ impl Track {
         keyframes
     }
 
+    /// Returns whether the file consists of several recordings.
+    pub(crate) fn is_joined(&self) -> bool {
+        Timeline::new(&self.stamps, self.pace).is_joined()
+    }
+
     pub(crate) fn streams(&self) -> Streams {
         let streams = self.stream.streams();
         let padding = Timeline::new(&self.stamps, self.pace).padding();
@@ -212,7 +218,7 @@ impl Track {
 /// Fails if the object cannot be read, or if the read would exceed a limit.
 pub(crate) async fn joined(source: &Arc<Source>, container: Container) -> Result<Arc<Source>, source::Error> {
     match container {
-        Container::MpegTs => rejoin::rejoin(source).await,
+        Container::MpegTs | Container::MpegPs | Container::Flv => rejoin::rejoin(source, container).await,
         Container::Ogg => ogg::unchain(source).await,
         _ => Ok(source.clone()),
     }

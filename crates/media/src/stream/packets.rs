@@ -105,7 +105,14 @@ pub(super) struct PesHeader {
     pub(super) len: usize,
     /// The presentation time, in ticks of 90 kHz.
     pub(super) pts: Option<u64>,
+    /// The decode time, if it differs.
+    pub(super) dts: Option<u64>,
+    /// Where the presentation time is in the packet. The decode time follows it.
+    pub(super) at: usize,
 }
+
+/// The length of a timestamp in bytes.
+pub(super) const TIMESTAMP: usize = 5;
 
 /// Parses the header of a PES packet of audio or video.
 pub(super) fn header_of_pes(packet: &[u8]) -> Option<PesHeader> {
@@ -113,12 +120,15 @@ pub(super) fn header_of_pes(packet: &[u8]) -> Option<PesHeader> {
     if marker >> 6 != 2 {
         return None;
     }
-    let pts = rest.first_chunk().filter(|_| flags & 0x80 != 0 && *length >= 5).copied().map(timestamp);
-    Some(PesHeader { len: 9 + usize::from(*length), pts })
+    let len = usize::from(*length);
+    let time = |at: usize| rest.get(at..).filter(|_| len >= at + TIMESTAMP).and_then(timestamp);
+    let pts = if flags & 0x80 != 0 { time(0) } else { None };
+    let dts = if flags & 0xC0 == 0xC0 { time(TIMESTAMP) } else { None };
+    Some(PesHeader { len: 9 + len, pts, dts, at: 9 })
 }
 
 /// Reads a timestamp of 33 bits, which are separated by marker bits.
-pub(super) fn timestamp(bytes: [u8; 5]) -> u64 {
-    let [top, rest @ ..] = bytes.map(u64::from);
-    (top >> 1 & 7) << 30 | rest[0] << 22 | (rest[1] >> 1) << 15 | rest[2] << 7 | rest[3] >> 1
+pub(super) fn timestamp(bytes: &[u8]) -> Option<u64> {
+    let [top, rest @ ..] = bytes.first_chunk::<TIMESTAMP>()?.map(u64::from);
+    Some((top >> 1 & 7) << 30 | rest[0] << 22 | (rest[1] >> 1) << 15 | rest[2] << 7 | rest[3] >> 1)
 }

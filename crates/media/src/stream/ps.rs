@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use memchr::memmem;
 
 use super::elementary::Codec;
-use super::packets::{Elementary, PesHeader, header_of_pes, timestamp};
+use super::packets::{Elementary, PesHeader, TIMESTAMP, header_of_pes, timestamp};
 use super::raw::Untimed;
 use super::timeline::Stamp;
 use crate::index::{StreamId, Streams};
 
 /// The start code of a pack, from which reading can start.
 const PACK: &[u8] = b"\0\0\x01\xBA";
+
+/// The length of the longest packet, in bytes.
+pub(super) const LONGEST: usize = 6 + u16::MAX as usize;
 
 /// The video in a program stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,18 +27,39 @@ pub(super) struct ProgramStream {
 }
 
 /// A packet of audio or video.
-struct Packet<'a> {
+pub(super) struct Packet<'a> {
     id: u8,
     /// The bounds of the packet in the slice.
-    bounds: (usize, usize),
-    bytes: &'a [u8],
+    pub(super) bounds: (usize, usize),
+    pub(super) bytes: &'a [u8],
+}
+
+impl Packet<'_> {
+    /// Parses the header.
+    pub(super) fn header(&self) -> Option<PesHeader> {
+        header_of_pes(self.bytes).or_else(|| header_of_mpeg1(self.bytes))
+    }
+
+    pub(super) const fn is_video(&self) -> bool {
+        matches!(self.id, 0xE0..=0xEF | 0xFD)
+    }
+
+    /// Returns the number of the stream in timestamps, or `None` if it is one of subtitles. Streams of a DVD share an
+    /// identifier, and the first byte of their data tells them apart.
+    pub(super) fn stream(&self, header: &PesHeader) -> Option<u16> {
+        match (self.id, self.bytes.get(header.len)) {
+            (0xBD, Some(0x20..=0x3F)) => None,
+            (0xBD, Some(number)) => Some(u16::from_be_bytes([self.id, *number])),
+            _ => Some(self.id.into()),
+        }
+    }
 }
 
 impl ProgramStream {
     /// Finds the video in the start of a stream: the one with most packets.
     pub(super) fn find(head: &[u8]) -> Option<Self> {
         let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
-        for packet in packets(head).filter(|packet| matches!(packet.id, 0xE0..=0xEF | 0xFD)) {
+        for packet in packets(head).filter(Packet::is_video) {
             *counts.entry(packet.id).or_default() += 1;
         }
         let (video, _) = counts.into_iter().rev().max_by_key(|(_, count)| *count)?;
@@ -55,13 +79,11 @@ impl ProgramStream {
     pub(super) fn demux(&self, slice: &[u8]) -> Elementary {
         let mut out = Elementary::default();
         for packet in packets(slice) {
-            let Some(header) = header_of_pes(packet.bytes).or_else(|| header_of_mpeg1(packet.bytes)) else {
-                continue;
-            };
+            let Some(header) = packet.header() else { continue };
             let (start, end) = packet.bounds;
-            let is_audio = matches!(packet.id, 0xBD | 0xC0..=0xDF);
-            if let Some(pts) = header.pts.filter(|_| is_audio || u16::from(packet.id) == self.video) {
-                out.stamps.push(Stamp { at: start as u64, stream: packet.id.into(), pts });
+            let stream = packet.stream(&header).filter(|id| !packet.is_video() || *id == self.video);
+            if let (Some(stream), Some(pts)) = (stream, header.pts) {
+                out.stamps.push(Stamp { at: start as u64, stream, pts });
             }
             if u16::from(packet.id) == self.video {
                 out.push(start, end, header.pts, packet.bytes.get(header.len..).unwrap_or_default());
@@ -72,7 +94,7 @@ impl ProgramStream {
 }
 
 /// Returns the packets of a slice that starts anywhere. They are searched from the next pack where their order is lost.
-fn packets(slice: &[u8]) -> impl Iterator<Item = Packet<'_>> {
+pub(super) fn packets(slice: &[u8]) -> impl Iterator<Item = Packet<'_>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
@@ -111,11 +133,12 @@ fn header_of_mpeg1(packet: &[u8]) -> Option<PesHeader> {
     if packet.get(len)? >> 6 == 1 {
         len += 2;
     }
-    let pts = packet.get(len..)?.first_chunk().copied();
+    let (pts, dts) = (packet.get(len..), packet.get(len + TIMESTAMP..));
+    let (pts, dts) = (pts.and_then(timestamp), dts.and_then(timestamp));
     Some(match packet.get(len)? >> 4 {
-        2 => PesHeader { len: len + 5, pts: pts.map(timestamp) },
-        3 => PesHeader { len: len + 10, pts: pts.map(timestamp) },
-        _ => PesHeader { len: len + 1, pts: None },
+        2 => PesHeader { len: len + TIMESTAMP, pts, dts: None, at: len },
+        3 => PesHeader { len: len + 2 * TIMESTAMP, pts, dts, at: len },
+        _ => PesHeader { len: len + 1, pts: None, dts: None, at: len },
     })
 }
 

@@ -1,218 +1,211 @@
-//! Joins the clocks of MPEG transport streams (ISO/IEC 13818-1, 2.4.3) that were joined by their bytes.
+//! Joins the clocks of recordings that were joined by their bytes: of MPEG transport and program streams (ISO/IEC
+//! 13818-1, 2.4.3 and 2.5.3) and of Flash video.
 //!
 //! The clock starts again in each clip of a camera, and after a pause of a recording. ffmpeg detects a restart by the
 //! packets of each stream; since packets are not stored in the order in which they are played, audio and video move
 //! apart. Here the [`Timeline`] tells at which packet a recording begins, and all timestamps from there on are shifted.
 
-use std::ops::Range;
+mod transport;
+
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use upreel_core::range::{RangeRead, RangeReader};
+use upreel_core::Container;
 
-use super::timeline::{Pace, Stamp, Timeline};
+use self::transport::Layout;
+use super::flv::FlashVideo;
+use super::kind::Stream;
+use super::packets::{PesHeader, TIMESTAMP, timestamp};
+use super::patches::Patches;
+use super::ps;
+use super::timeline::{MS, Pace, Stamp, Timeline};
 use crate::source::{self, Source};
 
-/// Size of a packet.
-const PACKET: usize = 188;
-/// The distances of packets: alone, after a timestamp (cameras, Blu-ray), before a checksum.
-const DISTANCES: [usize; 3] = [PACKET, 192, 204];
-const SYNC_BYTE: u8 = 0x47;
-/// Packets in a row that must have their sync byte to recognise the distance.
-const RECOGNISED: usize = 8;
 /// Bytes to find the first packet in, and to measure the pace of the video.
 const HEAD: u64 = 1 << 20;
-/// Packets that are read at a time.
-const READ_PACKETS: u64 = 16 << 10;
-/// Timestamps have 33 bits.
+/// Bytes that are read at a time.
+const READ: u64 = 4 << 20;
+/// The most timestamps that are shifted, of 16 bytes each: those of some ten hours.
+const MAX_FIELDS: usize = 8 << 20;
+/// Timestamps of MPEG have 33 bits.
 const MODULUS: i64 = 1 << 33;
 
-/// Where the packets are.
+/// How packets are found in an object.
+#[derive(Debug, Clone, Copy)]
+enum Format {
+    Transport(Layout),
+    Program,
+    Flash,
+}
+
+/// A packet.
+#[derive(Debug, Default)]
+pub(super) struct Packet {
+    /// Its timestamp, and its decode time.
+    pub(super) times: Option<(Stamp, u64)>,
+    pub(super) is_video: bool,
+    /// What has to be shifted with the clock.
+    pub(super) fields: [Option<Field>; 3],
+}
+
+/// Bytes of an object that depend on the clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field {
+    pub(super) at: u64,
+    pub(super) kind: Kind,
+    pub(super) bytes: [u8; TIMESTAMP],
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Layout {
-    first: u64,
-    distance: u64,
+pub(super) enum Kind {
+    /// A timestamp of an elementary stream of MPEG: 3, 15 and 15 bits, each followed by a marker.
+    Stamp,
+    /// A program clock reference: 33 bits in units of 90 kHz, followed by an extension that stays as it is.
+    Clock,
+    /// The last byte of a length, then a time of Flash in milliseconds: its lower 24 bits, then the upper 8.
+    Flash,
+    /// Other bytes, which replace those of the object.
+    Other,
 }
 
-impl Layout {
-    fn find(head: &[u8]) -> Option<Self> {
-        let is_layout = |first: usize, distance: usize| {
-            (0..RECOGNISED).all(|i| head.get(first + i * distance) == Some(&SYNC_BYTE))
+impl Field {
+    /// Reads a field at an offset of a packet, which begins at `start` of the object.
+    pub(super) fn read(kind: Kind, packet: &[u8], start: u64, at: usize) -> Option<Self> {
+        Some(Self { at: start + at as u64, kind, bytes: *packet.get(at..)?.first_chunk()? })
+    }
+
+    /// Returns the fields of a packet of an elementary stream.
+    fn of_pes(header: &PesHeader, packet: &[u8], start: u64) -> [Option<Self>; 2] {
+        let read = |time: Option<u64>, at| time.and_then(|_| Self::read(Kind::Stamp, packet, start, at));
+        [read(header.pts, header.at), read(header.dts, header.at + TIMESTAMP)]
+    }
+
+    /// Returns the bytes with the clock shifted by some ticks.
+    fn shifted(&self, ticks: i64) -> [u8; TIMESTAMP] {
+        let bits = self.bytes.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
+        let shifted =
+            |time: u64| time.cast_signed().saturating_add(ticks).rem_euclid(MODULUS).cast_unsigned();
+        let bits = match self.kind {
+            Kind::Other => bits,
+            Kind::Clock => shifted(bits >> 7) << 7 | bits & 0x7F,
+            Kind::Stamp => {
+                let time = shifted(timestamp(&self.bytes).unwrap_or_default());
+                bits & 0xF1_0001_0001 | time >> 30 << 33 | (time >> 15 & 0x7FFF) << 17 | (time & 0x7FFF) << 1
+            }
+            Kind::Flash => {
+                let time = (bits & 0xFF) << 24 | bits >> 8 & 0xFF_FFFF;
+                let time = time.cast_signed().saturating_add(ticks / MS).rem_euclid(1 << 32).cast_unsigned();
+                bits & 0xFF << 32 | (time & 0xFF_FFFF) << 8 | time >> 24
+            }
         };
-        let candidates =
-            DISTANCES.into_iter().flat_map(|distance| (0..distance).map(move |first| (first, distance)));
-        let (first, distance) =
-            candidates.into_iter().find(|(first, distance)| is_layout(*first, *distance))?;
-        Some(Self { first: first as u64, distance: distance as u64 })
-    }
-
-    /// Returns the packets in bytes that begin with one, and their offsets. `at` is the offset of the first one.
-    fn packets(self, bytes: &[u8], at: u64) -> impl Iterator<Item = (u64, &[u8])> {
-        let distance = usize::try_from(self.distance).unwrap_or(PACKET);
-        (at..).step_by(distance).zip(bytes.chunks(distance))
-    }
-
-    /// Returns the start of the packet with the byte at `offset`, or the start of the object.
-    fn floor(self, offset: u64) -> u64 {
-        offset.checked_sub(self.first).map_or(0, |at| self.first + at - at % self.distance)
+        bits.to_be_bytes().last_chunk().copied().unwrap_or_default()
     }
 }
 
-/// Where a packet has timestamps.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Stamps {
-    pid: u16,
-    is_video: bool,
-    clock: Option<usize>,
-    presented: Option<usize>,
-    decoded: Option<usize>,
-}
-
-impl Stamps {
-    /// Finds the timestamps of a packet.
-    fn find(packet: &[u8]) -> Option<Self> {
-        let [SYNC_BYTE, high, low, flags, ..] = *packet else { return None };
-        let mut stamps = Self { pid: u16::from_be_bytes([high & 0x1F, low]), ..Self::default() };
-        let mut at = 4;
-        if flags & 0x20 != 0 {
-            let length = usize::from(*packet.get(4)?);
-            if length >= 7 && packet.get(5)? & 0x10 != 0 {
-                stamps.clock = Some(6);
-            }
-            at += 1 + length;
+impl Format {
+    fn find(container: Container, head: &[u8]) -> Option<Self> {
+        match container {
+            Container::MpegTs => Layout::find(head).map(Self::Transport),
+            Container::MpegPs => Some(Self::Program),
+            Container::Flv => Some(Self::Flash),
+            _ => None,
         }
-        if high & 0x40 != 0 && flags & 0x10 != 0 {
-            // The header of a packet of an elementary stream (2.4.3.6).
-            let header = packet.get(at..at + 19).unwrap_or_default();
-            if let [0, 0, 1, id @ (0xBD | 0xC0..=0xEF | 0xFD), _, _, marker, flags, ..] = *header
-                && marker & 0xC0 == 0x80
-            {
-                stamps.is_video = matches!(id, 0xE0..=0xEF);
-                stamps.presented = (flags & 0x80 != 0).then_some(at + 9);
-                stamps.decoded = (flags & 0xC0 == 0xC0).then_some(at + 14);
-            }
+    }
+
+    /// Measures the pace of the video in the start of an object.
+    fn pace(self, head: &[u8], container: Container) -> Pace {
+        let (packets, _) = self.packets(head, 0);
+        let stamp = |packet: &Packet| packet.times.map(|(stamp, _)| stamp);
+        let stamps: Vec<Stamp> = packets.iter().filter_map(stamp).collect();
+        if let Ok(Some(stream)) = Stream::find(head, container) {
+            return stream.pace(&stamps, head);
         }
-        Some(stamps)
+        let video = packets.iter().filter(|packet| packet.is_video).find_map(stamp);
+        Pace::measure(&stamps, video.map_or(0, |stamp| stamp.stream))
     }
-}
 
-/// Reads the first five bytes as a number.
-fn read_40_bits(bytes: &[u8]) -> Option<u64> {
-    Some(bytes.first_chunk::<5>()?.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
-}
-
-/// Overwrites the first five bytes with a number.
-fn write_40_bits(bytes: &mut [u8], number: u64) -> Option<()> {
-    bytes.first_chunk_mut::<5>()?.copy_from_slice(&number.to_be_bytes()[3..]);
-    Some(())
-}
-
-/// Reads a timestamp of an elementary stream: 3, 15 and 15 bits, each followed by a marker.
-fn read_stamp(bytes: &[u8]) -> Option<i64> {
-    let bits = read_40_bits(bytes)?.cast_signed();
-    Some((bits >> 33 & 7) << 30 | (bits >> 17 & 0x7FFF) << 15 | bits >> 1 & 0x7FFF)
-}
-
-/// Adds to a timestamp of an elementary stream.
-fn shift_stamp(bytes: &mut [u8], shift: i64) -> Option<()> {
-    let stamp = (read_stamp(bytes)? + shift).rem_euclid(MODULUS).cast_unsigned();
-    let others = read_40_bits(bytes)? & 0xF1_0001_0001;
-    write_40_bits(bytes, others | stamp >> 30 << 33 | (stamp >> 15 & 0x7FFF) << 17 | (stamp & 0x7FFF) << 1)
-}
-
-/// Adds to a program clock reference: 33 bits in units of 90 kHz, followed by an extension that stays as it is.
-fn shift_clock(bytes: &mut [u8], shift: i64) -> Option<()> {
-    let bits = read_40_bits(bytes)?;
-    let clock = ((bits >> 7).cast_signed() + shift).rem_euclid(MODULUS).cast_unsigned();
-    write_40_bits(bytes, clock << 7 | bits & 0x7F)
-}
-
-/// The timestamp of a packet, its decode time if that differs, and whether the packet is one of video.
-type Found = (Stamp, Option<u64>, bool);
-
-/// Returns the timestamp of the packet at an offset.
-fn stamp(at: u64, packet: &[u8]) -> Option<Found> {
-    let stamps = Stamps::find(packet)?;
-    let read = |at: Option<usize>| at.and_then(|at| read_stamp(packet.get(at..)?)).map(i64::cast_unsigned);
-    let pts = read(stamps.presented)?;
-    Some((Stamp { at, stream: stamps.pid, pts }, read(stamps.decoded).or(Some(pts)), stamps.is_video))
-}
-
-/// An object whose timestamps are shifted.
-struct Rejoined {
-    source: Arc<Source>,
-    layout: Layout,
-    shifts: Vec<(u64, i64)>,
-}
-
-impl RangeReader for Rejoined {
-    fn read_range(&self, range: Range<u64>) -> RangeRead<'_> {
-        Box::pin(async move {
-            let start = self.layout.floor(range.start);
-            let end = self.layout.floor(range.end.saturating_sub(1)).saturating_add(self.layout.distance);
-            let bytes = self.source.fetch(start..end).await.map_err(source::Error::into_read_error)?;
-            let bytes = self.shift(start, BytesMut::from(bytes));
-            let at = |offset: u64| usize::try_from(offset - start).unwrap_or(usize::MAX).min(bytes.len());
-            Ok(bytes.slice(at(range.start)..at(range.end)))
-        })
-    }
-}
-
-impl Rejoined {
-    /// Shifts the timestamps in bytes that begin with a packet, at offset `start`.
-    fn shift(&self, start: u64, mut bytes: BytesMut) -> Bytes {
-        let skip =
-            usize::try_from(self.layout.first.saturating_sub(start)).unwrap_or(usize::MAX).min(bytes.len());
-        let distance = usize::try_from(self.layout.distance).unwrap_or(PACKET);
-        let offsets = (start.max(self.layout.first)..).step_by(distance);
-        for (packet, offset) in bytes[skip..].chunks_mut(distance).zip(offsets) {
-            let next = self.shifts.partition_point(|(from, _)| *from <= offset);
-            let Some((_, shift)) = next.checked_sub(1).and_then(|i| self.shifts.get(i)) else { continue };
-            let Some(stamps) = Stamps::find(packet) else { continue };
-            for at in [stamps.presented, stamps.decoded].into_iter().flatten() {
-                packet.get_mut(at..).and_then(|bytes| shift_stamp(bytes, *shift));
+    /// Returns the packets in bytes at an offset of the object, and how many of the bytes they take. The others are needed
+    /// again with those that follow.
+    fn packets(self, bytes: &[u8], start: u64) -> (Vec<Packet>, usize) {
+        match self {
+            Self::Transport(layout) => layout.packets(bytes, start),
+            Self::Program => {
+                let mut end = bytes.len().saturating_sub(ps::LONGEST);
+                let packets = ps::packets(bytes).filter_map(|packet| {
+                    end = end.max(packet.bounds.1);
+                    let header = packet.header()?;
+                    let at = start + packet.bounds.0 as u64;
+                    let stamp = Stamp { at, stream: packet.stream(&header)?, pts: header.pts? };
+                    let [presented, decoded] = Field::of_pes(&header, packet.bytes, at);
+                    Some(Packet {
+                        times: Some((stamp, header.dts.unwrap_or(stamp.pts))),
+                        is_video: packet.is_video(),
+                        fields: [presented, decoded, None],
+                    })
+                });
+                (packets.collect(), end)
             }
-            stamps.clock.and_then(|at| shift_clock(packet.get_mut(at..)?, *shift));
+            Self::Flash => FlashVideo::packets(bytes, start),
         }
-        bytes.freeze()
     }
 }
 
-/// Reads a transport stream, and returns one with a continuous clock if it is joined from several. Otherwise returns the
+/// Reads an object, and returns one with a continuous clock if it is joined from several recordings. Otherwise returns the
 /// source itself.
 ///
 /// # Errors
 /// Fails if the object cannot be read, or if the read would exceed a limit.
-pub(super) async fn rejoin(source: &Arc<Source>) -> Result<Arc<Source>, source::Error> {
+pub(super) async fn rejoin(source: &Arc<Source>, container: Container) -> Result<Arc<Source>, source::Error> {
     let head = source.read(0..HEAD).await?;
-    let Some(layout) = Layout::find(&head) else { return Ok(source.clone()) };
-    let head = head.get(usize::try_from(layout.first).unwrap_or(usize::MAX)..).unwrap_or_default();
-    let head: Vec<Found> =
-        layout.packets(head, layout.first).filter_map(|(at, packet)| stamp(at, packet)).collect();
-    let video = head.iter().find(|(.., is_video)| *is_video).map_or(0, |(stamp, ..)| stamp.stream);
-    let head: Vec<Stamp> = head.into_iter().map(|(stamp, ..)| stamp).collect();
-    let mut timeline = Timeline::new(&[], Pace::measure(&head, video));
-    let mut at = layout.first;
+    let Some(format) = Format::find(container, &head) else { return Ok(source.clone()) };
+    let mut timeline = Timeline::new(&[], format.pace(&head, container));
+    let mut fields: Vec<Field> = Vec::new();
+    let (mut at, mut rest) = (0, BytesMut::new());
     while at < source.size() {
-        let bytes = source.fetch(at..at.saturating_add(READ_PACKETS * layout.distance)).await?;
-        let found = layout.packets(&bytes, at).filter_map(|(at, packet)| stamp(at, packet));
-        for (stamp, decoded, _) in found {
-            timeline.push(stamp, decoded);
+        let end = at.saturating_add(READ).min(source.size());
+        rest.extend_from_slice(&source.fetch(at..end).await?);
+        at = end;
+        let bytes: Bytes = rest.split().freeze();
+        let (packets, used) = format.packets(&bytes, at - bytes.len() as u64);
+        rest.extend_from_slice(bytes.get(used..).unwrap_or_default());
+        for packet in packets {
+            if let Some((stamp, decoded)) = packet.times {
+                timeline.push(stamp, Some(decoded));
+            }
+            // The first recording keeps its clock.
+            let kept = |field: &Field| timeline.is_joined() || field.kind == Kind::Other;
+            fields.extend(packet.fields.into_iter().flatten().filter(kept));
         }
-        at = at.saturating_add(READ_PACKETS * layout.distance);
+        if fields.len() > MAX_FIELDS {
+            tracing::warn!("too many timestamps to join the clocks of the recordings");
+            return Ok(source.clone());
+        }
     }
     let shifts = timeline.shifts();
-    if shifts.is_empty() {
-        return Ok(source.clone());
+    let shifted = |field: Field| {
+        let next = shifts.partition_point(|(from, _)| *from <= field.at);
+        let shift = next.checked_sub(1).and_then(|last| shifts.get(last)).map_or(0, |(_, shift)| *shift);
+        (field.at, field.shifted(shift))
+    };
+    let patches = Patches(fields.into_iter().map(shifted).collect());
+    if !patches.0.is_empty() {
+        tracing::info!(recordings = shifts.len() + 1, "joining the clocks of recordings");
     }
-    tracing::info!(recordings = shifts.len() + 1, "joining the clocks of a transport stream");
-    let rejoined = Rejoined { source: source.clone(), layout, shifts };
-    Ok(Arc::new(Source::new(source.size(), rejoined).allow_full_read()))
+    Ok(patches.patch(source))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{flash_video, pack};
+    use super::super::patches::tests::read_in_pieces;
+    use super::transport::{PACKET, SYNC_BYTE};
     use super::*;
+
+    /// Adds to a field.
+    fn shift(kind: Kind, bytes: &mut [u8], at: usize, ticks: i64) {
+        let shifted = Field::read(kind, bytes, 0, at).unwrap().shifted(ticks);
+        bytes[at..at + TIMESTAMP].copy_from_slice(&shifted);
+    }
 
     /// A packet with a clock, and the timestamps of a frame.
     fn packet(pid: u16, id: u8, presented: i64, decoded: i64) -> Vec<u8> {
@@ -220,45 +213,44 @@ mod tests {
         let mut packet = vec![SYNC_BYTE, 0x40 | high, low, 0x30, 7, 0x10, 0, 0, 0, 0, 0x7E, 0];
         packet.extend([0, 0, 1, id, 0, 0, 0x80, 0xC0, 10, 0x31, 0, 1, 0, 1, 0x11, 0, 1, 0, 1]);
         packet.resize(PACKET, 0xFF);
-        shift_clock(&mut packet[6..], decoded);
-        shift_stamp(&mut packet[21..], presented);
-        shift_stamp(&mut packet[26..], decoded);
+        shift(Kind::Clock, &mut packet, 6, decoded);
+        shift(Kind::Stamp, &mut packet, 21, presented);
+        shift(Kind::Stamp, &mut packet, 26, decoded);
         packet
     }
 
-    fn times(packet: &[u8]) -> (i64, i64, i64) {
-        let clock = read_40_bits(&packet[6..]).unwrap() >> 7;
-        (clock.cast_signed(), read_stamp(&packet[21..]).unwrap(), read_stamp(&packet[26..]).unwrap())
+    fn times(packet: &[u8]) -> (u64, u64, u64) {
+        let clock = packet[6..11].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)) >> 7;
+        (clock, timestamp(&packet[21..]).unwrap(), timestamp(&packet[26..]).unwrap())
     }
 
-    /// A clip of 50 frames, with audio.
-    fn clip(start: i64) -> Vec<Vec<u8>> {
-        let frames = (0..50).map(|i| packet(256, 0xE0, start + (i + 2) * 3600, start + i * 3600));
-        let audio = (0..50).map(|i| packet(257, 0xC0, start + i * 3600, start + i * 3600));
+    /// Returns a clip of 50 frames, with audio. The function makes a packet of a frame or of audio.
+    fn clip(start: i64, packet: impl Fn(bool, i64, i64) -> Vec<u8>) -> Vec<Vec<u8>> {
+        let frames = (0..50).map(|i| packet(true, start + (i + 2) * 3600, start + i * 3600));
+        let audio = (0..50).map(|i| packet(false, start + i * 3600, start + i * 3600));
         frames.zip(audio).flat_map(|(frame, audio)| [frame, audio]).collect()
     }
 
-    async fn read(object: Vec<u8>) -> (Arc<Source>, Vec<u8>) {
-        let size = object.len() as u64;
-        let source = Arc::new(Source::new(size, Bytes::from(object)));
-        let rejoined = rejoin(&source).await.unwrap();
-        let mut bytes = Vec::new();
-        // In pieces that do not begin with a packet.
-        for start in (0..size).step_by(100) {
-            bytes.extend(rejoined.fetch(start..(start + 100).min(size)).await.unwrap());
-        }
-        (rejoined, bytes)
+    fn transport_clip(start: i64) -> Vec<Vec<u8>> {
+        clip(start, |is_video, presented, decoded| {
+            let (pid, id) = if is_video { (256, 0xE0) } else { (257, 0xC0) };
+            packet(pid, id, presented, decoded)
+        })
+    }
+
+    async fn read(object: Vec<u8>, container: Container) -> (bool, Vec<u8>) {
+        read_in_pieces(object, 100, async |source| rejoin(&source, container).await.unwrap()).await
     }
 
     #[tokio::test]
     async fn clocks_of_joined_clips_are_continuous() {
         for (distance, before) in [(188, 0), (192, 4), (204, 0), (188, 59)] {
             let mut object = vec![1; before];
-            for packet in [clip(126_000), clip(126_000), clip(900_000_000)].concat() {
+            for packet in [126_000, 126_000, 900_000_000].map(transport_clip).concat() {
                 object.extend(packet);
                 object.resize(object.len() + distance - PACKET, 0);
             }
-            let (_, bytes) = read(object).await;
+            let (_, bytes) = read(object, Container::MpegTs).await;
             let found: Vec<_> = bytes[before..].chunks(distance).map(times).collect();
             let frames: Vec<_> = found.iter().step_by(2).map(|(_, presented, _)| *presented).collect();
             let expected: Vec<_> = (0..150).map(|i| 126_000 + (i + 2) * 3600).collect();
@@ -272,16 +264,78 @@ mod tests {
     #[tokio::test]
     async fn continuous_clocks_are_kept() {
         // The timestamps wrap around, and there is a gap of 5 s.
-        let object = [clip(MODULUS - 20_000), clip(7 * 90_000)].concat().concat();
-        let source = Arc::new(Source::new(object.len() as u64, Bytes::from(object)));
-        assert!(Arc::ptr_eq(&rejoin(&source).await.unwrap(), &source));
+        let object = [MODULUS - 20_000, 7 * 90_000].map(transport_clip).concat().concat();
+        assert_eq!(read(object.clone(), Container::MpegTs).await, (true, object));
+    }
+
+    #[tokio::test]
+    async fn clocks_of_joined_program_streams_are_continuous() {
+        // Of MPEG-2, and of MPEG-1 after bytes of stuffing and the size of a buffer.
+        let headers: [(&[u8], usize); 2] = [
+            (&[0x80, 0xC0, 10, 0x31, 0, 1, 0, 1, 0x11, 0, 1, 0, 1], 9),
+            (&[0xFF, 0xFF, 0x60, 4, 0x31, 0, 1, 0, 1, 0x11, 0, 1, 0, 1], 10),
+        ];
+        for (header, at) in headers {
+            let clip = |start: i64| {
+                clip(start, |is_video, presented, decoded| {
+                    let mut packet =
+                        [&[0, 0, 1, if is_video { 0xE0 } else { 0xBD }, 0, 0][..], header].concat();
+                    shift(Kind::Stamp, &mut packet, at, presented);
+                    shift(Kind::Stamp, &mut packet, at + TIMESTAMP, decoded);
+                    // Subtitles have other times than the audio, with which they share an identifier.
+                    let mut subtitles = packet.clone();
+                    subtitles[3] = 0xBD;
+                    shift(Kind::Stamp, &mut subtitles, at + TIMESTAMP, 200_000);
+                    [pack(packet, &[0x80; 20]), pack(subtitles, &[0x20; 20])].concat()
+                })
+            };
+            let (is_same, kept) = read(clip(0).concat(), Container::MpegPs).await;
+            assert!(is_same && kept == clip(0).concat());
+            let (_, bytes) =
+                read([0, 50_000, 900_000_000].map(clip).concat().concat(), Container::MpegPs).await;
+            let (packets, _) = Format::Program.packets(&bytes, 0);
+            let video = packets.iter().filter(|packet| packet.is_video).filter_map(|packet| packet.times);
+            let found: Vec<_> = video.map(|(stamp, decoded)| (stamp.pts, decoded)).collect();
+            let expected: Vec<_> = (0..150).map(|i| ((i + 2) * 3600, i * 3600)).collect();
+            assert_eq!(found, expected);
+            let audio = packets.iter().filter(|packet| !packet.is_video).filter_map(|packet| packet.times);
+            assert!(audio.map(|(stamp, _)| stamp.pts).eq((0..150).map(|i| i * 3600)));
+        }
+    }
+
+    #[tokio::test]
+    async fn clocks_of_joined_flash_videos_are_continuous() {
+        let made = flash_video(100, 25, 40);
+        let metadata = [&[18, 0, 0, 30][..], &[0; 7], &[5; 30], &[0, 0, 0, 41]].concat();
+        let (header, tags) = made.split_at(FlashVideo::FILE_HEADER);
+        let file = [header, &metadata, tags].concat();
+        assert_eq!(read(file.clone(), Container::Flv).await, (true, file.clone()));
+        // With the header of each file, and as one file whose clock starts again.
+        for object in [file.repeat(3), [&file, tags, tags].concat()] {
+            let (is_same, bytes) = read(object, Container::Flv).await;
+            let (packets, used) = FlashVideo::packets(&bytes, 0);
+            assert_eq!((is_same, used), (false, bytes.len()));
+            let found = packets.iter().filter_map(|packet| packet.times).map(|(stamp, _)| stamp.pts);
+            assert!(found.eq((0..300).map(|i| i * 3600)));
+            // Each tag follows the one before.
+            let mut at = FlashVideo::FILE_HEADER;
+            while at < bytes.len() {
+                let size = |at: usize| u32::from_be_bytes(*bytes[at..].first_chunk().unwrap()) & 0xFF_FFFF;
+                let next = at + 11 + usize::try_from(size(at)).unwrap();
+                assert_eq!(size(next), size(at) + 11);
+                at = next + 4;
+            }
+        }
     }
 
     #[tokio::test]
     async fn other_bytes_are_kept() {
-        for object in [Vec::new(), vec![0x47; 5000], vec![7; 5000], clip(0).concat()[..1000].to_vec()] {
-            let (_, bytes) = read(object.clone()).await;
-            assert_eq!(bytes, object);
+        for object in
+            [Vec::new(), vec![0x47; 5000], vec![7; 5000], transport_clip(0).concat()[..1000].to_vec()]
+        {
+            for container in [Container::MpegTs, Container::MpegPs, Container::Flv] {
+                assert_eq!(read(object.clone(), container).await, (true, object.clone()));
+            }
         }
     }
 }

@@ -140,6 +140,11 @@ impl Timeline {
         self.lasts.insert(stamp.stream, (time, stamp.at));
     }
 
+    /// Returns whether there are several recordings.
+    pub(super) const fn is_joined(&self) -> bool {
+        self.recordings.len() > 1
+    }
+
     /// Returns the duration of the audio before the start of the presentation, in ticks.
     pub(super) fn padding(&self) -> i64 {
         self.recordings.first().map_or(0, Recording::padding)

@@ -5,14 +5,13 @@
 //! keep their places and lengths.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::iter::repeat_n;
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use upreel_core::range::{RangeRead, RangeReader};
 
+use super::super::patches::Patches;
 use super::page::{HEADER, Page, add_to_checksum, pages};
 use super::{Format, audio};
 use crate::source::{self, Source};
@@ -32,7 +31,7 @@ const READ: u64 = 4 << 20;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chain {
     /// What replaces the headers of pages, by their offsets.
-    pages: BTreeMap<u64, [u8; CHANGED]>,
+    pages: Patches<CHANGED>,
     /// The streams of the video.
     videos: BTreeSet<u32>,
 }
@@ -54,20 +53,7 @@ impl Chain {
 
     /// Joins the links in a slice at an offset of the file.
     pub(super) fn join<'a>(&self, slice: &'a [u8], offset: u64) -> Cow<'a, [u8]> {
-        if self.pages.is_empty() {
-            return slice.into();
-        }
-        let mut joined = slice.to_vec();
-        let end = offset.saturating_add(slice.len() as u64);
-        for (at, header) in self.pages.range(offset.saturating_sub(CHANGED as u64)..end) {
-            for (byte, at) in header.iter().zip(*at..) {
-                let at = at.checked_sub(offset).and_then(|at| usize::try_from(at).ok());
-                if let Some(old) = at.and_then(|at| joined.get_mut(at)) {
-                    *old = *byte;
-                }
-            }
-        }
-        joined.into()
+        self.pages.apply(slice, offset)
     }
 }
 
@@ -163,8 +149,8 @@ impl Reader {
         else {
             return;
         };
-        if let Some(new) = self.header(page, old).filter(|_| self.chain.pages.len() < MAX_PAGES) {
-            self.chain.pages.insert(at, new);
+        if let Some(new) = self.header(page, old).filter(|_| self.chain.pages.0.len() < MAX_PAGES) {
+            self.chain.pages.0.push((at, new));
         }
     }
 
@@ -254,21 +240,6 @@ impl Reader {
     }
 }
 
-/// An object whose links are joined.
-struct Joined {
-    source: Arc<Source>,
-    chain: Chain,
-}
-
-impl RangeReader for Joined {
-    fn read_range(&self, range: Range<u64>) -> RangeRead<'_> {
-        Box::pin(async move {
-            let bytes = self.source.fetch(range.clone()).await.map_err(source::Error::into_read_error)?;
-            Ok(self.chain.join(&bytes, range.start).into_owned().into())
-        })
-    }
-}
-
 /// Reads an object in Ogg, and returns one with a single link if it is a chain. Otherwise returns the source itself.
 ///
 /// # Errors
@@ -290,30 +261,23 @@ pub(in super::super) async fn unchain(source: &Arc<Source>) -> Result<Arc<Source
         let keep = (slice.len() - read).min(HEADER + 255 + 255 * 255);
         rest.extend_from_slice(&slice[slice.len() - keep..]);
     }
-    let chain = reader.chain;
-    if chain.pages.is_empty() {
-        return Ok(source.clone());
+    let pages = reader.chain.pages;
+    if !pages.0.is_empty() {
+        tracing::info!(pages = pages.0.len(), "joining the links of a chain");
     }
-    tracing::info!(pages = chain.pages.len(), "joining the links of a chain");
-    Ok(Arc::new(Source::new(source.size(), Joined { source: source.clone(), chain }).allow_full_read()))
+    Ok(pages.patch(source))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::fixture;
+    use super::super::super::patches::tests::read_in_pieces;
     use super::super::page::is_intact;
     use super::*;
 
     async fn read(object: Vec<u8>) -> (bool, Vec<u8>) {
-        let size = object.len() as u64;
-        let source = Arc::new(Source::new(size, Bytes::from(object)));
-        let unchained = unchain(&source).await.unwrap();
-        let mut bytes = Vec::new();
         // In pieces that do not begin with a page.
-        for start in (0..size).step_by(1000) {
-            bytes.extend(unchained.fetch(start..(start + 1000).min(size)).await.unwrap());
-        }
-        (Arc::ptr_eq(&source, &unchained), bytes)
+        read_in_pieces(object, 1000, async |source| unchain(&source).await.unwrap()).await
     }
 
     #[tokio::test]
