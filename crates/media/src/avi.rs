@@ -8,7 +8,7 @@ use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
 use crate::index::StreamId;
-use crate::keyframe::{self, Error, HEAD, Keyframe};
+use crate::keyframe::{Error, HEAD, Keyframe};
 use crate::matroska::spread;
 use crate::source::{Source, in_parallel};
 
@@ -31,7 +31,7 @@ pub(crate) struct Track {
     /// The identifier of the chunks.
     chunk: [u8; 4],
     pub(crate) stream: StreamId,
-    keyframes: Vec<Keyframe>,
+    pub(crate) keyframes: Vec<Keyframe>,
     duration_ms: u64,
 }
 
@@ -120,11 +120,6 @@ impl Track {
         let times: Vec<u64> = self.keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
         let chosen = spread(&times, self.duration_ms, n).into_iter();
         chosen.filter_map(|i| self.keyframes.get(i).cloned()).collect()
-    }
-
-    /// See [`Index::nearest`](crate::Index::nearest).
-    pub(crate) fn nearest(&self, ms: u64) -> Option<Keyframe> {
-        keyframe::nearest(&self.keyframes, ms).cloned()
     }
 
     /// See [`Index::wrap`](crate::Index::wrap).

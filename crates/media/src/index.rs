@@ -5,14 +5,15 @@
 //! ffmpeg's standard input.
 
 mod nearest;
+mod streams;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
+pub use self::streams::{AudioTrack, StreamId, Streams};
 use crate::ffmpeg::Input;
 use crate::filters::Filters;
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
@@ -38,42 +39,6 @@ pub struct Index {
     /// The filters that its frames need.
     pub(crate) filters: Filters,
     track: Track,
-}
-
-/// The streams to present, as the index chooses them. ffmpeg's report chooses what is missing here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Streams {
-    /// The video stream that shows the film.
-    pub film: Option<StreamId>,
-    /// The audio streams that belong to the film, the one to play by default first. Empty if the index does not tell.
-    pub audio: Vec<AudioTrack>,
-    /// The duration of the audio before the start of the presentation, in a container without cut points. An encoder
-    /// added this audio as a delay, and it is not presented.
-    pub padding: Duration,
-}
-
-/// How ffmpeg identifies a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamId {
-    /// By the ID of the track in the container.
-    Id(u32),
-    /// By its position among all streams, from 0, because ffmpeg does not report the IDs of this container.
-    Position(u32),
-}
-
-/// An audio stream, as the index describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AudioTrack {
-    /// Its stream in ffmpeg.
-    pub stream: StreamId,
-    /// The language as a BCP 47 tag or an ISO 639-2 code, if it is known.
-    pub language: Option<String>,
-}
-
-impl AudioTrack {
-    pub(crate) const fn new(stream: StreamId) -> Self {
-        Self { stream, language: None }
-    }
 }
 
 #[derive(Debug)]
@@ -213,6 +178,11 @@ impl Index {
             Track::Avi(_) | Track::Stream(_) => Ok(Some(source.read(0..UNEXAMINED).await?)),
             Track::Mp4(_) | Track::Matroska(_) => Ok(None),
         }
+    }
+
+    /// Returns whether the object consists of several recordings. What ffmpeg measures across them is wrong.
+    pub(crate) fn is_joined(&self) -> bool {
+        matches!(&self.track, Track::Stream(track) if track.is_joined())
     }
 
     /// Returns an input for ffmpeg that begins with a keyframe and goes on with the frames after it.

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use upreel_core::Container;
-use upreel_core::video::MediaInfo;
 
 use crate::child::{self, ChildSpec, Limits};
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Budget, Input};
 use crate::index::{StreamId, Streams};
-use crate::report::{self, Lines, Report, STREAM};
+use crate::report::{self, DURATION, Lines, Report, STREAM};
 use crate::source::Source;
 
 /// The most audio streams that are used.
@@ -172,7 +171,7 @@ pub(crate) fn is_picture(codec: &str) -> bool {
 /// The streams in a report, and which of them are used.
 struct Used<'a> {
     video: StreamLine<'a>,
-    /// The lines about the video stream.
+    /// The lines about the duration and the video stream.
     details: Vec<&'a str>,
     /// The audio streams that can be decoded, the one to play by default first, with the languages that the index states.
     audio: Vec<(StreamLine<'a>, Option<String>)>,
@@ -215,7 +214,8 @@ impl<'a> Used<'a> {
             |line: &&str| StreamLine::parse(line).is_some_and(|stream| stream.number == video.number);
         let at = lines.iter().position(of_video)?;
         let rest = lines[at + 1..].iter().take_while(|line| !line.starts_with(STREAM));
-        let details = lines[at..].iter().take(1).chain(rest).copied().collect();
+        let duration = lines.iter().filter(|line| line.starts_with(DURATION));
+        let details = duration.chain(&lines[at..=at]).chain(rest).copied().collect();
         Some(Self { video: *video, details, audio, all_audio })
     }
 
@@ -225,19 +225,15 @@ impl<'a> Used<'a> {
     }
 }
 
-/// Returns the number of the film's stream in a report, and what the report tells about it. Returns `None` if it lists no
-/// video stream.
-pub(crate) fn film(report: &str, chosen: &Streams) -> Option<(u32, Report)> {
-    let used = Used::find(&Lines::of(report)?.0, &BTreeSet::new(), chosen)?;
-    Some((used.video.number, used.report()))
-}
-
-/// Parses what a report tells about the film and the audio that is used. Returns `None` if it lists no video stream.
-pub(crate) fn media_info(report: &str, decodable: &BTreeSet<String>, chosen: &Streams) -> Option<MediaInfo> {
+/// Returns the number of the film's stream in a report, and what the report tells about the film and the audio that is
+/// used. Returns `None` if it lists no video stream.
+pub(crate) fn film(report: &str, decodable: &BTreeSet<String>, chosen: &Streams) -> Option<(u32, Report)> {
     let used = Used::find(&Lines::of(report)?.0, decodable, chosen)?;
     let audio = used.audio.first().map(|(stream, _)| stream).or(used.all_audio.first());
     let audio_codec = audio.map(StreamLine::codec).filter(|codec| *codec != "none").map(str::to_owned);
-    Some(MediaInfo { audio_codec, ..used.report().media_info })
+    let mut report = used.report();
+    report.media_info.audio_codec = audio_codec;
+    Some((used.video.number, report))
 }
 
 /// Parses the report. Returns `None` if it lists no video stream.
@@ -369,8 +365,10 @@ mod tests {
             assert_eq!((found.video.stream, found.video.width, found.frame_rate), (1, 640, Some(30.0)));
             let found = found.audio.iter().map(|audio| (audio.stream, audio.language.as_deref()));
             assert_eq!(found.collect::<Vec<_>>(), [(3, Some("de-AT")), (2, Some("und"))]);
-            let media_info = media_info(&report_of(streams), &["aac".to_owned()].into(), &chosen).unwrap();
-            assert_eq!((media_info.width, media_info.audio_codec.as_deref()), (Some(640), Some("aac")));
+            let (number, report) = film(&report_of(streams), &["aac".to_owned()].into(), &chosen).unwrap();
+            let media_info = report.media_info;
+            assert_eq!((number, media_info.duration_ms, media_info.width), (1, Some(6000), Some(640)));
+            assert_eq!(media_info.audio_codec.as_deref(), Some("aac"));
         }
         let missing = Streams {
             film: Some(StreamId::Id(7)),
@@ -379,7 +377,7 @@ mod tests {
         };
         let found = inspected_with(streams, &missing).unwrap();
         assert_eq!((found.video.stream, found.audio.len()), (0, 3));
-        assert_eq!(media_info("", &BTreeSet::new(), &missing), None);
+        assert_eq!(film("", &BTreeSet::new(), &missing), None);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::ffmpeg::{self, Budget, Input};
 use crate::frame::Frame;
 use crate::index::{Index, Streams};
 use crate::keyframe::{FrameData, HEAD, Keyframe};
-use crate::report::{self, Report};
+use crate::report::Report;
 use crate::source::{self, Source, in_parallel};
 
 /// Keyframes to choose the poster from.
@@ -168,10 +168,8 @@ impl Attempt<'_> {
     async fn by_seeking(&self) -> Result<Poster, Error> {
         let at = |seconds| Input::Object(self.container, self.source, seconds);
         let report = self.report(&at(None)).await?;
-        let film = Film::find(&report, &Streams::default());
-        let media_info = self.media_info(&report, &Streams::default()).await?;
-        let length = report::parse(&report).media_info.duration_ms;
-        let filters = film.report(&report).filters();
+        let (film, known) = self.film(&report, &Streams::default()).await?;
+        let (filters, length) = (known.filters(), known.media_info.duration_ms);
         // ffmpeg does not always seek to a keyframe, and shows frames whose references are missing. If there are no
         // keyframes, the first frame counts; it is better than none in a damaged file, too.
         let mut first = Err(Error::NoVideo);
@@ -182,7 +180,7 @@ impl Attempt<'_> {
             (None, FromInput::First(1)),
             (None, FromInput::Uncropped),
         ] {
-            first = self.decode(&at(seconds), film, frames, filters, &media_info).await;
+            first = self.decode(&at(seconds), film, frames, filters, &known.media_info).await;
             let Err(Error::Unreadable(why)) = &first else { break };
             tracing::debug!(why, ?frames, "no frame");
         }
@@ -210,7 +208,7 @@ impl Attempt<'_> {
         let media_info = MediaInfo {
             duration_ms: length,
             frame_rate: report.media_info.frame_rate.or(report.guessed_rate),
-            audio_codec: media_info.audio_codec,
+            audio_codec: known.media_info.audio_codec,
             container: Some(self.container),
             ..report.media_info
         };

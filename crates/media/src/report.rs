@@ -117,7 +117,7 @@ pub(crate) fn parse(report: &str) -> Report {
 
 /// The starts of the lines that ffmpeg prints once: of the section on the input, of the duration and of a stream.
 const INPUT: &str = "Input #0, ";
-const DURATION: &str = "  Duration: ";
+pub(crate) const DURATION: &str = "  Duration: ";
 pub(crate) const STREAM: &str = "  Stream #0:";
 /// The highest frame rate that is believed if it is a guess.
 const MAX_GUESS: f64 = 120.0;

@@ -43,7 +43,7 @@ impl Format {
             Self::Jpeg => "[image]",
             Self::Webp | Self::AnimatedWebp => ",scale=in_range=pc:out_range=tv,format=yuv420p[image]",
             Self::Gif => {
-                ",split[a][b];[a]palettegen=stats_mode=diff[palette];\
+                ",split[a][b];[a]palettegen[palette];\
                  [b][palette]paletteuse=dither=bayer:bayer_scale=3:diff_mode=rectangle[image]"
             }
         }

@@ -43,7 +43,11 @@ pub(crate) enum Film {
 impl Film {
     /// Finds the film in ffmpeg's report on an input.
     pub(crate) fn find(report: &str, streams: &Streams) -> Self {
-        inspect::film(report, streams).map_or(Self::First, |(number, _)| Self::Stream(number))
+        Self::of(inspect::film(report, &BTreeSet::new(), streams).map(|(number, _)| number))
+    }
+
+    fn of(number: Option<u32>) -> Self {
+        number.map_or(Self::First, Self::Stream)
     }
 
     pub(crate) fn specifier(self) -> String {
@@ -59,7 +63,9 @@ impl Film {
             Self::First => report::parse(report),
             Self::Stream(number) => {
                 let streams = Streams { film: Some(StreamId::Position(number)), ..Streams::default() };
-                inspect::film(report, &streams).map(|(_, report)| report).unwrap_or_default()
+                inspect::film(report, &BTreeSet::new(), &streams)
+                    .map(|(_, report)| report)
+                    .unwrap_or_default()
             }
         }
     }
@@ -71,13 +77,14 @@ impl Attempt<'_> {
     pub(super) async fn examine(&self, head: Bytes, index: &Index) -> Result<MediaInfo, Error> {
         let input = Input::File(self.container, vec![head]);
         let found = match self.report(&input).await {
-            Ok(stderr) => self.media_info(&stderr, &index.streams()).await?,
+            Ok(stderr) => self.film(&stderr, &index.streams()).await?.1.media_info,
             Err(error) if error.is_permanent() => MediaInfo::default(),
             Err(error) => return Err(error),
         };
         let known = index.media_info.clone();
         // For video in no container, ffmpeg prints the same frame rate for every file.
-        let found_rate = found.frame_rate.filter(|_| self.container != Container::MpegVideo);
+        let is_measured = self.container != Container::MpegVideo && !index.is_joined();
+        let found_rate = found.frame_rate.filter(|_| is_measured);
         let (width, height, rotation) = match (found.width, found.height) {
             (Some(_), Some(_)) => (found.width, found.height, found.rotation),
             _ => (known.width, known.height, known.rotation),
@@ -97,14 +104,15 @@ impl Attempt<'_> {
         })
     }
 
-    /// Returns what a report tells about the film and its audio.
-    pub(super) async fn media_info(&self, report: &str, streams: &Streams) -> Result<MediaInfo, Error> {
+    /// Returns the film in a report, and what the report tells about it and its audio.
+    pub(super) async fn film(&self, report: &str, streams: &Streams) -> Result<(Film, Report), Error> {
         // The decodable codecs matter only for the choice among several audio streams.
         let decodable = match report.matches(": Audio: ").count() {
             0 | 1 => BTreeSet::new(),
             _ => inspect::decodable_codecs(self.ffmpeg, self.deadline).await?,
         };
-        Ok(inspect::media_info(report, &decodable, streams).unwrap_or_default())
+        let (number, report) = inspect::film(report, &decodable, streams).unzip();
+        Ok((Film::of(number), report.unwrap_or_default()))
     }
 
     /// Decodes the frames of `input` with `filters`, and once more if ffmpeg reports properties that need other
