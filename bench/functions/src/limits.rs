@@ -1,9 +1,9 @@
 //! The limits and targets of the functions. `check` enforces the limits in CI, because they don't depend on time.
 
-/// Size of the program of an API function, in bytes.
-pub(crate) const BINARY: u64 = 7_200_000;
+/// Size of the program of an API function, in bytes. The largest is `playback`, which reads media.
+pub(crate) const BINARY: u64 = 7_700_000;
 /// Size of the program in a zip, in bytes.
-pub(crate) const ZIP: u64 = 3_520_000;
+pub(crate) const ZIP: u64 = 3_750_000;
 /// Instructions of every function until it requests its first event.
 pub(crate) const INSTRUCTIONS: u64 = 2_650_000;
 /// Minor page faults of a warm upload of 4 MiB.

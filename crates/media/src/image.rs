@@ -21,6 +21,7 @@ use crate::filters::Filters;
 use crate::index::{Index, Streams};
 use crate::keyframe::HEAD;
 use crate::poster::{Film, fetch};
+use crate::report::DURATION;
 use crate::source::Source;
 
 /// Processor time of all runs of ffmpeg for one image, in seconds. Somebody waits for the response.
@@ -171,9 +172,10 @@ impl<'a> Images<'a> {
 
     /// Returns an input that begins with a keyframe before a time in milliseconds.
     async fn find(&self, segments: Option<Vec<Bytes>>, ms: u64) -> Result<Found<'a>, Error> {
+        // Otherwise times would count from the first segment, or, of one stream among several, from another start than that
+        // of the input.
+        let options = &["-copyts"];
         if let Some(segments) = segments {
-            // Otherwise the times would count from the start of the first segment.
-            let options = &["-copyts"];
             let input = Input::File(Container::Mp4, segments);
             return Ok(Found { input, film: Film::First, options, time: ms });
         }
@@ -192,7 +194,7 @@ impl<'a> Images<'a> {
         );
         let from = if has_index { ms } else { ms.saturating_sub(LEAD) };
         let input = Input::Object(container, self.source, (from > 0).then(|| seconds(from)));
-        Ok(Found { input, film, options: &[], time: ms - from })
+        Ok(Found { input, film, options, time: start(&report) + ms })
     }
 
     /// Runs ffmpeg for an image, and once more if it reports transparent frames.
@@ -257,6 +259,14 @@ impl<'a> Images<'a> {
             last = format.filters(),
         )
     }
+}
+
+/// Returns when an input starts according to ffmpeg's report, in milliseconds.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "floats saturate")]
+fn start(report: &str) -> u64 {
+    let line = report.lines().find_map(|line| line.strip_prefix(DURATION));
+    let start = line.and_then(|line| line.split(", ").find_map(|part| part.strip_prefix("start: ")));
+    start.and_then(|start| start.parse().ok()).map_or(0, |start: f64| (start * 1000.0).round() as u64)
 }
 
 /// Formats milliseconds as seconds.
