@@ -354,7 +354,7 @@ NOT_CALLED_BY = {"ThumbnailRole": {"lambda:InvokeFunction"}}
 IAM_ACTION = {"Invoke": "InvokeFunction",
               "HeadObject": "GetObject", "SendMessageBatch": "SendMessage", "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject",
               "CompleteMultipartUpload": "PutObject", "ListParts": "ListMultipartUploadParts", "ListObjects": "ListBucket",
-              "CreateInvalidation2020_05_31": "CreateInvalidation",
+              "CreateInvalidation2020_05_31": "CreateInvalidation", "POST.cloudfront": "CreateInvalidation",
               "POST.s3": "DeleteObject"}  # the emulator's name for DeleteObjects
 
 # The emulator's trail names S3 calls by their HTTP method, so calls on a multipart upload look like calls on an object.
