@@ -2,9 +2,10 @@
 //! `GET /videos/{videoId}/preview.webp` and `.gif`: redirects to a segment or an image of the original, and makes it before
 //! that if nobody has requested it yet.
 //!
-//! Images are in the module `images`. The path of a segment is the key of the segment in S3, and the query is that of its presigned URL, from the playlist. The redirect
-//! repeats the query, and S3 verifies it. So this function needs no secret, and reveals nothing: whoever changes the
-//! query, or has an expired one, can have a segment made, but not read it.
+//! Images are in the module `images`. The path of a segment is the key of the segment in S3, and the query is that of
+//! its presigned URL, from the playlist. The redirect repeats the query, and S3 verifies it. So this function needs
+//! no secret, and reveals nothing: whoever changes the query, or has an expired one, can have a segment made, but not
+//! read it.
 //!
 //! `CloudFront` requests what is missing in the bucket without a query, because it has verified the signature in the path
 //! of its own URL, and passes that on in a header. It is verified again here, since everyone can send a header; then the
