@@ -18,14 +18,15 @@ const JOINED: &str = "\"9a0364b9e99bb480dd25e1f0284c8555-1\"";
 
 type Responses = Arc<Mutex<VecDeque<(u16, &'static str)>>>;
 
-/// Starts an S3 that gives these responses, a status and an entity tag, one after another.
+/// Starts an S3 that gives these responses one after another: a status, and an entity tag or the code of an error.
 async fn s3(responses: &[(u16, &'static str)]) -> (ObjectStore, Responses) {
     let responses: Responses = Arc::new(Mutex::new(responses.iter().copied().collect()));
     let next = responses.clone();
     let router = Router::new().fallback(move || {
-        let (status, etag) = next.lock().unwrap().pop_front().unwrap_or((500, PLAIN));
-        let body = if status == 200 { BODY } else { "" };
-        std::future::ready((StatusCode::from_u16(status).unwrap(), [("etag", etag)], body).into_response())
+        let (status, text) = next.lock().unwrap().pop_front().unwrap_or((500, ""));
+        let error = format!("<Error><Code>{text}</Code></Error>");
+        let body = if status == 200 { BODY.to_owned() } else { error };
+        std::future::ready((StatusCode::from_u16(status).unwrap(), [("etag", text)], body).into_response())
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -69,7 +70,20 @@ async fn conflict_is_repeated_until_the_object_is_stored() {
 async fn lost_completion_is_recognised_by_the_object() {
     let parts = [NamedPart { number: 1, etag: PLAIN.into() }];
     for (etag, expected) in [(JOINED, Completion::Done), (PLAIN, Completion::NoSuchUpload)] {
-        let (objects, _) = s3(&[(404, PLAIN), (200, etag)]).await;
+        let (objects, _) = s3(&[(404, "NoSuchUpload"), (200, etag)]).await;
         assert_eq!(objects.complete_multipart(&key(), "upload", &parts).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn only_its_own_error_code_says_that_an_upload_does_not_exist() {
+    let parts = [NamedPart { number: 1, etag: PLAIN.into() }];
+    for code in ["NoSuchUpload", "NoSuchKey", "NoSuchBucket", ""] {
+        let is_gone = code == "NoSuchUpload";
+        let (objects, _) = s3(&[(404, code), (404, code), (404, code), (404, ""), (404, "")]).await;
+        assert_eq!(objects.list_parts(&key(), "upload").await.ok(), is_gone.then_some(None), "{code}");
+        assert_eq!(objects.abort_multipart(&key(), "upload").await.ok(), is_gone.then_some(false), "{code}");
+        let completed = objects.complete_multipart(&key(), "upload", &parts).await.ok();
+        assert_eq!(completed, is_gone.then_some(Completion::NoSuchUpload), "{code}");
     }
 }

@@ -1,7 +1,8 @@
 //! Multipart uploads: creating, listing, completing and aborting them. Clients send the parts directly to S3.
 //!
 //! A repeated completion finds that there is no such upload, but an object of the same number of parts: it succeeds
-//! again. A repeated abort returns `false`.
+//! again. A repeated abort returns `false`. Only the error code `NoSuchUpload` says that there is no such upload: any other
+//! 404 is not about the upload, so it is a fault of S3.
 
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ use crate::sdk;
 /// Timeout of a completion: S3 begins its response at once, but can take long to join many parts. It ends before the 29
 /// seconds of API Gateway; the client then repeats the request.
 const COMPLETION_TIMEOUT: Duration = Duration::from_secs(24);
+
+/// S3's error code for an upload that was completed or aborted, or never existed.
+const NO_SUCH_UPLOAD: &str = "NoSuchUpload";
 
 /// A part that S3 has received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +79,7 @@ impl ObjectStore {
             let list = self.signer.list_parts().bucket(self.bucket(key)).key(key.to_string());
             let page = match list.upload_id(upload).set_part_number_marker(marker).send().await {
                 Ok(page) => page,
-                Err(error) if status(&error) == Some(404) => return Ok(None),
+                Err(error) if error.code() == Some(NO_SUCH_UPLOAD) => return Ok(None),
                 Err(error) => return Err(Fault::new("s3:ListParts", &error)),
             };
             for part in page.parts() {
@@ -116,15 +120,15 @@ impl ObjectStore {
         let complete = complete.config_override(Config::builder().timeout_config(timeouts));
         match complete.send().await {
             Ok(_) => Ok(Completion::Done),
-            Err(error) => match status(&error) {
-                // An earlier completion has succeeded, if the object exists.
-                Some(404) => match self.head(key).await? {
-                    Some(head) if is_joined(&head.etag, count) => Ok(Completion::Done),
-                    _ => Ok(Completion::NoSuchUpload),
-                },
-                Some(400) if error.code().is_some_and(is_about_parts) => Ok(Completion::Refused),
-                _ => Err(Fault::new("s3:CompleteMultipartUpload", &error)),
+            // An earlier completion has succeeded, if the object exists.
+            Err(error) if error.code() == Some(NO_SUCH_UPLOAD) => match self.head(key).await? {
+                Some(head) if is_joined(&head.etag, count) => Ok(Completion::Done),
+                _ => Ok(Completion::NoSuchUpload),
             },
+            Err(error) if status(&error) == Some(400) && error.code().is_some_and(is_about_parts) => {
+                Ok(Completion::Refused)
+            }
+            Err(error) => Err(Fault::new("s3:CompleteMultipartUpload", &error)),
         }
     }
 
@@ -136,7 +140,7 @@ impl ObjectStore {
         let abort = self.signer.abort_multipart_upload().bucket(self.bucket(key)).key(key.to_string());
         match abort.upload_id(upload).send().await {
             Ok(_) => Ok(true),
-            Err(error) if status(&error) == Some(404) => Ok(false),
+            Err(error) if error.code() == Some(NO_SUCH_UPLOAD) => Ok(false),
             Err(error) => Err(Fault::new("s3:AbortMultipartUpload", &error)),
         }
     }
