@@ -7,6 +7,7 @@ mod multipart;
 mod player;
 mod watcher;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -93,8 +94,9 @@ pub(crate) struct Intent {
     pub(crate) is_idempotent: bool,
     /// Whether a content was acknowledged.
     pub(crate) is_stored: bool,
-    /// The number of renditions of which the client was told that they are being encoded.
-    pub(crate) watched: usize,
+    /// For each upload, see [`World::upload`], the number of renditions of which the client was told that they are being
+    /// encoded.
+    pub(crate) watched: BTreeMap<String, usize>,
     /// Whether a deletion was sent, and whether it was acknowledged.
     pub(crate) is_delete_sent: bool,
     pub(crate) is_deleted: bool,

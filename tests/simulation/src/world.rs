@@ -175,6 +175,13 @@ impl World {
         self.network.services().note(at, text);
     }
 
+    /// Returns which event of S3 the row of a video belongs to. Events that are made up by the reconciler have the same
+    /// number as the one that they repeat.
+    pub(crate) fn upload(&self, id: &str) -> Option<String> {
+        let services = self.network.services();
+        Some(services.table.rows.get(id)?.get("sequencer")?["S"].as_str()?.get(..16)?.to_owned())
+    }
+
     /// Reports that an invariant does not hold.
     pub(crate) fn violation(&self, text: &str) {
         let text = self.network.services().names.replace(text);

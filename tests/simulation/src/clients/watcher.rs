@@ -22,10 +22,15 @@ impl Client<'_> {
         for (file, number) in files.into_iter().zip(1..=count) {
             let from = self.world.draw(|rng| rng.u32(0..150));
             let path = format!("/videos/{}/hls/{file}?gaps=true&from={from}", self.intent.id);
+            let upload = self.world.upload(&self.intent.id);
             let Some(response) = self.call(&Method::GET, &path, &[], &Bytes::new()).await else { return };
             match response.status {
-                404 if response.body["code"] == "NOT_READY" => {
-                    self.intent.watched = self.intent.watched.max(number);
+                // The renditions of a new upload, even of the same content, are not encoded before they are watched.
+                404 if response.body["code"] == "NOT_READY"
+                    && self.world.upload(&self.intent.id) == upload =>
+                {
+                    let watched = self.intent.watched.entry(upload.unwrap_or_default()).or_default();
+                    *watched = number.max(*watched);
                 }
                 200 if file != "master.m3u8" => {
                     self.check_stored(&response.text);

@@ -58,10 +58,9 @@ impl World {
             named.insert((PROCESSED.to_owned(), key.clone()));
         }
         let intents = self.oracle.borrow().intents.clone();
-        let settled = intents
-            .iter()
-            .filter(|intent| intent.id == id && intent.sent.len() == 1 && !intent.is_delete_sent);
-        let wanted = settled.map(|intent| intent.watched).max().unwrap_or(0);
+        let upload = self.upload(id).unwrap_or_default();
+        let settled = intents.iter().filter(|intent| intent.id == id && !intent.is_delete_sent);
+        let wanted = settled.filter_map(|intent| intent.watched.get(&upload)).max().copied().unwrap_or(0);
         let mut playable = Vec::new();
         for (i, (name, rung)) in rungs.iter().enumerate() {
             let rung = &rung["M"];
