@@ -28,12 +28,17 @@ pub(crate) fn remove_temporary(folder: &Path) -> io::Result<()> {
     paths(folder, TEMPORARY)?.iter().try_for_each(fs::remove_file)
 }
 
+/// Reads a file.
+pub(crate) fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> io::Result<T> {
+    Ok(serde_json::from_slice(&fs::read(path)?)?)
+}
+
 /// Reads every file of a folder, oldest first: the names begin with a `UUIDv7`, which sorts by time. Renames a file that
 /// cannot be read, so that it is kept and the others can be used.
 pub(crate) fn load<T: for<'a> Deserialize<'a>>(folder: &Path) -> io::Result<Vec<T>> {
     let mut loaded = Vec::new();
     for path in paths(folder, "json")? {
-        match fs::read(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?)) {
+        match read(&path) {
             Ok(value) => loaded.push(value),
             // An event that was finished meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

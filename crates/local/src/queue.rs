@@ -1,9 +1,9 @@
 //! Asynchronous invocation as in Lambda: an event that fails is retried with back-off (twice for S3 events), and then
 //! stays in the dead-letter queue until it is replayed.
 //!
-//! Events are stored as files, so that they survive a restart: `queue/` holds pending events, `dlq/` failed ones. A
-//! file in `queue/` without an event is an intent: a write to S3 that had begun. At the next start it becomes an event
-//! if the object exists.
+//! Events are stored as files, so that they survive a restart: `queue/` holds pending events, `dlq/` failed ones. An event
+//! is read when its turn comes, so events that wait take hardly any memory. A file in `queue/` without an event is an
+//! intent: a write to S3 that had begun. At the next start it becomes an event if the object exists.
 
 use std::collections::HashMap;
 use std::fs;
@@ -16,13 +16,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use upreel_core::{Fault, Sequencer};
 use upreel_store::ObjectStore;
 use uuid::Uuid;
 
-use crate::files::{load, path, remove_temporary, save};
+use crate::files::{load, path, read, remove_temporary, save};
 use crate::notification::{CompletedWrite, Intent};
 
 /// Maximum number of events that are handled at the same time.
@@ -41,8 +41,9 @@ pub struct Queue {
     left: Mutex<Vec<Job>>,
     /// Number of times that each pending event was sent. Its file is removed when the last of them is done.
     pending: Mutex<HashMap<String, usize>>,
-    sender: mpsc::UnboundedSender<Job>,
-    receiver: Mutex<Option<mpsc::UnboundedReceiver<Job>>>,
+    /// The identifiers of pending events.
+    sender: mpsc::UnboundedSender<String>,
+    receiver: Mutex<Option<mpsc::UnboundedReceiver<String>>>,
     sequence: AtomicU64,
 }
 
@@ -113,15 +114,23 @@ impl Queue {
     /// Stores an event and sends it. It replaces a pending event with the same identifier.
     pub(crate) fn send(&self, id: String, key: String, event: Value) -> io::Result<()> {
         let job = Job { id, key, event: Some(event) };
-        save(&self.waiting, &job.id, &job)?;
-        self.enqueue(job);
+        // Counts the event first, so that the same event, which may end now, does not remove the file.
+        self.count(&job.id);
+        if let Err(error) = save(&self.waiting, &job.id, &job) {
+            self.finish(&job.id, |_| {});
+            return Err(error);
+        }
+        self.enqueue(job.id);
         Ok(())
     }
 
-    fn enqueue(&self, job: Job) {
-        *lock(&self.pending).entry(job.id.clone()).or_default() += 1;
+    fn count(&self, id: &str) {
+        *lock(&self.pending).entry(id.to_owned()).or_default() += 1;
+    }
+
+    fn enqueue(&self, id: String) {
         // Sending fails while the backend shuts down. The file remains and is read at the next start.
-        let _ = self.sender.send(job);
+        let _ = self.sender.send(id);
     }
 
     /// Sends an event notification of S3 again, unless it still waits since the last time: a queue that is behind must not
@@ -164,7 +173,8 @@ impl Queue {
         for job in jobs {
             if job.event.is_some() {
                 resumed += 1;
-                self.enqueue(job);
+                self.count(&job.id);
+                self.enqueue(job.id);
                 continue;
             }
             let intent = Intent { path: path(&self.waiting, &job.id), id: job.id, done: false };
@@ -186,32 +196,41 @@ impl Queue {
         let receiver = lock(&self.receiver).take();
         let Some(mut receiver) = receiver else { return };
         let mut tasks = JoinSet::<()>::new();
-        while let Some(job) = receiver.recv().await {
+        while let Some(id) = receiver.recv().await {
+            // The semaphore is never closed.
+            let Ok(slot) = slots.clone().acquire_owned().await else { return };
             let (queue, handler, slots) = (self.clone(), handler.clone(), slots.clone());
             let (back_off, give_up) = (back_off.clone(), give_up.clone());
             tasks.spawn(async move {
-                queue.process(job, &handler, &slots, &back_off, give_up.as_ref()).await;
+                queue.process(&id, &handler, (slot, &slots), &back_off, give_up.as_ref()).await;
             });
             while tasks.try_join_next().is_some() {}
         }
     }
 
-    /// Handles one event, with retries, until it succeeds or becomes a dead letter.
+    /// Handles one event, with retries, until it succeeds or becomes a dead letter. A slot is occupied during an attempt.
     async fn process(
         &self,
-        job: Job,
+        id: &str,
         handler: &Handler,
-        slots: &Semaphore,
+        (slot, slots): (OwnedSemaphorePermit, &Arc<Semaphore>),
         back_off: &[Duration],
         give_up: Option<&Handler>,
     ) {
-        let Some(event) = job.event.clone() else { return };
+        let job = match read::<Job>(&path(&self.waiting, id)) {
+            Ok(job) => job,
+            Err(error) => {
+                // The file stays in the queue and is read again at the next start.
+                tracing::error!(id, %error, "could not read a pending event");
+                return;
+            }
+        };
+        let Some(event) = job.event else { return };
         let mut delays = back_off.iter();
+        let mut slot = Some(slot);
         loop {
-            let result = {
-                let _slot = slots.acquire().await;
-                handler(event.clone()).await
-            };
+            let result = handler(event.clone()).await;
+            drop(slot.take());
             let fault = match result {
                 Ok(()) => break,
                 Err(fault) => fault,
@@ -220,13 +239,13 @@ impl Queue {
                 tracing::error!(key = job.key, %fault, "all attempts failed, the event is now a dead letter");
                 let attempts = back_off.len() + 1;
                 let letter = DeadLetter {
-                    id: job.id.clone(),
-                    key: job.key.clone(),
+                    id: job.id,
+                    key: job.key,
                     error: fault.to_string(),
                     attempts,
                     event: event.clone(),
                 };
-                if let Err(error) = save(&self.dead, &job.id, &letter) {
+                if let Err(error) = save(&self.dead, id, &letter) {
                     // The event stays in the queue and is sent again at the next start.
                     tracing::error!(%error, "could not write to the dead-letter queue");
                     return;
@@ -239,21 +258,24 @@ impl Queue {
                 break;
             };
             tokio::time::sleep(*delay).await;
+            slot = slots.clone().acquire_owned().await.ok();
         }
-        self.remove(&job.id);
+        self.finish(id, |file| {
+            if let Err(error) = fs::remove_file(file) {
+                tracing::warn!(%error, "could not remove a finished event from the queue");
+            }
+        });
     }
 
-    /// Removes the file of a finished event, unless the same event was sent again.
-    fn remove(&self, id: &str) {
+    /// Counts an event as finished. Calls `last` with its file, unless the same event was sent again.
+    fn finish(&self, id: &str, last: impl FnOnce(&Path)) {
         let mut pending = lock(&self.pending);
         if let Some(times @ 2..) = pending.get_mut(id) {
             *times -= 1;
             return;
         }
         pending.remove(id);
-        if let Err(error) = fs::remove_file(path(&self.waiting, id)) {
-            tracing::warn!(%error, "could not remove a finished event from the queue");
-        }
+        last(&path(&self.waiting, id));
     }
 
     /// Returns the dead letters, oldest first.
@@ -300,17 +322,71 @@ mod tests {
 
     use super::*;
 
+    /// Runs a queue whose handler reports the number of each event and waits for permission to end.
+    fn started(queue: &Arc<Queue>) -> (mpsc::UnboundedReceiver<i64>, mpsc::UnboundedSender<()>) {
+        let (begun, numbers) = mpsc::unbounded_channel();
+        let (permission, permitted) = mpsc::unbounded_channel();
+        let permitted = Arc::new(tokio::sync::Mutex::new(permitted));
+        let handler: Handler = Arc::new(move |event| {
+            begun.send(event["number"].as_i64().unwrap()).unwrap();
+            let permitted = permitted.clone();
+            Box::pin(async move {
+                permitted.lock().await.recv().await;
+                Ok(())
+            })
+        });
+        tokio::spawn(queue.clone().run(handler, Vec::new(), None));
+        (numbers, permission)
+    }
+
     #[tokio::test]
-    async fn a_finished_event_leaves_the_file_of_the_same_event_sent_again() {
+    async fn an_event_that_is_sent_again_while_it_is_handled_is_handled_again() {
         let data = tempfile::tempdir().unwrap();
         let queue = Arc::new(Queue::open(data.path()).unwrap());
-        for _ in 0..2 {
-            queue.send("run".to_owned(), "key".to_owned(), json!({})).unwrap();
-        }
+        let (mut numbers, permission) = started(&queue);
         let file = path(&data.path().join("queue"), "run");
-        queue.remove("run");
-        assert!(file.exists(), "the second one is pending");
-        queue.remove("run");
+        for number in 0..4 {
+            queue.send("run".to_owned(), "key".to_owned(), json!({"number": number})).unwrap();
+            assert_eq!(numbers.recv().await, Some(number), "with the present file");
+            if number > 0 {
+                permission.send(()).unwrap();
+            }
+            assert!(file.exists());
+        }
+        permission.send(()).unwrap();
+        while queue.is_pending("run") {
+            tokio::task::yield_now().await;
+        }
         assert!(!file.exists());
+    }
+
+    #[tokio::test]
+    async fn events_are_handled_in_the_order_of_sending_and_wait_as_files() {
+        let data = tempfile::tempdir().unwrap();
+        let queue = Arc::new(Queue::open(data.path()).unwrap());
+        for number in 0..20 {
+            queue.send(format!("{number:02}"), "key".to_owned(), json!({"number": number})).unwrap();
+        }
+        let (mut numbers, permission) = started(&queue);
+        for number in 0..20 {
+            assert_eq!(numbers.recv().await, Some(number));
+            if number > 0 {
+                permission.send(()).unwrap();
+            }
+        }
+        permission.send(()).unwrap();
+        while queue.is_pending("18") || queue.is_pending("19") {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(load::<Job>(&data.path().join("queue")).unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_event_that_cannot_be_stored_is_not_pending() {
+        let data = tempfile::tempdir().unwrap();
+        let queue = Queue::open(data.path()).unwrap();
+        fs::remove_dir(data.path().join("queue")).unwrap();
+        queue.send("run".to_owned(), "key".to_owned(), json!({})).unwrap_err();
+        assert!(!queue.is_pending("run"));
     }
 }
