@@ -141,12 +141,20 @@ impl World {
     }
 
     /// Runs an invocation until it ends, is killed, or runs into its timeout (`None`).
-    async fn run<T>(&self, function: &str, limit: Duration, handler: impl Future<Output = T>) -> Option<T> {
+    async fn run<T>(
+        &self,
+        function: &'static str,
+        limit: Duration,
+        handler: impl Future<Output = T>,
+    ) -> Option<T> {
         let invocation = self.invocation(function);
         let handler = INVOCATION.scope(invocation.clone(), timeout(limit, handler));
         tokio::select! {
             biased;
-            () = invocation.killed.notified() => None,
+            () = invocation.killed.notified() => {
+                *self.kills.borrow_mut().entry(function).or_default() += 1;
+                None
+            }
             result = handler => {
                 if result.is_err() {
                     self.note(|| format!("{}: timed out", invocation.name));

@@ -1,5 +1,6 @@
 //! Schedules: what happens in a world, from its start to the final check.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub struct Report {
     pub calls: usize,
     /// The number of calls that had a fault.
     pub faults: usize,
+    /// The number of killed invocations of each function.
+    pub kills: BTreeMap<&'static str, usize>,
     /// A label for each call, if the trace was on.
     pub labels: Vec<String>,
     /// The requests to DynamoDB, if the trace was on.
@@ -143,6 +146,7 @@ async fn live(settings: Settings, scripts: Vec<Script>) -> Report {
         trace: services.trace.take(),
         calls: services.calls,
         faults: services.faults,
+        kills: world.kills.take(),
         labels: std::mem::take(&mut services.labels),
         exchanges: services.table.exchanges.take().unwrap_or_default(),
     }

@@ -1,6 +1,7 @@
 //! The world of a schedule: the services, the functions, and the tasks that run.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub(crate) struct World {
     /// Whether the time of faults is over.
     pub(crate) is_calm: Cell<bool>,
     invocations: Cell<usize>,
+    /// The number of killed invocations of each function.
+    pub(crate) kills: RefCell<BTreeMap<&'static str, usize>>,
     tasks: Cell<usize>,
     idle: Notify,
 }
@@ -123,6 +126,7 @@ impl World {
             oracle: RefCell::default(),
             is_calm: Cell::new(false),
             invocations: Cell::new(0),
+            kills: RefCell::default(),
             tasks: Cell::new(0),
             idle: Notify::new(),
         })

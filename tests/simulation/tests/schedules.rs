@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "the output is for people")]
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use upreel_simulation::{parallel, run_seed, setting};
@@ -19,8 +20,13 @@ fn schedules() {
     let calls: usize = reports.iter().map(|(_, report)| report.calls).sum();
     let faults: usize = reports.iter().map(|(_, report)| report.faults).sum();
     let rate = u64::try_from(reports.len()).unwrap_or_default() * 1000 / u64::max(1, millis);
+    let mut kills = BTreeMap::new();
+    for (function, count) in reports.iter().flat_map(|(_, report)| &report.kills) {
+        *kills.entry(*function).or_insert(0) += count;
+    }
     println!(
-        "{count} schedules with {calls} calls and {faults} faults in {millis} ms: {rate} schedules per second"
+        "{count} schedules with {calls} calls and {faults} faults in {millis} ms: {rate} schedules per second\n\
+         killed invocations: {kills:?}"
     );
     let bad: Vec<_> = reports.iter().filter(|(_, report)| !report.violations.is_empty()).collect();
     for (seed, report) in bad.iter().take(20) {
