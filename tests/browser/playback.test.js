@@ -200,7 +200,8 @@ test('captions are shown with their frames: those of the page, and those that hl
       for (const start of starts) assert.ok(Math.abs(start - frame / RATE) < 0.03, `${name}: ${start}`);
     }
     assert.deepEqual(await page.evaluate(() => problems), []);
-    assert.deepEqual(page.errors, []);
+    // hls.js makes its tracks of `data:` URLs, for which the page has no need.
+    assert.deepEqual(page.errors.filter((error) => !error.includes('data:,WEBVTT')), []);
   }
 });
 

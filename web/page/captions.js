@@ -19,8 +19,8 @@ const languageOf = (fileName) => {
 };
 
 /**
- * The captions of the video that is played, as `track` elements: they are the same for HLS and for the file of the original,
- * and with a CDN, whose playlists have none. hls.js would leave its tracks in the element when another video is opened.
+ * The captions of the video that is played, as `track` elements: the same for HLS, for the file of the original, and with a
+ * CDN, whose playlists have none. So the tracks that hls.js makes of other playlists are not needed.
  */
 export class Tracks {
   constructor(video) {
