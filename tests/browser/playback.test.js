@@ -69,9 +69,10 @@ const isStream = (page) => element(page).evaluate((video) => video.src.startsWit
 const requestsFor = (page, text) => page.requests.filter((request) => request.url().includes(text));
 
 /**
- * Opens a page. In it, `hls` is the present instance of hls.js, with the configuration `config` if there is one, `shown` collects `[number, time]` of each frame that is
- * displayed, `number()` returns that of the present one, and `problems` collects the errors of hls.js, also those that it recovers from, but without
- * `bufferStalledError`: a busy machine decodes too slowly.
+ * Opens a page. In it, `hls` is the present instance of hls.js, with the configuration `config` if there is one,
+ * `shown` collects `[number, time]` of each frame that is displayed, `number()` returns that of the present one, and
+ * `problems` collects the errors of hls.js, also those that it recovers from, but without `bufferStalledError`: a busy
+ * machine decodes too slowly.
  */
 async function open(t, url = backend.api, {prepare, ...options} = {}) {
   const page = await openPage(t, 'about:blank', options);

@@ -3,11 +3,11 @@
 import { putCaptions, removeCaptions } from './upreel.js';
 
 const LANGUAGES = [
-  'af', 'am', 'ar', 'az', 'be', 'bg', 'bn', 'bs', 'ca', 'cs', 'cy', 'da', 'de', 'el', 'en', 'en-GB', 'en-US', 'es', 'es-419',
-  'et', 'eu', 'fa', 'fi', 'fr', 'fr-CA', 'ga', 'gd', 'gl', 'gu', 'ha', 'he', 'hi', 'hr', 'hu', 'hy', 'id', 'ig', 'is', 'it',
-  'ja', 'ka', 'kk', 'km', 'kn', 'ko', 'lb', 'lt', 'lv', 'mk', 'ml', 'mn', 'mr', 'ms', 'nb', 'ne', 'nl', 'no', 'pa', 'pl', 'pt',
-  'pt-BR', 'ro', 'ru', 'si', 'sk', 'sl', 'sq', 'sr', 'sv', 'sw', 'ta', 'te', 'th', 'tr', 'uk', 'ur', 'vi', 'yo', 'yue', 'zh',
-  'zh-Hans', 'zh-Hant',
+  'af', 'am', 'ar', 'az', 'be', 'bg', 'bn', 'bs', 'ca', 'cs', 'cy', 'da', 'de', 'el', 'en', 'en-GB', 'en-US', 'es',
+  'es-419', 'et', 'eu', 'fa', 'fi', 'fr', 'fr-CA', 'ga', 'gd', 'gl', 'gu', 'ha', 'he', 'hi', 'hr', 'hu', 'hy', 'id',
+  'ig', 'is', 'it', 'ja', 'ka', 'kk', 'km', 'kn', 'ko', 'lb', 'lt', 'lv', 'mk', 'ml', 'mn', 'mr', 'ms', 'nb', 'ne',
+  'nl', 'no', 'pa', 'pl', 'pt', 'pt-BR', 'ro', 'ru', 'si', 'sk', 'sl', 'sq', 'sr', 'sv', 'sw', 'ta', 'te', 'th', 'tr',
+  'uk', 'ur', 'vi', 'yo', 'yue', 'zh', 'zh-Hans', 'zh-Hant',
 ];
 const names = new Intl.DisplayNames(undefined, { type: 'language' });
 const collator = new Intl.Collator();
@@ -19,8 +19,8 @@ const languageOf = (fileName) => {
 };
 
 /**
- * The captions of the video that is played, as `track` elements: the same for HLS, for the file of the original, and with a
- * CDN, whose playlists have none. So the tracks that hls.js makes of other playlists are not needed.
+ * The captions of the video that is played, as `track` elements: the same for HLS, for the file of the original, and
+ * with a CDN, whose playlists have none. So the tracks that hls.js makes of other playlists are not needed.
  */
 export class Tracks {
   constructor(video) {
@@ -43,7 +43,8 @@ export class Tracks {
     });
   }
 
-  // Loads the tracks that are chosen. From the page, because the element would need CORS for the video too, and URLs expire.
+  // Loads the tracks that are chosen. From the page, because the element would need CORS for the video too, and URLs
+  // expire.
   async load() {
     for (const track of this.elements) {
       if (track.el.track.mode === 'disabled' || track.loading) continue;
@@ -98,7 +99,8 @@ export async function editCaptions(card, { messageOf, announce }) {
       const item = document.createElement('li');
       const name = document.createElement('bdi');
       name.textContent = label;
-      const button = Object.assign(document.createElement('button'), { type: 'button', className: 'quiet delete', textContent: 'Remove' });
+      const button = document.createElement('button');
+      Object.assign(button, { type: 'button', className: 'quiet delete', textContent: 'Remove' });
       button.setAttribute('aria-label', `Remove ${label}`);
       button.addEventListener('click', async () => {
         await change(async () => {
@@ -118,6 +120,7 @@ export async function editCaptions(card, { messageOf, announce }) {
     select.append(...options.sort((a, b) => collator.compare(a.text, b.text)));
   }
   select.value = [navigator.language, navigator.language.split('-')[0]].find((tag) => LANGUAGES.includes(tag)) ?? 'en';
+  input.accept = '.vtt,.srt,text/vtt';
   input.value = '';
   dialog.querySelector('bdi').textContent = card.name;
   showError('');

@@ -182,7 +182,10 @@ export class Player {
     const { MEDIA_ERROR } = Hls.ErrorTypes;
     // A gap must not end playback, whatever the size of the other levels. The captions are those of `tracks`.
     const hls = new Hls({
-      startPosition, capLevelToPlayerSize: !name, subtitleStreamController: undefined, subtitleTrackController: undefined,
+      startPosition,
+      capLevelToPlayerSize: !name,
+      subtitleStreamController: undefined,
+      subtitleTrackController: undefined,
       timelineController: undefined,
     });
     hls.on(MEDIA_ATTACHED, () => this.startPlayback(paused));

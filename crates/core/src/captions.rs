@@ -1,7 +1,7 @@
 //! Captions of a video: one track for each language, uploaded by the user and stored as `WebVTT`.
 //!
-//! They belong to the video, not to its content: another upload of the video keeps them. The functions that process a video
-//! never write them.
+//! They belong to the video, not to its content: another upload of the video keeps them. The functions that process a
+//! video never write them.
 
 mod cue_text;
 mod file;

@@ -1,7 +1,7 @@
 //! `PUT` and `DELETE /videos/{videoId}/captions/{language}`, and the captions in HLS.
 //!
-//! A file is stored under a key that nobody has used before, and then named by the row, with a conditional write; then the
-//! file that it replaces is deleted. If the function dies or a response is lost, a repetition finds:
+//! A file is stored under a key that nobody has used before, and then named by the row, with a conditional write; then
+//! the file that it replaces is deleted. If the function dies or a response is lost, a repetition finds:
 //!
 //! | after | a repetition finds |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | the row is written | the same captions in the row, which is a success without a write. |
 //! | the replaced file is deleted | the same. |
 //!
-//! No row names what is left then: the file of the first attempt, or the replaced one. Neither is named later, because a
-//! write applies only to the row that it has read, so nothing is deleted that could be shown. The listing of the
+//! No row names what is left then: the file of the first attempt, or the replaced one. Neither is named later, because
+//! a write applies only to the row that it has read, so nothing is deleted that could be shown. The listing of the
 //! reconciler deletes such files when they are a day old, and a deletion of the video deletes all of them.
 
 use std::fmt::Write;

@@ -1,11 +1,11 @@
-//! `GET /videos`, `GET`, `PATCH` and `DELETE /videos/{videoId}`, its captions, and its HLS playlists. A caller can access
-//! only their own videos.
+//! `GET /videos`, `GET`, `PATCH` and `DELETE /videos/{videoId}`, its captions, and its HLS playlists. A caller can
+//! access only their own videos.
 //!
-//! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
-//! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*`, `segments/*` and `captions/*`
-//! (whose URLs are signed here), `s3:PutObject` on `captions/*`, `s3:DeleteObject` on `work/*`; `s3:ListBucket` on the thumbnails and the processed bucket, to find
-//! the objects to delete. With a CDN, `secretsmanager:GetSecretValue` on its secret and `cloudfront:CreateInvalidation`.
-//! If videos are transcoded when they are watched, `states:StartExecution`.
+//! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and `s3:DeleteObject` on
+//! `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*`, `segments/*` and `captions/*` (whose URLs are
+//! signed here), `s3:PutObject` on `captions/*`, `s3:DeleteObject` on `work/*`; `s3:ListBucket` on the thumbnails and
+//! the processed bucket, to find the objects to delete. With a CDN, `secretsmanager:GetSecretValue` on its secret and
+//! `cloudfront:CreateInvalidation`. If videos are transcoded when they are watched, `states:StartExecution`.
 
 mod captions;
 mod cdn;

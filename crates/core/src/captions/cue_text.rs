@@ -1,10 +1,12 @@
 //! The text of a cue, with the tags of `WebVTT` and no others.
 //!
-//! Browsers make no other elements of it, but some players in JavaScript insert it as HTML. So other tags are removed, and
-//! what is left has no attribute with a value.
+//! Browsers make no other elements of it, but some players in JavaScript insert it as HTML. So other tags are removed,
+//! and what is left has no attribute with a value.
 
 use super::file::{parse_time, time};
 
+/// The longest tag, code or reference, in bytes. So the time to find their ends is limited, too.
+const MAX_MARKUP: usize = 256;
 /// The tags of `WebVTT`.
 const TAGS: [&str; 8] = ["b", "c", "i", "lang", "rt", "ruby", "u", "v"];
 
@@ -43,13 +45,18 @@ pub(super) fn position(lines: &[String]) -> &'static str {
 /// Returns what is written in place of a text that begins with `<`, and how many bytes of it that replaces.
 fn tag(text: &str, is_webvtt: bool) -> (String, usize) {
     let literal = ("&lt;".to_owned(), 1);
-    let Some((inner, _)) = text[1..].split_once('>') else { return literal };
+    let text = start(&text[1..]);
+    let Some(inner) =
+        text.find(['<', '>']).filter(|end| text[*end..].starts_with('>')).map(|end| &text[..end])
+    else {
+        return literal;
+    };
     let length = inner.len() + 2;
     if let Some(millis) = parse_time(inner).filter(|_| is_webvtt) {
         return (format!("<{}>", time(millis)), length);
     }
     // Anything else between these signs is text, such as `1 < 2 > 0`.
-    if inner.contains('<') || !inner.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)) {
+    if !inner.starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)) {
         return literal;
     }
     let (head, note) = inner.split_once(char::is_whitespace).unwrap_or((inner, ""));
@@ -79,18 +86,24 @@ fn tag(text: &str, is_webvtt: bool) -> (String, usize) {
 
 /// Returns whether a text begins with a character reference, such as `&amp;`.
 fn is_entity(text: &str) -> bool {
-    let name = text[1..].split(';').next().unwrap_or_default();
+    let text = start(&text[1..]);
+    let name = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '#').next().unwrap_or_default();
     let digits = name.trim_start_matches('#');
-    text[1..].len() > name.len()
+    text[name.len()..].starts_with(';')
         && (1..=10).contains(&digits.len())
         && digits.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// Returns the code with which a text begins, such as `{\an8}`.
 fn code(text: &str) -> Option<&str> {
-    let end = text.find('}')?;
-    let code = text.get(..=end)?;
-    (code.starts_with(r"{\") && !code.contains('\n')).then_some(code)
+    let text = start(text);
+    let end = text.find(['}', '\n'])?;
+    text.get(..=end).filter(|code| code.starts_with(r"{\") && code.ends_with('}'))
+}
+
+/// Returns the start of a text, in which its markup ends.
+fn start(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_MARKUP)]
 }
 
 #[cfg(test)]
@@ -135,6 +148,19 @@ mod tests {
         assert_eq!(clean("<00:00:01.000>", false), "&lt;00:00:01.000>");
         assert_eq!(position(&["a".to_owned(), r"{\an8}b".to_owned()]), " line:0");
         assert_eq!(position(&[r"{\an2}b".to_owned()]), "");
+    }
+
+    /// The time does not grow with the square of the size.
+    #[test]
+    fn markup_without_an_end_is_text() {
+        for (sign, expected) in
+            [("<", "&lt;"), ("&", "&amp;"), ("{\\", "{\\"), ("<a", "&lt;a"), ("&#", "&amp;#")]
+        {
+            let text = sign.repeat(1 << 19);
+            assert!(clean(&text, false) == expected.repeat(1 << 19), "{sign}");
+        }
+        let long = format!("<v {}>", "a".repeat(MAX_MARKUP));
+        assert_eq!(clean(&long, true), format!("&lt;{}", &long[1..]));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Reads files of captions, `WebVTT` or `SubRip`, and writes `WebVTT`.
 //!
-//! What is written has nothing but cues: their times, the settings that the specification of `WebVTT` knows, and texts with
-//! its tags. Comments, styles and regions are left out: few players apply them, and a style sheet does not belong to what a
-//! player of another page should trust.
+//! What is written has nothing but cues: their times, the settings that the specification of `WebVTT` knows, and texts
+//! with its tags. Comments, styles and regions are left out: few players apply them, and a style sheet does not belong
+//! to what a player of another page should trust.
 
 use std::fmt::Write;
 
@@ -133,7 +133,8 @@ fn webvtt(lines: &[String]) -> Result<Vec<Cue>, InvalidFile> {
     Ok(cues)
 }
 
-/// Reads `SubRip`, for which there is no specification: texts can have empty lines, and numbers can be wrong or missing.
+/// Reads `SubRip`, for which there is no specification: texts can have empty lines, and numbers can be wrong or
+/// missing.
 fn subrip(lines: &[String]) -> Result<Vec<Cue>, InvalidFile> {
     let is_number = |line: &str| !line.trim().is_empty() && line.trim().bytes().all(|b| b.is_ascii_digit());
     let mut cues: Vec<Cue> = Vec::new();

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{LANGUAGES, Language};
 use crate::id::Invalid;
 
-/// A well-formed language tag (RFC 5646, section 2.1), in the case that its section 2.1.1 recommends, such as `pt-BR` and
-/// `zh-Hant-TW`. A code of ISO 639-2 becomes the shorter one of ISO 639-1, as section 2.2.1 demands: `eng` is `en`.
+/// A well-formed language tag (RFC 5646, section 2.1), in the case that its section 2.1.1 recommends, such as `pt-BR`
+/// and `zh-Hant-TW`. A code of ISO 639-2 becomes the shorter one of ISO 639-1, as section 2.2.1 demands: `eng` is `en`.
 ///
 /// The irregular tags that the grammar only lists, such as `i-klingon`, are refused. They are deprecated.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -49,8 +49,8 @@ impl ObjectStore {
         Ok((objects.collect::<Result<_, Fault>>()?, is_truncated))
     }
 
-    /// Deletes everything that was made of a video, its captions, and the uploaded file if `key` is set. Returns the number
-    /// of deleted objects, without the uploaded file.
+    /// Deletes everything that was made of a video, its captions, and the uploaded file if `key` is set. Returns the
+    /// number of deleted objects, without the uploaded file.
     ///
     /// # Errors
     /// When S3 fails. The remaining objects are deleted all the same.

@@ -1,8 +1,8 @@
-//! What users say about a video, and its captions. Only users change them: a transition of the status leaves them as they
-//! are, and a change of them leaves the status as it is, because both write their own attributes of the row.
+//! What users say about a video, and its captions. Only users change them: a transition of the status leaves them as
+//! they are, and a change of them leaves the status as it is, because both write their own attributes of the row.
 //!
-//! Changes are ordered by the row's revision, so that none overwrites another that it has not seen. A repetition finds a
-//! later revision, and [`Changed::Conflict`] has the row, in which the caller finds its own change.
+//! Changes are ordered by the row's revision, so that none overwrites another that it has not seen. A repetition finds
+//! a later revision, and [`Changed::Conflict`] has the row, in which the caller finds its own change.
 
 use upreel_core::captions::Tracks;
 use upreel_core::video::Record;

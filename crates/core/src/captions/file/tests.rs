@@ -116,8 +116,8 @@ fn only_known_settings_are_kept() {
     assert_eq!(setting("position:50%,middle").as_deref(), Some("position:50%,center"));
 }
 
-/// What is written is in one form, whatever was read: reading it again changes nothing, and each line with an arrow is one
-/// of times.
+/// What is written is in one form, whatever was read: reading it again changes nothing, and each line with an arrow is
+/// one of times.
 #[test]
 fn any_file_is_refused_or_brought_into_one_form() {
     const PIECES: [&str; 24] = [
