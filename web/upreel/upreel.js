@@ -88,7 +88,7 @@ const PAUSED = Symbol('paused');
  * @property {string} language language tag (BCP 47)
  * @property {string} label name to show
  * @property {'subtitles' | 'captions'} kind as the attribute of `<track>`
- * @property {string} url WebVTT file, valid for 10 to 15 minutes
+ * @property {string} [url] WebVTT file, valid for 10 to 15 minutes; not in lists
  *
  * @typedef {object} Details what the user says about a video; the limits are in openapi.yaml
  * @property {string} [title] show `filename` without one

@@ -13,6 +13,7 @@
 //! a write applies only to the row that it has read, so nothing is deleted that could be shown. The listing of the
 //! reconciler deletes such files when they are a day old, and a deletion of the video deletes all of them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -45,7 +46,9 @@ pub(crate) struct Caption {
     language: LanguageTag,
     label: String,
     kind: Kind,
-    url: String,
+    /// The file. Lists leave it out: with 50 tracks for each video they could exceed the size of a response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -55,15 +58,26 @@ pub(crate) struct Options {
     kind: Kind,
 }
 
+/// Returns the captions of a video.
+pub(crate) fn of(record: &Record) -> Vec<Caption> {
+    let tracks = record.captions.iter().flatten();
+    let shown = tracks.map(|(language, track)| Caption {
+        language: language.clone(),
+        label: track.shown_label(language),
+        kind: track.kind,
+        url: None,
+    });
+    shown.collect()
+}
+
 /// Returns the captions of a video with signed URLs.
-pub(crate) async fn of(app: &App, record: &Record) -> Result<Vec<Caption>, Fault> {
-    let mut shown = Vec::new();
-    for (language, track) in record.captions.iter().flatten() {
-        let url = app.objects.sign_get(&Key::Captions(record.video.video_id, track.id)).await?;
-        let (label, kind) = (track.shown_label(language), track.kind);
-        shown.push(Caption { language: language.clone(), label, kind, url });
+pub(crate) async fn signed(app: &App, record: &Record) -> Result<Vec<Caption>, Fault> {
+    let mut captions = of(record);
+    for (caption, track) in captions.iter_mut().zip(record.captions.iter().flat_map(BTreeMap::values)) {
+        let key = Key::Captions(record.video.video_id, track.id);
+        caption.url = Some(app.objects.sign_get(&key).await?);
     }
-    Ok(shown)
+    Ok(captions)
 }
 
 pub(crate) async fn put(

@@ -34,8 +34,6 @@ use upreel_function::App;
 use upreel_http::{BaseUrl, Caller, Code, Path, Problem, Query};
 use upreel_store::videos::{Cursor, Search};
 
-use crate::captions::Caption;
-
 /// How long a DELETE request deletes objects itself.
 const DELETION_TIMEOUT: Duration = Duration::from_secs(6);
 const DEFAULT_LIMIT: usize = 20;
@@ -93,7 +91,7 @@ struct VideoSummary {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     renditions: Vec<Rung>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    captions: Vec<Caption>,
+    captions: Vec<captions::Caption>,
 }
 
 /// A rendition that is encoded when it is watched.
@@ -109,7 +107,7 @@ impl VideoSummary {
         let is_shown = |status| app.config.transcodes_when_watched || status != TranscodeStatus::Offered;
         let transcode = Progress::from_record(&record).filter(|transcode| is_shown(transcode.status));
         let hls_url = hls::url(app, base, &record).await?;
-        let captions = captions::of(app, &record).await?;
+        let captions = captions::of(&record);
         let Record { video, previews, rungs, .. } = record;
         let rung = |(name, transcode): (String, Transcode)| Rung { name, status: transcode.status };
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
@@ -162,7 +160,9 @@ impl VideoDetail {
         // A browser shows only what was found to be a video. A player ignores the disposition.
         let shown = if video.status == Status::Processed { "inline" } else { "attachment" };
         let (url, download_url) = (sign(shown).await?, sign("attachment").await?);
-        Ok(Self { summary: VideoSummary::new(app, base, record).await?, url, download_url })
+        let captions = captions::signed(app, &record).await?;
+        let summary = VideoSummary { captions, ..VideoSummary::new(app, base, record).await? };
+        Ok(Self { summary, url, download_url })
     }
 }
 

@@ -64,6 +64,7 @@ async fn captions_are_converted_listed_replaced_and_removed() {
     assert!(text.ends_with(b"\n\n00:00:00.500 --> 00:00:01.500\nHallo &amp; hi\n"), "{text:?}");
     let list: Value = backend.get("/videos").send().await.unwrap().json().await.unwrap();
     assert_eq!(listed(&list["videos"][0]), expected);
+    assert_eq!(list["videos"][0]["captions"][0]["url"], Value::Null, "lists would be too large");
 
     let before = stored(&backend).await;
     assert_eq!(before.len(), 2);

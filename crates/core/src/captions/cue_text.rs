@@ -156,8 +156,8 @@ mod tests {
         for (sign, expected) in
             [("<", "&lt;"), ("&", "&amp;"), ("{\\", "{\\"), ("<a", "&lt;a"), ("&#", "&amp;#")]
         {
-            let text = sign.repeat(1 << 19);
-            assert!(clean(&text, false) == expected.repeat(1 << 19), "{sign}");
+            let text = sign.repeat(1 << 15);
+            assert!(clean(&text, false) == expected.repeat(1 << 15), "{sign}");
         }
         let long = format!("<v {}>", "a".repeat(MAX_MARKUP));
         assert_eq!(clean(&long, true), format!("&lt;{}", &long[1..]));

@@ -152,7 +152,7 @@ fn any_file_is_refused_or_brought_into_one_form() {
         usize::try_from(state >> 33).unwrap_or_default() % limit
     };
     let mut written = 0;
-    for round in 0..20_000 {
+    for round in 0..5_000 {
         let mut text = ["WEBVTT\n\n00:01.000 --> 00:02.000\n", "1\n00:00:01,000 --> 00:00:02,000\n"]
             [round % 2]
             .to_owned();
@@ -165,5 +165,5 @@ fn any_file_is_refused_or_brought_into_one_form() {
         assert_eq!(arrows, once.text.split("\n\n").count() - 1, "{text:?} {once:?}");
         written += usize::from(arrows > 0);
     }
-    assert!(written > 2_000, "{written}");
+    assert!(written > 500, "{written}");
 }
