@@ -389,11 +389,14 @@ export type Watcher = {
  *   | 'flv' | 'ogg' | 'wmv'} [container]
  * @property {Failure} [error]
  *
- * @typedef {object} Problem the body of an error response (RFC 9457) @property {string} type @property {string} title
- * @property {number} status @property {string} detail what to do @property {'INVALID_REQUEST' | 'MALFORMED_BODY' |
- * 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
- *   | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA'
- *   | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ * @typedef {object} Problem the body of an error response (RFC 9457)
+ * @property {string} type
+ * @property {string} title
+ * @property {number} status
+ * @property {string} detail what to do
+ * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED'
+ *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE'
+ *   | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  */
@@ -524,8 +527,8 @@ export declare function update(videoId: string, change: Change, { ifMatch, signa
 }): Promise<Video>;
 /** Adds or replaces the captions of a video in a language, from a WebVTT or SubRip file, and returns the video.
  * @param {string} videoId @param {string} language language tag (BCP 47), such as `pt-BR` @param {Blob | string} file
- * @param {Server & {label?: string, kind?: Captions['kind'], signal?: AbortSignal}} [options] @returns {Promise<Video>}
- * */
+ * @param {Server & {label?: string, kind?: Captions['kind'], signal?: AbortSignal}} [options]
+ * @returns {Promise<Video>} */
 export declare function putCaptions(videoId: string, language: string, file: Blob | string, { label, kind, signal, ...server }?: Server & {
     label?: string;
     kind?: Captions['kind'];

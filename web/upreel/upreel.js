@@ -143,11 +143,14 @@ const PAUSED = Symbol('paused');
  *   | 'flv' | 'ogg' | 'wmv'} [container]
  * @property {Failure} [error]
  *
- * @typedef {object} Problem the body of an error response (RFC 9457) @property {string} type @property {string} title
- * @property {number} status @property {string} detail what to do @property {'INVALID_REQUEST' | 'MALFORMED_BODY' |
- * 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
- *   | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA'
- *   | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ * @typedef {object} Problem the body of an error response (RFC 9457)
+ * @property {string} type
+ * @property {string} title
+ * @property {number} status
+ * @property {string} detail what to do
+ * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED'
+ *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE'
+ *   | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  */
@@ -605,8 +608,8 @@ export function update(videoId, change, { ifMatch, signal, ...server } = {}) {
 
 /** Adds or replaces the captions of a video in a language, from a WebVTT or SubRip file, and returns the video.
  * @param {string} videoId @param {string} language language tag (BCP 47), such as `pt-BR` @param {Blob | string} file
- * @param {Server & {label?: string, kind?: Captions['kind'], signal?: AbortSignal}} [options] @returns {Promise<Video>}
- * */
+ * @param {Server & {label?: string, kind?: Captions['kind'], signal?: AbortSignal}} [options]
+ * @returns {Promise<Video>} */
 export function putCaptions(videoId, language, file, { label, kind, signal, ...server } = {}) {
   const path = `${captionsPath(videoId, language)}?${queryOf({ label, kind })}`;
   return json(server, 'PUT', path, { body: new Blob([file]), signal });
