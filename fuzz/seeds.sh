@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 rm -rf corpus
-mkdir -p corpus/{mp4,matroska,other,multipart,event}
+mkdir -p corpus/{mp4,matroska,other,multipart,event,captions}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -213,3 +213,8 @@ form('quoted-boundary', 'multipart/form-data; charset=utf-8; boundary="a b"', '-
 form('json', 'application/json', '{}')
 PYTHON
 du -b --max-depth=1 corpus
+
+printf 'WEBVTT - x\nKind: captions\n\nSTYLE\n::cue { color: red }\n\nNOTE x\n\n1\n00:01.000 --> 01:00:02.500 align:middle line:-1\n<v.a B>Hi</v> &amp; <c.x>you<00:01.500>\n' \
+  >corpus/captions/webvtt
+printf '\xef\xbb\xbf1\r\n00:00:01,000 --> 00:00:02,500 X1:1\r\n{\\an8}<I>Hi</I> <font color="a">b</font>\r\n\r\n2\r\n00:00:03,5 --> 00:00:04,000\r\n<script>\r\n' \
+  >corpus/captions/subrip

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 version=0.13.2
 unset CARGO_TARGET_DIR
-all=(mp4 matroska other multipart event)
+all=(mp4 matroska other multipart event captions)
 # Takes up to a minute per target.
 RUNS=50000
 
@@ -58,7 +58,7 @@ run() { # TARGET
   case $target in
     mp4 | matroska | other) limits+=(-max_len=12288) ;;
     multipart) limits+=(-max_len=2048) ;; # below the limit for the parts around the file, see the target
-    event) limits+=(-max_len=4096) ;;
+    event | captions) limits+=(-max_len=4096) ;;
   esac
   echo "$target: $([ -n "$seconds" ] && echo "$seconds s" || echo "$RUNS executions")"
   fuzz run "$target" "$corpus" "${seeds[@]}" -- "${limits[@]}" -dict=fuzz/dict/"$target" -print_final_stats=1 \

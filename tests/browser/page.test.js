@@ -500,6 +500,80 @@ test('a video can be renamed, and is found by its title and tags', async (t) => 
   assert.deepEqual(page.errors, []);
 });
 
+test('captions can be added, are shown at their time, and can be removed', async (t) => {
+  const {backend, page} = await start(t);
+  await put(backend, 'a.mp4', 'b.mp4');
+  await page.reload();
+  await waitForState(page, 'a.mp4', 'done');
+  await waitForState(page, 'b.mp4', 'done');
+  await click(page, 'a.mp4', 'Captions');
+  const dialog = page.getByRole('dialog', {name: 'Captions'});
+  const add = async (name, file) => {
+    await dialog.getByLabel('WebVTT or SubRip file').setInputFiles({name, mimeType: 'text/plain', buffer: Buffer.from(file)});
+    await dialog.getByRole('button', {name: 'Add captions'}).click();
+  };
+  await add('film.srt', '1\n00:00:01,000 -> 00:00:02,000\nNo');
+  await dialog.getByRole('alert').getByText(/^Line 2: /).waitFor();
+  await accessibility(page);
+  assert.equal(await dialog.getByLabel('Language').inputValue(), 'en-US');
+  await add('film.pt-br.srt', '1\n00:00:00,500 --> 00:00:01,500\nOl\u00e1 <i>voc\u00ea</i>\n');
+  await dialog.getByRole('button', {name: 'Remove Brazilian Portuguese'}).waitFor();
+  assert.ok(await dialog.getByRole('alert').isHidden());
+  await dialog.getByLabel('Language').selectOption({label: 'German'});
+  await add('film.vtt', 'WEBVTT\n\n00:00.000 --> 00:02.000\nHallo\n');
+  await dialog.getByRole('button', {name: 'Remove German'}).waitFor();
+  await accessibility(page);
+  await screenshot(page, 'captions');
+  await dialog.getByRole('button', {name: 'Close'}).click();
+
+  const video = page.locator('video');
+  const isHls = () => video.evaluate((el) => el.src.startsWith('blob:'));
+  const tracks = () => video.evaluate((el) => [...el.textTracks].map(({kind, label, language, mode}) => [kind, label, language, mode].join()));
+  const shown = () => video.evaluate((el) => (
+    [...el.textTracks].filter(({mode}) => mode === 'showing').map(({cues, activeCues}) => cues && activeCues[0]?.getCueAsHTML().textContent)[0]));
+  const seek = (at) => video.evaluate((el, to) => { el.pause(); el.currentTime = to; }, at);
+  const watch = async (name) => {
+    await click(page, name, 'Play');
+    await until('the video plays', () => video.evaluate((el) => el.currentTime > 0));
+  };
+  const button = page.getByRole('button', {name: 'closed captions'});
+  const showCaptions = async () => {
+    await seek(1);
+    await button.click();
+    await page.getByRole('menuitemradio', {name: 'Brazilian Portuguese', exact: true}).click();
+    await until('the cue is shown', async () => await shown() === 'Ol\u00e1 voc\u00ea');
+  };
+  await watch('a.mp4');
+  assert.ok(await isHls());
+  assert.deepEqual(await tracks(), ['subtitles,German,de,disabled', 'subtitles,Brazilian Portuguese,pt-BR,disabled']);
+  await showCaptions();
+  await accessibility(page);
+  await screenshot(page, 'captions in the player');
+  for (const [at, expected] of [[0.25, undefined], [1.25, 'Ol\u00e1 voc\u00ea'], [1.75, undefined]]) {
+    await seek(at);
+    await until(`${expected} is shown at ${at}`, async () => await shown() === expected);
+  }
+  await page.keyboard.press('Escape');
+
+  // Another video has none, and the file has the same as the stream.
+  await watch('b.mp4');
+  assert.deepEqual(await tracks(), []);
+  assert.ok(await button.isHidden());
+  await page.keyboard.press('Escape');
+  await page.route('**/*.m3u8', (route) => route.abort());
+  await watch('a.mp4');
+  await until('the file is played', async () => !(await isHls()));
+  await showCaptions();
+  await page.keyboard.press('Escape');
+
+  await click(page, 'a.mp4', 'Captions');
+  await dialog.getByRole('button', {name: 'Remove German'}).click();
+  await dialog.getByRole('button', {name: 'Remove German'}).waitFor({state: 'detached'});
+  const {captions} = (await backend.videos()).find(({filename}) => filename === 'a.mp4');
+  assert.deepEqual(captions.map(({language, label}) => [language, label]), [['pt-BR', 'Brazilian Portuguese']]);
+  assert.deepEqual(page.errors.filter((error) => !/status of 400|ERR_FAILED/.test(error)), []);
+});
+
 test('cancelling asks if much has been sent', async (t) => {
   const {backend, page} = await start(t);
   await uploadParts(page, videos.large, [1, 2, 3, 4]);
@@ -560,7 +634,7 @@ test('all controls can be reached with the Tab key, in the order of the page, an
   await page.evaluate(() => document.activeElement.blur());
   assert.deepEqual(await walk(), [
     'Use it in your project', 'Upload videos', 'Search the videos by name or tag', 'Select', 'Play a.mp4', 'Storyboard of a.mp4',
-    'JSON of a.mp4', 'Rename a.mp4', 'Delete a.mp4', 'upreel.js', 'Copy the code for a web page', 'code', 'Copy the one-request command', 'code',
+    'JSON of a.mp4', 'Captions a.mp4', 'Rename a.mp4', 'Delete a.mp4', 'upreel.js', 'Copy the code for a web page', 'code', 'Copy the one-request command', 'code',
     'Copy the commands for S3', 'code', 'API reference',
   ]);
   await page.goto(`${backend.api}/docs`);

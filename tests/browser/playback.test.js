@@ -69,9 +69,10 @@ const isStream = (page) => element(page).evaluate((video) => video.src.startsWit
 const requestsFor = (page, text) => page.requests.filter((request) => request.url().includes(text));
 
 /**
- * Opens a page. In it, `hls` is the present instance of hls.js, `shown` collects `[number, time]` of each frame that is
- * displayed, `number()` returns that of the present one, and `problems` collects the errors of hls.js, also those that it recovers from, but without
- * `bufferStalledError`: a busy machine decodes too slowly.
+ * Opens a page. In it, `hls` is the present instance of hls.js, with the configuration `config` if there is one,
+ * `shown` collects `[number, time]` of each frame that is displayed, `number()` returns that of the present one, and
+ * `problems` collects the errors of hls.js, also those that it recovers from, but without `bufferStalledError`: a busy
+ * machine decodes too slowly.
  */
 async function open(t, url = backend.api, {prepare, ...options} = {}) {
   const page = await openPage(t, 'about:blank', options);
@@ -79,7 +80,7 @@ async function open(t, url = backend.api, {prepare, ...options} = {}) {
     import Hls from '/vendor/hls.min.mjs?original';
     export default class extends Hls {
       constructor(config) {
-        super(config);
+        super(window.config ?? config);
         window.hls = this;
         this.on(Hls.Events.ERROR, (_, {details, fatal}) => {
           if (details !== 'bufferStalledError' || fatal) problems.push(details);
@@ -170,6 +171,39 @@ for (const name of Object.keys(FILMS)) describe(name, () => {
     assert.deepEqual(found, wanted);
     assert.deepEqual([await page.evaluate(() => problems), page.errors], [[], []]);
   });
+});
+
+test('captions are shown with their frames: those of the page, and those that hls.js finds in the playlist', async (t) => {
+  const time = (frame) => `00:0${(frame / RATE).toFixed(3)}`;
+  const cues = Array.from({length: FRAMES}, (_, i) => `${time(i)} --> ${time(i + 1)}\n${i}\n`);
+  for (const name of ['b-frames.mp4', 'matroska.mkv', 'vp9.webm']) {
+    const captions = `${backend.api}/videos/${videos[name].videoId}/captions/en`;
+    const {status} = await fetch(captions, {method: 'PUT', body: ['WEBVTT\n', ...cues].join('\n')});
+    assert.equal(status, 200);
+    t.after(() => fetch(captions, {method: 'DELETE'}));
+    // The page has no need of the captions of hls.js.
+    const prepare = (page) => page.addInitScript(() => { window.config = {}; });
+    const page = await open(t, backend.api, {prepare});
+    await play(page, name);
+    await until('both have a track', () => element(page).evaluate((video) => video.textTracks.length === 2));
+    await element(page).evaluate((video) => {
+      const own = video.querySelector('track').track;
+      window.tracks = [own, [...video.textTracks].find((track) => track !== own)];
+      for (const track of tracks) track.mode = track === own ? 'hidden' : 'showing';
+    });
+    await until('both are loaded', () => page.evaluate((count) => tracks.every(({cues}) => cues?.length === count), FRAMES));
+    for (const frame of [5, 33, 77]) {
+      await element(page).evaluate((video, at) => { video.pause(); video.currentTime = at; }, (frame + 0.25) / RATE);
+      await until(`frame ${frame} is shown with its cues`, () => page.evaluate((frame) => (
+        number() === frame && tracks.every(({activeCues}) => activeCues.length === 1 && activeCues[0].text === `${frame}`)), frame));
+      // hls.js counts from the first frame, which can be some milliseconds later than the audio.
+      const starts = await page.evaluate((i) => tracks.map(({cues}) => cues[i].startTime), frame);
+      for (const start of starts) assert.ok(Math.abs(start - frame / RATE) < 0.03, `${name}: ${start}`);
+    }
+    assert.deepEqual(await page.evaluate(() => problems), []);
+    // hls.js makes its tracks of `data:` URLs, for which the page has no need.
+    assert.deepEqual(page.errors.filter((error) => !error.includes('data:,WEBVTT')), []);
+  }
 });
 
 test('shows that the original plays', async (t) => {

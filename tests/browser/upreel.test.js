@@ -145,6 +145,22 @@ test('details arrive with an upload of each kind, and can be changed and found',
   assert.equal(stale, 'PRECONDITION_FAILED');
 });
 
+test('captions can be added and removed', async (t) => {
+  const {backend, page} = await start(t, videos.small);
+  await choose(page, backend, videos.small);
+  const {videoId} = await page.evaluate(() => upload(document.querySelector('input').files[0], {api}));
+  const put = (language, text, options) => page.evaluate(([id, language, text, options]) => (
+    putCaptions(id, language, new File([text], 'a.srt'), {api, ...options}).catch(({code}) => code)
+  ), [videoId, language, text, options]);
+  const {captions: [{url, ...track}]} = await put('deu', '1\n00:00:01,000 --> 00:00:02,000\nGr\u00fc\u00dfe', {label: 'D&D', kind: 'captions'});
+  assert.deepEqual(track, {language: 'de', label: 'D&D', kind: 'captions'});
+  assert.match(await (await fetch(url)).text(), /\nGr\u00fc\u00dfe\n$/);
+  assert.equal(await put('de', 'no captions'), 'INVALID_CAPTIONS');
+  assert.equal(await put('de/..', 'WEBVTT'), 'INVALID_REQUEST');
+  for (const _ of '12') await page.evaluate((id) => removeCaptions(id, 'de', {api}), videoId);
+  assert.equal((await page.evaluate((id) => get(id, {api}), videoId)).captions, undefined);
+});
+
 test('signs a new URL for a part whose URL has expired', async (t) => {
   const {backend, page} = await start(t, videos.large);
   const rejected = [];

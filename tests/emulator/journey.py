@@ -66,7 +66,7 @@ def test_user_journey(emulator, stack, video):
 
     # Requests without credentials are rejected.
     for method, path in [("POST", "/upload"), ("GET", "/presign?name=a.mp4"), ("GET", "/videos"),
-                         ("GET", "/videos/x"), ("DELETE", "/videos/x"), ("GET", "/videos/x/thumbnail.jpg"), ("GET", "/videos/x/preview.gif")]:
+                         ("GET", "/videos/x"), ("DELETE", "/videos/x"), ("PUT", "/videos/x/captions/en"), ("DELETE", "/videos/x/captions/en"), ("GET", "/videos/x/thumbnail.jpg"), ("GET", "/videos/x/preview.gif")]:
         assert anonymous.call(method, path).status == 401, (method, path)
     # The signature of S3 in the query is the permission for a segment, so its route needs none.
     assert anonymous.call("GET", f"/segments/x/{'0' * 40}-x/source/0-1.m4s?X-Amz-Signature=0").status == 404
@@ -118,6 +118,27 @@ def test_user_journey(emulator, stack, video):
     # A file that is not a video fails with its error code.
     bad, _ = api.presign_and_put("text.mp4", "video/mp4", b"no video at all")
     assert api.wait_for_status(bad, "FAILED")["error"]["code"] == "UNSUPPORTED_MEDIA"
+
+    # Captions: as WebVTT in the response and in HLS. Only their owner can change them.
+    captions = f"/videos/{uploaded}/captions/de"
+    subrip = "\ufeff1\r\n00:00:00,100 --> 00:00:00,500\r\nGr\u00fc\u00dfe\r\n".encode()
+    for _ in "12":
+        response = api.call("PUT", captions, subrip, **{"Content-Type": "application/x-subrip"})
+        assert response.status == 200, (response.status, response.data)
+    (track,) = response.json()["captions"]
+    assert (track["language"], track["label"], track["kind"]) == ("de", "German", "subtitles"), track
+    text = HTTP.request("GET", track["url"])
+    assert text.status == 200 and text.headers["Content-Type"] == "text/vtt", (text.status, text.headers)
+    assert text.data.decode().endswith("\n\n00:00:00.100 --> 00:00:00.500\nGr\u00fc\u00dfe\n"), text.data
+    playlist = api.call("GET", f"/videos/{uploaded}/hls/captions-de/index.m3u8").data.decode()
+    (segment,) = [line for line in playlist.splitlines() if line.startswith("http")]
+    assert HTTP.request("GET", segment).data == text.data
+    problem = api.call("PUT", captions, "Grüße".encode("latin-1"))
+    assert (problem.status, problem.json()["code"]) == (400, "INVALID_CAPTIONS"), problem.data
+    assert eve.call("PUT", captions, subrip).status == eve.call("DELETE", captions).status == 404
+    for _ in "12":
+        assert api.call("DELETE", captions).status == 204
+    assert "captions" not in api.video(uploaded) and HTTP.request("GET", segment).status == 404
 
     # Lists, ETags, and isolation between users.
     page = api.call("GET", "/videos?limit=10")

@@ -37,6 +37,10 @@ def check_processed_videos(backend, video):
         response = requests.post(f"{backend.api}/upload", files={"file": (name, content)}, headers=headers, timeout=600)
         record = backend.wait_for_outcome(response.json()["videoId"], "bob")
         assert record["status"] == status and fields <= record.keys(), record
+        captions = schema["/videos/{videoId}/captions/{language}"]["PUT"].Case(
+            path_parameters={"videoId": record["videoId"], "language": "en-GB"}, query={"kind": "captions"}, headers=headers,
+            body="WEBVTT\n\n00:00.000 --> 00:01.000\nHello", media_type="text/vtt")
+        assert captions.call_and_validate().json()["captions"][0]["label"] == "English (GB)"
         case = schema["/videos/{videoId}"]["GET"].Case(path_parameters={"videoId": record["videoId"]}, headers=headers)
         case.call_and_validate()
     listed = schema["/videos"]["GET"].Case(query={"limit": 100}, headers=headers).call_and_validate()

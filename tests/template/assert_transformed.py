@@ -104,6 +104,8 @@ ROUTES = {
     ("get", "/videos/{videoId}"): "VideosFunction",
     ("patch", "/videos/{videoId}"): "VideosFunction",
     ("delete", "/videos/{videoId}"): "VideosFunction",
+    ("put", "/videos/{videoId}/captions/{language}"): "VideosFunction",
+    ("delete", "/videos/{videoId}/captions/{language}"): "VideosFunction",
     ("get", "/videos/{videoId}/hls/master.m3u8"): "VideosFunction",
     ("get", "/videos/{videoId}/hls/{rendition}/{playlist}"): "VideosFunction",
     ("get", "/segments/{videoId}/{version}/{rendition}/{segment}"): "PlaybackFunction",
@@ -140,6 +142,7 @@ PROCESSED = "${ProcessedBucket.Arn}"
 RENDITIONS = PROCESSED + "/hls/*"
 PLAYLISTS = PROCESSED + "/playback/*"
 SEGMENTS = PROCESSED + "/segments/*"
+CAPTIONS = PROCESSED + "/captions/*"
 THUMBNAILS = "${ThumbnailsBucket.Arn}"
 RECONCILE = "arn:aws:lambda:eu-central-1:123456789012:function:upreel-reconcile:live"
 # The API refers to this function by its name, which is fixed.
@@ -172,6 +175,7 @@ GRANTS = {
         ("s3:DeleteObject", STORYBOARDS),
         *((f"s3:{action}", folder) for action in ("GetObject", "DeleteObject") for folder in (RENDITIONS, PLAYLISTS, SEGMENTS)),
         ("s3:DeleteObject", WORK),
+        *((f"s3:{action}", CAPTIONS) for action in ("GetObject", "PutObject", "DeleteObject")),
         ("s3:ListBucket", THUMBNAILS),
         ("s3:ListBucket", PROCESSED),
         ("dynamodb:GetItem", TABLE),
@@ -214,7 +218,7 @@ GRANTS = {
         ("s3:DeleteObject", VIDEOS),
         ("s3:DeleteObject", POSTERS),
         ("s3:DeleteObject", STORYBOARDS),
-        *(("s3:DeleteObject", folder) for folder in (RENDITIONS, PLAYLISTS, SEGMENTS, WORK)),
+        *(("s3:DeleteObject", folder) for folder in (RENDITIONS, PLAYLISTS, SEGMENTS, WORK, CAPTIONS)),
         ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
         ("s3:ListBucket", THUMBNAILS),
         ("s3:ListBucket", PROCESSED),

@@ -71,6 +71,11 @@ def drop_the_authorizer_of_changes(t):
 
 
 @mutation
+def drop_the_authorizer_of_captions(t):
+    del body(t)["paths"]["/videos/{videoId}/captions/{language}"]["put"]["security"]
+
+
+@mutation
 def make_the_authorizer_optional(t):
     body(t)["paths"]["/presign"]["get"]["security"] = [{"Caller": []}, {}]
 
@@ -997,6 +1002,36 @@ def forbid_videos_to_sign_segments(t):
 def let_thumbnails_write_segments(t):
     (statement,) = [s for s in statements(t, "ThumbnailRole") if "s3:PutObject" in s["Action"]]
     statement["Resource"].append({"Fn::Sub": "${ProcessedBucket.Arn}/segments/*"})
+
+
+@mutation
+def forbid_videos_to_store_captions(t):
+    (statement,) = [s for s in statements(t, "VideosRole") if "s3:PutObject" in s["Action"]]
+    statement["Action"].remove("s3:PutObject")
+
+
+@mutation
+def let_videos_write_playlists(t):
+    (statement,) = [s for s in statements(t, "VideosRole") if "s3:PutObject" in s["Action"]]
+    statement["Resource"] = {"Fn::Sub": "${ProcessedBucket.Arn}/*"}
+
+
+@mutation
+def let_thumbnails_delete_captions(t):
+    (statement,) = [s for s in statements(t, "ThumbnailRole") if "s3:PutObject" in s["Action"]]
+    statement["Resource"].append({"Fn::Sub": "${ProcessedBucket.Arn}/captions/*"})
+
+
+@mutation
+def forbid_the_reconciler_to_delete_captions(t):
+    (statement,) = [s for s in statements(t, "ReconcileRole") if s["Action"] == ["s3:DeleteObject"]]
+    statement["Resource"].remove({"Fn::Sub": "${ProcessedBucket.Arn}/captions/*"})
+
+
+@mutation
+def let_captions_expire(t):
+    rules = at(t, "ProcessedBucket//LifecycleConfiguration//Rules")
+    rules.append({"Id": "captions", "Status": "Enabled", "Prefix": "captions/", "ExpirationInDays": 30})
 
 
 @mutation

@@ -1,3 +1,4 @@
+import { editCaptions } from './captions.js';
 import { Player, loadHls } from './player.js';
 import { Storyboard } from './storyboard.js';
 import {
@@ -141,6 +142,7 @@ class Card {
       '.discard': () => this.discard(),
       '.retry': () => (this.video ? this.replay() : enqueue(this)),
       '.dismiss': () => { this.upload.cancel(); this.remove(); },
+      '.captions': () => editCaptions(this, { messageOf, announce }),
       '.rename': () => this.rename(),
       '.delete': () => this.delete(),
     })) {

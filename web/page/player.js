@@ -1,6 +1,7 @@
 // Plays a video by HLS if it can be played so, otherwise the file of the original. The controls are those of media-chrome.
 // The seek bar shows tiles of the storyboard.
 
+import { Tracks } from './captions.js';
 import { Preparation, incomplete, labelOf, masterUrl, nameOf } from './renditions.js';
 
 const HLS = 'application/vnd.apple.mpegurl';
@@ -69,6 +70,7 @@ export class Player {
     this.retry = find('.unplayable button');
     const { film, video, seekBar, renditions } = this;
 
+    this.tracks = new Tracks(video);
     video.videoRenditions = renditions;
     renditions.choose = (i) => this.choose(i);
     Object.assign(find('media-rendition-menu'), {
@@ -86,6 +88,7 @@ export class Player {
       this.record = undefined;
       this.preparation?.cancel();
       this.unload();
+      this.tracks.show([]);
       onClose();
     });
     // A click on the backdrop has the dialog itself as its target.
@@ -116,6 +119,7 @@ export class Player {
     this.video.poster = video.thumbnailLargeUrl ?? video.thumbnailUrl ?? '';
     this.video.style.aspectRatio = video.width && video.height ? `${video.width} / ${video.height}` : '';
     this.video.defaultPlaybackRate = 1;
+    this.tracks.show(video.captions ?? [], renew);
     this.dialog.showModal();
     // Shows the controls for a while, as when the pointer moves.
     this.film.dispatchEvent(new PointerEvent('pointermove', { pointerType: 'mouse' }));
@@ -176,8 +180,14 @@ export class Player {
   stream(Hls, startPosition, paused, name) {
     const { MANIFEST_PARSED, MEDIA_ATTACHED, LEVEL_SWITCHED, ERROR } = Hls.Events;
     const { MEDIA_ERROR } = Hls.ErrorTypes;
-    // A gap must not end playback, whatever the size of the other levels.
-    const hls = new Hls({ startPosition, capLevelToPlayerSize: !name });
+    // A gap must not end playback, whatever the size of the other levels. The captions are those of `tracks`.
+    const hls = new Hls({
+      startPosition,
+      capLevelToPlayerSize: !name,
+      subtitleStreamController: undefined,
+      subtitleTrackController: undefined,
+      timelineController: undefined,
+    });
     hls.on(MEDIA_ATTACHED, () => this.startPlayback(paused));
     hls.on(MANIFEST_PARSED, (_, { levels }) => {
       const chosen = levels.findIndex((level) => nameOf(level) === name);

@@ -85,6 +85,24 @@ export type Playback = {
      */
     reason?: string;
 };
+export type Captions = {
+    /**
+     * language tag (BCP 47)
+     */
+    language: string;
+    /**
+     * name to show
+     */
+    label: string;
+    /**
+     * as the attribute of `<track>`
+     */
+    kind: 'subtitles' | 'captions';
+    /**
+     * WebVTT file, valid for 10 to 15 minutes; not in lists
+     */
+    url?: string;
+};
 export type Details = {
     /**
      * show `filename` without one
@@ -174,6 +192,7 @@ export type Video = {
     playback?: Playback;
     transcode?: Transcode;
     renditions?: Rendition[];
+    captions?: Captions[];
     durationMs?: number;
     /**
      * display width in pixels
@@ -219,7 +238,7 @@ export type Problem = {
      * what to do
      */
     detail: string;
-    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
+    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
     /**
      * same as `title`
      */
@@ -311,6 +330,12 @@ export type Watcher = {
  * @property {'HLS' | 'ORIGINAL'} mode by segments without transcoding, or only as a file
  * @property {string} [reason] why not by HLS, such as `OPEN_GOP`
  *
+ * @typedef {object} Captions a track of captions
+ * @property {string} language language tag (BCP 47)
+ * @property {string} label name to show
+ * @property {'subtitles' | 'captions'} kind as the attribute of `<track>`
+ * @property {string} [url] WebVTT file, valid for 10 to 15 minutes; not in lists
+ *
  * @typedef {object} Details what the user says about a video; the limits are in openapi.yaml
  * @property {string} [title] show `filename` without one
  * @property {string} [description] may have several lines
@@ -349,6 +374,7 @@ export type Watcher = {
  * @property {Playback} [playback]
  * @property {Transcode} [transcode]
  * @property {Rendition[]} [renditions]
+ * @property {Captions[]} [captions]
  * @property {number} [durationMs]
  * @property {number} [width] display width in pixels
  * @property {number} [height] display height in pixels
@@ -368,9 +394,9 @@ export type Watcher = {
  * @property {string} title
  * @property {number} status
  * @property {string} detail what to do
- * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
- *   | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA'
- *   | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED'
+ *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE'
+ *   | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  */
@@ -499,6 +525,18 @@ export declare function update(videoId: string, change: Change, { ifMatch, signa
     ifMatch?: string;
     signal?: AbortSignal;
 }): Promise<Video>;
+/** Adds or replaces the captions of a video in a language, from a WebVTT or SubRip file, and returns the video.
+ * @param {string} videoId @param {string} language language tag (BCP 47), such as `pt-BR` @param {Blob | string} file
+ * @param {Server & {label?: string, kind?: Captions['kind'], signal?: AbortSignal}} [options]
+ * @returns {Promise<Video>} */
+export declare function putCaptions(videoId: string, language: string, file: Blob | string, { label, kind, signal, ...server }?: Server & {
+    label?: string;
+    kind?: Captions['kind'];
+    signal?: AbortSignal;
+}): Promise<Video>;
+/** Removes the captions of a video in a language. Succeeds if there are none.
+ * @param {string} videoId @param {string} language @param {Server} [server] */
+export declare function removeCaptions(videoId: string, language: string, server?: Server): Promise<void>;
 /** Deletes a video. Succeeds if it does not exist. @param {string} videoId @param {Server} [server] */
 export declare function remove(videoId: string, server?: Server): Promise<void>;
 /** Returns the part size for a file: a fortieth of it, so that little is sent again after a lost connection, but 5 to

@@ -84,6 +84,12 @@ const PAUSED = Symbol('paused');
  * @property {'HLS' | 'ORIGINAL'} mode by segments without transcoding, or only as a file
  * @property {string} [reason] why not by HLS, such as `OPEN_GOP`
  *
+ * @typedef {object} Captions a track of captions
+ * @property {string} language language tag (BCP 47)
+ * @property {string} label name to show
+ * @property {'subtitles' | 'captions'} kind as the attribute of `<track>`
+ * @property {string} [url] WebVTT file, valid for 10 to 15 minutes; not in lists
+ *
  * @typedef {object} Details what the user says about a video; the limits are in openapi.yaml
  * @property {string} [title] show `filename` without one
  * @property {string} [description] may have several lines
@@ -122,6 +128,7 @@ const PAUSED = Symbol('paused');
  * @property {Playback} [playback]
  * @property {Transcode} [transcode]
  * @property {Rendition[]} [renditions]
+ * @property {Captions[]} [captions]
  * @property {number} [durationMs]
  * @property {number} [width] display width in pixels
  * @property {number} [height] display height in pixels
@@ -141,9 +148,9 @@ const PAUSED = Symbol('paused');
  * @property {string} title
  * @property {number} status
  * @property {string} detail what to do
- * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND'
- *   | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA'
- *   | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED'
+ *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE'
+ *   | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  */
@@ -599,6 +606,21 @@ export function update(videoId, change, { ifMatch, signal, ...server } = {}) {
   return json(server, 'PATCH', videoPath(videoId), { body: change, headers, signal });
 }
 
+/** Adds or replaces the captions of a video in a language, from a WebVTT or SubRip file, and returns the video.
+ * @param {string} videoId @param {string} language language tag (BCP 47), such as `pt-BR` @param {Blob | string} file
+ * @param {Server & {label?: string, kind?: Captions['kind'], signal?: AbortSignal}} [options]
+ * @returns {Promise<Video>} */
+export function putCaptions(videoId, language, file, { label, kind, signal, ...server } = {}) {
+  const path = `${captionsPath(videoId, language)}?${queryOf({ label, kind })}`;
+  return json(server, 'PUT', path, { body: new Blob([file]), signal });
+}
+
+/** Removes the captions of a video in a language. Succeeds if there are none.
+ * @param {string} videoId @param {string} language @param {Server} [server] */
+export async function removeCaptions(videoId, language, server = {}) {
+  await call(server, 'DELETE', captionsPath(videoId, language)).catch(ignoreNotFound);
+}
+
 /** Deletes a video. Succeeds if it does not exist. @param {string} videoId @param {Server} [server] */
 export async function remove(videoId, server = {}) {
   await call(server, 'DELETE', videoPath(videoId)).catch(ignoreNotFound);
@@ -776,6 +798,8 @@ export const fingerprint = ({ name, size, lastModified, type }) => JSON.stringif
 
 /** @param {string} videoId */
 const videoPath = (videoId) => `/videos/${encodeURIComponent(videoId)}`;
+/** @param {string} videoId @param {string} language */
+const captionsPath = (videoId, language) => `${videoPath(videoId)}/captions/${encodeURIComponent(language)}`;
 /** @param {{limit?: number, cursor?: string, title?: string, tag?: string}} query */
 const listPath = (query) => `/videos?${queryOf(query)}`;
 /** @param {Record<string, string | number | undefined>} fields */
@@ -1030,7 +1054,7 @@ async function call(server, method, path, { headers, body, signal } = {}) {
     method,
     cache: 'no-store',
     headers: { ...await headersOf(server), ...headers },
-    body: body && JSON.stringify(body),
+    body: body instanceof Blob ? body : body && JSON.stringify(body),
     signal: controller.signal,
   });
   signal?.addEventListener('abort', abort);

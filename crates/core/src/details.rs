@@ -26,6 +26,8 @@ pub const MAX_TAGS: usize = 10;
 pub const MAX_TAG: usize = 50;
 /// The most bytes of the metadata, as JSON without spaces.
 pub const MAX_METADATA: usize = 4096;
+/// The most characters of the name of captions.
+pub const MAX_LABEL: usize = 100;
 /// The most characters of a name in the metadata.
 pub const MAX_NAME: usize = 64;
 
@@ -134,7 +136,7 @@ impl Change {
 
 /// Checks a text of one line. It is stored in NFC, without white space around it and without characters that hide or
 /// reorder text.
-fn line(field: &'static str, text: &str, max: usize) -> Result<String, Invalid> {
+pub(crate) fn line(field: &'static str, text: &str, max: usize) -> Result<String, Invalid> {
     if text.chars().any(char::is_control) {
         return Err(Invalid::Control(field));
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::captions::TrackId;
 use crate::container::Container;
 use crate::id::{Invalid, Sequencer, UserId, Version, VideoId};
 
@@ -13,7 +14,7 @@ pub enum Bucket {
     Uploads,
     /// The posters and storyboards.
     Thumbnails,
-    /// The HLS renditions, and the work files of transcoding.
+    /// The HLS renditions, the captions, and the work files of transcoding.
     Processed,
 }
 
@@ -79,6 +80,8 @@ pub enum Key {
         /// The file, such as `source/91834-1021.m4s`.
         name: FileName,
     },
+    /// A track of captions, in the processed bucket, whose URLs in playlists last long enough.
+    Captions(VideoId, TrackId),
     /// A file that the tasks of a transcoding pass to each other, in the processed bucket. It expires.
     Work {
         /// The video.
@@ -127,9 +130,11 @@ impl Key {
             | Self::ThumbnailLarge(..)
             | Self::StoryboardImage(..)
             | Self::StoryboardTrack(..) => Bucket::Thumbnails,
-            Self::Rendition { .. } | Self::Work { .. } | Self::Playback { .. } | Self::Segment { .. } => {
-                Bucket::Processed
-            }
+            Self::Rendition { .. }
+            | Self::Work { .. }
+            | Self::Playback { .. }
+            | Self::Segment { .. }
+            | Self::Captions(..) => Bucket::Processed,
         }
     }
 
@@ -141,6 +146,7 @@ impl Key {
             | Self::ThumbnailLarge(id, _)
             | Self::StoryboardImage(id, _)
             | Self::StoryboardTrack(id, _)
+            | Self::Captions(id, _)
             | Self::Video { id, .. }
             | Self::Rendition { id, .. }
             | Self::Playback { id, .. }
@@ -149,11 +155,11 @@ impl Key {
         }
     }
 
-    /// Returns the event whose processing made the object, or `None` for an uploaded file.
+    /// Returns the event whose processing made the object, or `None` for an uploaded file and for captions.
     #[must_use]
     pub const fn sequencer(&self) -> Option<&Sequencer> {
         match self {
-            Self::Video { .. } => None,
+            Self::Video { .. } | Self::Captions(..) => None,
             Self::Thumbnail(_, version)
             | Self::ThumbnailLarge(_, version)
             | Self::StoryboardImage(_, version)
@@ -190,6 +196,12 @@ impl Key {
         .map(|(bucket, name)| Folder { bucket, prefix: format!("{name}/{id}/") })
     }
 
+    /// Returns the folder of a video's captions, which are not made of it.
+    #[must_use]
+    pub fn captions(id: VideoId) -> Folder {
+        Folder { bucket: Bucket::Processed, prefix: format!("captions/{id}/") }
+    }
+
     /// Returns the folders that the CDN serves.
     #[must_use]
     pub fn served_folders(id: VideoId) -> [Folder; 3] {
@@ -219,6 +231,7 @@ impl fmt::Display for Key {
             Self::Rendition { id, run, name } => write!(f, "hls/{id}/{}/{name}", run.as_str()),
             Self::Playback { id, version, name } => write!(f, "playback/{id}/{version}/{name}"),
             Self::Segment { id, version, name } => write!(f, "segments/{id}/{version}/{name}"),
+            Self::Captions(id, track) => write!(f, "captions/{id}/{track}.vtt"),
             Self::Work { id, run, name } => write!(f, "work/{id}/{}/{name}", run.as_str()),
         }
     }
@@ -255,6 +268,7 @@ impl FromStr for Key {
             ("thumbnails", None, "jpg") => Ok(Self::Thumbnail(id, name.parse()?)),
             ("storyboards", None, "jpg") => Ok(Self::StoryboardImage(id, name.parse()?)),
             ("storyboards", None, "vtt") => Ok(Self::StoryboardTrack(id, name.parse()?)),
+            ("captions", None, "vtt") => Ok(Self::Captions(id, name.parse()?)),
             _ => Err(Invalid("key")),
         }
     }
@@ -297,7 +311,12 @@ mod tests {
             assert_eq!(is_served, is_shown, "{key}");
             assert_eq!(key.sequencer(), Some(&version.sequencer));
         }
-        for key in videos.chain(made) {
+        let captions = Key::Captions(id, TrackId::new());
+        assert!(
+            captions.to_string().starts_with(&Key::captions(id).prefix) && captions.sequencer().is_none()
+        );
+        assert_eq!(captions.bucket(), Key::captions(id).bucket);
+        for key in videos.chain(made).chain([captions]) {
             assert_eq!(key.video_id(), id);
             assert!(key.to_string().ends_with(&format!("/{}", key.file_name())), "{key}");
             assert_eq!(key.to_string().parse(), Ok(key));
@@ -328,6 +347,10 @@ mod tests {
             format!("storyboards/{id}/{version}-w1280.jpg"),
             format!("storyboards/{id}/{version}.mp4"),
             format!("videos/u/{id}-w1280.mp4"),
+            format!("captions/{id}/en.vtt"),
+            format!("captions/{id}/{id}.srt"),
+            format!("captions/{id}/{id}-w1280.vtt"),
+            format!("captions/{id}/{id}/{id}.vtt"),
             format!("hls/{id}/master.m3u8"),
             format!("hls/{id}/{:0<40}/../x", "1"),
             format!("hls/{id}/{:0<40}/a/b/c", "1"),

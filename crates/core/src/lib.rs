@@ -3,6 +3,7 @@
 //! Text from outside (identifiers, keys, file names) is parsed here once; from then on its type proves that it is
 //! valid. The clock is the only system state that is read: for new identifiers, for times in rows, and for expiry.
 
+pub mod captions;
 pub mod container;
 pub mod details;
 pub mod failure;
@@ -10,6 +11,7 @@ pub mod fault;
 pub mod filename;
 pub mod id;
 pub mod key;
+pub mod language;
 pub mod limits;
 pub mod media_type;
 pub mod playback;
@@ -24,6 +26,7 @@ pub use failure::Failure;
 pub use fault::Fault;
 pub use id::{Sequencer, UserId, Version, VideoId};
 pub use key::{Bucket, Folder, Key};
+pub use language::LanguageTag;
 pub use media_type::MediaType;
 pub use range::{RangeReader, ReadError};
 pub use transition::Transition;

@@ -12,6 +12,8 @@ pub enum Code {
     InvalidRequest,
     /// The body is not the multipart form that its `Content-Type` announces, or is truncated.
     MalformedBody,
+    /// The captions are neither `WebVTT` nor `SubRip`, or a cue cannot be read.
+    InvalidCaptions,
     /// The form has no field `file`.
     MissingFile,
     /// The file has no bytes.
@@ -48,6 +50,7 @@ impl Code {
         match self {
             Self::InvalidRequest => (S::BAD_REQUEST, "INVALID_REQUEST", "Invalid request"),
             Self::MalformedBody => (S::BAD_REQUEST, "MALFORMED_BODY", "Malformed body"),
+            Self::InvalidCaptions => (S::BAD_REQUEST, "INVALID_CAPTIONS", "Captions cannot be read"),
             Self::MissingFile => (S::BAD_REQUEST, "MISSING_FILE", "Missing file"),
             Self::EmptyFile => (S::BAD_REQUEST, "EMPTY_FILE", "Empty file"),
             Self::Unauthorized => (S::UNAUTHORIZED, "UNAUTHORIZED", "Not signed in"),

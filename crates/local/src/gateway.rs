@@ -60,10 +60,11 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>, start: Option<Start>) -
 }
 
 /// Path, content type and text of each file of the web page.
-const PAGES: [(&str, &str, &str); 14] = [
+const PAGES: [(&str, &str, &str); 15] = [
     ("/", HTML, include_str!("../../../web/page/index.html")),
     ("/style.css", CSS, include_str!("../../../web/page/style.css")),
     ("/app.js", JAVASCRIPT, include_str!("../../../web/page/app.js")),
+    ("/captions.js", JAVASCRIPT, include_str!("../../../web/page/captions.js")),
     ("/player.js", JAVASCRIPT, include_str!("../../../web/page/player.js")),
     ("/vendor/hls.min.mjs", JAVASCRIPT, include_str!("../../../web/page/vendor/hls.min.mjs")),
     (

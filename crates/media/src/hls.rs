@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
+use upreel_core::language::Language;
 
-use crate::language::Language;
 use crate::remux::VideoRange;
 
 /// The name of the master playlist (RFC 8216bis: multivariant playlist), with which a player starts.

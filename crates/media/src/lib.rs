@@ -19,7 +19,6 @@ pub mod index;
 pub mod inspect;
 pub mod keyframe;
 pub mod ladder;
-mod language;
 mod matroska;
 mod mp4;
 mod nal;

@@ -102,6 +102,7 @@ pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
     match key {
         _ if record.video.status == Status::Deleted => false,
         Key::Video { .. } => true,
+        Key::Captions(_, id) => record.captions.iter().flatten().any(|(_, track)| track.id == *id),
         Key::Rendition { .. } => is_own && record.transcode.is_some(),
         Key::Work { .. } => is_own && record.transcodes().next().is_some(),
         Key::Playback { version, .. } | Key::Segment { version, .. } => {

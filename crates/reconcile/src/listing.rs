@@ -147,7 +147,8 @@ impl Listing<'_> {
                         self.send(workers, &key, known, sequencer).await?;
                     }
                 }
-                (_, Some(record)) if is_named(record, &key) => {}
+                // A row that has expired counts as gone: DynamoDB deletes it later, without the objects.
+                (_, Some(record)) if is_named(record, &key) && record.is_visible(self.app.videos.now()) => {}
                 _ => orphans.push(object.key),
             }
         }

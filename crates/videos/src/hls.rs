@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use quick_m3u8::{HlsLine, Writer};
 use serde::Deserialize;
 use upreel_core::playback::Playback;
@@ -20,13 +20,18 @@ use upreel_http::{BaseUrl, Caller, Code, Path, Problem, Query};
 use upreel_store::videos::UpdateOutcome;
 
 use crate::playlist::{is_playlist, media_file, parse, set_uri};
-use crate::{Shared, cdn, find_own, gaps, not_found};
+use crate::{Shared, captions, cdn, find_own, gaps, not_found};
 
 const MASTER: &str = "master.m3u8";
 /// The playlist of a rendition.
 const MEDIA: &str = "index.m3u8";
 /// When to ask again for renditions that are being encoded, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+/// The headers of a playlist.
+const HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.mpegurl")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+];
 /// The names of the renditions that are the original begin with it.
 const SOURCE: &str = "source";
 
@@ -102,6 +107,7 @@ pub(crate) async fn master(
     if options.gaps && matches!(played, Played::Original(_)) {
         text.push_str(&gaps::variants(&shared.app, &record, &played).await?);
     }
+    captions::add_to_master(&record, &mut text);
     respond(&shared.app, &base, &record, &played, "", parse(&text)?).await
 }
 
@@ -117,6 +123,11 @@ pub(crate) async fn media(
         Problem::new(Code::InvalidRequest, detail)
     })?;
     let record = find_own(&shared.app, &user, &id).await?;
+    if file == MEDIA
+        && let Some(text) = captions::playlist(&shared.app, &record, &rendition).await?
+    {
+        return Ok((HEADERS, text).into_response());
+    }
     let folder = format!("{rendition}/");
     let rung = record.rungs.as_ref().and_then(|rungs| rungs.get(&rendition));
     if rung.is_some_and(|rung| rung.status != TranscodeStatus::Done) {
@@ -206,11 +217,7 @@ async fn respond(
         }
         signed.write_line(line).map_err(|error| Fault::new("write the playlist", &error))?;
     }
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/vnd.apple.mpegurl")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
-    ];
-    Ok((headers, signed.into_inner()).into_response())
+    Ok((HEADERS, signed.into_inner()).into_response())
 }
 
 fn is_segment(file: &str) -> bool {

@@ -1,12 +1,13 @@
-//! `GET /videos`, `GET`, `PATCH` and `DELETE /videos/{videoId}`, and its HLS playlists. A caller can access only their
-//! own videos.
+//! `GET /videos`, `GET`, `PATCH` and `DELETE /videos/{videoId}`, its captions, and its HLS playlists. A caller can
+//! access only their own videos.
 //!
-//! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and
-//! `s3:DeleteObject` on `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*` and `segments/*` (whose URLs
-//! are signed here), `s3:DeleteObject` on `work/*`; `s3:ListBucket` on the thumbnails and the processed bucket, to find
-//! the objects to delete. With a CDN, `secretsmanager:GetSecretValue` on its secret and `cloudfront:CreateInvalidation`.
-//! If videos are transcoded when they are watched, `states:StartExecution`.
+//! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and `s3:DeleteObject` on
+//! `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*`, `segments/*` and `captions/*` (whose URLs are
+//! signed here), `s3:PutObject` on `captions/*`, `s3:DeleteObject` on `work/*`; `s3:ListBucket` on the thumbnails and
+//! the processed bucket, to find the objects to delete. With a CDN, `secretsmanager:GetSecretValue` on its secret and
+//! `cloudfront:CreateInvalidation`. If videos are transcoded when they are watched, `states:StartExecution`.
 
+mod captions;
 mod cdn;
 mod change;
 mod etag;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, put};
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,7 @@ pub fn router(app: App, start: Option<Start>) -> Router {
     Router::new()
         .route("/videos", get(list))
         .route("/videos/{videoId}", get(detail).patch(change::change).delete(delete))
+        .route("/videos/{videoId}/captions/{language}", put(captions::put).delete(captions::delete))
         .route("/videos/{videoId}/hls/master.m3u8", get(hls::master))
         .route("/videos/{videoId}/hls/{rendition}/{playlist}", get(hls::media))
         .with_state(Shared { app, start })
@@ -88,6 +90,8 @@ struct VideoSummary {
     transcode: Option<Progress>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     renditions: Vec<Rung>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    captions: Vec<captions::Caption>,
 }
 
 /// A rendition that is encoded when it is watched.
@@ -103,6 +107,7 @@ impl VideoSummary {
         let is_shown = |status| app.config.transcodes_when_watched || status != TranscodeStatus::Offered;
         let transcode = Progress::from_record(&record).filter(|transcode| is_shown(transcode.status));
         let hls_url = hls::url(app, base, &record).await?;
+        let captions = captions::of(&record);
         let Record { video, previews, rungs, .. } = record;
         let rung = |(name, transcode): (String, Transcode)| Rung { name, status: transcode.status };
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
@@ -119,6 +124,7 @@ impl VideoSummary {
             hls_url,
             transcode,
             renditions: rungs.into_iter().flatten().map(rung).filter(|rung| is_shown(rung.status)).collect(),
+            captions,
             video,
         })
     }
@@ -154,7 +160,9 @@ impl VideoDetail {
         // A browser shows only what was found to be a video. A player ignores the disposition.
         let shown = if video.status == Status::Processed { "inline" } else { "attachment" };
         let (url, download_url) = (sign(shown).await?, sign("attachment").await?);
-        Ok(Self { summary: VideoSummary::new(app, base, record).await?, url, download_url })
+        let captions = captions::signed(app, &record).await?;
+        let summary = VideoSummary { captions, ..VideoSummary::new(app, base, record).await? };
+        Ok(Self { summary, url, download_url })
     }
 }
 

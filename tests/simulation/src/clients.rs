@@ -1,6 +1,7 @@
 //! Clients: what users do with the API and S3. They repeat a request whose response is lost or an error of the server,
 //! or give up.
 
+pub(crate) mod captions;
 mod details;
 mod images;
 mod multipart;
@@ -76,6 +77,10 @@ pub(crate) enum Step {
     Expire(u64),
     /// Does not have the video deleted any more.
     Keep,
+    /// Uploads captions.
+    Caption,
+    /// Removes the captions.
+    RemoveCaptions,
     /// Waits up to this number of minutes.
     Wait(u64),
 }
@@ -104,6 +109,8 @@ pub(crate) struct Intent {
     pub(crate) is_late: bool,
     /// What was said about the video.
     pub(crate) details: details::Said,
+    /// The captions that were sent.
+    pub(crate) captions: captions::Sent,
 }
 
 /// A target of uploads: it can be used again.
@@ -156,6 +163,8 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
             (Step::Rename, _) => client.rename().await,
             (Step::Expire(minutes), _) => client.expire(minutes).await,
             (Step::Keep, _) => client.keep().await,
+            (Step::Caption, _) => client.caption().await,
+            (Step::RemoveCaptions, _) => client.remove_captions().await,
         }
     }
     client.finish();

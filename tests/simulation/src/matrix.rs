@@ -54,7 +54,10 @@ impl Flow {
     /// Every flow.
     #[must_use]
     pub fn all() -> Vec<Self> {
-        use Step::{Delete, Expire, Image, Keep, Play, Read, Rename, UploadAgain, Wait, Watch};
+        use Step::{
+            Caption, Delete, Expire, Image, Keep, Play, Read, RemoveCaptions, Rename, UploadAgain, Wait,
+            Watch,
+        };
         let delete = [Wait(3), Delete];
         vec![
             Self::new("upload", Upload::Api, &[Read]),
@@ -106,6 +109,9 @@ impl Flow {
             Self::new("expire", Upload::Put, &[Expire(30), Rename]),
             Self::new("expire during processing", Upload::Put, &[Expire(1), UploadAgain]),
             Self::new("expire and keep", Upload::Put, &[Expire(60), Keep, Rename]),
+            Self::new("captions", Upload::Put, &[Wait(3), Caption, Caption, UploadAgain]),
+            Self::new("captions during processing", Upload::Put, &[Caption, Rename, RemoveCaptions]),
+            Self::new("captions and delete", Upload::Put, &[Caption, Wait(3), Delete, Caption]),
             Self::new("not a video", Upload::Put, &[]).with(|script| script.is_video = false),
         ]
     }

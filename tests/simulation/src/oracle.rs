@@ -1,6 +1,7 @@
 //! The invariants. Some are checked when a response arrives or a row changes, the others at the end, when all faults
 //! are over and the reconciler has run.
 
+mod captions;
 mod details;
 mod leftovers;
 mod playback;
@@ -176,6 +177,9 @@ impl World {
         {
             self.violation(&format!("{id} is still there after its time: {}", summary(row)));
         }
+        if status != "DELETED" {
+            self.check_captions(row, objects, named);
+        }
         if status != "PROCESSED" {
             return;
         }
@@ -216,6 +220,7 @@ impl World {
         }
         let expected = if intent.is_video { "PROCESSED" } else { "FAILED" };
         self.check_details(intent, row);
+        self.check_sent_captions(intent, row);
         let may_be_deleted =
             *is_delete_sent || intent.details.may_expire && matches!(status, None | Some("DELETED"));
         if *is_stored && !may_be_deleted && status != Some(expected) {

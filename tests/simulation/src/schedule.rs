@@ -80,8 +80,10 @@ fn random_script(rng: &mut Rng) -> Script {
             Step::Image,
             Step::Watch(usize::MAX),
             Step::Rename,
+            Step::Caption,
+            Step::RemoveCaptions,
         ];
-        then.push(steps[rng.usize(..7)]);
+        then.push(steps[rng.usize(..steps.len())]);
     }
     if rng.u8(..6) == 0 {
         then.extend([Step::Expire([1, 30, 600][rng.usize(..3)]), Step::Rename]);

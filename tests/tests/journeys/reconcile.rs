@@ -1,6 +1,7 @@
 //! What the reconciler heals without a human. Rows are due at once.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -10,6 +11,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
+use upreel_core::captions::TrackId;
 use upreel_core::details::Expiry;
 use upreel_core::limits::Limits;
 use upreel_core::transcode::Run;
@@ -360,16 +362,24 @@ async fn listing_brings_lost_rows_back_and_removes_orphans() {
     backend.delete_row(&lost).await;
     let orphan = Key::Thumbnail(VideoId::new(), Version::new("00".parse().unwrap(), "e"));
     app.objects.store(&orphan, "image/jpeg", "x".into()).await.unwrap();
+    // Captions that are shown, those of an upload that died before it wrote the row, and those of a row that is gone.
+    let captions = format!("{}/videos/{kept}/captions/en", backend.local.api);
+    backend.http.put(captions).body("WEBVTT").send().await.unwrap().error_for_status().unwrap();
+    for id in [kept.parse().unwrap(), VideoId::new()] {
+        app.objects.store(&Key::Captions(id, TrackId::new()), "text/vtt", "x".into()).await.unwrap();
+    }
     let run_listing =
         async |dry: bool| upreel_reconcile::listing::run(app, &AtOnce(app), dry, far()).await.unwrap();
     assert_eq!(run_listing(false).await, Found::default(), "young objects are left alone");
 
     let two_days_ago = SystemTime::now() - Duration::from_hours(48);
-    for file in ["uploads", "thumbnails"].iter().flat_map(|bucket| backend.objects(bucket)) {
+    let of_captions = |file: &PathBuf| file.to_string_lossy().contains("captions");
+    let captions = backend.objects("processed").into_iter().filter(of_captions);
+    for file in ["uploads", "thumbnails"].iter().flat_map(|bucket| backend.objects(bucket)).chain(captions) {
         std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
     }
     let dry = run_listing(true).await;
-    assert_eq!((dry.orphans, dry.healed, dry.unknown), (5, 1, 0));
+    assert_eq!((dry.orphans, dry.healed, dry.unknown), (7, 1, 0));
     assert_eq!(backend.objects("thumbnails").len(), 9, "a dry run changes nothing");
     assert_eq!(run_listing(false).await, dry);
     backend.wait_for(&lost, "PROCESSED").await;
@@ -377,6 +387,9 @@ async fn listing_brings_lost_rows_back_and_removes_orphans() {
     assert_eq!(thumbnails.iter().filter(|object| object.key.contains(&kept)).count(), 4);
     assert_eq!(thumbnails.iter().filter(|object| object.key.contains(&lost)).count(), 4);
     assert_eq!(thumbnails.len(), 8);
+    let processed = app.objects.list(Bucket::Processed, "").await.unwrap();
+    let captions: Vec<_> = processed.iter().filter(|object| object.key.starts_with("captions/")).collect();
+    assert!(captions.len() == 1 && captions[0].key.contains(&kept), "{captions:?}");
 }
 
 #[tokio::test]

@@ -106,6 +106,8 @@ fn table() -> Vec<Row> {
         row(get(), "/videos/{videoId}", Video, |request, _| request),
         row(patch(), "/videos/{videoId}", Video, |request, _| request.json(&json!({"title": "a"}))),
         row(delete(), "/videos/{videoId}", Video, |request, _| request),
+        row(Method::PUT, "/videos/{videoId}/captions/{language}", Video, |request, _| request.body("WEBVTT")),
+        row(delete(), "/videos/{videoId}/captions/{language}", Video, |request, _| request),
         row(get(), "/videos/{videoId}/hls/master.m3u8", Video, |request, _| request),
         row(get(), "/videos/{videoId}/hls/{rendition}/{playlist}", Video, |request, _| request),
         row(get(), "/videos/{videoId}/thumbnail.jpg", Video, |request, _| request.query(&[("time", "1.5")])),
@@ -136,7 +138,10 @@ impl Row {
 
     fn request_by(&self, backend: &Backend, of: &Resources, method: Method) -> RequestBuilder {
         let path = self.path.replace("{uploadId}", &of.upload).replace("{videoId}", &of.video);
-        let path = path.replace("{rendition}", "v720").replace("{playlist}", "index.m3u8");
+        let path = path
+            .replace("{language}", "en")
+            .replace("{rendition}", "v720")
+            .replace("{playlist}", "index.m3u8");
         let path = path.replace("{version}", &format!("{:0<40}-a", 1)).replace("{segment}", "0-1.m4s");
         let url = format!("{}{}", backend.local.api, path.replace("{partNumber}", "1"));
         (self.with)(backend.http.request(method, url), of)
@@ -309,7 +314,7 @@ async fn routes_require_a_caller_and_give_access_to_own_resources_only() {
         // The owner's resources are unchanged.
         let (status, text) = send(row.request(&backend, &own), "local").await;
         let done = match name.as_str() {
-            "DELETE /videos/{videoId}" => 204,
+            "DELETE /videos/{videoId}" | "DELETE /videos/{videoId}/captions/{language}" => 204,
             // This video has no upload. transcodes.rs, playback.rs and images.rs test uploaded ones.
             made if ["/hls/", "/segments/", "/thumbnail.", "/preview."]
                 .iter()

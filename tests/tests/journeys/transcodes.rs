@@ -97,6 +97,14 @@ async fn a_transcoded_video_can_be_played_and_deleted() {
         master.contains("RESOLUTION=480x270") && master.contains("CODECS=\"avc1.64001e,mp4a.40.2\""),
         "{master}"
     );
+    let captions = format!("{}/videos/{id}/captions/en", backend.local.api);
+    backend.http.put(captions).body("WEBVTT").send().await.unwrap().error_for_status().unwrap();
+    let captioned = text(&backend, url).await;
+    assert_eq!(
+        captioned.replace(",SUBTITLES=\"captions\"", "").split("#EXT-X-MEDIA:TYPE=SUBTITLES").next(),
+        Some(&*format!("{master}\n"))
+    );
+    assert!(captioned.contains(",SUBTITLES=\"captions\"\nv270/index.m3u8\n"), "{captioned}");
     let media = text(&backend, &url.replace("master.m3u8", "v270/index.m3u8")).await;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), download(&backend, &media).await).unwrap();

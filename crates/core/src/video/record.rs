@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::{MediaInfo, PreviewKeys, Status, Video, known, millis, seconds};
+use crate::captions::{Track, Tracks};
 use crate::details::Details;
 use crate::failure::Failure;
 use crate::id::{Sequencer, UserId, Version, VideoId};
 use crate::key::Key;
+use crate::language::LanguageTag;
 use crate::playback;
 use crate::transcode::{self, Run, Transcode, TranscodeStatus, is_zero};
 use crate::transition::State;
@@ -24,7 +26,10 @@ pub struct Record {
     /// The part that users see.
     #[serde(flatten)]
     pub video: Video,
-    /// How often the user has changed the details.
+    /// The captions.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub captions: Option<Tracks>,
+    /// How often the user has changed the details or the captions.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revision: u64,
     /// The object's key in the uploads bucket.
@@ -110,6 +115,7 @@ impl Record {
                 playback: None,
                 error: None,
             },
+            captions: None,
             revision: 0,
             key: key.to_string(),
             sequencer: None,
@@ -127,6 +133,12 @@ impl Record {
             rung_chunks: BTreeSet::new(),
             ttl: Some(seconds(now + PENDING_TTL)),
         }
+    }
+
+    /// Returns the track of captions in a language.
+    #[must_use]
+    pub fn track(&self, language: &LanguageTag) -> Option<&Track> {
+        self.captions.as_ref()?.get(language)
     }
 
     /// Returns the partition of the indexes `byDue` and `byExpiry` for a video.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 use upreel_core::{Bucket, Fault, Folder, Key, VideoId};
 
 use super::{Missing, ObjectStore, unquoted};
@@ -49,8 +49,8 @@ impl ObjectStore {
         Ok((objects.collect::<Result<_, Fault>>()?, is_truncated))
     }
 
-    /// Deletes everything that was made of a video, and the uploaded file if `key` is set. Returns the number of deleted
-    /// objects, without the uploaded file.
+    /// Deletes everything that was made of a video, its captions, and the uploaded file if `key` is set. Returns the
+    /// number of deleted objects, without the uploaded file.
     ///
     /// # Errors
     /// When S3 fails. The remaining objects are deleted all the same.
@@ -64,8 +64,10 @@ impl ObjectStore {
         let made =
             join_all([Bucket::Thumbnails, Bucket::Processed].map(|bucket| self.delete_made(id, bucket)));
         // All deletions end, even if one fails.
-        let (upload, made) = join(upload, made).await;
-        made.into_iter().chain([upload]).sum()
+        let captions = Key::captions(id);
+        let captions = self.delete_folder(&captions, |_| true);
+        let (upload, made, captions) = join3(upload, made, captions).await;
+        made.into_iter().chain([upload, captions]).sum()
     }
 
     /// Deletes everything in one bucket that was made of a video, and returns the number of deleted objects.

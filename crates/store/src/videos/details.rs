@@ -1,9 +1,10 @@
-//! What users say about a video. Only users change it: a transition of the status leaves it as it is, and a change of it
-//! leaves the status as it is, because both write their own attributes of the row.
+//! What users say about a video, and its captions. Only users change them: a transition of the status leaves them as
+//! they are, and a change of them leaves the status as it is, because both write their own attributes of the row.
 //!
-//! Changes are ordered by the row's revision, so that none overwrites another that it has not seen. A repetition finds a
-//! later revision, and [`Changed::Conflict`] has the row, in which the caller finds its own change.
+//! Changes are ordered by the row's revision, so that none overwrites another that it has not seen. A repetition finds
+//! a later revision, and [`Changed::Conflict`] has the row, in which the caller finds its own change.
 
+use upreel_core::captions::Tracks;
 use upreel_core::video::Record;
 use upreel_core::{Details, Fault, VideoId, details};
 
@@ -23,10 +24,13 @@ pub(super) const DETAILS: [&str; 9] = [
     "revision",
 ];
 
-/// Outcome of [`VideoStore::change_details`].
+/// The captions, which come from users too.
+pub(super) const CAPTIONS: &str = "captions";
+
+/// Outcome of [`VideoStore::change_details`] and [`VideoStore::change_captions`].
 #[derive(Debug)]
 pub enum Changed {
-    /// The row has the new details.
+    /// The row has the new values.
     Yes(Box<Record>),
     /// The row has changed since it was read, or was deleted.
     Conflict(Option<Box<Record>>),
@@ -39,23 +43,47 @@ impl VideoStore {
     /// When `DynamoDB` fails.
     pub async fn change_details(&self, record: &Record, details: &Details) -> Result<Changed, Fault> {
         let id = record.video.video_id;
-        let update = Update::new(self, id)
+        let update = attributes(id, details)?
+            .into_iter()
+            .fold(self.change(record), |update, (name, value)| update.set(&name, value));
+        send(update.remove(&DETAILS)).await
+    }
+
+    /// Replaces the captions of a video, if nobody has changed them or the details since `record` was read.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn change_captions(&self, record: &Record, captions: &Tracks) -> Result<Changed, Fault> {
+        let update = self.change(record);
+        let update = if captions.is_empty() {
+            update.remove(&[CAPTIONS])
+        } else {
+            update.set(CAPTIONS, encode(captions)?)
+        };
+        send(update).await
+    }
+
+    /// Returns an update that applies if the row has the revision of `record`.
+    fn change(&self, record: &Record) -> Update<'_> {
+        let update = Update::new(self, record.video.video_id)
             // A row that is missing has no user.
             .condition("#userId = :user AND #status <> :DELETED")
             .value(":user", text(&record.video.user_id));
-        let mut update = match record.revision {
+        let update = match record.revision {
             0 => update.condition("attribute_not_exists(#revision)"),
             revision => update.condition("#revision = :revision").value(":revision", number(revision)),
         };
-        for (name, value) in attributes(id, details)? {
-            update = update.set(&name, value);
-        }
-        let update = update.set("revision", number(record.revision.saturating_add(1))).remove(&DETAILS);
-        match update.returns(aws_sdk_dynamodb::types::ReturnValue::AllNew).send().await? {
-            Applied::Yes(Some(record)) => Ok(Changed::Yes(record)),
-            Applied::Yes(None) => Err(Fault::message("dynamodb:UpdateItem", "the row was not returned")),
-            Applied::No(record) => Ok(Changed::Conflict(record)),
-        }
+        update
+            .set("revision", number(record.revision.saturating_add(1)))
+            .returns(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+    }
+}
+
+async fn send(update: Update<'_>) -> Result<Changed, Fault> {
+    match update.send().await? {
+        Applied::Yes(Some(record)) => Ok(Changed::Yes(record)),
+        Applied::Yes(None) => Err(Fault::message("dynamodb:UpdateItem", "the row was not returned")),
+        Applied::No(record) => Ok(Changed::Conflict(record)),
     }
 }
 

@@ -1,4 +1,8 @@
-//! Languages of audio streams: containers state codes of ISO 639-2, playlists tags of RFC 5646.
+//! Languages of audio streams and captions: containers state codes of ISO 639-2, playlists tags of RFC 5646.
+
+mod tag;
+
+pub use tag::LanguageTag;
 
 /// Codes of ISO 639-2 (that of the language's own name and, if it differs, the English one) with the code of ISO 639-1,
 /// which RFC 5646 prefers, and the name.
@@ -82,16 +86,17 @@ const LANGUAGES: [(&str, &str, &str); 75] = [
 
 /// A language for a playlist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Language {
+pub struct Language {
     /// The tag of RFC 5646.
-    pub(crate) tag: String,
+    pub tag: String,
     /// The name in English, or the tag if it is not known.
-    pub(crate) name: String,
+    pub name: String,
 }
 
 impl Language {
     /// Reads a code of ISO 639-2 or a tag of RFC 5646. Returns `None` if it does not state a language.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (primary, more) =
             text.split_once('-').map_or((text, None), |(primary, more)| (primary, Some(more)));
         let primary = primary.to_ascii_lowercase();
