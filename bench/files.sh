@@ -24,6 +24,8 @@ mp4-1g-last.mp4 1000  h264.mp4
 mp4-5g.mp4      5000  h264.mp4  -movflags +faststart
 mp4-5g-last.mp4 5000  h264.mp4
 mp4-1g-frag.mp4 1000  h264.mp4  -movflags +frag_keyframe+empty_moov+default_base_moof
+mp4-1g-open.mp4 1000  h264.mp4  -movflags +frag_keyframe+empty_moov+default_base_moof+skip_trailer
+mp4-2h-60.mp4   1075  60fps.mp4 -movflags +faststart
 mkv-1g.mkv      1000  h264.mp4
 webm-1g.webm    1000  vp9.webm
 mov-1g.mov      1000  hevc.mov  -tag:v hvc1
@@ -48,6 +50,9 @@ encode() {
     # Two minutes without repetition, at a lower bit rate.
     5mb.mp4) clip "$1" 120 -b:v 5M -maxrate 5M -bufsize 5M -c:v libx264 -preset superfast -bf 2 -sc_threshold 0 -c:a aac ;;
     h264.mp4) clip "$1" 30 -c:v libx264 -preset superfast -bf 2 -sc_threshold 0 -x264-params ipratio=2 -c:a aac ;;
+    # Two hours at 60 frames per second are 1075 MB.
+    60fps.mp4) clip "$1" 30 -r 60 -s 1280x720 -b:v 1M -maxrate 1M -bufsize 1M -g 120 -keyint_min 120 \
+      -c:v libx264 -preset superfast -bf 2 -sc_threshold 0 -x264-params ipratio=2 -c:a aac ;;
     hevc.mov) clip "$1" 20 -c:v libx265 -preset ultrafast \
       -x265-params scenecut=0:open-gop=0:ipratio=2:log-level=error -tag:v hvc1 -c:a aac ;;
     vp9.webm) clip "$1" 20 -c:v libvpx-vp9 -deadline realtime -cpu-used 8 -row-mt 1 -threads 2 -c:a libopus ;;

@@ -20,13 +20,15 @@ const fn video(name: &'static str, title: &'static str, container: Container) ->
     Video { name, title, container, quick: false }
 }
 
-pub(crate) static VIDEOS: [Video; 10] = [
+pub(crate) static VIDEOS: [Video; 12] = [
     Video { quick: true, ..video("mp4-60m.mp4", "60 MB MP4", Container::Mp4) },
     Video { quick: true, ..video("mp4-1g.mp4", "1 GB MP4", Container::Mp4) },
     video("mp4-1g-last.mp4", "1 GB MP4, index last", Container::Mp4),
     video("mp4-5g.mp4", "5 GB MP4", Container::Mp4),
     video("mp4-5g-last.mp4", "5 GB MP4, index last", Container::Mp4),
     video("mp4-1g-frag.mp4", "1 GB MP4, fragmented", Container::Mp4),
+    video("mp4-1g-open.mp4", "1 GB MP4, fragmented, no index", Container::Mp4),
+    video("mp4-2h-60.mp4", "1 GB MP4, 2 h at 60 fps", Container::Mp4),
     video("mkv-1g.mkv", "1 GB MKV", Container::Mkv),
     video("webm-1g.webm", "1 GB WebM, VP9", Container::Webm),
     video("mov-1g.mov", "1 GB MOV, HEVC", Container::Mov),

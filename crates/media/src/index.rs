@@ -139,9 +139,9 @@ impl Index {
         }))
     }
 
-    /// Returns a slice for each of the `wanted` chunks, with the film and the audio streams that have the IDs `audio`,
-    /// and the time span in which each audio stream is presented. Returns `None` if the index does not list all
-    /// samples: then ffmpeg has to find them in the object.
+    /// Returns a slice for each of the `wanted` chunks, with the film and these audio streams, and the time span in which
+    /// each audio stream is presented. Returns `None` if the index does not tell where the samples are: then ffmpeg has
+    /// to find them in the object.
     ///
     /// # Errors
     /// See [`Error`].
@@ -149,11 +149,12 @@ impl Index {
         &self,
         source: &Source,
         wanted: &[Wanted],
-        audio: &[u32],
+        audio: &[StreamId],
     ) -> Result<Option<Vec<Sliced>>, Error> {
         match &self.track {
             Track::Mp4(track) => track.slices(source, wanted, audio).await,
-            Track::Matroska(_) | Track::Avi(_) | Track::Stream(_) => Ok(None),
+            Track::Matroska(track) => track.slices(source, wanted, audio).await,
+            Track::Avi(_) | Track::Stream(_) => Ok(None),
         }
     }
 

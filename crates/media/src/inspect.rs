@@ -70,6 +70,14 @@ pub struct AudioStream {
     pub is_discrete: bool,
 }
 
+impl AudioStream {
+    /// Returns how the index identifies the stream.
+    #[must_use]
+    pub fn identity(&self) -> StreamId {
+        self.id.map_or(StreamId::Position(self.stream), StreamId::Id)
+    }
+}
+
 /// Inspects an object with the `ffmpeg` program, which is killed at `deadline`. ffmpeg decodes no frame. `streams` are
 /// the streams that the index chose.
 ///

@@ -62,7 +62,7 @@ pub struct CutPoints {
     /// The edits of the film, each as the one of `times` at which it starts, and the end of its last frame. An edit can
     /// present any frames of the media, in any order and more than once. Empty if there is no edit list.
     pub edits: Vec<(i64, i64)>,
-    /// Whether the index lists all samples, so that slices can be made of them.
+    /// Whether the index lists all samples, so that slices have exactly the audio that a chunk needs.
     pub lists_samples: bool,
 }
 

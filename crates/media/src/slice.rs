@@ -7,6 +7,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 use upreel_core::range::{RangeRead, RangeReader};
 
+use crate::error::Error;
+use crate::matroska::Clusters;
 use crate::mp4::boxes::Fields;
 use crate::source::{self, Source};
 
@@ -23,13 +25,26 @@ pub struct Wanted {
     pub audio: (i64, Option<i64>),
 }
 
-/// A slice, and the time span in which each of its audio streams is presented, in samples at 48 kHz.
+/// A slice, and the time span in which each of its audio streams is presented, in samples at 48 kHz. There are no spans
+/// if the container has no edits.
 pub type Sliced = (Slice, Vec<(i64, i64)>);
 
-/// A file with the samples of a chunk: boxes, which are stored here, followed by media data, which is read from the
-/// object.
+/// A file with the samples of a chunk: a few bytes that are stored here, and ranges of the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slice {
+pub struct Slice(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Samples(Samples),
+    Clusters(Clusters),
+}
+
+/// The number of ranges that stands for [`Kind::Clusters`].
+const CLUSTERS: u64 = u64::MAX;
+
+/// Boxes, followed by media data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Samples {
     /// The boxes. The bytes after them are those of the object, from its first byte on.
     head: Bytes,
     /// The ranges of the object that contain the samples, ascending. All other bytes of the object read as zeros.
@@ -46,25 +61,42 @@ impl Slice {
                 _ => joined.push((range.start, range.end)),
             }
         }
-        Self { head: head.into(), ranges: joined }
+        Self(Kind::Samples(Samples { head: head.into(), ranges: joined }))
     }
 
-    /// Returns the number of bytes of the object that the slice needs.
+    pub(crate) const fn of_clusters(clusters: Clusters) -> Self {
+        Self(Kind::Clusters(clusters))
+    }
+
+    /// Returns the number of bytes of the object that the slice needs, about.
     #[must_use]
     pub fn media_bytes(&self) -> u64 {
-        self.ranges.iter().map(|(from, to)| to.saturating_sub(*from)).fold(0, u64::saturating_add)
+        match &self.0 {
+            Kind::Samples(Samples { ranges, .. }) => {
+                ranges.iter().map(|(from, to)| to.saturating_sub(*from)).fold(0, u64::saturating_add)
+            }
+            Kind::Clusters(clusters) => clusters.media_bytes(),
+        }
     }
 
     /// Serialises the slice.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
         let mut bytes = BytesMut::new();
-        bytes.put_u64(self.ranges.len() as u64);
-        for (from, to) in &self.ranges {
-            bytes.put_u64(*from);
-            bytes.put_u64(*to);
+        match &self.0 {
+            Kind::Samples(Samples { head, ranges }) => {
+                bytes.put_u64(ranges.len() as u64);
+                for (from, to) in ranges {
+                    bytes.put_u64(*from);
+                    bytes.put_u64(*to);
+                }
+                bytes.put_slice(head);
+            }
+            Kind::Clusters(clusters) => {
+                bytes.put_u64(CLUSTERS);
+                clusters.put(&mut bytes);
+            }
         }
-        bytes.put_slice(&self.head);
         bytes.freeze()
     }
 
@@ -73,24 +105,66 @@ impl Slice {
     pub fn from_bytes(bytes: Bytes) -> Option<Self> {
         let mut fields = Fields(bytes);
         let count = fields.u64()?;
+        if count == CLUSTERS {
+            return Clusters::parse(fields).map(Self::of_clusters);
+        }
         let ranges = (0..count).map(|_| Some((fields.u64()?, fields.u64()?))).collect::<Option<_>>()?;
-        Some(Self { head: fields.0, ranges })
+        Some(Self(Kind::Samples(Samples { head: fields.0, ranges })))
     }
 
     /// Returns the slice as a source, which reads the samples from `object`.
-    #[must_use]
-    pub fn open(&self, object: &Arc<Source>) -> Arc<Source> {
-        let end = self.ranges.last().map_or(0, |(_, end)| *end);
-        let size = (self.head.len() as u64).saturating_add(end);
-        let Self { head, ranges } = self.clone();
-        Arc::new(Source::new(size, SliceReader { object: object.clone(), head, ranges }).allow_full_read())
+    ///
+    /// # Errors
+    /// If the object could not be read, or the slice is not in it.
+    pub async fn open(&self, object: &Arc<Source>) -> Result<Arc<Source>, Error> {
+        let pieces = match &self.0 {
+            Kind::Samples(samples) => samples.pieces(),
+            Kind::Clusters(clusters) => {
+                let mut end = 0u64;
+                let pieces = clusters.pieces(object).await?.into_iter();
+                let placed = pieces.map(|piece| {
+                    let start = end;
+                    end = end.saturating_add(piece.len());
+                    (start, piece)
+                });
+                placed.collect()
+            }
+        };
+        let size = pieces.last().map_or(0, |(start, piece)| start.saturating_add(piece.len()));
+        Ok(Arc::new(Source::new(size, SliceReader { object: object.clone(), pieces }).allow_full_read()))
+    }
+}
+
+impl Samples {
+    fn pieces(&self) -> Vec<(u64, Piece)> {
+        let start = self.head.len() as u64;
+        let ranges =
+            self.ranges.iter().map(|(from, to)| (start.saturating_add(*from), Piece::Object(*from..*to)));
+        std::iter::once((0, Piece::Stored(self.head.clone()))).chain(ranges).collect()
+    }
+}
+
+/// A part of a slice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Stored(Bytes),
+    /// A range of the object.
+    Object(Range<u64>),
+}
+
+impl Piece {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Stored(bytes) => bytes.len() as u64,
+            Self::Object(range) => range.end.saturating_sub(range.start),
+        }
     }
 }
 
 struct SliceReader {
     object: Arc<Source>,
-    head: Bytes,
-    ranges: Vec<(u64, u64)>,
+    /// The pieces and their offsets, ascending. The bytes between them are zeros.
+    pieces: Vec<(u64, Piece)>,
 }
 
 impl RangeReader for SliceReader {
@@ -98,28 +172,31 @@ impl RangeReader for SliceReader {
         Box::pin(async move {
             let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
             let mut bytes = BytesMut::zeroed(length);
-            let start = self.head.len() as u64;
-            let mut put = |at: u64, part: &[u8]| {
-                let at = usize::try_from(at - range.start).unwrap_or(usize::MAX);
+            let first = self
+                .pieces
+                .partition_point(|(start, piece)| start.saturating_add(piece.len()) <= range.start);
+            for (start, piece) in self.pieces.iter().skip(first).take_while(|(start, _)| *start < range.end) {
+                let from = range.start.saturating_sub(*start);
+                let to = piece.len().min(range.end - start);
+                let part = match piece {
+                    Piece::Stored(bytes) => bytes.slice(to_usize(from)..to_usize(to)),
+                    Piece::Object(object) => {
+                        let part = object.start + from..object.start + to;
+                        self.object.fetch(part).await.map_err(source::Error::into_read_error)?
+                    }
+                };
+                let at = to_usize(start.saturating_add(from) - range.start);
                 if let Some(to) = bytes.get_mut(at..at.saturating_add(part.len())) {
-                    to.copy_from_slice(part);
+                    to.copy_from_slice(&part);
                 }
-            };
-            if range.start < start {
-                let from = usize::try_from(range.start).unwrap_or(usize::MAX);
-                let to = usize::try_from(range.end.min(start)).unwrap_or(usize::MAX);
-                put(range.start, self.head.get(from..to).unwrap_or_default());
-            }
-            let wanted = range.start.saturating_sub(start)..range.end.saturating_sub(start);
-            let next = self.ranges.partition_point(|(_, end)| *end <= wanted.start);
-            for (from, to) in self.ranges.iter().skip(next).take_while(|(from, _)| *from < wanted.end) {
-                let part = (*from).max(wanted.start)..(*to).min(wanted.end);
-                let read = self.object.fetch(part.clone()).await.map_err(source::Error::into_read_error)?;
-                put(start + part.start, &read);
             }
             Ok(bytes.freeze())
         })
     }
+}
+
+fn to_usize(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -131,7 +208,7 @@ mod tests {
         let object = Bytes::from((0..200_000u32).map(|i| i.to_be_bytes()[3] | 1).collect::<Vec<_>>());
         let object = Arc::new(Source::new(object.len() as u64, object));
         let slice = Slice::new(b"head".to_vec(), vec![150_000..150_010, 10..20, 30..40]);
-        let file = Slice::from_bytes(slice.to_bytes()).unwrap().open(&object);
+        let file = Slice::from_bytes(slice.to_bytes()).unwrap().open(&object).await.unwrap();
         assert_eq!(Slice::from_bytes(slice.to_bytes().slice(..20)), None);
         assert_eq!(file.size(), 4 + 150_010);
         let all = file.fetch(0..file.size()).await.unwrap();

@@ -163,8 +163,11 @@ pub async fn encode(
     };
     let rungs: Vec<rendition::Rung<'_>> =
         plan.rungs.iter().map(upreel_media::ladder::Rung::encoder_settings).collect();
-    let slice = slice.map(|slice| slice.open(source));
-    let encoded = rendition::encode(slice.as_ref().unwrap_or(source), &job, &rungs, ffmpeg, deadline).await?;
+    let input = match slice {
+        Some(slice) => &slice.open(source).await?,
+        None => source,
+    };
+    let encoded = rendition::encode(input, &job, &rungs, ffmpeg, deadline).await?;
 
     match (chunk.span, encoded.times.first()) {
         (_, None) => return Err(Error::Unreadable("a chunk has no frames".to_owned())),

@@ -8,6 +8,7 @@ mod colours;
 mod edits;
 mod films;
 mod hdr;
+mod matroska;
 mod ogg;
 mod rungs;
 

@@ -1,6 +1,7 @@
 //! Ogg files that ffmpeg does not write: with wrong times, and chained.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use upreel_core::Container;
 use upreel_media::Index;
@@ -114,5 +115,69 @@ async fn links_of_a_chain_follow_each_other() {
         let keyframes = index.keyframes(&source(&path), 100).await.unwrap();
         let times: Vec<u64> = keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
         assert_eq!(times, (0..12).map(|second| second * 1000).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+/// Returns the offset of the page of each frame, and the time of the frame in milliseconds.
+fn frames_of(path: &Path) -> Vec<(u64, u64)> {
+    let args =
+        ["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time,pos", "-of", "csv=p=0"];
+    let output = Command::new("ffprobe").args(args).arg(path).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let frame = |line: &str| {
+        let (time, at) = line.trim().split_once(',').unwrap();
+        // Six decimals of seconds.
+        (at.parse().unwrap(), time.replace('.', "").parse::<u64>().unwrap() / 1000)
+    };
+    text.lines().map(frame).collect()
+}
+
+#[tokio::test]
+async fn links_of_a_large_chain_follow_each_other() {
+    // The first one is shorter than the first read.
+    let lengths = [1, 9, 7, 8];
+    // Different serial numbers, some that occur twice, and always the same ones.
+    for serials in [[10, 20, 30, 40], [10, 20, 30, 20], [10, 10, 10, 10]] {
+        let lengths = if serials[1] == 10 { [8; 4] } else { lengths };
+        let parts: Vec<PathBuf> = lengths
+            .into_iter()
+            .zip(serials)
+            .map(|(seconds, serial)| {
+                let input =
+                    format!("{} {}", frames("320x180", "25", seconds.into()), beeps(48_000, seconds.into()));
+                let name = format!("large-{seconds}-{serial}.ogv");
+                let video = "-vf noise=alls=25:allf=t -c:v libtheora -g 25 -q:v 8";
+                generate(
+                    &name,
+                    &format!("{input} {video} -c:a libvorbis -serial_offset {serial} -fflags +bitexact"),
+                )
+            })
+            .collect();
+        let name = format!("large-chain-{serials:?}.ogv");
+        let path = compose(&name, |to| {
+            let all: Vec<u8> = parts.iter().flat_map(|part| std::fs::read(part).unwrap()).collect();
+            std::fs::write(to, all).unwrap();
+        });
+        let size = path.metadata().unwrap().len();
+        assert!(size > 13 << 20, "{name}: {size}");
+        let object = source(&path);
+        let index = Index::open(&object, Container::Ogg).await.unwrap().unwrap();
+        let opened = object.stats();
+        let found = index.keyframes(&object, 20).await.unwrap();
+        eprintln!("{name}: {size} bytes, {opened:?} to open, {:?} with keyframes", object.stats());
+        let (mut duration, mut offset, mut all) = (0, 0, Vec::new());
+        for part in &parts {
+            let frames = frames_of(part);
+            let end = duration + 40 * u64::try_from(frames.len()).unwrap();
+            all.extend(frames.into_iter().map(|(at, time)| (at + offset, time + duration)));
+            (duration, offset) = (end, offset + part.metadata().unwrap().len());
+        }
+        assert_eq!(index.media_info.duration_ms, Some(duration), "{name}");
+        assert!(found.len() >= 15, "{name}: {}", found.len());
+        for keyframe in &found {
+            let right = all.iter().find(|(start, _)| *start == keyframe.range.start);
+            assert_eq!(right.map(|(_, time)| *time), Some(keyframe.time_ms), "{name}: {keyframe:?}");
+        }
+        assert!(opened.requests < 150 && opened.bytes < 10 << 20, "{name}: {opened:?}");
     }
 }

@@ -2,22 +2,11 @@
 
 use std::ops::Range;
 
-use futures_util::future::try_join;
-
 use super::Track;
-use super::cues::Cue;
 use super::ebml::{self, children, id};
 use super::lacing;
 use super::window::{Element, Window};
-use crate::keyframe::Keyframe;
-use crate::source::{Error, Source};
-
-/// Size of the read at the start of a Cluster or block, with some margin.
-const HEADER_READ: u64 = 4096;
-/// Limit of bytes read in search of one keyframe in a Cluster.
-const SEARCH_MAX: u64 = 2 << 20;
-/// Largest read of such a search.
-const SEARCH_READ: u64 = 256 << 10;
+use crate::source::Error;
 
 /// A Block or `SimpleBlock`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +21,8 @@ pub(super) struct Block {
     pub(super) frame: u64,
     /// Its flags (section 10.2).
     pub(super) flags: u8,
+    /// The byte range of the whole `SimpleBlock` or `BlockGroup`.
+    pub(super) element: Range<u64>,
 }
 
 /// A frame of a block.
@@ -51,10 +42,10 @@ pub(super) struct Blocks<'a> {
     limit: u64,
     window: Window<'a>,
     at: u64,
-    /// The offset of the current Cluster.
-    cluster: Option<u64>,
+    /// The current Cluster: from its start to that of its data.
+    pub(super) cluster: Option<Range<u64>>,
     /// The timestamp of the current Cluster.
-    timestamp: Option<u64>,
+    pub(super) timestamp: Option<u64>,
     /// Whether to take a `BlockGroup` of the track for a keyframe because a cue points at it. Otherwise the elements
     /// after its Block have to be read.
     trust_cue: bool,
@@ -86,17 +77,23 @@ impl<'a> Blocks<'a> {
         self.at >= self.limit || self.is_truncated
     }
 
-    /// Moves from the start of a Cluster to the block at `offset` in its data. Returns false if there is no Cluster or
-    /// it has no timestamp.
-    async fn seek_to_block(&mut self, offset: u64) -> Result<bool, Error> {
+    /// Moves from the start of a Cluster to the block at `offset` in its data. Returns where that is, or `None` if there
+    /// is no Cluster or it has no timestamp.
+    pub(super) async fn seek_to_block(&mut self, offset: u64) -> Result<Option<u64>, Error> {
         let Some(cluster) = self.window.element(self.at).await?.filter(|it| it.id == id::CLUSTER) else {
-            return Ok(false);
+            return Ok(None);
         };
         let start = self.window.read(cluster.data, 256).await?;
         self.timestamp = timestamp(start);
+        self.cluster = Some(self.at..cluster.data);
         self.at = cluster.data.saturating_add(offset);
         self.trust_cue = true;
-        Ok(self.timestamp.is_some())
+        Ok(self.timestamp.map(|_| self.at))
+    }
+
+    /// Returns the offset of the current Cluster.
+    pub(super) fn cluster_start(&self) -> Option<u64> {
+        self.cluster.as_ref().map(|cluster| cluster.start)
     }
 
     /// Returns the next block.
@@ -106,7 +103,7 @@ impl<'a> Blocks<'a> {
             && let Some(element) = self.window.element(self.at).await?
         {
             if element.id == id::CLUSTER {
-                (self.cluster, self.timestamp) = (Some(self.at), None);
+                (self.cluster, self.timestamp) = (Some(self.at..element.data), None);
                 self.at = element.data;
                 continue;
             }
@@ -114,7 +111,7 @@ impl<'a> Blocks<'a> {
                 self.is_truncated = element.size.is_some();
                 break;
             };
-            self.at = end;
+            let start = std::mem::replace(&mut self.at, end);
             let block = match element.id {
                 id::TIMESTAMP if end - element.data <= 8 => {
                     self.timestamp = ebml::uint(self.window.read(element.data, end - element.data).await?);
@@ -124,8 +121,8 @@ impl<'a> Blocks<'a> {
                 id::BLOCK_GROUP => self.block_group(&element, end).await?,
                 _ => None,
             };
-            if block.is_some() {
-                return Ok(block);
+            if let Some(block) = block {
+                return Ok(Some(Block { element: start..end, ..block }));
             }
         }
         Ok(None)
@@ -139,6 +136,11 @@ impl<'a> Blocks<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the data of the last block, or less of it if a limit is reached.
+    pub(super) async fn data(&mut self, block: &Block) -> Result<&[u8], Error> {
+        self.window.read(block.range.start, block.range.end.saturating_sub(block.range.start)).await
     }
 
     /// Returns the first bytes of the last block's frame, at most `len`.
@@ -201,6 +203,7 @@ impl<'a> Blocks<'a> {
             time: timestamp.saturating_add_signed(header.time.into()),
             key: header.flags & 0x80 != 0,
             frame: range.start + header.len as u64,
+            element: range.clone(),
             range,
             flags: header.flags,
         }))
@@ -232,69 +235,4 @@ pub(super) fn timestamp(data: &[u8]) -> Option<u64> {
     let early = [id::CRC_32, id::VOID, id::POSITION, id::PREV_SIZE];
     let first = children(data).take(8).find(|child| !early.contains(&child.id))?;
     ebml::uint(first.data).filter(|_| first.id == id::TIMESTAMP)
-}
-
-impl Track {
-    /// Returns the keyframe that a cue points at, or `None` if there is none.
-    pub(super) async fn locate(&self, source: &Source, cue: Cue) -> Result<Option<Keyframe>, Error> {
-        let Some(cluster) = self.segment.start.checked_add(cue.cluster) else { return Ok(None) };
-        let mut found = None;
-        if let Some(offset) = cue.block {
-            // If the muxer wrote a wrong position, the Cluster is searched instead.
-            found = self.block_at(source, cluster, offset).await?;
-        }
-        if found.is_none() {
-            found = self.search(source, cluster, cue.time).await?;
-        }
-        Ok(found.and_then(|block| self.keyframe(block)))
-    }
-
-    /// Returns the keyframe at `offset` in a Cluster's data, or `None` if there is another block.
-    async fn block_at(&self, source: &Source, cluster: u64, offset: u64) -> Result<Option<Block>, Error> {
-        if offset > HEADER_READ / 2 {
-            // Read both concurrently into the cache. The Cluster's data starts up to `HEAD_MAX` bytes after its start.
-            let block = cluster.saturating_add(offset);
-            let both = (
-                source.read(cluster..cluster.saturating_add(HEADER_READ)),
-                source.read(block..block.saturating_add(HEADER_READ + ebml::HEAD_MAX)),
-            );
-            try_join(both.0, both.1).await?;
-        }
-        let mut blocks =
-            Blocks::new(self, Window::new(source, HEADER_READ, HEADER_READ, 8 * HEADER_READ), cluster);
-        if !blocks.seek_to_block(offset).await? {
-            return Ok(None);
-        }
-        let at = blocks.at;
-        let block = blocks.next().await?;
-        // A block further on is not the one that the cue points at.
-        let is_target =
-            |block: &Block| block.key && block.track == self.number && block.range.start - at <= HEADER_READ;
-        Ok(block.filter(is_target))
-    }
-
-    /// Returns the first keyframe of a Cluster at or after a time.
-    async fn search(&self, source: &Source, cluster: u64, time: u64) -> Result<Option<Block>, Error> {
-        let mut blocks =
-            Blocks::new(self, Window::new(source, HEADER_READ, SEARCH_READ, SEARCH_MAX), cluster);
-        while let Some(block) = blocks.next_key().await? {
-            if blocks.cluster != Some(cluster) {
-                break;
-            }
-            if block.time >= time {
-                return Ok(Some(block));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Returns the first keyframe at or after an offset.
-    pub(super) async fn first_keyframe(&self, source: &Source, at: u64) -> Result<Option<Keyframe>, Error> {
-        let mut blocks = Blocks::new(self, Window::new(source, HEADER_READ, SEARCH_READ, SEARCH_MAX), at);
-        Ok(blocks.next_key().await?.and_then(|block| self.keyframe(block)))
-    }
-
-    pub(super) fn keyframe(&self, block: Block) -> Option<Keyframe> {
-        Some(Keyframe::new(self.time_ms(block.time)?, block.range))
-    }
 }

@@ -174,6 +174,12 @@ pub(super) fn put_head(out: &mut Vec<u8>, id: u32, size: usize) {
     out.extend((size as u64 | 1 << 56).to_be_bytes());
 }
 
+/// Writes the header of an element of unknown size.
+pub(super) fn put_head_of_unknown_size(out: &mut Vec<u8>, id: u32) {
+    out.extend(id.to_be_bytes());
+    out.push(0xFF);
+}
+
 /// Writes an element.
 pub(super) fn put(out: &mut Vec<u8>, id: u32, data: &[u8]) {
     put_head(out, id, data.len());

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Track;
 use super::clusters::Header;
-use super::ebml::{id, put, put_head, vint};
+use super::ebml::{id, put, put_head, put_head_of_unknown_size, vint};
 use super::layout::DocType;
 
 /// The duration of each keyframe, in milliseconds.
@@ -30,13 +30,15 @@ pub(super) fn wrap(
         Some(cluster(i * KEYFRAME_MS, &track, frame))
     });
     let clusters: Vec<_> = clusters.flatten().collect();
-    let mut pieces = vec![header(doc_type, entry, clusters.iter().map(Bytes::len).sum())];
+    let len = clusters.iter().map(Bytes::len).sum();
+    let mut pieces = vec![header(doc_type, 1_000_000, entry, Some(len))];
     pieces.extend(clusters);
     pieces
 }
 
-/// Returns everything that precedes `clusters` bytes of Clusters.
-fn header(doc_type: DocType, entry: &[u8], clusters: usize) -> Bytes {
+/// Returns everything that precedes the Clusters: these have `clusters` bytes, if that is known. `entries` are whole
+/// `TrackEntry` elements, `scale` is the number of nanoseconds per tick.
+pub(super) fn header(doc_type: DocType, scale: u64, entries: &[u8], clusters: Option<usize>) -> Bytes {
     let doc_type: &[u8] = match doc_type {
         DocType::Matroska => b"matroska",
         DocType::Webm => b"webm",
@@ -50,13 +52,16 @@ fn header(doc_type: DocType, entry: &[u8], clusters: usize) -> Bytes {
 
     let mut segment = Vec::new();
     let mut info = Vec::new();
-    put(&mut info, id::TIMESTAMP_SCALE, &1_000_000u32.to_be_bytes());
+    put(&mut info, id::TIMESTAMP_SCALE, &scale.to_be_bytes());
     put(&mut segment, id::INFO, &info);
-    put(&mut segment, id::TRACKS, entry);
+    put(&mut segment, id::TRACKS, entries);
 
     let mut out = Vec::new();
     put(&mut out, id::EBML, &ebml);
-    put_head(&mut out, id::SEGMENT, segment.len() + clusters);
+    match clusters {
+        Some(clusters) => put_head(&mut out, id::SEGMENT, segment.len() + clusters),
+        None => put_head_of_unknown_size(&mut out, id::SEGMENT),
+    }
     out.extend(segment);
     out.into()
 }

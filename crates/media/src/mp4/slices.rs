@@ -12,6 +12,7 @@ use super::sync::MAX_REORDER;
 use super::tables::Tables;
 use super::timing::{Timing, signed};
 use super::{Samples as Tracked, Track};
+use crate::index::StreamId;
 use crate::keyframe::Error;
 use crate::remux::{Sample, Unplayable};
 use crate::rendition::{self, SAMPLE_RATE};
@@ -44,8 +45,13 @@ impl Track {
         &self,
         source: &Source,
         wanted: &[Wanted],
-        audio: &[u32],
+        audio: &[StreamId],
     ) -> Result<Option<Vec<Sliced>>, Error> {
+        let id = |stream: &StreamId| match stream {
+            StreamId::Id(id) => Some(*id),
+            StreamId::Position(_) => None,
+        };
+        let Some(audio) = audio.iter().map(id).collect::<Option<Vec<u32>>>() else { return Ok(None) };
         let boxes = TrackBoxes {
             id: self.id,
             tkhd: self.boxes.tkhd.clone(),
@@ -55,9 +61,9 @@ impl Track {
             scale: self.timing.scale,
         };
         let found = match &self.samples {
-            Tracked::Tables(tables) => self.in_tables(source, tables, boxes, audio).await?,
+            Tracked::Tables(tables) => self.in_tables(source, tables, boxes, &audio).await?,
             Tracked::Fragments(_, tables) => {
-                match self.in_fragments(source, tables.as_ref(), boxes, audio).await {
+                match self.in_fragments(source, tables.as_ref(), boxes, &audio).await {
                     Ok(found) => found,
                     Err(Unplayable::Refused(_)) => None,
                     Err(Unplayable::Failed(error)) => return Err(error.into()),

@@ -78,22 +78,23 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
     let head = source.read(0..if whole { size } else { HEAD }).await?;
     let start = &head[..head.len().min(HEAD_SEARCH)];
     let Some(mut stream) = Stream::find(start, container)? else { return Ok(None) };
-    if let Stream::Ogg(video) = &mut stream
-        && whole
-    {
-        video.find_links(&head);
-    }
+    let links = match &mut stream {
+        Stream::Ogg(video) if whole => {
+            video.find_links(&head);
+            Vec::new()
+        }
+        Stream::Ogg(video) => video.search_links(source, &head).await?,
+        _ => Vec::new(),
+    };
     let (_, mut stamps) = stream.scan(&head, 0, whole);
     let pace = stream.pace(&stamps, start);
     if !whole {
+        stamps.extend(links);
         let start = size.saturating_sub(TAIL).max(HEAD);
         let tail = source.fetch(start..size).await?;
-        if let Stream::Ogg(video) = &stream
-            && !video.is_in(&tail)
-        {
-            return Err(Error::Unknown("a long chain"));
-        }
         stamps.extend(from(start, stream.scan(&tail, start, true).1));
+        stamps.sort_by_key(|stamp| stamp.at);
+        stamps.dedup();
     }
     let stated = stream.frame_rate(start);
     let frame_rate = stated.map(raw::per_second).or(pace.frame_rate());

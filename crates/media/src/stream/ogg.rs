@@ -2,6 +2,7 @@
 
 mod chain;
 mod page;
+mod search;
 
 use std::collections::BTreeSet;
 
@@ -15,7 +16,9 @@ pub(super) use self::page::pages;
 use self::page::{Page, is_intact};
 use super::packets::Found;
 use super::timeline::{MS, Stamp};
+use crate::keyframe::Error;
 use crate::matroska;
+use crate::source::Source;
 
 /// The video in an Ogg file.
 #[derive(Debug, Clone)]
@@ -25,7 +28,7 @@ pub(super) struct OggVideo {
     format: Format,
     pub(super) codec: matroska::Codec,
     audio: Vec<Audio>,
-    /// The file's links, if it was read as a whole.
+    /// The file's links, if they were searched for.
     chain: Chain,
 }
 
@@ -161,9 +164,14 @@ impl OggVideo {
         self.serials.extend(self.chain.videos());
     }
 
-    /// Returns whether a slice has pages of the video. The end of a chain has not.
-    pub(super) fn is_in(&self, slice: &[u8]) -> bool {
-        pages(slice).any(|page| self.serials.contains(&page.serial))
+    /// Finds the links of a chain in a large file, whose start is `head`. Returns the timestamps where they start.
+    pub(super) async fn search_links(&mut self, source: &Source, head: &[u8]) -> Result<Vec<Stamp>, Error> {
+        let found = search::search(source, head).await?;
+        let (chain, parts) = found.ok_or(Error::Unknown("a chain of many links"))?;
+        self.chain = chain;
+        self.serials.extend(self.chain.videos());
+        let stamps = parts.iter().flat_map(|(at, part)| super::from(*at, self.scan(part, *at).1));
+        Ok(stamps.collect())
     }
 
     /// Returns the frames per second that the header states, as a fraction.

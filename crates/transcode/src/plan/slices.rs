@@ -2,7 +2,8 @@
 
 use upreel_core::Failure;
 use upreel_core::video::MediaInfo;
-use upreel_media::inspect::Inspection;
+use upreel_media::index::StreamId;
+use upreel_media::inspect::{AudioStream, Inspection};
 use upreel_media::keyframe::CutPoints;
 use upreel_media::remux::Timeline;
 use upreel_media::rendition::audio_samples;
@@ -68,26 +69,23 @@ impl Plan {
         Ok((plan.named()?, slices))
     }
 
-    /// Makes slices for the chunks of a plan, if the index lists all samples.
+    /// Makes slices for the chunks of a plan, if the index tells where the samples are.
     async fn sliced(
         source: &Source,
         index: &Index,
         mut cuts: CutPoints,
         plan: impl Fn(&CutPoints) -> Result<Self, Error>,
     ) -> Result<(Self, Vec<Slice>), Error> {
-        let planned = plan(&cuts)?;
-        let audio: Option<Vec<u32>> = planned.audio.iter().map(|stream| stream.id).collect();
-        if let Some(audio) = audio.filter(|_| cuts.lists_samples) {
-            let mut plan = planned;
-            let slices = match index.slices(source, &plan.wanted(), &audio).await.map_err(Into::into) {
-                Ok(slices) => slices,
-                Err(error) => fall_back_without_index(error)?,
-            };
-            if let Some(slices) = slices {
-                let (slices, spans) = slices.into_iter().unzip();
-                plan.use_slices(spans);
-                return Ok((plan, slices));
-            }
+        let mut planned = plan(&cuts)?;
+        let audio: Vec<StreamId> = planned.audio.iter().map(AudioStream::identity).collect();
+        let slices = match index.slices(source, &planned.wanted(), &audio).await.map_err(Into::into) {
+            Ok(slices) => slices,
+            Err(error) => fall_back_without_index(error)?,
+        };
+        if let Some(slices) = slices {
+            let (slices, spans) = slices.into_iter().unzip();
+            planned.use_slices(spans);
+            return Ok((planned, slices));
         }
         cuts.lists_samples = false;
         Ok((plan(&cuts)?, Vec::new()))
@@ -111,6 +109,7 @@ impl Plan {
         }
         for (chunk, spans) in self.chunks.iter_mut().zip(spans) {
             chunk.audio_spans = spans;
+            chunk.seek = None;
         }
     }
 }

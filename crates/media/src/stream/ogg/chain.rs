@@ -5,7 +5,7 @@
 //! keep their places and lengths.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::iter::repeat_n;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ use crate::source::{self, Source};
 const CHANGED: usize = 26;
 /// The most pages that are changed, of 4 KiB or more each.
 const MAX_PAGES: usize = 1 << 20;
+/// The most links of a file.
+const MAX_LINKS: usize = 10_000;
 /// The most streams of a link.
 const MAX_STREAMS: usize = 64;
 /// The largest header of a stream, in bytes.
@@ -27,33 +29,128 @@ const MAX_HEADER: usize = 1 << 20;
 /// Bytes that are read at a time.
 const READ: u64 = 4 << 20;
 
-/// The links of a file after the first one.
+/// The links of a file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chain {
-    /// What replaces the headers of pages, by their offsets.
-    pages: Patches<CHANGED>,
-    /// The streams of the video.
-    videos: BTreeSet<u32>,
+    links: Vec<Link>,
+    /// The end of the last page that was read.
+    read: u64,
+    /// That page was the first one of its stream.
+    starts: bool,
+}
+
+/// A link of a chain.
+#[derive(Debug, Clone)]
+struct Link {
+    start: u64,
+    streams: Vec<Stream>,
+    /// The number of frames in the links before it.
+    before: u64,
+    /// The number of its frames, as far as it was read.
+    frames: u64,
 }
 
 impl Chain {
-    /// Finds the links in a whole file.
+    /// Finds the links in a whole file, or in its start.
     pub(super) fn of(file: &[u8]) -> Self {
-        let mut reader = Reader::default();
-        for page in pages(file) {
-            reader.push(&page, page.bounds.0 as u64, file);
-        }
-        reader.chain
+        let mut chain = Self::default();
+        chain.read(file, 0);
+        chain
     }
 
-    /// Returns the streams of the video after the first one.
+    /// Reads a slice at an offset of the file. Slices ascend, but can overlap. All links have to begin in one of them, and
+    /// the last frames of each have to be in one.
+    pub(super) fn read(&mut self, slice: &[u8], offset: u64) {
+        for page in pages(slice) {
+            self.push(&page, offset + page.bounds.0 as u64);
+        }
+    }
+
+    /// Returns the length of the shortest link that has a serial number of another one. The file ends at `size`.
+    pub(super) fn shortest_alike(&self, size: u64) -> Option<u64> {
+        let mut counts = BTreeMap::new();
+        for stream in self.links.iter().flat_map(|link| &link.streams) {
+            *counts.entry(stream.serial).or_insert(0) += 1;
+        }
+        let is_alike = |stream: &Stream| counts.get(&stream.serial) > Some(&1);
+        let ends = self.links.iter().skip(1).map(|link| link.start).chain([size]);
+        let links = self.links.iter().zip(ends).filter(|(link, _)| link.streams.iter().any(is_alike));
+        links.map(|(link, end)| end.saturating_sub(link.start)).min()
+    }
+
+    /// Returns the streams of the video after the first link.
     pub(super) fn videos(&self) -> impl Iterator<Item = u32> {
-        self.videos.iter().copied()
+        let streams = self.links.iter().skip(1).flat_map(|link| &link.streams);
+        let videos = streams.filter(|stream| matches!(stream.content, Content::Video(_)));
+        videos.filter(|stream| stream.continues.is_some()).map(|stream| stream.serial)
     }
 
     /// Joins the links in a slice at an offset of the file.
     pub(super) fn join<'a>(&self, slice: &'a [u8], offset: u64) -> Cow<'a, [u8]> {
-        self.pages.apply(slice, offset)
+        let mut joined = Cow::Borrowed(slice);
+        if self.links.len() < 2 {
+            return joined;
+        }
+        for page in pages(slice) {
+            let start = page.bounds.0;
+            if let Some(new) = self.header(&page, offset + start as u64, slice) {
+                joined.to_mut()[start..start + CHANGED].copy_from_slice(&new);
+            }
+        }
+        joined
+    }
+
+    /// Reads the next page, which is at an offset of the file.
+    fn push(&mut self, page: &Page<'_>, at: u64) {
+        let end = at.saturating_add((page.bounds.1 - page.bounds.0) as u64);
+        if at < self.read {
+            return;
+        }
+        self.read = end;
+        if page.starts && !self.starts {
+            self.start_link(at);
+        }
+        self.starts = page.starts;
+        let Some((link, others)) = self.links.split_last_mut() else { return };
+        if page.starts && link.streams.len() < MAX_STREAMS {
+            link.streams.extend(Stream::new(page));
+        }
+        let Some(stream) = link.streams.iter().position(|stream| stream.serial == page.serial) else {
+            return;
+        };
+        if link.streams[stream].read_headers(page, end) {
+            if let Some(first) = others.first() {
+                link.continue_first(stream, first);
+            }
+        } else if let (Content::Video(format), Ok(position)) =
+            (link.streams[stream].content, u64::try_from(page.granule))
+            && (others.is_empty() || link.streams[stream].continues.is_some())
+        {
+            link.frames = link.frames.max(format.positions.frames(position));
+        }
+    }
+
+    fn start_link(&mut self, start: u64) {
+        // Nothing can continue a link without streams.
+        if matches!(self.links.as_slice(), [first] if first.streams.is_empty()) {
+            self.links.clear();
+        }
+        if self.links.len() < MAX_LINKS {
+            let before = self.links.last().map_or(0, |last| last.before.saturating_add(last.frames));
+            self.links.push(Link { start, streams: Vec::new(), before, frames: 0 });
+        }
+    }
+
+    /// Returns what replaces the header of a page in a slice, if anything does. `at` is its offset in the file.
+    fn header(&self, page: &Page<'_>, at: u64, slice: &[u8]) -> Option<[u8; CHANGED]> {
+        let old = slice.get(page.bounds.0..page.bounds.1)?.first_chunk::<CHANGED>()?;
+        let index = self.links.partition_point(|link| link.start <= at).checked_sub(1)?;
+        let link = self.links.get(index).filter(|_| index > 0)?;
+        let stream = link.streams.iter().find(|stream| stream.serial == page.serial);
+        let stream = stream.filter(|stream| at >= stream.headers_end);
+        let mut blank = *old;
+        blank[..4].fill(0);
+        Some(stream.and_then(|stream| link.continued(stream, page, old)).unwrap_or(blank))
     }
 }
 
@@ -75,6 +172,8 @@ struct Stream {
     headers: Vec<Vec<u8>>,
     /// The start of a header that goes on on the next page.
     open: Vec<u8>,
+    /// The offset after the last page that has headers.
+    headers_end: u64,
     /// The stream of the first link that it continues.
     continues: Option<u32>,
 }
@@ -92,14 +191,15 @@ impl Stream {
             None => Content::Audio(audio(page)?.rate),
         };
         let (serial, headers, open) = (page.serial, Vec::new(), Vec::new());
-        Some(Self { serial, content, count, headers, open, continues: None })
+        Some(Self { serial, content, count, headers, open, headers_end: 0, continues: None })
     }
 
-    /// Collects the headers on a page. Returns whether it had headers.
-    fn read_headers(&mut self, page: &Page<'_>) -> bool {
+    /// Collects the headers on a page, which ends at `end`. Returns whether it had headers.
+    fn read_headers(&mut self, page: &Page<'_>, end: u64) -> bool {
         if self.headers.len() >= self.count {
             return false;
         }
+        self.headers_end = end;
         let mut rest = page.body;
         for length in page.lengths {
             let Some((part, after)) = rest.split_at_checked(usize::from(*length)) else { break };
@@ -121,101 +221,30 @@ impl Stream {
     }
 }
 
-/// Reads a file page by page.
-#[derive(Debug, Default)]
-struct Reader {
-    chain: Chain,
-    /// The streams of the first link, once it has ended.
-    first: Vec<Stream>,
-    /// The streams of the present link.
-    link: Vec<Stream>,
-    /// The last page was the first one of its stream.
-    starts: bool,
-    /// Frames of the links before, and of the present one.
-    frames: (u64, u64),
-}
-
-impl Reader {
-    /// Reads the next page of a slice, which is at an offset of the file.
-    fn push(&mut self, page: &Page<'_>, at: u64, slice: &[u8]) {
-        if page.starts && !self.starts {
-            self.start_link();
-        }
-        self.starts = page.starts;
-        if page.starts && self.link.len() < MAX_STREAMS {
-            self.link.extend(Stream::new(page));
-        }
-        let Some(old) = slice.get(page.bounds.0..page.bounds.1).and_then(<[u8]>::first_chunk::<CHANGED>)
-        else {
-            return;
-        };
-        if let Some(new) = self.header(page, old).filter(|_| self.chain.pages.0.len() < MAX_PAGES) {
-            self.chain.pages.0.push((at, new));
-        }
-    }
-
-    fn start_link(&mut self) {
-        if self.first.is_empty() {
-            self.first = std::mem::take(&mut self.link);
-        }
-        self.link.clear();
-        self.frames = (self.frames.0.saturating_add(self.frames.1), 0);
-    }
-
-    /// Returns what replaces the header of a page, if anything does.
-    fn header(&mut self, page: &Page<'_>, old: &[u8; CHANGED]) -> Option<[u8; CHANGED]> {
-        let mut blank = *old;
-        blank[..4].fill(0);
-        let is_first = self.first.is_empty();
-        let blank = (!is_first).then_some(blank);
-        let Some(at) = self.link.iter().position(|stream| stream.serial == page.serial) else { return blank };
-        if self.link[at].read_headers(page) {
-            self.continue_first(at);
-            return blank;
-        }
-        let position = u64::try_from(page.granule).ok();
-        if let (Content::Video(format), Some(position)) = (self.link[at].content, position)
-            && (is_first || self.link[at].continues.is_some())
-        {
-            self.frames.1 = self.frames.1.max(format.positions.frames(position));
-        }
-        if is_first {
-            return None;
-        }
-        self.continued(at, page, position, old).or(blank)
-    }
-
+impl Link {
     /// Finds the stream of the first link that a stream continues.
-    fn continue_first(&mut self, at: usize) {
-        let stream = &self.link[at];
-        if self.first.is_empty() || stream.headers.len() < stream.count {
+    fn continue_first(&mut self, at: usize, first: &Self) {
+        let stream = &self.streams[at];
+        if stream.headers.len() < stream.count {
             return;
         }
-        let taken = |serial| self.link.iter().any(|other| other.continues == Some(serial));
-        let found = self.first.iter().find(|first| stream.is_like(first) && !taken(first.serial));
+        let taken = |serial| self.streams.iter().any(|other| other.continues == Some(serial));
+        let found = first.streams.iter().find(|first| stream.is_like(first) && !taken(first.serial));
         let continues = found.map(|first| first.serial);
-        if matches!(stream.content, Content::Video(_)) && continues.is_some() {
-            self.chain.videos.insert(stream.serial);
-        }
-        self.link[at].continues = continues;
+        self.streams[at].continues = continues;
+        // They are not needed any more, but their number is.
+        self.streams[at].headers.iter_mut().for_each(|header| *header = Vec::new());
     }
 
     /// Returns the header of a page that continues a stream of the first link. Without video, audio does not.
-    fn continued(
-        &self,
-        at: usize,
-        page: &Page<'_>,
-        position: Option<u64>,
-        old: &[u8; CHANGED],
-    ) -> Option<[u8; CHANGED]> {
-        let stream = &self.link[at];
+    fn continued(&self, stream: &Stream, page: &Page<'_>, old: &[u8; CHANGED]) -> Option<[u8; CHANGED]> {
         let serial = stream.continues?;
-        let format = self.link.iter().find_map(|stream| match stream.content {
+        let format = self.streams.iter().find_map(|stream| match stream.content {
             Content::Video(format) => stream.continues.map(|_| format),
             Content::Audio(_) => None,
         })?;
-        let frames = self.frames.0;
-        let position = match (position, stream.content) {
+        let frames = self.before;
+        let position = match (u64::try_from(page.granule).ok(), stream.content) {
             // No packet ends on the page.
             (None, _) => None,
             (Some(position), Content::Video(format)) => Some(format.positions.later(position, frames)?),
@@ -245,7 +274,8 @@ impl Reader {
 /// # Errors
 /// Fails if the object cannot be read, or if the read would exceed a limit.
 pub(in super::super) async fn unchain(source: &Arc<Source>) -> Result<Arc<Source>, source::Error> {
-    let mut reader = Reader::default();
+    let mut chain = Chain::default();
+    let mut patches = Patches::default();
     let (mut at, mut rest) = (0, BytesMut::new());
     while at < source.size() {
         rest.extend_from_slice(&source.fetch(at..at.saturating_add(READ).min(source.size())).await?);
@@ -254,18 +284,21 @@ pub(in super::super) async fn unchain(source: &Arc<Source>) -> Result<Arc<Source
         let start = at - slice.len() as u64;
         let mut read = 0;
         for page in pages(&slice) {
-            reader.push(&page, start + page.bounds.0 as u64, &slice);
+            let at = start + page.bounds.0 as u64;
+            chain.push(&page, at);
+            if let Some(new) = chain.header(&page, at, &slice).filter(|_| patches.0.len() < MAX_PAGES) {
+                patches.0.push((at, new));
+            }
             read = page.bounds.1;
         }
         // A page of at most 64 KiB can go on in the next read.
         let keep = (slice.len() - read).min(HEADER + 255 + 255 * 255);
         rest.extend_from_slice(&slice[slice.len() - keep..]);
     }
-    let pages = reader.chain.pages;
-    if !pages.0.is_empty() {
-        tracing::info!(pages = pages.0.len(), "joining the links of a chain");
+    if !patches.0.is_empty() {
+        tracing::info!(pages = patches.0.len(), "joining the links of a chain");
     }
-    Ok(pages.patch(source))
+    Ok(patches.patch(source))
 }
 
 #[cfg(test)]

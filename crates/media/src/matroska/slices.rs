@@ -1,0 +1,513 @@
+//! Slices of a film: the Clusters of a chunk.
+//!
+//! The Cues tell where a chunk begins and ends, to the block or to the Cluster. The headers of blocks are between the
+//! frames, so the encoder finds the blocks itself before it starts; the plan reads nothing but the Cues.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::clusters::{Block, Blocks};
+use super::cues::Cue;
+use super::ebml::{self, child, id, put};
+use super::window::Window;
+use super::{SECOND, Track, wrap};
+use crate::error::Error;
+use crate::index::StreamId;
+use crate::keyframe;
+use crate::mp4::boxes::Fields;
+use crate::rendition::SAMPLE_RATE;
+use crate::slice::{Piece, Slice, Sliced, Wanted};
+use crate::source::Source;
+
+/// Bytes of the first read, which has the start of a Cluster.
+const HEAD_READ: u64 = 1 << 10;
+/// Bytes of each further read. Most frames of a large video are larger, and are not read.
+const READ: u64 = 16 << 10;
+/// Limit of all these reads for one end of a slice, in bytes.
+const BUDGET: u64 = 16 << 20;
+
+/// The Clusters of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Clusters {
+    /// Everything before the first Cluster.
+    head: Bytes,
+    /// The number of the film's track.
+    film: u64,
+    /// Where the first Cluster starts at the earliest, and the last one ends at the latest.
+    range: (u64, u64),
+    /// Ticks per second.
+    scale: u64,
+    /// The keyframe that the chunk starts with, unless it is the first chunk.
+    start: Option<Key>,
+    /// The keyframe that the next chunk starts with.
+    end: Option<Key>,
+    /// The numbers of the audio tracks, and the time in ticks at which the audio of the chunk ends.
+    audio: Vec<(u64, u64)>,
+}
+
+/// A keyframe that a cue points at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    time: u64,
+    /// The offset of its Cluster.
+    cluster: u64,
+    /// The offset of its block in the Cluster's data.
+    block: Option<u64>,
+}
+
+impl Track {
+    /// See [`Index::slices`](crate::Index::slices). Returns `None` if a chunk does not start with a keyframe in the
+    /// Cues, or if these are not stored in the order of time.
+    pub(crate) async fn slices(
+        &self,
+        source: &Source,
+        wanted: &[Wanted],
+        audio: &[StreamId],
+    ) -> Result<Option<Vec<Sliced>>, keyframe::Error> {
+        let Some(scale) = self.ticks_per_second() else { return Ok(None) };
+        let cues = self.all_cues(source).await?;
+        let keys =
+            wanted.iter().skip(1).map(|wanted| self.key(&cues, wanted.span.0)).collect::<Option<Vec<_>>>();
+        let (Some(keys), Some(tracks)) = (keys, self.entries_of(audio)) else { return Ok(None) };
+        // The Cues, which usually follow the last Cluster, are not read.
+        let last = keys.last().map_or(self.clusters_start, |key| key.cluster);
+        let limit = self.cues.filter(|cues| *cues > last).unwrap_or(self.segment.end);
+        let clusters = std::iter::once(self.clusters_start).chain(keys.iter().map(|key| key.cluster));
+        if !clusters.is_sorted() || last >= limit {
+            return Ok(None);
+        }
+        let entries: Vec<u8> = std::iter::once(self.entry.to_vec())
+            .chain(tracks.iter().map(|data| entry(data)))
+            .flatten()
+            .collect();
+        let head = wrap::header(self.doc_type, self.scale, &entries, None);
+        let starts = std::iter::once(None).chain(keys.iter().copied().map(Some));
+        let ends = keys.iter().copied().map(Some).chain([None]);
+        let slice = |((wanted, start), end): ((&Wanted, Option<Key>), Option<Key>)| {
+            let until =
+                |track: &&Bytes| (uint(track, id::TRACK_NUMBER), self.audio_end(track, wanted.audio.1));
+            let clusters = Clusters {
+                head: head.clone(),
+                film: self.number,
+                range: (self.clusters_start, limit),
+                scale: scale.into(),
+                start,
+                end,
+                audio: tracks.iter().map(until).collect(),
+            };
+            (Slice::of_clusters(clusters), Vec::new())
+        };
+        Ok(Some(wanted.iter().zip(starts).zip(ends).map(slice).collect()))
+    }
+
+    /// Returns the keyframe with this time.
+    fn key(&self, cues: &[Cue], time: i64) -> Option<Key> {
+        let time = u64::try_from(time).ok()?;
+        let cue = cues.get(cues.binary_search_by_key(&time, |cue| cue.time).ok()?)?;
+        Some(Key { time, cluster: self.segment.start.checked_add(cue.cluster)?, block: cue.block })
+    }
+
+    /// Returns the data of the `TrackEntry` elements of these streams.
+    fn entries_of(&self, audio: &[StreamId]) -> Option<Vec<&Bytes>> {
+        let position =
+            |stream: &StreamId| self.streams.audio.iter().position(|track| track.stream == *stream);
+        audio.iter().map(|stream| self.audio.get(position(stream)?)).collect()
+    }
+
+    /// Converts the end of a chunk's audio, in samples at 48 kHz, to ticks of the blocks of an audio track.
+    fn audio_end(&self, track: &[u8], end: Option<i64>) -> u64 {
+        let Some(end) = end else { return u64::MAX };
+        let time = i128::from(end) * i128::from(SECOND) / i128::from(SAMPLE_RATE);
+        let time = time + i128::from(uint(track, id::CODEC_DELAY));
+        u64::try_from(time / i128::from(self.scale) + 1).unwrap_or(0)
+    }
+}
+
+fn uint(track: &[u8], id: u32) -> u64 {
+    child(track, id).and_then(ebml::uint).unwrap_or(0)
+}
+
+fn entry(data: &[u8]) -> Vec<u8> {
+    let mut entry = Vec::new();
+    put(&mut entry, id::TRACK_ENTRY, data);
+    entry
+}
+
+impl Clusters {
+    /// Returns the number of bytes from the first Cluster to the next chunk's.
+    pub(crate) fn media_bytes(&self) -> u64 {
+        let start = self.start.map_or(self.range.0, |key| key.cluster);
+        self.end.map_or(self.range.1, |key| key.cluster).saturating_sub(start)
+    }
+
+    /// Serialises the slice.
+    pub(crate) fn put(&self, bytes: &mut BytesMut) {
+        for number in [self.film, self.range.0, self.range.1, self.scale] {
+            bytes.put_u64(number);
+        }
+        for key in [self.start, self.end] {
+            bytes.put_u64(key.is_some().into());
+            if let Some(Key { time, cluster, block }) = key {
+                for number in [time, cluster, block.is_some().into(), block.unwrap_or(0)] {
+                    bytes.put_u64(number);
+                }
+            }
+        }
+        bytes.put_u64(self.audio.len() as u64);
+        for (number, until) in &self.audio {
+            bytes.put_u64(*number);
+            bytes.put_u64(*until);
+        }
+        bytes.put_slice(&self.head);
+    }
+
+    /// Parses the output of [`Clusters::put`]. Returns `None` if it is damaged.
+    pub(crate) fn parse(mut fields: Fields) -> Option<Self> {
+        let [film, from, to, scale] = [fields.u64()?, fields.u64()?, fields.u64()?, fields.u64()?];
+        let mut key = || -> Option<Option<Key>> {
+            if fields.u64()? == 0 {
+                return Some(None);
+            }
+            let [time, cluster, is_known, block] =
+                [fields.u64()?, fields.u64()?, fields.u64()?, fields.u64()?];
+            Some(Some(Key { time, cluster, block: (is_known > 0).then_some(block) }))
+        };
+        let (start, end) = (key()?, key()?);
+        let count = fields.u64()?;
+        let audio = (0..count).map(|_| Some((fields.u64()?, fields.u64()?))).collect::<Option<_>>()?;
+        Some(Self { head: fields.0, film, range: (from, to), scale, start, end, audio })
+    }
+
+    /// Returns the pieces of the file. Clusters that are cut get a new header, without a size.
+    pub(crate) async fn pieces(&self, object: &Source) -> Result<Vec<Piece>, Error> {
+        let mut pieces = vec![Piece::Stored(self.head.clone())];
+        let from = match self.start {
+            Some(key) => {
+                let (blocks, block) = self.find(object, key, HEAD_READ).await?;
+                pieces.push(Piece::Stored(cluster_head(blocks.timestamp)));
+                block.element.start
+            }
+            None => self.range.0,
+        };
+        let Some(key) = self.end else {
+            pieces.push(Piece::Object(from..self.range.1));
+            return Ok(pieces);
+        };
+        let End { cut, cluster, audio } = self.end(object, key).await?;
+        if cut < from {
+            return Err(missing(key));
+        }
+        if cluster.0 >= from {
+            pieces.push(Piece::Object(from..cluster.0));
+            pieces.push(Piece::Stored(cluster_head(None)));
+        }
+        pieces.push(Piece::Object(from.max(cluster.1)..cut));
+        pieces.push(Piece::Stored(audio.into()));
+        Ok(pieces)
+    }
+
+    /// Finds a keyframe, with reads of at most `max_read` bytes. Also returns its Cluster, from the next block on.
+    async fn find<'a>(
+        &self,
+        object: &'a Source,
+        key: Key,
+        max_read: u64,
+    ) -> Result<(Blocks<'a>, Block), Error> {
+        let cluster = || {
+            let window = Window::new(object, HEAD_READ, max_read, BUDGET);
+            Blocks::within(self.film, self.range.1, window, key.cluster)
+        };
+        let is_found = |block: &Block| block.key && block.track == self.film && block.time == key.time;
+        if let Some(offset) = key.block {
+            let mut blocks = cluster();
+            if blocks.seek_to_block(offset).await?.is_some()
+                && let Some(block) = blocks.next().await?
+                && is_found(&block)
+            {
+                return Ok((blocks, block));
+            }
+        }
+        // The muxer did not write the position, or a wrong one.
+        let mut blocks = cluster();
+        while let Some(block) = blocks.next_key().await? {
+            if blocks.cluster_start() != Some(key.cluster) {
+                break;
+            }
+            if is_found(&block) {
+                return Ok((blocks, block));
+            }
+        }
+        Err(missing(key))
+    }
+
+    /// Finds the end of a chunk. `key` is the keyframe of the next one.
+    ///
+    /// After it, there can be frames that are presented before it. Audio is stored about when it is presented, but the
+    /// chunk's audio ends later than its frames.
+    async fn end(&self, object: &Source, key: Key) -> Result<End, Error> {
+        let (mut blocks, block) = self.find(object, key, READ).await?;
+        let position = |blocks: &Blocks<'_>| blocks.cluster.as_ref().map_or((0, 0), |it| (it.start, it.end));
+        let (mut cut, mut cluster) = (block.element.start, position(&blocks));
+        let mut frames_end = false;
+        let (mut now, mut audio) = (key.time, Vec::new());
+        // The time at which each audio track was last seen, unless all of its audio was.
+        let mut seen = vec![Some(key.time); self.audio.len()];
+        while let Some(block) = blocks.next().await? {
+            if block.track == self.film {
+                frames_end |= block.time >= key.time;
+                if block.time < key.time {
+                    (cut, cluster) = (block.element.end, position(&blocks));
+                }
+            } else if let Some(i) = self.audio.iter().position(|(number, _)| *number == block.track) {
+                let is_wanted = self.audio.get(i).is_some_and(|(_, until)| block.time < *until);
+                if let Some(seen) = seen.get_mut(i) {
+                    *seen = is_wanted.then_some(now);
+                }
+                if is_wanted {
+                    audio.push((block.element.start, audio_cluster(&block, blocks.data(&block).await?)));
+                }
+            } else {
+                continue;
+            }
+            now = now.max(block.time);
+            // What was not seen for a second has ended, or has a gap.
+            let is_over = |seen: u64| now.saturating_sub(seen) > self.scale;
+            if (frames_end || is_over(key.time)) && seen.iter().all(|seen| seen.is_none_or(is_over)) {
+                break;
+            }
+        }
+        // What is stored before the last frame is read with it.
+        let audio =
+            audio.into_iter().filter(|(start, _)| *start >= cut).flat_map(|(_, audio)| audio).collect();
+        Ok(End { cut, cluster, audio })
+    }
+}
+
+/// The end of a chunk.
+struct End {
+    /// The offset after its last frame.
+    cut: u64,
+    /// The start of the Cluster of this offset, and that of the Cluster's data.
+    cluster: (u64, u64),
+    /// The audio after that offset, in Clusters.
+    audio: Vec<u8>,
+}
+
+fn missing(key: Key) -> Error {
+    Error::Unreadable(format!("there is no keyframe at {} as the Cues tell", key.time))
+}
+
+/// Returns the header of a Cluster of unknown size, and its timestamp unless that is copied.
+fn cluster_head(timestamp: Option<u64>) -> Bytes {
+    let mut out = Vec::new();
+    ebml::put_head_of_unknown_size(&mut out, id::CLUSTER);
+    if let Some(timestamp) = timestamp {
+        put(&mut out, id::TIMESTAMP, &timestamp.to_be_bytes());
+    }
+    out.into()
+}
+
+/// Returns a Cluster with a copy of a block of audio.
+fn audio_cluster(block: &Block, data: &[u8]) -> Vec<u8> {
+    let track = usize::try_from(block.frame.saturating_sub(block.range.start)).unwrap_or(0).saturating_sub(3);
+    let (track, frame) = (data.get(..track).unwrap_or_default(), data.get(track + 3..).unwrap_or_default());
+    // Relative timestamp 0. All blocks of audio are keyframes.
+    let copy = [track, &[0, 0, block.flags | 0x80], frame].concat();
+    let mut cluster = Vec::new();
+    put(&mut cluster, id::TIMESTAMP, &block.time.to_be_bytes());
+    put(&mut cluster, id::SIMPLE_BLOCK, &copy);
+    let mut out = Vec::new();
+    put(&mut out, id::CLUSTER, &cluster);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::fixture::{
+        cluster, cue, file, group, info, master, seek_head, simple, source, tracks, unknown_size,
+    };
+    use super::super::open;
+    use super::*;
+
+    const SECONDS: u64 = 12;
+
+    /// A film with a keyframe each second.
+    #[derive(Debug, Clone, Copy)]
+    struct Film {
+        /// The keyframes in a Cluster.
+        keys: u64,
+        /// Whether the Cues have positions in Clusters: `None`, or what is added to them.
+        positions: Option<u64>,
+        /// Blocks are in groups.
+        is_grouped: bool,
+        /// Frames are presented before the keyframe that they follow.
+        is_open: bool,
+        /// When audio is stored, in milliseconds after the frames of its time.
+        late: i64,
+        has_sizes: bool,
+    }
+
+    const FILM: Film =
+        Film { keys: 1, positions: Some(0), is_grouped: false, is_open: false, late: 0, has_sizes: true };
+
+    impl Film {
+        /// The blocks with the times at which they are stored: the track, the time, and whether it is a keyframe.
+        fn blocks(self) -> Vec<(i64, u8, i64, bool)> {
+            let mut blocks = Vec::new();
+            for second in (0..SECONDS).map(|second| second.cast_signed() * 1000) {
+                blocks.push((second, 2, second, true));
+                if self.is_open && second > 0 {
+                    blocks.extend([30, 10].map(|early| (second + 1, 2, second - early, false)));
+                }
+                blocks.extend((1..25).map(|i| (second + i * 40, 2, second + i * 40, false)));
+            }
+            // Two frames of audio in each block.
+            let end = SECONDS.cast_signed() * 1000;
+            blocks.extend((0..end).step_by(40).map(|time| (time + self.late, 1, time, true)));
+            blocks.sort_by_key(|(stored, track, ..)| (*stored, *track));
+            blocks
+        }
+
+        fn file(self) -> Vec<u8> {
+            let mut clusters: Vec<(u64, Vec<Vec<u8>>)> = vec![(0, Vec::new())];
+            let mut keys = Vec::new();
+            for ((_, track, time, is_key), i) in self.blocks().into_iter().zip(0u32..) {
+                let second = time.unsigned_abs() / 1000;
+                if track == 2 && is_key && second > 0 && second.is_multiple_of(self.keys) {
+                    clusters.push((second * 1000, Vec::new()));
+                }
+                let number = clusters.len() - 1;
+                let (start, blocks) = clusters.last_mut().unwrap();
+                if track == 2 && is_key {
+                    // After the checksum and the timestamp.
+                    let at = cluster(0, &[]).len() - 12 + blocks.concat().len();
+                    keys.push((time.unsigned_abs(), number, at as u64));
+                }
+                let relative = i16::try_from(time - start.cast_signed()).unwrap();
+                let payload = [&[1][..], &i.to_be_bytes().repeat(20)].concat();
+                let mut block = match self.is_grouped {
+                    true => group(track, relative, is_key, &payload),
+                    false => simple(track, relative, is_key, &payload),
+                };
+                if track == 1 {
+                    // Lacing with a fixed size.
+                    let flags = block.len() - payload.len() - 1;
+                    block[flags] |= 4;
+                }
+                blocks.push(block);
+            }
+            let clusters = clusters.into_iter().map(|(time, blocks)| cluster(time, &blocks));
+            let clusters: Vec<_> =
+                clusters.map(|it| if self.has_sizes { it } else { unknown_size(it) }).collect();
+            let front = |cues| [seek_head(&[(id::CUES, cues)]), info(0.0), tracks()].concat();
+            let starts: Vec<u64> = clusters
+                .iter()
+                .scan(front(0).len() as u64, |at, cluster| {
+                    Some(std::mem::replace(at, *at + cluster.len() as u64))
+                })
+                .collect();
+            let cue = |(time, number, at): &(u64, usize, u64)| {
+                cue(*time, 2, starts[*number], self.positions.map(|wrong| at + wrong))
+            };
+            let cues = master(id::CUES, &keys.iter().map(cue).collect::<Vec<_>>());
+            let clusters = clusters.concat();
+            file(&[front((front(0).len() + clusters.len()) as u64), clusters, cues])
+        }
+    }
+
+    /// The audio that a chunk from one keyframe to the next needs, in milliseconds.
+    fn audio((start, end): (u64, Option<u64>)) -> (u64, u64) {
+        (if start == 0 { 0 } else { start + 400 }, end.map_or(u64::MAX, |end| end + 540))
+    }
+
+    fn wanted(span: (u64, Option<u64>)) -> Wanted {
+        let (from, until) = audio(span);
+        let samples = |ms: u64| ms.cast_signed() * 48;
+        Wanted {
+            span: (span.0.cast_signed(), span.1.map(u64::cast_signed)),
+            audio: (samples(from), span.1.map(|_| samples(until))),
+        }
+    }
+
+    /// Returns the blocks of a file: the track, the time, and the frames.
+    async fn blocks(file: &Source) -> Vec<(u64, u64, Bytes)> {
+        let (_, track) = open(file).await.unwrap();
+        let bytes = file.fetch(0..file.size()).await.unwrap();
+        let mut blocks = Blocks::new(&track, Window::new(file, 0, 0, 0).over(0, bytes), track.clusters_start);
+        let mut all = Vec::new();
+        while let Some(block) = blocks.next().await.unwrap() {
+            let frames = Bytes::copy_from_slice(blocks.data(&block).await.unwrap()).slice(4..);
+            assert_eq!(block.flags & 6, if block.track == 1 { 4 } else { 0 }, "lacing");
+            all.push((block.track, block.time, frames));
+        }
+        all
+    }
+
+    async fn sliced(object: &Source, spans: &[(u64, Option<u64>)]) -> Option<Vec<Slice>> {
+        let (_, track) = open(object).await.unwrap();
+        let wanted: Vec<_> = spans.iter().copied().map(wanted).collect();
+        let slices = track.slices(object, &wanted, &[StreamId::Position(0)]).await.unwrap()?;
+        Some(slices.into_iter().map(|(slice, _)| Slice::from_bytes(slice.to_bytes()).unwrap()).collect())
+    }
+
+    const SPANS: [(u64, Option<u64>); 4] =
+        [(0, Some(3000)), (3000, Some(4000)), (4000, Some(8000)), (8000, None)];
+
+    #[tokio::test]
+    async fn slices_have_the_frames_and_the_audio_of_their_chunks() {
+        for film in [
+            FILM,
+            Film { keys: 3, ..FILM },
+            Film { keys: 5, is_grouped: true, late: 300, ..FILM },
+            Film { keys: 2, positions: None, ..FILM },
+            Film { keys: 4, positions: Some(7), ..FILM },
+            Film { keys: 3, is_open: true, ..FILM },
+            Film { is_open: true, is_grouped: true, late: -200, ..FILM },
+            Film { keys: 4, has_sizes: false, ..FILM },
+            Film { keys: SECONDS, has_sizes: false, is_open: true, ..FILM },
+        ] {
+            let object = Arc::new(source(film.file()));
+            let all = blocks(&object).await;
+            let slices = sliced(&object, &SPANS).await.unwrap();
+            for (slice, span) in slices.iter().zip(SPANS) {
+                let found = blocks(&slice.open(&object).await.unwrap()).await;
+                let is_presented = |(track, time, _): &&(u64, u64, Bytes)| {
+                    let (from, until) =
+                        if *track == 2 { (span.0, span.1.unwrap_or(u64::MAX)) } else { audio(span) };
+                    (from..until).contains(time)
+                };
+                for number in [1, 2] {
+                    let of_track = |all: &[(u64, u64, Bytes)]| -> Vec<_> {
+                        let blocks = all.iter().filter(|(track, ..)| *track == number);
+                        blocks.filter(is_presented).cloned().collect()
+                    };
+                    assert!(!of_track(&all).is_empty());
+                    assert_eq!(of_track(&found), of_track(&all), "{film:?} {span:?}");
+                }
+                // It begins with the keyframe, and has little of the next chunk.
+                let film = || found.iter().filter(|(track, ..)| *track == 2);
+                assert_eq!(film().next().unwrap().1, span.0);
+                assert!(film().filter(|(_, time, _)| *time >= span.1.unwrap_or(u64::MAX)).count() <= 1);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn wrong_cues_are_refused() {
+        let object = Arc::new(source(FILM.file()));
+        assert!(sliced(&object, &[(0, Some(3500)), (3500, None)]).await.is_none(), "no cue");
+        let (_, track) = open(&object).await.unwrap();
+        let wanted = SPANS.map(wanted);
+        assert!(track.slices(&object, &wanted, &[StreamId::Position(1)]).await.unwrap().is_none());
+        // The time of a cue is not that of the keyframe.
+        let mut bytes = FILM.file();
+        let at = memchr::memmem::rfind(&bytes, &4000u64.to_be_bytes()).unwrap();
+        bytes[at..at + 8].copy_from_slice(&4040u64.to_be_bytes());
+        let object = Arc::new(source(bytes));
+        let slices = sliced(&object, &[(0, Some(4040)), (4040, None)]).await.unwrap();
+        for slice in slices {
+            assert!(matches!(slice.open(&object).await, Err(Error::Unreadable(_))));
+        }
+    }
+}
