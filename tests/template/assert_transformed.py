@@ -111,6 +111,7 @@ ROUTES = {
     ("get", "/videos/{videoId}/thumbnail.webp"): "PlaybackFunction",
     ("get", "/videos/{videoId}/preview.webp"): "PlaybackFunction",
     ("get", "/videos/{videoId}/preview.gif"): "PlaybackFunction",
+    ("put", "/videos/{videoId}/poster"): "PlaybackFunction",
 }
 # Routes that need no caller.
 PUBLIC = {("get", "/segments/{videoId}/{version}/{rendition}/{segment}")}
@@ -184,9 +185,12 @@ GRANTS = {
         ("s3:GetObject", SEGMENTS),
         ("s3:PutObject", SEGMENTS),
         ("s3:DeleteObject", SEGMENTS),
+        ("s3:PutObject", POSTERS),
+        ("s3:DeleteObject", POSTERS),
         ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
         ("s3:ListBucket", PROCESSED),
         ("dynamodb:GetItem", TABLE),
+        ("dynamodb:UpdateItem", TABLE),
     },
     "ThumbnailFunction": {
         ("s3:GetObject", VIDEOS),

@@ -75,10 +75,11 @@ fn random_script(rng: &mut Rng) -> Script {
             Step::Read,
             Step::Play,
             Step::Image,
+            Step::Choose,
             Step::Watch(usize::MAX),
             Step::Rename,
         ];
-        then.push(steps[rng.usize(..7)]);
+        then.push(steps[rng.usize(..8)]);
     }
     if rng.u8(..6) == 0 {
         then.extend([Step::Expire([1, 30, 600][rng.usize(..3)]), Step::Rename]);
