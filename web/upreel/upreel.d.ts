@@ -499,6 +499,11 @@ export declare function update(videoId: string, change: Change, { ifMatch, signa
     ifMatch?: string;
     signal?: AbortSignal;
 }): Promise<Video>;
+/** Makes the frame at a time in seconds the poster of a processed video.
+ * @param {string} videoId @param {number} time @param {Server & {signal?: AbortSignal}} [options] */
+export declare function choosePoster(videoId: string, time: number, { signal, ...server }?: Server & {
+    signal?: AbortSignal;
+}): Promise<void>;
 /** Deletes a video. Succeeds if it does not exist. @param {string} videoId @param {Server} [server] */
 export declare function remove(videoId: string, server?: Server): Promise<void>;
 /** Returns the part size for a file: a fortieth of it, so that little is sent again after a lost connection, but 5 to
