@@ -52,8 +52,8 @@ impl FromStr for VideoId {
     }
 }
 
-/// The identifier of a poster that a user has chosen: a random number. Each request has its own, so that only one write of
-/// the row can name the objects, and only the next choice deletes them.
+/// The identifier of a poster that a user has chosen: a random number. Each request has its own, so that only one write
+/// of the row can name the objects, and only the next choice deletes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Choice(u64);
 

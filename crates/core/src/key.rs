@@ -116,7 +116,7 @@ impl FromStr for FileName {
 
 const UNKNOWN: &str = "bin";
 const LARGE: &str = "-w1280";
-/// Separates version and choice. An entity tag has hexadecimal digits only. It is short, because the local S3 limits keys.
+/// Separates version and choice. An entity tag has hexadecimal digits only. Short, because the local S3 limits keys.
 const CHOSEN: &str = "-own-";
 
 impl Key {

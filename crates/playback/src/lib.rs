@@ -3,9 +3,9 @@
 //! that if nobody has requested it yet. `PUT /videos/{videoId}/poster`: chooses the poster.
 //!
 //! Images are in the module `images`, posters in `poster`. The path of a segment is the key of the segment in S3, and
-//! the query is that of its presigned URL, from the playlist. The redirect repeats the query, and S3 verifies it. So this function needs
-//! no secret, and reveals nothing: whoever changes the query, or has an expired one, can have a segment made, but not
-//! read it.
+//! the query is that of its presigned URL, from the playlist. The redirect repeats the query, and S3 verifies it. So
+//! this function needs no secret, and reveals nothing: whoever changes the query, or has an expired one, can have a
+//! segment made, but not read it.
 //!
 //! `CloudFront` requests what is missing in the bucket without a query, because it has verified the signature in the path
 //! of its own URL, and passes that on in a header. It is verified again here, since everyone can send a header; then the
@@ -21,9 +21,9 @@
 //! | store the segments | they exist with the same content: their keys contain the version. |
 //! | read the row again | the video was deleted or uploaded again meanwhile: the segments are deleted again. |
 //!
-//! IAM: `dynamodb:GetItem` and `UpdateItem`; `s3:GetObject` on `videos/*`, `playback/*` and `segments/*`; `s3:PutObject`
-//! and `s3:DeleteObject` on `segments/*` and `thumbnails/*`; `s3:ListBucket` on the uploads and the processed bucket,
-//! without which a missing object is a 403. With a CDN, `secretsmanager:GetSecretValue` on its secret.
+//! IAM: `dynamodb:GetItem` and `UpdateItem`; `s3:GetObject` on `videos/*`, `playback/*` and `segments/*`;
+//! `s3:PutObject` and `s3:DeleteObject` on `segments/*` and `thumbnails/*`; `s3:ListBucket` on the uploads and the
+//! processed bucket, without which a missing object is a 403. With a CDN, `secretsmanager:GetSecretValue` on its secret.
 
 mod flights;
 mod images;

@@ -240,7 +240,7 @@ async fn the_poster_can_be_chosen() {
         assert_eq!(problem(put(body).await).await, (400, "INVALID_REQUEST".to_owned()), "{body}");
     }
     let requests = (0..8).map(async |i| {
-        let body = if i % 2 == 0 { r#"{"time": 3}"# } else { r#"{"time": 9}"# };
+        let body = if i % 2 == 0 { r#"{"time": 3.1}"# } else { r#"{"time": 9.1}"# };
         assert_eq!(put(body).await.status(), StatusCode::NO_CONTENT);
     });
     join_all(requests).await;

@@ -49,8 +49,8 @@ pub enum Moment {
 }
 
 impl Image {
-    /// Returns the name of the file, which is different for each image of a video. It is short, because the local S3 limits
-    /// keys.
+    /// Returns the name of the file, which is different for each image of a video. It is short, because the local S3
+    /// limits keys.
     pub(crate) fn name(&self) -> String {
         let Size { width, height, crop } = self.size;
         let extension = match self.format {

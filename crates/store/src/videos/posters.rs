@@ -1,8 +1,8 @@
 //! The poster that a user chooses. It belongs to the upload: a claim of another one removes it from the row.
 //!
-//! A repetition of the write finds the row that names the poster already, or that of a later choice. It changes nothing,
-//! because the write is conditional on the poster that it replaces, and no poster is named twice. So it never names
-//! objects that the later choice has deleted.
+//! A repetition of the write finds the row that names the poster already, or that of a later choice. It changes
+//! nothing, because the write is conditional on the poster that it replaces, and no poster is named twice. So it never
+//! names objects that the later choice has deleted.
 
 use upreel_core::video::Record;
 use upreel_core::{Fault, Key, Status};
@@ -22,8 +22,8 @@ pub enum Choosing {
 }
 
 impl VideoStore {
-    /// Replaces the poster that `record` names by the one with these keys, a placeholder and a time in milliseconds. Unless
-    /// it is [`Choosing::Named`], the row does not name the poster, and never will.
+    /// Replaces the poster that `record` names by the one with these keys, a placeholder and a time in milliseconds.
+    /// Unless it is [`Choosing::Named`], the row does not name the poster, and never will.
     ///
     /// # Errors
     /// When `DynamoDB` fails. It is not known then which poster the row names.
