@@ -95,9 +95,9 @@ impl Store {
     }
 }
 
-/// Runs a method once, with a separate folder for its temporary files in `folder`.
+/// Runs a method for the time with this number, with a separate folder for its temporary files in `folder`.
 pub(crate) fn run(
-    method: Method,
+    (method, number): (Method, u32),
     video: &Video,
     ffmpeg: &Path,
     store: &mut Store,
@@ -109,6 +109,7 @@ pub(crate) fn run(
         Command::new(std::env::current_exe()?)
             .args(["run", name.get_name(), video.name, &store.endpoint])
             .arg(ffmpeg)
+            .arg(number.to_string())
             .env("TMPDIR", temporary.path())
             .stderr(Stdio::piped()),
     )?;

@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 use crate::drive::Store;
 use crate::files::{VIDEOS, Video};
 use crate::report::Row;
-use crate::worker::{Method, Setting};
+use crate::worker::{KEYFRAMES, Method, Setting};
 
 /// Any error; `main` prints it.
 type BoxError = Box<dyn Error + Send + Sync>;
@@ -73,7 +73,7 @@ enum Mode {
     #[command(hide = true)]
     SingleRun { file: PathBuf, ffmpeg: PathBuf, processor: Option<usize> },
     #[command(hide = true)]
-    Run { method: Method, video: String, endpoint: String, ffmpeg: PathBuf },
+    Run { method: Method, video: String, endpoint: String, ffmpeg: PathBuf, number: u32 },
 }
 
 /// Runs on one thread, like the functions.
@@ -91,8 +91,8 @@ async fn main() -> ExitCode {
         }
         Some(Mode::SingleRun { file, ffmpeg, processor }) => transcode::single_run(&file, &ffmpeg, processor),
         Some(Mode::S3 { folder }) => s3::serve(folder).await.map(|never| match never {}),
-        Some(Mode::Run { method, video, endpoint, ffmpeg }) => match Video::named(&video) {
-            Some(video) => worker::run(method, &Setting { endpoint, video, ffmpeg }).await,
+        Some(Mode::Run { method, video, endpoint, ffmpeg, number }) => match Video::named(&video) {
+            Some(video) => worker::run(method, &Setting { endpoint, video, ffmpeg, number }).await,
             None => Err(format!("unknown video: {video}").into()),
         },
     };
@@ -128,14 +128,18 @@ fn bench(arguments: &Arguments) -> Result<(), BoxError> {
     let mut rows = Vec::new();
     for video in videos {
         let size = fs::metadata(folder.join(video.name))?.len();
-        for method in [Method::Download, Method::Http, Method::Poster, Method::Storyboard] {
+        for method in [Method::Download, Method::Http, Method::Poster, Method::Storyboard, Method::Keyframe] {
             if arguments.ours && !method.is_upreel() {
                 continue;
             }
             let once = method == Method::Download && size > 2_000_000_000;
-            let runs = if once { 1 } else { arguments.runs };
+            let runs = match method {
+                _ if once => 1,
+                Method::Keyframe => KEYFRAMES,
+                _ => arguments.runs,
+            };
             writeln!(io::stderr(), "{}: {}", video.title, method.title())?;
-            let run = |_| drive::run(method, video, &ffmpeg, &mut store, &folder);
+            let run = |number| drive::run((method, number), video, &ffmpeg, &mut store, &folder);
             let runs: Result<Vec<_>, _> = (0..runs).map(run).collect();
             rows.push(Row { video, size, method, runs: runs.map_err(|error| error.to_string()) });
         }

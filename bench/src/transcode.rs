@@ -201,7 +201,7 @@ fn print_json(result: &impl Serialize) -> Result<(), BoxError> {
 /// Makes the plan as the function does. Its media info comes from a poster, which isn't measured, because a function
 /// reads it from the video's row.
 pub(crate) async fn plan(endpoint: String, ffmpeg: PathBuf) -> Result<(), BoxError> {
-    let setting = Setting { endpoint, video: &FILM, ffmpeg };
+    let setting = Setting { endpoint, video: &FILM, ffmpeg, number: 0 };
     let poster_source = Arc::new(source(&setting).await?);
     let media_info =
         poster::make(&poster_source, &setting.ffmpeg, Instant::now() + DEADLINE).await?.media_info;
@@ -224,7 +224,7 @@ pub(crate) async fn encode_requested(
     processor: usize,
 ) -> Result<(), BoxError> {
     pin_to(processor)?;
-    let setting = Setting { endpoint, video: &FILM, ffmpeg };
+    let setting = Setting { endpoint, video: &FILM, ffmpeg, number: 0 };
     let plan: Plan = serde_json::from_str(&read_line()?)?;
     while let Ok(index) = read_line()?.trim().parse() {
         let slice: Option<Vec<u8>> = serde_json::from_str(&read_line()?)?;

@@ -16,6 +16,8 @@ use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use upreel_core::video::MediaInfo;
+use upreel_media::image::{Format, Images, Size};
 use upreel_media::{Source, poster, storyboard};
 use upreel_store::objects::{Head, StoredObject};
 
@@ -23,6 +25,8 @@ use crate::files::Video;
 use crate::{BoxError, s3};
 
 const DEADLINE: Duration = Duration::from_mins(10);
+/// The number of times for which keyframes are made.
+pub(crate) const KEYFRAMES: u32 = 20;
 
 /// A method to make a preview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -35,6 +39,8 @@ pub(crate) enum Method {
     Poster,
     /// Upreel's storyboard, after the poster
     Storyboard,
+    /// Upreel's image of the keyframe nearest to a time
+    Keyframe,
 }
 
 impl Method {
@@ -44,11 +50,12 @@ impl Method {
             Self::Http => "ffmpeg over http",
             Self::Poster => "Upreel: poster",
             Self::Storyboard => "Upreel: storyboard",
+            Self::Keyframe => "Upreel: keyframe at a time",
         }
     }
 
     pub(crate) const fn is_upreel(self) -> bool {
-        matches!(self, Self::Poster | Self::Storyboard)
+        matches!(self, Self::Poster | Self::Storyboard | Self::Keyframe)
     }
 }
 
@@ -81,12 +88,14 @@ pub(crate) struct Setting {
     pub(crate) endpoint: String,
     pub(crate) video: &'static Video,
     pub(crate) ffmpeg: PathBuf,
+    /// The number of the run, from 0.
+    pub(crate) number: u32,
 }
 
 pub(crate) async fn run(method: Method, setting: &Setting) -> Result<(), BoxError> {
     let measurement = match method {
         Method::Download | Method::Http => run_alternative(method, setting).await,
-        Method::Poster | Method::Storyboard => run_upreel(method, setting).await,
+        Method::Poster | Method::Storyboard | Method::Keyframe => run_upreel(method, setting).await,
     }?;
     writeln!(io::stdout(), "{}", serde_json::to_string(&measurement)?)?;
     Ok(())
@@ -148,7 +157,7 @@ pub(crate) async fn source(setting: &Setting) -> Result<Source, BoxError> {
     Ok(Source::new(size, StoredObject::new(&objects, &key, &etag)))
 }
 
-/// Makes a poster or a storyboard as the thumbnail function does.
+/// Makes a poster or a storyboard as the thumbnail function does, or a keyframe as the playback function does.
 async fn run_upreel(method: Method, setting: &Setting) -> Result<Measurement, BoxError> {
     let source = Arc::new(source(setting).await?);
 
@@ -158,11 +167,26 @@ async fn run_upreel(method: Method, setting: &Setting) -> Result<Measurement, Bo
         return start.measurement(&poster.jpeg, Some(poster.index.is_some()));
     }
     let poster = poster::make(&source, &setting.ffmpeg, Instant::now() + DEADLINE).await?;
+    if method == Method::Keyframe {
+        return keyframe(setting, &poster.media_info).await;
+    }
     let index = poster.index.ok_or("no storyboard: the container has no index reader")?;
     let start = Start::ready()?;
     let deadline = Instant::now() + DEADLINE;
     let storyboard = storyboard::make(&source, &index, "storyboard.jpg", &setting.ffmpeg, deadline).await?;
     start.measurement(&storyboard.jpeg, Some(true))
+}
+
+/// Makes the image of a keyframe. Each run asks for another time, spread over the video.
+async fn keyframe(setting: &Setting, media_info: &MediaInfo) -> Result<Measurement, BoxError> {
+    let source = Arc::new(source(setting).await?);
+    let duration = media_info.duration_ms.ok_or("no duration")?;
+    let ms = duration * u64::from(2 * setting.number + 1) / u64::from(2 * KEYFRAMES);
+    let size = Size { width: 640, height: 360, crop: false };
+    let start = Start::ready()?;
+    let images = Images::new(&source, media_info, &setting.ffmpeg, Instant::now() + DEADLINE);
+    let image = images.keyframe(ms, size, Format::Jpeg).await?;
+    start.measurement(&image.ok_or("no keyframe: the container has no index reader")?, Some(true))
 }
 
 /// The start of a measurement.

@@ -300,7 +300,7 @@ test('all controls of the player can be reached with the Tab key, show the focus
   }
   assert.deepEqual(names, [
     'video player', 'seek', 'play', 'mute', 'volume', 'closed captions', 'Playback rate 1', 'quality',
-    'enter picture in picture mode', 'enter fullscreen mode', 'Download the original',
+    'enter picture in picture mode', 'enter fullscreen mode', 'Use this frame as the poster', 'Download the original',
   ]);
   for (const name of ['closed captions', 'Playback rate 1', 'quality']) {
     await page.getByRole('button', {name}).click();
@@ -310,6 +310,53 @@ test('all controls of the player can be reached with the Tab key, show the focus
     await until('the menu is closed', () => page.getByRole('menu').isHidden());
   }
   assert.deepEqual(page.errors, []);
+});
+
+test('the frame that is shown becomes the poster, with the keyboard alone', async (t) => {
+  const page = await play(t, 'silent.mp4');
+  await waitForPlayback(page);
+  await page.keyboard.press('Space');
+  await until('the video pauses', () => element(page).evaluate((video) => video.paused));
+  await page.keyboard.press('5');
+  await waitForFrame(page, VIDEO.seconds / 2);
+  await until('the seek ends', () => element(page).evaluate((video) => !video.seeking));
+  const poster = card(page, 'silent.mp4').getByRole('img', {name: 'Poster of silent.mp4'});
+  /** Returns the mean difference between the poster of the card and the frame in the player. */
+  const difference = () => poster.evaluate(async (shown) => {
+    const image = Object.assign(new Image(), {crossOrigin: 'anonymous', src: shown.src});
+    await image.decode();
+    const [a, b] = [image, document.querySelector('video')].map((source) => {
+      const context = new OffscreenCanvas(64, 36).getContext('2d');
+      context.drawImage(source, 0, 0, 64, 36);
+      return context.getImageData(0, 0, 64, 36).data;
+    });
+    return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length;
+  });
+  const before = await difference();
+  const button = page.getByRole('button', {name: 'Use this frame as the poster'});
+  const status = page.getByRole('dialog').getByRole('status');
+  await button.focus();
+  await page.keyboard.press('Enter');
+  await status.getByText('This frame is the poster.').waitFor();
+  assert.ok(await button.evaluate((el) => el === document.activeElement), 'the button keeps the focus');
+  const [request] = requestsFor(page, '/poster');
+  assert.deepEqual([request.method(), request.postDataJSON()], ['PUT', {time: await current(page)}]);
+  const after = await difference();
+  assert.ok(after < before / 3, `the difference is ${after}, and was ${before}`);
+  await until('the card shows the poster', () => poster.evaluate((img) => img.complete && img.naturalWidth > 0));
+  await accessibility(page);
+
+  await page.route('**/poster', (route) => route.fulfill({
+    status: 422, contentType: 'application/problem+json', body: JSON.stringify({code: 'UNDECODABLE', message: 'No frame.'}),
+  }));
+  await button.click();
+  await status.getByText('Could not change the poster. No frame.').waitFor();
+  await page.keyboard.press('Escape');
+  await card(page, 'silent.mp4').getByRole('button', {name: 'Play'}).click();
+  await waitForPlayback(page);
+  assert.equal(await status.textContent(), '');
+  // The browser reports the response with status 422.
+  assert.equal(page.errors.length, 1, page.errors.join());
 });
 
 test('the seek bar can be dragged by touch', async (t) => {

@@ -66,7 +66,9 @@ def test_user_journey(emulator, stack, video):
 
     # Requests without credentials are rejected.
     for method, path in [("POST", "/upload"), ("GET", "/presign?name=a.mp4"), ("GET", "/videos"),
-                         ("GET", "/videos/x"), ("DELETE", "/videos/x"), ("PUT", "/videos/x/captions/en"), ("DELETE", "/videos/x/captions/en"), ("GET", "/videos/x/thumbnail.jpg"), ("GET", "/videos/x/preview.gif")]:
+                         ("GET", "/videos/x"), ("DELETE", "/videos/x"), ("PUT", "/videos/x/poster"),
+                         ("GET", "/videos/x/thumbnail.jpg"), ("GET", "/videos/x/preview.gif"),
+                         ("PUT", "/videos/x/captions/en"), ("DELETE", "/videos/x/captions/en")]:
         assert anonymous.call(method, path).status == 401, (method, path)
     # The signature of S3 in the query is the permission for a segment, so its route needs none.
     assert anonymous.call("GET", f"/segments/x/{'0' * 40}-x/source/0-1.m4s?X-Amz-Signature=0").status == 404

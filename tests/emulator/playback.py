@@ -99,6 +99,11 @@ def test_images(api, eve, video):
         path = f"/videos/{video}/{image}"
         assert eve.call("GET", path).status == 404, path
         assert follow(redirect(api, path)).startswith(start), path
+    before = api.video(video)["thumbnailUrl"]
+    assert eve.call("PUT", f"/videos/{video}/poster", b'{"time": 3}').status == 404
+    assert api.call("PUT", f"/videos/{video}/poster", b'{"time": 3}').status == 204
+    after = api.video(video)["thumbnailUrl"]
+    assert [HTTP.request("GET", url).status for url in (before, after)] == [404, 200]
 
 
 def sign(folder, secret):

@@ -113,6 +113,7 @@ ROUTES = {
     ("get", "/videos/{videoId}/thumbnail.webp"): "PlaybackFunction",
     ("get", "/videos/{videoId}/preview.webp"): "PlaybackFunction",
     ("get", "/videos/{videoId}/preview.gif"): "PlaybackFunction",
+    ("put", "/videos/{videoId}/poster"): "PlaybackFunction",
 }
 # Routes that need no caller.
 PUBLIC = {("get", "/segments/{videoId}/{version}/{rendition}/{segment}")}
@@ -188,9 +189,12 @@ GRANTS = {
         ("s3:GetObject", SEGMENTS),
         ("s3:PutObject", SEGMENTS),
         ("s3:DeleteObject", SEGMENTS),
+        ("s3:PutObject", POSTERS),
+        ("s3:DeleteObject", POSTERS),
         ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
         ("s3:ListBucket", PROCESSED),
         ("dynamodb:GetItem", TABLE),
+        ("dynamodb:UpdateItem", TABLE),
     },
     "ThumbnailFunction": {
         ("s3:GetObject", VIDEOS),

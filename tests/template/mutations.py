@@ -993,6 +993,11 @@ def forbid_playback_to_delete_segments(t):
 
 
 @mutation
+def forbid_playback_to_delete_the_poster_that_was_replaced(t):
+    statements(t, "PlaybackRole")[2]["Action"].remove("s3:DeleteObject")
+
+
+@mutation
 def forbid_videos_to_sign_segments(t):
     (statement,) = [s for s in statements(t, "VideosRole") if s["Action"] == ["s3:GetObject"]]
     statement["Resource"].pop()

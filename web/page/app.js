@@ -2,7 +2,7 @@ import { editCaptions } from './captions.js';
 import { Player, loadHls } from './player.js';
 import { Storyboard } from './storyboard.js';
 import {
-  Upload, backOff, discard, fingerprint, follow, get, interrupted, isDone, list, remove, update, uploading,
+  Upload, backOff, choosePoster, discard, fingerprint, follow, get, interrupted, isDone, list, remove, update, uploading,
 } from './upreel.js';
 
 const MAX_UPLOADS = 3;
@@ -286,7 +286,11 @@ class Card {
       const video = renewed ?? await this.renew();
       const { name, storyboard } = this;
       setHash(this.videoId);
-      player.open({ video, name, details: mediaInfo(video), at, storyboard, renew: () => this.renew() });
+      player.open({
+        video, name, details: mediaInfo(video), at, storyboard,
+        renew: () => this.renew(),
+        choosePoster: (time) => this.choosePoster(time),
+      });
     } catch (error) {
       this.showError(messageOf(error));
     }
@@ -423,6 +427,11 @@ class Card {
 
   // Returns the video with newly signed URLs.
   renew() { return get(this.videoId); }
+
+  async choosePoster(time) {
+    await choosePoster(this.videoId, time);
+    this.show(await this.renew());
+  }
 
   async follow() {
     if (this.following || isDone(this.video, true)) return;

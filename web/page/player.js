@@ -68,6 +68,8 @@ export class Player {
     this.seekBar = find('media-time-range');
     this.unplayable = find('.unplayable');
     this.retry = find('.unplayable button');
+    this.useFrame = find('.use-frame');
+    this.status = find('.status');
     const { film, video, seekBar, renditions } = this;
 
     this.tracks = new Tracks(video);
@@ -101,6 +103,7 @@ export class Player {
       this.start(this.startAt);
       find('media-play-button').focus();
     });
+    this.useFrame.addEventListener('click', () => this.usePoster());
     video.addEventListener('timeupdate', () => this.paint('current', video.currentTime));
     video.addEventListener('error', () => this.recover());
     // What is loaded next plays at the same speed.
@@ -111,8 +114,11 @@ export class Player {
     });
   }
 
-  open({ video, name, details, at, storyboard, renew }) {
-    Object.assign(this, { record: video, renew, storyboard, original: !video.hlsUrl, failedAt: undefined });
+  open({ video, name, details, at, storyboard, renew, choosePoster }) {
+    Object.assign(this, {
+      record: video, renew, choosePoster, storyboard, original: !video.hlsUrl, failedAt: undefined,
+    });
+    this.status.textContent = '';
     this.dialog.querySelector('h2').textContent = name;
     this.showDetails(this.dialog.querySelector('.details'), details);
     this.dialog.querySelector('.download').href = video.downloadUrl;
@@ -222,6 +228,19 @@ export class Player {
     this.setMessage();
   }
 
+  // Makes the frame that is shown the poster. What the browser cannot show, nobody can choose.
+  async usePoster() {
+    const { record, position } = this;
+    const report = (text) => { if (this.record?.videoId === record.videoId) this.status.textContent = text; };
+    report('Changing the poster…');
+    try {
+      await this.choosePoster(position ?? 0);
+      report('This frame is the poster.');
+    } catch (error) {
+      report(`Could not change the poster. ${error.message}`);
+    }
+  }
+
   // Handles a playback error. Signed URLs expire during a pause or a long video, so the first failure loads new ones. A
   // second failure at the same position falls back from HLS to the file of the original, and from that to a message.
   async recover() {
@@ -275,6 +294,7 @@ export class Player {
     this.unplayable.querySelector('p').textContent = why ?? '';
     this.unplayable.hidden = !why;
     this.controls.inert = Boolean(why);
+    this.useFrame.hidden = Boolean(why);
     this.film.toggleAttribute('nohotkeys', Boolean(why));
   }
 

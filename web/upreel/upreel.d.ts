@@ -537,6 +537,11 @@ export declare function putCaptions(videoId: string, language: string, file: Blo
 /** Removes the captions of a video in a language. Succeeds if there are none.
  * @param {string} videoId @param {string} language @param {Server} [server] */
 export declare function removeCaptions(videoId: string, language: string, server?: Server): Promise<void>;
+/** Makes the frame at a time in seconds the poster of a processed video.
+ * @param {string} videoId @param {number} time @param {Server & {signal?: AbortSignal}} [options] */
+export declare function choosePoster(videoId: string, time: number, { signal, ...server }?: Server & {
+    signal?: AbortSignal;
+}): Promise<void>;
 /** Deletes a video. Succeeds if it does not exist. @param {string} videoId @param {Server} [server] */
 export declare function remove(videoId: string, server?: Server): Promise<void>;
 /** Returns the part size for a file: a fortieth of it, so that little is sent again after a lost connection, but 5 to

@@ -621,6 +621,12 @@ export async function removeCaptions(videoId, language, server = {}) {
   await call(server, 'DELETE', captionsPath(videoId, language)).catch(ignoreNotFound);
 }
 
+/** Makes the frame at a time in seconds the poster of a processed video.
+ * @param {string} videoId @param {number} time @param {Server & {signal?: AbortSignal}} [options] */
+export async function choosePoster(videoId, time, { signal, ...server } = {}) {
+  await call(server, 'PUT', `${videoPath(videoId)}/poster`, { body: { time }, signal });
+}
+
 /** Deletes a video. Succeeds if it does not exist. @param {string} videoId @param {Server} [server] */
 export async function remove(videoId, server = {}) {
   await call(server, 'DELETE', videoPath(videoId)).catch(ignoreNotFound);

@@ -52,6 +52,35 @@ impl FromStr for VideoId {
     }
 }
 
+/// The identifier of a poster that a user has chosen: a random number. Each request has its own, so that only one write
+/// of the row can name the objects, and only the next choice deletes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Choice(u64);
+
+impl Choice {
+    /// Creates an identifier.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().as_u64_pair().1)
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for Choice {
+    type Err = Invalid;
+
+    /// Accepts only the spelling that [`Choice`] prints.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let choice = u64::from_str_radix(text, 16).map(Self).map_err(|_| Invalid("choice"))?;
+        if choice.to_string() == text { Ok(choice) } else { Err(Invalid("choice")) }
+    }
+}
+
 /// The caller's identifier: a Cognito `sub` or identity id.
 ///
 /// It is a folder in a key, so it is limited to characters without a special meaning in paths, URLs and headers.

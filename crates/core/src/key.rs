@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::captions::TrackId;
 use crate::container::Container;
-use crate::id::{Invalid, Sequencer, UserId, Version, VideoId};
+use crate::id::{Choice, Invalid, Sequencer, UserId, Version, VideoId};
 
 /// One of the three buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,10 +44,10 @@ pub enum Key {
         /// The declared format, or `None` if it is unknown (`.bin`).
         container: Option<Container>,
     },
-    /// The poster, 640 pixels wide, in the thumbnails bucket.
-    Thumbnail(VideoId, Version),
-    /// The poster, 1280 pixels wide, in the thumbnails bucket.
-    ThumbnailLarge(VideoId, Version),
+    /// The poster, 640 pixels wide, in the thumbnails bucket. `None` is the one that processing has chosen.
+    Thumbnail(VideoId, Version, Option<Choice>),
+    /// The same poster, 1280 pixels wide.
+    ThumbnailLarge(VideoId, Version, Option<Choice>),
     /// The storyboard's image, in the thumbnails bucket.
     StoryboardImage(VideoId, Version),
     /// The storyboard's `WebVTT` file, which refers to the image, in the thumbnails bucket.
@@ -119,6 +119,8 @@ impl FromStr for FileName {
 
 const UNKNOWN: &str = "bin";
 const LARGE: &str = "-w1280";
+/// Separates version and choice. An entity tag has hexadecimal digits only. Short, because the local S3 limits keys.
+const CHOSEN: &str = "-own-";
 
 impl Key {
     /// Returns the bucket that stores the object.
@@ -142,8 +144,8 @@ impl Key {
     #[must_use]
     pub const fn video_id(&self) -> VideoId {
         match self {
-            Self::Thumbnail(id, _)
-            | Self::ThumbnailLarge(id, _)
+            Self::Thumbnail(id, ..)
+            | Self::ThumbnailLarge(id, ..)
             | Self::StoryboardImage(id, _)
             | Self::StoryboardTrack(id, _)
             | Self::Captions(id, _)
@@ -160,8 +162,8 @@ impl Key {
     pub const fn sequencer(&self) -> Option<&Sequencer> {
         match self {
             Self::Video { .. } | Self::Captions(..) => None,
-            Self::Thumbnail(_, version)
-            | Self::ThumbnailLarge(_, version)
+            Self::Thumbnail(_, version, _)
+            | Self::ThumbnailLarge(_, version, _)
             | Self::StoryboardImage(_, version)
             | Self::StoryboardTrack(_, version)
             | Self::Playback { version, .. }
@@ -170,15 +172,17 @@ impl Key {
         }
     }
 
-    /// Returns the keys of all previews of one version of a video.
+    /// Returns the keys of a poster in both sizes.
+    #[must_use]
+    pub fn posters(id: VideoId, version: &Version, choice: Option<Choice>) -> [Self; 2] {
+        [Self::Thumbnail(id, version.clone(), choice), Self::ThumbnailLarge(id, version.clone(), choice)]
+    }
+
+    /// Returns the keys of all previews that processing makes of one version of a video.
     #[must_use]
     pub fn previews(id: VideoId, version: &Version) -> [Self; 4] {
-        [
-            Self::Thumbnail(id, version.clone()),
-            Self::ThumbnailLarge(id, version.clone()),
-            Self::StoryboardImage(id, version.clone()),
-            Self::StoryboardTrack(id, version.clone()),
-        ]
+        let [small, large] = Self::posters(id, version, None);
+        [small, large, Self::StoryboardImage(id, version.clone()), Self::StoryboardTrack(id, version.clone())]
     }
 
     /// Returns the folders of everything that was made of a video: previews, renditions, files for playback, and
@@ -224,8 +228,14 @@ impl fmt::Display for Key {
                 let extension = container.map_or(UNKNOWN, Container::extension);
                 write!(f, "videos/{user}/{id}.{extension}")
             }
-            Self::Thumbnail(id, version) => write!(f, "thumbnails/{id}/{version}.jpg"),
-            Self::ThumbnailLarge(id, version) => write!(f, "thumbnails/{id}/{version}{LARGE}.jpg"),
+            Self::Thumbnail(id, version, choice) | Self::ThumbnailLarge(id, version, choice) => {
+                write!(f, "thumbnails/{id}/{version}")?;
+                if let Some(choice) = choice {
+                    write!(f, "{CHOSEN}{choice}")?;
+                }
+                let size = if matches!(self, Self::ThumbnailLarge(..)) { LARGE } else { "" };
+                write!(f, "{size}.jpg")
+            }
             Self::StoryboardImage(id, version) => write!(f, "storyboards/{id}/{version}.jpg"),
             Self::StoryboardTrack(id, version) => write!(f, "storyboards/{id}/{version}.vtt"),
             Self::Rendition { id, run, name } => write!(f, "hls/{id}/{}/{name}", run.as_str()),
@@ -263,12 +273,20 @@ impl FromStr for Key {
         }
         let (folder, id) = folder.split_once('/').ok_or(Invalid("key"))?;
         let id = id.parse()?;
-        match (folder, name.strip_suffix(LARGE), extension) {
-            ("thumbnails", Some(version), "jpg") => Ok(Self::ThumbnailLarge(id, version.parse()?)),
-            ("thumbnails", None, "jpg") => Ok(Self::Thumbnail(id, name.parse()?)),
-            ("storyboards", None, "jpg") => Ok(Self::StoryboardImage(id, name.parse()?)),
-            ("storyboards", None, "vtt") => Ok(Self::StoryboardTrack(id, name.parse()?)),
-            ("captions", None, "vtt") => Ok(Self::Captions(id, name.parse()?)),
+        if let ("captions", "vtt") = (folder, extension) {
+            return Ok(Self::Captions(id, name.parse()?));
+        }
+        let large = name.strip_suffix(LARGE);
+        let (version, choice) = match large.unwrap_or(name).split_once(CHOSEN) {
+            Some((version, choice)) => (version, Some(choice.parse()?)),
+            None => (large.unwrap_or(name), None),
+        };
+        let version = version.parse()?;
+        match (folder, large, choice, extension) {
+            ("thumbnails", Some(_), choice, "jpg") => Ok(Self::ThumbnailLarge(id, version, choice)),
+            ("thumbnails", None, choice, "jpg") => Ok(Self::Thumbnail(id, version, choice)),
+            ("storyboards", None, None, "jpg") => Ok(Self::StoryboardImage(id, version)),
+            ("storyboards", None, None, "vtt") => Ok(Self::StoryboardTrack(id, version)),
             _ => Err(Invalid("key")),
         }
     }
@@ -297,7 +315,9 @@ mod tests {
             Key::Playback { id, version: version.clone(), name: name("source/index.m3u8") },
             Key::Segment { id, version: version.clone(), name: name("source/91834-1021.m4s") },
         ];
-        let made: Vec<Key> = Key::previews(id, &version).into_iter().chain(renditions).collect();
+        let chosen = Key::posters(id, &version, Some(Choice::random()));
+        let made: Vec<Key> =
+            Key::previews(id, &version).into_iter().chain(chosen).chain(renditions).collect();
         for key in &made {
             assert!(
                 Key::folders(id).iter().any(|folder| {
@@ -343,6 +363,9 @@ mod tests {
             format!("thumbnails/{id}/-w1280.jpg"),
             format!("thumbnails/{id}/{version}-w1280-w1280.jpg"),
             format!("thumbnails/{id}/{version}.vtt"),
+            format!("thumbnails/{id}/{version}-own-.jpg"),
+            format!("thumbnails/{id}/{version}-own-{:016X}.jpg", 10),
+            format!("storyboards/{id}/{version}-own-{}.jpg", Choice::random()),
             format!("thumbnails/{id}/55-abc.jpg"),
             format!("storyboards/{id}/{version}-w1280.jpg"),
             format!("storyboards/{id}/{version}.mp4"),

@@ -123,6 +123,9 @@ pub struct PreviewKeys {
     /// A placeholder for the poster while it loads: the poster in a few characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blur_hash: Option<String>,
+    /// The time of the poster that the user has chosen, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poster_ms: Option<u64>,
 }
 
 impl PreviewKeys {
@@ -136,7 +139,13 @@ impl PreviewKeys {
             thumbnail_large_key: Some(large),
             storyboard_key: storyboard.then_some(track),
             blur_hash: Some(blur_hash).filter(|hash| !hash.is_empty()),
+            poster_ms: None,
         }
+    }
+
+    /// Returns the keys of the poster in both sizes.
+    pub fn poster(&self) -> impl Iterator<Item = &String> {
+        [&self.thumbnail_key, &self.thumbnail_large_key].into_iter().flatten()
     }
 
     /// Returns the key of the storyboard's image, which the `WebVTT` file refers to.

@@ -10,7 +10,7 @@ use crate::signature::{Authorization, unsigned_header};
 
 /// The longest key, in bytes. `s3s-fs` stores the headers in a file whose name contains the bucket and the key in base64,
 /// and file systems allow 255 bytes for a name.
-const MAX_KEY: usize = 159;
+const MAX_KEY: usize = 158;
 
 pub(crate) struct Rules;
 
@@ -62,6 +62,7 @@ pub(crate) fn check_key(key: &str) -> S3Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use upreel_core::id::Choice;
     use upreel_core::{Key, Sequencer, Version, VideoId};
     use upreel_media::remux::segment_name;
 
@@ -94,16 +95,23 @@ mod tests {
     fn the_longest_keys_fit() {
         let name = |key: &str| {
             let encode = |text: &str| base64_simd::URL_SAFE_NO_PAD.encode_to_string(text);
-            format!(".bucket-{}.object-{}.metadata.json", encode(crate::PROCESSED), encode(key))
+            format!(".bucket-{}.object-{}.metadata.json", encode(crate::THUMBNAILS), encode(key))
         };
         assert!(name(&"x".repeat(MAX_KEY)).len() <= 255);
-        let key = Key::Segment {
-            id: VideoId::new(),
-            // A multipart upload of 9,999 parts.
-            version: Version::new(Sequencer::lowest(), &format!("{:032}-9999", 0)),
-            name: format!("source-audio-9/{}", segment_name(&(99_990_000..99_999_999))).parse().unwrap(),
-        };
-        assert!(check_key(&key.to_string()).is_ok(), "{key}");
+        let id = VideoId::new();
+        // A multipart upload of 9,999 parts.
+        let version = Version::new(Sequencer::lowest(), &format!("{:032}-9999", 0));
+        let [_, poster] = Key::posters(id, &version, Some(Choice::random()));
+        let segment = format!("source-audio-9/{}", segment_name(&(99_990_000..99_999_999)));
+        let image = "images/99999999-10000-15-480.webp".to_owned();
+        let made = [segment, image].map(|name| Key::Segment {
+            id,
+            version: version.clone(),
+            name: name.parse().unwrap(),
+        });
+        for key in made.into_iter().chain([poster]) {
+            assert!(check_key(&key.to_string()).is_ok(), "{key}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The index locates the keyframe nearest to a time, as for posters. Any other frame is decoded from the keyframe before
 //! it: in segments of the film (see [`remux`](crate::remux)), or in the object, where ffmpeg seeks.
 
+mod chosen;
 mod format;
 
 use std::path::Path;
@@ -14,6 +15,7 @@ use upreel_core::Container;
 use upreel_core::container::unsupported_format;
 use upreel_core::video::MediaInfo;
 
+pub use self::chosen::Chosen;
 pub use self::format::Format;
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Budget, Input};
@@ -73,6 +75,15 @@ struct Found<'a> {
     time: u64,
 }
 
+impl Found<'_> {
+    /// Returns filters that select the frame at its time. Frames that begin later are dropped, and the last one of the
+    /// others is repeated until it is later.
+    fn last_frame(&self) -> String {
+        let end = seconds(self.time + 1);
+        format!("trim=end={end},tpad=stop=-1:stop_mode=clone,select=gte(t\\,{end}),")
+    }
+}
+
 impl<'a> Images<'a> {
     /// Makes images of `source`, a video with these properties, with the `ffmpeg` program, which is killed at `deadline`.
     #[must_use]
@@ -117,9 +128,7 @@ impl<'a> Images<'a> {
     ) -> Result<Bytes, Error> {
         let made = async {
             let found = self.find(segments, ms).await?;
-            // Frames that begin later are dropped, and the last one of the others is repeated until it is later.
-            let end = seconds(found.time + 1);
-            let select = format!("trim=end={end},tpad=stop=-1:stop_mode=clone,select=gte(t\\,{end}),");
+            let select = found.last_frame();
             if matches!(found.input, Input::Object(..)) && !exact {
                 let found = Found { options: &["-skip_frame", "nokey"], ..found.clone() };
                 match self.image(&found, &select, FIRST, size, format).await {

@@ -17,8 +17,8 @@ use upreel_core::Container;
 use upreel_core::container::unsupported_format;
 use upreel_core::video::MediaInfo;
 
-pub(crate) use self::decode::Film;
 use self::decode::FromInput;
+pub(crate) use self::decode::{Film, graph, outputs};
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Budget, Input};
 use crate::frame::Frame;

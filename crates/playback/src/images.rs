@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use axum::routing::{self, MethodRouter};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderValue, header};
@@ -26,13 +27,13 @@ use upreel_core::video::Record;
 use upreel_core::{Bucket, Key, Status, UserId, VideoId};
 use upreel_function::App;
 use upreel_http::{Caller, Code, Path, Problem, Query};
-use upreel_media::image::{Format, Images};
+use upreel_media::image::{Chosen, Format, Images};
 use upreel_media::keyframe::HEAD;
 use upreel_media::{Error, Source};
 use upreel_store::objects::StoredObject;
 
+pub(crate) use self::image::{Animation, Parameters, Still, last};
 pub use self::image::{Image, Moment};
-use self::image::{PreviewQuery, ThumbnailQuery};
 use crate::{MAX_AGE, Shared, redirect};
 
 /// How long an image may take.
@@ -40,99 +41,83 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// When to ask again for an image of a video that is being processed, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
-/// A function that makes an image of an object, which is the original that the row describes.
-pub type MakeImage =
-    for<'a> fn(&'a App, &'a Record, &'a Arc<Source>, &'a Image) -> BoxFuture<'a, Result<Bytes, Error>>;
+type Making<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
-pub(crate) async fn thumbnail_jpg(
-    State(shared): State<Shared>,
-    Caller(user): Caller,
-    Path(id): Path<String>,
-    Query(query): Query<ThumbnailQuery>,
-) -> Result<Response, Problem> {
-    respond(&shared, &user, &id, |row| query.image(&row.video.media_info, Format::Jpeg)).await
+/// Makes images of an object, which is the original that the row describes. The result is [`Error::Gone`] if the object
+/// was deleted or replaced.
+#[derive(Debug, Clone, Copy)]
+pub struct Engine {
+    /// Makes an image.
+    pub image: for<'a> fn(&'a App, &'a Record, &'a Arc<Source>, &'a Image) -> Making<'a, Bytes>,
+    /// Makes a poster of the frame at a time in milliseconds.
+    pub poster: for<'a> fn(&'a App, &'a Record, &'a Arc<Source>, u64) -> Making<'a, Chosen>,
 }
 
-pub(crate) async fn thumbnail_webp(
-    State(shared): State<Shared>,
-    Caller(user): Caller,
-    Path(id): Path<String>,
-    Query(query): Query<ThumbnailQuery>,
-) -> Result<Response, Problem> {
-    respond(&shared, &user, &id, |row| query.image(&row.video.media_info, Format::Webp)).await
+/// Makes images with ffmpeg.
+pub(crate) const FFMPEG: Engine = Engine { image: make_image, poster: make_poster };
+
+/// Returns the handler of a route whose query is of type `Q`.
+pub(crate) fn get<Q: Parameters>(format: Format) -> MethodRouter<Shared> {
+    routing::get(
+        async move |State(shared): State<Shared>,
+                    Caller(user): Caller,
+                    Path(id): Path<String>,
+                    Query(query): Query<Q>| { respond(&shared, &user, &id, query, format).await },
+    )
 }
 
-pub(crate) async fn preview_webp(
-    State(shared): State<Shared>,
-    Caller(user): Caller,
-    Path(id): Path<String>,
-    Query(query): Query<PreviewQuery>,
-) -> Result<Response, Problem> {
-    respond(&shared, &user, &id, |row| query.image(&row.video.media_info, Format::AnimatedWebp)).await
-}
-
-pub(crate) async fn preview_gif(
-    State(shared): State<Shared>,
-    Caller(user): Caller,
-    Path(id): Path<String>,
-    Query(query): Query<PreviewQuery>,
-) -> Result<Response, Problem> {
-    respond(&shared, &user, &id, |row| query.image(&row.video.media_info, Format::Gif)).await
-}
-
-/// Redirects to an image of a video. `ask` says which one, by the row.
+/// Redirects to an image of a video.
 async fn respond(
     shared: &Shared,
     user: &UserId,
     id: &str,
-    ask: impl FnOnce(&Record) -> Result<Image, Problem>,
-) -> Result<Response, Problem> {
+    query: impl Parameters,
+    format: Format,
+) -> axum::response::Result<Response> {
     let Shared { app, flights, .. } = shared;
-    let id: VideoId = id.parse().map_err(|_| not_found())?;
-    let row = app.videos.get(id).await?;
-    let row = row.filter(|row| row.is_visible(app.videos.now()) && row.video.user_id == *user);
-    let row = row.ok_or_else(not_found)?;
-    match row.video.status {
-        Status::Processed => {}
-        Status::Failed => return Err(undecodable()),
-        _ => {
-            let problem =
-                Problem::new(Code::NotReady, "The video is not processed yet. Ask again in some seconds.");
-            return Ok(([(header::RETRY_AFTER, RETRY_AFTER)], problem).into_response());
-        }
-    }
-    let image = ask(&row)?;
+    let row = find(app, user, id).await?;
+    let image = query.image(&row.video.media_info, format)?;
     let version = row.version().ok_or_else(not_found)?;
     let name = image.name().parse().map_err(|_| not_found())?;
-    let key = Key::Segment { id, version, name };
-    if !app.objects.exists(&key).await? {
+    let key = Key::Segment { id: row.video.video_id, version, name };
+    if !app.objects.exists(&key).await.map_err(Problem::from)? {
         let (_flight, waited) = flights.join(key.to_string()).await;
-        if !waited || !app.objects.exists(&key).await? {
+        if !waited || !app.objects.exists(&key).await.map_err(Problem::from)? {
             make(shared, &row, &image, &key).await?;
         }
     }
-    redirect(&app.objects.sign_get(&key).await?, MAX_AGE)
+    let url = app.objects.sign_get(&key).await.map_err(Problem::from)?;
+    Ok(redirect(&url, MAX_AGE)?)
+}
+
+/// Returns the row of a processed video of the caller.
+pub(crate) async fn find(app: &App, user: &UserId, id: &str) -> axum::response::Result<Record> {
+    let id: VideoId = id.parse().map_err(|_| not_found())?;
+    let row = app.videos.get(id).await.map_err(Problem::from)?;
+    let row = row.filter(|row| row.is_visible(app.videos.now()) && row.video.user_id == *user);
+    let row = row.ok_or_else(not_found)?;
+    match row.video.status {
+        Status::Processed => Ok(row),
+        Status::Failed => Err(undecodable().into()),
+        _ => {
+            let problem =
+                Problem::new(Code::NotReady, "The video is not processed yet. Ask again in some seconds.");
+            Err(([(header::RETRY_AFTER, RETRY_AFTER)], problem).into())
+        }
+    }
 }
 
 /// Makes an image and stores it.
 async fn make(shared: &Shared, row: &Record, image: &Image, key: &Key) -> Result<(), Problem> {
-    let Shared { app, make, images, .. } = shared;
+    let Shared { app, engine, images, .. } = shared;
     // The semaphore is never closed.
     let _permit = images.acquire().await.map_err(|_| not_found())?;
     let start = Instant::now();
-    let source = source(app, row).ok_or_else(not_found)?;
-    let bytes = match source.without_tag(HEAD).await {
-        Ok(source) => make(app, row, &Arc::new(source), image).await,
-        Err(error) => Err(error.into()),
+    let bytes = match open(app, row).await {
+        Ok(source) => (engine.image)(app, row, &source, image).await,
+        Err(error) => Err(error),
     };
-    let bytes = bytes.map_err(|error| match error {
-        Error::Fault(fault) => Problem::from(fault),
-        Error::Gone => not_found(),
-        error => {
-            tracing::warn!(videoId = %row.video.video_id, image = image.name(), %error, "no image");
-            undecodable()
-        }
-    })?;
+    let bytes = bytes.map_err(|error| refused(row, &image.name(), error))?;
     let size = bytes.len();
     app.objects.store_once(key, image.format.media_type(), bytes).await?;
     // A deletion that began after the first look may have listed the objects before the image was stored.
@@ -150,25 +135,37 @@ async fn make(shared: &Shared, row: &Record, image: &Image, key: &Key) -> Result
     Ok(())
 }
 
-/// Returns the original that a row describes.
+/// Converts an error of the engine. `image` describes for the log what could not be made.
+pub(crate) fn refused(row: &Record, image: &str, error: Error) -> Problem {
+    match error {
+        Error::Fault(fault) => Problem::from(fault),
+        Error::Gone => not_found(),
+        error => {
+            tracing::warn!(videoId = %row.video.video_id, image, %error, "no image");
+            undecodable()
+        }
+    }
+}
+
+/// Opens the original that a row describes.
+pub(crate) async fn open(app: &App, row: &Record) -> Result<Arc<Source>, Error> {
+    let source = source(app, row).ok_or(Error::Gone)?;
+    Ok(Arc::new(source.without_tag(HEAD).await?))
+}
+
 fn source(app: &App, row: &Record) -> Option<Source> {
     let key = row.key.parse().ok()?;
     Some(Source::new(row.video.size?, StoredObject::new(&app.objects, &key, row.etag.as_deref()?)))
 }
 
-/// Makes an image with ffmpeg.
-///
-/// # Errors
-/// Returns [`Error::Gone`] if the object was deleted or replaced.
-pub fn make_image<'a>(
+fn make_image<'a>(
     app: &'a App,
     row: &'a Record,
     source: &'a Arc<Source>,
     image: &'a Image,
-) -> BoxFuture<'a, Result<Bytes, Error>> {
+) -> Making<'a, Bytes> {
     Box::pin(async move {
-        let deadline = time::Instant::now() + TIMEOUT;
-        let images = Images::new(source, &row.video.media_info, &app.config.ffmpeg, deadline);
+        let images = ffmpeg(app, row, source);
         let Image { moment, size, format } = *image;
         match moment {
             Moment::Frame { time, exact } => {
@@ -186,7 +183,18 @@ pub fn make_image<'a>(
     })
 }
 
-fn not_found() -> Problem {
+fn ffmpeg<'a>(app: &'a App, row: &'a Record, source: &'a Arc<Source>) -> Images<'a> {
+    Images::new(source, &row.video.media_info, &app.config.ffmpeg, time::Instant::now() + TIMEOUT)
+}
+
+fn make_poster<'a>(app: &'a App, row: &'a Record, source: &'a Arc<Source>, ms: u64) -> Making<'a, Chosen> {
+    Box::pin(async move {
+        let segments = film::segments(app, row, ms..ms).await?;
+        ffmpeg(app, row, source).poster(segments, ms).await
+    })
+}
+
+pub(crate) fn not_found() -> Problem {
     Problem::new(Code::NotFound, "There is no such video.")
 }
 

@@ -1,11 +1,11 @@
 //! `GET /segments/{videoId}/{version}/{rendition}/{segment}`, `GET /videos/{videoId}/thumbnail.jpg` and `.webp`, and
 //! `GET /videos/{videoId}/preview.webp` and `.gif`: redirects to a segment or an image of the original, and makes it before
-//! that if nobody has requested it yet.
+//! that if nobody has requested it yet. `PUT /videos/{videoId}/poster`: chooses the poster.
 //!
-//! Images are in the module `images`. The path of a segment is the key of the segment in S3, and the query is that of
-//! its presigned URL, from the playlist. The redirect repeats the query, and S3 verifies it. So this function needs
-//! no secret, and reveals nothing: whoever changes the query, or has an expired one, can have a segment made, but not
-//! read it.
+//! Images are in the module `images`, posters in `poster`. The path of a segment is the key of the segment in S3, and
+//! the query is that of its presigned URL, from the playlist. The redirect repeats the query, and S3 verifies it. So
+//! this function needs no secret, and reveals nothing: whoever changes the query, or has an expired one, can have a
+//! segment made, but not read it.
 //!
 //! `CloudFront` requests what is missing in the bucket without a query, because it has verified the signature in the path
 //! of its own URL, and passes that on in a header. It is verified again here, since everyone can send a header; then the
@@ -21,12 +21,13 @@
 //! | store the segments | they exist with the same content: their keys contain the version. |
 //! | read the row again | the video was deleted or uploaded again meanwhile: the segments are deleted again. |
 //!
-//! IAM: `dynamodb:GetItem`; `s3:GetObject` on `videos/*`, `playback/*` and `segments/*`; `s3:PutObject` and
-//! `s3:DeleteObject` on `segments/*`; `s3:ListBucket` on both buckets, without which a missing object is a 403. With a CDN,
-//! `secretsmanager:GetSecretValue` on its secret.
+//! IAM: `dynamodb:GetItem` and `UpdateItem`; `s3:GetObject` on `videos/*`, `playback/*` and `segments/*`;
+//! `s3:PutObject` and `s3:DeleteObject` on `segments/*` and `thumbnails/*`; `s3:ListBucket` on the uploads and the
+//! processed bucket, without which a missing object is a 403. With a CDN, `secretsmanager:GetSecretValue` on its secret.
 
 mod flights;
 mod images;
+mod poster;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,7 +35,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use futures_util::future::{join, join_all};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::Semaphore;
@@ -43,12 +44,14 @@ use upreel_core::video::Record;
 use upreel_core::{Bucket, Fault, Key, ReadError, Status, Version, VideoId};
 use upreel_function::{App, cdn};
 use upreel_http::{Code, Path, Problem};
+use upreel_media::image::Format;
 use upreel_media::remux::{self, RECORDS, Unplayable};
 use upreel_media::source::{self, Source};
 use upreel_store::objects::StoredObject;
 
 use crate::flights::Flights;
-pub use crate::images::{Image, MakeImage, Moment, make_image};
+use crate::images::{Animation, Still};
+pub use crate::images::{Engine, Image, Moment};
 
 /// How long a player may keep the redirect, in seconds: less than the query is valid.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("private, max-age=300");
@@ -66,27 +69,28 @@ const MAX_IMAGES: usize = 2;
 struct Shared {
     app: App,
     flights: Flights,
-    make: MakeImage,
+    engine: Engine,
     /// Limits how many images are made at a time.
     images: Arc<Semaphore>,
 }
 
 /// Returns the routes of this function.
 pub fn router(app: App) -> Router {
-    router_with(app, make_image)
+    router_with(app, images::FFMPEG)
 }
 
-/// Returns the routes with another function that makes the images. The simulation uses it, because ffmpeg does not run in
+/// Returns the routes with another engine that makes the images. The simulation uses it, because ffmpeg does not run in
 /// simulated time.
-pub fn router_with(app: App, make: MakeImage) -> Router {
+pub fn router_with(app: App, engine: Engine) -> Router {
     let images = Arc::new(Semaphore::new(MAX_IMAGES));
     Router::new()
         .route("/segments/{videoId}/{version}/{rendition}/{segment}", get(segment))
-        .route("/videos/{videoId}/thumbnail.jpg", get(images::thumbnail_jpg))
-        .route("/videos/{videoId}/thumbnail.webp", get(images::thumbnail_webp))
-        .route("/videos/{videoId}/preview.webp", get(images::preview_webp))
-        .route("/videos/{videoId}/preview.gif", get(images::preview_gif))
-        .with_state(Shared { app, flights: Flights::default(), make, images })
+        .route("/videos/{videoId}/thumbnail.jpg", images::get::<Still>(Format::Jpeg))
+        .route("/videos/{videoId}/thumbnail.webp", images::get::<Still>(Format::Webp))
+        .route("/videos/{videoId}/preview.webp", images::get::<Animation>(Format::AnimatedWebp))
+        .route("/videos/{videoId}/preview.gif", images::get::<Animation>(Format::Gif))
+        .route("/videos/{videoId}/poster", put(poster::choose))
+        .with_state(Shared { app, flights: Flights::default(), engine, images })
 }
 
 async fn segment(

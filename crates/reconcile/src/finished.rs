@@ -65,6 +65,12 @@ impl<W: Workers> Sweep<'_, W> {
         }
         for folder in Key::folders(record.video.video_id) {
             let is_superseded = |key: &str| match key.parse::<Key>() {
+                // A request may be about to name it. The row was read before the folder.
+                Ok(Key::Thumbnail(_, version, Some(_)) | Key::ThumbnailLarge(_, version, Some(_)))
+                    if record.version().as_ref() == Some(&version) =>
+                {
+                    false
+                }
                 Ok(key) => !is_named(record, &key) && key.sequencer() <= record.sequencer.as_ref(),
                 Err(_) => false,
             };
@@ -99,15 +105,21 @@ impl<W: Workers> Sweep<'_, W> {
 /// Returns whether a row refers to an object, or may soon: what is made for its present event.
 pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
     let is_own = key.sequencer() == record.sequencer.as_ref();
+    let is_present = |version| record.version().as_ref() == Some(version);
     match key {
         _ if record.video.status == Status::Deleted => false,
         Key::Video { .. } => true,
         Key::Captions(_, id) => record.captions.iter().flatten().any(|(_, track)| track.id == *id),
         Key::Rendition { .. } => is_own && record.transcode.is_some(),
         Key::Work { .. } => is_own && record.transcodes().next().is_some(),
-        Key::Playback { version, .. } | Key::Segment { version, .. } => {
+        Key::Playback { version, .. } => {
             let is_played = record.video.playback.as_ref().is_some_and(Playback::is_hls);
-            (is_played && record.version().as_ref() == Some(version)) || (is_own && is_in_progress(record))
+            (is_played && is_present(version)) || (is_own && is_in_progress(record))
+        }
+        // Also the images of an original that cannot be played by HLS.
+        Key::Segment { version, .. } => {
+            let is_processed = record.video.status == Status::Processed;
+            (is_processed && is_present(version)) || (is_own && is_in_progress(record))
         }
         _ => record.previews.contains(key) || (is_own && is_in_progress(record)),
     }
@@ -116,4 +128,42 @@ pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
 /// Returns whether objects may be made for the row that it does not name yet.
 fn is_in_progress(record: &Record) -> bool {
     record.state().is_unfinished() || record.incomplete
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use upreel_core::id::Choice;
+    use upreel_core::video::PreviewKeys;
+    use upreel_core::{Sequencer, UserId, Version, VideoId};
+
+    use super::*;
+
+    #[test]
+    fn images_and_the_poster_of_the_present_version_are_named() {
+        let (id, user): (_, UserId) = (VideoId::new(), "u".parse().unwrap());
+        let key = Key::Video { user: user.clone(), id, container: None };
+        let now = SystemTime::now();
+        let mut record = Record::pending(&key, (user, "a.ts".to_owned(), "video/mp2t".to_owned()), now, now);
+        let version = |etag| Version::new(Sequencer::lowest(), etag);
+        record.video.status = Status::Processed;
+        record.video.playback = Some(Playback::original("CONTAINER"));
+        record.sequencer = Some(Sequencer::lowest());
+        record.etag = Some("a".to_owned());
+        let choices = [Some(Choice::random()), Some(Choice::random()), None];
+        let [chosen, other, automatic] = choices.map(|choice| Key::Thumbnail(id, version("a"), choice));
+        record.previews = PreviewKeys { thumbnail_key: Some(chosen.to_string()), ..PreviewKeys::default() };
+        let image = |etag| {
+            let name = "images/0-640x360.jpg".parse().unwrap();
+            Key::Segment { id, version: version(etag), name }
+        };
+        for (key, expected) in
+            [(chosen, true), (other, false), (automatic, false), (image("a"), true), (image("b"), false)]
+        {
+            assert_eq!(is_named(&record, &key), expected, "{key}");
+        }
+        record.video.status = Status::Failed;
+        assert!(!is_named(&record, &image("a")));
+    }
 }

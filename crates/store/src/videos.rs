@@ -7,13 +7,14 @@
 //! - [`VideoStore::create`]: the row exists. It stays unchanged, and the result is the same.
 //! - [`VideoStore::reserve_idempotency_key`]: the key is reserved. The first reservation is returned, for 24 hours.
 //! - the transitions of the status and of the transcode, what the reconciler writes, and what users write: see the modules
-//!   `transitions`, `transcodes`, `deletions`, `due` and `details`.
+//!   `transitions`, `transcodes`, `deletions`, `due`, `details` and `posters`.
 
 mod content;
 mod deletions;
 mod details;
 mod due;
 mod outcome;
+mod posters;
 mod search;
 mod transcodes;
 mod transitions;
@@ -39,6 +40,7 @@ pub use content::Processed;
 pub use details::Changed;
 pub use due::{Attention, Due};
 pub use outcome::{Claim, UpdateOutcome};
+pub use posters::Choosing;
 pub use search::Search;
 
 /// The lifetime of an idempotency record.

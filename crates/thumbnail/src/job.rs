@@ -160,7 +160,11 @@ impl Job<'_> {
         let hash = previews.poster.blur_hash.clone();
         let names = PreviewKeys::new(self.id, &version, has_storyboard, hash);
         let media_info = previews.poster.media_info.clone();
-        keys.extend(self.store(self.objects(previews, &version)).await?);
+        let Previews { poster, storyboard } = previews;
+        let mut objects = self.storyboard(storyboard, &version);
+        let [small, large] = Key::posters(self.id, &version, None);
+        objects.extend([(small, JPEG, poster.jpeg), (large, JPEG, poster.large)]);
+        keys.extend(self.store(objects).await?);
         let renditions = self.renditions(playback.as_ref(), &media_info);
         let Head { size, etag, .. } = head;
         let processed =
@@ -198,7 +202,7 @@ impl Job<'_> {
         };
         let track = matches!(previews.storyboard, Storyboarding::Made(_))
             .then(|| Key::StoryboardTrack(self.id, version.clone()));
-        keys.extend(self.store(self.objects(previews, &version)).await?);
+        keys.extend(self.store(self.storyboard(previews.storyboard, &version)).await?);
         let playback = playback.map(|playback| (playback, renditions));
         self.complete_with(track, playback, Some((version, keys))).await
     }
@@ -220,15 +224,14 @@ impl Job<'_> {
         }
     }
 
-    fn objects(&self, previews: Previews, version: &Version) -> Vec<Object> {
-        let Previews { poster, storyboard } = previews;
-        let [small, large, image, track] = Key::previews(self.id, version);
-        let mut objects = vec![(small, JPEG, poster.jpeg), (large, JPEG, poster.large)];
-        if let Storyboarding::Made(storyboard) = storyboard {
-            objects.push((image, JPEG, storyboard.jpeg));
-            objects.push((track, "text/vtt", storyboard.vtt.into()));
+    fn storyboard(&self, storyboard: Storyboarding, version: &Version) -> Vec<Object> {
+        let [.., image, track] = Key::previews(self.id, version);
+        match storyboard {
+            Storyboarding::Made(storyboard) => {
+                vec![(image, JPEG, storyboard.jpeg), (track, "text/vtt", storyboard.vtt.into())]
+            }
+            Storyboarding::None | Storyboarding::Fault => Vec::new(),
         }
-        objects
     }
 
     /// Writes objects, and returns their keys. All writes end, even if one fails, so that none is in flight during a later
@@ -251,14 +254,17 @@ impl Job<'_> {
             return self.clean_up().await;
         }
         tracing::info!(videoId = %self.id, "superseded by a newer upload, or already processed");
-        // What the row does not name yet may be made by another worker that is about to record it.
-        if record.as_ref().is_some_and(|record| {
+        let is_processed = record.as_ref().is_some_and(|record| {
             record.video.status == Status::Processed && record.version().as_ref() == Some(version)
-        }) {
-            return Ok(());
-        }
+        });
+        let is_kept = |key: &Key| match key {
+            // The user has chosen another poster meanwhile, if the row does not name this one.
+            Key::Thumbnail(..) | Key::ThumbnailLarge(..) => false,
+            // What the row does not name yet may be made by another worker that is about to record it.
+            _ => is_processed,
+        };
         let is_named = |key: &Key| record.as_ref().is_some_and(|record| record.previews.contains(key));
-        let unnamed: Vec<Key> = stored.into_iter().filter(|key| !is_named(key)).collect();
+        let unnamed: Vec<Key> = stored.into_iter().filter(|key| !is_named(key) && !is_kept(key)).collect();
         self.remove(&unnamed).await
     }
 

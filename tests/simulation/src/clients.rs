@@ -69,6 +69,8 @@ pub(crate) enum Step {
     Play,
     /// Asks for an image of the video.
     Image,
+    /// Chooses a poster.
+    Choose,
     /// Asks for this number of renditions that are encoded when they are watched, and plays those that are ready.
     Watch(usize),
     /// Gives the video another title.
@@ -159,6 +161,7 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
             (Step::Read, _) => client.read().await,
             (Step::Play, _) => client.play().await,
             (Step::Image, _) => client.image().await,
+            (Step::Choose, _) => client.choose().await,
             (Step::Watch(count), _) => client.watch(count).await,
             (Step::Rename, _) => client.rename().await,
             (Step::Expire(minutes), _) => client.expire(minutes).await,

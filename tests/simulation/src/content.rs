@@ -8,12 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use upreel_core::video::{MediaInfo, Record};
+use upreel_core::video::MediaInfo;
 use upreel_core::{Container, VideoId};
 use upreel_function::App;
+use upreel_media::image::Chosen;
 use upreel_media::inspect::Inspection;
 use upreel_media::{Error, Poster, Source, Storyboard};
-use upreel_playback::Image;
 use upreel_thumbnail::{Previews, Storyboarding};
 use upreel_transcode::Plan;
 use upreel_transcode::encode::{Engine, Manifest, Object, SegmentEntry, Track};
@@ -126,15 +126,22 @@ async fn make_previews(source: &Source) -> Result<Previews, Error> {
     Ok(Previews { poster, storyboard })
 }
 
-/// Takes the place of the engine that makes images.
-pub(crate) fn image<'a>(
-    _: &'a App,
-    _: &'a Record,
-    source: &'a Arc<Source>,
-    _: &'a Image,
-) -> BoxFuture<'a, Result<Bytes, Error>> {
-    Box::pin(async { Ok(format!("image of content {}", read(source, &PARTS[0]).await?).into()) })
-}
+/// Takes the place of ffmpeg in making images and posters that are chosen.
+pub(crate) const IMAGES: upreel_playback::Engine = upreel_playback::Engine {
+    image: |_, _, source, _| {
+        Box::pin(async { Ok(format!("image of content {}", read(source, &PARTS[0]).await?).into()) })
+    },
+    poster: |_, _, source, ms| {
+        Box::pin(async move {
+            let number = read(source, &PARTS[0]).await?;
+            Ok(Chosen {
+                jpeg: format!("poster of content {number} at {ms}").into(),
+                large: format!("large poster of content {number} at {ms}").into(),
+                blur_hash: format!("hash of content {number} at {ms}"),
+            })
+        })
+    },
+};
 
 /// Takes the place of ffmpeg in transcoding: there is no audio. A chunk of the whole ladder has one segment.
 pub(crate) const ENGINE: Engine = Engine {

@@ -55,8 +55,8 @@ impl Flow {
     #[must_use]
     pub fn all() -> Vec<Self> {
         use Step::{
-            Caption, Delete, Expire, Image, Keep, Play, Read, RemoveCaptions, Rename, UploadAgain, Wait,
-            Watch,
+            Caption, Choose, Delete, Expire, Image, Keep, Play, Read, RemoveCaptions, Rename, UploadAgain,
+            Wait, Watch,
         };
         let delete = [Wait(3), Delete];
         vec![
@@ -104,6 +104,12 @@ impl Flow {
                 &[Wait(3), Image, Image, UploadAgain, Wait(3), Image],
             ),
             Self::new("image and delete", Upload::Put, &[Wait(3), Image, Delete, Image]),
+            Self::new(
+                "choose posters",
+                Upload::Put,
+                &[Wait(3), Choose, Choose, UploadAgain, Choose, Wait(3), Choose],
+            ),
+            Self::new("choose and delete", Upload::Put, &[Wait(3), Choose, Delete, Choose]),
             Self::new("do not watch", Upload::Put, &[Wait(3), Play]).long().watched(),
             Self::new("rename during processing", Upload::Put, &[Rename, UploadAgain, Rename]),
             Self::new("expire", Upload::Put, &[Expire(30), Rename]),

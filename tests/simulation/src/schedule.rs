@@ -78,6 +78,7 @@ fn random_script(rng: &mut Rng) -> Script {
             Step::Read,
             Step::Play,
             Step::Image,
+            Step::Choose,
             Step::Watch(usize::MAX),
             Step::Rename,
             Step::Caption,

@@ -108,7 +108,7 @@ impl World {
             .merge(upreel_upload::router(app.clone()))
             .merge(upreel_presign::router(app.clone()))
             .merge(upreel_videos::router(app.clone(), start))
-            .merge(upreel_playback::router_with(app.clone(), content::image));
+            .merge(upreel_playback::router_with(app.clone(), content::IMAGES));
         let endpoint = Endpoint::local("https://receiver.example/hook", "secret").unwrap();
         let endpoint = endpoint.with_connector(SharedHttpConnector::new(network.clone()));
         let reconcile = Reconcile {

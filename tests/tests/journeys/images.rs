@@ -9,8 +9,13 @@ use futures_util::future::join_all;
 use reqwest::StatusCode;
 use reqwest::redirect::Policy;
 use serde_json::Value;
+use upreel_core::Key;
+use upreel_core::id::Choice;
+use upreel_core::video::Record;
+use upreel_store::videos::Choosing;
 
-use crate::harness::{Backend, problem};
+use crate::events::{deliver, event, record};
+use crate::harness::{Backend, mp4, problem};
 
 /// Runs ffmpeg with `input` on its standard input, and returns its standard output.
 fn ffmpeg(args: &str, input: Vec<u8>) -> Vec<u8> {
@@ -190,6 +195,106 @@ async fn a_hundred_requests_make_one_image_which_is_deleted_with_its_video() {
 }
 
 #[tokio::test]
+async fn the_poster_can_be_chosen() {
+    let backend = Backend::start().await;
+    let signed = backend.presign(&[("name", "film.mp4"), ("type", "video/mp4")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    let film = video("film.mp4", "-c:v libx264 -sc_threshold 0 -c:a aac");
+    let url = format!("{}/videos/{id}/poster", backend.local.api);
+    let put = async |body: &'static str| backend.http.put(&url).body(body).send().await.unwrap();
+    assert_eq!(problem(put(r#"{"time": 1}"#).await).await, (404, "NOT_READY".to_owned()));
+    assert_eq!(backend.put_to(&signed, film.clone()).send().await.unwrap().status(), StatusCode::OK);
+    let automatic = backend.wait_for(id, "PROCESSED").await;
+    let mut former = automatic.clone();
+    for (body, number) in [(r#"{"time": 7.3}"#, 36), (r#"{"time": 1e6}"#, 119), (r#"{"time": 0}"#, 0)] {
+        for _ in 0..2 {
+            assert_eq!(put(body).await.status(), StatusCode::NO_CONTENT, "{body}");
+        }
+        let now = backend.video(id).await;
+        for (field, width) in [("thumbnailUrl", 640), ("thumbnailLargeUrl", 1280)] {
+            let (found, _, numbers) = frames(&backend.download(&now, field).await);
+            assert_eq!((found, numbers), (width, vec![number]), "{body}");
+            let replaced = backend.http.get(former[field].as_str().unwrap()).send().await.unwrap();
+            assert_eq!(replaced.status(), StatusCode::NOT_FOUND, "{body} {field}");
+        }
+        assert_ne!(now["blurHash"], former["blurHash"]);
+        assert_eq!(now["storyboardUrl"].as_str().map(path), automatic["storyboardUrl"].as_str().map(path));
+        former = now;
+    }
+    // Two posters, and the two objects of the storyboard.
+    assert_eq!(backend.objects("thumbnails").len(), 4);
+    for body in [
+        "",
+        "[]",
+        "{}",
+        r#"{"time": -1}"#,
+        r#"{"time": "1"}"#,
+        r#"{"time": NaN}"#,
+        r#"{"time": 1e7}"#,
+        r#"{"time": 1e999}"#,
+        r#"{"time": null}"#,
+        r#"{"time": 1, "time": 2}"#,
+        r#"{"time": 1, "at": 2}"#,
+        r#"{"time": 1} {}"#,
+    ] {
+        assert_eq!(problem(put(body).await).await, (400, "INVALID_REQUEST".to_owned()), "{body}");
+    }
+    let requests = (0..8).map(async |i| {
+        let body = if i % 2 == 0 { r#"{"time": 3.1}"# } else { r#"{"time": 9.1}"# };
+        assert_eq!(put(body).await.status(), StatusCode::NO_CONTENT);
+    });
+    join_all(requests).await;
+    assert_eq!(backend.objects("thumbnails").len(), 4);
+    let numbers = frames(&backend.download(&backend.video(id).await, "thumbnailUrl").await).2;
+    assert!([[15], [45]].iter().any(|number| *number == numbers[..]), "{numbers:?}");
+
+    // Another delivery of the event changes nothing.
+    let chosen = record(&backend.local.app, id).await;
+    let sequencer = chosen.sequencer.clone().unwrap();
+    deliver(&backend.local.app, &[event(&chosen.key, &film, &sequencer.to_string())]).await.unwrap();
+    assert_eq!(record(&backend.local.app, id).await, chosen);
+    assert_eq!(backend.objects("thumbnails").len(), 4);
+
+    // Another upload has its own poster.
+    assert_eq!(backend.put_to(&signed, film).send().await.unwrap().status(), StatusCode::OK);
+    backend.wait_until_idle().await;
+    let again = backend.wait_for(id, "PROCESSED").await;
+    assert_eq!(again["blurHash"], automatic["blurHash"]);
+    assert_eq!(put(r#"{"time": 3}"#).await.status(), StatusCode::NO_CONTENT);
+    let delete = backend.http.delete(format!("{}/videos/{id}", backend.local.api));
+    assert_eq!(delete.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    assert_eq!(problem(put(r#"{"time": 1}"#).await).await, (404, "NOT_FOUND".to_owned()));
+    assert_eq!(backend.objects("thumbnails"), [""; 0].map(PathBuf::from));
+}
+
+#[tokio::test]
+async fn a_repeated_write_never_names_a_poster_that_was_replaced() {
+    let backend = Backend::start().await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    backend.wait_for(&id, "PROCESSED").await;
+    let videos = &backend.local.app.videos;
+    let before = record(&backend.local.app, &id).await;
+    let [first, second] = [(); 2]
+        .map(|()| Key::posters(before.video.video_id, &before.version().unwrap(), Some(Choice::random())));
+    let choose = async |row: &Record, keys: &[Key; 2]| videos.choose_poster(row, keys, "h", 1).await.unwrap();
+    assert_eq!(choose(&before, &first).await, Choosing::Named);
+    assert_eq!(choose(&before, &first).await, Choosing::Named, "the first response was lost");
+    assert_eq!(choose(&before, &second).await, Choosing::Overtaken, "a request at the same time");
+    let between = record(&backend.local.app, &id).await;
+    assert_eq!(between.previews.thumbnail_key, Some(first[0].to_string()));
+    assert_eq!(choose(&between, &second).await, Choosing::Named);
+    assert_eq!(choose(&before, &first).await, Choosing::Overtaken, "a late repetition");
+    assert_eq!(record(&backend.local.app, &id).await.previews.thumbnail_key, Some(second[0].to_string()));
+    videos.delete(before.video.video_id, &before.video.user_id).await.unwrap();
+    assert_eq!(choose(&before, &first).await, Choosing::Superseded);
+}
+
+/// Returns a signed URL without its query.
+fn path(url: &str) -> &str {
+    url.split('?').next().unwrap()
+}
+
+#[tokio::test]
 async fn hostile_parameters_are_refused() {
     let backend = Backend::start().await;
     let id = processed(&backend, "film.mp4", "-c:v libx264 -sc_threshold 0 -c:a aac").await;
@@ -240,5 +345,8 @@ async fn hostile_parameters_are_refused() {
     let record: Value = backend.wait_until_finished(&broken).await;
     assert_eq!(record["status"], "FAILED");
     let response = backend.get(&format!("/videos/{broken}/thumbnail.jpg")).send().await.unwrap();
+    assert_eq!(problem(response).await, (422, "UNDECODABLE".to_owned()));
+    let poster = backend.http.put(format!("{}/videos/{broken}/poster", backend.local.api));
+    let response = poster.body(r#"{"time": 0}"#).send().await.unwrap();
     assert_eq!(problem(response).await, (422, "UNDECODABLE".to_owned()));
 }

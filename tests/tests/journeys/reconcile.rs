@@ -308,7 +308,7 @@ async fn objects_of_earlier_uploads_are_removed() {
         .local
         .app
         .objects
-        .store(&Key::Thumbnail(id.parse().unwrap(), earlier), "image/jpeg", "x".into())
+        .store(&Key::Thumbnail(id.parse().unwrap(), earlier, None), "image/jpeg", "x".into())
         .await
         .unwrap();
     backend.put_to(&signed, webm()).send().await.unwrap();
@@ -360,7 +360,7 @@ async fn listing_brings_lost_rows_back_and_removes_orphans() {
         backend.wait_for(id, "PROCESSED").await;
     }
     backend.delete_row(&lost).await;
-    let orphan = Key::Thumbnail(VideoId::new(), Version::new("00".parse().unwrap(), "e"));
+    let orphan = Key::Thumbnail(VideoId::new(), Version::new("00".parse().unwrap(), "e"), None);
     app.objects.store(&orphan, "image/jpeg", "x".into()).await.unwrap();
     // Captions that are shown, those of an upload that died before it wrote the row, and those of a row that is gone.
     let captions = format!("{}/videos/{kept}/captions/en", backend.local.api);

@@ -114,6 +114,7 @@ fn table() -> Vec<Row> {
         row(get(), "/videos/{videoId}/thumbnail.webp", Video, |request, _| request),
         row(get(), "/videos/{videoId}/preview.webp", Video, |request, _| request.query(&[("end", "3")])),
         row(get(), "/videos/{videoId}/preview.gif", Video, |request, _| request),
+        row(Method::PUT, "/videos/{videoId}/poster", Video, |request, _| request.json(&json!({"time": 1}))),
         row(get(), SEGMENT, Segment, |request, _| request.query(&[("X-Amz-Signature", "0")])),
     ]
 }
@@ -316,7 +317,7 @@ async fn routes_require_a_caller_and_give_access_to_own_resources_only() {
         let done = match name.as_str() {
             "DELETE /videos/{videoId}" | "DELETE /videos/{videoId}/captions/{language}" => 204,
             // This video has no upload. transcodes.rs, playback.rs and images.rs test uploaded ones.
-            made if ["/hls/", "/segments/", "/thumbnail.", "/preview."]
+            made if ["/hls/", "/segments/", "/thumbnail.", "/preview.", "/poster"]
                 .iter()
                 .any(|part| made.contains(part)) =>
             {

@@ -1,14 +1,16 @@
 //! Runs ffmpeg to decode frames in the sizes of a poster.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use upreel_core::Container;
 use upreel_core::video::MediaInfo;
 
 use super::Attempt;
 use crate::error::Error;
-use crate::ffmpeg::{self, Input};
+use crate::ffmpeg::{self, Budget, Input};
 use crate::filters::Filters;
 use crate::frame::{Frame, SCORED_SIDE};
 use crate::index::{Index, StreamId, Streams};
@@ -155,16 +157,9 @@ impl Attempt<'_> {
             FromInput::Every(step) => (STEPS.to_string(), format!("select=not(mod(n\\,{step})),"), &[]),
         };
         let graph = graph(film, &select, filters, media_info.width);
-        let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
-        let output = |name| [&["-map", name, "-frames:v", &frames][..], &jpeg].concat();
-        let (small, large) = (output("[small]"), output("[large]"));
-        let pixels = ["-map", "[pixels]", "-frames:v", &frames, "-c:v", "rawvideo", "-f", "rawvideo"];
-        let outputs: [&[&str]; 3] = [&small, &large, &pixels];
         let (outputs, stderr) =
-            ffmpeg::run(self.ffmpeg, input, options, &graph, &outputs, &self.budget, self.deadline).await?;
-        let Ok([small, large, pixels]) = <[Vec<u8>; 3]>::try_from(outputs) else {
-            return Err(Error::Unreadable("ffmpeg returned fewer than three outputs".to_owned()));
-        };
+            outputs(self.ffmpeg, input, options, &graph, &frames, &self.budget, self.deadline).await?;
+        let [small, large, pixels] = outputs;
         let frames = Frame::split(small, large, pixels);
         if frames.is_empty() {
             return Err(Error::Unreadable("no complete frame".to_owned()));
@@ -173,9 +168,32 @@ impl Attempt<'_> {
     }
 }
 
+/// Runs ffmpeg with a [`graph`]. Returns `frames` frames as JPEGs in both sizes and as the pixels that are scored, and
+/// ffmpeg's report.
+pub(crate) async fn outputs(
+    ffmpeg: &Path,
+    input: &Input<'_>,
+    options: &[&str],
+    graph: &str,
+    frames: &str,
+    budget: &Budget,
+    deadline: Instant,
+) -> Result<([Vec<u8>; 3], String), Error> {
+    let jpeg = ["-c:v", "mjpeg", "-q:v", "3", "-threads", "1", "-f", "image2pipe"];
+    let output = |name| [&["-map", name, "-frames:v", frames][..], &jpeg].concat();
+    let (small, large) = (output("[small]"), output("[large]"));
+    let pixels = ["-map", "[pixels]", "-frames:v", frames, "-c:v", "rawvideo", "-f", "rawvideo"];
+    let pipes: [&[&str]; 3] = [&small, &large, &pixels];
+    let (outputs, stderr) = ffmpeg::run(ffmpeg, input, options, graph, &pipes, budget, deadline).await?;
+    match <[Vec<u8>; 3]>::try_from(outputs) {
+        Ok(outputs) => Ok((outputs, stderr)),
+        Err(_) => Err(Error::Unreadable("ffmpeg returned fewer than three outputs".to_owned())),
+    }
+}
+
 /// Builds the filter graph from the video to the `[small]` and `[large]` poster and the `[pixels]` that are scored.
 /// `select` is a filter before the others, and `width` the video's display width.
-fn graph(film: Film, select: &str, filters: Filters, width: Option<u32>) -> String {
+pub(crate) fn graph(film: Film, select: &str, filters: Filters, width: Option<u32>) -> String {
     let scaled = |across: u32| {
         // The height is even, and at most six times the width.
         let half = across / 2;

@@ -1,6 +1,7 @@
 //! What an image shows: the parameters of a request, in a form in which equal images are equal.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use upreel_core::video::MediaInfo;
 use upreel_http::{Code, Problem};
 use upreel_media::image::{Clip, Format, Size};
@@ -48,27 +49,32 @@ pub enum Moment {
 }
 
 impl Image {
-    /// Returns the name of the file, which is different for each image.
+    /// Returns the name of the file, which is different for each image of a video. It is short, because the local S3
+    /// limits keys.
     pub(crate) fn name(&self) -> String {
-        let moment = match self.moment {
-            Moment::Frame { time, exact: false } => time.to_string(),
-            Moment::Frame { time, exact: true } => format!("{time}-exact"),
-            Moment::Clip(Clip { start, end, fps }) => format!("{start}-{end}-{fps}fps"),
-        };
         let Size { width, height, crop } = self.size;
         let extension = match self.format {
             Format::Jpeg => "jpg",
             Format::Webp | Format::AnimatedWebp => "webp",
             Format::Gif => "gif",
         };
-        format!("images/{moment}-{width}x{height}{}.{extension}", if crop { "-cover" } else { "" })
+        match self.moment {
+            Moment::Frame { time, exact } => {
+                let (exact, crop) = (if exact { "x" } else { "" }, if crop { "c" } else { "" });
+                format!("images/{time}{exact}-{width}x{height}{crop}.{extension}")
+            }
+            // The height follows from the width.
+            Moment::Clip(Clip { start, end, fps }) => {
+                format!("images/{start}-{}-{fps}-{width}.{extension}", end.saturating_sub(start))
+            }
+        }
     }
 }
 
 /// The parameters of a still image.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ThumbnailQuery {
+pub(crate) struct Still {
     time: Option<String>,
     exact: Option<String>,
     width: Option<String>,
@@ -79,16 +85,25 @@ pub(crate) struct ThumbnailQuery {
 /// The parameters of an animation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct PreviewQuery {
+pub(crate) struct Animation {
     start: Option<String>,
     end: Option<String>,
     fps: Option<String>,
     width: Option<String>,
 }
 
-impl ThumbnailQuery {
-    /// Returns the image of a video. A time after the end is the end.
-    pub(super) fn image(self, video: &MediaInfo, format: Format) -> Result<Image, Problem> {
+/// The parameters of an image in a query.
+pub(crate) trait Parameters: DeserializeOwned + Send + 'static {
+    /// Returns the image of a video.
+    ///
+    /// # Errors
+    /// When a parameter is invalid.
+    fn image(self, video: &MediaInfo, format: Format) -> Result<Image, Problem>;
+}
+
+impl Parameters for Still {
+    /// A time after the end is the end.
+    fn image(self, video: &MediaInfo, format: Format) -> Result<Image, Problem> {
         let time = self.time.map_or(Ok(0), |time| milliseconds("time", &time))?;
         let exact = match self.exact.as_deref() {
             None | Some("false") => false,
@@ -116,9 +131,9 @@ impl ThumbnailQuery {
     }
 }
 
-impl PreviewQuery {
-    /// Returns the animation of a video. An end after that of the video is its end.
-    pub(super) fn image(self, video: &MediaInfo, format: Format) -> Result<Image, Problem> {
+impl Parameters for Animation {
+    /// An end after that of the video is its end.
+    fn image(self, video: &MediaInfo, format: Format) -> Result<Image, Problem> {
         let start = self.start.map_or(Ok(0), |start| milliseconds("start", &start))?;
         let end = self.end.map_or(Ok(start + CLIP_DURATION), |end| milliseconds("end", &end))?;
         if !end.checked_sub(start).is_some_and(|duration| CLIP.contains(&duration)) {
@@ -139,7 +154,7 @@ impl PreviewQuery {
 }
 
 /// Returns the last time at which a frame is presented, in milliseconds.
-fn last(video: &MediaInfo) -> u64 {
+pub(crate) fn last(video: &MediaInfo) -> u64 {
     video.duration_ms.map_or(u64::MAX, |duration| duration.saturating_sub(1))
 }
 
@@ -202,14 +217,14 @@ mod tests {
     /// Returns the name of the image with these parameters: time, exact, width, height and fit.
     fn still(video: &MediaInfo, [time, exact, width, height, fit]: [&str; 5]) -> Option<String> {
         let [time, exact, width, height, fit] = [time, exact, width, height, fit].map(text);
-        let query = ThumbnailQuery { time, exact, width, height, fit };
+        let query = Still { time, exact, width, height, fit };
         query.image(video, Format::Jpeg).ok().map(|image| image.name())
     }
 
     /// Returns the name of the animation with these parameters: start, end, fps and width.
     fn clip(video: &MediaInfo, [start, end, fps, width]: [&str; 4]) -> Option<String> {
         let [start, end, fps, width] = [start, end, fps, width].map(text);
-        let query = PreviewQuery { start, end, fps, width };
+        let query = Animation { start, end, fps, width };
         query.image(video, Format::Gif).ok().map(|image| image.name())
     }
 
@@ -228,17 +243,17 @@ mod tests {
             assert_eq!(still(&wide, parameters), name, "{parameters:?}");
         }
         let name = |text: &str| Some(format!("images/{text}"));
-        assert_eq!(still(&wide, ["", "true", "", "", ""]), name("0-exact-640x360.jpg"));
-        assert_eq!(still(&wide, ["0", "", "300", "300", "cover"]), name("0-300x300-cover.jpg"));
+        assert_eq!(still(&wide, ["", "true", "", "", ""]), name("0x-640x360.jpg"));
+        assert_eq!(still(&wide, ["0", "", "300", "300", "cover"]), name("0-300x300c.jpg"));
         assert_eq!(still(&wide, ["0", "", "300", "300", "fill"]), name("0-300x300.jpg"));
         assert_eq!(still(&wide, ["12", "", "", "", ""]), name("11999-640x360.jpg"), "the end");
         assert_eq!(still(&wide, ["9999999.999", "", "", "", ""]), name("11999-640x360.jpg"), "after the end");
         assert_eq!(still(&video(1080, 1920), ["0", "", "3840", "", ""]), name("0-2160x3840.jpg"), "too high");
         assert_eq!(still(&video(10_000, 1), ["0", "", "16", "", ""]), name("0-16x2.jpg"), "a line");
         assert_eq!(still(&MediaInfo::default(), ["7", "", "", "", ""]), name("7000-640x360.jpg"), "unknown");
-        assert_eq!(clip(&wide, ["", "", "", ""]), name("0-5000-10fps-320x180.gif"));
-        assert_eq!(clip(&wide, ["11", "21", "15", "480"]), name("11000-12000-15fps-480x270.gif"));
-        assert_eq!(clip(&video(100, 900), ["0", "0.1", "1", "480"]), name("0-100-1fps-107x960.gif"));
+        assert_eq!(clip(&wide, ["", "", "", ""]), name("0-5000-10-320.gif"));
+        assert_eq!(clip(&wide, ["11", "21", "15", "480"]), name("11000-1000-15-480.gif"));
+        assert_eq!(clip(&video(100, 900), ["0", "0.1", "1", "480"]), name("0-100-1-107.gif"));
     }
 
     #[test]
@@ -284,6 +299,18 @@ mod tests {
         }
         for fps in ["0", "16", "7.5"] {
             assert_eq!(clip(&wide, ["", "", fps, ""]), None, "{fps}");
+        }
+    }
+
+    #[test]
+    fn names_fit_into_keys_of_the_local_s3() {
+        // A day, the largest size, and the longest animation.
+        let film = MediaInfo { duration_ms: Some(99_999_999), ..video(1920, 1080) };
+        for name in [
+            still(&film, ["99999", "true", "3840", "3840", "cover"]),
+            clip(&film, ["99980", "99990", "15", "480"]),
+        ] {
+            assert!(name.as_ref().is_some_and(|name| name.len() <= 33), "{name:?}");
         }
     }
 }

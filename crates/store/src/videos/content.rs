@@ -5,7 +5,7 @@ use upreel_core::transcode::Renditions;
 use upreel_core::video::{MediaInfo, PreviewKeys};
 
 /// The attributes that describe the content of an object. They are removed as soon as the row belongs to another one.
-pub(super) const CONTENT: [&str; 18] = [
+pub(super) const CONTENT: [&str; 19] = [
     "durationMs",
     "width",
     "height",
@@ -21,6 +21,7 @@ pub(super) const CONTENT: [&str; 18] = [
     "thumbnailLargeKey",
     "storyboardKey",
     "blurHash",
+    "posterMs",
     "playback",
     "error",
     "incomplete",
@@ -77,6 +78,7 @@ mod tests {
             thumbnail_large_key: Some("b".to_owned()),
             storyboard_key: Some("c".to_owned()),
             blur_hash: Some("d".to_owned()),
+            poster_ms: Some(1),
         };
         let [media_info, previews]: [Item; 2] =
             [serde_dynamo::to_item(media_info), serde_dynamo::to_item(previews)].map(Result::unwrap);

@@ -29,4 +29,16 @@ impl Client<'_> {
             self.world.violation(&format!("{location} shows content {shown:?} instead of {expected:?}"));
         }
     }
+
+    /// Chooses a poster. Whatever happens, the row names one that exists.
+    pub(super) async fn choose(&self) {
+        let time = self.world.draw(|rng| rng.u8(..2));
+        let path = format!("/videos/{}/poster", self.intent.id);
+        let body = Bytes::from(format!("{{\"time\": {time}}}"));
+        let was_deleted = self.intent.is_deleted;
+        let Some(response) = self.call(&Method::PUT, &path, &[], &body).await else { return };
+        if was_deleted && response.status != 404 {
+            self.world.violation(&format!("{path} is {} after the deletion", response.status));
+        }
+    }
 }
