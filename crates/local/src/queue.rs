@@ -5,6 +5,8 @@
 //! is read when its turn comes, so events that wait take hardly any memory. A file in `queue/` without an event is an
 //! intent: a write to S3 that had begun. At the next start it becomes an event if the object exists.
 
+mod dead_letters;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -22,6 +24,7 @@ use upreel_core::{Fault, Sequencer};
 use upreel_store::ObjectStore;
 use uuid::Uuid;
 
+pub use self::dead_letters::DeadLetter;
 use crate::files::{load, path, read, remove_temporary, save};
 use crate::notification::{CompletedWrite, Intent};
 
@@ -54,22 +57,6 @@ struct Job {
     key: String,
     /// `None` for an intent.
     event: Option<Value>,
-}
-
-/// An event that failed on every attempt.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DeadLetter {
-    /// The identifier of the message.
-    pub id: String,
-    /// The key of the S3 object that the event is about.
-    pub key: String,
-    /// The error of the last attempt.
-    pub error: String,
-    /// The number of attempts.
-    pub attempts: usize,
-    /// The event, as the function received it.
-    pub event: Value,
 }
 
 impl Queue {
@@ -276,39 +263,6 @@ impl Queue {
         }
         pending.remove(id);
         last(&path(&self.waiting, id));
-    }
-
-    /// Returns the dead letters, oldest first.
-    ///
-    /// # Errors
-    /// When a file cannot be read.
-    pub fn dead_letters(&self) -> io::Result<Vec<DeadLetter>> {
-        load(&self.dead)
-    }
-
-    /// Deletes a dead letter. Succeeds if there is none.
-    ///
-    /// # Errors
-    /// When its file cannot be removed.
-    pub fn delete_dead_letter(&self, id: &str) -> io::Result<()> {
-        match fs::remove_file(path(&self.dead, id)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Sends the events of all dead letters again, and returns their number.
-    ///
-    /// # Errors
-    /// When a file cannot be moved.
-    pub fn replay(&self) -> io::Result<usize> {
-        let letters = self.dead_letters()?;
-        let count = letters.len();
-        for letter in letters {
-            self.send(letter.id.clone(), letter.key, letter.event)?;
-            fs::remove_file(path(&self.dead, &letter.id))?;
-        }
-        Ok(count)
     }
 }
 
