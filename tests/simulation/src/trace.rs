@@ -1,6 +1,7 @@
 //! The trace of a schedule: one line for each call, invocation and decision, the same for each run of a seed.
 //!
-//! Identifiers of videos are random, so the trace has their numbers instead: `v1` is the first video.
+//! Identifiers of videos and of chosen posters are random, so the trace has their numbers instead: `v1` is the first
+//! video.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -8,8 +9,10 @@ use std::time::Duration;
 
 /// The length of a UUID with hyphens.
 const UUID: usize = 36;
+/// What precedes the identifier of a chosen poster in a key, and the length of both.
+const CHOSEN: (&str, usize) = ("-own-", 21);
 
-/// The numbers of the videos, in the order in which they were seen.
+/// The numbers of the identifiers, in the order in which they were seen.
 #[derive(Debug, Default)]
 pub(crate) struct Names(HashMap<String, usize>);
 
@@ -28,6 +31,9 @@ impl Names {
             if let Some(id) = rest.get(..UUID).filter(|part| is_uuid(part)) {
                 let _ = write!(replaced, "v{}", self.number(id));
                 rest = &rest[UUID..];
+            } else if let Some(id) = rest.get(..CHOSEN.1).filter(|part| part.starts_with(CHOSEN.0)) {
+                let _ = write!(replaced, "{}{}", CHOSEN.0, self.number(id));
+                rest = &rest[CHOSEN.1..];
             } else {
                 replaced.push(first);
                 rest = &rest[first.len_utf8()..];
