@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::clusters::{Block, Blocks};
 use super::cues::Cue;
-use super::ebml::{self, child, id, put};
+use super::ebml::{self, child, children, id, put};
 use super::window::Window;
 use super::{SECOND, Track, wrap};
 use crate::error::Error;
@@ -75,11 +75,7 @@ impl Track {
         if !clusters.is_sorted() || last >= limit {
             return Ok(None);
         }
-        let entries: Vec<u8> = std::iter::once(self.entry.to_vec())
-            .chain(tracks.iter().map(|data| entry(data)))
-            .flatten()
-            .collect();
-        let head = wrap::header(self.doc_type, self.scale, &entries, None);
+        let head = wrap::header(self.doc_type, self.scale, &self.entries(&tracks), None);
         let starts = std::iter::once(None).chain(keys.iter().copied().map(Some));
         let ends = keys.iter().copied().map(Some).chain([None]);
         let slice = |((wanted, start), end): ((&Wanted, Option<Key>), Option<Key>)| {
@@ -113,6 +109,20 @@ impl Track {
         audio.iter().map(|stream| self.audio.get(position(stream)?)).collect()
     }
 
+    /// Returns the `TrackEntry` elements of all tracks: the film, the `audio`, and the others. Where a block has an unknown
+    /// track, ffmpeg skips the rest of the Cluster.
+    fn entries(&self, audio: &[&Bytes]) -> Vec<u8> {
+        let audio_numbers = audio.iter().map(|data| uint(data, id::TRACK_NUMBER));
+        let used: Vec<u64> = std::iter::once(self.number).chain(audio_numbers).collect();
+        let others = children(&self.tracks).filter(|child| child.id == id::TRACK_ENTRY);
+        let others = others.filter(|entry| !used.contains(&uint(entry.data, id::TRACK_NUMBER)));
+        let mut entries = self.entry.to_vec();
+        for data in audio.iter().map(|data| &data[..]).chain(others.map(|entry| entry.data)) {
+            put(&mut entries, id::TRACK_ENTRY, data);
+        }
+        entries
+    }
+
     /// Converts the end of a chunk's audio, in samples at 48 kHz, to ticks of the blocks of an audio track.
     fn audio_end(&self, track: &[u8], end: Option<i64>) -> u64 {
         let Some(end) = end else { return u64::MAX };
@@ -124,12 +134,6 @@ impl Track {
 
 fn uint(track: &[u8], id: u32) -> u64 {
     child(track, id).and_then(ebml::uint).unwrap_or(0)
-}
-
-fn entry(data: &[u8]) -> Vec<u8> {
-    let mut entry = Vec::new();
-    put(&mut entry, id::TRACK_ENTRY, data);
-    entry
 }
 
 impl Clusters {
@@ -491,6 +495,19 @@ mod tests {
                 assert!(film().filter(|(_, time, _)| *time >= span.1.unwrap_or(u64::MAX)).count() <= 1);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn slices_name_all_tracks() {
+        let object = Arc::new(source(FILM.file()));
+        let (_, track) = open(&object).await.unwrap();
+        let slices = track.slices(&object, &SPANS.map(wanted), &[]).await.unwrap().unwrap();
+        let opened = slices[1].0.open(&object).await.unwrap();
+        let (_, sliced) = open(&opened).await.unwrap();
+        let numbers = |tracks: &[u8]| -> Vec<u64> {
+            children(tracks).map(|entry| uint(entry.data, id::TRACK_NUMBER)).collect()
+        };
+        assert_eq!((numbers(&track.tracks), numbers(&sliced.tracks)), (vec![1, 2], vec![2, 1]));
     }
 
     #[tokio::test]
