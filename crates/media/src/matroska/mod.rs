@@ -61,6 +61,8 @@ pub(crate) struct Track {
     entry: Bytes,
     /// The data of the `TrackEntry` elements of audio, the one to play by default first.
     audio: Vec<Bytes>,
+    /// The data of the Tracks element.
+    tracks: Bytes,
     /// `TimestampScale`: nanoseconds per tick.
     scale: u64,
     /// The time in ticks that becomes 0.
@@ -78,7 +80,8 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let layout = Layout::read(source).await?;
     let at = layout.tracks.ok_or(Error::Unknown("no Tracks before the first Cluster or in a SeekHead"))?;
     let tracks = layout.master(source, at, id::TRACKS).await?;
-    let tracks = tracks::parse(&tracks.ok_or(Error::Unknown("the Tracks element is damaged or too large"))?);
+    let all = tracks.ok_or(Error::Unknown("the Tracks element is damaged or too large"))?;
+    let tracks = tracks::parse(&all);
     let video = tracks.video.ok_or(Error::NoVideo)?;
     if video.encrypted || tracks.audio_encrypted {
         return Err(Error::Encrypted);
@@ -95,6 +98,7 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
         number: video.number,
         entry: video.entry,
         audio: tracks.audio_entries,
+        tracks: all,
         scale,
         origin: 0,
         duration_ms: child(&info, id::DURATION)

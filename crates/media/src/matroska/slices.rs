@@ -3,17 +3,18 @@
 //! The Cues tell where a chunk begins and ends, to the block or to the Cluster. The headers of blocks are between the
 //! frames, so the encoder finds the blocks itself before it starts; the plan reads nothing but the Cues.
 
-use bytes::{BufMut, Bytes, BytesMut};
+mod stored;
+
+use bytes::Bytes;
 
 use super::clusters::{Block, Blocks};
 use super::cues::Cue;
-use super::ebml::{self, child, id, put};
+use super::ebml::{self, child, children, id, put};
 use super::window::Window;
 use super::{SECOND, Track, wrap};
 use crate::error::Error;
 use crate::index::StreamId;
 use crate::keyframe;
-use crate::mp4::boxes::Fields;
 use crate::rendition::SAMPLE_RATE;
 use crate::slice::{Piece, Slice, Sliced, Wanted};
 use crate::source::Source;
@@ -75,11 +76,7 @@ impl Track {
         if !clusters.is_sorted() || last >= limit {
             return Ok(None);
         }
-        let entries: Vec<u8> = std::iter::once(self.entry.to_vec())
-            .chain(tracks.iter().map(|data| entry(data)))
-            .flatten()
-            .collect();
-        let head = wrap::header(self.doc_type, self.scale, &entries, None);
+        let head = wrap::header(self.doc_type, self.scale, &self.entries(&tracks), None);
         let starts = std::iter::once(None).chain(keys.iter().copied().map(Some));
         let ends = keys.iter().copied().map(Some).chain([None]);
         let slice = |((wanted, start), end): ((&Wanted, Option<Key>), Option<Key>)| {
@@ -113,6 +110,20 @@ impl Track {
         audio.iter().map(|stream| self.audio.get(position(stream)?)).collect()
     }
 
+    /// Returns the `TrackEntry` elements of all tracks: the film, the `audio`, and the others. Where a block has an unknown
+    /// track, ffmpeg skips the rest of the Cluster.
+    fn entries(&self, audio: &[&Bytes]) -> Vec<u8> {
+        let audio_numbers = audio.iter().map(|data| uint(data, id::TRACK_NUMBER));
+        let used: Vec<u64> = std::iter::once(self.number).chain(audio_numbers).collect();
+        let others = children(&self.tracks).filter(|child| child.id == id::TRACK_ENTRY);
+        let others = others.filter(|entry| !used.contains(&uint(entry.data, id::TRACK_NUMBER)));
+        let mut entries = self.entry.to_vec();
+        for data in audio.iter().map(|data| &data[..]).chain(others.map(|entry| entry.data)) {
+            put(&mut entries, id::TRACK_ENTRY, data);
+        }
+        entries
+    }
+
     /// Converts the end of a chunk's audio, in samples at 48 kHz, to ticks of the blocks of an audio track.
     fn audio_end(&self, track: &[u8], end: Option<i64>) -> u64 {
         let Some(end) = end else { return u64::MAX };
@@ -126,57 +137,7 @@ fn uint(track: &[u8], id: u32) -> u64 {
     child(track, id).and_then(ebml::uint).unwrap_or(0)
 }
 
-fn entry(data: &[u8]) -> Vec<u8> {
-    let mut entry = Vec::new();
-    put(&mut entry, id::TRACK_ENTRY, data);
-    entry
-}
-
 impl Clusters {
-    /// Returns the number of bytes from the first Cluster to the next chunk's.
-    pub(crate) fn media_bytes(&self) -> u64 {
-        let start = self.start.map_or(self.range.0, |key| key.cluster);
-        self.end.map_or(self.range.1, |key| key.cluster).saturating_sub(start)
-    }
-
-    /// Serialises the slice.
-    pub(crate) fn put(&self, bytes: &mut BytesMut) {
-        for number in [self.film, self.range.0, self.range.1, self.scale] {
-            bytes.put_u64(number);
-        }
-        for key in [self.start, self.end] {
-            bytes.put_u64(key.is_some().into());
-            if let Some(Key { time, cluster, block }) = key {
-                for number in [time, cluster, block.is_some().into(), block.unwrap_or(0)] {
-                    bytes.put_u64(number);
-                }
-            }
-        }
-        bytes.put_u64(self.audio.len() as u64);
-        for (number, until) in &self.audio {
-            bytes.put_u64(*number);
-            bytes.put_u64(*until);
-        }
-        bytes.put_slice(&self.head);
-    }
-
-    /// Parses the output of [`Clusters::put`]. Returns `None` if it is damaged.
-    pub(crate) fn parse(mut fields: Fields) -> Option<Self> {
-        let [film, from, to, scale] = [fields.u64()?, fields.u64()?, fields.u64()?, fields.u64()?];
-        let mut key = || -> Option<Option<Key>> {
-            if fields.u64()? == 0 {
-                return Some(None);
-            }
-            let [time, cluster, is_known, block] =
-                [fields.u64()?, fields.u64()?, fields.u64()?, fields.u64()?];
-            Some(Some(Key { time, cluster, block: (is_known > 0).then_some(block) }))
-        };
-        let (start, end) = (key()?, key()?);
-        let count = fields.u64()?;
-        let audio = (0..count).map(|_| Some((fields.u64()?, fields.u64()?))).collect::<Option<_>>()?;
-        Some(Self { head: fields.0, film, range: (from, to), scale, start, end, audio })
-    }
-
     /// Returns the pieces of the file. Clusters that are cut get a new header, without a size.
     pub(crate) async fn pieces(&self, object: &Source) -> Result<Vec<Piece>, Error> {
         let mut pieces = vec![Piece::Stored(self.head.clone())];
@@ -491,6 +452,19 @@ mod tests {
                 assert!(film().filter(|(_, time, _)| *time >= span.1.unwrap_or(u64::MAX)).count() <= 1);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn slices_name_all_tracks() {
+        let object = Arc::new(source(FILM.file()));
+        let (_, track) = open(&object).await.unwrap();
+        let slices = track.slices(&object, &SPANS.map(wanted), &[]).await.unwrap().unwrap();
+        let opened = slices[1].0.open(&object).await.unwrap();
+        let (_, sliced) = open(&opened).await.unwrap();
+        let numbers = |tracks: &[u8]| -> Vec<u64> {
+            children(tracks).map(|entry| uint(entry.data, id::TRACK_NUMBER)).collect()
+        };
+        assert_eq!((numbers(&track.tracks), numbers(&sliced.tracks)), (vec![1, 2], vec![2, 1]));
     }
 
     #[tokio::test]
