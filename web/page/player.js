@@ -198,8 +198,9 @@ export class Player {
     hls.on(MANIFEST_PARSED, (_, { levels }) => {
       const chosen = levels.findIndex((level) => nameOf(level) === name);
       if (chosen >= 0) hls.loadLevel = chosen;
+      this.updateRenditions();
     });
-    for (const type of [MANIFEST_PARSED, LEVEL_SWITCHED]) hls.on(type, () => this.updateRenditions());
+    hls.on(LEVEL_SWITCHED, () => this.updateRenditions());
     hls.on(ERROR, (_, { fatal, type, response }) => {
       // hls.js would repeat a request that the server refuses.
       if (!fatal && !(response?.code >= 400 && response.code < 500)) return;

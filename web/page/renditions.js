@@ -82,8 +82,14 @@ export class Preparation {
       if (areStored(position, position + AHEAD)) this.player.reload(name);
       return;
     }
-    // hls.js loads such a playlist once, so tell it what has been stored since.
-    hls.levels[level].details?.fragments.forEach((fragment, i) => { fragment.gap &&= segments[i].isGap; });
+    // hls.js loads such a playlist once, so tell it what has been stored since. It keeps a gap that it has come to, and
+    // would never load that fragment. So it gets another one.
+    const { fragments = [] } = hls.levels[level].details ?? {};
+    for (const [i, fragment] of fragments.entries()) {
+      if (fragment.gap && !segments[i].isGap) {
+        fragments[i] = Object.assign(Object.create(Object.getPrototypeOf(fragment)), fragment, { gap: false });
+      }
+    }
     // At a gap, it has switched to another level.
     const { buffered } = video;
     const next = buffered.length ? buffered.end(buffered.length - 1) : position;

@@ -70,7 +70,7 @@ pub fn ladder(width: u32, height: u32, frame_rate: f64) -> Vec<Rung> {
 /// Returns the rungs that are useful beside the original: those below it, and one of its size if not all players play its
 /// codec.
 #[must_use]
-pub fn below(media_info: &MediaInfo) -> Vec<Rung> {
+pub fn beside_original(media_info: &MediaInfo) -> Vec<Rung> {
     let (Some(width), Some(height)) = (media_info.width, media_info.height) else { return Vec::new() };
     let is_common = media_info.video_codec.as_deref() == Some("h264");
     let mut rungs = ladder(width, height, media_info.frame_rate.unwrap_or(ASSUMED_RATE));
@@ -164,7 +164,7 @@ mod tests {
                 video_codec: Some(codec.to_owned()),
                 ..MediaInfo::default()
             };
-            below(&media_info).into_iter().map(|rung| rung.name).collect::<Vec<_>>()
+            beside_original(&media_info).into_iter().map(|rung| rung.name).collect::<Vec<_>>()
         };
         assert_eq!(below(1920, 1080, "h264"), ["v720", "v480", "v360"]);
         assert_eq!(below(1080, 1920, "hevc"), ["v1080", "v720", "v480", "v360"]);

@@ -144,7 +144,7 @@ impl Job<'_> {
             None => Renditions::default(),
             Some(playback) if !playback.is_hls() => whole(Transcode::offered(sequencer())),
             Some(_) => {
-                let rungs = ladder::below(media_info);
+                let rungs = ladder::beside_original(media_info);
                 let rungs = rungs.into_iter().map(|rung| (rung.name, Transcode::offered(sequencer())));
                 Renditions { transcode: None, rungs: Some(rungs.collect()) }
             }

@@ -129,7 +129,7 @@ mod tests {
             bytes: Vec::new(),
             codec: String::new(),
             channels: 2,
-            silence: has_silence.then_some(Silence { frame: b"hush", ms: None }),
+            silence: has_silence.then_some(Silence { frame: b"mute", ms: None }),
             units: None,
         };
         TrackSamples { entry, scale: 1000, samples: times.map(frame).collect() }

@@ -6,7 +6,7 @@ use upreel_core::video::MediaInfo;
 use super::audio::{self, Missing};
 use super::media::{self, Audio, Film, MAX_SAMPLES, Sample, TrackSamples};
 use super::plan::{self, audio_track, first_time, keep_possible, start_together, video_track};
-use super::span::{Hush, Sound, Span};
+use super::span::{Padding, Sound, Span};
 use super::{Refusal, Remux, SegmentEntry, Timeline, cuts, record};
 use crate::matroska::Clock;
 use crate::remux::time::at_or_after;
@@ -142,15 +142,15 @@ fn sound(audio: &OutlinedAudio, film: &audio::Span<'_>) -> Result<Sound, Refusal
     let missing = audio::missing(track, film)?;
     let ends = track.samples.first().zip(track.samples.last());
     let (first, last) = ends.ok_or(Refusal("AUDIO_GAP"))?;
-    let hush = audio::silence(track).map(|silence| hush(track, silence, &missing)).transpose()?;
-    if hush.is_none() && (missing.before > 0 || missing.after > 0) {
+    let padding = audio::silence(track).map(|silence| padding(track, silence, &missing)).transpose()?;
+    if padding.is_none() && (missing.before > 0 || missing.after > 0) {
         return Err(Refusal("AUDIO_GAP"));
     }
     let (first, last) = (first.time, last.time..last.end());
-    Ok(Sound { number: audio.number, clock: audio.clock, first, last, hush })
+    Ok(Sound { number: audio.number, clock: audio.clock, first, last, padding })
 }
 
-fn hush(track: &TrackSamples, silence: Sample, missing: &Missing) -> Result<Hush, Refusal> {
+fn padding(track: &TrackSamples, silence: Sample, missing: &Missing) -> Result<Padding, Refusal> {
     let frame = track.entry.silence.map_or(&[][..], |silence| silence.frame);
     let step = i64::from(silence.duration);
     let count = |count: i64| {
@@ -159,7 +159,7 @@ fn hush(track: &TrackSamples, silence: Sample, missing: &Missing) -> Result<Hush
     };
     let (before, after) =
         (count(missing.before / step)?, count(missing.after.saturating_add(step - 1) / step)?);
-    Ok(Hush { frame: Bytes::from_static(frame), duration: silence.duration, before, after })
+    Ok(Padding { frame: Bytes::from_static(frame), duration: silence.duration, before, after })
 }
 
 #[cfg(test)]

@@ -227,7 +227,7 @@ mod tests {
             bytes: Vec::new(),
             codec: codec.to_owned(),
             channels: 2,
-            silence: Some(Silence { frame: b"hush", ms: None }),
+            silence: Some(Silence { frame: b"mute", ms: None }),
             units: None,
         }
     }

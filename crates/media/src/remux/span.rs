@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-pub(crate) use self::sound::{Hush, Sound};
+pub(crate) use self::sound::{Padding, Sound};
 use super::media::Sample;
 use super::plan::{rows_of_audio, rows_of_film};
 use super::read::Reads;
@@ -123,7 +123,7 @@ impl Span {
             let delay = nearest(self.delay, self.scale, sound.clock.scale);
             let decoded = samples.first().map_or(0, |first| first.time).saturating_add(delay);
             let rows = rows_of_audio(&samples).ok_or(Refusal("TIMES"))?;
-            let silence = sound.hush.as_ref().map_or_else(Bytes::new, |hush| hush.frame.clone());
+            let silence = sound.padding.as_ref().map_or_else(Bytes::new, |padding| padding.frame.clone());
             lanes.push(Lane { samples, rows, decoded, silence });
         }
         Ok(lanes)

@@ -9,7 +9,7 @@ use crate::matroska::Clock;
 use crate::mp4::boxes::Fields;
 use crate::remux::Refusal;
 use crate::remux::media::MAX_TIME;
-use crate::remux::span::{Hush, MAX_READ, Sound, Span};
+use crate::remux::span::{MAX_READ, Padding, Sound, Span};
 
 /// The timescale of the film is multiplied by at most this, so that products of times have room.
 const MAX_FACTOR: u32 = 1 << 14;
@@ -46,15 +46,15 @@ pub(in crate::remux) fn write(
     for number in numbers {
         put(&mut payload, number);
     }
-    for Sound { number, clock, first, last, hush } in &span.audio {
+    for Sound { number, clock, first, last, padding } in &span.audio {
         let times = [*first, last.start, last.end].map(zigzag);
         let numbers = [*number, clock.delay, clock.scale.into(), clock.is_opus.into()];
         for number in numbers.into_iter().chain(times) {
             put(&mut payload, number);
         }
-        put_block(&mut payload, hush.as_ref().map_or(&[], |hush| &hush.frame));
-        if let Some(hush) = hush {
-            let numbers = [hush.duration, hush.before, hush.after];
+        put_block(&mut payload, padding.as_ref().map_or(&[], |padding| &padding.frame));
+        if let Some(padding) = padding {
+            let numbers = [padding.duration, padding.before, padding.after];
             for number in numbers {
                 put(&mut payload, number.into());
             }
@@ -108,14 +108,14 @@ fn sound(fields: &mut Fields, tick: u64) -> Option<Sound> {
     let (number, delay, scale, is_opus) = (next()?, next()?, small(next()?)?, next()? == 1);
     let (first, last) = (time(next()?)?, time(next()?)?..time(next()?)?);
     let frame = block(fields)?;
-    let hush = if frame.is_empty() {
+    let padding = if frame.is_empty() {
         None
     } else {
         let duration = small(varint(fields)?)?;
         let mut count = || u32::try_from(varint(fields)?).ok();
-        Some(Hush { frame, duration, before: count()?, after: count()? })
+        Some(Padding { frame, duration, before: count()?, after: count()? })
     };
-    Some(Sound { number, clock: Clock { tick, delay, scale, is_opus }, first, last, hush })
+    Some(Sound { number, clock: Clock { tick, delay, scale, is_opus }, first, last, padding })
 }
 
 /// Reads a time. Sums and products of times have room.

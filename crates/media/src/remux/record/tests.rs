@@ -24,7 +24,7 @@ fn samples(places: &[(u64, u32)]) -> Vec<Sample> {
 fn part(track: usize, samples: &[Sample]) -> Part<'_> {
     let row = |sample: &Sample| Row { size: sample.size, duration: 10, offset: 0, is_sync: true };
     let head = head(1, 0, &samples.iter().map(row).collect::<Vec<_>>());
-    Part { track, head, samples, silence: Some(b"hush") }
+    Part { track, head, samples, silence: Some(b"mute") }
 }
 
 fn object() -> Bytes {
@@ -66,7 +66,7 @@ async fn segments_are_what_was_written() {
     assert_eq!(source.stats().requests, 2, "the last frame is far from the others");
     for ((track, bytes), part) in made.iter().zip(&parts) {
         let data = part.samples.iter().flat_map(|sample| match sample.offset {
-            Sample::SILENCE => Bytes::from_static(b"hush"),
+            Sample::SILENCE => Bytes::from_static(b"mute"),
             offset => {
                 let at = usize::try_from(offset).unwrap();
                 object.slice(at..at + usize::try_from(sample.size).unwrap())

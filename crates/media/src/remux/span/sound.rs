@@ -20,13 +20,13 @@ pub(crate) struct Sound {
     pub(crate) first: i64,
     /// The time span of the last frame.
     pub(crate) last: Range<i64>,
-    /// Silence, if there is a frame of this codec.
-    pub(crate) hush: Option<Hush>,
+    /// Silent frames around the audio, if silence of this codec is known.
+    pub(crate) padding: Option<Padding>,
 }
 
-/// The silence of a track.
+/// The silent frames around the audio of a track.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Hush {
+pub(crate) struct Padding {
     pub(crate) frame: Bytes,
     /// Ticks of a frame; never zero.
     pub(crate) duration: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Hush {
     pub(crate) after: u32,
 }
 
-impl Hush {
+impl Padding {
     fn at(&self, time: i64) -> Sample {
         let size = u32::try_from(self.frame.len()).unwrap_or(0);
         Sample { offset: Sample::SILENCE, size, duration: self.duration, time, is_sync: true }
@@ -95,34 +95,34 @@ impl Sound {
     /// Adds silence in gaps, before the first frame of the track, and after its last one.
     fn with_silence(&self, found: &[Sample], from: i64, until: i64) -> Result<Vec<Sample>, Refusal> {
         let mut samples = Vec::with_capacity(found.len());
-        let step = |hush: &Hush| i64::from(hush.duration.max(1));
-        if let Some(hush) = &self.hush
+        let step = |padding: &Padding| i64::from(padding.duration.max(1));
+        if let Some(padding) = &self.padding
             && self.first > from
         {
-            let missing = self.first.saturating_sub(from) / step(hush);
-            let count = missing.min(hush.before.into());
-            let times = (1..=count).rev().map(|i| self.first.saturating_sub(i * step(hush)));
-            samples.extend(up_to(times, until).map(|time| hush.at(time)));
+            let missing = self.first.saturating_sub(from) / step(padding);
+            let count = missing.min(padding.before.into());
+            let times = (1..=count).rev().map(|i| self.first.saturating_sub(i * step(padding)));
+            samples.extend(up_to(times, until).map(|time| padding.at(time)));
         }
         for (i, sample) in found.iter().enumerate() {
             samples.push(*sample);
             let gap = found.get(i + 1).map_or(0, |next| next.time.saturating_sub(sample.end()));
             if gap > i64::from(self.clock.scale) / 10 {
-                let hush = self.hush.as_ref().ok_or(Refusal("AUDIO_GAP"))?;
-                let count = gap / step(hush);
-                let times = (0..count).map(|i| sample.end().saturating_add(i * step(hush)));
-                samples.extend(up_to(times, until).map(|time| hush.at(time)));
+                let padding = self.padding.as_ref().ok_or(Refusal("AUDIO_GAP"))?;
+                let count = gap / step(padding);
+                let times = (0..count).map(|i| sample.end().saturating_add(i * step(padding)));
+                samples.extend(up_to(times, until).map(|time| padding.at(time)));
             }
         }
-        if let Some(hush) = &self.hush
+        if let Some(padding) = &self.padding
             && self.last.start < until
         {
             let start = self.last.end;
             let early = from.saturating_sub(start).max(0);
-            let skipped = early / step(hush) + i64::from(early % step(hush) > 0);
-            let times =
-                (skipped..hush.after.into()).map(|i| start.saturating_add(i.saturating_mul(step(hush))));
-            samples.extend(up_to(times, until).map(|time| hush.at(time)));
+            let skipped = early / step(padding) + i64::from(early % step(padding) > 0);
+            let times = (skipped..padding.after.into())
+                .map(|i| start.saturating_add(i.saturating_mul(step(padding))));
+            samples.extend(up_to(times, until).map(|time| padding.at(time)));
         }
         Ok(samples)
     }
@@ -133,10 +133,12 @@ impl Sound {
             let distance = time.saturating_sub(origin).saturating_add(length - 1);
             origin.saturating_add(distance.div_euclid(length) * length)
         };
-        match &self.hush {
-            Some(hush) if hush.before > 0 && cut < self.first || hush.after > 0 && cut > self.last.end => {
+        match &self.padding {
+            Some(padding)
+                if padding.before > 0 && cut < self.first || padding.after > 0 && cut > self.last.end =>
+            {
                 let origin = if cut < self.first { self.first } else { self.last.end };
-                up(cut, origin, hush.duration.max(1).into())
+                up(cut, origin, padding.duration.max(1).into())
             }
             _ => up(cut, self.first, (self.last.end - self.last.start).max(1)),
         }
@@ -144,10 +146,10 @@ impl Sound {
 
     /// Returns when audio begins and ends, with the silence around it.
     pub(in crate::remux) fn times(&self) -> Range<i64> {
-        let silence = |count: fn(&Hush) -> u32| {
-            self.hush.as_ref().map_or(0, |hush| i64::from(count(hush)) * i64::from(hush.duration))
+        let silence = |count: fn(&Padding) -> u32| {
+            self.padding.as_ref().map_or(0, |padding| i64::from(count(padding)) * i64::from(padding.duration))
         };
-        self.first - silence(|hush| hush.before)..self.last.end + silence(|hush| hush.after)
+        self.first - silence(|padding| padding.before)..self.last.end + silence(|padding| padding.after)
     }
 }
 
