@@ -773,7 +773,9 @@ test('the documentation can be searched', async (t) => {
   assert.ok(all > 20, `${all}`);
   const search = page.getByRole('searchbox');
   await search.fill('blurhash');
-  assert.deepEqual(await shown(), ['GET /videos', 'GET /videos/{videoId}', 'PATCH /videos/{videoId}', 'Video', 'VideoList']);
+  const found = ['GET /videos', 'GET /videos/{videoId}', 'PATCH /videos/{videoId}', 'PUT /videos/{videoId}/captions/{language}',
+    'PUT /videos/{videoId}/poster', 'Video', 'VideoList'];
+  assert.deepEqual(await shown(), found);
   assert.ok(await page.locator('#schema-Video').getByText('blurHash').first().isVisible());
   assert.ok(await page.locator('#presign').isHidden());
   await screenshot(page, 'docs, search');
