@@ -14,7 +14,7 @@ mod film;
 mod image;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -33,10 +33,8 @@ use upreel_store::objects::StoredObject;
 
 pub use self::image::{Image, Moment};
 use self::image::{PreviewQuery, ThumbnailQuery};
-use crate::{MAX_AGE, Shared, redirect};
+use crate::{MAX_AGE, Shared, TIMEOUT, redirect};
 
-/// How long an image may take.
-const TIMEOUT: Duration = Duration::from_secs(20);
 /// When to ask again for an image of a video that is being processed, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
@@ -116,9 +114,9 @@ async fn respond(
 
 /// Makes an image and stores it.
 async fn make(shared: &Shared, row: &Record, image: &Image, key: &Key) -> Result<(), Problem> {
-    let Shared { app, make, images, .. } = shared;
+    let Shared { app, make, jobs, .. } = shared;
     // The semaphore is never closed.
-    let _permit = images.acquire().await.map_err(|_| not_found())?;
+    let _permit = jobs.acquire().await.map_err(|_| not_found())?;
     let start = Instant::now();
     let source = source(app, row).ok_or_else(not_found)?;
     let bytes = match source.without_tag(HEAD).await {
