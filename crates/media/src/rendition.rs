@@ -42,8 +42,8 @@ pub const AAC_FRAME: i64 = 1024;
 /// AAC frames to encode before the first one that is kept, because the encoder starts from silence.
 const WARM_UP: i64 = 4;
 /// AAC frames to encode after the last one that is kept. Consecutive AAC frames overlap, and one decodes to noise next
-/// to a frame that was encoded differently.
-const OVERLAP: i64 = 1;
+/// to a frame that was encoded differently. The encoder looks one frame ahead: an attack there changes the window.
+const OVERLAP: i64 = 2;
 /// Ticks per second for videos without an index: MPEG's 90 kHz clock.
 pub const DEFAULT_SCALE: u32 = 90_000;
 /// The longest chunk without an end, in seconds. A file can state any time.
