@@ -163,7 +163,7 @@ async fn make(
     let record = objects.load_range(index, span).await?.ok_or("no record")?;
     let record = Record::from_bytes(&record).ok_or("a damaged record")?;
     let source = Source::new(record.size(), StoredObject::new(objects, video, etag));
-    let segments = record.segments(&source).await?;
+    let segments = record.segments(&source).await?.complete;
     let bytes = segments.iter().map(|(_, bytes)| bytes.len()).sum();
     let stored = segments.into_iter().map(async |(position, bytes)| -> Result<(), BoxError> {
         let key = key(remux::folder(position)).ok_or("not a key")?;

@@ -9,7 +9,7 @@ use crate::rendition::AAC_FRAME;
 
 pub use file::{File, Sample, Unexpected};
 pub(crate) use head::{Row, head};
-pub(crate) use init::{Geometry, Matrix, UNITY, init as init_of};
+pub(crate) use init::{Geometry, Matrix, UNITY, init as init_of, init_for_decoder};
 
 /// A media segment: `styp`, `moof` and `mdat`.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,11 +4,14 @@
 //! lists where the samples of that span are in the object, and has the ready-made boxes of its segments. [`Record::segments`]
 //! makes the segments of a span with a few range reads, however long the video is.
 //!
+//! Audio that players do not play is encoded when its segment is made ([`Encodable`]).
+//!
 //! Matroska does not list samples, only keyframes. There, a record states the range of the object whose blocks contain the
 //! samples, and the boxes are made when the range is read.
 
 mod audio;
 mod cuts;
+mod encoded;
 mod keyframes;
 mod media;
 mod outline;
@@ -29,9 +32,10 @@ use crate::keyframe;
 use crate::source::{self, Source};
 
 pub(crate) use self::cuts::MAX_BYTES;
+pub use self::encoded::Encodable;
 pub(crate) use self::media::{Audio, Film, MAX_ALL_SAMPLES, MAX_SAMPLES, Media, Sample, TrackSamples};
 pub(crate) use self::outline::{Outline, OutlinedAudio};
-pub use self::record::Record;
+pub use self::record::{Record, Segments};
 
 /// A video that can be played from its original.
 #[derive(Debug, Clone, PartialEq)]
@@ -153,7 +157,7 @@ pub struct SegmentEntry {
     pub duration: u64,
     /// The place of its record in [`Remux::records`].
     pub record: Range<u64>,
-    /// The length of the segment in bytes: approximate if the samples are not listed.
+    /// The length of the segment in bytes: approximate if the samples are not listed, or encoded.
     pub bytes: u64,
 }
 
@@ -164,7 +168,8 @@ const IN_OUTLINE: [&str; 4] = ["NO_INDEX", "AUDIO_GAP", "KEYFRAMES_TOO_FAR_APART
 ///
 /// | code | meaning |
 /// |---|---|
-/// | `CODEC`, `AUDIO_CODEC`, `CONTAINER` | players do not play it |
+/// | `CODEC`, `CONTAINER` | players do not play it |
+/// | `AUDIO_CODEC` | players do not play it, and it cannot be encoded |
 /// | `ENCRYPTED` | the samples are encrypted |
 /// | `OPEN_GOP` | decoding cannot start at every keyframe |
 /// | `STARTS_WITHIN_GOP`, `ENDS_WITHIN_GOP` | frames that were trimmed away would have to be sent |

@@ -13,21 +13,21 @@ mod end;
 mod graph;
 mod pcm;
 mod placer;
+mod sound;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use bytes::Bytes;
-use futures_util::future::{join, join_all, try_join_all};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use upreel_core::Container;
 
-use self::aac::{QUEUE, Relay};
+use self::aac::Encoder;
 pub use self::end::audio_samples;
 pub(crate) use self::end::convert;
-use self::placer::Placer;
+pub(crate) use self::sound::{Audio, encode as encode_audio};
 use crate::child::Limits;
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Input, Pass};
@@ -42,8 +42,8 @@ pub const AAC_FRAME: i64 = 1024;
 /// AAC frames to encode before the first one that is kept, because the encoder starts from silence.
 const WARM_UP: i64 = 4;
 /// AAC frames to encode after the last one that is kept. Consecutive AAC frames overlap, and one decodes to noise next
-/// to a frame that was encoded differently.
-const OVERLAP: i64 = 1;
+/// to a frame that was encoded differently. The encoder looks one frame ahead: an attack there changes the window.
+const OVERLAP: i64 = 2;
 /// Ticks per second for videos without an index: MPEG's 90 kHz clock.
 pub const DEFAULT_SCALE: u32 = 90_000;
 /// The longest chunk without an end, in seconds. A file can state any time.
@@ -167,36 +167,23 @@ async fn attempt(
     let (first, frames_end) = chunk.audio_frames;
     let (start, limit) = audio_samples(chunk.origin, chunk.scale, chunk.audio_frames);
     let limit = limit.unwrap_or(start.saturating_add(LONGEST * i64::from(SAMPLE_RATE)));
-    let (mut encoders, mut relays, mut decoders, mut received) = (vec![], vec![], vec![], vec![]);
-    for stream in 0..chunk.audio.len() {
-        let (_, presented) = chunk.audio_span(stream, (start, limit));
-        let (to_encoder, samples) = mpsc::channel(QUEUE);
-        let (decoder, from_decoder) = mpsc::channel(QUEUE);
-        encoders.push(aac::encode(ffmpeg, samples, deadline));
-        relays.push(Relay::new(Placer::new(start, presented), to_encoder));
-        decoders.push(decoder);
-        received.push(from_decoder);
-    }
-    let decode = async {
-        let placed = relays.iter_mut().zip(received).map(|(relay, decoder)| relay.run(decoder));
-        let decoded = decode(source, chunk, rungs, (start, limit), decoders, ffmpeg, deadline);
-        let (decoded, placed) = join(decoded, join_all(placed)).await;
-        let (videos, times) = decoded?;
-        placed.into_iter().collect::<Result<(), _>>()?;
-        let audio_end = relays.iter().filter_map(Relay::audio_end).max().map(|end| chunk.ticks(end));
+    let presented =
+        (0..chunk.audio.len()).map(|stream| chunk.audio_span(stream, (start, limit)).1).collect::<Vec<_>>();
+    let decode = |decoders| decode(source, chunk, rungs, (start, limit), decoders, ffmpeg, deadline);
+    let finish = |(videos, times): (Vec<Bytes>, Vec<i64>), audio_end: Option<i64>| {
+        let audio_end = audio_end.map(|end| chunk.ticks(end));
         let end = chunk.end_of(&times, audio_end);
         let frames_end = frames_end.unwrap_or_else(|| {
             let samples = chunk.samples(end.max(chunk.end_of_audio(audio_end).unwrap_or(end)));
             div_ceil(samples.saturating_sub(origin), AAC_FRAME).max(first)
         });
         let samples_end = origin.saturating_add((frames_end + OVERLAP) * AAC_FRAME);
-        join_all(relays.into_iter().map(|relay| relay.finish(samples_end))).await;
-        Ok::<_, Error>((videos, times, end, frames_end - first))
+        ((videos, times, end, frames_end - first), samples_end)
     };
-    let (encoded, decoded) = join(try_join_all(encoders), decode).await;
-    // An encoder fails, too, if decoding does.
-    let (videos, times, end, audio_frames) = decoded?;
-    Ok(Encoded { videos, times, end, audio: encoded?, audio_frames })
+    let encoder = Encoder { ffmpeg, limits: LIMITS, deadline };
+    let ((videos, times, end, audio_frames), audio) =
+        encoder.encode_streams((start, &presented), decode, finish).await?;
+    Ok(Encoded { videos, times, end, audio, audio_frames })
 }
 
 /// Decodes the chunk, encodes the video, and passes the samples of the audio from `start` to `limit` on. Returns the

@@ -14,7 +14,7 @@ mod film;
 mod image;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -34,10 +34,8 @@ use upreel_store::objects::StoredObject;
 
 pub(crate) use self::image::{Animation, Parameters, Still, last};
 pub use self::image::{Image, Moment};
-use crate::{MAX_AGE, Shared, redirect};
+use crate::{MAX_AGE, Shared, TIMEOUT, redirect};
 
-/// How long an image may take.
-const TIMEOUT: Duration = Duration::from_secs(20);
 /// When to ask again for an image of a video that is being processed, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
@@ -109,9 +107,9 @@ pub(crate) async fn find(app: &App, user: &UserId, id: &str) -> axum::response::
 
 /// Makes an image and stores it.
 async fn make(shared: &Shared, row: &Record, image: &Image, key: &Key) -> Result<(), Problem> {
-    let Shared { app, engine, images, .. } = shared;
+    let Shared { app, engine, jobs, .. } = shared;
     // The semaphore is never closed.
-    let _permit = images.acquire().await.map_err(|_| not_found())?;
+    let _permit = jobs.acquire().await.map_err(|_| not_found())?;
     let start = Instant::now();
     let bytes = match open(app, row).await {
         Ok(source) => (engine.image)(app, row, &source, image).await,

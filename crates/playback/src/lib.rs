@@ -11,8 +11,9 @@
 //! of its own URL, and passes that on in a header. It is verified again here, since everyone can send a header; then the
 //! redirect leads to a URL that this function signs.
 //!
-//! One range read of the segment index and a few of the original make the segments of all tracks for the same time. What
-//! a repetition of each step finds:
+//! One range read of the segment index and a few of the original make the segments of all tracks for the same time. Audio
+//! that players do not play is encoded with ffmpeg: the requested track, or the first one. What a repetition of each step
+//! finds:
 //!
 //! | step | a repetition finds |
 //! |---|---|
@@ -30,7 +31,7 @@ mod images;
 mod poster;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
@@ -39,11 +40,13 @@ use axum::routing::{get, put};
 use futures_util::future::{join, join_all};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tokio::sync::Semaphore;
+use tokio::time;
 use upreel_core::playback::Playback;
 use upreel_core::video::Record;
 use upreel_core::{Bucket, Fault, Key, ReadError, Status, Version, VideoId};
 use upreel_function::{App, cdn};
 use upreel_http::{Code, Path, Problem};
+use upreel_media::Error;
 use upreel_media::image::Format;
 use upreel_media::remux::{self, RECORDS, Unplayable};
 use upreel_media::source::{self, Source};
@@ -61,8 +64,10 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const SIGNATURE: HeaderName = HeaderName::from_static("x-upreel-signature");
 /// Longest record that is read, in bytes.
 const MAX_RECORD: u64 = 4 << 20;
-/// Images that a process makes at a time. On Lambda, a process usually has one request.
-const MAX_IMAGES: usize = 2;
+/// Images and segments that a process makes with ffmpeg at a time. On Lambda, a process usually has one request.
+const MAX_JOBS: usize = 2;
+/// How long ffmpeg may take for an image or a segment.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The state of the router.
 #[derive(Clone)]
@@ -70,8 +75,8 @@ struct Shared {
     app: App,
     flights: Flights,
     engine: Engine,
-    /// Limits how many images are made at a time.
-    images: Arc<Semaphore>,
+    /// Limits how many images and segments are made with ffmpeg at a time.
+    jobs: Arc<Semaphore>,
 }
 
 /// Returns the routes of this function.
@@ -82,7 +87,7 @@ pub fn router(app: App) -> Router {
 /// Returns the routes with another engine that makes the images. The simulation uses it, because ffmpeg does not run in
 /// simulated time.
 pub fn router_with(app: App, engine: Engine) -> Router {
-    let images = Arc::new(Semaphore::new(MAX_IMAGES));
+    let jobs = Arc::new(Semaphore::new(MAX_JOBS));
     Router::new()
         .route("/segments/{videoId}/{version}/{rendition}/{segment}", get(segment))
         .route("/videos/{videoId}/thumbnail.jpg", images::get::<Still>(Format::Jpeg))
@@ -90,26 +95,27 @@ pub fn router_with(app: App, engine: Engine) -> Router {
         .route("/videos/{videoId}/preview.webp", images::get::<Animation>(Format::AnimatedWebp))
         .route("/videos/{videoId}/preview.gif", images::get::<Animation>(Format::Gif))
         .route("/videos/{videoId}/poster", put(poster::choose))
-        .with_state(Shared { app, flights: Flights::default(), engine, images })
+        .with_state(Shared { app, flights: Flights::default(), engine, jobs })
 }
 
 async fn segment(
-    State(Shared { app, flights, .. }): State<Shared>,
+    State(shared): State<Shared>,
     Path((id, version, rendition, segment)): Path<(String, String, String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let Shared { app, flights, .. } = &shared;
     let requested = Requested::parse(&id, &version, &rendition, &segment).ok_or_else(not_found)?;
     // Without the query of a presigned URL, the redirect would lead to a 403.
-    if query.is_none() && !requested.is_signed(&app, &headers).await? {
+    if query.is_none() && !requested.is_signed(app, &headers).await? {
         return Err(not_found());
     }
-    let (row, exists) = join(requested.row(&app), app.objects.exists(&requested.key)).await;
+    let (row, exists) = join(requested.row(app), app.objects.exists(&requested.key)).await;
     let row = row?.ok_or_else(not_found)?;
     if !exists? {
         let (_flight, waited) = flights.join(format!("{id}/{version}/{segment}")).await;
         if !waited || !app.objects.exists(&requested.key).await? {
-            requested.make(&app, &row).await?;
+            requested.make(&shared, &row).await?;
         }
     }
     let (location, caching) = match query {
@@ -160,9 +166,9 @@ impl<'a> Requested<'a> {
     }
 
     /// Makes the segments of all tracks for the same time, and stores them.
-    async fn make(&self, app: &App, row: &Record) -> Result<(), Problem> {
-        let start = Instant::now();
-        let segments = self.segments(app, row).await?;
+    async fn make(&self, shared: &Shared, row: &Record) -> Result<(), Problem> {
+        let (app, start) = (&shared.app, Instant::now());
+        let segments = self.segments(shared, row).await?;
         if !segments.iter().any(|(key, _)| *key == self.key) {
             return Err(not_found());
         }
@@ -191,8 +197,10 @@ impl<'a> Requested<'a> {
         }))
     }
 
-    /// Makes the segments of all tracks for the same time.
-    async fn segments(&self, app: &App, row: &Record) -> Result<Vec<(Key, bytes::Bytes)>, Problem> {
+    /// Makes the segments of the tracks for the same time: of those that have to be encoded only the requested one, or the
+    /// first one.
+    async fn segments(&self, shared: &Shared, row: &Record) -> Result<Vec<(Key, bytes::Bytes)>, Problem> {
+        let app = &shared.app;
         let record =
             app.objects.load_range(&self.index()?, self.record.clone()).await?.ok_or_else(not_found)?;
         let record = upreel_media::Record::from_bytes(&record).ok_or_else(not_found)?;
@@ -216,6 +224,19 @@ impl<'a> Requested<'a> {
             let name = format!("{}/{}", remux::folder(position), self.file).parse().ok()?;
             Some(Key::Segment { id: self.id, version: self.version.clone(), name })
         };
-        Ok(made.into_iter().filter_map(|(position, bytes)| Some((key(position)?, bytes))).collect())
+        let remux::Segments { complete: mut segments, encodable } = made;
+        let requested =
+            encodable.iter().find(|(position, _)| key(*position).is_some_and(|key| key == self.key));
+        if let Some((position, audio)) = requested.or(encodable.first()) {
+            // The semaphore is never closed.
+            let _permit = shared.jobs.acquire().await.map_err(|_| not_found())?;
+            let deadline = time::Instant::now() + TIMEOUT;
+            let encoded = audio.encode(&app.config.ffmpeg, deadline).await.map_err(|error| match error {
+                Error::Fault(fault) => Problem::from(fault),
+                _ => not_found(),
+            })?;
+            segments.push((*position, encoded));
+        }
+        Ok(segments.into_iter().filter_map(|(position, bytes)| Some((key(position)?, bytes))).collect())
     }
 }

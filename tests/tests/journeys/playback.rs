@@ -69,24 +69,7 @@ async fn the_original_can_be_played_by_hls_and_deleted() {
     assert_eq!(status(&direct, &film[1]).await, StatusCode::FOUND);
     assert_eq!(stored(&backend).len(), 2, "the audio of the same time is made with it");
 
-    let mut bytes = Vec::new();
-    for url in &film {
-        let response = backend.http.get(url).send().await.unwrap();
-        assert_eq!(
-            (response.status(), &response.headers()["content-type"]),
-            (StatusCode::OK, &"video/mp4".parse().unwrap())
-        );
-        bytes.extend(response.bytes().await.unwrap());
-    }
-    let joined = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(joined.path(), bytes).unwrap();
-    let count = Command::new("ffprobe")
-        .args("-v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0".split(' '))
-        .arg(joined.path())
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&count.stdout).trim(), FRAMES.to_string());
-    assert_eq!(String::from_utf8_lossy(&count.stderr), "");
+    assert_eq!(count(&backend, &film).await, FRAMES.to_string());
 
     let delete = backend.http.delete(format!("{}/videos/{id}", backend.local.api));
     assert_eq!(delete.send().await.unwrap().status(), StatusCode::NO_CONTENT);
@@ -200,6 +183,59 @@ async fn concurrent_requests_get_the_same_segment() {
     });
     let segments: BTreeSet<_> = join_all(requests).await.into_iter().collect();
     assert_eq!((segments.len(), stored(&backend).len()), (1, 2));
+}
+
+/// Returns the number of frames or of audio packets in segments that are decoded.
+async fn count(backend: &Backend, urls: &[String]) -> String {
+    let mut bytes = Vec::new();
+    for url in urls {
+        let response = backend.http.get(url).send().await.unwrap();
+        assert_eq!(
+            (response.status(), &response.headers()["content-type"]),
+            (StatusCode::OK, &"video/mp4".parse().unwrap())
+        );
+        bytes.extend(response.bytes().await.unwrap());
+    }
+    let joined = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(joined.path(), bytes).unwrap();
+    let count = Command::new("ffprobe")
+        .args("-v error -count_frames -show_entries stream=nb_read_frames -of csv=p=0".split(' '))
+        .arg(joined.path())
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&count.stderr), "");
+    String::from_utf8(count.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+async fn audio_that_players_do_not_play_is_encoded_for_its_segment() {
+    let backend = Backend::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("film.mov");
+    let args = "-nostdin -v error -f lavfi -i color=red:s=320x180:r=5:d=24 -f lavfi -i sine=f=440:d=24 \
+                -map 0 -map 1 -map 1 -c:v libx264 -g 10 -bf 2 -c:a pcm_s16le";
+    assert!(Command::new("ffmpeg").args(args.split_whitespace()).arg(&path).status().unwrap().success());
+    let id = backend.put("film.mov", "video/quicktime", std::fs::read(path).unwrap()).await;
+    let video = backend.wait_for(&id, "PROCESSED").await;
+    assert_eq!((&video["playback"]["mode"], &video["audioCodec"]), (&"HLS".into(), &"pcm_s16le".into()));
+    let master = playlist(&backend, &id, "master.m3u8").await;
+    assert!(master.contains(",mp4a.40.2\""), "{master}");
+    let mut tracks = Vec::new();
+    for folder in ["source", "source-audio", "source-audio-2"] {
+        tracks.push(urls(&playlist(&backend, &id, &format!("{folder}/index.m3u8")).await));
+    }
+    assert_eq!(status(&backend.http, &tracks[0][1]).await, StatusCode::OK);
+    assert_eq!(
+        stored(&backend).len(),
+        2,
+        "the first audio is encoded with the film, the others when requested"
+    );
+    let requests = (0..20).map(async |_| status(&backend.http, &tracks[2][2]).await);
+    assert!(join_all(requests).await.into_iter().all(|status| status == StatusCode::OK));
+    assert_eq!(stored(&backend).len(), 4, "the second audio, and the film");
+    let frames = (24 * 48_000u32).div_ceil(1024).to_string();
+    assert_eq!(count(&backend, &tracks[1]).await, frames);
+    assert_eq!(count(&backend, &tracks[2]).await, frames);
 }
 
 #[tokio::test]

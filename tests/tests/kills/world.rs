@@ -194,7 +194,7 @@ async fn segments(folder: &Path, clip: &[u8]) -> Vec<Bytes> {
         let place =
             usize::try_from(segment.record.start).unwrap()..usize::try_from(segment.record.end).unwrap();
         let record = Record::from_bytes(&remux.records[place]).unwrap();
-        all.extend(record.segments(&source).await.unwrap().into_iter().map(|(_, bytes)| bytes));
+        all.extend(record.segments(&source).await.unwrap().complete.into_iter().map(|(_, bytes)| bytes));
     }
     all
 }

@@ -1,9 +1,11 @@
 //! Makes the segments of videos from the originals, and compares them with the originals as ffmpeg presents them: every
-//! frame and every audio sample, and their times to the tick.
+//! frame and every audio sample, and their times to the tick. Audio that is encoded is compared with one encoding of the
+//! whole.
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod check;
+mod encoded;
 mod films;
 mod large;
 mod layouts;
@@ -14,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use upreel_core::Container;
-use upreel_media::remux::Refusal;
+use upreel_media::remux::{Refusal, Segments};
 use upreel_media::{Index, Record, Remux};
 
 /// The start of the arguments for a video with a tone that never repeats.
@@ -72,12 +75,14 @@ struct Remuxed {
     read: u64,
     /// The sizes that the index states are estimated, as Matroska does not list those of samples.
     is_estimated: bool,
+    /// Whether segments of each track are encoded.
+    is_encoded: Vec<bool>,
 }
 
 async fn remux(path: &Path) -> Result<Remux, Refusal> {
     let source = upreel_tests::source(path).unwrap();
     let container = match path.extension().unwrap().to_str().unwrap() {
-        "mp4" | "mov" | "m4v" => Container::Mp4,
+        "mp4" | "mov" | "m4v" | "3gp" => Container::Mp4,
         "webm" => Container::Webm,
         _ => Container::Mkv,
     };
@@ -90,6 +95,8 @@ async fn segments(path: &Path) -> Remuxed {
     let remux = remux(path).await.unwrap_or_else(|refusal| panic!("{}: {refusal:?}", path.display()));
     let mut segments = vec![Vec::new(); remux.tracks.len()];
     let (mut read, is_estimated) = (0, is_matroska(path));
+    let mut is_encoded = vec![false; remux.tracks.len()];
+    let deadline = Instant::now() + upreel_tests::HANG_GUARD;
     for segment in 0..remux.tracks[0].segments.len() {
         let source = upreel_tests::source(path).unwrap();
         let place = remux.tracks[0].segments[segment].record.clone();
@@ -99,8 +106,22 @@ async fn segments(path: &Path) -> Remuxed {
         let made = record.segments(&source).await.unwrap();
         let again = record.segments(&source).await.unwrap();
         assert_eq!(made, again, "the same bytes each time");
+        let Segments { complete: mut made, encodable } = made;
+        for (track, audio) in encodable {
+            let encoded = audio.encode(&ffmpeg(), deadline).await.unwrap();
+            if segment == 0 {
+                let again = audio.encode(&ffmpeg(), deadline).await.unwrap();
+                assert_eq!(again, encoded, "the same bytes each time");
+            }
+            is_encoded[track] = true;
+            made.push((track, encoded));
+        }
         assert_eq!(made.len(), remux.tracks.len());
         for (track, bytes) in made {
+            if is_encoded[track] {
+                segments[track].push(bytes);
+                continue;
+            }
             let (made, stated) = (bytes.len() as u64, remux.tracks[track].segments[segment].bytes);
             let most = if is_estimated { made / 4 + 8192 } else { 0 };
             assert!(made.abs_diff(stated) <= most, "{}: {made} bytes, {stated} stated", path.display());
@@ -111,7 +132,12 @@ async fn segments(path: &Path) -> Remuxed {
     for track in &remux.tracks {
         assert_eq!(track.segments.len(), segments[0].len());
     }
-    Remuxed { remux, segments, read, is_estimated }
+    Remuxed { remux, segments, read, is_estimated, is_encoded }
+}
+
+/// Returns the ffmpeg under test: the one that Upreel runs.
+fn ffmpeg() -> PathBuf {
+    std::env::var_os("FFMPEG_PATH").map_or_else(|| PathBuf::from("ffmpeg"), PathBuf::from)
 }
 
 fn is_matroska(path: &Path) -> bool {

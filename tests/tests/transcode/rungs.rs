@@ -19,7 +19,7 @@ async fn originals(path: &Path, remux: &Remux) -> Vec<Vec<u8>> {
         let place = usize::try_from(entry.record.start).unwrap()..usize::try_from(entry.record.end).unwrap();
         let record = Record::from_bytes(&remux.records[place]).unwrap();
         let made = record.segments(&source(path)).await.unwrap();
-        let film: &Bytes = &made.iter().find(|(track, _)| *track == 0).unwrap().1;
+        let film: &Bytes = &made.complete.iter().find(|(track, _)| *track == 0).unwrap().1;
         segments.push([&remux.tracks[0].init[..], &film[..]].concat());
     }
     segments

@@ -347,10 +347,8 @@ mod tests {
                 }
                 let relative = i16::try_from(time - start.cast_signed()).unwrap();
                 let payload = [&[1][..], &i.to_be_bytes().repeat(20)].concat();
-                let mut block = match self.is_grouped {
-                    true => group(track, relative, is_key, &payload),
-                    false => simple(track, relative, is_key, &payload),
-                };
+                let make = if self.is_grouped { group } else { simple };
+                let mut block = make(track, relative, is_key, &payload);
                 if track == 1 {
                     // Lacing with a fixed size.
                     let flags = block.len() - payload.len() - 1;
@@ -460,11 +458,11 @@ mod tests {
         let (_, track) = open(&object).await.unwrap();
         let slices = track.slices(&object, &SPANS.map(wanted), &[]).await.unwrap().unwrap();
         let opened = slices[1].0.open(&object).await.unwrap();
-        let (_, sliced) = open(&opened).await.unwrap();
+        let (_, of_slice) = open(&opened).await.unwrap();
         let numbers = |tracks: &[u8]| -> Vec<u64> {
             children(tracks).map(|entry| uint(entry.data, id::TRACK_NUMBER)).collect()
         };
-        assert_eq!((numbers(&track.tracks), numbers(&sliced.tracks)), (vec![1, 2], vec![2, 1]));
+        assert_eq!((numbers(&track.tracks), numbers(&of_slice.tracks)), (vec![1, 2], vec![2, 1]));
     }
 
     #[tokio::test]

@@ -149,6 +149,11 @@ impl Packing {
         ((1..1 << 16).contains(&samples) && (1..1 << 16).contains(&bytes)).then_some(Self { samples, bytes })
     }
 
+    /// Returns the bytes of a sample, if each is a packet.
+    pub(super) fn sample_bytes(self) -> Option<u32> {
+        u32::try_from(self.bytes).ok().filter(|_| self.samples == 1)
+    }
+
     /// The number of samples of a group.
     pub(super) const fn group(self) -> u64 {
         if self.samples >= Self::LONG { self.samples } else { Self::GROUP / self.samples * self.samples }

@@ -131,7 +131,7 @@ pub(crate) fn words(words: &[u32]) -> Vec<u8> {
 }
 
 /// Returns the `ftyp` box of a file that is written for ffmpeg.
-pub(super) fn file_type() -> Vec<u8> {
+pub(crate) fn file_type() -> Vec<u8> {
     atom(*b"ftyp", &[b"isom", &words(&[0x200]), b"isomqt  "])
 }
 

@@ -1,10 +1,13 @@
 //! Sample entries of tracks that are played as they are, and their codecs (RFC 6381; ISO/IEC 14496-15, annex E).
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::boxes::{Fields, Name, atom, full_box};
 use super::codecs::{decoder_config, descriptor};
 use crate::nal;
+use crate::rendition::SAMPLE_RATE;
 
 /// Length of the fields of a visual sample entry before the boxes inside (ISO/IEC 14496-12, 12.1.3).
 const VISUAL: usize = 78;
@@ -24,6 +27,20 @@ pub(crate) struct Entry {
     pub(crate) silence: Option<Silence>,
     /// The NAL units of video, if it has any.
     pub(crate) units: Option<nal::Format>,
+    /// How the samples are decoded, if players do not play them. Then they are encoded, and this is the entry of the
+    /// encoded audio.
+    pub(crate) decoding: Option<Decoding>,
+}
+
+/// How audio is decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Decoding {
+    /// The initialization segment of the samples as they are, for ffmpeg.
+    pub(crate) init: Vec<u8>,
+    /// Bytes of a tick, if the samples can be divided at each: those of PCM.
+    pub(crate) tick_bytes: Option<u32>,
+    /// When the samples are presented, in ticks.
+    pub(crate) presented: Range<i64>,
 }
 
 /// A frame of silence.
@@ -67,7 +84,7 @@ pub(crate) fn visual(name: Name, mut body: Fields) -> Option<Entry> {
         _ => atom(name, &[&body.0]),
     });
     let bytes = atom(name, &[&fixed, &inner.collect::<Vec<_>>()]);
-    Some(Entry { bytes, codec, channels: 0, silence: None, units })
+    Some(Entry { bytes, codec, channels: 0, silence: None, units, decoding: None })
 }
 
 /// Sets the data reference index, which is that of the original's file.
@@ -143,7 +160,17 @@ pub(crate) fn audio(name: Name, mut body: Fields, quicktime: bool) -> Option<Ent
         fixed[24..28].fill(0);
     }
     let bytes = atom(name, &[&fixed, &config]);
-    (channels > 0).then_some(Entry { bytes, codec, channels, silence, units: None })
+    (channels > 0).then_some(Entry { bytes, codec, channels, silence, units: None, decoding: None })
+}
+
+/// Returns the entry of the AAC that [`rendition`](crate::rendition) encodes: AAC-LC, 48 kHz, stereo.
+pub(crate) fn encoded() -> Option<Entry> {
+    /// With the mark that there is no SBR, as the encoder writes it.
+    const CONFIG: [u8; 5] = [0x11, 0x90, 0x56, 0xE5, 0x00];
+    let mut fixed = [0; AUDIO];
+    (fixed[17], fixed[19]) = (2, 16);
+    fixed[24..26].copy_from_slice(&u16::try_from(SAMPLE_RATE).ok()?.to_be_bytes());
+    audio(*b"mp4a", Fields([&fixed[..], &esds(&CONFIG)?].concat().into()), false)
 }
 
 /// Makes the `esds` box of AAC with this configuration (ISO/IEC 14496-14, 5.6).
@@ -201,11 +228,14 @@ impl Aac {
     }
 }
 
+/// A stereo frame of silence in AAC-LC.
+pub(crate) const STEREO_SILENCE: &[u8] = &[0x21, 0x10, 0x04, 0x60, 0x8C, 0x1C];
+
 /// Returns a frame of silence in AAC-LC, as ffmpeg encodes it, for any sample rate.
 fn silence(channels: u32) -> Option<Silence> {
     let frame: &[u8] = match channels {
         1 => &[0x01, 0x18, 0x20, 0x07],
-        2 => &[0x21, 0x10, 0x04, 0x60, 0x8C, 0x1C],
+        2 => STEREO_SILENCE,
         6 => b"\x01\x18\x20\x01\x08\x80\x23\x04\x60\x23\x10\x04\x60\x8C\x0C\x23\x00\x00\xE0",
         _ => return None,
     };

@@ -55,7 +55,9 @@ use crate::source::Source;
 pub(crate) use self::audio::wave_format;
 #[cfg(test)]
 pub(crate) use self::entries::Silence;
-pub(crate) use self::entries::{Entry, audio as audio_entry, esds, visual as visual_entry};
+pub(crate) use self::entries::{
+    Decoding, Entry, STEREO_SILENCE, audio as audio_entry, esds, visual as visual_entry,
+};
 pub(crate) use self::movie::{open, preload};
 
 /// The film, the location of its samples, and the audio.

@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 
-use super::boxes::Fields;
+use super::audio::Packing;
+use super::boxes::{Fields, atom, words};
 use super::edits::Edit;
-use super::entries::{self, Entry};
-use super::loaded::Loaded;
+use super::entries::{self, Decoding, Entry};
+use super::loaded::{Loaded, Located};
 use super::runs::Defaults;
 use super::tables::Tables;
 use super::timing::{Timing, padding};
 use super::{Samples as Listed, Track, sound};
-use crate::cmaf::{Geometry, UNITY};
+use crate::cmaf::{self, Geometry, UNITY};
 use crate::index::{AudioTrack, StreamId};
 use crate::remux::{
     Audio, Film, MAX_ALL_SAMPLES, MAX_SAMPLES, Media, Refusal, Sample, TrackSamples, Unplayable,
@@ -37,16 +38,18 @@ impl<'a> Movie<'a> {
         Ok(Self { source, fragments: track.fragments(source).await? })
     }
 
-    /// Lists all samples of a track, at their media times. Returns the edits, too: that of fragments goes on to the end.
+    /// Lists all samples of a track, at their media times, in groups if they are packed. Returns the edits, too: that of
+    /// fragments goes on to the end.
     pub(super) async fn list(
         &mut self,
         id: u32,
         tables: Option<&Tables>,
         timing: &Timing,
+        packing: Option<Packing>,
     ) -> Result<(Vec<Sample>, Edit), Unplayable> {
         let mut edits = timing.edits.clone();
         let mut all = match tables.filter(|tables| tables.sizes.count > 0) {
-            Some(tables) => list(tables, self.source, timing).await?,
+            Some(tables) => list(tables, self.source, timing, packing).await?,
             None => Vec::new(),
         };
         if let Some(fragments) = &mut self.fragments {
@@ -110,7 +113,7 @@ impl Track {
             Listed::Tables(tables) => Some(tables),
             Listed::Fragments(_, tables) => tables.as_ref(),
         };
-        let (all, edit) = movie.list(self.id, tables, &self.timing).await?;
+        let (all, edit) = movie.list(self.id, tables, &self.timing, None).await?;
         let samples = presented(all, &edit)?;
         let geometry = geometry(&self.boxes.mvhd, &self.boxes.tkhd).ok_or(Refusal("NO_INDEX"))?;
         let scale = self.timing.scale;
@@ -122,14 +125,38 @@ impl sound::Track {
     /// Lists the samples that are presented, and the ones before that the decoder needs. Returns `None` if there are none.
     async fn samples(&self, movie: &mut Movie<'_>) -> Result<Option<TrackSamples>, Unplayable> {
         let Some((tables, stsd)) = self.open_tables(movie.source).await? else { return Ok(None) };
-        let (all, edit) = movie.list(self.id, Some(&tables), &self.timing).await?;
+        let entry = audio_entry(stsd.clone());
+        let is_decoded = entry.is_none() && self.codec.is_decodable();
+        let packing = if is_decoded { Packing::read(stsd.clone(), self.codec) } else { None };
+        let (all, edit) = movie.list(self.id, Some(&tables), &self.timing, packing).await?;
         if all.is_empty() {
             return Ok(None);
         }
-        let entry = audio_entry(stsd).ok_or(Refusal("AUDIO_CODEC"))?;
         let scale = self.timing.scale;
+        if is_decoded {
+            let samples = all.iter().filter(|sample| sample.size > 0 && sample.time < edit.media_end());
+            let samples = samples.map(|sample| Sample { time: edit.time_of(sample.time), ..*sample });
+            let decoding = Decoding {
+                init: decoder_init(stsd, tables.description, scale).ok_or(Refusal("NO_INDEX"))?,
+                tick_bytes: packing.and_then(Packing::sample_bytes),
+                presented: edit.start..edit.limit(),
+            };
+            let entry = entries::encoded().ok_or(Refusal("AUDIO_CODEC"))?;
+            let entry = Entry { decoding: Some(decoding), ..entry };
+            return Ok(Some(TrackSamples { entry, scale, samples: samples.collect() }));
+        }
+        let entry = entry.ok_or(Refusal("AUDIO_CODEC"))?;
         Ok(Some(TrackSamples { entry, scale, samples: audible(&all, &edit, scale) }))
     }
+}
+
+/// Returns the initialization segment of samples as they are, with one of the entries of an `stsd` box.
+fn decoder_init(mut stsd: Fields, description: u32, scale: u32) -> Option<Vec<u8>> {
+    let version = stsd.take(4)?;
+    stsd.skip(4)?;
+    let nth = usize::try_from(description).ok()?.saturating_sub(1);
+    let (name, entry) = stsd.boxes().nth(nth)?;
+    Some(cmaf::init_for_decoder(scale, &[&version[..], &words(&[1]), &atom(name, &[&entry.0])].concat()))
 }
 
 /// Reads the first entry of an `stsd` box.
@@ -141,8 +168,14 @@ fn audio_entry(mut stsd: Fields) -> Option<Entry> {
 }
 
 /// Lists all samples of a track, at their media times.
-async fn list(tables: &Tables, source: &Source, timing: &Timing) -> Result<Vec<Sample>, Unplayable> {
-    if tables.sizes.count > MAX_SAMPLES {
+async fn list(
+    tables: &Tables,
+    source: &Source,
+    timing: &Timing,
+    packing: Option<Packing>,
+) -> Result<Vec<Sample>, Unplayable> {
+    let packing = packing.filter(|_| tables.sizes.uniform(1).is_some());
+    if tables.sizes.count > MAX_SAMPLES && packing.is_none() {
         return Err(Refusal("TOO_LONG").into());
     }
     // A table of samples of the same size can declare any number of them in no bytes.
@@ -154,8 +187,22 @@ async fn list(tables: &Tables, source: &Source, timing: &Timing) -> Result<Vec<S
         return Err(Refusal("SEVERAL_SAMPLE_DESCRIPTIONS").into());
     }
     let limit = usize::try_from(MAX_SAMPLES).unwrap_or(usize::MAX);
+    if let Some(packing) = packing.filter(|_| loaded.times.decode.is_one_tick()) {
+        let located =
+            loaded.locate(0..loaded.times.count, Some(packing), limit).ok_or(Refusal("NO_INDEX"))?;
+        let group = |located: &Located| {
+            Some(Sample {
+                offset: located.bytes.start,
+                size: u32::try_from(located.bytes.end - located.bytes.start).ok()?,
+                duration: u32::try_from(located.samples.end - located.samples.start).ok()?,
+                time: loaded.times.media_time(located.samples.start),
+                is_sync: true,
+            })
+        };
+        return Ok(located.iter().map(group).collect::<Option<_>>().ok_or(Refusal("NO_INDEX"))?);
+    }
     let located = loaded.locate(0..loaded.times.count, None, limit).ok_or(Refusal("NO_INDEX"))?;
-    let sample = |(located, (_, duration, time)): (&super::loaded::Located, (u64, u64, i64))| {
+    let sample = |(located, (_, duration, time)): (&Located, (u64, u64, i64))| {
         Some(Sample {
             offset: located.bytes.start,
             size: u32::try_from(located.bytes.end - located.bytes.start).ok()?,

@@ -105,14 +105,14 @@ impl Track {
         audio: &[u32],
     ) -> Result<Option<(Sliceable<'_>, Vec<Sliceable<'_>>)>, Unplayable> {
         let mut movie = Movie::open(self, source).await?;
-        let (samples, edit) = movie.list(self.id, tables, &self.timing).await?;
+        let (samples, edit) = movie.list(self.id, tables, &self.timing, None).await?;
         let samples = Samples::Fragments(Listed::new(samples), edit);
         let film = Sliceable { boxes, timing: &self.timing, samples };
         let mut tracks = Vec::new();
         for id in audio {
             let Some(track) = self.sound.track(*id) else { return Ok(None) };
             let Some((boxes, tables)) = track.boxes(source).await? else { return Ok(None) };
-            let (mut samples, edit) = movie.list(*id, Some(&tables), &track.timing).await?;
+            let (mut samples, edit) = movie.list(*id, Some(&tables), &track.timing, None).await?;
             for sample in &mut samples {
                 sample.is_sync = true;
             }

@@ -27,7 +27,7 @@ pub(super) struct Track {
     pub(super) id: u32,
     media: Media,
     pub(super) timing: Timing,
-    codec: Codec,
+    pub(super) codec: Codec,
     language: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use super::time::at_or_after;
 
 /// How long the audio may go on before a player has to have more of the film, or the other way round, in seconds. A player
 /// has loaded the rest of both by then.
-const MAX_APART: i64 = 10;
+pub(super) const MAX_APART: i64 = 10;
 
 /// The film's times in ticks of its timescale.
 pub(super) struct Span<'a> {
@@ -131,6 +131,7 @@ mod tests {
             channels: 2,
             silence: has_silence.then_some(Silence { frame: b"mute", ms: None }),
             units: None,
+            decoding: None,
         };
         TrackSamples { entry, scale: 1000, samples: times.map(frame).collect() }
     }

@@ -6,8 +6,9 @@ use upreel_core::video::MediaInfo;
 use super::media::{self, Audio, Film, Media, Sample, TrackSamples};
 use super::record::{self, Part};
 use super::time::{at_or_after, nearest};
-use super::{Kind, Refusal, Remux, SegmentEntry, Timeline, Track, VideoRange, audio, cuts};
+use super::{Kind, Refusal, Remux, SegmentEntry, Timeline, Track, VideoRange, audio, cuts, encoded};
 use crate::cmaf::{self, Row};
+use crate::rendition::SAMPLE_RATE;
 
 /// How much later than audio the film may start, in seconds. Its first frame is shown from the start.
 const MAX_LATE: i64 = 10;
@@ -26,7 +27,10 @@ pub(super) fn plan(media: Media, facts: &MediaInfo, object: (&str, u64)) -> Resu
     let cuts: Vec<i64> =
         starts.iter().filter_map(|start| film.track.samples.get(*start)).map(|first| first.time).collect();
     let span = audio::Span { scale, cuts: &cuts, end };
-    keep_possible(&mut audio, |audio| audio::complete(&mut audio.track, &span))?;
+    keep_possible(&mut audio, |Audio { track, .. }| match &track.entry.decoding {
+        Some(decoding) => encoded::check(track, decoding, &span),
+        None => audio::complete(track, &span),
+    })?;
 
     // All tracks are delayed by the same time, so that the first one starts at 0.
     let early = audio.iter().map(|audio| at_or_after(-first_time(&audio.track), audio.track.scale, scale));
@@ -37,22 +41,32 @@ pub(super) fn plan(media: Media, facts: &MediaInfo, object: (&str, u64)) -> Resu
     let moved = cuts.iter().map(|cut| (cut + delay) * i64::from(factor)).collect();
     let mut tracks = vec![video_track(&film, facts, output_scale)];
     let rows = rows_of_film(&film.track.samples, &decoded, end, factor).ok_or(Refusal("TIMES"))?;
-    let mut lanes = vec![Lane { samples: &film.track, starts, rows, times: moved }];
+    let mut lanes = vec![Lane::Played(Played { samples: &film.track, starts, rows, times: moved })];
     for Audio { track, language } in &audio {
+        tracks.push(audio_track(track, language.clone()));
+        if let Some(decoding) = &track.entry.decoding {
+            lanes.push(Lane::Encoded(encoded::Lane::new(track, decoding, &span, delay)));
+            continue;
+        }
         let starts = audio::cut(track, &span)?;
         let delay = nearest(delay, scale, track.scale);
         let first = |start: &usize| track.samples.get(*start).map_or(0, |first| first.time + delay);
         let times = starts.iter().map(first).collect();
         let rows = rows_of_audio(&track.samples).ok_or(Refusal("TIMES"))?;
-        tracks.push(audio_track(track, language.clone()));
-        lanes.push(Lane { samples: track, starts, rows, times });
+        lanes.push(Lane::Played(Played { samples: track, starts, rows, times }));
     }
     let timeline = Timeline { scale, origin: -delay, cuts, end };
     write(&lanes, Remux { records: Bytes::new(), tracks, timeline }, object)
 }
 
 /// A track whose segments are to be written.
-struct Lane<'a> {
+enum Lane<'a> {
+    Played(Played<'a>),
+    Encoded(encoded::Lane<'a>),
+}
+
+/// A track that is played as it is.
+struct Played<'a> {
     samples: &'a TrackSamples,
     /// The first sample of each segment, and when it is decoded.
     starts: Vec<usize>,
@@ -60,7 +74,7 @@ struct Lane<'a> {
     rows: Vec<Row>,
 }
 
-impl Lane<'_> {
+impl Played<'_> {
     /// Returns a segment and its duration.
     fn part(&self, track: usize, segment: usize) -> Option<(Part<'_>, u64)> {
         let end = self.starts.get(segment + 1).copied().unwrap_or(self.rows.len());
@@ -71,19 +85,20 @@ impl Lane<'_> {
             u64::try_from(*self.times.get(segment)?).ok()?,
             rows,
         );
-        let samples = self.samples.samples.get(span)?;
+        let samples = self.samples.samples.get(span)?.into();
         let duration = rows.iter().map(|row| u64::from(row.duration)).sum();
-        Some((
-            Part { track, head, samples, silence: self.samples.entry.silence.map(|silence| silence.frame) },
-            duration,
-        ))
+        let silence = self.samples.entry.silence.map(|silence| silence.frame);
+        Some((Part { track, head, samples, silence, encoding: None }, duration))
     }
 }
 
 fn write(lanes: &[Lane<'_>], mut remux: Remux, object: (&str, u64)) -> Result<Remux, Refusal> {
     let mut records = Vec::new();
-    for segment in 0..lanes.first().map_or(0, |film| film.starts.len()) {
-        let parts = lanes.iter().enumerate().map(|(track, lane)| lane.part(track, segment));
+    for segment in 0..remux.timeline.cuts.len() {
+        let parts = lanes.iter().enumerate().map(|(track, lane)| match lane {
+            Lane::Played(played) => played.part(track, segment),
+            Lane::Encoded(encoded) => encoded.part(track, segment),
+        });
         let parts: Vec<(Part<'_>, u64)> = parts.collect::<Option<_>>().ok_or(Refusal("TIMES"))?;
         let (parts, durations): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let record = record::write(&mut records, object, &parts)?;
@@ -130,7 +145,14 @@ pub(super) fn start_together<'a>(
     Ok(())
 }
 
+/// Returns when the first sample is presented.
 pub(super) fn first_time(track: &TrackSamples) -> i64 {
+    let first = track.entry.decoding.as_ref().map_or(i64::MIN, |decoding| decoding.presented.start);
+    first_sample(track).max(first)
+}
+
+/// Returns the time of the first sample, which can be before the first one that is presented.
+pub(super) fn first_sample(track: &TrackSamples) -> i64 {
     track.samples.first().map_or(0, |first| first.time)
 }
 
@@ -206,11 +228,12 @@ pub(super) fn video_track(film: &Film, facts: &MediaInfo, scale: u32) -> Track {
 }
 
 pub(super) fn audio_track(track: &TrackSamples, language: Option<String>) -> Track {
+    let scale = if track.entry.decoding.is_some() { SAMPLE_RATE } else { track.scale };
     Track {
         kind: Kind::Audio { language, channels: track.entry.channels },
         codec: track.entry.codec.clone(),
-        scale: track.scale,
-        init: cmaf::init_of(track.scale, &track.entry.bytes, None).into(),
+        scale,
+        init: cmaf::init_of(scale, &track.entry.bytes, None).into(),
         segments: Vec::new(),
     }
 }
@@ -229,6 +252,7 @@ mod tests {
             channels: 2,
             silence: Some(Silence { frame: b"mute", ms: None }),
             units: None,
+            decoding: None,
         }
     }
 

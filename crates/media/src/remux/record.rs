@@ -5,6 +5,8 @@
 //! the run before, whichever track that is of. As the samples of all tracks are usually stored side by side, most distances
 //! are 0. A record is 0.5 to 2 kB.
 //!
+//! A record with audio that has to be encoded is of another version, which says what is encoded of the samples.
+//!
 //! A film whose samples are not listed has records of another version, which state a range of the object to search.
 
 mod number;
@@ -23,16 +25,18 @@ use self::number::{block, unzigzag, varint};
 pub(super) use self::span::write as write_span;
 pub(super) use self::write::{Part, write};
 use super::Unplayable;
+use super::encoded::{Encodable, Encoding};
 use super::read::Reads;
 use super::span::Span;
 use crate::mp4::boxes::Fields;
 use crate::mp4::runs::{Defaults, TrackHeader, TrackRun};
 use crate::source::{Error, Source};
 
-/// The versions of the formats: of listed samples, and of a range. A change of a format or of the segments' boxes is another
-/// version.
+/// The versions of the formats: of listed samples, of a range, and of listed samples of which some are encoded. A change of a
+/// format or of the segments' boxes is another version.
 const VERSION: u8 = 1;
 const SPAN_VERSION: u8 = 2;
+const ENCODED_VERSION: u8 = 3;
 /// Limits of what a record may contain: it is read from storage. They also hold when it is made.
 const MAX_PAYLOAD: u64 = 4 << 20;
 const MAX_TRACKS: u64 = 64;
@@ -65,6 +69,8 @@ struct Listing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Segment {
     track: usize,
+    /// What is encoded of the samples, if players do not play them.
+    encoding: Option<Encoding<Bytes>>,
     head: Bytes,
     /// Bytes of the samples.
     media: usize,
@@ -84,6 +90,15 @@ enum Data {
     Extent(Range<u64>),
     /// In the record.
     Literal(Bytes),
+}
+
+/// The segments of one time span: for each, the position of its track in [`Remux::tracks`](super::Remux::tracks).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Segments {
+    /// The segments of the tracks that are played as they are.
+    pub complete: Vec<(usize, Bytes)>,
+    /// Audio of which the segments have to be encoded.
+    pub encodable: Vec<(usize, Encodable)>,
 }
 
 impl Record {
@@ -107,7 +122,8 @@ impl Record {
         let etag = String::from_utf8(block(&mut fields)?.to_vec()).ok()?;
         let size = varint(&mut fields)?;
         let contents = match version {
-            VERSION => Contents::Listing(Listing::parse(fields, size)?),
+            VERSION => Contents::Listing(Listing::parse(fields, size, false)?),
+            ENCODED_VERSION => Contents::Listing(Listing::parse(fields, size, true)?),
             SPAN_VERSION => Contents::Span(Box::new(span::parse(fields, size)?)),
             _ => return None,
         };
@@ -126,26 +142,26 @@ impl Record {
         self.size
     }
 
-    /// Reads the media and returns the segments of all tracks: the position in [`Remux::tracks`], and the bytes.
+    /// Reads the media of all tracks.
     ///
     /// # Errors
     /// As [`Source::read`], and if the object has another size. If the samples of this time were not listed when the record
     /// was made, only now can it turn out that players cannot play them.
-    ///
-    /// [`Remux::tracks`]: super::Remux::tracks
-    pub async fn segments(&self, source: &Source) -> Result<Vec<(usize, Bytes)>, Unplayable> {
+    pub async fn segments(&self, source: &Source) -> Result<Segments, Unplayable> {
         if source.size() != self.size {
             return Err(Unplayable::Failed(ReadError::Gone.into()));
         }
         match &self.contents {
             Contents::Listing(listing) => Ok(listing.segments(source).await?),
-            Contents::Span(span) => span.segments(source).await,
+            Contents::Span(span) => {
+                Ok(Segments { complete: span.segments(source).await?, encodable: Vec::new() })
+            }
         }
     }
 }
 
 impl Listing {
-    fn parse(mut fields: Fields, size: u64) -> Option<Self> {
+    fn parse(mut fields: Fields, size: u64, has_encodings: bool) -> Option<Self> {
         let count = varint(&mut fields).filter(|count| *count <= MAX_TRACKS)?;
         let (mut segments, mut sizes) = (Vec::new(), Vec::new());
         for _ in 0..count {
@@ -154,7 +170,8 @@ impl Listing {
             let samples = sample_sizes(&Fields(head.clone()))?;
             let media = samples.iter().map(|size| u64::from(*size)).sum::<u64>();
             sizes.push(samples.into_iter());
-            segments.push(Segment { track, head, media: usize::try_from(media).ok()? });
+            let encoding = if has_encodings { encoding(&mut fields)? } else { None };
+            segments.push(Segment { track, encoding, head, media: usize::try_from(media).ok()? });
         }
         let (mut pieces, mut extents) = (Vec::new(), Vec::new());
         let (mut at, mut total) = (0u64, 0u64);
@@ -181,23 +198,47 @@ impl Listing {
         is_complete.then_some(Self { segments, pieces, reads: Reads::plan(extents)? })
     }
 
-    async fn segments(&self, source: &Source) -> Result<Vec<(usize, Bytes)>, Error> {
+    async fn segments(&self, source: &Source) -> Result<Segments, Error> {
         let media = self.reads.fetch(source).await?;
-        let mut made: Vec<(usize, BytesMut)> = Vec::new();
-        for Segment { track, head, media } in &self.segments {
+        let mut made: Vec<BytesMut> = Vec::new();
+        for Segment { head, media, .. } in &self.segments {
             let mut bytes = BytesMut::with_capacity(head.len() + media);
             bytes.extend_from_slice(head);
-            made.push((*track, bytes));
+            made.push(bytes);
         }
         for Piece { segment, data } in &self.pieces {
-            let Some((_, bytes)) = made.get_mut(*segment) else { continue };
+            let Some(bytes) = made.get_mut(*segment) else { continue };
             match data {
                 Data::Extent(extent) => media.copy(extent, bytes),
                 Data::Literal(literal) => bytes.extend_from_slice(literal),
             }
         }
-        Ok(made.into_iter().map(|(track, bytes)| (track, bytes.freeze())).collect())
+        let mut segments = Segments::default();
+        for (Segment { track, encoding, .. }, bytes) in self.segments.iter().zip(made) {
+            let bytes = bytes.freeze();
+            match encoding.clone() {
+                None => segments.complete.push((*track, bytes)),
+                Some(encoding) => {
+                    segments.encodable.push((*track, Encodable { encoding, fragment: bytes }));
+                }
+            }
+        }
+        Ok(segments)
     }
+}
+
+/// Reads what is encoded of a track; `None` inside if it is played as it is.
+#[expect(clippy::option_option, reason = "the outer one tells whether the record is damaged")]
+fn encoding(fields: &mut Fields) -> Option<Option<Encoding<Bytes>>> {
+    let init = block(fields)?;
+    if init.is_empty() {
+        return Some(None);
+    }
+    let number = u32::try_from(varint(fields)?).ok()?;
+    let mut time = || varint(fields).map(unzigzag);
+    let (frames, span) = (time()?..time()?, time()?..time()?);
+    let encoding = Encoding { init, number, frames, span };
+    encoding.is_possible().then_some(Some(encoding))
 }
 
 /// Reads the sizes of the samples that a segment's boxes list.

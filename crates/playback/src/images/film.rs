@@ -41,7 +41,10 @@ pub(super) async fn segments(app: &App, row: &Record, time: Range<u64>) -> Resul
         };
         let source = super::source(app, row).ok_or(Error::Gone)?;
         match record.segments(&source).await {
-            Ok(made) => film.extend(made.into_iter().find(|(track, _)| *track == 0).map(|(_, bytes)| bytes)),
+            Ok(made) => {
+                let found = made.complete.into_iter().find(|(track, _)| *track == 0);
+                film.extend(found.map(|(_, bytes)| bytes));
+            }
             Err(Unplayable::Failed(source::Error::Read(ReadError::Fault(fault)))) => {
                 return Err(Error::Fault(fault));
             }

@@ -59,9 +59,9 @@ async fn check(film: Film) -> Vec<u64> {
     let mut requests = Vec::new();
     for segment in 0..count {
         let source = source(&film);
-        let made = record(&outlined, segment).segments(&source).await.unwrap();
+        let made = record(&outlined, segment).segments(&source).await.unwrap().complete;
         requests.push(source.stats().requests);
-        let whole = record(&listed, segment).segments(&source).await.unwrap();
+        let whole = record(&listed, segment).segments(&source).await.unwrap().complete;
         assert_eq!((made.len(), made[1].0), (whole.len(), 1));
         assert!(made[1] == whole[1], "audio of segment {segment}");
         let (film, other) = (read(&made[0].1), read(&whole[0].1));

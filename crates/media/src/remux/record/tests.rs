@@ -24,7 +24,7 @@ fn samples(places: &[(u64, u32)]) -> Vec<Sample> {
 fn part(track: usize, samples: &[Sample]) -> Part<'_> {
     let row = |sample: &Sample| Row { size: sample.size, duration: 10, offset: 0, is_sync: true };
     let head = head(1, 0, &samples.iter().map(row).collect::<Vec<_>>());
-    Part { track, head, samples, silence: Some(b"mute") }
+    Part { track, head, samples: samples.into(), silence: Some(b"mute"), encoding: None }
 }
 
 fn object() -> Bytes {
@@ -62,7 +62,7 @@ async fn segments_are_what_was_written() {
     assert_eq!((record.etag(), record.size()), ("\"tag\"", SIZE));
     let object = object();
     let source = Source::new(SIZE, object.clone());
-    let made = record.segments(&source).await.unwrap();
+    let made = record.segments(&source).await.unwrap().complete;
     assert_eq!(source.stats().requests, 2, "the last frame is far from the others");
     for ((track, bytes), part) in made.iter().zip(&parts) {
         let data = part.samples.iter().flat_map(|sample| match sample.offset {
@@ -175,6 +175,52 @@ async fn hostile_records_of_a_range_are_harmless() {
                 }
                 assert!(source.stats().bytes <= 3 * size);
             }
+        }
+    }
+}
+
+/// A film, and audio that is encoded.
+fn encoded(places: &[Vec<Sample>; 2]) -> Vec<u8> {
+    let [film, audio] = places;
+    let audio: Vec<Sample> =
+        audio.iter().filter(|sample| sample.offset != Sample::SILENCE).copied().collect();
+    let encoding = Encoding { init: &b"init"[..], number: 7, frames: 100..200, span: -5..48_000 };
+    let row = |sample: &Sample| Row { size: sample.size, duration: 10, offset: 0, is_sync: true };
+    let head = head(1, 0, &audio.iter().map(row).collect::<Vec<_>>());
+    let audio = Part { track: 1, head, samples: audio.into(), silence: None, encoding: Some(encoding) };
+    written(SIZE, &[part(0, film), audio])
+}
+
+#[tokio::test]
+async fn audio_to_be_encoded_is_read_with_the_film() {
+    let record = encoded(&places());
+    assert_eq!(payload(&record)[0], ENCODED_VERSION);
+    let record = Record::from_bytes(&record).unwrap();
+    let source = Source::new(SIZE, object());
+    let Segments { complete, encodable } = record.segments(&source).await.unwrap();
+    assert_eq!(source.stats().requests, 2, "as for the film alone");
+    let ([(0, _)], [(1, audio)]) = (&complete[..], &encodable[..]) else { panic!("{complete:?}") };
+    let expected = Encoding { init: "init".into(), number: 7, frames: 100..200, span: -5..48_000 };
+    assert_eq!(audio.encoding, expected);
+    let samples = [&object()[130..135], &object()[140..141], &object()[57..60]].concat();
+    assert!(audio.fragment.ends_with(&samples));
+}
+
+#[test]
+fn hostile_encodings_are_rejected() {
+    let whole = payload(&encoded(&places()));
+    for at in 0..whole.len() {
+        assert_eq!(Record::from_bytes(&packed(&whole[..at])), None);
+        for byte in [0, 1, 0x7F, 0x80, 0xFF, whole[at].wrapping_add(1)] {
+            let mut changed = whole.clone();
+            changed[at] = byte;
+            let Some(Record { contents: Contents::Listing(listing), .. }) =
+                Record::from_bytes(&packed(&changed))
+            else {
+                continue;
+            };
+            let encodings = listing.segments.iter().filter_map(|segment| segment.encoding.as_ref());
+            assert!(encodings.into_iter().all(Encoding::is_possible));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Writes records.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::ops::Range;
 
@@ -7,8 +8,9 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
 use super::number::{put, put_block, zigzag};
-use super::{MAX_MEDIA, MAX_PAYLOAD, MAX_SAMPLES, VERSION, checksum};
+use super::{ENCODED_VERSION, MAX_MEDIA, MAX_PAYLOAD, MAX_SAMPLES, VERSION, checksum};
 use crate::remux::Refusal;
+use crate::remux::encoded::Encoding;
 use crate::remux::media::Sample;
 use crate::remux::read::Reads;
 
@@ -16,14 +18,16 @@ use crate::remux::read::Reads;
 pub(in crate::remux) struct Part<'a> {
     pub(in crate::remux) track: usize,
     pub(in crate::remux) head: Vec<u8>,
-    pub(in crate::remux) samples: &'a [Sample],
+    pub(in crate::remux) samples: Cow<'a, [Sample]>,
     pub(in crate::remux) silence: Option<&'static [u8]>,
+    /// What is encoded of the samples, if players do not play them.
+    pub(in crate::remux) encoding: Option<Encoding<&'a [u8]>>,
 }
 
 impl Part<'_> {
-    /// Returns the length of the segment in bytes.
+    /// Returns the length of the segment in bytes, which is approximate if it is encoded.
     pub(in crate::remux) fn bytes(&self) -> u64 {
-        self.head.len() as u64 + self.media()
+        self.encoding.as_ref().map_or(self.head.len() as u64 + self.media(), Encoding::bytes)
     }
 
     /// Returns the bytes of the samples.
@@ -38,13 +42,17 @@ pub(in crate::remux) fn write(
     (etag, size): (&str, u64),
     parts: &[Part<'_>],
 ) -> Result<Range<u64>, Refusal> {
-    let mut payload = vec![VERSION];
+    let is_encoded = parts.iter().any(|part| part.encoding.is_some());
+    let mut payload = vec![if is_encoded { ENCODED_VERSION } else { VERSION }];
     put_block(&mut payload, etag.as_bytes());
     put(&mut payload, size);
     put(&mut payload, parts.len() as u64);
     for part in parts {
         put(&mut payload, part.track as u64);
         put_block(&mut payload, &part.head);
+        if is_encoded {
+            put_encoding(&mut payload, part.encoding.as_ref())?;
+        }
     }
     let extents = put_runs(&mut payload, parts);
     let samples = parts.iter().map(|part| part.samples.len()).max().unwrap_or(0);
@@ -56,6 +64,18 @@ pub(in crate::remux) fn write(
         return Err(Refusal("SCATTERED"));
     }
     seal(records, &payload)
+}
+
+fn put_encoding(payload: &mut Vec<u8>, encoding: Option<&Encoding<&[u8]>>) -> Result<(), Refusal> {
+    put_block(payload, encoding.map_or(&[], |encoding| encoding.init));
+    let Some(encoding) = encoding else { return Ok(()) };
+    if !encoding.is_possible() {
+        return Err(Refusal("TIMES"));
+    }
+    put(payload, encoding.number.into());
+    let times = [encoding.frames.start, encoding.frames.end, encoding.span.start, encoding.span.end];
+    times.into_iter().map(zigzag).for_each(|time| put(payload, time));
+    Ok(())
 }
 
 /// Appends the record with a payload. Returns its place.
