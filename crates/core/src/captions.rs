@@ -31,10 +31,10 @@ pub type Tracks = BTreeMap<LanguageTag, Track>;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// What is said, for who does not understand the language.
+    /// What is said, for people who do not understand the language.
     #[default]
     Subtitles,
-    /// What is said and heard, for who cannot hear it.
+    /// What is said and heard, for people who cannot hear it.
     Captions,
 }
 
