@@ -69,8 +69,8 @@ const isStream = (page) => element(page).evaluate((video) => video.src.startsWit
 const requestsFor = (page, text) => page.requests.filter((request) => request.url().includes(text));
 
 /**
- * Opens a page. In it, `hls` is the present instance of hls.js, with the configuration `config` if there is one,
- * `shown` collects `[number, time]` of each frame that is displayed, `number()` returns that of the present one, and
+ * Opens a page. In it, `hls` is the present instance of hls.js, with the configuration `configure(given, Hls)` if there is one.
+ * There, `shown` collects `[number, time]` of each frame that is displayed, `number()` returns that of the present one, and
  * `problems` collects the errors of hls.js, also those that it recovers from, but without `bufferStalledError`: a busy
  * machine decodes too slowly.
  */
@@ -80,7 +80,7 @@ async function open(t, url = backend.api, {prepare, ...options} = {}) {
     import Hls from '/vendor/hls.min.mjs?original';
     export default class extends Hls {
       constructor(config) {
-        super(window.config ?? config);
+        super(window.configure?.(config, Hls) ?? config);
         window.hls = this;
         this.on(Hls.Events.ERROR, (_, {details, fatal}) => {
           if (details !== 'bufferStalledError' || fatal) problems.push(details);
@@ -123,6 +123,16 @@ const facts = (page) => element(page).evaluate((video) => ({
   duration: video.duration,
 }));
 
+/** Seeks to a frame, and returns the number of the one that is shown. */
+const seek = (page, number, rate) => element(page).evaluate(async (video, to) => {
+  const displayed = new Promise((resolve) => { video.requestVideoFrameCallback(resolve); });
+  video.currentTime = to;
+  await new Promise((resolve) => { video.addEventListener('seeked', resolve, {once: true}); });
+  await displayed;
+  return window.number();
+  // As far behind the start of the frame as the shortest ones last: the first ones of a segment, in the order of decoding.
+}, (number + 0.25) / rate);
+
 for (const name of Object.keys(FILMS)) describe(name, () => {
   test('plays from start to end, and shows each frame once', async (t) => {
     const {hlsUrl, playback} = videos[name];
@@ -158,16 +168,8 @@ for (const name of Object.keys(FILMS)) describe(name, () => {
     await element(page).evaluate((video) => video.pause());
     const around = CUTS.flatMap((cut) => [cut, cut - 2, cut + 1, cut + GROUP, cut + GROUP + 3]);
     const wanted = [...around, 1, 33, FRAMES - 2, 77, 5, 0].filter((number) => number < FRAMES);
-    // As far behind the start of the frame as the shortest ones last: the first ones of a segment, in the order of decoding.
-    const seek = (number) => element(page).evaluate(async (video, to) => {
-      const displayed = new Promise((resolve) => { video.requestVideoFrameCallback(resolve); });
-      video.currentTime = to;
-      await new Promise((resolve) => { video.addEventListener('seeked', resolve, {once: true}); });
-      await displayed;
-      return window.number();
-    }, (number + 0.25) / RATE);
     const found = [];
-    for (const number of wanted) found.push(await seek(number));
+    for (const number of wanted) found.push(await seek(page, number, RATE));
     assert.deepEqual(found, wanted);
     assert.deepEqual([await page.evaluate(() => problems), page.errors], [[], []]);
   });
@@ -182,7 +184,7 @@ test('captions are shown with their frames: those of the page, and those that hl
     assert.equal(status, 200);
     t.after(() => fetch(captions, {method: 'DELETE'}));
     // The page has no need of the captions of hls.js.
-    const prepare = (page) => page.addInitScript(() => { window.config = {}; });
+    const prepare = (page) => page.addInitScript(() => { window.configure = () => ({}); });
     const page = await open(t, backend.api, {prepare});
     await play(page, name);
     await until('both have a track', () => element(page).evaluate((video) => video.textTracks.length === 2));
@@ -281,9 +283,12 @@ test('plays a video before it is processed', async (t) => {
   assert.deepEqual(page.errors, []);
 });
 
-test('plays a rendition from the present position on while the rest of it is encoded', async (t) => {
-  const name = 'long.mp4', rate = 8, seconds = 122;
+test('a rendition that is encoded when it is watched', async (t) => {
+  const name = 'long.mp4', rate = 4, seconds = 122;
+  /** Segments start at these frames. */
+  const cuts = [0, ...Array.from({length: 30}, (_, i) => (4 * i + 2) * rate)];
   const rung = 'v360';
+
   const dir = await folder(t);
   const film = join(dir, name);
   const h264 = `-c:v libx264 -preset ultrafast -bf 2 -g ${2 * rate} -sc_threshold 0 -pix_fmt yuv420p -c:a aac`;
@@ -295,42 +300,103 @@ test('plays a rendition from the present position on while the rest of it is enc
   await writeFile(script, `#!/bin/sh\ncase "$*" in *libx264*) ${wait};; esac\nexec ${process.env.FFMPEG_PATH} "$@"\n`, {mode: 0o755});
   const backend = await startBackend(t, '--transcode=watched', '--ffmpeg', script);
   const videoId = await put(backend, name, film);
+  const url = `${backend.api}/#${videoId}`;
   const {playback, renditions} = await backend.video(videoId);
   assert.deepEqual([playback, renditions], [{mode: 'HLS'}, [{name: rung, status: 'OFFERED'}]]);
   const encoded = async () => (await backend.json(`/videos/${videoId}`)).renditions[0].status;
+  const complete = async () => {
+    await writeFile(go, '');
+    await fetch(`${backend.api}/videos/${videoId}/hls/${rung}/index.m3u8`);
+    await until('the rendition is complete', async () => await encoded() === 'DONE');
+  };
 
-  const levelOf = (page) => page.evaluate(() => {
-    const level = hls.levels[hls.currentLevel];
-    return level && new URL(level.uri).pathname.split('/').at(-2);
+  await t.test('plays from the present position on while the rest of it is encoded', async (t) => {
+    const levelOf = (page) => page.evaluate(() => {
+      const level = hls.levels[hls.currentLevel];
+      return level && new URL(level.uri).pathname.split('/').at(-2);
+    });
+    const page = await open(t, url);
+    await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
+    const menu = () => choices(page, 'Quality');
+    assert.deepEqual(await menu(), ['Original · 368p', '360p · not encoded yet', 'Auto (Original · 368p)']);
+    await accessibility(page);
+    // The video pauses, because the chunks that wait for the test must not be needed before, however slow the machine is.
+    await element(page).evaluate((video) => {
+      video.pause();
+      Object.assign(video, {currentTime: 52, playbackRate: 1.25});
+    });
+    await choose(page, 'quality', '360p · not encoded yet');
+    assert.deepEqual(await menu(), ['Original · 368p', '360p · being encoded', 'Auto (Original · 368p)']);
+    const position = () => element(page).evaluate((video) => video.currentTime);
+    await until('the rendition is shown', async () => await levelOf(page) === rung);
+    assert.equal(await encoded(), 'RUNNING');
+    assert.deepEqual(await menu(), ['Original · 368p', '360p', 'Auto']);
+    const at = await position();
+    assert.equal(Math.round(at), 52);
+    assert.deepEqual(await element(page).evaluate(({playbackRate, paused}) => [playbackRate, paused]), [1.25, true]);
+    await element(page).evaluate((video) => video.play());
+    await until('it plays on', async () => await position() > at + 1);
+    assert.equal(await isStream(page), true);
+    const gap = await page.evaluate((at) => (
+      hls.levels[hls.currentLevel].details.fragments.find(({gap, start}) => gap && start > at).start), at);
+    await until('hls.js comes to a gap', () => page.evaluate(() => problems.includes('fragGap')));
+    await complete();
+    await until('the page knows it', () => page.evaluate(() => (
+      hls.levels.every(({details}) => !details?.fragments.some(({gap}) => gap)))));
+    // What follows is no longer buffered from the original.
+    for (const choice of ['Original · 368p', '360p']) await choose(page, 'quality', choice);
+    await element(page).evaluate((video, to) => { video.currentTime = to; }, gap + 1);
+    await until('the rendition plays on', async () => await position() > gap + 1.5 && await levelOf(page) === rung);
+    // The browser reports the answer NOT_READY, and hls.js what it no longer needs and where it looks for the next segment.
+    const expected = ['fragGap', 'aborted', 'bufferSeekOverHole'];
+    const problems = await page.evaluate((expected) => problems.filter((details) => !expected.includes(details)), expected);
+    assert.deepEqual([problems, page.errors.filter((error) => !error.includes('404'))], [[], []]);
   });
 
-  const page = await open(t, `${backend.api}/#${videoId}`);
-  await until('a frame is shown', () => page.evaluate(() => shown.length > 0));
-  const menu = () => choices(page, 'Quality');
-  assert.deepEqual(await menu(), ['Original · 368p', '360p · not encoded yet', 'Auto (Original · 368p)']);
-  await accessibility(page);
-  // Slowly, because the chunks that wait for the test must not be needed before, however slow the machine is.
-  await element(page).evaluate((video) => Object.assign(video, {currentTime: 50, playbackRate: 1 / 16}));
-  await choose(page, 'quality', '360p · not encoded yet');
-  assert.deepEqual(await menu(), ['Original · 368p', '360p · being encoded', 'Auto (Original · 368p)']);
-  const position = () => element(page).evaluate((video) => video.currentTime);
-  await until('the rendition plays', async () => await levelOf(page) === rung);
-  assert.equal(await encoded(), 'RUNNING');
-  assert.deepEqual(await menu(), ['Original · 368p', '360p', 'Auto']);
-  const at = await position();
-  assert.ok(at > 50 && at < 80, `${at}`);
-  assert.equal(await element(page).evaluate((video) => video.playbackRate), 1 / 16);
-  await element(page).evaluate((video) => { video.playbackRate = 1; });
-  await until('it plays on', async () => await position() > at + 1);
-  assert.equal(await isStream(page), true);
-  await writeFile(go, '');
-  await until('it is complete', async () => await encoded() === 'DONE');
-  await until('the page knows it', () => page.evaluate(() => (
-    hls.levels.every(({details}) => !details?.fragments.some(({gap}) => gap)))));
-  await element(page).evaluate((video) => { video.currentTime = 100; });
-  await until('the video plays on', async () => await position() > 100.5);
-  // The browser reports the answer NOT_READY, and hls.js what it no longer needs and where it looks for the next segment.
-  const expected = ['fragGap', 'aborted', 'bufferSeekOverHole'];
-  const problems = await page.evaluate((expected) => problems.filter((details) => !expected.includes(details)), expected);
-  assert.deepEqual([problems, page.errors.filter((error) => !error.includes('404'))], [[], []]);
+  for (const first of ['source', rung]) await t.test(`is played after and before the original, from ${first} on`, async (t) => {
+    await complete();
+    const page = await open(t, url, {prepare: (page) => page.addInitScript(({first, rung}) => {
+      window.loaded = [];
+      // hls.js asks its controller of bit rates for the level of each segment, after the one before it is buffered.
+      window.configure = (config, Hls) => ({
+        ...config,
+        abrController: class extends Hls.DefaultConfig.abrController {
+          next = 0;
+          onFragBuffered(_, {frag: {type, sn, level}}) {
+            if (type !== 'main' || sn === 'initSegment') return;
+            loaded.push(new URL(this.hls.levels[level].uri).pathname.split('/').at(-2));
+            this.next = sn + 1;
+          }
+          get nextAutoLevel() { return (this.next + (first === rung ? 0 : 1)) % 2; } // the original is the higher level
+          set nextAutoLevel(_) {}
+          onFragLoading() {} // a slow request would be repeated with another level
+        },
+        maxBufferLength: Infinity,
+        highBufferWatchdogPeriod: Infinity, // a busy machine decodes too slowly
+      });
+    }, {first, rung})});
+    const isBuffered = () => element(page).evaluate(({buffered, duration}) => (
+      buffered.length > 0 && buffered.end(buffered.length - 1) > duration - 0.1));
+    await until('all segments are buffered', isBuffered);
+    const other = first === rung ? 'source' : rung;
+    assert.deepEqual(await page.evaluate(() => loaded), cuts.map((_, i) => (i % 2 ? other : first)));
+
+    await element(page).evaluate((video) => { video.playbackRate = 16; });
+    await until('the video has ended', () => element(page).evaluate((video) => video.ended));
+    const {shown, problems, ranges, decoded, duration} = await facts(page);
+    assert.deepEqual([problems, page.errors], [[], []]);
+    assert.equal(decoded, rate * seconds);
+    assert.equal(ranges.length, 1, JSON.stringify(ranges));
+    assert.ok(ranges[0][0] < 0.001 && ranges[0][1] >= duration - 0.001, `${JSON.stringify(ranges)} of ${duration}`);
+    const frames = shown.map(([, time]) => Math.round((time - shown[0][1]) * rate));
+    assert.ok(frames.every((frame, i) => i === 0 || frame > frames[i - 1]), `${frames}`);
+    for (const [i, [number, time]] of shown.entries()) assert.ok(number >= frames[i], `${number} is shown at ${time}`);
+
+    // A seek to one of the last frames of a segment can show the one before, which is decoded later and lasts longer.
+    const wanted = cuts.slice(1).flatMap((cut) => [cut, cut + 1]);
+    const found = [];
+    for (const number of wanted) found.push(await seek(page, number, rate));
+    assert.deepEqual(found, wanted);
+    assert.deepEqual(await page.evaluate(() => problems), []);
+  });
 });
