@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::aws::Aws;
 use crate::candidate::{Candidate, FUNCTIONS};
 use crate::deployed::Template;
-use crate::limits::{BINARY, FAULTS, INSTRUCTIONS, MEMORY, ZIP};
+use crate::limits::{self, FAULTS, INSTRUCTIONS, MEMORY};
 use crate::run::{self, Length, float};
 use crate::work::Work;
 use crate::{BoxError, sizes, valgrind};
@@ -36,9 +36,9 @@ pub(crate) async fn check(build: &Path) -> Result<(), BoxError> {
         check(format!("{function}: instructions to the first event"), float(instructions), limit)?;
         // The thumbnail function isn't behind the API: no client waits for its start, so its size has no limit.
         if function != "thumbnail" {
-            let size = sizes::of(&candidate, function)?;
-            check(format!("{function}: bytes"), float(size.bytes), float(BINARY))?;
-            check(format!("{function}: bytes in a zip"), float(size.zip), float(ZIP))?;
+            let (size, limit) = (sizes::of(&candidate, function)?, limits::sizes(function));
+            check(format!("{function}: bytes"), float(size.bytes), float(limit.bytes))?;
+            check(format!("{function}: bytes in a zip"), float(size.zip), float(limit.zip))?;
         }
     }
     for work in Work::ALL {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::candidate::{Candidate, Kind};
 use crate::deployed::Template;
-use crate::limits::{BINARY, FAULTS, INSTRUCTIONS, Less, MEMORY, PRESIGN, UPLOAD, ZIP};
+use crate::limits::{self, FAULTS, INSTRUCTIONS, Less, MEMORY, PRESIGN, UPLOAD};
 use crate::machine::{self, first_line};
 use crate::run::{Length, Run, float, median};
 use crate::sizes::Size;
@@ -194,13 +194,9 @@ in a response, and count the calls to AWS. Events, environment and memory size a
             }
         }
         for size in self.sizes.iter().filter(|size| size.kind == Kind::Upreel) {
-            at_most(
-                format!("program, {}", size.function),
-                float(size.bytes) / 1e6,
-                float(BINARY) / 1e6,
-                " MB",
-            );
-            at_most(format!("zip, {}", size.function), float(size.zip) / 1e6, float(ZIP) / 1e6, " MB");
+            let (function, limit) = (size.function, limits::sizes(size.function));
+            at_most(format!("program, {function}"), float(size.bytes) / 1e6, float(limit.bytes) / 1e6, " MB");
+            at_most(format!("zip, {function}"), float(size.zip) / 1e6, float(limit.zip) / 1e6, " MB");
         }
         if let Some(cell) = self.cell(Work::Upload4m, Kind::Upreel) {
             at_most("page faults, warm upload, 4 MiB".to_owned(), cell.median(|run| run.faults), FAULTS, "");
