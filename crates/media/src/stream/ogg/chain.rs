@@ -4,6 +4,8 @@
 //! the first, if their settings are the same: with its serial numbers, and with granule positions that are later. Pages
 //! keep their places and lengths.
 
+mod stream;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::iter::repeat_n;
@@ -11,9 +13,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use self::stream::{Content, Stream};
 use super::super::patches::Patches;
 use super::page::{HEADER, Page, add_to_checksum, pages};
-use super::{Format, audio};
 use crate::source::{self, Source};
 
 /// The bytes that change in the header of a page: from the capture pattern to the checksum.
@@ -24,8 +26,6 @@ const MAX_PAGES: usize = 1 << 20;
 const MAX_LINKS: usize = 10_000;
 /// The most streams of a link.
 const MAX_STREAMS: usize = 64;
-/// The largest header of a stream, in bytes.
-const MAX_HEADER: usize = 1 << 20;
 /// Bytes that are read at a time.
 const READ: u64 = 4 << 20;
 
@@ -151,73 +151,6 @@ impl Chain {
         let mut blank = *old;
         blank[..4].fill(0);
         Some(stream.and_then(|stream| link.continued(stream, page, old)).unwrap_or(blank))
-    }
-}
-
-/// What a stream contains.
-#[derive(Debug, Clone, Copy)]
-enum Content {
-    Video(Format),
-    /// Audio with this many samples per second.
-    Audio(u32),
-}
-
-/// A stream of a link.
-#[derive(Debug, Clone)]
-struct Stream {
-    serial: u32,
-    content: Content,
-    /// The number of its headers.
-    count: usize,
-    headers: Vec<Vec<u8>>,
-    /// The start of a header that goes on on the next page.
-    open: Vec<u8>,
-    /// The offset after the last page that has headers.
-    headers_end: u64,
-    /// The stream of the first link that it continues.
-    continues: Option<u32>,
-}
-
-impl Stream {
-    fn new(page: &Page<'_>) -> Option<Self> {
-        let count = match page.body {
-            [0x80, b't', ..] | [1, b'v', ..] => 3,
-            [b'O', ..] => 2,
-            // The number of headers is not known.
-            _ => return None,
-        };
-        let content = match Format::read(page.body) {
-            Some(format) => Content::Video(format),
-            None => Content::Audio(audio(page)?.rate),
-        };
-        let (serial, headers, open) = (page.serial, Vec::new(), Vec::new());
-        Some(Self { serial, content, count, headers, open, headers_end: 0, continues: None })
-    }
-
-    /// Collects the headers on a page, which ends at `end`. Returns whether it had headers.
-    fn read_headers(&mut self, page: &Page<'_>, end: u64) -> bool {
-        if self.headers.len() >= self.count {
-            return false;
-        }
-        self.headers_end = end;
-        let mut rest = page.body;
-        for length in page.lengths {
-            let Some((part, after)) = rest.split_at_checked(usize::from(*length)) else { break };
-            rest = after;
-            if self.open.len() < MAX_HEADER {
-                self.open.extend_from_slice(part);
-            }
-            if *length < 255 {
-                self.headers.push(std::mem::take(&mut self.open));
-            }
-        }
-        true
-    }
-
-    /// Returns whether a decoder of the other stream can decode this one. Comments do not count.
-    fn is_like(&self, other: &Self) -> bool {
-        let mut headers = self.headers.iter().zip(&other.headers).zip(0..);
-        self.count == other.count && headers.all(|((one, other), number)| one == other || number == 1)
     }
 }
 
