@@ -107,9 +107,8 @@ pub(crate) async fn find(app: &App, user: &UserId, id: &str) -> axum::response::
 
 /// Makes an image and stores it.
 async fn make(shared: &Shared, row: &Record, image: &Image, key: &Key) -> Result<(), Problem> {
-    let Shared { app, engine, jobs, .. } = shared;
-    // The semaphore is never closed.
-    let _permit = jobs.acquire().await.map_err(|_| not_found())?;
+    let Shared { app, engine, .. } = shared;
+    let _permit = shared.job().await?;
     let start = Instant::now();
     let bytes = match open(app, row).await {
         Ok(source) => (engine.image)(app, row, &source, image).await,

@@ -39,7 +39,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
 use futures_util::future::{join, join_all};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time;
 use upreel_core::playback::Playback;
 use upreel_core::video::Record;
@@ -77,6 +77,14 @@ struct Shared {
     engine: Engine,
     /// Limits how many images and segments are made with ffmpeg at a time.
     jobs: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// Waits until ffmpeg may run, and keeps others waiting until the permit is dropped.
+    async fn job(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        // The semaphore is never closed.
+        self.jobs.acquire().await.map_err(|_| not_found())
+    }
 }
 
 /// Returns the routes of this function.
@@ -228,8 +236,7 @@ impl<'a> Requested<'a> {
         let requested =
             encodable.iter().find(|(position, _)| key(*position).is_some_and(|key| key == self.key));
         if let Some((position, audio)) = requested.or(encodable.first()) {
-            // The semaphore is never closed.
-            let _permit = shared.jobs.acquire().await.map_err(|_| not_found())?;
+            let _permit = shared.job().await?;
             let deadline = time::Instant::now() + TIMEOUT;
             let encoded = audio.encode(&app.config.ffmpeg, deadline).await.map_err(|error| match error {
                 Error::Fault(fault) => Problem::from(fault),

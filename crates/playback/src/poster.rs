@@ -65,9 +65,8 @@ pub(crate) async fn choose(
 
 /// Makes a poster, and makes it that of the video.
 async fn replace(shared: &Shared, row: &Record, ms: u64) -> Result<Choosing, Problem> {
-    let Shared { app, engine, jobs, .. } = shared;
-    // The semaphore is never closed.
-    let _permit = jobs.acquire().await.map_err(|_| not_found())?;
+    let Shared { app, engine, .. } = shared;
+    let _permit = shared.job().await?;
     let poster = match images::open(app, row).await {
         Ok(source) => (engine.poster)(app, row, &source, ms).await,
         Err(error) => Err(error),
