@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::details::{self, MAX_LABEL};
-use crate::id::Invalid;
+use crate::id::{Invalid, parse_uuid};
 use crate::language::LanguageTag;
 
 pub use file::{InvalidFile, Text};
@@ -106,7 +106,6 @@ impl FromStr for TrackId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let id = Uuid::try_parse(text).map_err(|_| Invalid("track"))?;
-        if id.hyphenated().to_string() == text { Ok(Self(id)) } else { Err(Invalid("track")) }
+        parse_uuid(text).map(Self).ok_or(Invalid("track"))
     }
 }

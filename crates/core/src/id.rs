@@ -47,9 +47,13 @@ impl FromStr for VideoId {
 
     /// Accepts only the spelling that [`VideoId`] prints, so that each video has exactly one key.
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let id = Uuid::try_parse(text).map_err(|_| Invalid("videoId"))?;
-        if id.hyphenated().to_string() == text { Ok(Self(id)) } else { Err(Invalid("videoId")) }
+        parse_uuid(text).map(Self).ok_or(Invalid("videoId"))
     }
+}
+
+/// Parses a UUID in lower case with hyphens. Returns `None` for other spellings of it.
+pub(crate) fn parse_uuid(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|id| id.hyphenated().to_string() == text)
 }
 
 /// The identifier of a poster that a user has chosen: a random number. Each request has its own, so that only one write
