@@ -10,7 +10,7 @@ use upreel_core::range::{RangeRead, RangeReader};
 use crate::error::Error;
 use crate::matroska::Clusters;
 use crate::mp4::boxes::Fields;
-use crate::source::{self, Source};
+use crate::source::{self, Source, to_usize};
 
 /// Bytes between two ranges that are read and thrown away, because another request takes longer.
 const GAP: u64 = 16 << 10;
@@ -170,7 +170,7 @@ struct SliceReader {
 impl RangeReader for SliceReader {
     fn read_range(&self, range: Range<u64>) -> RangeRead<'_> {
         Box::pin(async move {
-            let length = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+            let length = to_usize(range.end.saturating_sub(range.start));
             let mut bytes = BytesMut::zeroed(length);
             let first = self
                 .pieces
@@ -193,10 +193,6 @@ impl RangeReader for SliceReader {
             Ok(bytes.freeze())
         })
     }
-}
-
-fn to_usize(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

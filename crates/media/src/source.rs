@@ -286,7 +286,7 @@ pub(crate) async fn in_parallel<T, E>(reads: Vec<impl Future<Output = Result<T, 
 }
 
 /// Converts an offset into a buffer. Larger than `usize` saturates, because no buffer has that size.
-fn to_usize(n: u64) -> usize {
+pub(crate) fn to_usize(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 
