@@ -103,7 +103,7 @@ pub(crate) struct Intent {
     pub(crate) is_stored: bool,
     /// For each upload, see [`World::upload`], the number of renditions of which the client was told that they are being
     /// encoded.
-    pub(crate) watched: BTreeMap<String, usize>,
+    pub(crate) watched: BTreeMap<(String, String), usize>,
     /// Whether a deletion was sent, and whether it was acknowledged.
     pub(crate) is_delete_sent: bool,
     pub(crate) is_deleted: bool,

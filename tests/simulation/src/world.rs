@@ -179,11 +179,14 @@ impl World {
         self.network.services().note(at, text);
     }
 
-    /// Returns which event of S3 the row of a video belongs to. Events that are made up by the reconciler have the same
-    /// number as the one that they repeat.
-    pub(crate) fn upload(&self, id: &str) -> Option<String> {
+    /// Returns which upload the row of a video belongs to: the event of S3, and the entity tag. Events that are made up
+    /// by the reconciler have the same number as the one that they repeat, but another entity tag when they stand for an
+    /// upload whose event was lost.
+    pub(crate) fn upload(&self, id: &str) -> Option<(String, String)> {
         let services = self.network.services();
-        Some(services.table.rows.get(id)?.get("sequencer")?["S"].as_str()?.get(..16)?.to_owned())
+        let row = services.table.rows.get(id)?;
+        let text = |name: &str| row.get(name).and_then(|value| value["S"].as_str());
+        Some((text("sequencer")?.get(..16)?.to_owned(), text("etag").unwrap_or_default().to_owned()))
     }
 
     /// Reports that an invariant does not hold.
