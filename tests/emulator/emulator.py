@@ -151,7 +151,7 @@ def package(emulator, build, ffmpeg):
 class Stack:
     """The deployed stack: its outputs and the physical IDs of its resources."""
 
-    def __init__(self, emulator, template, receiver):
+    def __init__(self, emulator, template, receiver, transcode="true"):
         cloudformation = emulator.client("cloudformation")
         # The template is too long to be sent inline, so it goes through a bucket, as with `sam deploy`.
         emulator.s3().put_object(Bucket="deploy", Key="template", Body=json.dumps(template, default=str))
@@ -160,7 +160,7 @@ class Stack:
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in (
                 ("AllowedOrigins", "https://app.example.com"), ("WebhookUrl", receiver.url),
-                ("Release", "r1"), ("Transcode", "true"), ("TranscodeConcurrency", "2"), ("Cdn", "true"))])
+                ("Release", "r1"), ("Transcode", transcode), ("TranscodeConcurrency", "2"), ("Cdn", "true"))])
 
         def created():
             stack = cloudformation.describe_stacks(StackName="upreel")["Stacks"][0]

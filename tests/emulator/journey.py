@@ -24,6 +24,7 @@ from playback import test_playback
 from queries import test_queries
 from receiver import Receiver
 from transcodes import test_transcoding
+from watched import test_watched
 
 sys.path.append(str(ROOT / "tests" / "webhooks"))
 from verify import verify  # noqa: E402
@@ -479,6 +480,8 @@ def main():
         finally:
             emulator.process.terminate()
             emulator.process.wait(60)
+        test_watched(build, ffmpeg, receiver, called_by)
+        print("passed: renditions that are encoded when they are watched, in another stack")
 
 
 main()
