@@ -613,7 +613,6 @@ async function load(from) {
     if (from) announce(`${countOf(shown.length, 'more ')} loaded.`);
     if (hadFocus && more.hidden && shown.length) $('h3', shown[0].el).focus();
     watchEnd();
-    openLinked();
   } catch (error) {
     if (!navigator.onLine) return; // #offline shows it
     const retried = error.temporary && failures < 5;
@@ -649,36 +648,40 @@ window.addEventListener('focus', () => load());
 window.addEventListener('storage', ({ key }) => { if (!document.hidden && key?.startsWith('upreel ')) load(); });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) load(); });
 
+let loaded;
 function connection() {
   $('#offline').hidden = navigator.onLine;
-  if (navigator.onLine) load();
+  if (navigator.onLine) loaded = load();
 }
 window.addEventListener('online', connection);
 window.addEventListener('offline', connection);
 
 /* Links to a video: the id is the fragment */
 
-let linked = location.hash;
-window.addEventListener('hashchange', () => {
-  linked = location.hash;
-  openLinked();
-});
+window.addEventListener('hashchange', openLinked);
 
-// Opens the player for a link, once.
+// Opens the player for a link, without waiting for the list.
 async function openLinked() {
-  const videoId = linked.slice(1);
-  linked = '';
-  if (!/^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(videoId)) return;
-  // Meanwhile, so that the first frame is shown sooner.
-  loadHls();
-  try {
-    const video = await get(videoId);
-    const card = showInList(video);
-    if (card?.playable) await card.play(0, video);
-  } catch (error) {
-    $('p', notice).textContent = error.status === 404 ? 'This link leads to a video that does not exist.' : messageOf(error);
-    notice.hidden = false;
+  const videoId = location.hash.slice(1);
+  if (/^[0-9a-f]{8}-[0-9a-f-]{27}$/.test(videoId)) {
+    // Meanwhile, so that the first frame is shown sooner.
+    loadHls();
+    try {
+      const video = await get(videoId).catch(async (error) => {
+        if (!error.temporary) throw error;
+        await loaded; // which repeats its request
+        return get(videoId);
+      });
+      const card = showInList(video);
+      if (card?.playable) return await card.play(0, video);
+    } catch (error) {
+      if (!navigator.onLine) return window.addEventListener('online', openLinked, { once: true });
+      await loaded; // which hides the notice
+      $('p', notice).textContent = error.status === 404 ? 'This link leads to a video that does not exist.' : messageOf(error);
+      notice.hidden = false;
+    }
   }
+  return player.loadControls();
 }
 
 /* Search, count and selection */
@@ -803,4 +806,5 @@ for (const figure of document.querySelectorAll('figure')) {
   });
 }
 
+openLinked();
 connection();

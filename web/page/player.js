@@ -80,10 +80,7 @@ export class Player {
       // Of the items without a rendition: the automatic choice.
       formatMenuItemText: () => renditions.auto,
     });
-    // The elements look for the list of renditions when they are defined.
-    import('/vendor/media-chrome.min.mjs').then(() => {
-      find('media-volume-range').range.step = VOLUME_STEP;
-    }, () => { video.controls = true; });
+    video.addEventListener('loadeddata', () => this.loadControls());
 
     dialog.addEventListener('close', () => {
       if (document.pictureInPictureElement) document.exitPictureInPicture().catch(() => {});
@@ -112,6 +109,14 @@ export class Player {
       // The browser decodes only the audio: it lacks the video codec.
       if (!video.videoWidth && !this.hls) this.showUnplayable();
     });
+  }
+
+  // Defines the elements of the controls, which takes more than 100 ms: for a linked video, after its first frame.
+  loadControls() {
+    // They look for the list of renditions when they are defined.
+    this.defined ??= import('/vendor/media-chrome.min.mjs').then(() => {
+      this.dialog.querySelector('media-volume-range').range.step = VOLUME_STEP;
+    }, () => { this.video.controls = true; });
   }
 
   open({ video, name, details, at, storyboard, renew, choosePoster }) {
@@ -216,7 +221,7 @@ export class Player {
   startPlayback(paused) {
     this.loaded = true;
     // Where autoplay is blocked, the user presses the button.
-    if (!paused) this.video.play().catch(() => {});
+    if (!paused) this.video.play().catch(() => this.loadControls());
   }
 
   unload() {
