@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -21,6 +22,15 @@ impl VideoId {
     #[must_use]
     pub fn new() -> Self {
         Self(Uuid::now_v7())
+    }
+
+    /// Returns the identifier of a video that was stored elsewhere at `time`: the same one each time for the same
+    /// `digest` of what identifies it there.
+    #[must_use]
+    pub fn imported(time: SystemTime, digest: &[u8; 10]) -> Self {
+        let millis = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, digest).into_uuid())
     }
 
     /// Returns the identifier as a number.

@@ -114,6 +114,21 @@ impl Reconcile {
     }
 }
 
+/// Returns how to reach S3 and DynamoDB from a program outside of Lambda, which may have an endpoint of their own:
+/// `AWS_ENDPOINT_URL_S3` and `AWS_ENDPOINT_URL_DYNAMODB`, else `AWS_ENDPOINT_URL`.
+///
+/// # Errors
+/// When there are no credentials or no region, which the SDK reads from the environment.
+pub fn endpoints_of_services() -> Result<[Endpoints; 2], InvalidSetting> {
+    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"] {
+        variable(name).ok_or(InvalidSetting { name, complaint: "is not set" })?;
+    }
+    let own = |own| {
+        endpoints(|name| variable(own).filter(|_| name == "AWS_ENDPOINT_URL").or_else(|| variable(name)))
+    };
+    Ok(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_DYNAMODB"].map(own))
+}
+
 /// Returns the value of an environment variable, or `None` if it is unset or empty.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads settings")]
 fn variable(name: &'static str) -> Option<String> {

@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use upreel_core::limits::MAX_OBJECT;
 
+use crate::import::Source;
+
 /// Parses the value of `--host`. The signed URLs of S3 contain it, so it cannot be 0.0.0.0.
 ///
 /// # Errors
@@ -66,9 +68,31 @@ pub fn origin(text: &str) -> Result<String, String> {
     }
 }
 
+/// Parses a bucket and the start of the keys in it, `s3://bucket/prefix`.
+///
+/// # Errors
+/// When the text is malformed. The error is a sentence for the user.
+pub fn source(text: &str) -> Result<Source, String> {
+    let rest = text.strip_prefix("s3://").filter(|rest| !rest.starts_with('/') && !rest.is_empty());
+    let rest = rest.ok_or("use the URL of a bucket or of a folder in it, such as s3://my-videos/2025/")?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    Ok(Source { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_have_a_bucket_and_may_have_a_prefix() {
+        let parsed = |text| source(text).map(|source| (source.bucket, source.prefix)).ok();
+        let expected = |bucket: &str, prefix: &str| Some((bucket.to_owned(), prefix.to_owned()));
+        assert_eq!(parsed("s3://videos"), expected("videos", ""));
+        assert_eq!(parsed("s3://videos/2025/a b"), expected("videos", "2025/a b"));
+        for bad in ["videos", "s3://", "s3:///key", "https://videos.s3.amazonaws.com/"] {
+            assert_eq!(parsed(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn sizes_have_units() {

@@ -10,6 +10,7 @@ pub mod ffmpeg;
 mod files;
 mod gateway;
 mod guard;
+pub mod import;
 pub mod log;
 mod multipart;
 mod notification;

@@ -9,22 +9,28 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::prelude::*;
+use upreel_core::UserId;
 use upreel_core::limits::Limits;
+use upreel_function::{app, config};
+use upreel_local::import::{Import, Plan, Size, Source};
 use upreel_local::log::OnlyFaults;
 use upreel_local::queue::BACK_OFF;
 use upreel_local::webhook::{self, Webhook};
 use upreel_local::{
     ACCESS_KEY, Local, Options, REGION, SWEEP_INTERVAL, arguments, ffmpeg, limits, transcode,
 };
+use upreel_store::{Buckets, ObjectStore, VideoStore};
 use upreel_webhook::Endpoint;
 
 /// Runs the whole Upreel backend on this machine: API and web page, S3, DynamoDB, thumbnails.
 #[derive(Parser)]
-#[command(name = "upreel", version)]
+#[command(name = "upreel", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Port of the API and the web page (0 picks a free port)
     #[arg(long, default_value_t = 3000)]
     port: u16,
@@ -73,6 +79,40 @@ struct Arguments {
     examine_after: Option<u64>,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// Imports the videos of another S3 bucket into a deployed stack, or into this backend
+    ///
+    /// Copies each object with the file name of a video inside S3, and adds its row; the copy is then processed like an
+    /// upload. The source stays as it is. An import that was interrupted is continued by the same command. Reads the
+    /// credentials and the region from the environment:
+    ///
+    /// eval "$(aws configure export-credentials --format env)"; export AWS_REGION=eu-central-1
+    Import(ImportArguments),
+}
+
+#[derive(clap::Args)]
+struct ImportArguments {
+    /// The bucket and the start of the keys, such as `s3://my-videos/2025/`
+    #[arg(value_parser = arguments::source)]
+    source: Source,
+    /// The user who gets the videos: the `sub` of Cognito
+    #[arg(long)]
+    user: UserId,
+    /// The bucket of the uploads, an output of the stack
+    #[arg(long, value_name = "BUCKET")]
+    uploads: String,
+    /// The table, an output of the stack
+    #[arg(long)]
+    table: String,
+    /// Number of objects that are copied at the same time
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+    /// Only tell what would be imported
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// Which videos are transcoded.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum When {
@@ -86,7 +126,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let levels = env::var("RUST_LOG").unwrap_or_else(|_| "warn,upreel=info,dynoxide=error".to_owned());
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     tracing_subscriber::registry().with(lines.with_filter(levels.parse::<Targets>()?.and(OnlyFaults))).init();
-    if let Err(error) = run(arguments).await {
+    let done = match arguments.command {
+        Some(Command::Import(arguments)) => import(arguments).await,
+        None => run(arguments).await,
+    };
+    if let Err(error) = done {
         // Returning the error from `main` would print its `Debug` form.
         writeln!(io::stderr(), "error: {error}")?;
         std::process::exit(1);
@@ -130,6 +174,44 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     stop_signal().await?;
     writeln!(io::stdout(), "\nStopped. Unfinished work resumes at the next start.")?;
     Ok(())
+}
+
+async fn import(arguments: ImportArguments) -> Result<(), Box<dyn Error>> {
+    let ImportArguments { source, user, uploads, table, concurrency, dry_run } = arguments;
+    let [s3, dynamodb] = config::endpoints_of_services().map_err(|error| {
+        format!("{error}. For example: eval \"$(aws configure export-credentials --format env)\"; export AWS_REGION=eu-central-1")
+    })?;
+    let (s3, dynamodb) = (app::sdk_config(&s3).await?, app::sdk_config(&dynamodb).await?);
+    let none = String::new();
+    let buckets = Buckets { uploads, thumbnails: none.clone(), processed: none };
+    let objects = ObjectStore::new(&s3, buckets, false);
+    let videos = VideoStore::new(&dynamodb, table, Limits::default());
+    let import = Import { source, user, concurrency: concurrency.into() };
+    let plan = Plan::new(&objects, import).await?;
+    let (count, bytes) = plan.size();
+    let mut out = io::stdout();
+    writeln!(out, "{count} videos to copy, {}; {} were copied before", Size(bytes), plan.copied_before)?;
+    for (extension, count) in &plan.others {
+        let extension = if extension.is_empty() { "no extension" } else { extension };
+        writeln!(out, "not videos by their names: {count} with {extension}")?;
+    }
+    if dry_run {
+        return Ok(());
+    }
+    let report = |progress: &_| {
+        // Without a terminal there is nobody to tell.
+        writeln!(io::stdout(), "{progress}").ok();
+    };
+    let progress = plan.run(&objects, &videos, report).await;
+    writeln!(out, "{progress}")?;
+    for (key, fault) in &progress.failed {
+        writeln!(io::stderr(), "failed: {key}: {fault}")?;
+    }
+    if progress.failed.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{} videos were not imported. The same command tries them again", progress.failed.len())
+        .into())
 }
 
 fn greet(local: &Local, ffmpeg: &str, data: Option<PathBuf>, webhooks: &str, host: IpAddr) -> io::Result<()> {

@@ -27,8 +27,11 @@ impl S3Access for Rules {
             return Err(s3_error!(AccessDenied, "{message}: {name}"));
         }
         let has = |name: &str| request.headers().contains_key(name);
-        // A request with the content encoding `aws-chunked` states the length of the object in another header.
-        let has_length = has(header::CONTENT_LENGTH.as_str()) || has("x-amz-decoded-content-length");
+        // A request with the content encoding `aws-chunked` states the length of the object in another header. A copy
+        // has no body.
+        let has_length = has(header::CONTENT_LENGTH.as_str())
+            || has("x-amz-decoded-content-length")
+            || has("x-amz-copy-source");
         if *request.method() == Method::PUT && !has_length {
             return Err(s3_error!(MissingContentLength, "You must provide the Content-Length HTTP header."));
         }

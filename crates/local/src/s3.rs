@@ -4,6 +4,8 @@
 //! response headers of a POST form, and multipart uploads (`multipart.rs`); and it doesn't store `aws-chunked` as the
 //! encoding of an object.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::Request;
@@ -190,20 +192,31 @@ s3! {
             req: S3Request<dto::UploadPartInput>,
         ) -> S3Result<S3Response<dto::UploadPartOutput>> {
             let input = req.input;
-            let number = input.part_number;
-            if !(1..=10_000).contains(&number) {
-                return Err(s3_error!(InvalidArgument, "The part number must be from 1 to 10,000"));
-            }
             let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
-            let staged = self.staging.stage();
-            let (bucket, key) = staged.target();
-            let (body, content_md5) = (input.body, input.content_md5);
-            let body = body.or_else(|| Some(dto::StreamingBlob::from(Body::empty())));
-            let put = dto::PutObjectInput { bucket, key, body, content_md5, ..Default::default() };
-            let put = self.files.put_object(request(put)).await?.output;
-            let etag = put.e_tag.as_ref().map(ETag::value).unwrap_or_default();
-            multipart::store(&folder, number, etag, &staged.paths().0)?;
-            Ok(S3Response::new(dto::UploadPartOutput { e_tag: put.e_tag, ..Default::default() }))
+            let e_tag = self.store_part(&folder, input.part_number, input.body, input.content_md5).await?;
+            Ok(S3Response::new(dto::UploadPartOutput { e_tag, ..Default::default() }))
+        }
+
+        async fn upload_part_copy(
+            &self,
+            req: S3Request<dto::UploadPartCopyInput>,
+        ) -> S3Result<S3Response<dto::UploadPartCopyOutput>> {
+            let input = req.input;
+            let dto::CopySource::Bucket { bucket, key, .. } = input.copy_source else {
+                return Err(s3_error!(NotImplemented, "The local S3 copies from buckets only"));
+            };
+            check_key(&key)?;
+            let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
+            let range = input.copy_source_range.as_deref().map(dto::Range::parse).transpose();
+            let range = range.map_err(|error| s3_error!(error, InvalidArgument))?;
+            let if_match = input.copy_source_if_match;
+            let bucket = bucket.into();
+            let get = dto::GetObjectInput { bucket, key: key.into(), range, if_match, ..Default::default() };
+            let body = self.get_object(request(get)).await?.output.body;
+            let e_tag = self.store_part(&folder, input.part_number, body, None).await?;
+            let result = dto::CopyPartResult { e_tag, ..Default::default() };
+            let copy_part_result = Some(result);
+            Ok(S3Response::new(dto::UploadPartCopyOutput { copy_part_result, ..Default::default() }))
         }
 
         async fn list_parts(
@@ -273,6 +286,29 @@ s3! {
             multipart::end(&folder).map_err(|error| s3_error!(error, InternalError))?;
             Ok(S3Response::new(dto::AbortMultipartUploadOutput::default()))
         }
+    }
+}
+
+impl Storage {
+    /// Stores a part in the folder of its upload, and returns its entity tag.
+    async fn store_part(
+        &self,
+        folder: &Path,
+        number: i32,
+        body: Option<dto::StreamingBlob>,
+        content_md5: Option<String>,
+    ) -> S3Result<Option<ETag>> {
+        if !(1..=10_000).contains(&number) {
+            return Err(s3_error!(InvalidArgument, "The part number must be from 1 to 10,000"));
+        }
+        let staged = self.staging.stage();
+        let (bucket, key) = staged.target();
+        let body = body.or_else(|| Some(dto::StreamingBlob::from(Body::empty())));
+        let put = dto::PutObjectInput { bucket, key, body, content_md5, ..Default::default() };
+        let put = self.files.put_object(request(put)).await?.output;
+        let etag = put.e_tag.as_ref().map(ETag::value).unwrap_or_default();
+        multipart::store(folder, number, etag, &staged.paths().0)?;
+        Ok(put.e_tag)
     }
 }
 

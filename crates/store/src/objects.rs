@@ -9,6 +9,7 @@
 //!   objects contain the version that they are made of.
 //! - deletions: the object is gone.
 
+mod copies;
 mod folders;
 mod multipart;
 mod renditions;
@@ -131,6 +132,12 @@ impl ObjectStore {
     #[must_use]
     pub fn bucket(&self, key: &Key) -> &str {
         self.bucket_name(key.bucket())
+    }
+
+    /// Returns the name of the bucket of the uploads.
+    #[must_use]
+    pub fn uploads(&self) -> &str {
+        &self.buckets.uploads
     }
 
     fn bucket_name(&self, bucket: Bucket) -> &str {

@@ -13,6 +13,7 @@ mod content;
 mod deletions;
 mod details;
 mod due;
+mod imports;
 mod outcome;
 mod posters;
 mod search;

@@ -10,6 +10,7 @@ mod events;
 mod formats;
 mod harness;
 mod images;
+mod import;
 mod load;
 mod multipart;
 mod playback;

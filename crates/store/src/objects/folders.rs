@@ -17,6 +17,8 @@ pub struct Listed {
     pub etag: String,
     /// When it was written.
     pub modified: SystemTime,
+    /// The size in bytes.
+    pub size: u64,
 }
 
 impl ObjectStore {
@@ -32,8 +34,22 @@ impl ObjectStore {
 
     /// Returns up to 1,000 objects of a folder whose keys follow `after`, and whether there are more.
     async fn list_page(&self, folder: &Folder, after: &str) -> Result<(Vec<Listed>, bool), Fault> {
-        let list = self.client.list_objects_v2().bucket(self.bucket_name(folder.bucket));
-        let list = list.prefix(&folder.prefix).start_after(after).send().await;
+        self.list_bucket(self.bucket_name(folder.bucket), &folder.prefix, after).await
+    }
+
+    /// Returns up to 1,000 objects of any bucket whose keys begin with `prefix` and follow `after`, and whether there are
+    /// more.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn list_bucket(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        after: &str,
+    ) -> Result<(Vec<Listed>, bool), Fault> {
+        let list = self.client.list_objects_v2().bucket(bucket).prefix(prefix).start_after(after);
+        let list = list.send().await;
         let list = list.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
         // A damaged response may have ended early.
         let missing = |name| Fault::new("s3:ListObjectsV2", &Missing(name));
@@ -43,6 +59,7 @@ impl ObjectStore {
             Ok(Listed {
                 modified: modified.ok_or_else(|| missing("LastModified"))?,
                 etag: unquoted(object.e_tag().unwrap_or_default()),
+                size: object.size().and_then(|size| size.try_into().ok()).unwrap_or(0),
                 key: object.key.ok_or_else(|| missing("key"))?,
             })
         });
