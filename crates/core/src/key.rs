@@ -200,6 +200,12 @@ impl Key {
         .map(|(bucket, name)| Folder { bucket, prefix: format!("{name}/{id}/") })
     }
 
+    /// Returns the folder of the files that a user has uploaded.
+    #[must_use]
+    pub fn uploads(user: &UserId) -> Folder {
+        Folder { bucket: Bucket::Uploads, prefix: format!("videos/{user}/") }
+    }
+
     /// Returns the folder of a video's captions, which are not made of it.
     #[must_use]
     pub fn captions(id: VideoId) -> Folder {

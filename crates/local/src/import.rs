@@ -82,8 +82,7 @@ impl Plan {
     /// When S3 fails.
     pub async fn new(objects: &ObjectStore, import: Import) -> Result<Self, Fault> {
         let Import { source, user, .. } = &import;
-        let folder = format!("videos/{user}/");
-        let uploads = list(objects, objects.uploads(), &folder).await?;
+        let uploads = list(objects, objects.uploads(), &Key::uploads(user).prefix).await?;
         let present: BTreeSet<String> = uploads.into_iter().map(|object| object.key).collect();
         let mut plan =
             Self { import: import.clone(), videos: Vec::new(), copied_before: 0, others: BTreeMap::new() };

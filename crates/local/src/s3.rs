@@ -4,8 +4,6 @@
 //! response headers of a POST form, and multipart uploads (`multipart.rs`); and it doesn't store `aws-chunked` as the
 //! encoding of an object.
 
-use std::path::Path;
-
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::Request;
@@ -286,29 +284,6 @@ s3! {
             multipart::end(&folder).map_err(|error| s3_error!(error, InternalError))?;
             Ok(S3Response::new(dto::AbortMultipartUploadOutput::default()))
         }
-    }
-}
-
-impl Storage {
-    /// Stores a part in the folder of its upload, and returns its entity tag.
-    async fn store_part(
-        &self,
-        folder: &Path,
-        number: i32,
-        body: Option<dto::StreamingBlob>,
-        content_md5: Option<String>,
-    ) -> S3Result<Option<ETag>> {
-        if !(1..=10_000).contains(&number) {
-            return Err(s3_error!(InvalidArgument, "The part number must be from 1 to 10,000"));
-        }
-        let staged = self.staging.stage();
-        let (bucket, key) = staged.target();
-        let body = body.or_else(|| Some(dto::StreamingBlob::from(Body::empty())));
-        let put = dto::PutObjectInput { bucket, key, body, content_md5, ..Default::default() };
-        let put = self.files.put_object(request(put)).await?.output;
-        let etag = put.e_tag.as_ref().map(ETag::value).unwrap_or_default();
-        multipart::store(folder, number, etag, &staged.paths().0)?;
-        Ok(put.e_tag)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use axum::http::HeaderMap;
 use s3s::dto::{self, ETag, ETagCondition};
-use s3s::{S3, S3Request, S3Result, s3_error};
+use s3s::{Body, S3, S3Request, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::sync::{Mutex, RwLock};
 use upreel_core::Key;
@@ -190,5 +190,28 @@ pub(crate) fn request<T>(input: T) -> S3Request<T> {
         region: None,
         service: None,
         trailing_headers: None,
+    }
+}
+
+impl Storage {
+    /// Stores a part in the folder of its upload, and returns its entity tag.
+    pub(crate) async fn store_part(
+        &self,
+        folder: &Path,
+        number: i32,
+        body: Option<dto::StreamingBlob>,
+        content_md5: Option<String>,
+    ) -> S3Result<Option<ETag>> {
+        if !(1..=10_000).contains(&number) {
+            return Err(s3_error!(InvalidArgument, "The part number must be from 1 to 10,000"));
+        }
+        let staged = self.staging.stage();
+        let (bucket, key) = staged.target();
+        let body = body.or_else(|| Some(dto::StreamingBlob::from(Body::empty())));
+        let put = dto::PutObjectInput { bucket, key, body, content_md5, ..Default::default() };
+        let put = self.files.put_object(request(put)).await?.output;
+        let etag = put.e_tag.as_ref().map(ETag::value).unwrap_or_default();
+        multipart::store(folder, number, etag, &staged.paths().0)?;
+        Ok(put.e_tag)
     }
 }

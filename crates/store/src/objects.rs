@@ -134,12 +134,6 @@ impl ObjectStore {
         self.bucket_name(key.bucket())
     }
 
-    /// Returns the name of the bucket of the uploads.
-    #[must_use]
-    pub fn uploads(&self) -> &str {
-        &self.buckets.uploads
-    }
-
     fn bucket_name(&self, bucket: Bucket) -> &str {
         match bucket {
             Bucket::Uploads => &self.buckets.uploads,

@@ -34,6 +34,12 @@ const UNSAFE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_
 struct Changed;
 
 impl ObjectStore {
+    /// Returns the name of the bucket of the uploads.
+    #[must_use]
+    pub fn uploads(&self) -> &str {
+        &self.buckets.uploads
+    }
+
     /// Copies an object of the bucket `source` to `key`, with this media type.
     ///
     /// # Errors
