@@ -125,6 +125,8 @@ impl Object {
 
     /// Makes the segment index of a file without a film, and some segments.
     async fn audio_alone(&self, container: Container) {
+        // As the function does, to detect the format.
+        let _ = self.source.read(0..HEAD).await;
         if let Ok(Ok(remux)) = remux::audio_alone(&self.source, container, "etag").await {
             self.check_segments(&remux, container).await;
         }
