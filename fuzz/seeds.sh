@@ -55,6 +55,13 @@ other asf asf mpeg4.mov
 run "${picture[@]}" -c:v libtheora -q:v 0 -g 2 -flags +bitexact -f ogg "$tmp/theora.ogv"
 other ogg ogg theora.ogv
 
+run "${sound[@]}" -c:a pcm_s16le "$tmp/sound.wav"
+object other wav "$tmp/sound.wav"
+run -i "$tmp/sound.wav" -c:a aac -b:a 8k -flags +bitexact "$tmp/sound.mov"
+copy mp4 audio mp4 sound.mov
+copy mp4 audio-fragments mp4 sound.mov -movflags empty_moov+default_base_moof
+copy matroska audio matroska sound.mov
+
 mp4 end mp4 av.mov
 patched edits 'edits 100: 200:500 300:0'
 patched chapters chapters

@@ -12,7 +12,7 @@ use upreel_core::Container;
 use upreel_core::range::{RangeRead, RangeReader};
 use upreel_media::keyframe::{FrameData, HEAD, Keyframe};
 use upreel_media::source::{Error, Source};
-use upreel_media::{Index, Record, Remux};
+use upreel_media::{Index, Record, Remux, remux};
 
 /// The limit of allocated memory: 256 MiB at a time. libFuzzer's own limit requires a sanitizer.
 #[global_allocator]
@@ -47,7 +47,7 @@ pub fn index(input: &[u8], container: Container) {
     block_on(object.poster_and_storyboard(container));
 }
 
-/// Like [`index`], for the containers that are told apart by their first bytes.
+/// Like [`index`], for the containers that are told apart by their first bytes, and for WAV.
 ///
 /// # Panics
 /// When an invariant is violated.
@@ -59,6 +59,8 @@ pub fn other_index(input: &[u8]) {
         )
     {
         index(input, container);
+    } else if Container::sniff_audio(input) == Some(Container::Wav) {
+        block_on(Object::new(input, 0).audio_alone(Container::Wav));
     }
 }
 
@@ -101,7 +103,7 @@ impl Object {
     async fn poster_and_storyboard(&self, container: Container) {
         let opened = Index::open(&self.source, container).await;
         self.check_read();
-        let Ok(index) = opened else { return };
+        let Ok(index) = opened else { return self.audio_alone(container).await };
         let index = index.expect("the container has a reader");
         assert_eq!(index.media_info.container, Some(container));
         assert!(index.media_info.frame_rate.is_none_or(|rate| rate.is_finite() && rate >= 0.0));
@@ -121,9 +123,19 @@ impl Object {
         }
     }
 
+    /// Makes the segment index of a file without a film, and some segments.
+    async fn audio_alone(&self, container: Container) {
+        // As the function does, to detect the format.
+        let _ = self.source.read(0..HEAD).await;
+        if let Ok(Ok(remux)) = remux::audio_alone(&self.source, container, "etag").await {
+            self.check_segments(&remux, container).await;
+        }
+        self.check_read();
+    }
+
     /// Makes the first and the last segments.
     async fn check_segments(&self, remux: &Remux, container: Container) {
-        let film = remux.tracks.first().expect("a film");
+        let film = remux.tracks.first().expect("a track");
         let count = film.segments.len();
         assert!(remux.tracks.iter().all(|track| track.segments.len() == count) && count > 0);
         for segment in [0, count - 1] {

@@ -44,9 +44,10 @@ list() { local IFS=,; echo "$*"; }
 # The containers that Upreel detects by content; mjpeg and rawvideo for frames from a pipe; dv for DV inside AVI. No
 # demuxer that opens other files: no hls, dash, concat, sdp, image2. The second line has raw streams, which cannot refer
 # to files: MPEG-PS, TS and AVI probe them to detect a codec that the file does not declare. Without mpegvideo, an
-# ordinary .mpg has no video.
+# ordinary .mpg has no video. The third line is for files of audio alone, and so are aac and mp3.
 demuxers=(mov matroska avi dv mpegts mpegps flv ogg asf mjpeg rawvideo pcm_f32le
-  aac ac3 dts eac3 h264 hevc loas m4v mp3 mpegvideo truehd)
+  aac ac3 dts eac3 h264 hevc loas m4v mp3 mpegvideo truehd
+  flac wav)
 decoders=(
   h264 hevc vvc vp8 vp9 libdav1d mpeg4 h263 mjpeg                        # phones, browsers, cameras
   prores dnxhd cfhd dvvideo mpeg1video mpeg2video ffv1 v210 v210x v308 v408 v410 r10k r210 yuv4 avui

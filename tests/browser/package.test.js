@@ -174,7 +174,7 @@ test('only a page of this machine is told how it is allowed', async (t) => {
 // --- formats -------------------------------------------------------------------------------------------------------
 
 test('files are refused with the same messages as by the server', async (t) => {
-  const backend = await startBackend(t);
+  const backends = [await startBackend(t), await startBackend(t, '--audio')];
   const text = (bytes) => Buffer.from(bytes, 'latin1');
   const rust = (literal) => literal.replace(/\\(?:x([0-9A-F]{2})|(.))/g, (_, hex, letter) => (
     hex ? String.fromCharCode(parseInt(hex, 16)) : {0: '\0', r: '\r', n: '\n'}[letter] ?? letter));
@@ -193,16 +193,17 @@ test('files are refused with the same messages as by the server', async (t) => {
     `ID3\x04\0\0\0\0\x80\0${mp4}`, 'ID3\x04\0\0\0\x7F\x7F\x7F', ...Array.from(webm, (_, end) => webm.slice(0, end)).slice(1),
     webm, `\x1A\x45\xDF\xA3\x01\0\0\0\0\0\0\x0B\x42\x82\x88matroska`, '\xFF\xFB\x90', '\xFF\xFB\xF0', '\xFF\xF1', '\0\0\x01\xB3',
     '\0\x01\xB3', '\0\0\0\x01\x67\x42', '\0\0\0\x01\x40\x01', '\x12\0\x0A'];
-  let refused = 0;
-  for (const head of heads.filter(Boolean)) {
+  const refused = [0, 0];
+  for (const [head, audio] of heads.filter(Boolean).flatMap((head) => [[head, 0], [head, 1]])) {
     const body = new FormData();
     body.append('file', new Blob([text(head)]), 'a.mp4');
-    const response = await fetch(`${backend.api}/upload`, {method: 'POST', body});
+    const response = await fetch(`${backends[audio].api}/upload`, {method: 'POST', body});
     const theirs = response.ok ? undefined : (await response.json()).message;
-    assert.equal(refusal(text(head)), theirs, JSON.stringify(head));
-    refused += response.ok ? 0 : 1;
+    assert.equal(refusal(text(head), Boolean(audio)), theirs, JSON.stringify(head));
+    refused[audio] += response.ok ? 0 : 1;
   }
-  assert.ok(refused > 50 && refused < heads.length - 10, `${refused} of ${heads.length}`);
+  assert.ok(refused[0] > 50 && refused[0] < heads.length - 10, `${refused} of ${heads.length}`);
+  assert.ok(refused[1] > 40 && refused[1] < refused[0] - 10, `${refused}`);
 });
 
 test('the containers that ffmpeg writes are accepted', async (t) => {

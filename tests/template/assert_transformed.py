@@ -34,6 +34,7 @@ CASES = {
         "ProvisionedConcurrency": "1",
         "CustomerManagedKey": "true",
         "TransferAcceleration": "true",
+        "Audio": "true",
         "Waf": "true",
         "Traces": "true",
         "MonthlyBudget": "50",
@@ -85,6 +86,7 @@ DEFAULTS = {
     "ProvisionedConcurrency": "0",
     "CustomerManagedKey": "false",
     "TransferAcceleration": "false",
+    "Audio": "false",
     "Waf": "false",
     "Canary": "false",
 }
@@ -518,18 +520,19 @@ class Checks:
             self.equal(f"{name}: runtime", (f["Runtime"], f["Handler"]), ("provided.al2023", "bootstrap"))
             self.equal(f"{name}: architecture", f["Architectures"], [self.given["Architecture"]])
             origins = {"ALLOWED_ORIGINS": self.origins}
+            audio = {"AUDIO": self.given["Audio"]}
             secret = {"CDN_SECRET_ARN": "${CdnSecret.Id}"} if self.cdn else {}
             domain = {"CDN_DOMAIN": self.given["CdnDomain"] or "${CdnDistribution.DomainName}"} if self.cdn else {}
             distribution = {"CDN_DISTRIBUTION_ID": "${CdnDistribution}"} if self.cdn else {}
             own = {
-                "UploadFunction": origins,
-                "PresignFunction": origins,
+                "UploadFunction": {**origins, **audio},
+                "PresignFunction": {**origins, **audio},
                 "WebhookFunction": {
                     "WEBHOOK_URL": self.given["WebhookUrl"],
                     "WEBHOOK_SECRET_ARN": "${WebhookSecret.Id}",
                     "WEBHOOK_QUEUE_URL": "${WebhookQueue}",
                 },
-                "ThumbnailFunction": {**machine, **transcode},
+                "ThumbnailFunction": {**machine, **transcode, **audio},
                 "ReconcileFunction": {
                     "THUMBNAIL_FUNCTION": "${ThumbnailFunctionAliaslive}",
                     "DEAD_LETTER_QUEUE_URL": "${VideoProcessingDLQ}",

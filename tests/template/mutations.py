@@ -803,6 +803,11 @@ def drop_StartExecution(t):
 
 
 @mutation
+def drop_AUDIO(t):
+    del at(t, "ThumbnailFunction//Environment//Variables")["AUDIO"]
+
+
+@mutation
 def drop_TRANSCODE(t):
     del at(t, "ThumbnailFunction//Environment//Variables")["TRANSCODE"]
 

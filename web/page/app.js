@@ -494,6 +494,9 @@ class Card {
 
 /* Uploading */
 
+// The backend adds audio to what the page accepts if it accepts audio itself.
+const audio = $('#file').accept.startsWith('audio/');
+
 function add(files) {
   for (const file of files) {
     let card = [...cards.values()].find((candidate) => candidate.matches(file));
@@ -502,7 +505,7 @@ function add(files) {
       grid.prepend(card.el);
     }
     card.file = file;
-    card.upload = new Upload(file, { onProgress: (progress) => card.onProgress(progress) });
+    card.upload = new Upload(file, { audio, onProgress: (progress) => card.onProgress(progress) });
     // The list shows the newest first, so the first one chosen is the lowest, as it is after a reload.
     enqueue(card);
   }

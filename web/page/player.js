@@ -13,6 +13,7 @@ const RETRY_DISTANCE = 10; // seconds
 // The level `source` is the original, see `remux::folder` in crates/media.
 function qualityName({ uri, width, height }) {
   const size = `${Math.min(width, height)}p`;
+  if (!height) return 'Original';
   return /\/source\/[^/]+$/.test(new URL(uri).pathname) ? `Original · ${size}` : size;
 }
 
@@ -107,7 +108,7 @@ export class Player {
     video.addEventListener('ratechange', () => { video.defaultPlaybackRate = video.playbackRate; });
     video.addEventListener('loadedmetadata', () => {
       // The browser decodes only the audio: it lacks the video codec.
-      if (!video.videoWidth && !this.hls) this.showUnplayable();
+      if (!video.videoWidth && !this.hls && !this.isAudio) this.showUnplayable();
     });
   }
 
@@ -128,6 +129,9 @@ export class Player {
     this.showDetails(this.dialog.querySelector('.details'), details);
     this.dialog.querySelector('.download').href = video.downloadUrl;
     this.video.poster = video.thumbnailLargeUrl ?? video.thumbnailUrl ?? '';
+    // There is nothing to see behind the controls.
+    this.film.setAttribute('autohide', this.isAudio ? -1 : 3);
+    this.dialog.querySelector('media-pip-button').hidden = this.isAudio;
     this.video.style.aspectRatio = video.width && video.height ? `${video.width} / ${video.height}` : '';
     this.video.defaultPlaybackRate = 1;
     this.tracks.show(video.captions ?? [], renew);
@@ -137,6 +141,9 @@ export class Player {
     this.start(at);
     if (video.storyboardUrl) storyboard.ready();
   }
+
+  // Whether there are no frames, but the poster.
+  get isAudio() { return this.record?.kind === 'AUDIO'; }
 
   get position() { return this.video.currentTime || this.startAt; }
 
@@ -300,7 +307,7 @@ export class Player {
     this.unplayable.querySelector('p').textContent = why ?? '';
     this.unplayable.hidden = !why;
     this.controls.inert = Boolean(why);
-    this.useFrame.hidden = Boolean(why);
+    this.useFrame.hidden = Boolean(why) || this.isAudio;
     this.film.toggleAttribute('nohotkeys', Boolean(why));
   }
 

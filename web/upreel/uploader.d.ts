@@ -11,6 +11,8 @@ export declare class UpreelUploader extends Base {
     set api(value: string | undefined);
     get multiple(): boolean;
     set multiple(value: boolean);
+    get audio(): boolean;
+    set audio(value: boolean);
     get disabled(): boolean;
     set disabled(value: boolean);
     /** Uploads files, as if the user had chosen them. Without `multiple`, only the first. @param {Iterable<File>} files */

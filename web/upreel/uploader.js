@@ -4,7 +4,8 @@
 //   <script type="module" src="upreel/uploader.js"></script>
 //   <upreel-uploader api="https://api.example.com" multiple></upreel-uploader>
 //
-// Attributes: `api`, the URL of the API; `multiple`; `renditions`, to wait for the transcoding to HLS; `disabled`.
+// Attributes: `api`, the URL of the API; `multiple`; `audio`, if the server accepts files with audio alone; `renditions`,
+// to wait for the transcoding to HLS; `disabled`.
 // Property: `headers`, headers of every request to the API, or a function that returns them.
 // Events: `stored` when the file is uploaded, with `{videoId}` in `detail`; `change` when its video changes, and
 // `video` when it is PROCESSED or FAILED, with the video in `detail`; `error` with the error in `detail`.
@@ -22,6 +23,9 @@ import { Upload, discard, fingerprint, follow, get, interrupted } from './upreel
 const MAX_UPLOADS = 3;
 /** The confirmation of a cancellation says how much has been sent if it is at least this much, in bytes. */
 const MUCH = 16 * 2 ** 20;
+
+/** What the file dialog offers. */
+const VIDEOS = 'video/*,.mkv,.mts,.m2ts,.ts,.flv,.ogg';
 
 const STYLE = `
   :host { display: block; font: 15px/1.5 system-ui, sans-serif; }
@@ -49,7 +53,7 @@ const STYLE = `
 
 const MARKUP = `
   <label class="drop" part="drop">
-    <input type="file" accept="video/*,.mkv,.mts,.m2ts,.ts,.flv,.ogg">
+    <input type="file" accept="${VIDEOS}">
     <span part="label"><slot>Drop videos here</slot></span>
     <span class="choose" part="choose" aria-hidden="true">Choose files</span>
   </label>
@@ -173,7 +177,7 @@ const Base = /** @type {typeof HTMLElement} */ (globalThis.HTMLElement ?? class 
 
 export class UpreelUploader extends Base {
   /** @internal */
-  static get observedAttributes() { return ['multiple', 'disabled']; }
+  static get observedAttributes() { return ['multiple', 'disabled', 'audio']; }
 
   /** Headers of every request to the API, or a function that returns them. @type {Server['headers']} */ headers;
   /** @type {Set<Item>} */ #items = new Set();
@@ -209,16 +213,21 @@ export class UpreelUploader extends Base {
 
   set multiple(value) { this.toggleAttribute('multiple', value); }
 
+  get audio() { return this.hasAttribute('audio'); }
+
+  set audio(value) { this.toggleAttribute('audio', value); }
+
   get disabled() { return this.hasAttribute('disabled'); }
 
   set disabled(value) { this.toggleAttribute('disabled', value); }
 
   /** @returns {Server} */
-  get #server() { return { api: this.api, headers: this.headers }; }
+  get #server() { return { api: this.api, headers: this.headers, audio: this.audio }; }
 
   /** @internal */
   attributeChangedCallback() {
     this.input.multiple = this.multiple;
+    this.input.accept = `${this.audio ? 'audio/*,' : ''}${VIDEOS}`;
     this.input.disabled = this.disabled;
     find(this.root, '.drop').classList.toggle('disabled', this.disabled);
     find(this.root, '.choose').textContent = this.multiple ? 'Choose files' : 'Choose a file';

@@ -7,6 +7,10 @@ export type Server = {
      * headers of every API request, such as Authorization; a function is called for each request, since tokens expire
      */
     headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
+    /**
+     * whether the server accepts files with audio alone: its parameter `Audio`
+     */
+    audio?: boolean;
 };
 export type State = 'ready' | 'sending' | 'waiting' | 'pausing' | 'paused' | 'finishing' | 'stored' | 'failed' | 'cancelled';
 export type Progress = {
@@ -158,6 +162,10 @@ export type Video = {
      */
     expiresAt?: string;
     /**
+     * a file with audio alone
+     */
+    kind?: 'AUDIO';
+    /**
      * poster, 640 pixels wide
      */
     thumbnailUrl?: string;
@@ -173,6 +181,10 @@ export type Video = {
      * image of up to 100 tiles
      */
     storyboardImageUrl?: string;
+    /**
+     * JSON with the peaks of the waveform of a file with audio alone
+     */
+    peaksUrl?: string;
     /**
      * plays the original, valid for 10 to 15 minutes; not in lists
      */
@@ -227,7 +239,9 @@ export type Video = {
      * FFmpeg's name
      */
     audioCodec?: string;
-    container?: 'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'mpegvideo' | 'flv' | 'ogg' | 'wmv';
+    audioChannels?: number;
+    audioSampleRate?: number;
+    container?: 'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'mpegvideo' | 'flv' | 'ogg' | 'wmv' | 'mp3' | 'aac' | 'flac' | 'wav';
     error?: Failure;
 };
 export type Problem = {
@@ -288,6 +302,7 @@ export type Watcher = {
  * @property {string} [api] base URL of the API; defaults to the origin of the page
  * @property {Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)} [headers]
  *   headers of every API request, such as Authorization; a function is called for each request, since tokens expire
+ * @property {boolean} [audio] whether the server accepts files with audio alone: its parameter `Audio`
  *
  * @typedef {'ready' | 'sending' | 'waiting' | 'pausing' | 'paused' | 'finishing' | 'stored' | 'failed' | 'cancelled'} State
  *   `waiting`: for the connection, or before the next attempt; `pausing`: the requests in progress are finished first
@@ -363,10 +378,12 @@ export type Watcher = {
  * @property {string[]} [tags]
  * @property {Record<string, string>} [metadata]
  * @property {string} [expiresAt] RFC 3339
+ * @property {'AUDIO'} [kind] a file with audio alone
  * @property {string} [thumbnailUrl] poster, 640 pixels wide
  * @property {string} [thumbnailLargeUrl] poster, 1280 pixels wide
  * @property {string} [storyboardUrl] WebVTT file that maps times to tiles of the storyboard
  * @property {string} [storyboardImageUrl] image of up to 100 tiles
+ * @property {string} [peaksUrl] JSON with the peaks of the waveform of a file with audio alone
  * @property {string} [url] plays the original, valid for 10 to 15 minutes; not in lists
  * @property {string} [downloadUrl] downloads the original under its filename; not in lists
  * @property {string} [blurHash] placeholder to show while the poster loads
@@ -385,8 +402,10 @@ export type Watcher = {
  * @property {string} [colorTransfer] FFmpeg's name; `smpte2084` and `arib-std-b67` are HDR
  * @property {number} [dolbyVisionProfile] present if the video is Dolby Vision
  * @property {string} [audioCodec] FFmpeg's name
+ * @property {number} [audioChannels]
+ * @property {number} [audioSampleRate]
  * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'mpegvideo'
- *   | 'flv' | 'ogg' | 'wmv'} [container]
+ *   | 'flv' | 'ogg' | 'wmv' | 'mp3' | 'aac' | 'flac' | 'wav'} [container]
  * @property {Failure} [error]
  *
  * @typedef {object} Problem the body of an error response (RFC 9457)
@@ -563,8 +582,8 @@ export declare const backOff: (attempt: number, random?: number) => number;
 /** Identifies a file without reading it. @param {Pick<File, 'name' | 'size' | 'lastModified' | 'type'>} file */
 export declare const fingerprint: ({ name, size, lastModified, type }: Pick<File, 'name' | 'size' | 'lastModified' | 'type'>) => string;
 /** Returns why a file that begins with these bytes is not a supported video, as a sentence for users. Returns undefined
- * for a supported one. @param {Uint8Array} head */
-export declare function refusal(head: Uint8Array): string | undefined;
+ * for a supported one, with `audio` also for audio alone. @param {Uint8Array} head @param {boolean} [audio] */
+export declare function refusal(head: Uint8Array, audio?: boolean): string | undefined;
 export type StoredSession = Session & {
     name: string;
     size: number;

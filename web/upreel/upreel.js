@@ -34,7 +34,7 @@ const MAX_SINGLE_POLLS = 3;
 /** The most pages of the list that one poll reads. */
 const MAX_LIST_PAGES = 3;
 /** Extensions whose type the server knows. Browsers derive the type from them too, some wrongly: `.ts`, `.mkv`. */
-const KNOWN_EXTENSIONS = /\.(3g2|3gpp?|asf|avi|flv|m1v|m2p|m2ts|m2v|m4v|mkv|mov|mp4|mpe?g|mpv|mts|og[gv]|qt|ts|vob|webm|wmv)$/i;
+const KNOWN_EXTENSIONS = /\.(3g2|3gpp?|aac|asf|avi|flac|flv|m1v|m2p|m2ts|m2v|m4[abv]|mka|mkv|mov|mp3|mp4|mpe?g|mpv|mts|og[agv]|opus|qt|ts|vob|wav|weba|webm|wmv)$/i;
 const PAUSED = Symbol('paused');
 
 /**
@@ -42,6 +42,7 @@ const PAUSED = Symbol('paused');
  * @property {string} [api] base URL of the API; defaults to the origin of the page
  * @property {Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)} [headers]
  *   headers of every API request, such as Authorization; a function is called for each request, since tokens expire
+ * @property {boolean} [audio] whether the server accepts files with audio alone: its parameter `Audio`
  *
  * @typedef {'ready' | 'sending' | 'waiting' | 'pausing' | 'paused' | 'finishing' | 'stored' | 'failed' | 'cancelled'} State
  *   `waiting`: for the connection, or before the next attempt; `pausing`: the requests in progress are finished first
@@ -117,10 +118,12 @@ const PAUSED = Symbol('paused');
  * @property {string[]} [tags]
  * @property {Record<string, string>} [metadata]
  * @property {string} [expiresAt] RFC 3339
+ * @property {'AUDIO'} [kind] a file with audio alone
  * @property {string} [thumbnailUrl] poster, 640 pixels wide
  * @property {string} [thumbnailLargeUrl] poster, 1280 pixels wide
  * @property {string} [storyboardUrl] WebVTT file that maps times to tiles of the storyboard
  * @property {string} [storyboardImageUrl] image of up to 100 tiles
+ * @property {string} [peaksUrl] JSON with the peaks of the waveform of a file with audio alone
  * @property {string} [url] plays the original, valid for 10 to 15 minutes; not in lists
  * @property {string} [downloadUrl] downloads the original under its filename; not in lists
  * @property {string} [blurHash] placeholder to show while the poster loads
@@ -139,8 +142,10 @@ const PAUSED = Symbol('paused');
  * @property {string} [colorTransfer] FFmpeg's name; `smpte2084` and `arib-std-b67` are HDR
  * @property {number} [dolbyVisionProfile] present if the video is Dolby Vision
  * @property {string} [audioCodec] FFmpeg's name
+ * @property {number} [audioChannels]
+ * @property {number} [audioSampleRate]
  * @property {'mp4' | 'mov' | '3gp' | 'webm' | 'mkv' | 'avi' | 'mpegts' | 'mpegps' | 'mpegvideo'
- *   | 'flv' | 'ogg' | 'wmv'} [container]
+ *   | 'flv' | 'ogg' | 'wmv' | 'mp3' | 'aac' | 'flac' | 'wav'} [container]
  * @property {Failure} [error]
  *
  * @typedef {object} Problem the body of an error response (RFC 9457)
@@ -277,7 +282,7 @@ export class Upload {
       try {
         if (this.#cancelled) throw this.#cancelled;
         this.#report('sending');
-        await refuseUnsupported(this.file);
+        await refuseUnsupported(this.file, this.#server.audio);
         await this.#send();
         if (this.#cancelled) throw this.#cancelled;
         if (this.#storageKey) deleteSession(this.#storageKey);
@@ -430,7 +435,8 @@ export class Upload {
   /** The size and, where the browser's is to be trusted, the type. */
   get #declared() {
     const { name, type, size } = this.file;
-    return { size, type: type.startsWith('video/') && !KNOWN_EXTENSIONS.test(name) ? type : undefined };
+    const isMedia = type.startsWith('video/') || (this.#server.audio && type.startsWith('audio/'));
+    return { size, type: isMedia && !KNOWN_EXTENSIONS.test(name) ? type : undefined };
   }
 
   /** The details, as texts for a form or a query. @returns {Record<string, string | undefined>} */
@@ -823,6 +829,7 @@ const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, Math.max(0,
 /* Formats: a copy of crates/core/src/container/sniff.rs, which a test compares. Bytes are strings of U+0000 to U+00FF. */
 
 const SUPPORTED = 'MP4, MOV, 3GP, WebM, Matroska, AVI, MPEG-TS, MPEG-PS, MPEG video, FLV, Ogg or WMV';
+const SUPPORTED_WITH_AUDIO = `${SUPPORTED.replace(' or ', ', ')}, MP3, AAC, FLAC or WAV`;
 const SNIFF_LENGTH = 4096;
 /** Bytes that are read to recognise the format: an ID3 tag can precede the file. */
 const HEAD_LENGTH = 64 * 1024;
@@ -842,22 +849,24 @@ const FORMATS = [
   [0, '#EXTM3U', 'an HLS playlist'], [0, '[playlist]', 'a playlist'],
 ];
 
-/** Rejects a file that the server does not support, before anything of it is sent. @param {Blob} file */
-async function refuseUnsupported(file) {
+/** Rejects a file that the server does not support, before anything of it is sent.
+ * @param {Blob} file @param {boolean} [audio] */
+async function refuseUnsupported(file, audio) {
   if (!file.size) throw new UpreelError({ status: 400, code: 'EMPTY_FILE', message: 'The file is empty.' });
   const head = await file.slice(0, HEAD_LENGTH).arrayBuffer().catch((cause) => { throw unreadable(cause); });
-  const message = refusal(new Uint8Array(head));
+  const message = refusal(new Uint8Array(head), audio);
   if (message) throw new UpreelError({ status: 415, code: 'UNSUPPORTED_MEDIA', message });
 }
 
 /** Returns why a file that begins with these bytes is not a supported video, as a sentence for users. Returns undefined
- * for a supported one. @param {Uint8Array} head */
-export function refusal(head) {
+ * for a supported one, with `audio` also for audio alone. @param {Uint8Array} head @param {boolean} [audio] */
+export function refusal(head, audio = false) {
   // A loop, since a call with this many arguments fails.
   const text = Array.from(head.subarray(0, HEAD_LENGTH), (byte) => String.fromCharCode(byte)).join('');
-  if (isContainer(text)) return undefined;
+  if (isContainer(text) || (audio && isAudio(text))) return undefined;
   const format = formatOf(text);
-  return `${format ? `${format} is not supported.` : 'This file isn\'t a supported video.'} Supported: ${SUPPORTED}.`;
+  const supported = audio ? SUPPORTED_WITH_AUDIO : SUPPORTED;
+  return `${format ? `${format} is not supported.` : 'This file isn\'t a supported video.'} Supported: ${supported}.`;
 }
 
 /** @param {string} head @returns {boolean} */
@@ -869,6 +878,20 @@ function isContainer(head) {
   }
   return /^(?:RIFF[^]{4}AVI |FLV\x01|OggS\0|\x30\x26\xB2\x75\x8E\x66\xCF\x11|\0\0\x01\xBA)/.test(head)
     || isMpegVideo(head) || isIsoMedia(head) || isTransportStream(head.slice(0, SNIFF_LENGTH));
+}
+
+/** Whether a file is in a format for audio alone. @param {string} head @returns {boolean} */
+function isAudio(head) {
+  if (head.startsWith('ID3')) {
+    const length = tagLength(head);
+    if (length === undefined || length > head.length) return false;
+    const rest = head.slice(length);
+    return !rest || (!rest.startsWith('ID3') && isAudio(rest));
+  }
+  const [sync, second, third] = [...head.slice(0, 3)].map((byte) => byte.charCodeAt(0));
+  const isAdts = (second & 0xF6) === 0xF0 && (third >> 2 & 15) < 13;
+  const isMp3 = (second & 0xE6) === 0xE2 && (second & 0x18) !== 8 && third >> 4 !== 15 && (third >> 2 & 3) !== 3;
+  return /^(?:fLaC|(?:RIFF|RF64)[^]{4}WAVE)/.test(head) || (head.length > 2 && sync === 0xFF && (isAdts || isMp3));
 }
 
 /** Whether a file begins with a sequence header of MPEG-1 or MPEG-2 video. @param {string} head */

@@ -1,4 +1,6 @@
 //! The supported container formats, and their detection by a file's first bytes.
+//!
+//! Formats and names of files with audio alone count only if the parameter `Audio` is on.
 
 mod sniff;
 
@@ -37,6 +39,14 @@ pub enum Container {
     Ogg,
     /// Advanced Systems Format, as Windows Media writes it.
     Wmv,
+    /// MPEG-1 and MPEG-2 audio, layer III, in no container (ISO/IEC 11172-3, 13818-3).
+    Mp3,
+    /// AAC in ADTS frames (ISO/IEC 13818-7).
+    Aac,
+    /// FLAC in its own format (RFC 9639).
+    Flac,
+    /// Waveform audio, RIFF.
+    Wav,
 }
 
 /// The properties of a container format. Upreel writes the first item of each list and accepts all of them.
@@ -56,7 +66,7 @@ pub const SNIFF_LEN: usize = 4096;
 
 impl Container {
     /// Every container format.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Mp4,
         Self::Mov,
         Self::ThreeGp,
@@ -69,6 +79,10 @@ impl Container {
         Self::Flv,
         Self::Ogg,
         Self::Wmv,
+        Self::Mp3,
+        Self::Aac,
+        Self::Flac,
+        Self::Wav,
     ];
 
     /// Returns the properties of the format. `formats_are_complete_everywhere` in `tests/tests/tidy.rs` compares this
@@ -146,7 +160,61 @@ impl Container {
                 media_types: &["video/x-ms-wmv", "video/x-ms-asf"],
                 demuxer: "asf",
             },
+            Self::Mp3 | Self::Aac | Self::Flac | Self::Wav => self.audio_format(),
         }
+    }
+
+    /// Returns the properties of a format for audio alone.
+    const fn audio_format(self) -> Format {
+        match self {
+            Self::Mp3 => Format {
+                name: "MP3",
+                extensions: &["mp3"],
+                media_types: &["audio/mpeg", "audio/mp3"],
+                demuxer: "mp3",
+            },
+            Self::Aac => Format {
+                name: "AAC",
+                extensions: &["aac"],
+                media_types: &["audio/aac", "audio/aacp", "audio/x-aac"],
+                demuxer: "aac",
+            },
+            Self::Flac => Format {
+                name: "FLAC",
+                extensions: &["flac"],
+                media_types: &["audio/flac", "audio/x-flac"],
+                demuxer: "flac",
+            },
+            _ => Format {
+                name: "WAV",
+                extensions: &["wav"],
+                media_types: &["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"],
+                demuxer: "wav",
+            },
+        }
+    }
+
+    /// Returns the file name extensions and media types of files with audio alone, if the format is also for video.
+    const fn audio(self) -> (&'static [&'static str], &'static [&'static str]) {
+        match self {
+            Self::Mp4 => (&["m4a", "m4b"], &["audio/mp4", "audio/x-m4a", "audio/m4a"]),
+            Self::ThreeGp => (&[], &["audio/3gpp", "audio/3gpp2"]),
+            Self::Webm => (&["weba"], &["audio/webm"]),
+            Self::Mkv => (&["mka"], &["audio/x-matroska", "audio/matroska"]),
+            Self::Ogg => (&["oga", "opus"], &["audio/ogg", "audio/opus", "audio/vorbis"]),
+            _ => (&[], &[]),
+        }
+    }
+
+    /// Returns whether the format is for audio alone.
+    #[must_use]
+    pub const fn is_audio(self) -> bool {
+        matches!(self, Self::Mp3 | Self::Aac | Self::Flac | Self::Wav)
+    }
+
+    /// Returns the formats that are accepted, with or without those for audio alone.
+    fn accepted(with_audio: bool) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |container| with_audio || !container.is_audio())
     }
 
     /// Returns the name shown to users.
@@ -155,20 +223,22 @@ impl Container {
         self.format().name
     }
 
-    /// Returns the names of all formats as a list for a sentence: `MP4, MOV, ... or WMV`.
+    /// Returns the names of the formats as a list for a sentence: `MP4, MOV, ... or WMV`.
     #[must_use]
-    pub fn names() -> String {
-        let [first @ .., last] = Self::ALL.map(Self::name);
+    pub fn names(with_audio: bool) -> String {
+        let mut first: Vec<&str> = Self::accepted(with_audio).map(Self::name).collect();
+        let last = first.pop().unwrap_or_default();
         format!("{} or {last}", first.join(", "))
     }
 
     /// Returns a sentence for users whose file is in none of the formats. It names the file's format if that is a
     /// well-known one.
     #[must_use]
-    pub fn unsupported(format: Option<&str>) -> String {
+    pub fn unsupported(format: Option<&str>, with_audio: bool) -> String {
+        let names = Self::names(with_audio);
         match format {
-            Some(format) => format!("{format} is not supported. Supported: {}.", Self::names()),
-            None => format!("This file isn't a supported video. Supported: {}.", Self::names()),
+            Some(format) => format!("{format} is not supported. Supported: {names}."),
+            None => format!("This file isn't a supported video. Supported: {names}."),
         }
     }
 
@@ -190,6 +260,15 @@ impl Container {
         self.format().media_types[0]
     }
 
+    /// Returns the media type of a file with audio alone.
+    #[must_use]
+    pub const fn audio_media_type(self) -> &'static str {
+        match self.audio().1 {
+            [first, ..] => first,
+            [] => self.media_type(),
+        }
+    }
+
     /// Returns the name of `FFmpeg`'s demuxer.
     #[must_use]
     pub const fn demuxer(self) -> &'static str {
@@ -198,17 +277,22 @@ impl Container {
 
     /// Returns the format of a file name's extension, ignoring case.
     #[must_use]
-    pub fn from_file_name(name: &str) -> Option<Self> {
+    pub fn from_file_name(name: &str, with_audio: bool) -> Option<Self> {
         let (_, extension) = name.rsplit_once('.')?;
-        Self::ALL.into_iter().find(|container| {
-            container.extensions().iter().any(|known| known.eq_ignore_ascii_case(extension))
+        Self::accepted(with_audio).find(|container| {
+            let audio = if with_audio { container.audio().0 } else { &[] };
+            let mut known = container.extensions().iter().chain(audio);
+            known.any(|known| known.eq_ignore_ascii_case(extension))
         })
     }
 
     /// Returns the format of a media type.
     #[must_use]
-    pub fn from_media_type(media_type: &MediaType) -> Option<Self> {
-        Self::ALL.into_iter().find(|container| container.format().media_types.contains(&media_type.essence()))
+    pub fn from_media_type(media_type: &MediaType, with_audio: bool) -> Option<Self> {
+        Self::accepted(with_audio).find(|container| {
+            let of_audio = with_audio && container.audio().1.contains(&media_type.essence());
+            of_audio || container.format().media_types.contains(&media_type.essence())
+        })
     }
 }
 
@@ -220,13 +304,29 @@ mod tests {
     fn extensions_and_media_types_round_trip() {
         for container in Container::ALL {
             let name = format!("a.b.{}", container.extension().to_uppercase());
-            assert_eq!(Container::from_file_name(&name), Some(container));
+            assert_eq!(Container::from_file_name(&name, true), Some(container));
+            let video = Some(container).filter(|container| !container.is_audio());
+            assert_eq!(Container::from_file_name(&name, false), video);
             for media_type in container.format().media_types {
                 let media_type = format!("{}; codecs=\"avc1\"", media_type.to_uppercase()).parse().unwrap();
-                assert_eq!(Container::from_media_type(&media_type), Some(container));
+                assert_eq!(Container::from_media_type(&media_type, true), Some(container));
+                assert_eq!(Container::from_media_type(&media_type, false), video);
+            }
+            let (extensions, media_types) = container.audio();
+            for extension in extensions {
+                let name = format!("a.{extension}");
+                assert_eq!(Container::from_file_name(&name, true), Some(container));
+                assert_eq!(Container::from_file_name(&name, false), None, "{name}");
+            }
+            for media_type in media_types {
+                let media_type = media_type.parse().unwrap();
+                assert_eq!(Container::from_media_type(&media_type, true), Some(container));
+                assert_eq!(Container::from_media_type(&media_type, false), None);
             }
         }
-        assert_eq!(Container::from_file_name("mp4"), None);
-        assert_eq!(Container::from_media_type(&"text/html".parse().unwrap()), None);
+        assert_eq!(Container::from_file_name("mp4", true), None);
+        assert_eq!(Container::from_media_type(&"text/html".parse().unwrap(), true), None);
+        assert!(Container::names(true).ends_with("WMV, MP3, AAC, FLAC or WAV"));
+        assert!(Container::names(false).ends_with("Ogg or WMV"));
     }
 }

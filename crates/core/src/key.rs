@@ -52,6 +52,8 @@ pub enum Key {
     StoryboardImage(VideoId, Version),
     /// The storyboard's `WebVTT` file, which refers to the image, in the thumbnails bucket.
     StoryboardTrack(VideoId, Version),
+    /// The peaks of a file with audio alone, as JSON, in the thumbnails bucket.
+    Peaks(VideoId, Version),
     /// A file of the HLS renditions, in the processed bucket. Each run has its own folder.
     Rendition {
         /// The video.
@@ -131,7 +133,8 @@ impl Key {
             Self::Thumbnail(..)
             | Self::ThumbnailLarge(..)
             | Self::StoryboardImage(..)
-            | Self::StoryboardTrack(..) => Bucket::Thumbnails,
+            | Self::StoryboardTrack(..)
+            | Self::Peaks(..) => Bucket::Thumbnails,
             Self::Rendition { .. }
             | Self::Work { .. }
             | Self::Playback { .. }
@@ -148,6 +151,7 @@ impl Key {
             | Self::ThumbnailLarge(id, ..)
             | Self::StoryboardImage(id, _)
             | Self::StoryboardTrack(id, _)
+            | Self::Peaks(id, _)
             | Self::Captions(id, _)
             | Self::Video { id, .. }
             | Self::Rendition { id, .. }
@@ -166,6 +170,7 @@ impl Key {
             | Self::ThumbnailLarge(_, version, _)
             | Self::StoryboardImage(_, version)
             | Self::StoryboardTrack(_, version)
+            | Self::Peaks(_, version)
             | Self::Playback { version, .. }
             | Self::Segment { version, .. } => Some(&version.sequencer),
             Self::Rendition { run, .. } | Self::Work { run, .. } => Some(run),
@@ -244,6 +249,7 @@ impl fmt::Display for Key {
             }
             Self::StoryboardImage(id, version) => write!(f, "storyboards/{id}/{version}.jpg"),
             Self::StoryboardTrack(id, version) => write!(f, "storyboards/{id}/{version}.vtt"),
+            Self::Peaks(id, version) => write!(f, "thumbnails/{id}/{version}.json"),
             Self::Rendition { id, run, name } => write!(f, "hls/{id}/{}/{name}", run.as_str()),
             Self::Playback { id, version, name } => write!(f, "playback/{id}/{version}/{name}"),
             Self::Segment { id, version, name } => write!(f, "segments/{id}/{version}/{name}"),
@@ -257,7 +263,6 @@ impl FromStr for Key {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let invalid = Invalid("key");
         if let Some((folder @ ("hls" | "work" | "playback" | "segments"), rest)) = text.split_once('/') {
             let mut parts = rest.splitn(3, '/');
             let mut next = || parts.next().ok_or(Invalid("key"));
@@ -269,7 +274,7 @@ impl FromStr for Key {
                 _ => Self::Segment { id, version: made_of.parse()?, name },
             });
         }
-        let (folder, name) = text.rsplit_once('/').ok_or(invalid)?;
+        let (folder, name) = text.rsplit_once('/').ok_or(Invalid("key"))?;
         let (name, extension) = name.split_once('.').ok_or(Invalid("key"))?;
         if let Some(user) = folder.strip_prefix("videos/") {
             let container = Container::ALL.into_iter().find(|c| c.extension() == extension);
@@ -291,6 +296,7 @@ impl FromStr for Key {
         match (folder, large, choice, extension) {
             ("thumbnails", Some(_), choice, "jpg") => Ok(Self::ThumbnailLarge(id, version, choice)),
             ("thumbnails", None, choice, "jpg") => Ok(Self::Thumbnail(id, version, choice)),
+            ("thumbnails", None, None, "json") => Ok(Self::Peaks(id, version)),
             ("storyboards", None, None, "jpg") => Ok(Self::StoryboardImage(id, version)),
             ("storyboards", None, None, "vtt") => Ok(Self::StoryboardTrack(id, version)),
             _ => Err(Invalid("key")),
@@ -318,6 +324,7 @@ mod tests {
             Key::Rendition { id, run: run.clone(), name: name("v720/0003-01.m4s") },
             Key::Rendition { id, run: run.clone(), name: name("master.m3u8") },
             Key::Work { id, run, name: name("plan.json") },
+            Key::Peaks(id, version.clone()),
             Key::Playback { id, version: version.clone(), name: name("source/index.m3u8") },
             Key::Segment { id, version: version.clone(), name: name("source/91834-1021.m4s") },
         ];

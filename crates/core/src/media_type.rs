@@ -34,7 +34,8 @@ impl MediaType {
     /// `application/octet-stream`.
     #[must_use]
     pub fn servable(text: &str) -> String {
-        let known = text.parse().ok().filter(|parsed: &Self| Container::from_media_type(parsed).is_some());
+        let known =
+            text.parse().ok().filter(|parsed: &Self| Container::from_media_type(parsed, true).is_some());
         known.map_or_else(|| UNKNOWN.to_owned(), |known| known.to_string())
     }
 }
@@ -180,6 +181,7 @@ mod tests {
     #[test]
     fn only_types_of_videos_are_servable() {
         assert_eq!(MediaType::servable("Video/WebM;codecs=vp9"), "video/webm; codecs=vp9");
+        assert_eq!(MediaType::servable("audio/mpeg"), "audio/mpeg");
         for other in ["text/html", "video/mp4, text/html", "image/svg+xml", "video/x-unknown", ""] {
             assert_eq!(MediaType::servable(other), UNKNOWN, "{other}");
         }

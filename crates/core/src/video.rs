@@ -64,10 +64,21 @@ impl Status {
     }
 }
 
+/// What a file has that is no video.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Kind {
+    /// Audio alone: there is no film, though there may be cover art.
+    Audio,
+}
+
 /// The properties of a video, as read from its bytes.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MediaInfo {
+    /// Missing for a video.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
     /// Playing time in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
@@ -99,9 +110,30 @@ pub struct MediaInfo {
     /// `FFmpeg`'s name of the audio codec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codec: Option<String>,
+    /// The number of audio channels. Only of a file with audio alone, as the sample rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_channels: Option<u32>,
+    /// Audio samples per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_sample_rate: Option<u32>,
     /// The format detected in the bytes; the file name is ignored.
     #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
+}
+
+impl MediaInfo {
+    /// Returns whether the file has audio alone.
+    #[must_use]
+    pub fn is_audio(&self) -> bool {
+        self.kind == Some(Kind::Audio)
+    }
+
+    /// Returns the media type of the file, if its format is known.
+    #[must_use]
+    pub fn media_type(&self) -> Option<&'static str> {
+        let container = self.container?;
+        Some(if self.is_audio() { container.audio_media_type() } else { container.media_type() })
+    }
 }
 
 /// The previews of a video, as keys in the thumbnails bucket.
@@ -120,6 +152,9 @@ pub struct PreviewKeys {
     /// The storyboard's `WebVTT` file. The image has the same name with the extension `.jpg`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storyboard_key: Option<String>,
+    /// The peaks of the waveform, of a file with audio alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peaks_key: Option<String>,
     /// A placeholder for the poster while it loads: the poster in a few characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blur_hash: Option<String>,
@@ -138,9 +173,16 @@ impl PreviewKeys {
             thumbnail_key: Some(poster),
             thumbnail_large_key: Some(large),
             storyboard_key: storyboard.then_some(track),
+            peaks_key: None,
             blur_hash: Some(blur_hash).filter(|hash| !hash.is_empty()),
             poster_ms: None,
         }
+    }
+
+    /// Adds the key of the peaks.
+    #[must_use]
+    pub fn with_peaks(self, key: Option<&Key>) -> Self {
+        Self { peaks_key: key.map(Key::to_string), ..self }
     }
 
     /// Returns the keys of the poster in both sizes.
@@ -161,7 +203,8 @@ impl PreviewKeys {
     #[must_use]
     pub fn contains(&self, key: &Key) -> bool {
         let text = Some(key.to_string());
-        [&self.thumbnail_key, &self.thumbnail_large_key, &self.storyboard_key].contains(&&text)
+        [&self.thumbnail_key, &self.thumbnail_large_key, &self.storyboard_key, &self.peaks_key]
+            .contains(&&text)
             || self.storyboard_image().as_ref() == Some(key)
     }
 }

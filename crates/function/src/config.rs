@@ -19,6 +19,8 @@ pub struct Config {
     /// `TRANSCODE`: whether renditions are encoded only when a player requests them (`watched`). The other values, `all` and
     /// `off` or `true` and `false`, do not matter here: without `STATE_MACHINE_ARN`, transcoding is off.
     pub transcodes_when_watched: bool,
+    /// `AUDIO`: whether files with audio alone are accepted (`true`). Otherwise they are no videos.
+    pub audio: bool,
     /// `CDN_DOMAIN`: the host name of the distribution in front of the processed bucket. Without it, S3 serves its files.
     pub cdn_domain: Option<String>,
     /// `CDN_SECRET_ARN`: the ARN of the secret that signs the URLs of the distribution.
@@ -157,6 +159,15 @@ fn endpoints(get: impl Fn(&'static str) -> Option<String>) -> Endpoints {
     }
 }
 
+/// Returns the value of a setting that is off unless it is `true`.
+fn is_true(get: impl Fn(&'static str) -> Option<String>, name: &'static str) -> Result<bool, InvalidSetting> {
+    match get(name).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(InvalidSetting { name, complaint: "must be true or false" }),
+    }
+}
+
 fn log_level(get: impl Fn(&'static str) -> Option<String>) -> String {
     get("LOG_LEVEL").unwrap_or_else(|| "info".to_owned())
 }
@@ -202,6 +213,7 @@ impl Config {
                     return Err(InvalidSetting { name: "TRANSCODE", complaint });
                 }
             },
+            audio: is_true(&get, "AUDIO")?,
             // A function that signs URLs needs both, one that verifies them only the secret.
             cdn_secret_arn: match get("CDN_DOMAIN") {
                 Some(_) => need("CDN_SECRET_ARN").map(Some)?,
@@ -215,16 +227,7 @@ impl Config {
                 .filter(|origin| !origin.is_empty())
                 .collect(),
             max_upload_bytes,
-            transfer_acceleration: match get("TRANSFER_ACCELERATION").as_deref() {
-                None | Some("false") => false,
-                Some("true") => true,
-                Some(_) => {
-                    return Err(InvalidSetting {
-                        name: "TRANSFER_ACCELERATION",
-                        complaint: "must be true or false",
-                    });
-                }
-            },
+            transfer_acceleration: is_true(&get, "TRANSFER_ACCELERATION")?,
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
             log_level: log_level(&get),
             stack: stack(&get),
@@ -255,6 +258,7 @@ mod tests {
         assert!(config.allowed_origins.is_empty(), "no CORS");
         assert_eq!(config.max_upload_bytes, 5 << 40);
         assert!(!config.transfer_acceleration, "costs extra");
+        assert!(!config.audio, "not every application can show it");
         assert!(
             config.state_machine.is_none() && config.cdn_domain.is_none() && config.cdn_secret_arn.is_none(),
             "cost extra"
@@ -284,6 +288,7 @@ mod tests {
         }
         assert!(config(&[("TRANSFER_ACCELERATION", "yes")]).is_err());
         assert!(config(&[("TRANSCODE", "maybe")]).is_err());
+        assert!(config(&[("AUDIO", "1")]).is_err());
         let error = Config::from(|_| None).err().map(|e| e.to_string());
         assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
         let error = config(&[("CDN_DOMAIN", "d.cloudfront.net")]).err().map(|e| e.to_string());

@@ -51,7 +51,7 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>, start: Option<Start>) -
     let functions = complete(functions, &app.config.allowed_origins);
     let proxy = Router::new().fallback(invoke).with_state(functions);
     Router::new()
-        .merge(pages())
+        .merge(pages(app.config.audio))
         .merge(openapi::router())
         .route("/_local/dlq", get(dead_letters))
         .route("/_local/dlq/replay", post(replay))
@@ -85,7 +85,8 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-fn pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
+/// Returns the routes of the page. `with_audio` says whether it offers files with audio alone for an upload.
+fn pages<S: Clone + Send + Sync + 'static>(with_audio: bool) -> Router<S> {
     let policy = PAGE_POLICY.to_owned() + &STYLES.replace('\n', " ");
     PAGES.into_iter().fold(Router::new(), |pages, (path, content_type, text)| {
         let headers = [
@@ -94,6 +95,11 @@ fn pages<S: Clone + Send + Sync + 'static>() -> Router<S> {
             (header::CONTENT_SECURITY_POLICY, policy.clone()),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         ];
+        let text = if with_audio {
+            text.replace("accept=\"video/", "accept=\"audio/*,video/")
+        } else {
+            text.to_owned()
+        };
         pages.route(path, get(move || async move { (headers, text) }))
     })
 }

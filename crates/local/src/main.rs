@@ -68,6 +68,9 @@ struct Arguments {
     /// watched
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     transcode: Option<When>,
+    /// Also accept files with audio alone, such as MP3: they get a waveform, and are played as HLS where that is possible
+    #[arg(long)]
+    audio: bool,
     /// Send a webhook to this URL when a video changes (see "Webhooks" in the README)
     #[arg(long, requires = "webhook_secret")]
     webhook_url: Option<String>,
@@ -163,6 +166,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         max_upload_bytes: arguments.max_upload_bytes,
         back_off: BACK_OFF,
         transcode: arguments.transcode.map(|_| transcode::workers()),
+        audio: arguments.audio,
         transcodes_when_watched: arguments.transcode == Some(When::Watched),
         limits: examine_after.map_or_else(limits, Limits::all),
         sweep_interval: examine_after.unwrap_or(SWEEP_INTERVAL),

@@ -44,6 +44,8 @@ pub struct Options {
     pub transcode: Option<usize>,
     /// Whether videos are transcoded only when they are watched.
     pub transcodes_when_watched: bool,
+    /// Whether files with audio alone are accepted.
+    pub audio: bool,
     /// How long a row may stay in a state before the reconciler examines it.
     pub limits: Limits,
     /// Interval in which the reconciler examines the rows.
@@ -86,6 +88,7 @@ pub(crate) fn config(options: &Options, allowed_origins: Vec<String>) -> Config 
         },
         state_machine: options.transcode.map(|_| "crates/local/src/transcode.rs".to_owned()),
         transcodes_when_watched: options.transcodes_when_watched,
+        audio: options.audio,
         cdn_domain: None,
         cdn_distribution: None,
         cdn_secret_arn: None,

@@ -62,15 +62,32 @@ pub struct Audio {
     pub channels: u32,
 }
 
-/// Writes the master playlist (section 4.4.6). All audio is one group, of which the first is the default. Writing to
-/// a `String` can't fail, here and below.
+/// Writes the master playlist (section 4.4.6). All audio is one group, of which the first is the default. Without video,
+/// that is the variant. Writing to a `String` can't fail, here and below.
 #[must_use]
 pub fn master(video: &[Video], audio: &[Audio]) -> String {
     let mut text = "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n\n".to_owned();
-    text.push_str(&audio_group(audio));
     let sound = Sound::of(audio);
+    if let ([], [first, others @ ..], Some(sound)) = (video, audio, &sound) {
+        let group = if others.is_empty() { "" } else { ",AUDIO=\"audio\"" };
+        if !others.is_empty() {
+            text.push_str(&audio_group(audio));
+        }
+        text.push_str(&audio_variant(&first.rendition, sound, group));
+        return text;
+    }
+    text.push_str(&audio_group(audio));
     text.extend(video.iter().map(|video| variant(video, sound.as_ref())));
     text
+}
+
+/// Writes the tag of a presentation without video, and the URI of its audio to play by default.
+fn audio_variant(rendition: &Rendition, Sound { codecs, peak, average }: &Sound, group: &str) -> String {
+    format!(
+        "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{}\"{group}\n{}/index.m3u8\n",
+        codecs.join(","),
+        rendition.name
+    )
 }
 
 /// The audio that is played with each rendition of the film.
@@ -316,6 +333,22 @@ mod tests {
             .filter_map(|line| line.strip_prefix("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\","))
             .collect();
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn audio_alone_is_the_variant() {
+        let only = Audio { rendition: rendition("source", "opus", &[(4000, 8000)]), ..audio("", "", None) };
+        let text = master(&[], std::slice::from_ref(&only));
+        let variant = "#EXT-X-STREAM-INF:BANDWIDTH=16000,AVERAGE-BANDWIDTH=16000,CODECS=\"opus\"";
+        assert!(text.ends_with(&format!("\n\n{variant}\nsource/index.m3u8\n")), "{text}");
+        let text = master(&[], &[only, audio("source-audio", "mp4a.40.2", Some("de"))]);
+        assert!(
+            text.contains("DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"source/index.m3u8\""),
+            "{text}"
+        );
+        let end = "CODECS=\"mp4a.40.2,opus\",AUDIO=\"audio\"\nsource/index.m3u8\n";
+        assert!(text.ends_with(end), "{text}");
+        assert_eq!(master(&[], &[]), "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n\n");
     }
 
     #[test]

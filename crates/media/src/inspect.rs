@@ -1,5 +1,7 @@
 //! Asks ffmpeg which streams an object has, and what their decoders need to know.
 
+mod alone;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::path::Path;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use upreel_core::Container;
 
+pub(crate) use self::alone::{AudioAlone, audio_alone};
 use crate::child::{self, ChildSpec, Limits};
 use crate::error::{self, Error};
 use crate::ffmpeg::{self, Budget, Input};

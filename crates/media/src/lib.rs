@@ -5,6 +5,7 @@
 //! the whole object: an [`Index`] locates a few keyframes. For containers that have no index reader here, a
 //! loopback HTTP server serves ffmpeg the byte ranges that it requests.
 
+pub mod audio;
 mod avi;
 mod child;
 pub mod cmaf;
@@ -34,6 +35,7 @@ pub mod storyboard;
 mod stream;
 mod vpx;
 mod watchdog;
+mod wav;
 
 pub use error::Error;
 pub use index::Index;

@@ -9,6 +9,7 @@
 //! Matroska does not list samples, only keyframes. There, a record states the range of the object whose blocks contain the
 //! samples, and the boxes are made when the range is read.
 
+mod alone;
 mod audio;
 mod cuts;
 mod encoded;
@@ -31,6 +32,7 @@ use crate::index::Index;
 use crate::keyframe;
 use crate::source::{self, Source};
 
+pub use self::alone::audio_alone;
 pub(crate) use self::cuts::MAX_BYTES;
 pub use self::encoded::Encodable;
 pub(crate) use self::media::{Audio, Film, MAX_ALL_SAMPLES, MAX_SAMPLES, Media, Sample, TrackSamples};
@@ -42,7 +44,7 @@ pub use self::record::{Record, Segments};
 pub struct Remux {
     /// The segment index: all records, one after the other.
     pub records: Bytes,
-    /// The film first, then the audio tracks, the one to play by default first. All have the same number of segments.
+    /// The film first, if there is one, then the audio tracks, the one to play by default first. All have the same number of segments.
     pub tracks: Vec<Track>,
     /// Where the film is cut, so that renditions can have the same segments.
     pub timeline: Timeline,

@@ -279,7 +279,7 @@ fn decimal(text: &str) -> Option<f64> {
 }
 
 /// Parses a duration such as `00:01:02.34`.
-fn milliseconds(text: &str) -> Option<u64> {
+pub(crate) fn milliseconds(text: &str) -> Option<u64> {
     let mut parts = text.trim().split(':');
     let (hours, minutes) = (parts.next()?.parse::<u64>().ok()?, parts.next()?.parse::<u64>().ok()?);
     let (seconds, hundredths) = parts.next()?.split_once('.')?;
@@ -349,7 +349,7 @@ Stream mapping:
                 color_transfer: Some("smpte2084".into()),
                 dolby_vision_profile: Some(8),
                 audio_codec: Some("aac".into()),
-                container: None,
+                ..MediaInfo::default()
             }
         );
     }

@@ -1,6 +1,7 @@
 //! Reads byte ranges of an object, with a cache, counters and limits.
 
 mod pinned;
+mod whole;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -292,8 +293,11 @@ pub(crate) fn to_usize(n: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
     use upreel_core::range::RangeRead;
+
+    use super::*;
 
     /// An object of any size whose bytes are computed from their offset.
     struct Pattern;
@@ -328,6 +332,11 @@ mod tests {
             let object = Bytes::from([&tag[..], b"the file"].concat());
             let source = Source::new(object.len() as u64, object).without_tag(ahead).await.unwrap();
             assert_eq!((source.size(), &source.read(0..100).await.unwrap()[..]), (8, &b"the file"[..]));
+            let source = Arc::new(source);
+            let (without, with) = (source.whole(false), source.whole(true));
+            assert_eq!((without.size(), &without.read(4..8).await.unwrap()[..]), (8, &b"file"[..]));
+            assert_eq!((with.size(), &with.read(0..3).await.unwrap()[..]), (148, &b"ID3"[..]));
+
             assert_eq!(source.fetch(4..8).await.unwrap()[..], b"file"[..]);
         }
         for untagged in [tag.clone(), b"ID3".to_vec(), b"no tag at all".to_vec()] {

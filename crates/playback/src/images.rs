@@ -95,6 +95,9 @@ pub(crate) async fn find(app: &App, user: &UserId, id: &str) -> axum::response::
     let row = row.filter(|row| row.is_visible(app.videos.now()) && row.video.user_id == *user);
     let row = row.ok_or_else(not_found)?;
     match row.video.status {
+        Status::Processed if row.video.media_info.is_audio() => {
+            Err(Problem::new(Code::Undecodable, "The file has audio alone, so there are no frames.").into())
+        }
         Status::Processed => Ok(row),
         Status::Failed => Err(undecodable().into()),
         _ => {

@@ -37,7 +37,7 @@ impl NewFile {
         let size = self.size.map(|size| check_size(size, max)).transpose()?;
         let name = self.filename.filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| invalid("The file name is missing. Send it as `filename`."))?;
-        let declared = Declared::new(&name, self.media_type.as_deref())?;
+        let declared = Declared::new(&name, self.media_type.as_deref(), app.config.audio)?;
         Ok((NewVideo::new(user, &name, &declared, size).described(self.given, app)?, declared))
     }
 }

@@ -13,33 +13,35 @@ pub(crate) struct Declared {
 }
 
 impl Declared {
-    pub(crate) fn new(name: &str, media_type: Option<&str>) -> Result<Self, Problem> {
-        let by_name = Container::from_file_name(name);
+    /// `with_audio` says whether files with audio alone are accepted.
+    pub(crate) fn new(name: &str, media_type: Option<&str>, with_audio: bool) -> Result<Self, Problem> {
+        let by_name = Container::from_file_name(name, with_audio);
         let of_name = || by_name.map_or(UNKNOWN, Container::media_type).to_owned();
         let Some(text) = media_type.map(str::trim).filter(|text| !text.is_empty()) else {
             return Ok(Self { media_type: of_name(), container: by_name });
         };
-        let declared: MediaType = text.parse().map_err(|_| unsupported())?;
-        if let Some(container) = Container::from_media_type(&declared) {
+        let declared: MediaType = text.parse().map_err(|_| unsupported(with_audio))?;
+        if let Some(container) = Container::from_media_type(&declared, with_audio) {
             return Ok(Self { media_type: declared.to_string(), container: Some(container) });
         }
         // Many systems have a wrong type for some formats, such as `text/vnd.trolltech.linguist` for `.ts`. The
         // filename is more reliable, and the bytes decide after the upload.
         let essence = declared.essence();
-        if by_name.is_some() || essence == UNKNOWN || essence.starts_with("video/") {
+        let is_media = essence.starts_with("video/") || with_audio && essence.starts_with("audio/");
+        if by_name.is_some() || essence == UNKNOWN || is_media {
             return Ok(Self { media_type: of_name(), container: by_name });
         }
-        Err(unsupported())
+        Err(unsupported(with_audio))
     }
 }
 
-fn unsupported() -> Problem {
+fn unsupported(with_audio: bool) -> Problem {
     Problem::new(
         Code::UnsupportedMedia,
         format!(
             "This file isn't a video. Supported: {}. Leave the type out, or send the type of the file, such as \
              video/mp4.",
-            Container::names()
+            Container::names(with_audio)
         ),
     )
 }
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
 
     fn declared(name: &str, media_type: Option<&str>) -> Result<(String, Option<Container>), Code> {
-        Declared::new(name, media_type).map(|d| (d.media_type, d.container)).map_err(|p| p.code())
+        Declared::new(name, media_type, false).map(|d| (d.media_type, d.container)).map_err(|p| p.code())
     }
 
     #[test]
@@ -151,6 +153,21 @@ mod tests {
             let expected = Ok((container.media_type().to_owned(), Some(container)));
             assert_eq!(declared(name, Some(media_type)), expected, "{name} {media_type}");
         }
+    }
+
+    #[test]
+    fn audio_is_accepted_if_it_is_on() {
+        let declared = |name: &str, media_type| {
+            let declared = Declared::new(name, media_type, true).map_err(|problem| problem.code());
+            declared.map(|declared| (declared.media_type, declared.container))
+        };
+        let accepted = |media_type: &str, container| Ok((media_type.to_owned(), container));
+        let mp3 = Some(Container::Mp3);
+        assert_eq!(declared("a.mp3", None), accepted("audio/mpeg", mp3));
+        assert_eq!(declared("a", Some("audio/mpeg")), accepted("audio/mpeg", mp3));
+        assert_eq!(declared("a.m4a", Some("audio/x-m4a")), accepted("audio/x-m4a", Some(Container::Mp4)));
+        assert_eq!(declared("a", Some("audio/x-unknown")), accepted(UNKNOWN, None));
+        assert_eq!(declared("a", Some("image/png")), Err(Code::UnsupportedMedia));
     }
 
     #[test]

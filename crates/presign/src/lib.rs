@@ -87,7 +87,7 @@ async fn presign(
     let name = query.name.filter(|name| !name.is_empty());
     let name =
         name.ok_or_else(|| invalid("The file name is missing. Send it as `name`: /presign?name=clip.mp4"))?;
-    let declared = Declared::new(&name, query.media_type.as_deref())?;
+    let declared = Declared::new(&name, query.media_type.as_deref(), app.config.audio)?;
     let size = query.size.map(|size| parse_put_size(&size, app.config.max_upload_bytes)).transpose()?;
 
     let new = NewVideo::new(user, &name, &declared, size).described(given(&fields), &app)?;

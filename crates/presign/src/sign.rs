@@ -145,7 +145,7 @@ async fn sign_existing(app: &App, upload: Upload, request: MultipartRequest<'_>)
 async fn sign_new(app: &App, user: UserId, request: &SignRequest, kind: &Kind) -> Result<Signed, Problem> {
     let max = app.config.max_upload_bytes;
     let name = request.name()?;
-    let declared = Declared::new(name, request.content_type.as_deref())?;
+    let declared = Declared::new(name, request.content_type.as_deref(), app.config.audio)?;
     let check = if *kind == Kind::Create { check_size } else { check_put_size };
     let size = request.size.map(|size| check(size, max)).transpose()?;
     let new = NewVideo::new(user, name, &declared, size).described(request.given.clone(), app)?;

@@ -3,15 +3,20 @@
 use upreel_core::{Container, Failure};
 use upreel_media::Error;
 
-/// Converts an error to the failure that users see.
-pub(crate) fn failure(error: &Error) -> Failure {
+/// Converts an error to the failure that users see. `with_audio` says whether files with audio alone are accepted.
+pub(crate) fn failure(error: &Error, with_audio: bool) -> Failure {
     use Error::{Encrypted, Fault, Gone, NoVideo, Size, TooComplex, Unreadable, Unsupported};
     match error {
         Size { size: 0, .. } => Failure::new(Failure::EMPTY_FILE, "The file is empty."),
         Size { max, .. } => {
             Failure::new(Failure::TOO_LARGE, format!("The file exceeds the maximum size of {max} bytes."))
         }
-        Unsupported(format) => Failure::new(Failure::UNSUPPORTED_MEDIA, Container::unsupported(*format)),
+        Unsupported(format) => {
+            Failure::new(Failure::UNSUPPORTED_MEDIA, Container::unsupported(*format, with_audio))
+        }
+        NoVideo if with_audio => {
+            Failure::new(Failure::NO_VIDEO, "The file has neither a video nor an audio stream.")
+        }
         NoVideo => Failure::new(Failure::NO_VIDEO, "The file has no video stream."),
         Encrypted => Failure::new(Failure::ENCRYPTED, "The file is encrypted. Upload it without DRM."),
         TooComplex => Failure::new(Failure::TOO_COMPLEX, "The video is too complex to process."),

@@ -62,7 +62,7 @@ impl Job<'_> {
                 Err(Error::Fault(fault)) => return Err(fault),
                 Ok(_) | Err(Error::Gone) => self.remove_unnamed(&self.version(&head), published.keys).await?,
                 Err(error) => {
-                    self.fail(&head, &failure(&error)).await?;
+                    self.fail(&head, &failure(&error, self.app.config.audio)).await?;
                     return self.remove_unnamed(&self.version(&head), published.keys).await;
                 }
             }
@@ -99,7 +99,7 @@ impl Job<'_> {
     /// Stores what the playback needs and records it, so that the video can be played before its previews are made. If the
     /// row belongs to another event by now, whoever records the result finds that, too.
     async fn publish(&self, source: &Arc<Source>, head: &Head) -> Result<Published, Error> {
-        let prepared = playback::prepare(self.id, source, &head.etag).await?;
+        let prepared = playback::prepare(self.id, source, &head.etag, self.app.config.audio).await?;
         let playback = prepared.playback();
         let mut keys = Vec::new();
         if let (Prepared::Hls(remux), Some(playback)) = (prepared, &playback) {
@@ -126,6 +126,7 @@ impl Job<'_> {
         let record = self.app.videos.get(self.id).await?.filter(|record| {
             record.video.status == Status::Processed
                 && record.sequencer.as_ref() == Some(self.sequencer)
+                && !record.video.media_info.is_audio()
                 && record.transcode.as_ref().is_none_or(Transcode::is_waiting)
         });
         let sequencer = self.sequencer.clone();
@@ -134,12 +135,12 @@ impl Job<'_> {
 
     /// Returns what is or may be transcoded. When renditions are encoded only if a player requests them, these are
     /// the rungs smaller than the original, and one of its size if it is not H.264; or the whole ladder, if players cannot
-    /// play the original.
+    /// play the original. Without a film, there is nothing to transcode.
     fn renditions(&self, playback: Option<&Playback>, media_info: &MediaInfo) -> Renditions {
         let (config, sequencer) = (&self.app.config, || self.sequencer.clone());
         let whole = |transcode| Renditions { transcode: Some(transcode), rungs: None };
         match playback {
-            _ if config.state_machine.is_none() => Renditions::default(),
+            _ if config.state_machine.is_none() || media_info.is_audio() => Renditions::default(),
             _ if !config.transcodes_when_watched => whole(Transcode::waiting(sequencer())),
             None => Renditions::default(),
             Some(playback) if !playback.is_hls() => whole(Transcode::offered(sequencer())),
@@ -158,10 +159,13 @@ impl Job<'_> {
         let Published { playback, mut keys, .. } = published;
         let incomplete = matches!(previews.storyboard, Storyboarding::Fault) || playback.is_none();
         let hash = previews.poster.blur_hash.clone();
-        let names = PreviewKeys::new(self.id, &version, has_storyboard, hash);
+        let peaks = previews.peaks.map(|it| (Key::Peaks(self.id, version.clone()), "application/json", it));
+        let names = PreviewKeys::new(self.id, &version, has_storyboard, hash)
+            .with_peaks(peaks.as_ref().map(|(key, ..)| key));
         let media_info = previews.poster.media_info.clone();
-        let Previews { poster, storyboard } = previews;
+        let Previews { poster, storyboard, .. } = previews;
         let mut objects = self.storyboard(storyboard, &version);
+        objects.extend(peaks);
         let [small, large] = Key::posters(self.id, &version, None);
         objects.extend([(small, JPEG, poster.jpeg), (large, JPEG, poster.large)]);
         keys.extend(self.store(objects).await?);

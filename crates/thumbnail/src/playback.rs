@@ -38,14 +38,19 @@ impl Prepared {
     }
 }
 
-/// Reads the index of an object as a whole. A video is usable without it, so only [`Error::Gone`] is an error: the object
+/// Reads the index of an object as a whole. `with_audio` says whether a file with audio alone can be played. A video is usable without it, so only [`Error::Gone`] is an error: the object
 /// was replaced.
 ///
 /// # Errors
 /// Only [`Error::Gone`].
-pub async fn prepare(id: VideoId, source: &Arc<Source>, etag: &str) -> Result<Prepared, Error> {
+pub async fn prepare(
+    id: VideoId,
+    source: &Arc<Source>,
+    etag: &str,
+    with_audio: bool,
+) -> Result<Prepared, Error> {
     let (start, before) = (Instant::now(), source.stats());
-    let prepared = match read(source, etag).await {
+    let prepared = match read(source, etag, with_audio).await {
         Ok(prepared) => prepared,
         Err(keyframe::Error::Source(source::Error::Read(ReadError::Gone))) => return Err(Error::Gone),
         Err(keyframe::Error::Source(source::Error::Read(ReadError::Fault(fault)))) => {
@@ -72,13 +77,26 @@ pub async fn prepare(id: VideoId, source: &Arc<Source>, etag: &str) -> Result<Pr
     Ok(prepared)
 }
 
-async fn read(source: &Source, etag: &str) -> Result<Prepared, keyframe::Error> {
+async fn read(source: &Source, etag: &str, with_audio: bool) -> Result<Prepared, keyframe::Error> {
     let head = source.read(0..HEAD).await?;
-    let Some(container) = Container::sniff(&head) else { return Ok(Prepared::Original("NO_INDEX")) };
-    let Some(index) = Index::open(source, container).await? else {
-        return Ok(Prepared::Original("CONTAINER"));
+    let audio = || Container::sniff_audio(&head).filter(|_| with_audio);
+    let Some(container) = Container::sniff(&head).or_else(audio) else {
+        return Ok(Prepared::Original("NO_INDEX"));
     };
-    Ok(match index.remux(source, etag).await? {
+    let index = if container.is_audio() {
+        Err(keyframe::Error::NoVideo)
+    } else {
+        Index::open(source, container).await
+    };
+    let remux = match index {
+        Ok(Some(index)) => index.remux(source, etag).await?,
+        Ok(None) => return Ok(Prepared::Original("CONTAINER")),
+        Err(keyframe::Error::NoVideo) if with_audio => {
+            upreel_media::remux::audio_alone(source, container, etag).await?
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(match remux {
         Ok(remux) => Prepared::Hls(Box::new(remux)),
         Err(refusal) => Prepared::Original(refusal.0),
     })

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use upreel_core::VideoId;
 use upreel_function::App;
 use upreel_function::telemetry::{self, Unit};
 use upreel_media::source::Stats;
-use upreel_media::{Error, Index, Poster, Source, Storyboard, poster, storyboard};
+use upreel_media::{Error, Index, Poster, Source, Storyboard, audio, poster, storyboard};
 
 /// Timeout of the storyboard, which is optional and reads at most 100 keyframes.
 const STORYBOARD_TIMEOUT: Duration = Duration::from_mins(1);
@@ -22,6 +23,8 @@ pub struct Previews {
     pub poster: Poster,
     /// The storyboard.
     pub storyboard: Storyboarding,
+    /// The peaks of a file with audio alone, as JSON.
+    pub peaks: Option<Bytes>,
 }
 
 /// Outcome of making a storyboard.
@@ -53,14 +56,35 @@ pub fn make_previews<'a>(
     Box::pin(async move {
         let start = Instant::now();
         let poster = poster::make(source, &app.config.ffmpeg, deadline).await;
-        measure_poster(id, source, start, poster.as_ref().err());
+        let poster = match poster {
+            Err(Error::NoVideo | Error::Unsupported(_)) if app.config.audio => {
+                return make_audio(app, id, source, deadline).await;
+            }
+            poster => poster,
+        };
+        measure_poster(id, source, (start, source.stats()), poster.as_ref().err());
         let poster = poster?;
         let storyboard = match &poster.index {
             Some(index) => make_storyboard(app, (id, image), source, index, deadline).await?,
             None => Storyboarding::None,
         };
-        Ok(Previews { poster, storyboard })
+        Ok(Previews { poster, storyboard, peaks: None })
     })
+}
+
+/// Makes the previews of a file with audio alone.
+async fn make_audio(
+    app: &App,
+    id: VideoId,
+    source: &Arc<Source>,
+    deadline: Instant,
+) -> Result<Previews, Error> {
+    let start = Instant::now();
+    let made = audio::make(source, &app.config.ffmpeg, deadline).await;
+    let read = made.as_ref().map_or_else(|_| source.stats(), |made| made.stats);
+    measure_poster(id, source, (start, read), made.as_ref().err());
+    let audio::Made { poster, peaks, .. } = made?;
+    Ok(Previews { poster, storyboard: Storyboarding::None, peaks })
 }
 
 /// Makes the storyboard. A video is usable without it, so only [`Error::Gone`] is an error: the object was replaced, and
@@ -91,8 +115,8 @@ fn outcome(made: Result<Storyboard, Error>) -> Result<Storyboarding, Error> {
 
 /// Reports the cost of a poster as a log line and metrics.
 #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
-fn measure_poster(id: VideoId, source: &Source, start: Instant, error: Option<&Error>) {
-    let Stats { bytes, requests } = source.stats();
+fn measure_poster(id: VideoId, source: &Source, (start, read): (Instant, Stats), error: Option<&Error>) {
+    let Stats { bytes, requests } = read;
     let (size, ms) = (source.size(), millis(start));
     match error {
         None => tracing::info!(videoId = %id, size, bytes, requests, ms, "poster made"),

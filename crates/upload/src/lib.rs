@@ -49,8 +49,11 @@ async fn upload(
         body.map_err(|_| Problem::new(Code::MalformedBody, "The body is truncated. Send it again."))?;
     let mut file = form::read(&headers, body, limit)?;
     let details = take(&mut file.given).details(app.videos.now())?;
-    let container = Container::sniff(&file.bytes).ok_or_else(|| {
-        Problem::new(Code::UnsupportedMedia, Container::unsupported(unsupported_format(&file.bytes)))
+    let with_audio = app.config.audio;
+    let audio = || Container::sniff_audio(&file.bytes).filter(|_| with_audio);
+    let container = Container::sniff(&file.bytes).or_else(audio).ok_or_else(|| {
+        let format = unsupported_format(&file.bytes);
+        Problem::new(Code::UnsupportedMedia, Container::unsupported(format, with_audio))
     })?;
     let plan = match idempotency_key(&headers)? {
         Some(key) => resume(&app, &user, key, &file).await?,

@@ -123,7 +123,7 @@ async fn make_previews(source: &Source) -> Result<Previews, Error> {
         Err(Error::Fault(_)) => Storyboarding::Fault,
         Err(error) => return Err(error),
     };
-    Ok(Previews { poster, storyboard })
+    Ok(Previews { poster, storyboard, peaks: None })
 }
 
 /// Takes the place of ffmpeg in making images and posters that are chosen.

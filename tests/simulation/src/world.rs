@@ -211,6 +211,7 @@ fn sdk_config(network: &Network) -> SdkConfig {
 
 fn config(transcodes: bool, watched: bool) -> Config {
     Config {
+        audio: false,
         table: "VideoMetadata".to_owned(),
         buckets: Buckets {
             uploads: s3::UPLOADS.to_owned(),

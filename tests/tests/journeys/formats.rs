@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::time::{Duration, Instant};
 use upreel_core::Container;
 
-use crate::harness::{Backend, Row, bad, cell, good};
+use crate::harness::{Backend, Row, audio, bad, cell, good};
 
 /// The line before and the line after the generated part.
 const BEGIN: &str = "<!-- Generated: UPREEL_WRITE_FORMATS=yes make rust -->\n";
@@ -53,13 +53,52 @@ async fn tables_of_formats_are_up_to_date() {
         let code = backend.wait_until_finished(&id).await["error"]["code"].as_str().unwrap().to_owned();
         writeln!(table, "| {} | `{code}` |", cell(row, "what")).unwrap();
     }
+    table.push_str(&audio_table().await);
     compare(&table);
+}
+
+/// Returns the table of files with audio alone, if they are accepted.
+async fn audio_table() -> String {
+    let backend = Backend::start_with(|options| options.audio = true, |handler| handler).await;
+    let (folder, rows) = audio();
+    let mut kinds = BTreeSet::new();
+    let rows = rows.iter().filter(|row| kinds.insert((cell(row, "container"), cell(row, "codec"))));
+    let mut lines = Vec::new();
+    for row in rows {
+        let bytes = std::fs::read(folder.join(cell(row, "file"))).unwrap();
+        let id = backend.put(cell(row, "file"), cell(row, "mime"), bytes).await;
+        let record = backend.wait_until_finished(&id).await;
+        let facts = ["durationMs", "audioCodec", "audioChannels", "audioSampleRate"];
+        let yes = |is_there: bool| if is_there { "yes" } else { "no" };
+        let media_info = yes(facts.iter().all(|field| !record[field].is_null()));
+        let [poster, peaks] = ["thumbnailUrl", "peaksUrl"].map(|field| yes(record[field].is_string()));
+        let (place, codec) = (place_of(row), cell(row, "codec"));
+        let container = Container::ALL[place].name();
+        let original = original(&record);
+        lines.push((
+            place,
+            format!("| {container} | {codec} | {media_info} | {poster} | {peaks} | {original} |\n"),
+        ));
+    }
+    lines.sort();
+    let lines: String = lines.into_iter().map(|(_, line)| line).collect();
+    format!(
+        "\n| container | audio alone | media info | poster | peaks | original |\n|---|---|---|---|---|---|\n{lines}"
+    )
 }
 
 /// The containers in the order of [`Container::ALL`], and the codecs of each by name.
 fn place(row: &Row) -> (usize, String) {
+    (place_of(row), cell(row, "video_codec").to_owned())
+}
+
+fn place_of(row: &Row) -> usize {
     let place = Container::ALL.iter().position(|container| name(*container) == cell(row, "container"));
-    (place.unwrap(), cell(row, "video_codec").to_owned())
+    place.unwrap()
+}
+
+fn original(video: &Value) -> String {
+    video["playback"]["reason"].as_str().map_or_else(|| "yes".to_owned(), |reason| format!("`{reason}`"))
 }
 
 fn name(container: Container) -> String {
@@ -76,10 +115,7 @@ fn line(row: &Row, video: &Value) -> String {
         Some("DONE") => "yes".to_owned(),
         _ => format!("`{}`", video["transcode"]["error"]["code"].as_str().unwrap_or("none")),
     };
-    let original = match video["playback"]["reason"].as_str() {
-        None => "yes".to_owned(),
-        Some(reason) => format!("`{reason}`"),
-    };
+    let original = original(video);
     let (poster, storyboard, codec) = (has("thumbnailUrl"), has("storyboardUrl"), cell(row, "video_codec"));
     format!("| {container} | {codec} | {media_info} | {poster} | {storyboard} | {original} | {hls} |\n")
 }

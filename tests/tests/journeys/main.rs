@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a panic fails the test")]
 
 mod access;
+mod audio;
 mod captions;
 mod contracts;
 mod details;

@@ -16,7 +16,7 @@ const MOST: f64 = 0.01;
 const SHORT: &str = "-f lavfi -i testsrc2=size=160x120:rate=30:duration=5";
 
 /// Returns the arguments for a tone that never repeats, and that `FFmpeg` encodes well. It lasts for so many seconds.
-fn tone(seconds: &str) -> String {
+pub(super) fn tone(seconds: &str) -> String {
     let tone = "0.1*sin(2*PI*(300+40*t)*t)";
     format!("-f lavfi -i aevalsrc={tone}|{tone}:s=48000:d={seconds}")
 }
@@ -32,10 +32,10 @@ fn decode(program: &Path, input: &[&str], args: &str) -> Vec<f64> {
 }
 
 /// Returns the decoded audio of an original, and the time of its first sample, both at 48 kHz.
-fn original(path: &Path, track: usize) -> (Vec<f64>, i128) {
+fn original(path: &Path, stream: usize) -> (Vec<f64>, i128) {
     let path = path.to_str().unwrap();
     let convert =
-        format!("-map 0:a:{} -af aresample=48000,aformat=sample_fmts=flt:channel_layouts=stereo", track - 1);
+        format!("-map 0:a:{stream} -af aresample=48000,aformat=sample_fmts=flt:channel_layouts=stereo");
     let samples = decode(Path::new("ffmpeg"), &["-i", path], &convert);
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-copyts", "-i", path]).args(convert.split_whitespace());
@@ -66,9 +66,14 @@ fn most(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }
 
-/// Compares the segments of a track with one encoding of the whole, and with the original. The film is delayed by a fraction
-/// of a second.
-pub(super) fn compare(path: &Path, track: usize, (delay, scale): (i128, i128), made: &Remuxed) {
+/// Compares the segments of a track with one encoding of the whole, and with an audio stream of the original. All is delayed
+/// by a fraction of a second.
+pub(super) fn compare(
+    path: &Path,
+    (track, stream): (usize, usize),
+    (delay, scale): (i128, i128),
+    made: &Remuxed,
+) {
     let name = path.file_name().unwrap().to_str().unwrap();
     let entries = &made.remux.tracks[track];
     assert_eq!((entries.codec.as_str(), entries.scale), ("mp4a.40.2", 48_000), "{name}");
@@ -83,7 +88,7 @@ pub(super) fn compare(path: &Path, track: usize, (delay, scale): (i128, i128), m
     let whole = samples(0..entries.segments.len());
     assert_eq!(whole.len(), total, "{name}: samples");
 
-    let (original, first) = original(path, track);
+    let (original, first) = original(path, stream);
     let start = usize::try_from(first + (delay * 48_000 + scale / 2) / scale).unwrap();
     let mut expected = vec![0.0; start];
     expected.extend(&original);

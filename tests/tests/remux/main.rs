@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
+mod alone;
 mod check;
 mod encoded;
 mod films;
@@ -84,6 +85,7 @@ async fn remux(path: &Path) -> Result<Remux, Refusal> {
     let container = match path.extension().unwrap().to_str().unwrap() {
         "mp4" | "mov" | "m4v" | "3gp" => Container::Mp4,
         "webm" => Container::Webm,
+        "m4a" | "mka" | "weba" | "wav" => return alone::remux(path).await,
         _ => Container::Mkv,
     };
     let index = Index::open(&source, container).await.unwrap().unwrap();
@@ -141,7 +143,8 @@ fn ffmpeg() -> PathBuf {
 }
 
 fn is_matroska(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "mkv" || extension == "webm")
+    path.extension()
+        .is_some_and(|extension| ["mkv", "webm", "mka", "weba"].iter().any(|known| extension == *known))
 }
 
 impl Remuxed {

@@ -97,7 +97,9 @@ fn playlists(made: &Remuxed, name: &str) {
     for (position, track) in made.remux.tracks.iter().enumerate() {
         let uri = format!("{}/index.m3u8", remux::folder(position));
         let rate = media_playlist(&text(&uri), track, &made.segments[position], name);
-        if position == 0 {
+        // Without a film, all audio is one group, unless there is only one.
+        let is_alone = made.remux.tracks.len() == 1;
+        if position == 0 && (is_alone || matches!(track.kind, Kind::Video { .. })) {
             peak = rate;
         } else {
             audio.push((uri, rate));

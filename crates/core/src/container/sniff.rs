@@ -23,6 +23,32 @@ impl Container {
     }
 }
 
+impl Container {
+    /// Detects a format for audio alone, as [`Container::sniff`] detects the others.
+    #[must_use]
+    pub fn sniff_audio(head: &[u8]) -> Option<Self> {
+        match head {
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..]
+            | [b'R', b'F', b'6', b'4', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some(Self::Wav),
+            [b'f', b'L', b'a', b'C', ..] => Some(Self::Flac),
+            // The tag can be longer than what was read. It is usual only before MP3.
+            [b'I', b'D', b'3', ..] => match head.get(id3_len(head)?..)? {
+                [] => Some(Self::Mp3),
+                rest if rest.starts_with(b"ID3") => None,
+                rest => Self::sniff_audio(rest),
+            },
+            // The frame sync, with the layer (ISO/IEC 13818-7, 6.2.1; ISO/IEC 11172-3, 2.4.2.3).
+            [0xFF, second, third, ..] if second & 0xF6 == 0xF0 && third >> 2 & 15 < 13 => Some(Self::Aac),
+            [0xFF, second, third, ..]
+                if second & 0xE6 == 0xE2 && second & 0x18 != 8 && third >> 4 != 15 && third >> 2 & 3 != 3 =>
+            {
+                Some(Self::Mp3)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Returns whether a file begins with a sequence header of MPEG-1 or MPEG-2 (ISO/IEC 13818-2, 6.2.2.1), which zeros can
 /// precede: a size, an aspect ratio and a frame rate. MPEG-4 uses the same start code for a header without them.
 fn is_mpeg_video(head: &[u8]) -> bool {
@@ -282,6 +308,36 @@ mod tests {
             (Container::sniff(b"ID3\x04\0\0\0\0\0\0"), id3_len(b"ID3\x04\0\0\0\0\x80\0")),
             (None, None)
         );
+    }
+
+    #[test]
+    fn detects_audio() {
+        for (head, container) in [
+            (&b"RIFF\0\0\0\0WAVEfmt "[..], Some(Container::Wav)),
+            (b"RF64\xFF\xFF\xFF\xFFWAVEds64", Some(Container::Wav)),
+            (b"RIFF\0\0\0\0AVI LIST", None),
+            (b"fLaC\0\0\0\x22", Some(Container::Flac)),
+            (b"\xFF\xFB\x90\x64", Some(Container::Mp3)),
+            (b"\xFF\xF3\x90\x64", Some(Container::Mp3)),
+            (b"\xFF\xF1\x50\x80", Some(Container::Aac)),
+            (b"\xFF\xF8\x50\x80", Some(Container::Aac)),
+            // Layer I, a reserved version, sample rate or bit rate; UTF-16.
+            (b"\xFF\xFF\x90\x64", None),
+            (b"\xFF\xEB\x90\x64", None),
+            (b"\xFF\xFB\x9C\x64", None),
+            (b"\xFF\xFB\xF0\x64", None),
+            (b"\xFF\xF1\x74\x80", None),
+            (b"\xFF\xFE<\0", None),
+            (b"\xFF\xD8\xFF\xE0", None),
+            (b"ID3\x04\0\0\0\0\0\x02..\xFF\xFB\x90\x64", Some(Container::Mp3)),
+            (b"ID3\x04\0\0\0\0\0\0fLaC", Some(Container::Flac)),
+            (b"ID3\x04\0\0\0\0\0\0ID3\x04\0\0\0\0\0\0", None),
+            (b"ID3\x04\0\0\0\0\x80\0", None),
+            (b"", None),
+        ] {
+            assert_eq!(Container::sniff_audio(head), container, "{head:?}");
+            assert_eq!(Container::sniff(head).filter(|found| found.is_audio()), None);
+        }
     }
 
     #[test]

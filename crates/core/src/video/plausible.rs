@@ -7,6 +7,9 @@ const MAX_DURATION_MS: u64 = 1000 * 3600 * 1000;
 /// The largest width and height, in pixels.
 const MAX_SIDE: u32 = 65_535;
 const MAX_FRAME_RATE: f64 = 1000.0;
+/// The most audio channels and the highest sample rate, those that `FFmpeg` and DSD have.
+const MAX_CHANNELS: u32 = 512;
+const MAX_SAMPLE_RATE: u32 = 11_289_600;
 /// The highest profile of Dolby Vision, which has 7 bits.
 const MAX_PROFILE: u8 = 127;
 /// The longest name of a codec or of transfer characteristics.
@@ -22,6 +25,7 @@ impl MediaInfo {
         let side = |pixels: Option<u32>| pixels.filter(|pixels| (1..=MAX_SIDE).contains(pixels));
         let name = |name: Option<String>| name.filter(|name| is_name(name));
         Self {
+            kind: self.kind,
             duration_ms: self.duration_ms.filter(|ms| *ms <= MAX_DURATION_MS),
             width: side(self.width),
             height: side(self.height),
@@ -33,6 +37,8 @@ impl MediaInfo {
             color_transfer: name(self.color_transfer),
             dolby_vision_profile: self.dolby_vision_profile.filter(|profile| *profile <= MAX_PROFILE),
             audio_codec: name(self.audio_codec),
+            audio_channels: self.audio_channels.filter(|channels| (1..=MAX_CHANNELS).contains(channels)),
+            audio_sample_rate: self.audio_sample_rate.filter(|rate| (1..=MAX_SAMPLE_RATE).contains(rate)),
             container: self.container,
         }
     }
@@ -49,10 +55,12 @@ fn is_name(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::container::Container;
+    use crate::video::Kind;
 
     #[test]
     fn plausible_values_are_kept() {
         let longest = MediaInfo {
+            kind: Some(Kind::Audio),
             duration_ms: Some(MAX_DURATION_MS),
             width: Some(65_535),
             height: Some(1),
@@ -63,6 +71,8 @@ mod tests {
             color_transfer: Some("arib-std-b67".to_owned()),
             dolby_vision_profile: Some(20),
             audio_codec: Some("a".repeat(32)),
+            audio_channels: Some(MAX_CHANNELS),
+            audio_sample_rate: Some(MAX_SAMPLE_RATE),
             container: Some(Container::Mp4),
         };
         assert_eq!(longest.clone().plausible(), longest);
@@ -74,6 +84,7 @@ mod tests {
     #[test]
     fn each_implausible_value_is_dropped() {
         let implausible = MediaInfo {
+            kind: None,
             duration_ms: Some(MAX_DURATION_MS + 1),
             width: Some(0),
             height: Some(65_536),
@@ -84,6 +95,8 @@ mod tests {
             color_transfer: Some(String::new()),
             dolby_vision_profile: Some(128),
             audio_codec: Some("a".repeat(33)),
+            audio_channels: Some(0),
+            audio_sample_rate: Some(MAX_SAMPLE_RATE + 1),
             container: Some(Container::Mkv),
         };
         let left = MediaInfo { container: Some(Container::Mkv), ..MediaInfo::default() };

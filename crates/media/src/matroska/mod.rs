@@ -4,6 +4,7 @@
 //! keyframes are requested, locate a keyframe's block in its Cluster. The start of the block is read to learn its size.
 //! No value in a file is trusted: constants bound the bytes read, and the bytes read bound the elements walked.
 
+mod alone;
 mod clock;
 mod clusters;
 mod codecs;
@@ -29,6 +30,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
+pub(crate) use self::alone::audio_alone;
 pub(crate) use self::clock::Clock;
 use self::cues::Cue;
 pub(crate) use self::cues::{middles, spread};
@@ -77,37 +79,14 @@ pub(crate) struct Track {
 }
 
 pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
-    let layout = Layout::read(source).await?;
-    let at = layout.tracks.ok_or(Error::Unknown("no Tracks before the first Cluster or in a SeekHead"))?;
-    let tracks = layout.master(source, at, id::TRACKS).await?;
-    let all = tracks.ok_or(Error::Unknown("the Tracks element is damaged or too large"))?;
-    let tracks = tracks::parse(&all);
+    let (tracks, mut track) = headers(source).await?;
     let video = tracks.video.ok_or(Error::NoVideo)?;
     if video.encrypted || tracks.audio_encrypted {
         return Err(Error::Encrypted);
     }
-    let info = match layout.info {
-        Some(at) => layout.master(source, at, id::INFO).await?.unwrap_or_default(),
-        None => Bytes::new(),
-    };
-    let scale = child(&info, id::TIMESTAMP_SCALE).and_then(ebml::uint).filter(|scale| *scale > 0);
-    let scale = scale.unwrap_or(1_000_000);
-    let mut track = Track {
-        doc_type: layout.doc_type,
-        streams: Streams { film: Some(video.stream), audio: tracks.audio, ..Streams::default() },
-        number: video.number,
-        entry: video.entry,
-        audio: tracks.audio_entries,
-        tracks: all,
-        scale,
-        origin: 0,
-        duration_ms: child(&info, id::DURATION)
-            .and_then(ebml::float)
-            .and_then(|ticks| duration(ticks, scale)),
-        segment: layout.segment,
-        clusters_start: layout.clusters_start,
-        cues: layout.cues,
-    };
+    track.streams.film = Some(video.stream);
+    (track.number, track.entry) = (video.number, video.entry);
+    let scale = track.scale;
     let (origin, measured) = track.start(source, video.media_info.frame_rate).await?;
     track.origin = origin;
     let frame_rate = measured.or(video.media_info.frame_rate);
@@ -120,6 +99,38 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     }
     let duration_ms = track.duration_ms;
     Ok((MediaInfo { duration_ms, audio_codec: tracks.audio_codec, frame_rate, ..video.media_info }, track))
+}
+
+/// Reads the headers. Returns the tracks, and what does not depend on the film.
+async fn headers(source: &Source) -> Result<(tracks::Tracks, Track), Error> {
+    let layout = Layout::read(source).await?;
+    let at = layout.tracks.ok_or(Error::Unknown("no Tracks before the first Cluster or in a SeekHead"))?;
+    let tracks = layout.master(source, at, id::TRACKS).await?;
+    let all = tracks.ok_or(Error::Unknown("the Tracks element is damaged or too large"))?;
+    let mut tracks = tracks::parse(&all);
+    let info = match layout.info {
+        Some(at) => layout.master(source, at, id::INFO).await?.unwrap_or_default(),
+        None => Bytes::new(),
+    };
+    let scale = child(&info, id::TIMESTAMP_SCALE).and_then(ebml::uint).filter(|scale| *scale > 0);
+    let scale = scale.unwrap_or(1_000_000);
+    let track = Track {
+        doc_type: layout.doc_type,
+        streams: Streams { audio: std::mem::take(&mut tracks.audio), ..Streams::default() },
+        number: 0,
+        entry: Bytes::new(),
+        audio: std::mem::take(&mut tracks.audio_entries),
+        tracks: all,
+        scale,
+        origin: 0,
+        duration_ms: child(&info, id::DURATION)
+            .and_then(ebml::float)
+            .and_then(|ticks| duration(ticks, scale)),
+        segment: layout.segment,
+        clusters_start: layout.clusters_start,
+        cues: layout.cues,
+    };
+    Ok((tracks, track))
 }
 
 impl Track {

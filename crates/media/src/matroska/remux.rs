@@ -27,36 +27,51 @@ const FRAME_HEADER: u64 = 16;
 impl Track {
     /// Lists the samples of all tracks that are presented.
     pub(crate) async fn media(&self, source: &Source, facts: &MediaInfo) -> Result<Media, Unplayable> {
+        let mut tracks = self.list_all(source, self.tracks()).await?.into_iter();
+        let Some(mut film) = tracks.next() else { return Err(Refusal("NO_INDEX").into()) };
+        self.set_durations(&mut film.samples);
+        let film = self.film(film.samples, source, facts).await?;
+        Ok(Media { film, audio: self.all_audio(tracks.collect())? })
+    }
+
+    /// Lists the frames of these tracks in the whole file.
+    pub(super) async fn list_all(
+        &self,
+        source: &Source,
+        mut tracks: Vec<Listed>,
+    ) -> Result<Vec<Listed>, Unplayable> {
         let len = self.segment.end.saturating_sub(self.clusters_start);
         if len > MAX_BYTES {
             return Err(Refusal("INDEX_TOO_LARGE").into());
         }
-        let mut tracks = self.tracks();
         let window = Window::new(source, READ, READ, len + READ);
         let mut blocks = Blocks::new(self, window, self.clusters_start);
         list(&mut blocks, &mut tracks, |_| false).await?;
-        if !blocks.are_complete() {
-            return Err(Refusal("NO_INDEX").into());
-        }
-        let mut tracks = tracks.into_iter();
-        let Some(mut film) = tracks.next() else { return Err(Refusal("NO_INDEX").into()) };
-        self.set_durations(&mut film.samples);
-        let film = self.film(film.samples, source, facts).await?;
+        if blocks.are_complete() { Ok(tracks) } else { Err(Refusal("NO_INDEX").into()) }
+    }
+
+    /// Returns the samples of the audio tracks. Only those of the first one are necessary.
+    pub(super) fn all_audio(&self, tracks: Vec<Listed>) -> Result<Vec<Audio>, Refusal> {
         let mut all = Vec::new();
-        for (track, entry) in tracks.zip(&self.audio).filter(|(track, _)| !track.samples.is_empty()) {
+        let tracks = tracks.into_iter().zip(&self.audio);
+        for (track, entry) in tracks.filter(|(track, _)| !track.samples.is_empty()) {
             match self.audio(track, entry) {
                 Ok(track) => all.push(Audio { track, language: None }),
-                Err(refusal) if all.is_empty() => return Err(refusal.into()),
+                Err(refusal) if all.is_empty() => return Err(refusal),
                 Err(_) => {}
             }
         }
-        Ok(Media { film, audio: all })
+        Ok(all)
     }
 
     /// Returns the tracks that are presented, the film first.
     pub(super) fn tracks(&self) -> Vec<Listed> {
+        std::iter::once(Listed::new(self.number)).chain(self.audio_tracks()).collect()
+    }
+
+    pub(super) fn audio_tracks(&self) -> Vec<Listed> {
         let number = |entry: &Bytes| child(entry, id::TRACK_NUMBER).and_then(ebml::uint).unwrap_or(0);
-        std::iter::once(self.number).chain(self.audio.iter().map(number)).map(Listed::new).collect()
+        self.audio.iter().map(number).map(Listed::new).collect()
     }
 
     /// Returns the data of the film's `TrackEntry`.

@@ -8,6 +8,7 @@
 #![expect(clippy::similar_names, reason = "box names such as `traf` and `trak` are given by the standard")]
 
 mod ahead;
+mod alone;
 mod audio;
 pub mod boxes;
 mod chunks;
@@ -52,11 +53,13 @@ use crate::index::{StreamId, Streams};
 use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
 use crate::source::Source;
 
+pub(crate) use self::alone::audio_alone;
 pub(crate) use self::audio::wave_format;
 #[cfg(test)]
 pub(crate) use self::entries::Silence;
 pub(crate) use self::entries::{
-    Decoding, Entry, STEREO_SILENCE, audio as audio_entry, esds, visual as visual_entry,
+    Decoding, Entry, STEREO_SILENCE, audio as audio_entry, encoded as encoded_entry, esds,
+    visual as visual_entry,
 };
 pub(crate) use self::movie::{open, preload};
 

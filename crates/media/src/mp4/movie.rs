@@ -32,8 +32,17 @@ pub(super) const MAX_BODY: u64 = 1 << 20;
 /// Reads the index of an object.
 pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     let mut reader = Reader::new(source);
+    let (context, mut tracks) = tracks(&mut reader, source).await?;
+    let film = film::choose(source, &tracks, context.mvex.is_some()).await?.ok_or(Error::NoVideo)?;
+    let film = tracks.remove(film);
+    let sound = Sound::open(source, tracks, &context.movie).await?;
+    film.track(&mut reader, context, sound).await
+}
+
+/// Reads the headers of the movie and of all tracks.
+pub(super) async fn tracks(reader: &mut Reader<'_>, source: &Source) -> Result<(Context, Vec<Media>), Error> {
     source.read(0..HEAD).await?;
-    let moov = find_moov(&mut reader).await?;
+    let moov = find_moov(reader).await?;
     if moov.body.end - moov.body.start <= SMALL_MOOV {
         reader.read(moov.range(), SMALL_MOOV + 16).await?;
     }
@@ -45,16 +54,13 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     movie.read(&mut reader.body(mvhd, MAX_BODY).await?).ok_or(Error::Unknown("malformed movie header"))?;
     let traks = boxes.iter().filter(|header| header.name == *b"trak").take(MAX_TRACKS);
     let tracks = in_parallel(traks.map(|trak| Media::open(source, trak)).collect()).await?;
-    let mut tracks: Vec<Media> = tracks.into_iter().flatten().collect();
+    let tracks: Vec<Media> = tracks.into_iter().flatten().collect();
 
     let mvex = match find(&boxes, *b"mvex") {
         Some(mvex) => Some(reader.body(mvex, MAX_BODY).await?),
         None => None,
     };
-    let film = film::choose(source, &tracks, mvex.is_some()).await?.ok_or(Error::NoVideo)?;
-    let film = tracks.remove(film);
-    let sound = Sound::open(source, tracks, &movie).await?;
-    film.track(&mut reader, Context { moov, mvhd: mvhd.clone(), mvex, movie }, sound).await
+    Ok((Context { moov, mvhd: mvhd.clone(), mvex, movie }, tracks))
 }
 
 /// Reads the whole `moov` box into memory, unless it has more than `max` bytes.
@@ -83,11 +89,11 @@ async fn find_moov(reader: &mut Reader<'_>) -> Result<Header, Error> {
 }
 
 /// What the tracks of a movie have in common.
-struct Context {
-    moov: Header,
+pub(super) struct Context {
+    pub(super) moov: Header,
     mvhd: Header,
-    mvex: Option<Fields>,
-    movie: Movie,
+    pub(super) mvex: Option<Fields>,
+    pub(super) movie: Movie,
 }
 
 /// The boxes of a `trak` box.

@@ -19,13 +19,13 @@ use crate::remux::{
 use crate::source::Source;
 
 /// Largest `moov` box, in bytes: that of twelve hours has some 60 MB.
-const MAX_MOOV: u64 = 96 << 20;
+pub(super) const MAX_MOOV: u64 = 96 << 20;
 
 /// A movie whose index is in memory.
 pub(super) struct Movie<'a> {
-    source: &'a Source,
+    pub(super) source: &'a Source,
     /// The IDs of the tracks, and the samples that movie fragments list.
-    fragments: Option<Vec<(u32, Vec<Sample>)>>,
+    pub(super) fragments: Option<Vec<(u32, Vec<Sample>)>>,
 }
 
 impl<'a> Movie<'a> {
@@ -66,25 +66,7 @@ impl Track {
     pub(crate) async fn media(&self, source: &Source) -> Result<Media, Unplayable> {
         let mut movie = Movie::open(self, source).await?;
         let film = self.film(&mut movie).await?;
-        let mut audio: Vec<Audio> = Vec::new();
-        let mut total = film.track.samples.len();
-        for AudioTrack { stream, language } in self.sound.streams() {
-            let StreamId::Id(id) = stream else { continue };
-            let Some(track) = self.sound.track(id) else { continue };
-            match track.samples(&mut movie).await {
-                Ok(None) => {}
-                Ok(Some(track)) => {
-                    total += track.samples.len();
-                    if total > MAX_ALL_SAMPLES {
-                        return Err(Refusal("TOO_LONG").into());
-                    }
-                    audio.push(Audio { track, language });
-                }
-                // Only the track to play by default is necessary.
-                Err(Unplayable::Refused(_)) if !audio.is_empty() => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let audio = self.sound.samples(&mut movie, film.track.samples.len()).await?;
         Ok(Media { film, audio })
     }
 
@@ -94,11 +76,7 @@ impl Track {
         let moov = Fields(source.read(self.moov.clone()).await?);
         let moov = moov.boxes().next().map(|(_, moov)| moov);
         let mvex = moov.and_then(|moov| moov.child(*b"mvex")).ok_or(Refusal("NO_INDEX"))?;
-        let audio = self.sound.streams().into_iter().filter_map(|track| match track.stream {
-            StreamId::Id(id) => Some(id),
-            StreamId::Position(_) => None,
-        });
-        let ids: Vec<u32> = std::iter::once(self.id).chain(audio).collect();
+        let ids: Vec<u32> = std::iter::once(self.id).chain(self.sound.ids()).collect();
         let tracks: Vec<_> = ids.iter().map(|id| (*id, Defaults::of(&mvex, *id))).collect();
         let samples = fragments.list(source, &tracks).await?;
         Ok(Some(ids.into_iter().zip(samples).collect()))
@@ -118,6 +96,36 @@ impl Track {
         let geometry = geometry(&self.boxes.mvhd, &self.boxes.tkhd).ok_or(Refusal("NO_INDEX"))?;
         let scale = self.timing.scale;
         Ok(Film { track: TrackSamples { entry, scale, samples }, geometry, limit: edit.limit() })
+    }
+}
+
+impl sound::Sound {
+    /// Lists the samples of all tracks, beside those of the film.
+    pub(super) async fn samples(
+        &self,
+        movie: &mut Movie<'_>,
+        of_film: usize,
+    ) -> Result<Vec<Audio>, Unplayable> {
+        let mut audio: Vec<Audio> = Vec::new();
+        let mut total = of_film;
+        for AudioTrack { stream, language } in self.streams() {
+            let StreamId::Id(id) = stream else { continue };
+            let Some(track) = self.track(id) else { continue };
+            match track.samples(movie).await {
+                Ok(None) => {}
+                Ok(Some(track)) => {
+                    total += track.samples.len();
+                    if total > MAX_ALL_SAMPLES {
+                        return Err(Refusal("TOO_LONG").into());
+                    }
+                    audio.push(Audio { track, language });
+                }
+                // Only the track to play by default is necessary.
+                Err(Unplayable::Refused(_)) if !audio.is_empty() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(audio)
     }
 }
 

@@ -54,6 +54,11 @@ impl Sound {
         self.tracks.iter().find(|track| track.id == id)
     }
 
+    /// Returns the IDs of the tracks.
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.tracks.iter().map(|track| track.id)
+    }
+
     /// Returns the name of the codec of the track that is used.
     pub(super) fn codec(&self) -> Option<String> {
         self.chosen().map(|track| track.codec.name())

@@ -103,6 +103,7 @@ impl Attempt<'_> {
             dolby_vision_profile: known.dolby_vision_profile.or(found.dolby_vision_profile),
             audio_codec: found.audio_codec.or(known.audio_codec),
             container: known.container,
+            ..MediaInfo::default()
         })
     }
 

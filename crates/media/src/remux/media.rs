@@ -67,15 +67,18 @@ pub(crate) struct Media {
     pub(crate) audio: Vec<Audio>,
 }
 
+/// Adds `skipped` bytes to the offsets of all samples.
+pub(super) fn shift<'a>(tracks: impl Iterator<Item = &'a mut TrackSamples>, skipped: u64) {
+    for sample in tracks.flat_map(|track| &mut track.samples) {
+        sample.offset = sample.offset.saturating_add(skipped);
+    }
+}
+
 impl Media {
     /// Adds `skipped` bytes to the offsets of all samples.
     pub(super) fn shift(&mut self, skipped: u64) {
         let audio = self.audio.iter_mut().map(|audio| &mut audio.track);
-        for track in [&mut self.film.track].into_iter().chain(audio) {
-            for sample in &mut track.samples {
-                sample.offset = sample.offset.saturating_add(skipped);
-            }
-        }
+        shift([&mut self.film.track].into_iter().chain(audio), skipped);
     }
 }
 

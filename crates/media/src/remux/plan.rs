@@ -27,10 +27,7 @@ pub(super) fn plan(media: Media, facts: &MediaInfo, object: (&str, u64)) -> Resu
     let cuts: Vec<i64> =
         starts.iter().filter_map(|start| film.track.samples.get(*start)).map(|first| first.time).collect();
     let span = audio::Span { scale, cuts: &cuts, end };
-    keep_possible(&mut audio, |Audio { track, .. }| match &track.entry.decoding {
-        Some(decoding) => encoded::check(track, decoding, &span),
-        None => audio::complete(track, &span),
-    })?;
+    fit(&mut audio, &span)?;
 
     // All tracks are delayed by the same time, so that the first one starts at 0.
     let early = audio.iter().map(|audio| at_or_after(-first_time(&audio.track), audio.track.scale, scale));
@@ -44,29 +41,45 @@ pub(super) fn plan(media: Media, facts: &MediaInfo, object: (&str, u64)) -> Resu
     let mut lanes = vec![Lane::Played(Played { samples: &film.track, starts, rows, times: moved })];
     for Audio { track, language } in &audio {
         tracks.push(audio_track(track, language.clone()));
-        if let Some(decoding) = &track.entry.decoding {
-            lanes.push(Lane::Encoded(encoded::Lane::new(track, decoding, &span, delay)));
-            continue;
-        }
-        let starts = audio::cut(track, &span)?;
-        let delay = nearest(delay, scale, track.scale);
-        let first = |start: &usize| track.samples.get(*start).map_or(0, |first| first.time + delay);
-        let times = starts.iter().map(first).collect();
-        let rows = rows_of_audio(&track.samples).ok_or(Refusal("TIMES"))?;
-        lanes.push(Lane::Played(Played { samples: track, starts, rows, times }));
+        lanes.push(lane(track, &span, delay)?);
     }
     let timeline = Timeline { scale, origin: -delay, cuts, end };
     write(&lanes, Remux { records: Bytes::new(), tracks, timeline }, object)
 }
 
+/// Prepares audio for the film's segments, or leaves out what cannot be played with them.
+pub(super) fn fit(audio: &mut Vec<Audio>, span: &audio::Span<'_>) -> Result<(), Refusal> {
+    keep_possible(audio, |Audio { track, .. }| match &track.entry.decoding {
+        Some(decoding) => encoded::check(track, decoding, span),
+        None => audio::complete(track, span),
+    })
+}
+
+/// Cuts audio as the film, whose delay is given in its ticks.
+pub(super) fn lane<'a>(
+    track: &'a TrackSamples,
+    span: &audio::Span<'_>,
+    delay: i64,
+) -> Result<Lane<'a>, Refusal> {
+    if let Some(decoding) = &track.entry.decoding {
+        return Ok(Lane::Encoded(encoded::Lane::new(track, decoding, span, delay)));
+    }
+    let starts = audio::cut(track, span)?;
+    let delay = nearest(delay, span.scale, track.scale);
+    let first = |start: &usize| track.samples.get(*start).map_or(0, |first| first.time + delay);
+    let times = starts.iter().map(first).collect();
+    let rows = rows_of_audio(&track.samples).ok_or(Refusal("TIMES"))?;
+    Ok(Lane::Played(Played { samples: track, starts, rows, times }))
+}
+
 /// A track whose segments are to be written.
-enum Lane<'a> {
+pub(super) enum Lane<'a> {
     Played(Played<'a>),
     Encoded(encoded::Lane<'a>),
 }
 
 /// A track that is played as it is.
-struct Played<'a> {
+pub(super) struct Played<'a> {
     samples: &'a TrackSamples,
     /// The first sample of each segment, and when it is decoded.
     starts: Vec<usize>,
@@ -92,7 +105,7 @@ impl Played<'_> {
     }
 }
 
-fn write(lanes: &[Lane<'_>], mut remux: Remux, object: (&str, u64)) -> Result<Remux, Refusal> {
+pub(super) fn write(lanes: &[Lane<'_>], mut remux: Remux, object: (&str, u64)) -> Result<Remux, Refusal> {
     let mut records = Vec::new();
     for segment in 0..remux.timeline.cuts.len() {
         let parts = lanes.iter().enumerate().map(|(track, lane)| match lane {

@@ -5,7 +5,8 @@ use upreel_core::transcode::Renditions;
 use upreel_core::video::{MediaInfo, PreviewKeys};
 
 /// The attributes that describe the content of an object. They are removed as soon as the row belongs to another one.
-pub(super) const CONTENT: [&str; 19] = [
+pub(super) const CONTENT: [&str; 23] = [
+    "kind",
     "durationMs",
     "width",
     "height",
@@ -16,10 +17,13 @@ pub(super) const CONTENT: [&str; 19] = [
     "colorTransfer",
     "dolbyVisionProfile",
     "audioCodec",
+    "audioChannels",
+    "audioSampleRate",
     "container",
     "thumbnailKey",
     "thumbnailLargeKey",
     "storyboardKey",
+    "peaksKey",
     "blurHash",
     "posterMs",
     "playback",
@@ -54,6 +58,7 @@ pub(super) const OF_EARLIER_EVENTS: [&str; 5] =
 #[cfg(test)]
 mod tests {
     use upreel_core::Container;
+    use upreel_core::video::Kind;
 
     use super::super::Item;
     use super::*;
@@ -61,6 +66,7 @@ mod tests {
     #[test]
     fn new_owner_removes_everything_that_describes_the_content() {
         let media_info = MediaInfo {
+            kind: Some(Kind::Audio),
             duration_ms: Some(1),
             width: Some(1),
             height: Some(1),
@@ -71,12 +77,15 @@ mod tests {
             color_transfer: Some("bt709".to_owned()),
             dolby_vision_profile: Some(8),
             audio_codec: Some("aac".to_owned()),
+            audio_channels: Some(2),
+            audio_sample_rate: Some(48_000),
             container: Some(Container::Mp4),
         };
         let previews = PreviewKeys {
             thumbnail_key: Some("a".to_owned()),
             thumbnail_large_key: Some("b".to_owned()),
             storyboard_key: Some("c".to_owned()),
+            peaks_key: Some("e".to_owned()),
             blur_hash: Some("d".to_owned()),
             poster_ms: Some(1),
         };

@@ -155,8 +155,8 @@ impl VideoStore {
         if let Some(rungs) = rungs {
             item.insert("rungs".to_owned(), encode(rungs)?);
         }
-        if let Some(container) = media_info.container {
-            item.insert("contentType".to_owned(), text(container.media_type()));
+        if let Some(media_type) = media_info.media_type() {
+            item.insert("contentType".to_owned(), text(media_type));
         }
         let is_waiting = transcode.as_ref().is_some_and(Transcode::is_waiting);
         let wait = match (incomplete, is_superseding, is_waiting) {
