@@ -38,6 +38,8 @@ pub struct Import {
     pub source: Source,
     /// The user who gets the videos.
     pub user: UserId,
+    /// Whether files with audio alone are imported, too.
+    pub audio: bool,
     /// Number of objects that are copied at the same time.
     pub concurrency: usize,
 }
@@ -87,7 +89,7 @@ impl Plan {
         let mut plan =
             Self { import: import.clone(), videos: Vec::new(), copied_before: 0, others: BTreeMap::new() };
         for object in list(objects, &source.bucket, &source.prefix).await? {
-            let Some(container) = Container::from_file_name(&object.key) else {
+            let Some(container) = Container::from_file_name(&object.key, import.audio) else {
                 *plan.others.entry(extension(&object.key)).or_default() += 1;
                 continue;
             };
@@ -224,7 +226,7 @@ mod tests {
 
     fn import(user: &str) -> Import {
         let source = Source { bucket: "archive".to_owned(), prefix: String::new() };
-        Import { source, user: user.parse().unwrap(), concurrency: 1 }
+        Import { source, user: user.parse().unwrap(), audio: false, concurrency: 1 }
     }
 
     fn object(key: &str, seconds: u64) -> Listed {

@@ -108,6 +108,9 @@ struct ImportArguments {
     /// The table, an output of the stack
     #[arg(long)]
     table: String,
+    /// Also import files with audio alone, which the stack accepts with the parameter `Audio`
+    #[arg(long)]
+    audio: bool,
     /// Number of objects that are copied at the same time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
@@ -181,7 +184,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 async fn import(arguments: ImportArguments) -> Result<(), Box<dyn Error>> {
-    let ImportArguments { source, user, uploads, table, concurrency, dry_run } = arguments;
+    let ImportArguments { source, user, uploads, table, audio, concurrency, dry_run } = arguments;
     let [s3, dynamodb] = config::endpoints_of_services().map_err(|error| {
         format!("{error}. For example: eval \"$(aws configure export-credentials --format env)\"; export AWS_REGION=eu-central-1")
     })?;
@@ -190,7 +193,7 @@ async fn import(arguments: ImportArguments) -> Result<(), Box<dyn Error>> {
     let buckets = Buckets { uploads, thumbnails: none.clone(), processed: none };
     let objects = ObjectStore::new(&s3, buckets, false);
     let videos = VideoStore::new(&dynamodb, table, Limits::default());
-    let import = Import { source, user, concurrency: concurrency.into() };
+    let import = Import { source, user, audio, concurrency: concurrency.into() };
     let plan = Plan::new(&objects, import).await?;
     let (count, bytes) = plan.size();
     let mut out = io::stdout();

@@ -21,7 +21,7 @@ fn archive(backend: &Backend) -> PathBuf {
 
 async fn plan(backend: &Backend, prefix: &str) -> Plan {
     let source = Source { bucket: "archive".to_owned(), prefix: prefix.to_owned() };
-    let import = Import { source, user: "local".parse().unwrap(), concurrency: 16 };
+    let import = Import { source, user: "local".parse().unwrap(), audio: false, concurrency: 16 };
     Plan::new(&backend.local.app.objects, import).await.unwrap()
 }
 
