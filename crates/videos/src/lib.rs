@@ -1,5 +1,5 @@
-//! `GET /videos`, `GET`, `PATCH` and `DELETE /videos/{videoId}`, its captions, and its HLS playlists. A caller can
-//! access only their own videos.
+//! `GET /usage`, `GET /videos`, `GET`, `PATCH` and `DELETE /videos/{videoId}`, its captions, and its HLS playlists. A caller
+//! can access only their own videos.
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and `s3:DeleteObject` on
 //! `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*`, `segments/*` and `captions/*` (whose URLs are
@@ -14,6 +14,7 @@ mod etag;
 mod gaps;
 mod hls;
 mod playlist;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +61,7 @@ impl FromRef<Shared> for App {
 /// Returns the routes of this function. `start` transcodes what is transcoded only when it is watched.
 pub fn router(app: App, start: Option<Start>) -> Router {
     Router::new()
+        .route("/usage", get(usage::usage))
         .route("/videos", get(list))
         .route("/videos/{videoId}", get(detail).patch(change::change).delete(delete))
         .route("/videos/{videoId}/captions/{language}", put(captions::put).delete(captions::delete))
