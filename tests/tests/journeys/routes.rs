@@ -102,6 +102,7 @@ fn table() -> Vec<Row> {
         row(post(), "/s3/multipart/{uploadId}/complete", Upload, |request, of| {
             key(request, of).json(&json!({"parts": [{"PartNumber": 1, "ETag": of.etag}]}))
         }),
+        row(get(), "/usage", Nothing, |request, _| request),
         row(get(), "/videos", Nothing, |request, _| request),
         row(get(), "/videos/{videoId}", Video, |request, _| request),
         row(patch(), "/videos/{videoId}", Video, |request, _| request.json(&json!({"title": "a"}))),
