@@ -235,13 +235,122 @@ impl Record {
             Status::Deleted => None,
             Status::Pending => counted.filter(|it| it.until.is_none_or(|until| until > seconds(now))),
             Status::Uploaded => counted,
-            Status::Processing | Status::Processed | Status::Failed if is_on || counted.is_some() => {
+            Status::Processing | Status::Processed | Status::Failed => {
                 let is_lost = self.video.error.as_ref().is_some_and(|error| error.code == Failure::LOST);
                 let bytes = self.video.size.filter(|_| !is_lost).unwrap_or_default();
-                let over = counted.is_some_and(|it| it.over && it.bytes == bytes);
-                Some(Counted { bytes, until: None, over })
+                let over = counted.as_ref().is_some_and(|it| it.over && it.bytes == bytes);
+                (is_on || counted.is_some()).then_some(Counted { bytes, until: None, over })
             }
-            Status::Processing | Status::Processed | Status::Failed => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::id::VideoId;
+    use crate::key::Key;
+
+    fn change(bytes: i64, videos: i64, uploads: i64) -> Change {
+        Change { bytes, videos, uploads }
+    }
+
+    fn pending() -> Record {
+        let user: crate::UserId = "u".parse().unwrap();
+        let key = Key::Video { user: user.clone(), id: VideoId::new(), container: None };
+        Record::pending(&key, (user, "a".to_owned(), "b".to_owned()), SystemTime::now(), SystemTime::now())
+    }
+
+    #[test]
+    fn limits_hold_up_to_the_last_byte() {
+        let limits = Limits { bytes: Some(10), videos: Some(2), ..Limits::default() };
+        let usage = Usage { bytes: 7, videos: 1, uploads: 900 };
+        assert_eq!(limits.check(&usage, &change(3, 1, 1)), Ok(()));
+        let exceeded = limits.check(&usage, &change(4, 1, 1)).unwrap_err();
+        assert_eq!(exceeded, Exceeded { quota: "bytes", limit: 10, used: 7, needed: 4 });
+        assert_eq!((exceeded.left(), exceeded.is_file_too_large()), (3, true));
+        assert_eq!(limits.check(&usage, &change(0, 2, 0)).unwrap_err().quota, "videos");
+        let full = Usage { bytes: 90, videos: 9, uploads: 0 };
+        assert_eq!(limits.check(&full, &change(-5, 0, -1)), Ok(()), "less is always possible");
+        let exceeded = limits.check(&full, &change(1, 0, 0)).unwrap_err();
+        assert_eq!((exceeded.left(), exceeded.is_file_too_large()), (0, false));
+    }
+
+    /// The store's conditions are those of the check.
+    #[test]
+    fn rooms_are_the_highest_usage_that_the_check_accepts() {
+        let limits = Limits { bytes: Some(10), uploads: Some(1), ..Limits::default() };
+        for needed in [change(4, 1, 1), change(10, 0, 0), change(11, 0, 1), change(0, 1, 0), change(-1, 0, 1)]
+        {
+            for used in 0..12 {
+                let usage = Usage { bytes: used, videos: used, uploads: used };
+                let has_room = limits.rooms(&needed).all(|(_, room)| room.is_some_and(|room| used <= room));
+                assert_eq!(has_room, limits.check(&usage, &needed).is_ok(), "{used} {needed:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn own_limits_replace_the_defaults_and_0_is_none() {
+        let defaults = Limits { bytes: Some(10), videos: Some(5), ..Limits::default() };
+        let own = Limits { bytes: Some(0), uploads: Some(3), types: Some(Vec::new()), ..Limits::default() };
+        let account = Account { usage: Usage::default(), limits: Some(own) };
+        let expected = Limits { videos: Some(5), uploads: Some(3), ..Limits::default() };
+        assert_eq!(account.limits(&defaults), expected);
+        assert_eq!(Account::default().limits(&defaults), defaults);
+        assert!(Limits { bytes: Some(0), ..Limits::default() }.normalized().is_off());
+    }
+
+    #[test]
+    fn changes_are_differences() {
+        let reserved = Counted { bytes: 10, until: Some(1), over: false };
+        let stored = Counted { bytes: 7, until: None, over: false };
+        assert_eq!(Change::between(None, Some(&reserved)), change(10, 1, 1));
+        assert_eq!(Change::between(Some(&reserved), Some(&stored)), change(-3, 0, -1));
+        assert_eq!(Change::between(Some(&stored), None), change(-7, -1, 0));
+    }
+
+    #[test]
+    fn rows_count_by_their_status() {
+        let now = SystemTime::now();
+        let mut row = pending().reserving(10);
+        assert_eq!((row.ttl, row.to_count(now, true)), (None, row.counted.clone()));
+        assert!(row.is_visible(now) && !row.is_visible(now + Duration::from_hours(25)));
+        assert_eq!(row.to_count(now + Duration::from_hours(25), true), None, "the reservation has expired");
+        row.video.status = Status::Processing;
+        row.video.size = Some(7);
+        let stored = Some(Counted { bytes: 7, until: None, over: false });
+        assert_eq!(
+            row.to_count(now + Duration::from_hours(25), false),
+            stored,
+            "also if quotas are turned off"
+        );
+        row.video.status = Status::Failed;
+        row.video.error = Some(Failure::lost());
+        assert_eq!(row.to_count(now, true).unwrap().bytes, 0);
+        row.video.status = Status::Deleted;
+        assert_eq!(row.to_count(now, true), None);
+        let mut early = pending();
+        assert_eq!(early.to_count(now, true), None);
+        early.video.status = Status::Processed;
+        early.video.size = Some(7);
+        assert_eq!((early.to_count(now, false), early.to_count(now, true)), (None, stored));
+    }
+
+    #[test]
+    fn types_are_the_names_of_the_api() {
+        assert_eq!(parse_types("mp4, 3GP,"), Some(vec![Container::Mp4, Container::ThreeGp]));
+        assert_eq!(parse_types(""), Some(Vec::new()));
+        assert_eq!(parse_types("mp4,exe"), None);
+    }
+
+    #[test]
+    fn durations_are_limited_to_the_millisecond() {
+        let limits = Limits { max_duration_seconds: Some(2), ..Limits::default() };
+        let refuse = |duration| limits.refuse(&MediaInfo { duration_ms: duration, ..MediaInfo::default() });
+        assert_eq!((refuse(Some(2000)), refuse(None)), (None, None));
+        assert_eq!(refuse(Some(2001)).unwrap().code, Failure::TOO_LONG);
     }
 }

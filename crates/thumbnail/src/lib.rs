@@ -23,6 +23,7 @@ mod failure;
 mod job;
 pub mod playback;
 mod previews;
+mod runs;
 
 use serde_json::Value;
 use tokio::time::Instant;

@@ -33,8 +33,8 @@ struct Quantity {
 }
 
 impl Quantity {
-    fn new(used: u64, limit: Option<u64>) -> Option<Self> {
-        Some(Self { used, limit, left: limit.map(|limit| limit.saturating_sub(used)) })
+    fn new(used: u64, limit: Option<u64>) -> Self {
+        Self { used, limit, left: limit.map(|limit| limit.saturating_sub(used)) }
     }
 }
 
@@ -46,9 +46,9 @@ pub(crate) async fn usage(State(app): State<App>, Caller(user): Caller) -> Resul
     let account = app.videos.account(&user).await?;
     let limits = account.limits(defaults);
     Ok(Json(Usage {
-        bytes: Quantity::new(account.usage.bytes, limits.bytes),
-        videos: Quantity::new(account.usage.videos, limits.videos),
-        uploads: Quantity::new(account.usage.uploads, limits.uploads),
+        bytes: Some(Quantity::new(account.usage.bytes, limits.bytes)),
+        videos: Some(Quantity::new(account.usage.videos, limits.videos)),
+        uploads: Some(Quantity::new(account.usage.uploads, limits.uploads)),
         max_duration_seconds: limits.max_duration_seconds,
         types: limits.types,
     }))

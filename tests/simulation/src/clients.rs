@@ -247,7 +247,7 @@ impl Client<'_> {
 
     /// Asks for a presigned URL or a form.
     async fn target(&mut self, upload: Upload, size: usize) -> Option<Target> {
-        let size = self.says_size().then(|| format!("&size={size}")).unwrap_or_default();
+        let size = if self.says_size() { format!("&size={size}") } else { String::new() };
         if upload == Upload::Put {
             let knows_time = self.world.network.knows_time();
             let signed = self.get(&format!("/presign?name=clip.mp4{size}")).await?;

@@ -128,16 +128,21 @@ impl Table {
     /// Executes all parts, or none. Each cancellation reason is that of a part.
     fn transact(&mut self, input: &Value, now: SystemTime) -> (u16, Value) {
         let parts = input["TransactItems"].as_array().cloned().unwrap_or_default();
-        let checked = |part: &Value| match part["Put"].is_object() {
-            true => self.check(&key(&part["Put"]["Item"]), &part["Put"]),
-            false => self.check(&key(&part["Update"]["Key"]), &part["Update"]),
+        let is_put = |part: &Value| part["Put"].is_object();
+        let checked = |part: &Value| {
+            if is_put(part) {
+                self.check(&key(&part["Put"]["Item"]), &part["Put"])
+            } else {
+                self.check(&key(&part["Update"]["Key"]), &part["Update"])
+            }
         };
         let checked: Vec<_> = parts.iter().map(checked).collect();
         if checked.iter().all(Result::is_ok) {
             for part in &parts {
-                let written = match part["Put"].is_object() {
-                    true => self.put(&part["Put"], now),
-                    false => self.update(&part["Update"], now),
+                let written = if is_put(part) {
+                    self.put(&part["Put"], now)
+                } else {
+                    self.update(&part["Update"], now)
                 };
                 if let Err(Failed(kind, _)) = written {
                     return (400, json!({"__type": kind, "message": kind}));
