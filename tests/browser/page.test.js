@@ -804,7 +804,7 @@ test('a bar shows how much of the quotas is used', async (t) => {
   assert.equal(await bar.evaluate((el) => el.value), 0.5);
   await accessibility(page);
   await choose(page, videos.medium);
-  await page.getByText('of your 10.0 MiB are left').waitFor();
+  await card(page, 'medium.mp4').getByText('of your 10.0 MiB are left').waitFor();
   await waitForState(page, 'small.mp4', 'done');
   await click(page, 'small.mp4', 'Delete');
   await page.getByRole('dialog').getByRole('button', {name: 'Delete'}).click();

@@ -52,7 +52,7 @@ impl fmt::Display for Exceeded {
             ),
             _ if self.is_file_too_large() => write!(
                 f,
-                "The upload takes {needed} bytes, and {} of your {limit} bytes are left. Upload a smaller file, or delete \
+                "The upload takes {needed} bytes, and {} bytes of your {limit} bytes are left. Upload a smaller file, or delete \
                  videos. Without a size, an upload takes the largest size that it could have.",
                 self.left()
             ),
