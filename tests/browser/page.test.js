@@ -793,3 +793,21 @@ test('the documentation can be searched', async (t) => {
   assert.equal(new URL(page.url()).hash, '#schema-VideoList');
   assert.deepEqual(page.errors, []);
 });
+
+test('a bar shows how much of the quotas is used', async (t) => {
+  const {backend, page} = await start(t, {args: ['--quota-bytes', '10MiB', '--quota-videos', '2']});
+  const bar = page.getByRole('progressbar', {name: 'of 10.0 MiB stored'});
+  await bar.and(page.locator('[aria-labelledby]')).waitFor();
+  assert.equal(await page.locator('#usage-text').textContent(), '0 B of 10.0 MiB stored, 0 of 2 videos');
+  await choose(page, videos.small);
+  await page.getByText('of 10.0 MiB stored, 1 of 2 videos').waitFor();
+  assert.equal(await bar.evaluate((el) => el.value), 0.5);
+  await accessibility(page);
+  await choose(page, videos.medium);
+  await card(page, 'medium.mp4').getByText('of your 10.0 MiB are left').waitFor();
+  await waitForState(page, 'small.mp4', 'done');
+  await click(page, 'small.mp4', 'Delete');
+  await page.getByRole('dialog').getByRole('button', {name: 'Delete'}).click();
+  await page.getByText('0 B of 10.0 MiB stored, 0 of 2 videos').waitFor();
+  assert.deepEqual((await backend.json('/usage')).bytes, {used: 0, limit: 10 * MiB, left: 10 * MiB});
+});

@@ -66,13 +66,16 @@ def test_user_journey(emulator, stack, video):
     anonymous = Api(emulator, stack, None)
 
     # Requests without credentials are rejected.
-    for method, path in [("POST", "/upload"), ("GET", "/presign?name=a.mp4"), ("GET", "/videos"),
+    for method, path in [("POST", "/upload"), ("GET", "/presign?name=a.mp4"), ("GET", "/usage"), ("GET", "/videos"),
                          ("GET", "/videos/x"), ("DELETE", "/videos/x"), ("PUT", "/videos/x/poster"),
                          ("GET", "/videos/x/thumbnail.jpg"), ("GET", "/videos/x/preview.gif"),
                          ("PUT", "/videos/x/captions/en"), ("DELETE", "/videos/x/captions/en")]:
         assert anonymous.call(method, path).status == 401, (method, path)
     # The signature of S3 in the query is the permission for a segment, so its route needs none.
     assert anonymous.call("GET", f"/segments/x/{'0' * 40}-x/source/0-1.m4s?X-Amz-Signature=0").status == 404
+
+    # Without quotas, nothing is counted.
+    assert api.call("GET", "/usage").json() == {}
 
     # An upload through the API: base64, form, S3, event, ffmpeg, DynamoDB.
     form, headers = multipart(video)

@@ -55,6 +55,8 @@ CASES = {
     "domains": {**API_DOMAIN, **CDN_DOMAIN, **CDN_PARAMETERS, "HostedZoneId": "Z0123456789ABC", "AllowedOrigins": "https://a.example"},
     "domain of the API, the CDN is off": {**API_DOMAIN, **CDN_DOMAIN},
     "domain of the CDN, with another DNS": {**CDN_DOMAIN, **CDN_PARAMETERS},
+    "quotas": {"QuotaBytes": "10000000000", "QuotaUploads": "5", "AllowedTypes": "mp4,mov"},
+    "a limit on the duration": {"MaxDurationSeconds": "600"},
     "debug": {"LogLevel": "debug", "Release": "20261127T153000Z-41f064c"},
 }
 
@@ -64,6 +66,11 @@ DEFAULTS = {
     "Callers": "COGNITO",
     "UserPoolArn": "",
     "MaxUploadBytes": str(5 << 30),
+    "QuotaBytes": "0",
+    "QuotaVideos": "0",
+    "QuotaUploads": "0",
+    "MaxDurationSeconds": "0",
+    "AllowedTypes": "",
     "AlarmEmail": "",
     "MonthlyBudget": "0",
     "LogLevel": "info",
@@ -102,6 +109,7 @@ ROUTES = {
     ("get", "/s3/multipart/{uploadId}/{partNumber}"): "PresignFunction",
     ("get", "/s3/multipart/{uploadId}/batch"): "PresignFunction",
     ("post", "/s3/multipart/{uploadId}/complete"): "PresignFunction",
+    ("get", "/usage"): "VideosFunction",
     ("get", "/videos"): "VideosFunction",
     ("get", "/videos/{videoId}"): "VideosFunction",
     ("patch", "/videos/{videoId}"): "VideosFunction",
@@ -117,6 +125,8 @@ ROUTES = {
     ("get", "/videos/{videoId}/preview.gif"): "PlaybackFunction",
     ("put", "/videos/{videoId}/poster"): "PlaybackFunction",
 }
+# Parameters of which each one alone turns quotas on.
+QUOTAS = ("QuotaBytes", "QuotaVideos", "QuotaUploads", "MaxDurationSeconds", "AllowedTypes")
 # Routes that need no caller.
 PUBLIC = {("get", "/segments/{videoId}/{version}/{rendition}/{segment}")}
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
@@ -505,6 +515,11 @@ class Checks:
             "THUMBNAILS_BUCKET": thumbnails,
             "PROCESSED_BUCKET": processed,
             "MAX_UPLOAD_BYTES": self.given["MaxUploadBytes"],
+            "QUOTA_BYTES": self.given["QuotaBytes"],
+            "QUOTA_VIDEOS": self.given["QuotaVideos"],
+            "QUOTA_UPLOADS": self.given["QuotaUploads"],
+            "MAX_DURATION_SECONDS": self.given["MaxDurationSeconds"],
+            "ALLOWED_TYPES": self.given["AllowedTypes"],
             "LOG_LEVEL": self.given["LogLevel"],
             "TRANSFER_ACCELERATION": self.given["TransferAcceleration"],
             "STACK_NAME": "upreel",
@@ -622,6 +637,8 @@ class Checks:
         roles = self.of_type("AWS::IAM::Role")
         uploads = self.properties("UploadsBucket")["BucketName"]
         granted = dict(GRANTS)
+        if any(self.given[name] != DEFAULTS[name] for name in QUOTAS):
+            granted["PresignFunction"] = granted["PresignFunction"] | {("dynamodb:GetItem", TABLE), ("dynamodb:UpdateItem", TABLE)}
         if self.cdn:
             for function in ("VideosFunction", "PlaybackFunction"):
                 granted[function] = granted[function] | {("secretsmanager:GetSecretValue", "${CdnSecret.Id}")}

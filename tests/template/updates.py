@@ -19,6 +19,11 @@ from stack import MAX_NAME, invalid_name  # noqa: E402
 VALUES = {
     "AllowedOrigins": ("", "https://a.example"),
     "MaxUploadBytes": ("5368709120", "1"),
+    "QuotaBytes": ("0", "1"),
+    "QuotaVideos": ("0", "1"),
+    "QuotaUploads": ("0", "1"),
+    "MaxDurationSeconds": ("0", "1"),
+    "AllowedTypes": ("", "mp4"),
     "LogLevel": ("info", "debug"),
     "Traces": ("false", "true"),
     "LogRetentionDays": ("30", "7"),
@@ -40,6 +45,10 @@ VALUES = {
 }
 # A parameter whose changes reach the alias with the next release only, and why that is right.
 DELAYED = {
+    **dict.fromkeys(
+        ("QuotaBytes", "QuotaVideos", "QuotaUploads", "MaxDurationSeconds", "AllowedTypes"),
+        "the description of a version has no room for it, and `make deploy` names a new release",
+    ),
     "CdnDomain": "the description of a version has no room for it, the CDN keeps its old domain too, and `make deploy` names a new release",
 }
 # Properties that Lambda does not keep with a version.

@@ -3,6 +3,7 @@ import { Player, loadHls } from './player.js';
 import { Storyboard } from './storyboard.js';
 import {
   Upload, backOff, choosePoster, discard, fingerprint, follow, get, interrupted, isDone, list, remove, update, uploading,
+  usage,
 } from './upreel.js';
 
 const MAX_UPLOADS = 3;
@@ -474,6 +475,7 @@ class Card {
       return false;
     }
     this.remove();
+    showUsage();
     return true;
   }
 
@@ -534,6 +536,7 @@ async function upload(card) {
     card.setVideoId(videoId);
     card.entry = undefined;
     card.show({ filename: file.name, size: file.size, status: 'UPLOADED', uploadTime: new Date().toISOString() });
+    showUsage();
   } catch (error) {
     if (job.state === 'cancelled') return;
     byId.delete(card.videoId);
@@ -613,6 +616,7 @@ async function load(from) {
     const hadFocus = document.activeElement === more;
     more.hidden = !cursor;
     updateCount();
+    if (!from) showUsage();
     if (from) announce(`${countOf(shown.length, 'more ')} loaded.`);
     if (hadFocus && more.hidden && shown.length) $('h3', shown[0].el).focus();
     watchEnd();
@@ -685,6 +689,24 @@ async function openLinked() {
     }
   }
   return player.loadControls();
+}
+
+/* What the user has stored, of what limit */
+
+let hasQuotas = true;
+async function showUsage() {
+  if (!hasQuotas) return;
+  try {
+    const used = await usage();
+    hasQuotas = Object.keys(used).length > 0;
+    const limited = [[used.bytes, bytes, 'stored'], [used.videos, String, 'videos']].filter(([quantity]) => quantity?.limit);
+    $('#usage').hidden = !limited.length;
+    $('#usage-text').textContent = limited.map(([quantity, format, what]) => (
+      `${format(quantity.used)} of ${format(quantity.limit)} ${what}`)).join(', ');
+    $('#usage progress').value = Math.max(0, ...limited.map(([quantity]) => quantity.used / quantity.limit));
+  } catch {
+    // The list tells that the server cannot be reached.
+  }
 }
 
 /* Search, count and selection */

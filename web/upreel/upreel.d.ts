@@ -51,7 +51,7 @@ export type Entry = {
     key?: string;
 };
 export type Failure = {
-    code: 'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL';
+    code: 'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL';
     /**
      * for users
      */
@@ -252,7 +252,7 @@ export type Problem = {
      * what to do
      */
     detail: string;
-    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
+    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'QUOTA_EXCEEDED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
     /**
      * same as `title`
      */
@@ -261,6 +261,40 @@ export type Problem = {
      * same as `detail`
      */
     message: string;
+    /**
+     * the quota that the request would exceed
+     */
+    quota?: 'bytes' | 'videos' | 'uploads';
+    /**
+     * of this quota
+     */
+    limit?: number;
+    used?: number;
+    left?: number;
+};
+export type Quantity = {
+    used: number;
+    /**
+     * undefined if there is none
+     */
+    limit?: number;
+    /**
+     * undefined if there is no limit
+     */
+    left?: number;
+};
+export type Usage = {
+    bytes?: Quantity;
+    videos?: Quantity;
+    /**
+     * those in progress
+     */
+    uploads?: Quantity;
+    maxDurationSeconds?: number;
+    /**
+     * the containers that are accepted; undefined if all are
+     */
+    types?: string[];
 };
 export type Session = {
     videoId?: string;
@@ -327,8 +361,8 @@ export type Watcher = {
  * @property {string} [key]
  *
  * @typedef {object} Failure why a video could not be processed
- * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX'
- *   | 'LOST' | 'INTERNAL'} code
+ * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED'
+ *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL'} code
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
@@ -414,10 +448,26 @@ export type Watcher = {
  * @property {number} status
  * @property {string} detail what to do
  * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED'
- *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE'
- *   | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'QUOTA_EXCEEDED'
+ *   | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
+ * @property {'bytes' | 'videos' | 'uploads'} [quota] the quota that the request would exceed
+ * @property {number} [limit] of this quota
+ * @property {number} [used]
+ * @property {number} [left]
+ *
+ * @typedef {object} Quantity
+ * @property {number} used
+ * @property {number} [limit] undefined if there is none
+ * @property {number} [left] undefined if there is no limit
+ *
+ * @typedef {object} Usage empty if there are no quotas
+ * @property {Quantity} [bytes]
+ * @property {Quantity} [videos]
+ * @property {Quantity} [uploads] those in progress
+ * @property {number} [maxDurationSeconds]
+ * @property {string[]} [types] the containers that are accepted; undefined if all are
  */
 /** @typedef {{videoId?: string, idempotencyKey?: string, uploadId?: string, key?: string, partSize?: number,
  *   method?: string, uploadUrl?: string, headers?: Record<string, string>}} Session what the server has created
@@ -536,6 +586,11 @@ export declare function list({ limit, cursor, title, tag, signal, ...server }?: 
     videos: Video[];
     cursor?: string;
 }>;
+/** Returns what the user has stored, and may store.
+ * @param {Server & {signal?: AbortSignal}} [options] @returns {Promise<Usage>} */
+export declare const usage: ({ signal, ...server }?: Server & {
+    signal?: AbortSignal;
+}) => Promise<Usage>;
 /** Changes what the user says about a video, and returns the video. With `ifMatch`, the `ETag` of a response with the video,
  * it rejects with PRECONDITION_FAILED if somebody else has changed it since.
  * @param {string} videoId @param {Change} change

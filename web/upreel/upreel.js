@@ -67,8 +67,8 @@ const PAUSED = Symbol('paused');
  * @property {string} [key]
  *
  * @typedef {object} Failure why a video could not be processed
- * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX'
- *   | 'LOST' | 'INTERNAL'} code
+ * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED'
+ *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL'} code
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
@@ -154,10 +154,26 @@ const PAUSED = Symbol('paused');
  * @property {number} status
  * @property {string} detail what to do
  * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED'
- *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'TOO_LARGE'
- *   | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'QUOTA_EXCEEDED'
+ *   | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
+ * @property {'bytes' | 'videos' | 'uploads'} [quota] the quota that the request would exceed
+ * @property {number} [limit] of this quota
+ * @property {number} [used]
+ * @property {number} [left]
+ *
+ * @typedef {object} Quantity
+ * @property {number} used
+ * @property {number} [limit] undefined if there is none
+ * @property {number} [left] undefined if there is no limit
+ *
+ * @typedef {object} Usage empty if there are no quotas
+ * @property {Quantity} [bytes]
+ * @property {Quantity} [videos]
+ * @property {Quantity} [uploads] those in progress
+ * @property {number} [maxDurationSeconds]
+ * @property {string[]} [types] the containers that are accepted; undefined if all are
  */
 
 /** @typedef {{videoId?: string, idempotencyKey?: string, uploadId?: string, key?: string, partSize?: number,
@@ -602,6 +618,10 @@ export const get = (videoId, { signal, ...server } = {}) => json(server, 'GET', 
 export function list({ limit, cursor, title, tag, signal, ...server } = {}) {
   return json(server, 'GET', listPath({ limit, cursor, title, tag }), { signal });
 }
+
+/** Returns what the user has stored, and may store.
+ * @param {Server & {signal?: AbortSignal}} [options] @returns {Promise<Usage>} */
+export const usage = ({ signal, ...server } = {}) => json(server, 'GET', '/usage', { signal });
 
 /** Changes what the user says about a video, and returns the video. With `ifMatch`, the `ETag` of a response with the video,
  * it rejects with PRECONDITION_FAILED if somebody else has changed it since.

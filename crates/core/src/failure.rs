@@ -26,6 +26,10 @@ impl Failure {
     pub const UNREADABLE: &str = "UNREADABLE";
     /// Decoding would exceed the limit on time, memory or bytes read.
     pub const TOO_COMPLEX: &str = "TOO_COMPLEX";
+    /// The video is longer than the user's limit.
+    pub const TOO_LONG: &str = "TOO_LONG";
+    /// The object was stored although it exceeds the user's quota.
+    pub const QUOTA_EXCEEDED: &str = "QUOTA_EXCEEDED";
     /// The object was stored, but is missing.
     pub const LOST: &str = "LOST";
     /// Every attempt ended with a fault. This is the only failure after which the same event is processed again.

@@ -15,6 +15,7 @@ pub mod language;
 pub mod limits;
 pub mod media_type;
 pub mod playback;
+pub mod quota;
 pub mod range;
 pub mod transcode;
 pub mod transition;

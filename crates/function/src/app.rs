@@ -62,16 +62,18 @@ impl App {
         Ok(true)
     }
 
-    /// Deletes the objects of a video that has just become a tombstone, also from the cache of the CDN. `previous` is
-    /// the row before that.
+    /// Frees what a video counted that has just become a tombstone, and deletes its objects, also from the cache of the CDN.
+    /// `previous` is the row before that.
     ///
     /// # Errors
     /// When a service fails. The reconciler deletes what is left.
     pub async fn delete_objects(&self, previous: &Record) -> Result<(), Fault> {
         let id = previous.video.video_id;
+        let freed = self.free(previous).await;
         self.objects.delete_video(id, previous.key.parse().ok().as_ref()).await?;
         // If the CDN is busy, the reconciler tries it again.
-        self.invalidate(previous, &Key::served_folders(id), &id.to_string()).await.map(drop)
+        self.invalidate(previous, &Key::served_folders(id), &id.to_string()).await?;
+        freed
     }
 
     /// Repeats the invalidation of [`App::delete_objects`], which may be lost, in a pass of the reconciler. Returns

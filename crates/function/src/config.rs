@@ -4,6 +4,7 @@ use std::env;
 use std::path::PathBuf;
 
 use upreel_core::limits::{Limits, MAX_OBJECT};
+use upreel_core::quota;
 use upreel_store::Buckets;
 use upreel_store::sdk::Endpoints;
 
@@ -31,6 +32,9 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// `MAX_UPLOAD_BYTES`: the largest accepted video, whatever the way of uploading.
     pub max_upload_bytes: u64,
+    /// `QUOTA_BYTES`, `QUOTA_VIDEOS`, `QUOTA_UPLOADS`, `MAX_DURATION_SECONDS` and `ALLOWED_TYPES`: the limits of each user,
+    /// unless the user's account has others. Without any of them, nothing is counted.
+    pub quotas: quota::Limits,
     /// `TRANSFER_ACCELERATION`: whether presigned uploads use S3 Transfer Acceleration, which costs extra.
     pub transfer_acceleration: bool,
     /// `FFMPEG_PATH`: the ffmpeg program; by default `/opt/bin/ffmpeg`, from the layer.
@@ -176,6 +180,25 @@ fn stack(get: impl Fn(&'static str) -> Option<String>) -> String {
     get("STACK_NAME").unwrap_or_else(|| "upreel".to_owned())
 }
 
+fn quotas(get: impl Fn(&'static str) -> Option<String>) -> Result<quota::Limits, InvalidSetting> {
+    let number = |name| {
+        let complaint = "must be a whole number, or 0 for no limit";
+        let parse = |text: String| text.parse().map_err(|_| InvalidSetting { name, complaint });
+        get(name).map(parse).transpose()
+    };
+    let complaint = "must be a list of containers such as mp4,mov";
+    let types =
+        |text: String| quota::parse_types(&text).ok_or(InvalidSetting { name: "ALLOWED_TYPES", complaint });
+    let limits = quota::Limits {
+        bytes: number("QUOTA_BYTES")?,
+        videos: number("QUOTA_VIDEOS")?,
+        uploads: number("QUOTA_UPLOADS")?,
+        max_duration_seconds: number("MAX_DURATION_SECONDS")?,
+        types: get("ALLOWED_TYPES").map(types).transpose()?,
+    };
+    Ok(limits.normalized())
+}
+
 impl Config {
     /// Reads the settings from the environment.
     ///
@@ -227,6 +250,7 @@ impl Config {
                 .filter(|origin| !origin.is_empty())
                 .collect(),
             max_upload_bytes,
+            quotas: quotas(&get)?,
             transfer_acceleration: is_true(&get, "TRANSFER_ACCELERATION")?,
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
             log_level: log_level(&get),

@@ -8,6 +8,7 @@ pub mod cdn;
 pub mod config;
 mod cost;
 mod invocation;
+mod quota;
 pub mod telemetry;
 mod trace;
 

@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use upreel_core::Fault;
+use upreel_core::quota::{Exceeded, Refusal};
 
 /// The stable error codes. The status and title of a code never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub enum Code {
     PreconditionFailed,
     /// The file exceeds the limit of the service or of this way of uploading.
     TooLarge,
+    /// The user may not store more.
+    QuotaExceeded,
     /// The file is not a supported video.
     UnsupportedMedia,
     /// The frames of a video cannot be decoded, or not within the limits of a request.
@@ -61,6 +64,7 @@ impl Code {
             Self::Conflict => (S::CONFLICT, "CONFLICT", "Changed at the same time"),
             Self::PreconditionFailed => (S::PRECONDITION_FAILED, "PRECONDITION_FAILED", "Changed meanwhile"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "TOO_LARGE", "Too large"),
+            Self::QuotaExceeded => (S::FORBIDDEN, "QUOTA_EXCEEDED", "Quota used up"),
             Self::UnsupportedMedia => {
                 (S::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA", "Not a supported video")
             }
@@ -93,6 +97,7 @@ const MAX_DETAIL: usize = 1024;
 pub struct Problem {
     code: Code,
     detail: String,
+    exceeded: Option<Exceeded>,
 }
 
 impl Problem {
@@ -100,7 +105,7 @@ impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
         detail.truncate(detail.floor_char_boundary(MAX_DETAIL));
-        Self { code, detail }
+        Self { code, detail, exceeded: None }
     }
 
     /// Returns the error code.
@@ -118,10 +123,24 @@ impl From<Fault> for Problem {
     }
 }
 
+/// 413 if the file is larger than what is left, 403 if nothing is.
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = refusal.to_string();
+        match refusal {
+            Refusal::Type(_) => Self::new(Code::UnsupportedMedia, detail),
+            Refusal::Exceeded(exceeded) => {
+                let code = if exceeded.is_file_too_large() { Code::TooLarge } else { Code::QuotaExceeded };
+                Self { exceeded: Some(exceeded), ..Self::new(code, detail) }
+            }
+        }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (status, code, title) = self.code.parts();
-        let body = json!({
+        let mut body = json!({
             "type": format!("urn:upreel:problem:{code}"),
             "title": title,
             "status": status.as_u16(),
@@ -131,6 +150,12 @@ impl IntoResponse for Problem {
             "error": title,
             "message": self.detail,
         });
+        if let Some(exceeded) = self.exceeded {
+            body["quota"] = json!(exceeded.quota);
+            body["limit"] = json!(exceeded.limit);
+            body["used"] = json!(exceeded.used);
+            body["left"] = json!(exceeded.left());
+        }
         let content_type = HeaderValue::from_static("application/problem+json");
         (status, [(header::CONTENT_TYPE, content_type)], body.to_string()).into_response()
     }

@@ -2,7 +2,52 @@
 
 use std::net::IpAddr;
 
+use clap::Args;
+use upreel_core::Container;
 use upreel_core::limits::MAX_OBJECT;
+use upreel_core::quota::{self, Limits};
+
+/// The limits of each user. A number of 0 means no limit.
+#[derive(Args, Debug, Clone)]
+#[command(next_help_heading = "Quotas of each user (off unless set; `GET /usage` shows what is used)")]
+pub struct Quotas {
+    /// Maximum size of all videos of a user, such as 10GB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    quota_bytes: Option<u64>,
+    /// Maximum number of videos of a user
+    #[arg(long, value_name = "NUMBER")]
+    quota_videos: Option<u64>,
+    /// Maximum number of uploads of a user at the same time
+    #[arg(long, value_name = "NUMBER")]
+    quota_uploads: Option<u64>,
+    /// Maximum duration of a video in seconds
+    #[arg(long, value_name = "SECONDS")]
+    max_duration_seconds: Option<u64>,
+    /// Containers that are accepted, such as mp4,mov,webm [default: all]
+    #[arg(long, value_name = "LIST", value_parser = types)]
+    allowed_types: Option<Types>,
+}
+
+/// A list of containers.
+pub type Types = std::sync::Arc<[Container]>;
+
+impl From<Quotas> for Limits {
+    fn from(quotas: Quotas) -> Self {
+        let limits = Self {
+            bytes: quotas.quota_bytes,
+            videos: quotas.quota_videos,
+            uploads: quotas.quota_uploads,
+            max_duration_seconds: quotas.max_duration_seconds,
+            types: quotas.allowed_types.map(|types| types.to_vec()),
+        };
+        limits.normalized()
+    }
+}
+
+fn types(text: &str) -> Result<Types, String> {
+    let types = quota::parse_types(text).ok_or("use names of containers, such as mp4,mov,webm")?;
+    Ok(types.into())
+}
 
 use crate::import::Source;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use upreel_core::limits::Limits;
+use upreel_core::quota;
 use upreel_function::Config;
 use upreel_store::Buckets;
 use upreel_store::sdk::Endpoints;
@@ -36,6 +37,8 @@ pub struct Options {
     pub ffmpeg: PathBuf,
     /// Maximum size of a video, in bytes.
     pub max_upload_bytes: u64,
+    /// The limits of each user.
+    pub quotas: quota::Limits,
     /// Delays between the three attempts to process an event.
     pub back_off: [Duration; 2],
     /// The receiver of webhooks; `None` turns webhooks off.
@@ -94,6 +97,7 @@ pub(crate) fn config(options: &Options, allowed_origins: Vec<String>) -> Config 
         cdn_secret_arn: None,
         allowed_origins,
         max_upload_bytes: options.max_upload_bytes,
+        quotas: options.quotas.clone(),
         transfer_acceleration: false,
         ffmpeg: options.ffmpeg.clone(),
         log_level: String::new(),

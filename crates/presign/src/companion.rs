@@ -14,10 +14,10 @@ use serde_json::{Value, json};
 use upreel_core::limits::MAX_PUT;
 use upreel_core::{Fault, UserId};
 use upreel_function::App;
-use upreel_http::{Caller, Given, Problem, Query, from_json};
+use upreel_http::{Caller, Code, Given, Problem, Query, from_json};
 use upreel_store::objects::{Completion, NamedPart};
 
-use crate::declared::{Declared, NewVideo, check_size, invalid};
+use crate::declared::{Declared, NewVideo, UNKNOWN_MULTIPART, check_size, invalid};
 use crate::upload::{MAX_PARTS, Upload, checked_size, in_range, no_such_upload, part_number};
 use crate::{Fields, given};
 
@@ -33,12 +33,18 @@ pub(crate) struct NewFile {
 }
 
 impl NewFile {
-    fn new_video(self, app: &App, user: UserId, max: u64) -> Result<(NewVideo, Declared), Problem> {
+    /// `max` is the largest size, and `reserved` what is reserved if the size is not known.
+    fn new_video(
+        self,
+        app: &App,
+        user: UserId,
+        (max, reserved): (u64, u64),
+    ) -> Result<(NewVideo, Declared), Problem> {
         let size = self.size.map(|size| check_size(size, max)).transpose()?;
         let name = self.filename.filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| invalid("The file name is missing. Send it as `filename`."))?;
         let declared = Declared::new(&name, self.media_type.as_deref(), app.config.audio)?;
-        Ok((NewVideo::new(user, &name, &declared, size).described(self.given, app)?, declared))
+        Ok((NewVideo::new(user, &name, &declared, size, reserved).described(self.given, app)?, declared))
     }
 }
 
@@ -67,7 +73,8 @@ pub(crate) async fn params(
 ) -> Result<Json<Params>, Problem> {
     let max = app.config.max_upload_bytes.min(MAX_PUT);
     file.given = given(&fields);
-    let (new, declared) = file.new_video(&app, user, max)?;
+    let (new, declared) = file.new_video(&app, user, (max, max))?;
+    let max = if app.config.quotas.is_off() { max } else { new.reserved };
     let form = app.objects.sign_post(&new.key, &declared.media_type, max).await?;
     new.create(&app).await?;
     Ok(Json(Params {
@@ -83,9 +90,15 @@ pub(crate) async fn create(
     Caller(user): Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
-    let (new, declared) = from_json::<NewFile>(body)?.new_video(&app, user, app.config.max_upload_bytes)?;
+    let limits = (app.config.max_upload_bytes, UNKNOWN_MULTIPART);
+    let (new, declared) = from_json::<NewFile>(body)?.new_video(&app, user, limits)?;
     let upload = app.objects.create_multipart(&new.key, &declared.media_type).await?;
-    new.create(&app).await?;
+    if let Err(problem) = new.create(&app).await {
+        if matches!(problem.code(), Code::QuotaExceeded | Code::TooLarge | Code::UnsupportedMedia) {
+            app.objects.abort_multipart(&new.key, &upload).await?;
+        }
+        return Err(problem);
+    }
     let bucket = app.objects.bucket(&new.key);
     Ok(Json(json!({"key": new.key.to_string(), "uploadId": upload, "bucket": bucket})))
 }
@@ -110,6 +123,7 @@ pub(crate) async fn abort(
 ) -> Result<Json<Value>, Problem> {
     let upload = Upload::new(&user, which.key.as_deref(), &parse_path(upload)?)?;
     let existed = app.objects.abort_multipart(&upload.key, &upload.id).await?;
+    app.release(&upload.key, &user).await?;
     existed.then(|| Json(json!({}))).ok_or_else(no_such_upload)
 }
 
@@ -180,10 +194,12 @@ pub(crate) async fn complete(
     // If there is no such upload, skip the check: S3 repeats the response to a completion that it has just done, so a
     // client that lost the response can send the request again.
     let stored = app.objects.list_parts(key, id).await?;
-    if let Some(stored) = &stored
-        && checked_size(&parts, stored)? > app.config.max_upload_bytes
-    {
-        return Err(upload.abort_too_large(&app).await?);
+    if let Some(stored) = &stored {
+        let size = checked_size(&parts, stored)?;
+        if size > app.config.max_upload_bytes {
+            return Err(upload.abort_too_large(&app, &user).await?);
+        }
+        app.reserve(key, &user, size).await??;
     }
     match app.objects.complete_multipart(key, id, &parts).await? {
         Completion::Done => {}

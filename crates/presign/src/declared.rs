@@ -6,6 +6,10 @@ use upreel_core::{Container, Details, Key, MediaType, UserId, VideoId, filename}
 use upreel_function::App;
 use upreel_http::{Code, Given, Problem};
 
+/// What is reserved for a multipart upload whose size is not known: so little that it is refused only if nothing is left.
+/// Its completion knows the size, and reserves it before the object exists.
+pub(crate) const UNKNOWN_MULTIPART: u64 = 1;
+
 /// The type of a file as declared by the client. The actual type is detected after the upload.
 pub(crate) struct Declared {
     pub(crate) media_type: String,
@@ -53,16 +57,26 @@ pub(crate) struct NewVideo {
     /// The owner, the file name and the media type.
     about: (UserId, String, String),
     size: Option<u64>,
+    /// What is reserved for the upload if there are quotas.
+    pub(crate) reserved: u64,
     details: Details,
 }
 
 impl NewVideo {
-    pub(crate) fn new(user: UserId, name: &str, declared: &Declared, size: Option<u64>) -> Self {
+    /// `reserved` is what is reserved if `size` is not known.
+    pub(crate) fn new(
+        user: UserId,
+        name: &str,
+        declared: &Declared,
+        size: Option<u64>,
+        reserved: u64,
+    ) -> Self {
         let id = VideoId::new();
         let key = Key::Video { user: user.clone(), id, container: declared.container };
         let name = filename::sanitize(name);
         let about = (user, name, declared.media_type.clone());
-        Self { id, key, about, size, details: Details::default() }
+        let reserved = size.unwrap_or(reserved);
+        Self { id, key, about, size, reserved, details: Details::default() }
     }
 
     /// Sets what the user says about the video.
@@ -73,7 +87,8 @@ impl NewVideo {
 
     /// Adds the row. Call this after signing, so that a rejected request leaves no row.
     pub(crate) async fn create(&self, app: &App) -> Result<(), Problem> {
-        app.videos.create(&self.key, self.about.clone(), self.size, &self.details).await?;
+        let sizes = (self.size, self.reserved);
+        app.create_video(&self.key, self.about.clone(), sizes, &self.details).await??;
         tracing::info!(videoId = %self.id, "presigned");
         Ok(())
     }

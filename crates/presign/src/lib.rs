@@ -6,7 +6,8 @@
 //!
 //! IAM: `s3:PutObject` (also to send parts and to complete a multipart upload), `s3:GetObject` (to recognise a repeated
 //! completion), `s3:AbortMultipartUpload` and `s3:ListMultipartUploadParts` on `videos/*` of the uploads bucket;
-//! `s3:ListBucket` on that bucket, without which a missing object is a 403; `dynamodb:PutItem`.
+//! `s3:ListBucket` on that bucket, without which a missing object is a 403; `dynamodb:PutItem`; with quotas, also
+//! `dynamodb:GetItem` and `UpdateItem`.
 
 mod companion;
 mod declared;
@@ -22,6 +23,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use upreel_core::VideoId;
+use upreel_core::limits::MAX_PUT;
 use upreel_function::App;
 use upreel_http::{Caller, Code, Given, Problem, Query};
 
@@ -88,9 +90,11 @@ async fn presign(
     let name =
         name.ok_or_else(|| invalid("The file name is missing. Send it as `name`: /presign?name=clip.mp4"))?;
     let declared = Declared::new(&name, query.media_type.as_deref(), app.config.audio)?;
-    let size = query.size.map(|size| parse_put_size(&size, app.config.max_upload_bytes)).transpose()?;
+    let max = app.config.max_upload_bytes;
+    let size = query.size.map(|size| parse_put_size(&size, max)).transpose()?;
 
-    let new = NewVideo::new(user, &name, &declared, size).described(given(&fields), &app)?;
+    let new =
+        NewVideo::new(user, &name, &declared, size, max.min(MAX_PUT)).described(given(&fields), &app)?;
     let signed = app.objects.sign_put(&new.key, &declared.media_type, size).await?;
     new.create(&app).await?;
     Ok(Json(Presigned {

@@ -17,7 +17,7 @@ use upreel_http::{Caller, Given, Problem, from_json};
 use upreel_store::objects::MultipartRequest;
 use uuid::Uuid;
 
-use crate::declared::{Declared, NewVideo, check_put_size, check_size, invalid};
+use crate::declared::{Declared, NewVideo, UNKNOWN_MULTIPART, check_put_size, check_size, invalid};
 use crate::upload::{Upload, in_range};
 
 #[derive(Deserialize)]
@@ -120,7 +120,9 @@ pub(crate) async fn sign(
             sign_existing(&app, request.upload(&user, &id)?, MultipartRequest::List(&id)).await?
         }
         Kind::Abort(id) => {
-            sign_existing(&app, request.upload(&user, &id)?, MultipartRequest::Abort(&id)).await?
+            let upload = request.upload(&user, &id)?;
+            app.release(&upload.key, &user).await?;
+            sign_existing(&app, upload, MultipartRequest::Abort(&id)).await?
         }
         Kind::Complete(id) => {
             let upload = request.upload(&user, &id)?;
@@ -128,8 +130,9 @@ pub(crate) async fn sign(
             let size =
                 upload.parts(&app).await?.iter().fold(0_u64, |sum, part| sum.saturating_add(part.size));
             if size > app.config.max_upload_bytes {
-                return Err(upload.abort_too_large(&app).await?);
+                return Err(upload.abort_too_large(&app, &user).await?);
             }
+            app.reserve(&upload.key, &user, size).await??;
             sign_existing(&app, upload, MultipartRequest::Complete(&id)).await?
         }
     };
@@ -148,12 +151,14 @@ async fn sign_new(app: &App, user: UserId, request: &SignRequest, kind: &Kind) -
     let declared = Declared::new(name, request.content_type.as_deref(), app.config.audio)?;
     let check = if *kind == Kind::Create { check_size } else { check_put_size };
     let size = request.size.map(|size| check(size, max)).transpose()?;
-    let new = NewVideo::new(user, name, &declared, size).described(request.given.clone(), app)?;
+    let reserved = if *kind == Kind::Create { UNKNOWN_MULTIPART } else { max.min(MAX_PUT) };
+    let new = NewVideo::new(user, name, &declared, size, reserved).described(request.given.clone(), app)?;
     let content_type = &declared.media_type;
     let headers = BTreeMap::from([("Content-Type", content_type.clone())]);
     let signed = match kind {
         Kind::Form => {
-            let form = app.objects.sign_post(&new.key, content_type, max.min(MAX_PUT)).await?;
+            let max = if app.config.quotas.is_off() { max.min(MAX_PUT) } else { new.reserved };
+            let form = app.objects.sign_post(&new.key, content_type, max).await?;
             Signed { fields: form.fields, ..Signed::new(form.url, &new.key) }
         }
         Kind::Create => {

@@ -45,8 +45,9 @@ impl Upload {
     }
 
     /// Aborts an upload that would be too large, and returns the problem to respond with.
-    pub(crate) async fn abort_too_large(&self, app: &App) -> Result<Problem, Problem> {
+    pub(crate) async fn abort_too_large(&self, app: &App, user: &UserId) -> Result<Problem, Problem> {
         app.objects.abort_multipart(&self.key, &self.id).await?;
+        app.release(&self.key, user).await?;
         tracing::info!(key = %self.key, "multipart upload aborted: too large");
         Ok(too_large(app.config.max_upload_bytes))
     }

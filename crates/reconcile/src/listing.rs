@@ -5,6 +5,9 @@
 //!   that its row calls lost.
 //! - A derived object that no row names is deleted, and so is the uploaded file of a deleted video.
 //!
+//! Of each row with an uploaded file, what it counts for its user's quota is set right. So videos of the time before quotas
+//! count once they are listed.
+//!
 //! Objects that are younger than a day are left alone. The listing ends at its deadline or after 1,000 deletions, and the
 //! next run continues where it ended. If two listings run at the same time, one of them stops.
 
@@ -139,6 +142,11 @@ impl Listing<'_> {
                 continue;
             };
             let record = self.record(key.video_id()).await?;
+            if let (Bucket::Uploads, Some(record), false) = (bucket, &record, self.is_dry_run)
+                && record.video.status != Status::Pending
+            {
+                self.app.settle(record).await?;
+            }
             match (bucket, &record) {
                 (Bucket::Uploads, None) => self.send(workers, &key, None, Sequencer::lowest()).await?,
                 (Bucket::Uploads, Some(record)) if record.video.status != Status::Deleted => {

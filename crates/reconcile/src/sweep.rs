@@ -3,7 +3,7 @@
 //! | row | what is done |
 //! |---|---|
 //! | `PENDING`, `UPLOADED`, the object exists | The event is sent, with a sequencer that every real event outranks. |
-//! | `PENDING`, no object | Nothing; the row expires. |
+//! | `PENDING`, no object | Nothing; the row expires. Its reservation ends then. |
 //! | `UPLOADED`, no object | `FAILED` with the code `LOST`. |
 //! | `PROCESSING` | The event is sent again, at most three times. |
 //! | `FAILED` with the code `INTERNAL` | The event is sent again, at most three times. |
@@ -11,6 +11,8 @@
 //! | `PROCESSED`, transcoding does not run, or failed with the code `INTERNAL` | A new execution, at most three times. |
 //! | objects of earlier uploads | They are deleted. |
 //! | `DELETED` | All objects are deleted, also from the cache of the CDN, until two passes find none. |
+//!
+//! Of each row, what it counts for its user's quota is set right first.
 //!
 //! Each row is postponed before it is handled: if the handler dies, the row is due again later.
 
@@ -158,6 +160,10 @@ impl<W: Workers> Sweep<'_, W> {
     }
 
     async fn examine(&self, record: Record) -> Result<Examined, Fault> {
+        // A reservation ends only if there is no object, whose event would find no room then.
+        if record.video.status != Status::Pending {
+            self.app.settle(&record).await?;
+        }
         if record.video.status == Status::Failed && record.state().is_unfinished() {
             return Ok(Examined::GivenUp(Box::new(record)));
         }
@@ -176,9 +182,14 @@ impl<W: Workers> Sweep<'_, W> {
         if self.send_unseen(record, self.limits().upload_again).await? {
             return Ok(Examined::Unprocessed);
         }
-        let left = record.ttl.unwrap_or_default().saturating_sub(seconds(self.app.videos.now()));
-        let left = Duration::from_secs(left).checked_sub(BEFORE_EXPIRY);
+        let left = record.expiry().unwrap_or_default().saturating_sub(seconds(self.app.videos.now()));
+        let left = Duration::from_secs(left);
+        // DynamoDB does not delete a row that counts. So it is examined once more, after it has expired.
+        let left = if record.counted.is_some() { Some(left) } else { left.checked_sub(BEFORE_EXPIRY) };
         let next = left.filter(|left| !left.is_zero()).map(|left| left.min(self.limits().upload_again));
+        if next.is_none() {
+            self.app.settle(record).await?;
+        }
         self.postpone(record, next, Attention::None).await?;
         Ok(Examined::Nothing)
     }
@@ -187,7 +198,7 @@ impl<W: Workers> Sweep<'_, W> {
         if self.send_unseen(record, self.limits().event).await? {
             return Ok(Examined::Unprocessed);
         }
-        self.app.videos.mark_lost(record.video.video_id).await?;
+        self.app.videos.mark_lost(record.video.video_id, record.counted.is_some()).await?;
         Ok(Examined::Healed)
     }
 

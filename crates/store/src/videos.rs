@@ -7,7 +7,7 @@
 //! - [`VideoStore::create`]: the row exists. It stays unchanged, and the result is the same.
 //! - [`VideoStore::reserve_idempotency_key`]: the key is reserved. The first reservation is returned, for 24 hours.
 //! - the transitions of the status and of the transcode, what the reconciler writes, and what users write: see the modules
-//!   `transitions`, `transcodes`, `deletions`, `due`, `details` and `posters`.
+//!   `transitions`, `transcodes`, `deletions`, `due`, `details` and `posters`. What counts for a user's quota: `quota`.
 
 mod content;
 mod deletions;
@@ -16,6 +16,7 @@ mod due;
 mod imports;
 mod outcome;
 mod posters;
+mod quota;
 mod search;
 mod transcodes;
 mod transitions;
@@ -47,6 +48,8 @@ pub use search::Search;
 /// The lifetime of an idempotency record.
 const IDEMPOTENCY_TTL: Duration = Duration::from_hours(24);
 
+/// How long a reservation lasts that is made for a row without one.
+const RESERVATION_TTL: Duration = Duration::from_hours(24);
 const INDEX: &str = "byUser";
 /// Timeout of one attempt. `DynamoDB` responds within milliseconds.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -120,15 +123,11 @@ impl VideoStore {
     pub async fn create(
         &self,
         key: &Key,
-        (user, filename, content_type): (UserId, String, String),
+        about: (UserId, String, String),
         size: Option<u64>,
         details: &Details,
     ) -> Result<(), Fault> {
-        let now = self.now();
-        let mut record = Record::pending(key, (user, filename, content_type), now, now + self.limits.upload);
-        record.video.size = size;
-        let mut item: Item = serde_dynamo::to_item(record).map_err(|e| Fault::new("encode a record", &e))?;
-        item.extend(details::attributes(key.video_id(), details)?);
+        let item = new_row(self.new_record(key, about, size), details)?;
         let put = self
             .client
             .put_item()
@@ -141,6 +140,13 @@ impl VideoStore {
             Err(error) if !is_refused(&error) => Err(Fault::new("dynamodb:PutItem", &error)),
             _ => Ok(()),
         }
+    }
+
+    fn new_record(&self, key: &Key, about: (UserId, String, String), size: Option<u64>) -> Record {
+        let now = self.now();
+        let mut record = Record::pending(key, about, now, now + self.limits.upload);
+        record.video.size = size;
+        record
     }
 
     /// Returns the row of a video, which may be a tombstone.
@@ -249,6 +255,13 @@ impl Cursor {
         let get = |name| key.get(name).and_then(|value| value.as_s().ok());
         Some(Self { upload_time: get("uploadTime")?.clone(), id: get("videoId")?.parse().ok()? })
     }
+}
+
+fn new_row(record: Record, details: &Details) -> Result<Item, Fault> {
+    let id = record.video.video_id;
+    let mut item: Item = serde_dynamo::to_item(record).map_err(|e| Fault::new("encode a record", &e))?;
+    item.extend(details::attributes(id, details)?);
+    Ok(item)
 }
 
 /// Returns whether the condition of a `PutItem` does not hold.

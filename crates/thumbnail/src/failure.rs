@@ -25,3 +25,10 @@ pub(crate) fn failure(error: &Error, with_audio: bool) -> Failure {
         }
     }
 }
+
+/// Returns the failure of an object that exceeds the quota of its user.
+pub(crate) fn over_quota() -> Failure {
+    let message =
+        "The file is larger than what was left of your storage. Delete videos, and upload it again.";
+    Failure::new(Failure::QUOTA_EXCEEDED, message)
+}

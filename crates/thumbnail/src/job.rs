@@ -6,12 +6,13 @@ use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use tokio::time::Instant;
 use upreel_core::playback::Playback;
-use upreel_core::transcode::{Renditions, Run, Transcode};
-use upreel_core::video::{MediaInfo, PreviewKeys, Record};
+use upreel_core::quota::Limits;
+use upreel_core::transcode::Renditions;
+use upreel_core::video::{PreviewKeys, Record};
 use upreel_core::{Bucket, Failure, Fault, Key, Sequencer, Status, Version, VideoId};
 use upreel_function::App;
 use upreel_media::keyframe::HEAD;
-use upreel_media::{Error, Source, ladder};
+use upreel_media::{Error, Source};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::{Processed, UpdateOutcome};
 
@@ -31,8 +32,10 @@ pub(crate) struct Job<'a> {
     pub(crate) sequencer: &'a Sequencer,
     pub(crate) deadline: Instant,
     pub(crate) make: MakePreviews,
-    /// Whether the row belonged to an earlier event.
-    pub(crate) is_superseding: bool,
+    /// Whether the reconciler has to examine the row afterwards: it belonged to an earlier event.
+    pub(crate) is_examined: bool,
+    /// The limits of the user.
+    pub(crate) limits: Limits,
 }
 
 /// An object to store: its key, its media type and its content.
@@ -46,10 +49,12 @@ struct Published {
     keys: Vec<Key>,
     /// Whether the object was still there.
     is_current: bool,
+    /// Why the video is not accepted.
+    refusal: Option<Failure>,
 }
 
 impl Job<'_> {
-    pub(crate) async fn run(&self, mut head: Head) -> Result<(), Fault> {
+    pub(crate) async fn run(&mut self, mut head: Head) -> Result<(), Fault> {
         for _ in 0..MAX_CHANGES {
             let (previews, published) = self.make(&head).await;
             let published = match published {
@@ -58,7 +63,12 @@ impl Job<'_> {
                 Err(_) => Published::default(),
             };
             match previews {
-                Ok(previews) if published.is_current => return self.succeed(previews, published, head).await,
+                Ok(previews) if published.is_current => {
+                    return match &published.refusal {
+                        Some(failure) => self.fail(&head, failure).await,
+                        None => self.succeed(previews, published, head).await,
+                    };
+                }
                 Err(Error::Fault(fault)) => return Err(fault),
                 Ok(_) | Err(Error::Gone) => self.remove_unnamed(&self.version(&head), published.keys).await?,
                 Err(error) => {
@@ -68,6 +78,8 @@ impl Job<'_> {
             }
             // The object was replaced since the event. The event of the new object may be late or lost, so this attempt
             // processes the new object.
+            // The sweep that examines the row then sets right what it counts.
+            self.is_examined |= !self.app.config.quotas.is_off();
             let Some(now) = self.app.objects.head(self.key).await? else {
                 return self.fail(&head, &Failure::lost()).await;
             };
@@ -84,7 +96,19 @@ impl Job<'_> {
         };
         let image = Key::StoryboardImage(self.id, self.version(head)).file_name();
         let previews = (self.make)(self.app, self.id, &source, &image, self.deadline);
-        join(previews, self.publish(&source, head)).await
+        if self.limits.max_duration_seconds.is_none() && self.limits.types.is_none() {
+            return join(previews, self.publish(&source, head)).await;
+        }
+        // A video that is not accepted must not be playable meanwhile.
+        let previews = previews.await;
+        let published = match &previews {
+            Ok(previews) => match self.limits.refuse(&previews.poster.media_info) {
+                None => self.publish(&source, head).await,
+                refusal => Ok(Published { is_current: true, refusal, ..Published::default() }),
+            },
+            Err(_) => Ok(Published::default()),
+        };
+        (previews, published)
     }
 
     async fn source(&self, head: &Head) -> Result<Arc<Source>, Error> {
@@ -109,47 +133,11 @@ impl Job<'_> {
             let marked = self.app.videos.mark_playable(self.id, self.sequencer, object, playback);
             marked.await.map_err(Error::Fault)?;
         }
-        Ok(Published { playback, keys, is_current: true })
+        Ok(Published { playback, keys, is_current: true, refusal: None })
     }
 
     fn version(&self, head: &Head) -> Version {
         Version::new(self.sequencer.clone(), &head.etag)
-    }
-
-    /// Returns the run to transcode, if the video is processed and its transcoding has not begun. A repeated event
-    /// returns it as well, because the previous attempt may have ended before it started the execution.
-    pub(crate) async fn pending_run(&self) -> Result<Option<Run>, Fault> {
-        let config = &self.app.config;
-        if config.state_machine.is_none() || config.transcodes_when_watched {
-            return Ok(None);
-        }
-        let record = self.app.videos.get(self.id).await?.filter(|record| {
-            record.video.status == Status::Processed
-                && record.sequencer.as_ref() == Some(self.sequencer)
-                && !record.video.media_info.is_audio()
-                && record.transcode.as_ref().is_none_or(Transcode::is_waiting)
-        });
-        let sequencer = self.sequencer.clone();
-        Ok(record.map(|record| Run { video_id: self.id, key: record.key, sequencer, rung: None }))
-    }
-
-    /// Returns what is or may be transcoded. When renditions are encoded only if a player requests them, these are
-    /// the rungs smaller than the original, and one of its size if it is not H.264; or the whole ladder, if players cannot
-    /// play the original. Without a film, there is nothing to transcode.
-    fn renditions(&self, playback: Option<&Playback>, media_info: &MediaInfo) -> Renditions {
-        let (config, sequencer) = (&self.app.config, || self.sequencer.clone());
-        let whole = |transcode| Renditions { transcode: Some(transcode), rungs: None };
-        match playback {
-            _ if config.state_machine.is_none() || media_info.is_audio() => Renditions::default(),
-            _ if !config.transcodes_when_watched => whole(Transcode::waiting(sequencer())),
-            None => Renditions::default(),
-            Some(playback) if !playback.is_hls() => whole(Transcode::offered(sequencer())),
-            Some(_) => {
-                let rungs = ladder::beside_original(media_info);
-                let rungs = rungs.into_iter().map(|rung| (rung.name, Transcode::offered(sequencer())));
-                Renditions { transcode: None, rungs: Some(rungs.collect()) }
-            }
-        }
     }
 
     /// Stores the previews and records the success.
@@ -174,7 +162,7 @@ impl Job<'_> {
         let processed =
             Processed { size, etag, media_info, previews: names, playback, incomplete, renditions };
         let videos = &self.app.videos;
-        match videos.mark_processed(self.id, self.sequencer, &processed, self.is_superseding).await? {
+        match videos.mark_processed(self.id, self.sequencer, &processed, self.is_examined).await? {
             UpdateOutcome::Recorded => Ok(()),
             UpdateOutcome::Superseded => self.remove_unnamed(&version, keys).await,
             UpdateOutcome::Deleted => self.clean_up().await,
@@ -282,9 +270,9 @@ impl Job<'_> {
     }
 
     /// Records the failure.
-    async fn fail(&self, head: &Head, failure: &Failure) -> Result<(), Fault> {
-        let (videos, result) = (&self.app.videos, (head.etag.as_str(), failure));
-        match videos.mark_failed(self.id, self.sequencer, result, self.is_superseding).await? {
+    pub(crate) async fn fail(&self, head: &Head, failure: &Failure) -> Result<(), Fault> {
+        let (videos, result) = (&self.app.videos, ((head.size, head.etag.as_str()), failure));
+        match videos.mark_failed(self.id, self.sequencer, result, self.is_examined).await? {
             UpdateOutcome::Deleted => self.clean_up().await,
             UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
         }

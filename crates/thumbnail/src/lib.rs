@@ -9,6 +9,7 @@
 //! | step | a repetition finds |
 //! |---|---|
 //! | claim the event | the row is unfinished: claimed again. It is finished: nothing to do. |
+//! | count the size for the user's quota | the row counts it. |
 //! | store what the playback needs, and record it | the same objects and values, or a row that is finished. |
 //! | store the previews | objects with the same content: their keys contain event and entity tag. |
 //! | record the result | the row has it. |
@@ -22,9 +23,11 @@ mod failure;
 mod job;
 pub mod playback;
 mod previews;
+mod runs;
 
 use serde_json::Value;
 use tokio::time::Instant;
+use upreel_core::quota::Limits;
 use upreel_core::transcode::Run;
 use upreel_core::{Fault, Key, UserId};
 use upreel_events::s3::{self, Created};
@@ -85,9 +88,17 @@ async fn process(
     };
     let Key::Video { ref user, id, .. } = key else { return Ok(None) };
     let sequencer = &created.sequencer;
-    let mut job = Job { app, key: &key, id, sequencer, deadline, make, is_superseding: false };
+    let mut job =
+        Job { app, key: &key, id, sequencer, deadline, make, is_examined: false, limits: Limits::default() };
     match claim(app, &key, user, created).await? {
-        Claim::Granted { is_superseding } => job.is_superseding = is_superseding,
+        Claim::Granted(record) => {
+            job.is_examined = !record.superseded().is_empty();
+            job.limits = app.limits(user).await?.unwrap_or_default();
+            if app.settle(&record).await? {
+                let head = Head { size: created.size, etag: created.etag.clone(), content_type: None };
+                return job.fail(&head, &failure::over_quota()).await.map(|()| None);
+            }
+        }
         Claim::Stale(record) if record.incomplete && record.sequencer.as_ref() == Some(sequencer) => {
             return job.complete(&record).await.map(|()| None);
         }

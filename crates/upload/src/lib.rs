@@ -86,8 +86,9 @@ async fn store(
     // Use the media type of the detected format, not the one declared in the form.
     let media_type = container.media_type();
     let name = filename::sanitize(&file.name);
-    let size = Some(file.bytes.len() as u64);
-    app.videos.create(key, (user.clone(), name, media_type.to_owned()), size, details).await?;
+    let size = file.bytes.len() as u64;
+    let about = (user.clone(), name, media_type.to_owned());
+    app.create_video(key, about, (Some(size), size), details).await??;
     app.objects.put_upload(key, media_type, file.bytes).await?;
     app.videos.mark_uploaded(id).await?;
     Ok(())

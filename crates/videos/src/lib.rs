@@ -1,5 +1,5 @@
-//! `GET /videos`, `GET`, `PATCH` and `DELETE /videos/{videoId}`, its captions, and its HLS playlists. A caller can
-//! access only their own videos.
+//! `GET /usage`, `GET /videos`, `GET`, `PATCH` and `DELETE /videos/{videoId}`, its captions, and its HLS playlists. A caller
+//! can access only their own videos.
 //!
 //! IAM: `dynamodb:GetItem` and `UpdateItem` on the table, `Query` on its index; `s3:GetObject` and `s3:DeleteObject` on
 //! `videos/*`, `thumbnails/*`, `storyboards/*`, `hls/*`, `playback/*`, `segments/*` and `captions/*` (whose URLs are
@@ -11,22 +11,22 @@ mod captions;
 mod cdn;
 mod change;
 mod cursor;
+mod delete;
 mod etag;
 mod gaps;
 mod hls;
 mod playlist;
+mod usage;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRef, State};
 use axum::response::Response;
 use axum::routing::{get, put};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 use upreel_core::details::MAX_TITLE;
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::{Progress, Record};
@@ -35,8 +35,6 @@ use upreel_function::App;
 use upreel_http::{BaseUrl, Caller, Code, Path, Problem, Query};
 use upreel_store::videos::Search;
 
-/// How long a DELETE request deletes objects itself.
-const DELETION_TIMEOUT: Duration = Duration::from_secs(6);
 const DEFAULT_LIMIT: usize = 20;
 const MAX_LIMIT: usize = 100;
 /// When to poll again for a video that is being processed, in seconds. A poster takes one or two.
@@ -61,8 +59,9 @@ impl FromRef<Shared> for App {
 /// Returns the routes of this function. `start` transcodes what is transcoded only when it is watched.
 pub fn router(app: App, start: Option<Start>) -> Router {
     Router::new()
+        .route("/usage", get(usage::usage))
         .route("/videos", get(list))
-        .route("/videos/{videoId}", get(detail).patch(change::change).delete(delete))
+        .route("/videos/{videoId}", get(detail).patch(change::change).delete(delete::delete))
         .route("/videos/{videoId}/captions/{language}", put(captions::put).delete(captions::delete))
         .route("/videos/{videoId}/hls/master.m3u8", get(hls::master))
         .route("/videos/{videoId}/hls/{rendition}/{playlist}", get(hls::media))
@@ -261,23 +260,6 @@ fn is_own(app: &App, user: &UserId, record: &Record) -> bool {
     record.is_visible(app.videos.now()) && record.video.user_id == *user
 }
 
-async fn delete(
-    State(app): State<App>,
-    Caller(user): Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
-    let id = parse(&id)?;
-    // The tombstone decides: a function that is still working on the video finds it and deletes what it has written, and
-    // the reconciler deletes until nothing is left. So the response depends neither on S3 nor on the number of objects.
-    let record = app.videos.delete(id, &user).await?.ok_or_else(not_found)?;
-    match timeout(DELETION_TIMEOUT, app.delete_objects(&record)).await {
-        Ok(Ok(())) => tracing::info!(videoId = %id, "deleted"),
-        Ok(Err(fault)) => tracing::warn!(videoId = %id, %fault, "deleted, objects will be removed later"),
-        Err(_) => tracing::warn!(videoId = %id, "deleted, the remaining objects will be removed later"),
-    }
-    Ok(StatusCode::NO_CONTENT)
-}
-
 fn parse(id: &str) -> Result<VideoId, Problem> {
     id.parse().map_err(|_| not_found())
 }
@@ -288,6 +270,8 @@ fn not_found() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use http::StatusCode;
+
     use super::*;
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::content;
 use crate::functions;
 use crate::network::{INVOCATION, Outcome};
-use crate::world::World;
+use crate::world::{Quotas, World};
 
 /// How often a client sends a request at most.
 const ATTEMPTS: usize = 6;
@@ -140,7 +140,7 @@ pub(crate) async fn run(world: Rc<World>, script: Script) {
             None
         }
         Upload::Put | Upload::Form => {
-            let target = client.target(script.upload).await;
+            let target = client.target(script.upload, bytes(first).len()).await;
             if let Some(target) = &target {
                 client.send(target, first, bytes(first)).await;
             }
@@ -246,10 +246,11 @@ impl Client<'_> {
     }
 
     /// Asks for a presigned URL or a form.
-    async fn target(&mut self, upload: Upload) -> Option<Target> {
+    async fn target(&mut self, upload: Upload, size: usize) -> Option<Target> {
+        let size = if self.says_size() { format!("&size={size}") } else { String::new() };
         if upload == Upload::Put {
             let knows_time = self.world.network.knows_time();
-            let signed = self.get("/presign?name=clip.mp4").await?;
+            let signed = self.get(&format!("/presign?name=clip.mp4{size}")).await?;
             self.created(&signed["videoId"], &signed["key"]);
             let url = signed["uploadUrl"].as_str()?.to_owned();
             if knows_time {
@@ -258,7 +259,7 @@ impl Client<'_> {
             let request = move |body| Request::put(&url).header("content-type", MP4).body(body).unwrap();
             return Some(Target { request: Box::new(request) });
         }
-        let form = self.get("/s3/params?filename=clip.mp4&type=video/mp4").await?;
+        let form = self.get(&format!("/s3/params?filename=clip.mp4&type=video/mp4{size}")).await?;
         let key = form["fields"]["key"].as_str()?.to_owned();
         self.created(&Value::Null, &form["fields"]["key"]);
         let url = form["url"].as_str()?.to_owned();
@@ -267,6 +268,11 @@ impl Client<'_> {
             form.body(body).unwrap()
         };
         Some(Target { request: Box::new(request) })
+    }
+
+    /// With tight quotas, an upload of unknown size is refused.
+    fn says_size(&self) -> bool {
+        self.world.settings.quotas == Quotas::Tight
     }
 
     fn created(&mut self, id: &Value, key: &Value) {
@@ -315,6 +321,7 @@ impl Client<'_> {
         }
         self.get(&format!("/videos/{}", self.intent.id)).await;
         self.get("/videos").await;
+        self.get("/usage").await;
     }
 
     /// Notes that the API has acknowledged an upload, which must be durable now.

@@ -127,7 +127,13 @@ impl Fault {
             Self::RequestTimeout => (400, "RequestTimeout", 400, ""),
             _ => return None,
         };
+        let is_transaction = crate::services::operation(request) == "TransactWriteItems";
         let response = match service(request) {
+            Service::DynamoDb if self == Self::Conflict && is_transaction => {
+                let reasons = json!([{"Code": "None"}, {"Code": "TransactionConflict"}]);
+                let body = json!({"__type": "TransactionCanceledException", "message": "injected", "CancellationReasons": reasons});
+                respond(400, body.to_string())
+            }
             Service::S3 if *request.method() == Method::HEAD => respond(status, ""),
             Service::S3 => s3::error(StatusCode::from_u16(status).unwrap(), s3_code),
             _ => respond(json_status, json!({"__type": json_code, "message": "injected"}).to_string()),

@@ -115,7 +115,7 @@ impl World {
         let (function, limit) = match path.split(['/', '?']).nth(1) {
             Some("upload") => ("upload", 28),
             Some("videos") if path.contains("/thumbnail.") || path.ends_with("/poster") => ("playback", 28),
-            Some("videos") => ("videos", 10),
+            Some("videos" | "usage") => ("videos", 10),
             Some("segments") => ("playback", 28),
             _ => ("presign", 28),
         };

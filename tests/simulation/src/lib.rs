@@ -46,7 +46,7 @@ pub use clients::{Script, Upload};
 pub use faults::Fault;
 pub use matrix::{Case, Flow};
 pub use schedule::{Report, run, run_seed};
-pub use world::Settings;
+pub use world::{Quotas, Settings};
 
 /// Runs `work` for each item on all processors. The results are in the order of the items.
 ///

@@ -3,7 +3,7 @@
 use crate::clients::{Script, Step, Upload};
 use crate::faults::{Fault, Plan};
 use crate::schedule::{Report, run};
-use crate::world::Settings;
+use crate::world::{Quotas, Settings};
 
 /// A flow: what a client does in a world without other mishaps.
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ pub struct Flow {
     watched: bool,
     webhooks: bool,
     loses_events: bool,
+    quotas: Quotas,
 }
 
 /// A call of a flow with a fault.
@@ -30,7 +31,15 @@ pub struct Case {
 impl Flow {
     fn new(name: &'static str, upload: Upload, then: &[Step]) -> Self {
         let script = Script { upload, is_video: true, is_long: false, parts: 1, then: then.to_vec() };
-        Self { name, script, transcodes: false, watched: false, webhooks: false, loses_events: false }
+        Self {
+            name,
+            script,
+            transcodes: false,
+            watched: false,
+            webhooks: false,
+            loses_events: false,
+            quotas: Quotas::Off,
+        }
     }
 
     fn transcoded(self) -> Self {
@@ -40,6 +49,10 @@ impl Flow {
     /// Renditions are encoded when they are watched.
     fn watched(self) -> Self {
         Self { transcodes: true, watched: true, ..self }
+    }
+
+    fn limited(self) -> Self {
+        Self { quotas: Quotas::Tight, ..self }
     }
 
     fn long(self) -> Self {
@@ -119,6 +132,10 @@ impl Flow {
             Self::new("captions during processing", Upload::Put, &[Caption, Rename, RemoveCaptions]),
             Self::new("captions and delete", Upload::Put, &[Caption, Wait(3), Delete, Caption]),
             Self::new("not a video", Upload::Put, &[]).with(|script| script.is_video = false),
+            Self::new("quotas, upload and delete", Upload::Idempotent, &[Read, Wait(3), Delete]).limited(),
+            Self::new("quotas, upload again", Upload::Put, &[UploadAgain]).limited(),
+            Self::new("quotas, multipart", Upload::Multipart, &[]).limited(),
+            Self { loses_events: true, ..Self::new("quotas, lost event", Upload::Form, &[]).limited() },
         ]
     }
 
@@ -132,6 +149,7 @@ impl Flow {
             webhooks: self.webhooks,
             chaos: false,
             loses_events: self.loses_events,
+            quotas: self.quotas,
             trace,
         };
         run(settings, vec![self.script.clone()])

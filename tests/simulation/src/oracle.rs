@@ -5,6 +5,7 @@ mod captions;
 mod details;
 mod leftovers;
 mod playback;
+mod quotas;
 mod renditions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +84,11 @@ impl World {
             let position = self.oracle.borrow().position;
             services.table.stream[position..].to_vec()
         };
+        if records.is_empty() {
+            return;
+        }
         self.oracle.borrow_mut().position += records.len();
+        self.check_account();
         for record in records {
             let (old, new) = (&record["dynamodb"]["OldImage"], &record["dynamodb"]["NewImage"]);
             let id = text(&record["dynamodb"]["Keys"], "videoId");
@@ -118,6 +123,7 @@ impl World {
         let mut named = BTreeSet::new();
         for (id, row) in rows.iter().filter(|(id, _)| !id.contains('#')) {
             self.check_row(id, row, &objects, &mut named);
+            self.check_counted(id, row);
         }
         for ((bucket, key), _) in objects.iter().filter(|((_, key), _)| !key.starts_with("work/")) {
             if !named.contains(&(bucket.clone(), key.clone())) {

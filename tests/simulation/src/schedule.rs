@@ -13,7 +13,7 @@ use crate::clients::{self, Script, Step, Upload};
 use crate::dynamodb::Exchange;
 use crate::events;
 use crate::faults::Plan;
-use crate::world::{Settings, World};
+use crate::world::{Quotas, Settings, World};
 
 /// How long the reconciler has after the last fault: longer than its longest delay.
 const HEALING: Duration = Duration::from_hours(80);
@@ -60,6 +60,7 @@ pub fn run_seed(seed: u64, trace: bool) -> Report {
         webhooks: rng.u8(..3) == 0,
         chaos: true,
         loses_events: false,
+        quotas: [Quotas::Off, Quotas::Off, Quotas::Wide, Quotas::Tight][rng.usize(..4)],
         trace,
     };
     run(settings, scripts)

@@ -240,7 +240,7 @@ impl Services {
     }
 }
 
-fn operation(request: &Request<Bytes>) -> &str {
+pub(crate) fn operation(request: &Request<Bytes>) -> &str {
     let target = request.headers().get("x-amz-target").and_then(|target| target.to_str().ok());
     target.and_then(|target| target.rsplit('.').next()).unwrap_or_default()
 }
@@ -251,6 +251,9 @@ fn describe(request: &Request<Bytes>) -> String {
     if service(request) != Service::S3 {
         let target = operation(request);
         let input: Value = serde_json::from_slice(request.body()).unwrap_or_default();
+        let part = &input["TransactItems"][0];
+        let input = [&part["Put"], &part["Update"], &input].into_iter().find(|input| input.is_object());
+        let input = input.cloned().unwrap_or_default();
         // The order of the assignments in an expression is not the same in each run.
         let mut expression: Vec<&str> =
             input["UpdateExpression"].as_str().unwrap_or_default().split(' ').collect();

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 use upreel_core::limits::Limits;
+use upreel_core::quota;
 use upreel_function::config::Reconcile;
 use upreel_function::{App, Config};
 use upreel_reconcile::Functions;
@@ -39,6 +40,33 @@ use crate::trace::Trace;
 /// Numbers the worlds of the process. The SDK shares the quota of retries between the clients of a region, so each world
 /// has a region of its own.
 static WORLDS: AtomicUsize = AtomicUsize::new(0);
+
+/// The quotas of a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quotas {
+    /// None.
+    Off,
+    /// Of any size: the clients do not say how large their files are.
+    Wide,
+    /// So few that clients are refused.
+    Tight,
+}
+
+impl Quotas {
+    pub(crate) fn limits(self) -> quota::Limits {
+        let limits = |bytes, number| quota::Limits {
+            bytes: Some(bytes),
+            videos: Some(number),
+            uploads: Some(number),
+            ..quota::Limits::default()
+        };
+        match self {
+            Self::Off => quota::Limits::default(),
+            Self::Wide => limits(1 << 50, 1000),
+            Self::Tight => limits(12 << 20, 2),
+        }
+    }
+}
 
 /// The settings of a world.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +89,8 @@ pub struct Settings {
     pub(crate) chaos: bool,
     /// Whether the notifications of S3 are lost.
     pub(crate) loses_events: bool,
+    /// What users may store.
+    pub(crate) quotas: Quotas,
     /// Whether to keep a trace.
     pub trace: bool,
 }
@@ -95,7 +125,7 @@ impl World {
         services.is_index_late = settings.chaos && services.rng.bool();
         let network = Network::new(services, Clock::start(settings.skew));
         let sdk = sdk_config(&network);
-        let config = config(settings.transcodes, settings.watched);
+        let config = config(settings.transcodes, settings.watched, settings.quotas.limits());
         let app = App::new(&sdk, &sdk, config);
         let start = settings.watched.then(|| -> Start {
             let executions = Executions::new(&sdk, STATE_MACHINE.to_owned());
@@ -209,7 +239,7 @@ fn sdk_config(network: &Network) -> SdkConfig {
         .build()
 }
 
-fn config(transcodes: bool, watched: bool) -> Config {
+fn config(transcodes: bool, watched: bool, quotas: quota::Limits) -> Config {
     Config {
         audio: false,
         table: "VideoMetadata".to_owned(),
@@ -225,6 +255,7 @@ fn config(transcodes: bool, watched: bool) -> Config {
         cdn_secret_arn: None,
         allowed_origins: Vec::new(),
         max_upload_bytes: 5 << 40,
+        quotas,
         transfer_acceleration: false,
         ffmpeg: "/nonexistent".into(),
         log_level: String::new(),

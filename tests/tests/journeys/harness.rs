@@ -41,6 +41,7 @@ pub(crate) fn options(data: &Path) -> Options {
         data: Some(data.to_owned()),
         ffmpeg: ffmpeg(),
         max_upload_bytes: 5 << 40,
+        quotas: upreel_core::quota::Limits::default(),
         back_off: [Duration::from_millis(10); 2],
         webhook: None,
         transcode: None,

@@ -17,6 +17,7 @@ mod multipart;
 mod playback;
 mod posters;
 mod presign;
+mod quotas;
 mod reconcile;
 mod replays;
 mod responses;

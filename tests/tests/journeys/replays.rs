@@ -22,10 +22,10 @@ use crate::harness::{Backend, client_config};
 
 /// A clock that stands still, in milliseconds since 1970.
 #[derive(Debug, Clone)]
-struct Clock(Arc<AtomicU64>);
+pub(crate) struct Clock(Arc<AtomicU64>);
 
 impl Clock {
-    fn advance(&self, hours: u64) {
+    pub(crate) fn advance(&self, hours: u64) {
         self.0.fetch_add(hours * 3_600_000, SeqCst);
     }
 
@@ -42,7 +42,7 @@ impl TimeSource for Clock {
     }
 }
 
-async fn start() -> (Backend, App, Clock) {
+pub(crate) async fn start() -> (Backend, App, Clock) {
     let backend = Backend::start().await;
     let clock = Clock(Arc::new(AtomicU64::new(millis(SystemTime::now()))));
     clock.advance(1000);
@@ -71,7 +71,7 @@ async fn get(app: &App, key: &Key) -> Record {
     app.videos.get(key.video_id()).await.unwrap().unwrap()
 }
 
-async fn sweep(workers: &Broken<'_>) {
+pub(crate) async fn sweep(workers: &Broken<'_>) {
     sweep::run(workers.app, workers, Instant::now() + Duration::from_hours(1)).await.unwrap();
 }
 
@@ -144,7 +144,7 @@ async fn repeated_postponement_is_recognised() {
 }
 
 /// A thumbnail function that claims events, and then fails or is killed.
-struct Broken<'a> {
+pub(crate) struct Broken<'a> {
     app: &'a App,
     attempts: AtomicU32,
     sent: AtomicU32,
@@ -153,7 +153,7 @@ struct Broken<'a> {
 }
 
 impl<'a> Broken<'a> {
-    fn new(app: &'a App) -> Self {
+    pub(crate) fn new(app: &'a App) -> Self {
         Self { app, attempts: AtomicU32::new(0), sent: AtomicU32::new(0), executions: Mutex::default() }
     }
 }

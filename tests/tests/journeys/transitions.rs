@@ -50,7 +50,7 @@ impl Row {
             }
             Transition::Claim => {
                 return match videos.claim(&self.key, &self.user, &sequencer, object).await.unwrap() {
-                    Claim::Granted { .. } => Ok(()),
+                    Claim::Granted(_) => Ok(()),
                     Claim::Stale(_) => Err(Refusal::Superseded),
                     Claim::Deleted => Err(Refusal::Deleted),
                     Claim::Missing => Err(Refusal::Missing),
@@ -63,10 +63,10 @@ impl Row {
             }
             Transition::Fail => {
                 let failure = Failure::new(Failure::UNREADABLE, "x");
-                videos.mark_failed(id, &sequencer, ("e", &failure), false).await.unwrap()
+                videos.mark_failed(id, &sequencer, ((1, "e"), &failure), false).await.unwrap()
             }
             Transition::GiveUp => videos.give_up(&self.key, &self.user, &sequencer, object, 0).await.unwrap(),
-            Transition::Lose => videos.mark_lost(id).await.unwrap(),
+            Transition::Lose => videos.mark_lost(id, false).await.unwrap(),
             Transition::Complete => videos.complete(id, &sequencer, None, None).await.unwrap(),
             Transition::Delete => {
                 videos.delete(id, &self.user).await.unwrap().unwrap();

@@ -13,6 +13,7 @@ use crate::id::{Sequencer, UserId, Version, VideoId};
 use crate::key::Key;
 use crate::language::LanguageTag;
 use crate::playback;
+use crate::quota::Counted;
 use crate::transcode::{self, Run, Transcode, TranscodeStatus, is_zero};
 use crate::transition::State;
 
@@ -73,6 +74,9 @@ pub struct Record {
     /// The chunks of rungs that are stored so far, while the rungs are encoded, see [`transcode::chunk_of_rung`].
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub rung_chunks: BTreeSet<String>,
+    /// What the row counts as in the account of its user, if there are quotas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
     /// When `DynamoDB` may delete the row, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
@@ -131,6 +135,7 @@ impl Record {
             rungs: None,
             transcode_chunks: Vec::new(),
             rung_chunks: BTreeSet::new(),
+            counted: None,
             ttl: Some(seconds(now + PENDING_TTL)),
         }
     }
@@ -152,12 +157,26 @@ impl Record {
         (0..SHARDS).map(|shard| shard.to_string())
     }
 
+    /// Makes the row count, until the upload arrives or the row expires.
+    #[must_use]
+    pub fn reserving(self, bytes: u64) -> Self {
+        let counted = Counted { bytes, until: self.ttl, over: false };
+        Self { counted: Some(counted), ttl: None, ..self }
+    }
+
+    /// Returns when the row expires, in seconds since 1970.
+    #[must_use]
+    pub fn expiry(&self) -> Option<u64> {
+        let until = self.counted.as_ref().and_then(|counted| counted.until);
+        self.ttl.or(until.filter(|_| self.video.status == Status::Pending))
+    }
+
     /// Returns whether users may see the row: it is not a tombstone, it has not expired, and it is not time to delete
     /// the video. `DynamoDB` deletes expired rows only within days, and the reconciler deletes videos within minutes.
     #[must_use]
     pub fn is_visible(&self, now: SystemTime) -> bool {
         self.video.status != Status::Deleted
-            && self.ttl.is_none_or(|ttl| ttl > seconds(now))
+            && self.expiry().is_none_or(|expiry| expiry > seconds(now))
             && self.video.details.expires_at.is_none_or(|expiry| !expiry.has_passed(now))
     }
 

@@ -50,6 +50,8 @@ impl Usage {
             return match (service.starts_with("DynamoDB_"), operation) {
                 (true, "GetItem" | "Query") => Self { table_reads: 1, ..none },
                 (true, "PutItem" | "UpdateItem" | "DeleteItem") => Self { table_writes: 1, ..none },
+                // Two rows, one of them in indexes, each at the price of two writes.
+                (true, "TransactWriteItems") => Self { table_writes: 2, ..none },
                 _ => none,
             };
         }
@@ -93,6 +95,7 @@ mod tests {
         assert_eq!(used("POST", table, "DynamoDB_20120810.Query"), (0, 0, 0, 1, 0));
         assert_eq!(used("POST", table, "DynamoDB_20120810.GetItem"), (0, 0, 0, 1, 0));
         assert_eq!(used("POST", table, "DynamoDB_20120810.UpdateItem"), (0, 0, 0, 0, 1));
+        assert_eq!(used("POST", table, "DynamoDB_20120810.TransactWriteItems"), (0, 0, 0, 0, 2));
         assert_eq!(
             used("POST", "https://sqs.eu-central-1.amazonaws.com/", "AmazonSQS.SendMessage"),
             (0, 0, 0, 0, 0)

@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use upreel_core::video::{Record, Status};
+use upreel_core::video::Status;
 use upreel_core::{Fault, Key, UserId};
 
 use super::{Item, VideoStore, is_refused};
@@ -22,9 +22,7 @@ impl VideoStore {
         size: u64,
         time: SystemTime,
     ) -> Result<bool, Fault> {
-        let now = self.now();
-        let mut record = Record::pending(key, about, now, now + self.limits.upload);
-        record.video.size = Some(size);
+        let mut record = self.new_record(key, about, Some(size));
         record.video.upload_time = Some(humantime::format_rfc3339_millis(time).to_string());
         let item: Item = serde_dynamo::to_item(record).map_err(|e| Fault::new("encode a record", &e))?;
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));

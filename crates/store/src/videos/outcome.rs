@@ -6,10 +6,7 @@ use upreel_core::video::Record;
 #[derive(Debug)]
 pub enum Claim {
     /// The event owns the row.
-    Granted {
-        /// Whether objects of an earlier event may exist.
-        is_superseding: bool,
-    },
+    Granted(Box<Record>),
     /// The row has the outcome of this event, or belongs to a newer event or to another user.
     Stale(Box<Record>),
     /// The video was deleted.

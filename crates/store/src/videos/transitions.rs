@@ -56,9 +56,10 @@ impl VideoStore {
         let update = self.take_over(key, user, Transition::Claim, sequencer, (size, etag));
         let update = update.due(Transition::Claim.wait()).returns(ReturnValue::AllNew);
         Ok(match update.send().await? {
-            Applied::Yes(record) => Claim::Granted {
-                is_superseding: record.is_some_and(|record| !record.superseded().is_empty()),
-            },
+            Applied::Yes(None) => {
+                return Err(Fault::message("dynamodb:UpdateItem", "the row was not returned"));
+            }
+            Applied::Yes(Some(record)) => Claim::Granted(record),
             Applied::No(None) => Claim::Missing,
             Applied::No(Some(record)) => {
                 match Transition::Claim.check(Some(&record.state()), Some(sequencer)) {
@@ -124,7 +125,7 @@ impl VideoStore {
         update.set("playback", encode(playback)?).send().await.map(Applied::into_outcome)
     }
 
-    /// Records that the video is processed. `is_superseding` is the one of the claim.
+    /// Records that the video is processed. With `is_examined`, the reconciler examines the row afterwards.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -133,7 +134,7 @@ impl VideoStore {
         id: VideoId,
         sequencer: &Sequencer,
         processed: &Processed,
-        is_superseding: bool,
+        is_examined: bool,
     ) -> Result<UpdateOutcome, Fault> {
         let Processed { size, etag, media_info, previews, playback, incomplete, renditions } = processed;
         let Renditions { transcode, rungs } = renditions;
@@ -159,7 +160,7 @@ impl VideoStore {
             item.insert("contentType".to_owned(), text(media_type));
         }
         let is_waiting = transcode.as_ref().is_some_and(Transcode::is_waiting);
-        let wait = match (incomplete, is_superseding, is_waiting) {
+        let wait = match (incomplete, is_examined, is_waiting) {
             (true, ..) => Some(Wait::Storyboard),
             (_, true, _) => Some(Wait::CleanUp),
             (.., true) => Some(Wait::Transcode),
@@ -168,7 +169,7 @@ impl VideoStore {
         self.finish(id, sequencer, Transition::Process, item, wait).await
     }
 
-    /// Records that the object with this entity tag cannot be processed. `is_superseding` is the one of the claim.
+    /// Records that the object with this entity tag cannot be processed. With `is_examined`, the reconciler examines the row afterwards.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -176,21 +177,29 @@ impl VideoStore {
         &self,
         id: VideoId,
         sequencer: &Sequencer,
-        (etag, failure): (&str, &Failure),
-        is_superseding: bool,
+        ((size, etag), failure): ((u64, &str), &Failure),
+        is_examined: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let item = Item::from([("error".to_owned(), encode(failure)?), ("etag".to_owned(), text(etag))]);
-        let wait = is_superseding.then_some(Wait::CleanUp);
+        let item = Item::from([
+            ("error".to_owned(), encode(failure)?),
+            ("size".to_owned(), number(size)),
+            ("etag".to_owned(), text(etag)),
+        ]);
+        let wait = is_examined.then_some(Wait::CleanUp);
         self.finish(id, sequencer, Transition::Fail, item, wait).await
     }
 
-    /// Records that the object is missing.
+    /// Records that the object is missing. A row that counts is examined again, so that it does not count the object.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn mark_lost(&self, id: VideoId) -> Result<UpdateOutcome, Fault> {
+    pub async fn mark_lost(&self, id: VideoId, counts: bool) -> Result<UpdateOutcome, Fault> {
         let update = self.transition(id, Transition::Lose, None).set("error", encode(&Failure::lost())?);
-        update.due(Transition::Lose.wait()).send().await.map(Applied::into_outcome)
+        update
+            .due(counts.then_some(Wait::CleanUp).or(Transition::Lose.wait()))
+            .send()
+            .await
+            .map(Applied::into_outcome)
     }
 
     /// Records what was left out because of a fault: the storyboard, unless the video has none, and the playback.

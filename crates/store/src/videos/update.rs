@@ -1,10 +1,11 @@
 //! A conditional update of one row.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure,
+    AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
+    Update as UpdatePart,
 };
 use serde::Serialize;
 use upreel_core::limits::Wait;
@@ -29,6 +30,14 @@ pub(super) struct Update<'a> {
     added: Option<(String, AttributeValue)>,
     deleted: Option<(String, AttributeValue)>,
     returns: ReturnValue,
+}
+
+/// The expressions of an update.
+struct Request {
+    condition: String,
+    expression: String,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
 }
 
 /// Outcome of an update.
@@ -121,35 +130,20 @@ impl<'a> Update<'a> {
     }
 
     /// Sends the request.
-    pub(super) async fn send(mut self) -> Result<Applied, Fault> {
-        for status in Status::ALL.map(Status::as_str) {
-            self.values.insert(format!(":{status}"), text(status));
-        }
-        for status in TranscodeStatus::ALL.map(TranscodeStatus::as_str) {
-            self.values.insert(format!(":{status}"), text(status));
-        }
-        self.values.insert(":INTERNAL".to_owned(), text(Failure::INTERNAL));
-        let condition = self.conditions.join(" AND ");
-        let expression = self.expression();
-        let mut update = self
-            .store
-            .client
+    pub(super) async fn send(self) -> Result<Applied, Fault> {
+        let (client, table, id, returns) =
+            (&self.store.client, &self.store.table, text(self.id), self.returns.clone());
+        let Request { condition, expression, names, values } = self.request();
+        let update = client
             .update_item()
-            .table_name(&self.store.table)
-            .key("videoId", text(self.id))
-            .return_values(self.returns)
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
-        // DynamoDB refuses names and values that no expression uses.
-        for name in placeholders(&format!("{condition} {expression}"), '#') {
-            update = update.expression_attribute_names(format!("#{name}"), name);
-        }
-        for name in placeholders(&format!("{condition} {expression}"), ':') {
-            let name = format!(":{name}");
-            if let Some(value) = self.values.remove(&name) {
-                update = update.expression_attribute_values(name, value);
-            }
-        }
-        let update = update.condition_expression(condition).update_expression(expression);
+            .table_name(table)
+            .key("videoId", id)
+            .return_values(returns)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
+            .condition_expression(condition)
+            .update_expression(expression);
         match update.send().await {
             Ok(output) => Ok(Applied::Yes(output.attributes.map(decode).transpose()?.map(Box::new))),
             Err(error) => match error.as_service_error() {
@@ -159,6 +153,41 @@ impl<'a> Update<'a> {
                 _ => Err(Fault::new("dynamodb:UpdateItem", &error)),
             },
         }
+    }
+
+    /// Returns the update as a part of a transaction.
+    pub(super) fn into_part(self) -> Result<TransactWriteItem, Fault> {
+        let (table, id) = (&self.store.table, text(self.id));
+        let update = UpdatePart::builder().table_name(table).key("videoId", id);
+        let Request { condition, expression, names, values } = self.request();
+        let update = update
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
+            .condition_expression(condition)
+            .update_expression(expression);
+        let update = update.build().map_err(|error| Fault::new("build an update", &error))?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Returns the expressions, with the names and values that they use. DynamoDB refuses others.
+    fn request(mut self) -> Request {
+        for status in Status::ALL.map(Status::as_str) {
+            self.values.insert(format!(":{status}"), text(status));
+        }
+        for status in TranscodeStatus::ALL.map(TranscodeStatus::as_str) {
+            self.values.insert(format!(":{status}"), text(status));
+        }
+        self.values.insert(":INTERNAL".to_owned(), text(Failure::INTERNAL));
+        let condition = self.conditions.join(" AND ");
+        let expression = self.expression();
+        let both = format!("{condition} {expression}");
+        let names = placeholders(&both, '#').into_iter().map(|name| (format!("#{name}"), name.to_owned()));
+        let values = placeholders(&both, ':').into_iter().filter_map(|name| {
+            let name = format!(":{name}");
+            Some((name.clone(), self.values.remove(&name)?))
+        });
+        Request { names: names.collect(), values: values.collect(), condition, expression }
     }
 
     /// Returns the update expression, and moves its values to `values`.

@@ -59,6 +59,12 @@ fn expected(database: &Database, operation: &str, input: &Value) -> (u16, Value)
         "UpdateItem" => execute(input, |request| database.update_item(request)),
         "DeleteItem" => execute(input, |request| database.delete_item(request)),
         "Query" => execute(input, |request| database.query(request)),
+        "TransactWriteItems" => {
+            let mut input = input.clone();
+            // With its token, a repetition would have the first response.
+            input.as_object_mut().unwrap().remove("ClientRequestToken");
+            execute(&input, |request| database.transact_write_items(request))
+        }
         _ => panic!("{operation}"),
     }
 }
@@ -72,7 +78,10 @@ fn essence(output: &Value) -> Value {
     };
     let kind = output["__type"].as_str().and_then(|kind| kind.rsplit('#').next());
     let parts = ["Item", "Items", "Attributes", "LastEvaluatedKey"].map(|part| sorted(&output[part]));
-    json!({"type": kind, "parts": parts})
+    let reasons = output["CancellationReasons"].as_array().into_iter().flatten();
+    let reasons: Vec<_> =
+        reasons.map(|reason| json!({"code": reason["Code"], "item": sorted(&reason["Item"])})).collect();
+    json!({"type": kind, "parts": parts, "reasons": reasons})
 }
 
 fn sort_sets(value: &mut Value) {

@@ -280,7 +280,18 @@ impl Update {
         for (path, operand) in &self.delete {
             let deleted = expression.operand(&old, operand)??;
             if let Some(current) = expression.operand(&old, path)? {
-                expression.set(item, path, members(current, deleted, false)?)?;
+                let left = members(current, deleted, false)?;
+                let is_empty =
+                    left.as_object()?.values().all(|set| set.as_array().is_some_and(Vec::is_empty));
+                let path = expression.path(path)?;
+                let (last, parents) = path.split_last()?;
+                let parent = parent(item, parents)?;
+                // DynamoDB has no empty sets.
+                if is_empty {
+                    parent.remove(*last);
+                } else {
+                    parent.insert((*last).to_owned(), left);
+                }
             }
         }
         Some(())
@@ -424,5 +435,12 @@ mod tests {
         Update::parse(text).unwrap().apply(&Expression::new(&input), &mut item).unwrap();
         let expected = json!({"n": {"N": "15"}, "m": {"M": {"k": {"S": "x"}}}, "b": {"S": "y"}, "s": {"NS": ["1", "2"]}});
         assert_eq!(Value::Object(item), expected);
+    }
+
+    #[test]
+    fn an_emptied_set_is_removed() {
+        let (mut item, input) = (item(), input());
+        Update::parse("DELETE s :set").unwrap().apply(&Expression::new(&input), &mut item).unwrap();
+        assert!(!item.contains_key("s"));
     }
 }

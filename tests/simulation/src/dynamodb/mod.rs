@@ -96,7 +96,7 @@ impl Table {
 
     /// Returns the status and the body of the response.
     fn execute(&mut self, operation: &str, input: &Value, now: SystemTime) -> (u16, Value) {
-        if let Err(why) = strict::check(input) {
+        if let Err(why) = strict::check_all(input) {
             debug_assert!(false, "DynamoDB refuses {why}: {input}");
             return (400, json!({"__type": "com.amazon.coral.validate#ValidationException", "message": why}));
         }
@@ -108,6 +108,7 @@ impl Table {
             "PutItem" => self.put(input, now),
             "UpdateItem" => self.update(input, now),
             "DeleteItem" => self.delete(input, now),
+            "TransactWriteItems" => return self.transact(input, now),
             "Query" => self.query(input),
             _ => Err(Failed("UnknownOperationException", None)),
         };
@@ -122,6 +123,40 @@ impl Table {
                 (400, body)
             }
         }
+    }
+
+    /// Executes all parts, or none. Each cancellation reason is that of a part.
+    fn transact(&mut self, input: &Value, now: SystemTime) -> (u16, Value) {
+        let parts = input["TransactItems"].as_array().cloned().unwrap_or_default();
+        let is_put = |part: &Value| part["Put"].is_object();
+        let checked = |part: &Value| {
+            if is_put(part) {
+                self.check(&key(&part["Put"]["Item"]), &part["Put"])
+            } else {
+                self.check(&key(&part["Update"]["Key"]), &part["Update"])
+            }
+        };
+        let checked: Vec<_> = parts.iter().map(checked).collect();
+        if checked.iter().all(Result::is_ok) {
+            for part in &parts {
+                let written = if is_put(part) {
+                    self.put(&part["Put"], now)
+                } else {
+                    self.update(&part["Update"], now)
+                };
+                if let Err(Failed(kind, _)) = written {
+                    return (400, json!({"__type": kind, "message": kind}));
+                }
+            }
+            return (200, json!({}));
+        }
+        let reasons = checked.into_iter().map(|checked| match checked {
+            Ok(()) => json!({"Code": "None"}),
+            Err(Failed(_, None)) => json!({"Code": "ConditionalCheckFailed"}),
+            Err(Failed(_, Some(item))) => json!({"Code": "ConditionalCheckFailed", "Item": item}),
+        });
+        let kind = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException";
+        (400, json!({"__type": kind, "message": kind, "CancellationReasons": reasons.collect::<Vec<_>>()}))
     }
 
     fn put(&mut self, input: &Value, now: SystemTime) -> Result<Value, Failed> {

@@ -20,6 +20,13 @@ const EXPRESSIONS: [&str; 5] = [
 /// Words of the language of expressions. Functions are recognised by their parenthesis.
 const SYNTAX: [&str; 9] = ["AND", "OR", "NOT", "IN", "BETWEEN", "SET", "REMOVE", "ADD", "DELETE"];
 
+/// Checks the expressions of a request, or of the parts of a transaction.
+pub(super) fn check_all(input: &Value) -> Result<(), String> {
+    let parts = input["TransactItems"].as_array().into_iter().flatten();
+    let parts = parts.flat_map(|part| part.as_object().into_iter().flat_map(|part| part.values()));
+    parts.chain([input]).try_for_each(check)
+}
+
 /// Checks the expressions of a request.
 pub(super) fn check(input: &Value) -> Result<(), String> {
     let mut used = HashSet::new();
