@@ -160,17 +160,10 @@ def test_permissions(emulator, stack, template, called_by):
         # IAM has no action for a transaction. Those of the quotas put or update a row, and update an account.
         if "dynamodb:TransactWriteItems" in called:
             called |= {"dynamodb:PutItem", "dynamodb:UpdateItem"}
-        granted = [holds for name, holds, _ in conditional(template["Resources"][role]) if name == condition]
-        actions = {action for statement in granted for action in statement["Action"]}
-        assert actions and actions <= called, f"{role} is granted {sorted(actions - called)}, which it did not call"
-
-
-def conditional(role):
-    """The parts of a role's policies that depend on a condition, as `[condition, statement, otherwise]`."""
-    for policy in role["Properties"]["Policies"]:
-        name, policy, _ = policy.get("Fn::If", [None, policy, None])
-        for statement in policy["PolicyDocument"]["Statement"]:
-            yield [name, statement, None] if name else statement.get("Fn::If", [None, statement, None])
+        policies = [policy["Fn::If"] for policy in template["Resources"][role]["Properties"]["Policies"] if "Fn::If" in policy]
+        (granted,) = [policy for name, policy, _ in policies if name == condition]
+        actions = {action for statement in granted["PolicyDocument"]["Statement"] for action in statement["Action"]}
+        assert actions <= called, f"{role} is granted {sorted(actions - called)}, which it did not call"
 
 
 def test_options(build, program, receiver, called_by):
