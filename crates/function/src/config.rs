@@ -3,6 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
+use upreel_core::Checks;
 use upreel_core::limits::{Limits, MAX_OBJECT};
 use upreel_store::Buckets;
 use upreel_store::sdk::Endpoints;
@@ -31,6 +32,8 @@ pub struct Config {
     pub max_upload_bytes: u64,
     /// `TRANSFER_ACCELERATION`: whether presigned uploads use S3 Transfer Acceleration, which costs extra.
     pub transfer_acceleration: bool,
+    /// `SCAN` and `MODERATION`: the checks that an upload has to pass before it can be read.
+    pub checks: Checks,
     /// `FFMPEG_PATH`: the ffmpeg program; by default `/opt/bin/ffmpeg`, from the layer.
     pub ffmpeg: PathBuf,
     /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`; by default `info`.
@@ -170,6 +173,11 @@ impl Config {
                 })?
             }
         };
+        let switch = |name| match get(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(InvalidSetting { name, complaint: "must be true or false" }),
+        };
         let origins = get("ALLOWED_ORIGINS").unwrap_or_default();
         Ok(Self {
             table: need("TABLE_NAME")?,
@@ -200,16 +208,8 @@ impl Config {
                 .filter(|origin| !origin.is_empty())
                 .collect(),
             max_upload_bytes,
-            transfer_acceleration: match get("TRANSFER_ACCELERATION").as_deref() {
-                None | Some("false") => false,
-                Some("true") => true,
-                Some(_) => {
-                    return Err(InvalidSetting {
-                        name: "TRANSFER_ACCELERATION",
-                        complaint: "must be true or false",
-                    });
-                }
-            },
+            transfer_acceleration: switch("TRANSFER_ACCELERATION")?,
+            checks: Checks { scan: switch("SCAN")?, moderation: switch("MODERATION")? },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
             log_level: log_level(&get),
             stack: stack(&get),
@@ -239,7 +239,7 @@ mod tests {
         let config = config(&[]).unwrap_or_else(|e| panic!("{e}"));
         assert!(config.allowed_origins.is_empty(), "no CORS");
         assert_eq!(config.max_upload_bytes, 5 << 40);
-        assert!(!config.transfer_acceleration, "costs extra");
+        assert!(!config.transfer_acceleration && !config.checks.any(), "cost extra");
         assert!(
             config.state_machine.is_none() && config.cdn_domain.is_none() && config.cdn_secret_arn.is_none(),
             "cost extra"
@@ -269,6 +269,9 @@ mod tests {
         }
         assert!(config(&[("TRANSFER_ACCELERATION", "yes")]).is_err());
         assert!(config(&[("TRANSCODE", "maybe")]).is_err());
+        assert!(config(&[("SCAN", "yes")]).is_err() && config(&[("MODERATION", "1")]).is_err());
+        let checks = config(&[("SCAN", "true")]).map(|config| config.checks);
+        assert_eq!(checks.ok(), Some(Checks { scan: true, moderation: false }));
         let error = Config::from(|_| None).err().map(|e| e.to_string());
         assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
         let error = config(&[("CDN_DOMAIN", "d.cloudfront.net")]).err().map(|e| e.to_string());

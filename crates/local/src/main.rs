@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::prelude::*;
+use upreel_core::Checks;
 use upreel_core::limits::Limits;
 use upreel_local::log::OnlyFaults;
 use upreel_local::queue::BACK_OFF;
@@ -24,6 +25,7 @@ use upreel_webhook::Endpoint;
 /// Runs the whole Upreel backend on this machine: API and web page, S3, DynamoDB, thumbnails.
 #[derive(Parser)]
 #[command(name = "upreel", version)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 struct Arguments {
     /// Port of the API and the web page (0 picks a free port)
     #[arg(long, default_value_t = 3000)]
@@ -62,6 +64,12 @@ struct Arguments {
     /// watched
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
     transcode: Option<When>,
+    /// Hold uploads until they are scanned. This is no virus scanner: it knows the EICAR test file only
+    #[arg(long)]
+    scan: bool,
+    /// Hold uploads until a moderator has approved them (see "Hold until checked" in the README)
+    #[arg(long)]
+    moderation: bool,
     /// Send a webhook to this URL when a video changes (see "Webhooks" in the README)
     #[arg(long, requires = "webhook_secret")]
     webhook_url: Option<String>,
@@ -117,6 +125,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         data: data.clone(),
         ffmpeg: ffmpeg.clone(),
         max_upload_bytes: arguments.max_upload_bytes,
+        checks: Checks { scan: arguments.scan, moderation: arguments.moderation },
         back_off: BACK_OFF,
         transcode: arguments.transcode.map(|_| transcode::workers()),
         transcodes_when_watched: arguments.transcode == Some(When::Watched),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use upreel_core::Checks;
 use upreel_core::limits::Limits;
 use upreel_function::Config;
 use upreel_store::Buckets;
@@ -44,6 +45,8 @@ pub struct Options {
     pub transcode: Option<usize>,
     /// Whether videos are transcoded only when they are watched.
     pub transcodes_when_watched: bool,
+    /// The checks that an upload has to pass before it can be read. The scan is made here; it knows the EICAR test file only.
+    pub checks: Checks,
     /// How long a row may stay in a state before the reconciler examines it.
     pub limits: Limits,
     /// Interval in which the reconciler examines the rows.
@@ -92,6 +95,7 @@ pub(crate) fn config(options: &Options, allowed_origins: Vec<String>) -> Config 
         allowed_origins,
         max_upload_bytes: options.max_upload_bytes,
         transfer_acceleration: false,
+        checks: options.checks,
         ffmpeg: options.ffmpeg.clone(),
         log_level: String::new(),
         stack: String::new(),

@@ -1,7 +1,7 @@
 //! S3 on the file system: `s3s-fs`, and the behaviour of S3 that it lacks and Upreel needs.
 //!
 //! This adds atomic writes (`staging.rs`) and their events (`storage.rs`), conditional requests, empty bodies, the
-//! response headers of a POST form, and multipart uploads (`multipart.rs`); and it doesn't store `aws-chunked` as the
+//! response headers of a POST form, tags, and multipart uploads (`multipart.rs`); and it doesn't store `aws-chunked` as the
 //! encoding of an object.
 
 use async_trait::async_trait;
@@ -74,15 +74,51 @@ s3! {
     head_bucket: HeadBucketInput => HeadBucketOutput;
     list_buckets: ListBucketsInput => ListBucketsOutput;
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput;
-    head_object: HeadObjectInput => HeadObjectOutput;
     list_objects: ListObjectsInput => ListObjectsOutput;
-    list_objects_v2: ListObjectsV2Input => ListObjectsV2Output;
     {
+        async fn head_object(
+            &self,
+            req: S3Request<dto::HeadObjectInput>,
+        ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
+            let _guard = self.objects.read().await;
+            self.check_read(&req.input.bucket, &req.input.key)?;
+            self.files.head_object(req).await
+        }
+
+        async fn list_objects_v2(
+            &self,
+            req: S3Request<dto::ListObjectsV2Input>,
+        ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
+            let _guard = self.objects.read().await;
+            let bucket = req.input.bucket.clone();
+            let mut response = self.files.list_objects_v2(req).await?;
+            for object in response.output.contents.iter_mut().flatten() {
+                let info = object.key.as_deref().and_then(|key| self.staging.info(&bucket, key));
+                object.e_tag = info.map(|info| ETag::Strong(info.etag));
+            }
+            Ok(response)
+        }
+
+        async fn get_object_tagging(
+            &self,
+            req: S3Request<dto::GetObjectTaggingInput>,
+        ) -> S3Result<S3Response<dto::GetObjectTaggingOutput>> {
+            let _guard = self.objects.read().await;
+            let dto::GetObjectTaggingInput { bucket, key, .. } = req.input;
+            if !self.staging.exists(&bucket, &key) {
+                return Err(s3_error!(NoSuchKey));
+            }
+            let tags = self.staging.tags(&bucket, &key).into_iter();
+            let tag_set = tags.map(|(key, value)| dto::Tag { key: Some(key), value: Some(value) }).collect();
+            Ok(S3Response::new(dto::GetObjectTaggingOutput { tag_set, version_id: None }))
+        }
+
         async fn get_object(
             &self,
             req: S3Request<dto::GetObjectInput>,
         ) -> S3Result<S3Response<dto::GetObjectOutput>> {
             let _guard = self.objects.read().await;
+            self.check_read(&req.input.bucket, &req.input.key)?;
             let expected = req.input.if_match.clone();
             let response = self.files.get_object(req).await?;
             if let Some(ETagCondition::ETag(expected)) = expected
@@ -114,8 +150,9 @@ s3! {
             mut req: S3Request<dto::CopyObjectInput>,
         ) -> S3Result<S3Response<dto::CopyObjectOutput>> {
             let input = &mut req.input;
-            if let dto::CopySource::Bucket { key, .. } = &input.copy_source {
+            if let dto::CopySource::Bucket { bucket, key, .. } = &input.copy_source {
                 check_key(key)?;
+                self.check_read(bucket, key)?;
             }
             let write = Write::new(input.bucket.clone(), input.key.clone(), "ObjectCreated:Copy");
             let staged = self.staging.stage();

@@ -96,6 +96,7 @@ pub(crate) async fn find(app: &App, user: &UserId, id: &str) -> axum::response::
     let row = row.ok_or_else(not_found)?;
     match row.video.status {
         Status::Processed => Ok(row),
+        Status::Failed if !row.is_readable(app.config.checks) => Err(not_found().into()),
         Status::Failed => Err(undecodable().into()),
         _ => {
             let problem =

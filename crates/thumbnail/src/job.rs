@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use tokio::time::Instant;
+use upreel_core::check::Verdict;
 use upreel_core::playback::Playback;
 use upreel_core::transcode::{Renditions, Run, Transcode};
 use upreel_core::video::{MediaInfo, PreviewKeys, Record};
@@ -71,6 +72,14 @@ impl Job<'_> {
             let Some(now) = self.app.objects.head(self.key).await? else {
                 return self.fail(&head, &Failure::lost()).await;
             };
+            let checks = self.app.config.checks;
+            if checks.any()
+                && let Some(row) = self.app.videos.get(self.id).await?
+                && row.verdict(checks, &now.etag) != Verdict::Clean
+            {
+                // Its own event holds it. If that is lost, this event is tried again.
+                return Err(Fault::message("read the object", "it was replaced by one that was not checked"));
+            }
             head = now;
         }
         Err(Fault::message("read the object", "it keeps changing"))

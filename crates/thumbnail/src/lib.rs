@@ -1,4 +1,4 @@
-//! The `thumbnail` function: handles S3 events for uploaded objects. It makes the previews, records the media info and
+//! The `thumbnail` function: handles S3 events for uploaded objects, and the verdicts of checks. It makes the previews, records the media info and
 //! updates the status.
 //!
 //! A failure of the video is recorded (status FAILED, with a code) and the event is acknowledged, because a retry would
@@ -8,6 +8,8 @@
 //!
 //! | step | a repetition finds |
 //! |---|---|
+//! | with checks: hold the row for the event | it is held already. |
+//! | record the result of a check | the same result. If the row waits for it, the event is claimed. |
 //! | claim the event | the row is unfinished: claimed again. It is finished: nothing to do. |
 //! | store what the playback needs, and record it | the same objects and values, or a row that is finished. |
 //! | store the previews | objects with the same content: their keys contain event and entity tag. |
@@ -16,8 +18,10 @@
 //! IAM: `dynamodb:UpdateItem`, `GetItem` and `PutItem`; `s3:GetObject` and `s3:DeleteObject` on
 //! `videos/*`; `s3:PutObject` and `s3:DeleteObject` on `thumbnails/*`, `storyboards/*` and `playback/*`;
 //! `s3:DeleteObject` on `segments/*`, `hls/*` and `work/*`, for deleted videos; `s3:ListBucket` on all three buckets,
-//! without which a missing object is a 403; and `states:StartExecution`, if transcoding is enabled.
+//! without which a missing object is a 403; `states:StartExecution`, if transcoding is enabled; and
+//! `s3:GetObjectTagging` on `videos/*`, if uploads are checked.
 
+mod check;
 mod failure;
 mod job;
 pub mod playback;
@@ -27,7 +31,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 use upreel_core::transcode::Run;
 use upreel_core::{Fault, Key, UserId};
-use upreel_events::s3::{self, Created};
+use upreel_events::Event;
+use upreel_events::s3::Created;
 use upreel_function::App;
 use upreel_store::objects::Head;
 use upreel_store::videos::Claim;
@@ -57,15 +62,29 @@ pub async fn handle_with(
     make: MakePreviews,
 ) -> Result<Vec<Run>, Fault> {
     let mut outcome = Ok(Vec::new());
-    for created in s3::parse(event)? {
-        match process(app, &created, deadline, make).await {
+    for event in upreel_events::parse(event)? {
+        let (key, processed) = match event {
+            Event::Created(created) => {
+                let processed = process(app, &created, deadline, make).await;
+                (created.key, processed)
+            }
+            Event::Checked(checked) => {
+                let processed = match check::record(app, &checked).await {
+                    Ok(Some(created)) => process(app, &created, deadline, make).await,
+                    Ok(None) => Ok(None),
+                    Err(fault) => Err(fault),
+                };
+                (checked.key, processed)
+            }
+        };
+        match processed {
             Ok(processed) => {
                 if let Ok(runs) = &mut outcome {
                     runs.extend(processed);
                 }
             }
             Err(fault) => {
-                tracing::error!(key = created.key, %fault, "attempt failed");
+                tracing::error!(key, %fault, "attempt failed");
                 outcome = Err(fault);
             }
         }
@@ -86,8 +105,17 @@ async fn process(
     let Key::Video { ref user, id, .. } = key else { return Ok(None) };
     let sequencer = &created.sequencer;
     let mut job = Job { app, key: &key, id, sequencer, deadline, make, is_superseding: false };
-    match claim(app, &key, user, created).await? {
+    let claim = if app.config.checks.any() {
+        check::claim_checked(app, &key, user, created).await?
+    } else {
+        claim(app, &key, user, created).await?
+    };
+    match claim {
         Claim::Granted { is_superseding } => job.is_superseding = is_superseding,
+        Claim::Held(_) => {
+            tracing::info!(videoId = %id, "not passed the checks, nothing to do");
+            return Ok(None);
+        }
         Claim::Stale(record) if record.incomplete && record.sequencer.as_ref() == Some(sequencer) => {
             return job.complete(&record).await.map(|()| None);
         }

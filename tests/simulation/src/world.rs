@@ -216,6 +216,7 @@ fn config(transcodes: bool, watched: bool) -> Config {
         },
         state_machine: transcodes.then(|| STATE_MACHINE.to_owned()),
         transcodes_when_watched: watched,
+        checks,
         cdn_domain: None,
         cdn_distribution: None,
         cdn_secret_arn: None,

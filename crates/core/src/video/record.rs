@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MediaInfo, PreviewKeys, Status, Video, known, millis, seconds};
 use crate::captions::{Track, Tracks};
+use crate::check::{CheckResult, Checks, Verdict};
 use crate::details::Details;
 use crate::failure::Failure;
 use crate::id::{Sequencer, UserId, Version, VideoId};
@@ -34,12 +35,18 @@ pub struct Record {
     pub revision: u64,
     /// The object's key in the uploads bucket.
     pub key: String,
-    /// The event that the row belongs to: the newest one that was claimed or given up.
+    /// The event that the row belongs to: the newest one that was held, claimed or given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequencer: Option<Sequencer>,
     /// The entity tag of the object that the row describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The last result of a scan.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub scan_result: Option<CheckResult>,
+    /// The last result of a moderation.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub moderation_result: Option<CheckResult>,
     /// Every event that the row has belonged to, until the objects made of the earlier ones are removed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub sequencers: BTreeSet<Sequencer>,
@@ -120,6 +127,8 @@ impl Record {
             key: key.to_string(),
             sequencer: None,
             etag: None,
+            scan_result: None,
+            moderation_result: None,
             sequencers: BTreeSet::new(),
             replays: None,
             incomplete: false,
@@ -161,14 +170,55 @@ impl Record {
             && self.video.details.expires_at.is_none_or(|expiry| !expiry.has_passed(now))
     }
 
+    /// Returns whether the video can be read: whether its object has passed all checks. No URL of anything that shows the video
+    /// is signed unless this holds.
+    ///
+    /// With checks, an event is claimed only after a clean verdict, so a row that is or was `PROCESSING` for its event has
+    /// one. For a row that was given up or lost, nothing is known.
+    #[must_use]
+    pub fn is_readable(&self, checks: Checks) -> bool {
+        let failure = self.video.error.as_ref();
+        match self.video.status {
+            Status::Deleted => false,
+            Status::Pending | Status::Uploaded => !checks.any(),
+            Status::Processing | Status::Processed => true,
+            Status::Failed => failure.is_none_or(|failure| {
+                let is_unknown = failure.is_repeatable() || failure.code == Failure::LOST;
+                !failure.is_of_check() && !(checks.any() && is_unknown)
+            }),
+        }
+    }
+
+    /// Returns what the checks say about the object with this entity tag.
+    #[must_use]
+    pub fn verdict(&self, checks: Checks, etag: &str) -> Verdict {
+        let of = |result: &Option<CheckResult>| {
+            result.clone().filter(|result| result.etag == etag).map(|result| result.value)
+        };
+        checks.verdict(of(&self.scan_result).as_deref(), of(&self.moderation_result).as_deref())
+    }
+
+    /// Returns whether the object waits for the verdict of a check.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.video.status == Status::Uploaded && self.sequencer.is_some()
+    }
+
     /// Returns the attributes that decide which transitions are allowed.
     #[must_use]
     pub fn state(&self) -> State<Sequencer> {
         State {
             status: self.video.status,
             sequencer: self.sequencer.clone(),
-            is_fault: self.video.error.as_ref().is_some_and(|error| error.code == Failure::INTERNAL),
+            is_repeatable: self.video.error.as_ref().is_some_and(Failure::is_repeatable),
         }
+    }
+
+    /// Returns whether the row's event is being processed, or going to be. A check that has refused the object may change its
+    /// verdict, but nothing waits for that.
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        self.state().is_unfinished() && !self.video.error.as_ref().is_some_and(Failure::is_of_check)
     }
 
     /// Returns the version of the object that the row describes.

@@ -10,6 +10,8 @@ pub enum Claim {
         /// Whether objects of an earlier event may exist.
         is_superseding: bool,
     },
+    /// The row belongs to the event, whose object has to pass the checks before the event can be claimed.
+    Held(Box<Record>),
     /// The row has the outcome of this event, or belongs to a newer event or to another user.
     Stale(Box<Record>),
     /// The video was deleted.
