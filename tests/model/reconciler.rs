@@ -99,7 +99,7 @@ fn due(world: &World, config: &Config) -> Option<Reconciler> {
         Status::Pending => task(At::Head, 0, 0),
         Status::Uploaded => task(At::Head, 1, 0),
         Status::Processing => task(if may_replay { At::Count } else { At::GiveUp }, row.replays, 0),
-        Status::Failed if row.state.is_fault => {
+        Status::Failed if row.state.is_repeatable => {
             task(if may_replay { At::Count } else { At::Leave }, row.replays, 0)
         }
         Status::Processed if row.is_incomplete => {

@@ -211,7 +211,7 @@ impl World {
         let keeps_ttl = Fault::keeps_ttl(config.fault, transition);
         row.has_ttl &= keeps_ttl;
         match transition {
-            Transition::Claim | Transition::GiveUp => {
+            Transition::Hold | Transition::Claim | Transition::GiveUp => {
                 if last != event {
                     row.earlier |= last.map_or(0, |last| 1 << last);
                     row.replays = 0;
@@ -219,7 +219,7 @@ impl World {
                 (row.named, row.content, row.is_incomplete) = (0, content, false);
                 (row.transcode, row.restarts) = (Transcode::None, 0);
             }
-            Transition::Process | Transition::Fail => {
+            Transition::Process | Transition::Fail | Transition::Refuse => {
                 (row.named, row.is_incomplete, row.replays) = (0, false, 0);
             }
             Transition::Delete => row.clean_passes = 0,

@@ -194,14 +194,26 @@ impl<W: Workers> Sweep<'_, W> {
     }
 
     /// Sends the event of an object that waits for a verdict, which may be lost. In the end there is none: a verdict that comes
-    /// later is still followed.
+    /// later is still followed. If another object is there, whose event is lost, sends that event.
     async fn held(&self, record: &Record) -> Result<Examined, Fault> {
-        let Some(created) = Created::of(record) else { return Ok(Examined::stuck(record)) };
+        let (Some(mut created), Ok(key)) = (Created::of(record), record.key.parse::<Key>()) else {
+            return Ok(Examined::stuck(record));
+        };
+        let id = record.video.video_id;
+        let Some(Head { size, etag, .. }) = self.app.objects.head(&key).await? else {
+            self.app.videos.mark_lost(id).await?;
+            return Ok(Examined::Healed);
+        };
         let replays = record.replays();
-        if replays >= MAX_REPLAYS {
+        if etag != created.etag
+            && let Some(sequencer) = created.sequencer.successor()
+        {
+            created = Created { size, etag, sequencer, ..created };
+        } else if replays >= MAX_REPLAYS {
             let failure = Failure::not_checked("There is no verdict in time.");
-            let (id, etag) = (record.video.video_id, created.etag.as_str());
-            self.app.videos.refuse(id, &created.sequencer, (etag, &failure)).await?;
+            let is_superseding = !record.superseded().is_empty();
+            let object = (created.etag.as_str(), &failure);
+            self.app.videos.refuse(id, &created.sequencer, object, is_superseding).await?;
             return Ok(Examined::stuck(record));
         }
         let next = self.limits().get(Wait::Replay(replays + 1)).unwrap_or(self.limits().event);

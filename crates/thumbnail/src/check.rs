@@ -34,7 +34,8 @@ pub(crate) async fn claim_checked(
         Verdict::Pending => Ok(Claim::Held(row)),
         Verdict::Refused(failure) => {
             tracing::warn!(videoId = %id, code = failure.code, "refused by a check");
-            app.videos.refuse(id, sequencer, (etag, &failure)).await?;
+            let is_superseding = !row.superseded().is_empty();
+            app.videos.refuse(id, sequencer, (etag, &failure), is_superseding).await?;
             Ok(Claim::Held(row))
         }
     }
@@ -59,12 +60,11 @@ async fn from_tag(app: &App, key: &Key, row: &Record, etag: &str) -> Result<Opti
 pub(crate) async fn record(app: &App, checked: &Checked) -> Result<Option<Created>, Fault> {
     let Ok(key @ Key::Video { .. }) = checked.key.parse::<Key>() else { return Ok(None) };
     let etag = &checked.result.etag;
-    let Some(row) = app.videos.get(key.video_id()).await? else { return Ok(None) };
-    // The result of a replaced object must not replace that of the present one. If it is of the present one, the object's own
-    // event follows.
-    if row.etag.as_ref() != Some(etag) && !is_present(app, &key, etag).await? {
+    // The result of a replaced object must not replace that of the present one.
+    if !is_present(app, &key, etag).await? {
         return Ok(None);
     }
+    // If the row belongs to another object yet, the event of this one follows, and finds the result.
     let row = app.videos.record_result(key.video_id(), checked.check, &checked.result).await?;
     Ok(row.and_then(|row| checked.event(&row)))
 }

@@ -1,5 +1,7 @@
 //! The fault matrix: each call of each flow with each fault. The calls of the reconciler and of the retries count too.
 
+use upreel_core::Checks;
+
 use crate::clients::{Script, Step, Upload};
 use crate::faults::{Fault, Plan};
 use crate::schedule::{Report, run};
@@ -16,6 +18,7 @@ pub struct Flow {
     watched: bool,
     webhooks: bool,
     loses_events: bool,
+    checks: Checks,
 }
 
 /// A call of a flow with a fault.
@@ -30,7 +33,8 @@ pub struct Case {
 impl Flow {
     fn new(name: &'static str, upload: Upload, then: &[Step]) -> Self {
         let script = Script { upload, is_video: true, is_long: false, parts: 1, then: then.to_vec() };
-        Self { name, script, transcodes: false, watched: false, webhooks: false, loses_events: false }
+        let (transcodes, watched, webhooks, loses_events) = (false, false, false, false);
+        Self { name, script, transcodes, watched, webhooks, loses_events, checks: Checks::default() }
     }
 
     fn transcoded(self) -> Self {
@@ -118,12 +122,17 @@ impl Flow {
             Self::new("captions", Upload::Put, &[Wait(3), Caption, Caption, UploadAgain]),
             Self::new("captions during processing", Upload::Put, &[Caption, Rename, RemoveCaptions]),
             Self::new("captions and delete", Upload::Put, &[Caption, Wait(3), Delete, Caption]),
+            Self {
+                checks: Checks { scan: true, moderation: true },
+                ..Self::new("held until checked", Upload::Put, &[Read, UploadAgain, Read])
+            },
             Self::new("not a video", Upload::Put, &[]).with(|script| script.is_video = false),
         ]
     }
 
     fn run(&self, plan: Plan, trace: bool) -> Report {
         let settings = Settings {
+            checks: self.checks,
             seed: 1,
             skew: 0,
             plan,

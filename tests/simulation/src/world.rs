@@ -18,6 +18,7 @@ use fastrand::Rng;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
+use upreel_core::Checks;
 use upreel_core::limits::Limits;
 use upreel_function::config::Reconcile;
 use upreel_function::{App, Config};
@@ -54,6 +55,8 @@ pub struct Settings {
     pub transcodes: bool,
     /// Whether they are transcoded only when they are watched.
     pub watched: bool,
+    /// The checks that an upload has to pass before it can be read.
+    pub checks: Checks,
     /// Whether webhooks are sent.
     pub webhooks: bool,
     /// Whether things besides calls go wrong: events that are late, lost or repeated, invocations that never start,
@@ -95,7 +98,8 @@ impl World {
         services.is_index_late = settings.chaos && services.rng.bool();
         let network = Network::new(services, Clock::start(settings.skew));
         let sdk = sdk_config(&network);
-        let config = config(settings.transcodes, settings.watched);
+        let config = config(settings.transcodes, settings.watched, settings.checks);
+        network.services().s3.checks = settings.checks;
         let app = App::new(&sdk, &sdk, config);
         let start = settings.watched.then(|| -> Start {
             let executions = Executions::new(&sdk, STATE_MACHINE.to_owned());
@@ -206,7 +210,7 @@ fn sdk_config(network: &Network) -> SdkConfig {
         .build()
 }
 
-fn config(transcodes: bool, watched: bool) -> Config {
+fn config(transcodes: bool, watched: bool, checks: Checks) -> Config {
     Config {
         table: "VideoMetadata".to_owned(),
         buckets: Buckets {

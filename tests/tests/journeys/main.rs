@@ -4,6 +4,7 @@
 
 mod access;
 mod captions;
+mod checks;
 mod contracts;
 mod details;
 mod events;

@@ -94,7 +94,8 @@ impl VideoStore {
         })
     }
 
-    /// Records that a check refuses the object with this entity tag, or has no verdict in time.
+    /// Records that a check refuses the object with this entity tag, or has no verdict in time. `is_superseding` says whether
+    /// objects of an earlier event may exist.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -103,9 +104,11 @@ impl VideoStore {
         id: VideoId,
         sequencer: &Sequencer,
         (etag, failure): (&str, &Failure),
+        is_superseding: bool,
     ) -> Result<UpdateOutcome, Fault> {
         let item = Item::from([("error".to_owned(), encode(failure)?), ("etag".to_owned(), text(etag))]);
-        self.finish(id, sequencer, Transition::Refuse, item, Transition::Refuse.wait()).await
+        let wait = is_superseding.then_some(Wait::CleanUp);
+        self.finish(id, sequencer, Transition::Refuse, item, wait).await
     }
 
     /// Claims an event: makes it the owner of the row.

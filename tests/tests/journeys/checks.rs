@@ -1,0 +1,193 @@
+//! Uploads that are held until they are checked.
+
+use std::time::Duration;
+
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use upreel_core::check::{Check, CheckResult};
+use upreel_core::video::Record;
+use upreel_core::{Checks, Key};
+use upreel_events::check::{Checked, event};
+use upreel_events::s3::{self, Created};
+use upreel_local::UPLOADS;
+
+use crate::harness::{Backend, mp4, problem};
+use crate::routes::requests_of;
+
+/// Starts a backend with these checks.
+async fn start(scan: bool, moderation: bool) -> Backend {
+    Backend::start_with(|options| options.checks = Checks { scan, moderation }, |handler| handler).await
+}
+
+/// Returns a video that the local scanner refuses: one with the test file of EICAR after its end.
+fn infected() -> Vec<u8> {
+    let test_file = [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"];
+    [mp4(), test_file.concat().into_bytes()].concat()
+}
+
+/// Waits until the video is held.
+async fn wait_until_held(backend: &Backend, id: &str) -> Record {
+    backend.wait_for(id, "UPLOADED").await;
+    backend.wait_until_idle().await;
+    let record = record(backend, id).await;
+    assert!(record.is_held(), "{record:?}");
+    record
+}
+
+async fn record(backend: &Backend, id: &str) -> Record {
+    backend.local.app.videos.get(id.parse().unwrap()).await.unwrap().unwrap()
+}
+
+/// Sends the verdict of a moderator on the object with this entity tag.
+async fn moderate(backend: &Backend, record: &Record, etag: &str, verdict: &str) {
+    let result = CheckResult { etag: etag.to_owned(), value: verdict.to_owned() };
+    let checked = Checked { key: record.key.clone(), check: Check::Moderation, result };
+    let sent = backend.post("/_local/events").json(&event(UPLOADS, &checked)).send().await.unwrap();
+    assert_eq!(sent.status(), StatusCode::ACCEPTED);
+    backend.wait_until_idle().await;
+}
+
+fn urls(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => {
+            let own = fields.iter().filter(|(name, value)| {
+                (*name == "url" || name.ends_with("Url")) && !value.is_null()
+            });
+            let own: Vec<String> = own.map(|(name, _)| name.clone()).collect();
+            own.into_iter().chain(fields.values().flat_map(urls)).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(urls).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Checks that no route gives anything of a video, and no URL of it.
+async fn check_closed(backend: &Backend, id: &str) {
+    let captions = backend.http.put(format!("{}/videos/{id}/captions/en", backend.local.api));
+    let captions = captions.body("WEBVTT\n\n00:01.000 --> 00:02.000\na\n").send().await.unwrap();
+    assert_eq!(captions.status(), StatusCode::OK);
+    let requests = requests_of(backend, id);
+    assert!(requests.len() >= 11, "{requests:?}");
+    for (route, request) in requests {
+        check_response(&route, request.send().await.unwrap()).await;
+    }
+    let playlist = backend.get(&format!("/videos/{id}/hls/captions-en/index.m3u8")).send().await.unwrap();
+    check_response("captions", playlist).await;
+    let key: Key = record(backend, id).await.key.parse().unwrap();
+    let signed = backend.local.app.objects.sign_get(&key).await.unwrap();
+    let read = backend.http.get(signed).send().await.unwrap();
+    let is_scanned = backend.local.app.config.checks.scan;
+    assert_eq!(read.status() == StatusCode::FORBIDDEN, is_scanned, "S3 itself, if it can know");
+}
+
+async fn check_response(route: &str, response: Response) {
+    if response.status() == StatusCode::OK {
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(urls(&body), [""; 0], "{route}: {body}");
+        return;
+    }
+    let (status, code) = problem(response).await;
+    let is_refused = (status == 404 && ["NOT_FOUND", "NOT_READY"].contains(&code.as_str()))
+        || (status == 400 && route.contains("captions"));
+    assert!(is_refused, "{route}: {status} {code}");
+}
+
+#[tokio::test]
+async fn clean_upload_is_processed_after_its_scan() {
+    let backend = start(true, false).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    let video = backend.wait_for(&id, "PROCESSED").await;
+    assert_eq!(backend.download(&video, "url").await, mp4());
+    assert!(!backend.download(&video, "thumbnailUrl").await.is_empty());
+    let result = record(&backend, &id).await.scan_result.unwrap();
+    assert_eq!(result.value, "NO_THREATS_FOUND");
+    // The other way of uploading.
+    let uploaded: Value = backend.upload("a.mp4", mp4()).await.json().await.unwrap();
+    backend.wait_for(uploaded["videoId"].as_str().unwrap(), "PROCESSED").await;
+}
+
+#[tokio::test]
+async fn infected_upload_is_never_readable_and_can_be_deleted() {
+    let backend = start(true, false).await;
+    let id = backend.put("a.mp4", "video/mp4", infected()).await;
+    let video = backend.wait_for(&id, "FAILED").await;
+    assert_eq!(video["error"]["code"], "INFECTED", "{video}");
+    check_closed(&backend, &id).await;
+    assert_eq!(backend.objects("thumbnails").len(), 0, "nothing was made of it");
+    let delete = backend.http.delete(format!("{}/videos/{id}", backend.local.api)).send().await.unwrap();
+    assert_eq!(delete.status(), StatusCode::NO_CONTENT);
+    assert_eq!(backend.objects("uploads").len(), 0);
+}
+
+#[tokio::test]
+async fn infected_upload_over_a_processed_video_shows_nothing_of_either() {
+    let backend = start(true, false).await;
+    let signed = backend.presign(&[("name", "a.mp4"), ("type", "video/mp4")]).await;
+    let id = signed["videoId"].as_str().unwrap();
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    let first = backend.wait_for(id, "PROCESSED").await;
+    backend.put_to(&signed, infected()).send().await.unwrap();
+    // The URL of the first upload leads to the second one.
+    let read = backend.http.get(first["url"].as_str().unwrap()).send().await.unwrap();
+    assert_eq!(read.status(), StatusCode::FORBIDDEN);
+    let video = backend.wait_for(id, "FAILED").await;
+    assert_eq!(video["error"]["code"], "INFECTED");
+    check_closed(&backend, id).await;
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    backend.wait_for(id, "PROCESSED").await;
+}
+
+#[tokio::test]
+async fn moderator_decides_about_one_object() {
+    let backend = start(false, true).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    let held = wait_until_held(&backend, &id).await;
+    assert_eq!(backend.video(&id).await["check"], "PENDING");
+    check_closed(&backend, &id).await;
+    let etag = held.etag.clone().unwrap();
+    moderate(&backend, &held, "00000000000000000000000000000000", "APPROVED").await;
+    assert!(record(&backend, &id).await.is_held(), "the verdict on another object");
+    moderate(&backend, &held, &etag, "REJECTED").await;
+    assert_eq!(backend.video(&id).await["error"]["code"], "REJECTED");
+    check_closed(&backend, &id).await;
+    moderate(&backend, &held, &etag, "whatever").await;
+    assert_eq!(backend.video(&id).await["error"]["code"], "NOT_CHECKED");
+    moderate(&backend, &held, &etag, "APPROVED").await;
+    let video = backend.wait_for(&id, "PROCESSED").await;
+    assert_eq!(backend.download(&video, "url").await, mp4());
+    // A verdict that comes again changes nothing.
+    let before = record(&backend, &id).await;
+    moderate(&backend, &held, &etag, "APPROVED").await;
+    assert_eq!(record(&backend, &id).await, before);
+    let wrong = backend.post("/_local/events").json(&json!({"source": "x"})).send().await.unwrap();
+    assert_eq!(wrong.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn both_checks_have_to_be_passed() {
+    let backend = start(true, true).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    let held = wait_until_held(&backend, &id).await;
+    assert_eq!(held.scan_result.as_ref().unwrap().value, "NO_THREATS_FOUND");
+    moderate(&backend, &held, held.etag.as_deref().unwrap(), "APPROVED").await;
+    backend.wait_for(&id, "PROCESSED").await;
+}
+
+#[tokio::test]
+async fn held_uploads_are_processed_when_the_checks_are_turned_off() {
+    let data = tempfile::tempdir().unwrap();
+    let mut options = crate::harness::options(data.path());
+    options.checks = Checks { scan: false, moderation: true };
+    let backend = Backend::start_from(options.clone()).await;
+    let id = backend.put("a.mp4", "video/mp4", mp4()).await;
+    wait_until_held(&backend, &id).await;
+    drop(backend);
+    options.checks = Checks::default();
+    let backend = Backend::start_from(options).await;
+    // What the sweep does with it.
+    let event = s3::event(&Created::of(&record(&backend, &id).await).unwrap());
+    let deadline = Instant::now() + Duration::from_mins(1);
+    upreel_thumbnail::handle(&backend.local.app, &event, deadline).await.unwrap();
+    backend.wait_for(&id, "PROCESSED").await;
+}
