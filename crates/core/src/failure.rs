@@ -58,7 +58,10 @@ impl Failure {
     /// Creates the failure of a file that was not checked.
     #[must_use]
     pub fn not_checked(reason: &str) -> Self {
-        Self::new(Self::NOT_CHECKED, format!("The file could not be checked, so nobody can read it. {reason}"))
+        Self::new(
+            Self::NOT_CHECKED,
+            format!("The file could not be checked, so nobody can read it. {reason}"),
+        )
     }
 
     /// Creates the failure of an event that was given up after a fault.

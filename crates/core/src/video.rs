@@ -343,7 +343,11 @@ mod tests {
             (Status::Failed, Some(Failure::NOT_CHECKED), false, false),
         ] {
             let row = row(status, code);
-            assert_eq!((row.is_readable(on), row.is_readable(off)), (checked, unchecked), "{status:?} {code:?}");
+            assert_eq!(
+                (row.is_readable(on), row.is_readable(off)),
+                (checked, unchecked),
+                "{status:?} {code:?}"
+            );
         }
     }
 

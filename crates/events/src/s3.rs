@@ -103,7 +103,9 @@ mod tests {
 
     fn created(event: &Value) -> Vec<Created> {
         let events = parse(event).unwrap().into_iter();
-        events.filter_map(|event| if let Event::Created(created) = event { Some(created) } else { None }).collect()
+        events
+            .filter_map(|event| if let Event::Created(created) = event { Some(created) } else { None })
+            .collect()
     }
 
     fn keys(event: &Value) -> Vec<String> {

@@ -4,8 +4,7 @@
 use std::io::{self, Read};
 
 /// The test file in two parts, so that no scanner takes this program for it.
-const TEST_FILE: [&str; 2] =
-    [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"];
+const TEST_FILE: [&str; 2] = [r"X5O!P%@AP[4\PZX54(P^)7CC)7}$", "EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"];
 /// The bytes that are read at a time.
 const CHUNK: usize = 256 << 10;
 

@@ -253,7 +253,8 @@ impl ObjectStore {
     /// # Errors
     /// When S3 fails.
     pub async fn scan_tag(&self, key: &Key) -> Result<Option<String>, Fault> {
-        let tags = self.client.get_object_tagging().bucket(self.bucket(key)).key(key.to_string()).send().await;
+        let tags =
+            self.client.get_object_tagging().bucket(self.bucket(key)).key(key.to_string()).send().await;
         match tags {
             Ok(tags) => {
                 let tag = tags.tag_set().iter().find(|tag| tag.key() == SCAN_TAG);

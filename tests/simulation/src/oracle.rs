@@ -228,9 +228,8 @@ impl World {
             self.violation(&format!("{id} was deleted, but is {status:?}"));
         }
         // `check_row` has compared the failure with the object.
-        let is_refused = row.is_some_and(|row| {
-            ["INFECTED", "REJECTED"].contains(&error_code(&Value::Object(row.clone())))
-        });
+        let is_refused = row
+            .is_some_and(|row| ["INFECTED", "REJECTED"].contains(&error_code(&Value::Object(row.clone()))));
         let expected = if intent.is_video && !is_refused { "PROCESSED" } else { "FAILED" };
         self.check_details(intent, row);
         self.check_sent_captions(intent, row);
@@ -305,7 +304,8 @@ fn is_forward(old: &Value, new: &Value) -> bool {
         return before != "DELETED" || after == "DELETED";
     }
     let rank = |status: &str| ORDER.iter().position(|known| *known == status);
-    let is_repeated = before == "FAILED" && ["INTERNAL", "LOST", "INFECTED", "REJECTED", "NOT_CHECKED"].contains(&error_code(old));
+    let is_repeated = before == "FAILED"
+        && ["INTERNAL", "LOST", "INFECTED", "REJECTED", "NOT_CHECKED"].contains(&error_code(old));
     old_event == new_event && (rank(before) <= rank(after) || is_repeated)
 }
 

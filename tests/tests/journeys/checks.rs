@@ -51,9 +51,9 @@ async fn moderate(backend: &Backend, record: &Record, etag: &str, verdict: &str)
 fn urls(value: &Value) -> Vec<String> {
     match value {
         Value::Object(fields) => {
-            let own = fields.iter().filter(|(name, value)| {
-                (*name == "url" || name.ends_with("Url")) && !value.is_null()
-            });
+            let own = fields
+                .iter()
+                .filter(|(name, value)| (*name == "url" || name.ends_with("Url")) && !value.is_null());
             let own: Vec<String> = own.map(|(name, _)| name.clone()).collect();
             own.into_iter().chain(fields.values().flat_map(urls)).collect()
         }

@@ -326,9 +326,7 @@ impl VideoStore {
         }
         match rule.event {
             EventRule::None => update,
-            EventRule::Newer => {
-                update.condition("(attribute_not_exists(#sequencer) OR #sequencer < :event)")
-            }
+            EventRule::Newer => update.condition("(attribute_not_exists(#sequencer) OR #sequencer < :event)"),
             EventRule::Own => update.condition("#sequencer = :event"),
             EventRule::Unfinished => update.condition(&format!("#sequencer = :event AND {UNFINISHED}")),
             EventRule::NewerOrUnfinished => update.condition(&format!(
