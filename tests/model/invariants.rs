@@ -45,6 +45,10 @@ fn check_always(config: &Config, world: &World) -> Option<&'static str> {
         return Some("POST /upload answers 200, but the object is not stored");
     }
     let row = world.row.as_ref()?;
+    let is_shown = matches!(row.state.status, Status::Processing | Status::Processed);
+    if config.has_checks && is_shown && world.unchecked & (1 << row.content) != 0 {
+        return Some("an upload is processed before its verdict");
+    }
     let events = row.state.sequencer.map_or(0, |event| 1 << event);
     let has_failed = (world.dead | world.records) & events != 0 || config.left.replays > 0;
     if row.state.is_repeatable && row.state.status == Status::Failed && !has_failed {

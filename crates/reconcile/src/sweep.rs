@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
+use upreel_core::check::Verdict;
 use upreel_core::limits::{Limits, MAX_REPLAYS, Wait};
 use upreel_core::video::{Record, millis, seconds};
 use upreel_core::{Failure, Fault, Key, Sequencer, Status};
@@ -209,6 +210,10 @@ impl<W: Workers> Sweep<'_, W> {
             && let Some(sequencer) = created.sequencer.successor()
         {
             created = Created { size, etag, sequencer, ..created };
+        } else if replays >= MAX_REPLAYS && record.verdict(self.app.config.checks, &etag) != Verdict::Pending
+        {
+            give_up::give_up(self.app, &created).await?;
+            return Ok(Examined::stuck(record));
         } else if replays >= MAX_REPLAYS {
             let failure = Failure::not_checked("There is no verdict in time.");
             let is_superseding = !record.superseded().is_empty();
