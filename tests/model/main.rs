@@ -163,19 +163,19 @@ fn transcoding() {
 #[test]
 fn checks() {
     let check_uploads = |left| Config { has_checks: true, ..within(left) };
-    check("1 upload, checked, 3 kills, loss", 1_000, &check_uploads(Left { kills: 3, losses: 1, ..ONE }));
+    check("1 upload, checked, 3 kills, loss", 7_600, &check_uploads(Left { kills: 3, losses: 1, ..ONE }));
     check(
         "1 upload, checked, duplicate, lost response",
-        500,
+        3_200,
         &check_uploads(Left { duplicates: 1, responses: 1, ..ONE }),
     );
-    check("2 uploads, checked, kill, loss", 10_000, &check_uploads(Left { kills: 1, losses: 1, ..TWO }));
+    check("2 uploads, checked, kill, loss", 72_000, &check_uploads(Left { kills: 1, losses: 1, ..TWO }));
     check(
         "2 uploads, checked, duplicate, loss",
-        10_000,
+        68_000,
         &check_uploads(Left { duplicates: 1, losses: 1, ..TWO }),
     );
-    check("1 upload, checked, DELETE, kill", 1_000, &check_uploads(Left { deletions: 1, kills: 1, ..ONE }));
+    check("1 upload, checked, DELETE, kill", 14_000, &check_uploads(Left { deletions: 1, kills: 1, ..ONE }));
 }
 
 #[test]

@@ -93,7 +93,8 @@ fn due(world: &World, config: &Config) -> Option<Reconciler> {
     let task = |at, count, keys| Some(Reconciler { at, event, content, count, keys, is_current: true });
     let may_replay = row.replays < MAX_REPLAYS;
     match row.state.status {
-        _ if world.is_invoked(event) => None,
+        // With checks, an attempt goes on with the event of an object that has replaced another one.
+        _ if world.is_invoked(event) || (config.has_checks && world.is_invoked(event + 1)) => None,
         // Without an object, nothing changes.
         Status::Pending if world.object == 0 => None,
         Status::Pending => task(At::Head, 0, 0),

@@ -4,7 +4,7 @@ use upreel_core::Status;
 use upreel_core::transition::{Refusal, Transition};
 
 use crate::faults::Fault;
-use crate::keys::{Kind, key, previews};
+use crate::keys::{Kind, key, previews, successor};
 use crate::steps::{Actor, Steps};
 use crate::transcoding;
 use crate::world::{Config, Row, Transcode, Worker, World};
@@ -165,8 +165,17 @@ fn next(world: &mut World, config: &Config, worker: &mut Worker) -> Option<At> {
                         }
                         At::Idle
                     }
-                    Some(row) if row.checked == worker.announced => At::ClaimChecked,
-                    _ => At::Idle,
+                    Some(row) => {
+                        let seems_lost = row.replays > 0 || row.state.status == Status::Failed;
+                        if seems_lost && row.checked != worker.announced && world.object != 0 {
+                            if world.object != worker.announced {
+                                (worker.event, worker.announced) = (successor(event), world.object);
+                                return Some(At::Claim);
+                            }
+                        }
+                        if row.checked == worker.announced { At::ClaimChecked } else { At::Idle }
+                    }
+                    None => At::Idle,
                 },
             }
         }
@@ -211,9 +220,9 @@ fn next(world: &mut World, config: &Config, worker: &mut Worker) -> Option<At> {
         At::Head => {
             worker.changes += 1;
             worker.content = world.object;
-            let is_checked = world.row.as_ref().is_some_and(|row| row.checked == world.object);
-            if config.has_checks && !is_checked && config.fault != Some(Fault::ClaimUnchecked) {
-                return None;
+            if config.has_checks && config.fault != Some(Fault::ClaimUnchecked) {
+                (worker.event, worker.announced) = (successor(event), world.object);
+                return Some(At::Claim);
             }
             if worker.changes == MAX_CHANGES {
                 return None;

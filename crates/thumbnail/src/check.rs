@@ -2,50 +2,70 @@
 
 use upreel_core::check::{Check, CheckResult, Verdict};
 use upreel_core::video::Record;
-use upreel_core::{Fault, Key, Status, UserId};
+use upreel_core::{Fault, Key, Sequencer, Status, UserId};
 use upreel_events::check::Checked;
 use upreel_events::s3::Created;
 use upreel_function::App;
+use upreel_store::objects::Head;
 use upreel_store::videos::Claim;
 
 use crate::claim;
 
 /// Claims an event after its object has passed the checks. Until then the row is held for it, and the event of the verdict
 /// continues. Both write the row before they look at what the other one has written, so one of them finds both.
+///
+/// Returns the claimed event too. It is that of another object, if the object was replaced and the event of the new one seems to
+/// be lost.
 pub(crate) async fn claim_checked(
     app: &App,
     key: &Key,
     user: &UserId,
-    created: &Created,
-) -> Result<Claim, Fault> {
-    let (id, sequencer, etag) = (key.video_id(), &created.sequencer, created.etag.as_str());
-    let mut held = app.videos.hold(key, user, sequencer, (created.size, etag)).await?;
+    created: Created,
+) -> Result<(Claim, Created), Fault> {
+    let (id, checks) = (key.video_id(), app.config.checks);
+    let hold =
+        async || app.videos.hold(key, user, &created.sequencer, (created.size, created.etag.as_str())).await;
+    let mut held = hold().await?;
     if matches!(held, Claim::Missing) && app.recreate_row(key, user).await? {
-        held = app.videos.hold(key, user, sequencer, (created.size, etag)).await?;
+        held = hold().await?;
     }
-    let Claim::Held(mut row) = held else { return Ok(held) };
-    if row.verdict(app.config.checks, etag) == Verdict::Pending
-        && let Some(checked) = from_tag(app, key, &row, etag).await?
+    let Claim::Held(mut row) = held else { return Ok((held, created)) };
+    let seems_lost = row.replays() > 0 || row.video.status == Status::Failed;
+    if seems_lost
+        && row.verdict(checks, &created.etag) == Verdict::Pending
+        && let Some(head) = app.objects.head(key).await?
     {
-        row = checked;
+        if head.etag != created.etag {
+            let created = replacement(key, &created.sequencer, head)?;
+            return Box::pin(claim_checked(app, key, user, created)).await;
+        } else if let Some(checked) = from_tag(app, key, &row, &head.etag).await? {
+            row = checked;
+        }
     }
-    match row.verdict(app.config.checks, etag) {
-        Verdict::Clean => claim(app, key, user, created).await,
-        Verdict::Pending => Ok(Claim::Held(row)),
+    match row.verdict(checks, &created.etag) {
+        Verdict::Clean => Ok((claim(app, key, user, &created).await?, created)),
+        Verdict::Pending => Ok((Claim::Held(row), created)),
         Verdict::Refused(failure) => {
             tracing::warn!(videoId = %id, code = failure.code, "refused by a check");
             let is_superseding = !row.superseded().is_empty();
-            app.videos.refuse(id, sequencer, (etag, &failure), is_superseding).await?;
-            Ok(Claim::Held(row))
+            let object = (created.etag.as_str(), &failure);
+            app.videos.refuse(id, &created.sequencer, object, is_superseding).await?;
+            Ok((Claim::Held(row), created))
         }
     }
 }
 
-/// Takes the result of the scan from the tag of the object, if its event seems to be lost. A tag does not say which object was
-/// scanned, so it counts only if there was no other one.
+/// Returns an event for an object that has replaced the one of another event. The object's own event outranks it.
+pub(crate) fn replacement(key: &Key, replaced: &Sequencer, head: Head) -> Result<Created, Fault> {
+    let sequencer = replaced.successor();
+    let sequencer = sequencer.ok_or_else(|| Fault::message("read the object", "it keeps changing"))?;
+    Ok(Created { key: key.to_string(), size: head.size, etag: head.etag, sequencer })
+}
+
+/// Takes the result of the scan from the tag of the object, because its event seems to be lost. A tag does not say which object
+/// was scanned, so it counts only if there was no other one.
 async fn from_tag(app: &App, key: &Key, row: &Record, etag: &str) -> Result<Option<Box<Record>>, Fault> {
-    let seems_lost = row.replays() > 0 || row.video.status == Status::Failed;
-    if !app.config.checks.scan || !seems_lost || !row.superseded().is_empty() {
+    if !app.config.checks.scan || !row.superseded().is_empty() {
         return Ok(None);
     }
     let Some(value) = app.objects.scan_tag(key).await? else { return Ok(None) };

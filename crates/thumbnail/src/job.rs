@@ -5,17 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use tokio::time::Instant;
-use upreel_core::check::Verdict;
 use upreel_core::playback::Playback;
 use upreel_core::transcode::{Renditions, Run, Transcode};
 use upreel_core::video::{MediaInfo, PreviewKeys, Record};
 use upreel_core::{Bucket, Failure, Fault, Key, Sequencer, Status, Version, VideoId};
+use upreel_events::s3::Created;
 use upreel_function::App;
 use upreel_media::keyframe::HEAD;
 use upreel_media::{Error, Source, ladder};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::{Processed, UpdateOutcome};
 
+use crate::check::replacement;
 use crate::failure::failure;
 use crate::playback::{self, Prepared};
 use crate::previews::{MakePreviews, Previews, Storyboarding};
@@ -50,7 +51,9 @@ struct Published {
 }
 
 impl Job<'_> {
-    pub(crate) async fn run(&self, mut head: Head) -> Result<(), Fault> {
+    /// Runs the attempt. With checks, an object that has replaced the one of the event has to pass them first: returns the
+    /// event for it.
+    pub(crate) async fn run(&self, mut head: Head) -> Result<Option<Created>, Fault> {
         for _ in 0..MAX_CHANGES {
             let (previews, published) = self.make(&head).await;
             let published = match published {
@@ -59,26 +62,23 @@ impl Job<'_> {
                 Err(_) => Published::default(),
             };
             match previews {
-                Ok(previews) if published.is_current => return self.succeed(previews, published, head).await,
+                Ok(previews) if published.is_current => {
+                    return self.succeed(previews, published, head).await.map(|()| None);
+                }
                 Err(Error::Fault(fault)) => return Err(fault),
                 Ok(_) | Err(Error::Gone) => self.remove_unnamed(&self.version(&head), published.keys).await?,
                 Err(error) => {
                     self.fail(&head, &failure(&error)).await?;
-                    return self.remove_unnamed(&self.version(&head), published.keys).await;
+                    return self.remove_unnamed(&self.version(&head), published.keys).await.map(|()| None);
                 }
             }
             // The object was replaced since the event. The event of the new object may be late or lost, so this attempt
             // processes the new object.
             let Some(now) = self.app.objects.head(self.key).await? else {
-                return self.fail(&head, &Failure::lost()).await;
+                return self.fail(&head, &Failure::lost()).await.map(|()| None);
             };
-            let checks = self.app.config.checks;
-            if checks.any()
-                && let Some(row) = self.app.videos.get(self.id).await?
-                && row.verdict(checks, &now.etag) != Verdict::Clean
-            {
-                // Its own event holds it. If that is lost, this event is tried again.
-                return Err(Fault::message("read the object", "it was replaced by one that was not checked"));
+            if self.app.config.checks.any() {
+                return replacement(self.key, self.sequencer, now).map(Some);
             }
             head = now;
         }

@@ -65,12 +65,12 @@ pub async fn handle_with(
     for event in upreel_events::parse(event)? {
         let (key, processed) = match event {
             Event::Created(created) => {
-                let processed = process(app, &created, deadline, make).await;
-                (created.key, processed)
+                let key = created.key.clone();
+                (key, process(app, created, deadline, make).await)
             }
             Event::Checked(checked) => {
                 let processed = match check::record(app, &checked).await {
-                    Ok(Some(created)) => process(app, &created, deadline, make).await,
+                    Ok(Some(created)) => process(app, created, deadline, make).await,
                     Ok(None) => Ok(None),
                     Err(fault) => Err(fault),
                 };
@@ -94,7 +94,7 @@ pub async fn handle_with(
 
 async fn process(
     app: &App,
-    created: &Created,
+    created: Created,
     deadline: Instant,
     make: MakePreviews,
 ) -> Result<Option<Run>, Fault> {
@@ -103,13 +103,13 @@ async fn process(
         return Ok(None);
     };
     let Key::Video { ref user, id, .. } = key else { return Ok(None) };
-    let sequencer = &created.sequencer;
-    let mut job = Job { app, key: &key, id, sequencer, deadline, make, is_superseding: false };
-    let claim = if app.config.checks.any() {
+    let (claim, created) = if app.config.checks.any() {
         check::claim_checked(app, &key, user, created).await?
     } else {
-        claim(app, &key, user, created).await?
+        (claim(app, &key, user, &created).await?, created)
     };
+    let sequencer = &created.sequencer;
+    let mut job = Job { app, key: &key, id, sequencer, deadline, make, is_superseding: false };
     match claim {
         Claim::Granted { is_superseding } => job.is_superseding = is_superseding,
         Claim::Held(_) => {
@@ -131,8 +131,11 @@ async fn process(
             return Ok(None);
         }
     }
-    job.run(Head { size: created.size, etag: created.etag.clone(), content_type: None }).await?;
-    job.pending_run().await
+    let head = Head { size: created.size, etag: created.etag.clone(), content_type: None };
+    match job.run(head).await? {
+        None => job.pending_run().await,
+        Some(replacement) => Box::pin(process(app, replacement, deadline, make)).await,
+    }
 }
 
 /// Claims the record for this event. If the record is missing (expired or lost) but the object exists, recreates it.
