@@ -23,11 +23,11 @@ pub(crate) async fn claim_checked(
     created: Created,
 ) -> Result<(Claim, Created), Fault> {
     let (id, checks) = (key.video_id(), app.config.checks);
-    let hold =
+    let take =
         async || app.videos.hold(key, user, &created.sequencer, (created.size, created.etag.as_str())).await;
-    let mut held = hold().await?;
+    let mut held = take().await?;
     if matches!(held, Claim::Missing) && app.recreate_row(key, user).await? {
-        held = hold().await?;
+        held = take().await?;
     }
     let Claim::Held(mut row) = held else { return Ok((held, created)) };
     let seems_lost = row.replays() > 0 || row.video.status == Status::Failed;

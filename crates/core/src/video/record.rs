@@ -184,7 +184,7 @@ impl Record {
             Status::Processing | Status::Processed => true,
             Status::Failed => failure.is_none_or(|failure| {
                 let is_unknown = failure.is_repeatable() || failure.code == Failure::LOST;
-                !failure.is_of_check() && !(checks.any() && is_unknown)
+                !(failure.is_of_check() || checks.any() && is_unknown)
             }),
         }
     }
