@@ -167,11 +167,10 @@ fn next(world: &mut World, config: &Config, worker: &mut Worker) -> Option<At> {
                     }
                     Some(row) => {
                         let seems_lost = row.replays > 0 || row.state.status == Status::Failed;
-                        if seems_lost && row.checked != worker.announced && world.object != 0 {
-                            if world.object != worker.announced {
-                                (worker.event, worker.announced) = (successor(event), world.object);
-                                return Some(At::Claim);
-                            }
+                        let is_replaced = world.object != 0 && world.object != worker.announced;
+                        if seems_lost && row.checked != worker.announced && is_replaced {
+                            (worker.event, worker.announced) = (successor(event), world.object);
+                            return Some(At::Claim);
                         }
                         if row.checked == worker.announced { At::ClaimChecked } else { At::Idle }
                     }

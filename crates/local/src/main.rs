@@ -25,7 +25,6 @@ use upreel_webhook::Endpoint;
 /// Runs the whole Upreel backend on this machine: API and web page, S3, DynamoDB, thumbnails.
 #[derive(Parser)]
 #[command(name = "upreel", version)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
 struct Arguments {
     /// Port of the API and the web page (0 picks a free port)
     #[arg(long, default_value_t = 3000)]
