@@ -1,5 +1,5 @@
-//! The `thumbnail` function: handles S3 events for uploaded objects, and the verdicts of checks. It makes the previews, records the media info and
-//! updates the status.
+//! The `thumbnail` function: handles S3 events for uploaded objects, and the verdicts of checks. It makes the previews,
+//! records the media info and updates the status.
 //!
 //! A failure of the video is recorded (status FAILED, with a code) and the event is acknowledged, because a retry would
 //! fail again. A fault on our or AWS's side is returned as an error: Lambda retries twice, then the event goes to the

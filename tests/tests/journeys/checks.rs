@@ -104,6 +104,7 @@ async fn clean_upload_is_processed_after_its_scan() {
     assert_eq!(result.value, "NO_THREATS_FOUND");
     // The other way of uploading.
     let uploaded: Value = backend.upload("a.mp4", mp4()).await.json().await.unwrap();
+    assert_eq!((&uploaded["success"], urls(&uploaded).len()), (&json!(true), 0), "{uploaded}");
     backend.wait_for(uploaded["videoId"].as_str().unwrap(), "PROCESSED").await;
 }
 
