@@ -80,36 +80,21 @@ s3! {
             &self,
             req: S3Request<dto::HeadObjectInput>,
         ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
-            let _guard = self.objects.read().await;
-            self.check_read(&req.input.bucket, &req.input.key)?;
-            self.files.head_object(req).await
+            self.head(req).await
         }
 
         async fn list_objects_v2(
             &self,
             req: S3Request<dto::ListObjectsV2Input>,
         ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
-            let _guard = self.objects.read().await;
-            let bucket = req.input.bucket.clone();
-            let mut response = self.files.list_objects_v2(req).await?;
-            for object in response.output.contents.iter_mut().flatten() {
-                let info = object.key.as_deref().and_then(|key| self.staging.info(&bucket, key));
-                object.e_tag = info.map(|info| ETag::Strong(info.etag));
-            }
-            Ok(response)
+            self.list(req).await
         }
 
         async fn get_object_tagging(
             &self,
             req: S3Request<dto::GetObjectTaggingInput>,
         ) -> S3Result<S3Response<dto::GetObjectTaggingOutput>> {
-            let _guard = self.objects.read().await;
-            let dto::GetObjectTaggingInput { bucket, key, .. } = req.input;
-            if !self.staging.exists(&bucket, &key) {
-                return Err(s3_error!(NoSuchKey));
-            }
-            let tags = self.staging.tags(&bucket, &key).into_iter();
-            let tag_set = tags.map(|(key, value)| dto::Tag { key: Some(key), value: Some(value) }).collect();
+            let tag_set = self.tag_set(&req.input.bucket, &req.input.key).await?;
             Ok(S3Response::new(dto::GetObjectTaggingOutput { tag_set, version_id: None }))
         }
 

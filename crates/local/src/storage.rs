@@ -1,6 +1,5 @@
 //! The objects in the buckets, and the changes to them: each is atomic and sends its event.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,17 +10,13 @@ use s3s::dto::{self, ETag, ETagCondition};
 use s3s::{S3, S3Request, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::sync::{Mutex, RwLock};
-use upreel_core::check::{CLEAN, Check, CheckResult, INFECTED, SCAN_TAG};
 use upreel_core::{Checks, Key};
-use upreel_events::check::{self, Checked};
-use uuid::Uuid;
 
 use crate::multipart::{self, Multipart};
 use crate::notification::CompletedWrite;
 use crate::queue::Queue;
 use crate::rules::check_key;
-use crate::scan;
-use crate::staging::{Staged, Staging, Tags};
+use crate::staging::{Staged, Staging};
 
 /// Interval at which incomplete multipart uploads are looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
@@ -29,15 +24,15 @@ const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 #[derive(Clone)]
 pub(crate) struct Storage {
     pub(crate) files: Arc<FileSystem>,
-    queue: Arc<Queue>,
-    uploads: String,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) uploads: String,
     pub(crate) multipart: Multipart,
     pub(crate) staging: Staging,
     /// Held while a multipart upload is completed or aborted, so that only one request ends it.
     pub(crate) ending: Arc<Mutex<()>>,
     /// Held exclusively while an object is replaced or removed, which takes several steps.
     pub(crate) objects: Arc<RwLock<()>>,
-    checks: Checks,
+    pub(crate) checks: Checks,
 }
 
 /// A write that is ready to be committed.
@@ -188,69 +183,6 @@ impl Storage {
         }
         let _guard = self.objects.write().await;
         self.staging.remove(bucket, key).map_err(|error| s3_error!(error, InternalError))
-    }
-}
-
-/// The scan of uploads, as `GuardDuty` does it on AWS: its result is a tag of the object and an event.
-impl Storage {
-    /// Refuses to read an upload that no scan has found clean, as the bucket's policy does on AWS.
-    pub(crate) fn check_read(&self, bucket: &str, key: &str) -> S3Result<()> {
-        let is_open = bucket != self.uploads || !self.checks.scan || !self.staging.exists(bucket, key);
-        if is_open || self.staging.tags(bucket, key).get(SCAN_TAG).is_some_and(|result| result == CLEAN) {
-            return Ok(());
-        }
-        Err(s3_error!(AccessDenied, "No scan has found the object clean"))
-    }
-
-    /// Scans an upload in the background.
-    fn start_scan(&self, key: &str) {
-        if self.checks.scan {
-            let (storage, key) = (self.clone(), key.to_owned());
-            tokio::spawn(async move {
-                if let Err(error) = storage.scan(&key).await {
-                    tracing::warn!(key, ?error, "scan failed, the video stays held until the next start");
-                }
-            });
-        }
-    }
-
-    async fn scan(&self, key: &str) -> S3Result<()> {
-        let failed = |error| s3_error!(error, InternalError);
-        let (file, etag) = {
-            let _guard = self.objects.read().await;
-            // Without both, the object is gone.
-            let Some(info) = self.staging.info(&self.uploads, key) else { return Ok(()) };
-            let Ok(file) = File::open(self.staging.object(&self.uploads, key)) else { return Ok(()) };
-            (file, info.etag)
-        };
-        let scanned = tokio::task::spawn_blocking(move || scan::contains_test_file(file)).await;
-        let is_infected = scanned.map_err(io::Error::other).flatten().map_err(failed)?;
-        let result = if is_infected { INFECTED } else { CLEAN };
-        tracing::info!(key, result, "scanned");
-        let _guard = self.objects.write().await;
-        // It was replaced meanwhile. The other object is scanned as well.
-        if self.staging.info(&self.uploads, key).is_none_or(|info| info.etag != etag) {
-            return Ok(());
-        }
-        let tags = Tags::from([(SCAN_TAG.to_owned(), result.to_owned())]);
-        self.staging.set_tags(&self.uploads, key, &tags).map_err(failed)?;
-        let result = CheckResult { etag, value: result.to_owned() };
-        let checked = Checked { key: key.to_owned(), check: Check::Scan, result };
-        let event = check::event(&self.uploads, &checked);
-        self.queue.send(Uuid::now_v7().to_string(), checked.key, event).map_err(failed)
-    }
-
-    /// Scans the uploads that an earlier process has not scanned.
-    pub(crate) fn resume_scans(&self) -> io::Result<()> {
-        if self.checks.scan {
-            for key in self.staging.keys(&self.uploads)? {
-                let is_video = matches!(key.parse(), Ok(Key::Video { .. }));
-                if is_video && !self.staging.tags(&self.uploads, &key).contains_key(SCAN_TAG) {
-                    self.start_scan(&key);
-                }
-            }
-        }
-        Ok(())
     }
 }
 
