@@ -12,6 +12,7 @@
 mod folders;
 mod multipart;
 mod renditions;
+mod scanned;
 mod signed;
 mod stored;
 
@@ -25,7 +26,6 @@ use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_types::sdk_config::SharedTimeSource;
 use bytes::Bytes;
-use upreel_core::check::SCAN_TAG;
 use upreel_core::{Bucket, Fault, Key};
 
 use crate::sdk;
@@ -131,13 +131,6 @@ impl ObjectStore {
         }
     }
 
-    /// Finds uploads by listing them if `is_scanned` is set: the bucket's policy then denies every read of an upload that no
-    /// scan has found clean, also to the functions.
-    #[must_use]
-    pub fn with_scan(self, is_scanned: bool) -> Self {
-        Self { is_scanned, ..self }
-    }
-
     /// Returns the name of the bucket for a key.
     #[must_use]
     pub fn bucket(&self, key: &Key) -> &str {
@@ -229,39 +222,6 @@ impl ObjectStore {
             // The response to a HEAD has no body with an error code, only a status.
             Err(error) if status(&error) == Some(404) => Ok(None),
             Err(error) => Err(Fault::new("s3:HeadObject", &error)),
-        }
-    }
-
-    /// Returns the metadata of an object as [`ObjectStore::head`] does, but without its media type and without the right to
-    /// read the object.
-    async fn find(&self, key: &Key) -> Result<Option<Head>, Fault> {
-        let key = key.to_string();
-        let list = self.client.list_objects_v2().bucket(&self.buckets.uploads).prefix(&key).max_keys(1);
-        let list = list.send().await.map_err(|error| Fault::new("s3:ListObjectsV2", &error))?;
-        let found = list.contents.into_iter().flatten().find(|object| object.key() == Some(&key));
-        let Some(object) = found else { return Ok(None) };
-        let missing = |name| Fault::new("s3:ListObjectsV2", &Missing(name));
-        Ok(Some(Head {
-            size: object.size().and_then(|size| size.try_into().ok()).ok_or_else(|| missing("size"))?,
-            etag: unquoted(object.e_tag().ok_or_else(|| missing("entity tag"))?),
-            content_type: None,
-        }))
-    }
-
-    /// Returns the result of the scan that the tags of an upload have.
-    ///
-    /// # Errors
-    /// When S3 fails.
-    pub async fn scan_tag(&self, key: &Key) -> Result<Option<String>, Fault> {
-        let tags =
-            self.client.get_object_tagging().bucket(self.bucket(key)).key(key.to_string()).send().await;
-        match tags {
-            Ok(tags) => {
-                let tag = tags.tag_set().iter().find(|tag| tag.key() == SCAN_TAG);
-                Ok(tag.map(|tag| tag.value().to_owned()))
-            }
-            Err(error) if status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(Fault::new("s3:GetObjectTagging", &error)),
         }
     }
 
