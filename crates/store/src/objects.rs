@@ -21,7 +21,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{AsyncSleep, StalledStreamProtectionConfig};
-use aws_sdk_s3::config::{ProvideCredentials, RequestChecksumCalculation, SharedCredentialsProvider};
+use aws_sdk_s3::config::{RequestChecksumCalculation, SharedCredentialsProvider};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_types::sdk_config::SharedTimeSource;
@@ -282,14 +282,6 @@ impl ObjectStore {
         let signed: PresignedRequest =
             get.presigned(signing).await.map_err(|e| Fault::new("presign s3:GetObject", &e))?;
         Ok(signed.uri().to_owned())
-    }
-
-    /// Limits the lifetime of a signature to that of the credentials, with which it expires.
-    async fn url_ttl(&self, wanted: Duration) -> Result<Duration, Fault> {
-        let Some(provider) = &self.credentials else { return Ok(wanted) };
-        let credentials = provider.provide_credentials().await.map_err(|e| Fault::new("credentials", &e))?;
-        let left = credentials.expiry().and_then(|at| at.duration_since(self.clock.now()).ok());
-        Ok(left.map_or(wanted, |left| wanted.min(left)))
     }
 }
 

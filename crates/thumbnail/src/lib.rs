@@ -22,6 +22,7 @@
 //! `s3:GetObjectTagging` on `videos/*`, if uploads are checked.
 
 mod check;
+mod clean_up;
 mod failure;
 mod job;
 pub mod playback;

@@ -4,8 +4,6 @@
 //! A repetition finds:
 //!
 //! - [`VideoStore::mark_uploaded`]: the row has left `PENDING`. It stays unchanged, and the result is the same.
-//! - [`VideoStore::hold`]: the row has this sequencer. It stays unchanged, and is held.
-//! - [`VideoStore::refuse`] and [`VideoStore::record_result`]: the row is written again with the same values.
 //! - [`VideoStore::claim`] and [`VideoStore::give_up`]: the row has this sequencer and is unfinished. It is written again
 //!   with the same values.
 //! - [`VideoStore::mark_processed`] and [`VideoStore::mark_failed`]: the row is finished, so
@@ -14,15 +12,13 @@
 //! - [`VideoStore::mark_lost`] and [`VideoStore::complete`]: the row has left the state, so
 //!   [`UpdateOutcome::Superseded`].
 //!
-//! A deletion is in `deletions`.
+//! Checks are in `checks`, a deletion is in `deletions`.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
-use upreel_core::check::{Check, CheckResult};
 use upreel_core::limits::Wait;
 use upreel_core::playback::Playback;
 use upreel_core::transcode::{Renditions, Transcode};
 use upreel_core::transition::{EventRule, Refusal, Transition};
-use upreel_core::video::Record;
 use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
 
 use super::content::{CONTENT, OF_EARLIER_EVENTS, Processed};
@@ -42,73 +38,6 @@ impl VideoStore {
     pub async fn mark_uploaded(&self, id: VideoId) -> Result<(), Fault> {
         let update = self.transition(id, Transition::Upload, None);
         update.remove(&["ttl"]).due(Transition::Upload.wait()).send().await.map(drop)
-    }
-
-    /// Makes an event the owner of the row until its object has passed the checks: the row is `UPLOADED`, and nothing of the
-    /// earlier object is named any more. The outcome is [`Claim::Held`] also if the row belonged to the event before, and the
-    /// event is not finished.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn hold(
-        &self,
-        key: &Key,
-        user: &UserId,
-        sequencer: &Sequencer,
-        (size, etag): (u64, &str),
-    ) -> Result<Claim, Fault> {
-        let update = self.take_over(key, user, Transition::Hold, sequencer, (size, etag));
-        let update = update.due(Transition::Hold.wait()).returns(ReturnValue::AllNew);
-        Ok(match update.send().await? {
-            Applied::Yes(record) => record.map_or(Claim::Missing, Claim::Held),
-            Applied::No(None) => Claim::Missing,
-            Applied::No(Some(record)) => {
-                match Transition::Claim.check(Some(&record.state()), Some(sequencer)) {
-                    Ok(()) if record.video.user_id == *user => Claim::Held(record),
-                    Err(Refusal::Deleted) => Claim::Deleted,
-                    _ => Claim::Stale(record),
-                }
-            }
-        })
-    }
-
-    /// Records the result of a check of the object with this entity tag. Returns the row, or `None` if there is none or the
-    /// video was deleted.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn record_result(
-        &self,
-        id: VideoId,
-        check: Check,
-        result: &CheckResult,
-    ) -> Result<Option<Box<Record>>, Fault> {
-        let name = match check {
-            Check::Scan => "scanResult",
-            Check::Moderation => "moderationResult",
-        };
-        let update = Update::new(self, id).condition("#status <> :DELETED").set(name, encode(result)?);
-        Ok(match update.returns(ReturnValue::AllNew).send().await? {
-            Applied::Yes(record) => record,
-            Applied::No(_) => None,
-        })
-    }
-
-    /// Records that a check refuses the object with this entity tag, or has no verdict in time. `is_superseding` says whether
-    /// objects of an earlier event may exist.
-    ///
-    /// # Errors
-    /// When `DynamoDB` fails.
-    pub async fn refuse(
-        &self,
-        id: VideoId,
-        sequencer: &Sequencer,
-        (etag, failure): (&str, &Failure),
-        is_superseding: bool,
-    ) -> Result<UpdateOutcome, Fault> {
-        let item = Item::from([("error".to_owned(), encode(failure)?), ("etag".to_owned(), text(etag))]);
-        let wait = is_superseding.then_some(Wait::CleanUp);
-        self.finish(id, sequencer, Transition::Refuse, item, wait).await
     }
 
     /// Claims an event: makes it the owner of the row.
@@ -160,7 +89,7 @@ impl VideoStore {
     }
 
     /// Returns an update that makes an event the owner of the row.
-    fn take_over(
+    pub(super) fn take_over(
         &self,
         key: &Key,
         user: &UserId,
@@ -293,7 +222,7 @@ impl VideoStore {
     }
 
     /// Writes the result of an event.
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         id: VideoId,
         sequencer: &Sequencer,
