@@ -175,6 +175,10 @@ async fn heal(world: &Rc<World>) {
     world.settle().await;
     if world.settings.checks.any() {
         checks::check_again(world).await;
+        // What a late verdict leaves of an earlier upload, the reconciler removes.
+        let end = world.network.clock.elapsed() + HEALING;
+        events::sweep_until(world, end).await;
+        world.settle().await;
     }
     if world.draw(Rng::bool) || world.needs_operators() {
         // The cause has gone, so a replay by the operators leaves nothing in the queue.
