@@ -150,6 +150,10 @@ export type Video = {
     size?: number;
     status: 'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED';
     /**
+     * the upload is held until it is checked; the status is UPLOADED
+     */
+    check?: 'PENDING';
+    /**
      * RFC 3339
      */
     uploadTime: string;
@@ -406,6 +410,7 @@ export type Watcher = {
  * @property {string} contentType
  * @property {number} [size] bytes
  * @property {'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED'} status
+ * @property {'PENDING'} [check] the upload is held until it is checked; the status is UPLOADED
  * @property {string} uploadTime RFC 3339
  * @property {string} [title]
  * @property {string} [description]

@@ -112,6 +112,7 @@ const PAUSED = Symbol('paused');
  * @property {string} contentType
  * @property {number} [size] bytes
  * @property {'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED'} status
+ * @property {'PENDING'} [check] the upload is held until it is checked; the status is UPLOADED
  * @property {string} uploadTime RFC 3339
  * @property {string} [title]
  * @property {string} [description]

@@ -12,8 +12,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::prelude::*;
-use upreel_core::UserId;
 use upreel_core::limits::Limits;
+use upreel_core::{Checks, UserId};
 use upreel_function::{app, config};
 use upreel_local::import::{Import, Plan, Size, Source};
 use upreel_local::log::OnlyFaults;
@@ -74,6 +74,12 @@ struct Arguments {
     /// Also accept files with audio alone, such as MP3: they get a waveform, and are played as HLS where that is possible
     #[arg(long)]
     audio: bool,
+    /// Hold uploads until they are scanned. This is no virus scanner: it knows the EICAR test file only
+    #[arg(long)]
+    scan: bool,
+    /// Hold uploads until a moderator has approved them (see "Hold until checked" in the README)
+    #[arg(long)]
+    moderation: bool,
     /// Send a webhook to this URL when a video changes (see "Webhooks" in the README)
     #[arg(long, requires = "webhook_secret")]
     webhook_url: Option<String>,
@@ -171,6 +177,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         ffmpeg: ffmpeg.clone(),
         max_upload_bytes: arguments.max_upload_bytes,
         quotas: arguments.quotas.into(),
+        checks: Checks { scan: arguments.scan, moderation: arguments.moderation },
         back_off: BACK_OFF,
         transcode: arguments.transcode.map(|_| transcode::workers()),
         audio: arguments.audio,

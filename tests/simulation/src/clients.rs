@@ -124,7 +124,11 @@ struct Target {
 /// Runs a script.
 pub(crate) async fn run(world: Rc<World>, script: Script) {
     let bytes = |number| {
-        if script.is_video { content::video(number, script.is_long) } else { content::text(number) }
+        let bytes =
+            if script.is_video { content::video(number, script.is_long) } else { content::text(number) };
+        // Draws only where it matters, so that the other schedules stay what they were.
+        let is_infected = world.settings.checks.any() && world.draw(|rng| rng.u8(..6) == 0);
+        if is_infected { content::infected(&bytes) } else { bytes }
     };
     let first = world.next_content();
     let is_idempotent = script.upload == Upload::Idempotent;

@@ -8,8 +8,11 @@ use std::sync::Arc;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::time::Instant;
+use upreel_core::Checks;
+use upreel_local::Options;
 use upreel_local::import::{Import, Plan, Progress, Source};
 
+use crate::checks::infected;
 use crate::harness::{Backend, mp4, webm};
 
 /// Creates the bucket `archive`, and returns its folder.
@@ -83,6 +86,24 @@ async fn videos_of_another_bucket_are_copied_and_processed() {
     let progress = run(&backend, &again).await;
     assert_eq!((progress.copied, progress.left), (0, 1));
     assert_eq!(backend.video_count().await, 2);
+}
+
+#[tokio::test]
+async fn copies_are_held_until_they_are_scanned() {
+    let set = |options: &mut Options| options.checks = Checks { scan: true, moderation: false };
+    let backend = Backend::start_with(set, |handler| handler).await;
+    let folder = archive(&backend);
+    fs::write(folder.join("clean.mp4"), mp4()).unwrap();
+    fs::write(folder.join("infected.mp4"), infected()).unwrap();
+    let plan = plan(&backend, "").await;
+    assert_eq!(run(&backend, &plan).await.copied, 2);
+    for video in list(&backend).await {
+        let video = backend.wait_until_finished(video["videoId"].as_str().unwrap()).await;
+        let is_clean = video["filename"] == "clean.mp4";
+        let expected = if is_clean { (Value::Null, true) } else { ("INFECTED".into(), false) };
+        assert_eq!((video["error"]["code"].clone(), video["url"].is_string()), expected, "{video}");
+    }
+    assert_eq!(self::plan(&backend, "").await.copied_before, 2, "a repetition copies neither again");
 }
 
 #[tokio::test]
