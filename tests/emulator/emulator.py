@@ -151,16 +151,16 @@ def package(emulator, build, ffmpeg):
 class Stack:
     """The deployed stack: its outputs and the physical IDs of its resources."""
 
-    def __init__(self, emulator, template, receiver, transcode="true"):
+    def __init__(self, emulator, template, receiver, parameters=None):
         cloudformation = emulator.client("cloudformation")
         # The template is too long to be sent inline, so it goes through a bucket, as with `sam deploy`.
         emulator.s3().put_object(Bucket="deploy", Key="template", Body=json.dumps(template, default=str))
         cloudformation.create_stack(
             StackName="upreel", TemplateURL=f"{emulator.url}/deploy/template",
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in (
-                ("AllowedOrigins", "https://app.example.com"), ("WebhookUrl", receiver.url),
-                ("Release", "r1"), ("Transcode", transcode), ("TranscodeConcurrency", "2"), ("Cdn", "true"))])
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in {
+                "AllowedOrigins": "https://app.example.com", "WebhookUrl": receiver.url, "Release": "r1",
+                "Transcode": "true", "TranscodeConcurrency": "2", "Cdn": "true", **(parameters or {})}.items()])
 
         def created():
             stack = cloudformation.describe_stacks(StackName="upreel")["Stacks"][0]

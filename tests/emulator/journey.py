@@ -20,11 +20,11 @@ from urllib.parse import quote
 
 from emulator import BATCH, FUNCTIONS, HTTP, INVALIDATION, ROOT, Api, Emulator, Stack, configure, incident, ops, package, sign_in, smoke, wait_until
 from healing import test_healing
+from options import CONDITIONS, test_options
 from playback import test_playback
 from queries import test_queries
 from receiver import Receiver
 from transcodes import test_transcoding
-from watched import test_watched
 
 sys.path.append(str(ROOT / "tests" / "webhooks"))
 from verify import verify  # noqa: E402
@@ -421,10 +421,10 @@ def called_by(trail, functions, stack, logical):
 
 
 def deployed(items):
-    """The items of a list in the template that this stack has. Of the conditions of its roles, one does not hold."""
+    """The items of a list in the template that this stack has. The conditions of options.py do not hold."""
     for item in items:
         condition, holds, _ = item.get("Fn::If", [None, item, None])
-        if condition != "TranscodesWatched":
+        if condition not in CONDITIONS:
             yield holds
 
 
@@ -483,8 +483,7 @@ def main():
         finally:
             emulator.process.terminate()
             emulator.process.wait(60)
-        test_watched(build, ffmpeg, receiver, called_by)
-        print("passed: renditions that are encoded when they are watched, in another stack")
+        test_options(build, ffmpeg, receiver, called_by)
 
 
 main()

@@ -18,7 +18,7 @@ from mutations import MUTATIONS
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 # What the checks read.
-COPIED = ("scripts", "docs", "tests/template", "tests/operations", "tests/smoke.py", "statemachines", ".github", "Makefile", "samconfig.toml",
+COPIED = ("scripts", "docs", "tests/template", "tests/operations", "tests/smoke.py", "crates/local/src/main.rs", "statemachines", ".github", "Makefile", "samconfig.toml",
           "template.yaml", "bootstrap.yaml")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Runs every shell block of docs/OPERATIONS.md with stubs of aws, sam and make, and checks what the blocks asked for.
+"""Runs every shell block of docs/OPERATIONS.md with stubs of aws, sam, make and cargo, and checks what the blocks asked for.
 
 usage: runbook.py ROOT
 
@@ -32,7 +32,7 @@ case "$*" in
 esac
 '''
 # Commands of the AWS CLI that are not operations: (service, command).
-CUSTOM = {("logs", "tail"), ("s3", "rm")}
+CUSTOM = {("logs", "tail"), ("s3", "rm"), ("configure", "export-credentials")}
 # Options of the AWS CLI itself, and those that it derives from an operation's members.
 OPTIONS = {"output", "query", "region", "cli-binary-format", "no-paginate"}
 SAM = {"build", "deploy", "delete", "logs", "validate"}
@@ -57,6 +57,8 @@ class Known:
         groups = Resolved(template, {**EVERYTHING, "AWS::StackName": "STACK"}).resources.values()
         groups = [r["Properties"]["LogGroupName"] for r in groups if r["Type"] == "AWS::Logs::LogGroup"]
         self.groups = {group.replace("STACK", stack) for group in groups for stack in self.stacks}
+        program = (root / "crates" / "local" / "src" / "main.rs").read_text()
+        self.program_options = {name.replace("_", "-") for name in re.findall(r"#\[arg\(long.*\)\]\n    (\w+):", program)}
         makefile = (root / "Makefile").read_text()
         self.targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
         self.on_account = set(re.search(r"^ENV_COMMANDS = (.*)$", makefile, re.MULTILINE)[1].split())
@@ -71,7 +73,7 @@ class Known:
         for resource in re.findall(r"RESOURCE-(\w*)", call):
             if resource not in self.resources:
                 yield f"there is no resource {resource}"
-        yield from {"make": self.make, "aws": self.aws, "sam": self.sam}[name](arguments)
+        yield from {"make": self.make, "aws": self.aws, "sam": self.sam, "cargo": self.cargo}[name](arguments)
 
     def make(self, arguments):
         target, variables = arguments[0], dict(argument.split("=", 1) for argument in arguments[1:] if "=" in argument)
@@ -91,6 +93,11 @@ class Known:
             yield f"sam has no command {arguments[0]}"
         if "--config-env" in arguments and arguments[arguments.index("--config-env") + 1] not in self.sections:
             yield f"sam {arguments[0]}: there is no such section of samconfig.toml"
+
+    def cargo(self, arguments):
+        options = {argument.removeprefix("--") for argument in arguments[arguments.index("--") + 1 :] if argument.startswith("--")}
+        if unknown := options - self.program_options:
+            yield f"upreel has no option {' '.join(sorted(unknown))}"
 
     def aws(self, arguments):
         service, command, *rest = arguments
@@ -142,7 +149,7 @@ def problems(root):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "bin").mkdir()
-        for name in ("aws", "sam", "make"):
+        for name in ("aws", "sam", "make", "cargo"):
             (folder / "bin" / name).write_text(STUB)
             (folder / "bin" / name).chmod(0o755)
         for where, code in commands:

@@ -130,17 +130,16 @@ impl VideoStore {
         details: &Details,
     ) -> Result<(), Fault> {
         let item = new_row(self.new_record(key, about, size), details)?;
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(videoId)")
-            .send()
-            .await;
-        match put {
-            Err(error) if !is_refused(&error) => Err(Fault::new("dynamodb:PutItem", &error)),
-            _ => Ok(()),
+        self.put_new(item).await.map(drop)
+    }
+
+    /// Adds a row, unless there is one of the video. Returns whether it was added.
+    async fn put_new(&self, item: Item) -> Result<bool, Fault> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        match put.condition_expression("attribute_not_exists(videoId)").send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_refused(&error) => Ok(false),
+            Err(error) => Err(Fault::new("dynamodb:PutItem", &error)),
         }
     }
 

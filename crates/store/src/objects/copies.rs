@@ -144,14 +144,16 @@ fn encoded(key: &str) -> PercentEncode<'_> {
 
 #[cfg(test)]
 mod tests {
+    use upreel_core::limits::{MAX_OBJECT, MAX_PUT};
+
     use super::*;
 
     #[test]
     fn parts_of_the_largest_object_are_few_enough() {
         assert_eq!(part_size(1 << 30), PART);
-        let largest: u64 = 50 << 40;
-        assert!(largest.div_ceil(part_size(largest)) <= MAX_PARTS);
-        assert!(part_size(largest) <= 5 << 30, "S3's limit of a part");
+        let part = part_size(MAX_OBJECT);
+        assert!(MAX_OBJECT.div_ceil(part) <= MAX_PARTS);
+        assert!(part <= MAX_PUT, "S3's limit of a part");
     }
 
     #[test]

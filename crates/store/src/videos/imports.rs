@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use upreel_core::video::Status;
 use upreel_core::{Fault, Key, UserId};
 
-use super::{Item, VideoStore, is_refused};
+use super::{Item, VideoStore};
 
 impl VideoStore {
     /// Adds the row of a video that was stored elsewhere at `time`, unless there is one. Returns whether its object is still
@@ -25,15 +25,10 @@ impl VideoStore {
         let mut record = self.new_record(key, about, Some(size));
         record.video.upload_time = Some(humantime::format_rfc3339_millis(time).to_string());
         let item: Item = serde_dynamo::to_item(record).map_err(|e| Fault::new("encode a record", &e))?;
-        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let put = put.condition_expression("attribute_not_exists(videoId)").send().await;
-        match put {
-            Ok(_) => Ok(true),
-            Err(error) if is_refused(&error) => {
-                let found = self.get(key.video_id()).await?;
-                Ok(found.is_none_or(|record| record.video.status == Status::Pending))
-            }
-            Err(error) => Err(Fault::new("dynamodb:PutItem", &error)),
+        if self.put_new(item).await? {
+            return Ok(true);
         }
+        let found = self.get(key.video_id()).await?;
+        Ok(found.is_none_or(|record| record.video.status == Status::Pending))
     }
 }

@@ -1,4 +1,4 @@
-"""Tests renditions that are encoded when they are watched, in a stack with Transcode=watched."""
+"""Tests optional features in a stack of their own: renditions that are encoded when they are watched, quotas, audio."""
 
 import json
 import subprocess
@@ -12,6 +12,14 @@ from transcodes import Executions, FaultyFfmpeg, count_frames, get_cdn, play_all
 
 SECONDS, RATE = 26, 5
 CLIENTS = 30
+VIDEOS = 3
+# Roles, the condition on which they are granted more, and the functions that have them.
+OPTIONAL = {
+    "VideosRole": ("TranscodesWatched", ["VideosFunction"]),
+    "TranscodeRole": ("TranscodesWatched", ["TranscodeFunction", "EncodeFunction"]),
+    "PresignRole": ("HasQuotas", ["PresignFunction"]),
+}
+CONDITIONS = {condition for condition, _ in OPTIONAL.values()}
 
 
 def make_video(folder):
@@ -107,28 +115,74 @@ def test_deletion_while_encoding(emulator, stack, api, ffmpeg, executions, video
     assert written_objects(emulator, stack, video) == {}
 
 
+def test_quotas(emulator, stack):
+    """Uploads at the same time do not exceed a quota together, and a deletion frees it."""
+    api = Api(emulator, stack, sign_in(emulator, stack, "xia@example.com"))
+    assert Api(emulator, stack, None).call("GET", "/usage").status == 401
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        signed = list(pool.map(lambda _: api.call("GET", "/presign?name=a.mp4&type=video/mp4&size=10"), range(CLIENTS)))
+    assert sorted(response.status for response in signed) == [200] * VIDEOS + [403] * (CLIENTS - VIDEOS), [r.status for r in signed]
+    refused = next(response.json() for response in signed if response.status == 403)
+    assert (refused["code"], refused["quota"], refused["left"]) == ("QUOTA_EXCEEDED", "videos", 0), refused
+    used = api.call("GET", "/usage").json()
+    assert used["videos"] == {"used": VIDEOS, "limit": VIDEOS, "left": 0} and used["bytes"]["used"] == 10 * VIDEOS, used
+
+    accepted = next(response.json() for response in signed if response.status == 200)
+    put = HTTP.request("PUT", accepted["uploadUrl"], body=b"0123456789", headers=accepted["headers"])
+    assert put.status == 200, put.data
+    assert api.wait_for_status(accepted["videoId"], "FAILED")["error"]["code"] == "UNSUPPORTED_MEDIA"
+    wait_until("the upload has arrived", lambda: api.call("GET", "/usage").json()["uploads"]["used"] == VIDEOS - 1)
+    assert api.call("DELETE", f"/videos/{accepted['videoId']}").status == 204
+    assert api.call("GET", "/usage").json()["videos"]["left"] == 1
+    assert api.call("GET", "/presign?name=a.mp4&type=video/mp4&size=10").status == 200
+
+
+def test_audio(emulator, stack, api, folder):
+    """A file with audio alone is played by HLS, and has a waveform."""
+    path = folder / "audio.m4a"
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "sine=f=440:d=12", "-c:a", "aac", path], check=True)
+    audio, _ = api.presign_and_put("audio.m4a", "audio/mp4", path.read_bytes())
+    record = api.wait_for_status(audio, "PROCESSED")
+    assert (record["kind"], record["contentType"], record["playback"]) == ("AUDIO", "audio/mp4", {"mode": "HLS"}), record
+    assert HTTP.request("GET", record["thumbnailUrl"]).data[:3] == b"\xff\xd8\xff"
+    peaks = json.loads(HTTP.request("GET", record["peaksUrl"]).data)
+    assert len(peaks["data"]) == 2 * peaks["length"] and max(peaks["data"]) > 5, peaks
+    get, master = reader(api), f"{api.base}/videos/{audio}/hls/master.m3u8"
+    (media,) = [urljoin(master, uri) for uri in uris(get(master).decode()) if uri.endswith("index.m3u8")]
+    assert sum(len(get(urljoin(media, uri))) for uri in uris(get(media).decode())) > 10_000
+
+
 def test_permissions(emulator, stack, template, called_by):
-    """What the roles are granted only in this mode is called."""
+    """What the roles are granted only with these options is called."""
     trail, functions = emulator.client("cloudtrail"), emulator.client("lambda")
-    for role, logicals in {"VideosRole": ["VideosFunction"], "TranscodeRole": ["TranscodeFunction", "EncodeFunction"]}.items():
+    for role, (condition, logicals) in OPTIONAL.items():
         called = set().union(*(called_by(trail, functions, stack, logical) for logical in logicals))
+        # IAM has no action for a transaction. Those of the quotas put or update a row, and update an account.
+        if "dynamodb:TransactWriteItems" in called:
+            called |= {"dynamodb:PutItem", "dynamodb:UpdateItem"}
         policies = [policy["Fn::If"] for policy in template["Resources"][role]["Properties"]["Policies"] if "Fn::If" in policy]
-        (granted,) = [policy for condition, policy, _ in policies if condition == "TranscodesWatched"]
+        (granted,) = [policy for name, policy, _ in policies if name == condition]
         actions = {action for statement in granted["PolicyDocument"]["Statement"] for action in statement["Action"]}
         assert actions <= called, f"{role} is granted {sorted(actions - called)}, which it did not call"
 
 
-def test_watched(build, program, receiver, called_by):
+def test_options(build, program, receiver, called_by):
     """Deploys another stack, and tests it."""
     with tempfile.TemporaryDirectory(prefix="upreel-emulator-") as folder:
         emulator = Emulator(Path(folder), program, receiver.authority)
         try:
             template = package(emulator, build, program)
-            stack = Stack(emulator, template, receiver, transcode="watched")
+            parameters = {"Transcode": "watched", "QuotaVideos": str(VIDEOS), "QuotaBytes": "10000000000", "Audio": "true"}
+            stack = Stack(emulator, template, receiver, parameters)
             api = Api(emulator, stack, sign_in(emulator, stack, "wes@example.com"))
             executions, ffmpeg = Executions(emulator, stack), FaultyFfmpeg(emulator, stack, Path(folder), program)
             video = test_watching(emulator, stack, api, executions, make_video(Path(folder)))
             test_deletion_while_encoding(emulator, stack, api, ffmpeg, executions, video)
+            print("passed: renditions that are encoded when they are watched")
+            test_quotas(emulator, stack)
+            print("passed: quotas")
+            test_audio(emulator, stack, api, Path(folder))
+            print("passed: audio")
             test_permissions(emulator, stack, template, called_by)
         except BaseException:
             print(emulator.tail())
