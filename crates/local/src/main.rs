@@ -12,16 +12,16 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::prelude::*;
+use upreel_core::UserId;
 use upreel_core::limits::Limits;
-use upreel_core::{Checks, UserId};
 use upreel_function::{app, config};
 use upreel_local::import::{Import, Plan, Size, Source};
 use upreel_local::log::OnlyFaults;
 use upreel_local::queue::BACK_OFF;
 use upreel_local::webhook::{self, Webhook};
 use upreel_local::{
-    ACCESS_KEY, Local, Options, REGION, SWEEP_INTERVAL, arguments, arguments::Quotas, ffmpeg, limits,
-    transcode,
+    ACCESS_KEY, Local, Options, REGION, SWEEP_INTERVAL, arguments, arguments::Checks, arguments::Quotas,
+    ffmpeg, limits, transcode,
 };
 use upreel_store::{Buckets, ObjectStore, VideoStore};
 use upreel_webhook::Endpoint;
@@ -66,6 +66,8 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "5TiB", value_parser = arguments::size)]
     max_upload_bytes: u64,
     #[command(flatten)]
+    checks: Checks,
+    #[command(flatten)]
     quotas: Quotas,
     /// Also transcode videos to HLS renditions, which takes about as long as the video plays: all of them, or those that are
     /// watched
@@ -74,12 +76,6 @@ struct Arguments {
     /// Also accept files with audio alone, such as MP3: they get a waveform, and are played as HLS where that is possible
     #[arg(long)]
     audio: bool,
-    /// Hold uploads until they are scanned. This is no virus scanner: it knows the EICAR test file only
-    #[arg(long)]
-    scan: bool,
-    /// Hold uploads until a moderator has approved them (see "Hold until checked" in the README)
-    #[arg(long)]
-    moderation: bool,
     /// Send a webhook to this URL when a video changes (see "Webhooks" in the README)
     #[arg(long, requires = "webhook_secret")]
     webhook_url: Option<String>,
@@ -177,7 +173,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         ffmpeg: ffmpeg.clone(),
         max_upload_bytes: arguments.max_upload_bytes,
         quotas: arguments.quotas.into(),
-        checks: Checks { scan: arguments.scan, moderation: arguments.moderation },
+        checks: arguments.checks.into(),
         back_off: BACK_OFF,
         transcode: arguments.transcode.map(|_| transcode::workers()),
         audio: arguments.audio,
