@@ -64,7 +64,7 @@ pub async fn run(
         }
         let objects = app.objects.list(bucket, &position.after).await?;
         let last = objects.last().map(|last| last.key.clone());
-        listing.examine(workers, bucket, objects).await?;
+        Box::pin(listing.examine(workers, bucket, objects)).await?;
         position = position.next(last);
         if !is_dry_run {
             let next = position.to_string();
