@@ -68,7 +68,7 @@ const PAUSED = Symbol('paused');
  *
  * @typedef {object} Failure why a video could not be processed
  * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED'
- *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL'} code
+ *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED'} code
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
