@@ -107,7 +107,7 @@ pub(crate) struct Intent {
     /// Whether a deletion was sent, and whether it was acknowledged.
     pub(crate) is_delete_sent: bool,
     pub(crate) is_deleted: bool,
-    /// Whether a content was sent after that.
+    /// Whether a content may have been sent after a deletion: one was sent before, or its time was set.
     pub(crate) is_late: bool,
     /// What was said about the video.
     pub(crate) details: details::Said,
@@ -288,7 +288,7 @@ impl Client<'_> {
 
     async fn send(&mut self, target: &Target, number: u64, bytes: Bytes) {
         self.intent.sent.push(number);
-        self.intent.is_late |= self.intent.is_delete_sent;
+        self.intent.is_late |= self.intent.is_delete_sent || self.intent.details.may_expire;
         // A signature has to be valid when the request begins. The upload may take hours.
         let begun = self.world.network.clock.millis().to_string();
         if self.world.mishap(5) {

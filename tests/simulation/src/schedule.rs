@@ -171,16 +171,8 @@ async fn heal(world: &Rc<World>) {
     }
     world.note(|| "the faults are over".to_owned());
     events::expire(world);
-    let end = world.network.clock.elapsed() + HEALING;
-    events::sweep_until(world, end).await;
-    world.settle().await;
-    if world.settings.checks.any() {
-        checks::check_again(world).await;
-        // What a late verdict leaves of an earlier upload, the reconciler removes.
-        let end = world.network.clock.elapsed() + HEALING;
-        events::sweep_until(world, end).await;
-        world.settle().await;
-    }
+    sweep(world).await;
+    check_again(world).await;
     if world.draw(Rng::bool) || world.needs_operators() {
         // The cause has gone, so a replay by the operators leaves nothing in the queue.
         events::replay(world).await;
@@ -193,8 +185,25 @@ async fn heal(world: &Rc<World>) {
     sleep(LISTING_AGE).await;
     events::list(world).await;
     world.settle().await;
-    events::sweep_until(world, end + HEALING).await;
-    world.settle().await;
+    sweep(world).await;
+    // It may have found an upload whose event and verdict were both lost.
+    check_again(world).await;
     events::expire(world);
     world.check_end();
+}
+
+/// Lets the reconciler do what is due.
+async fn sweep(world: &Rc<World>) {
+    let end = world.network.clock.elapsed() + HEALING;
+    events::sweep_until(world, end).await;
+    world.settle().await;
+}
+
+/// Lets the operators have checked again what has no verdict. What a late verdict leaves of an earlier upload, the reconciler
+/// removes.
+async fn check_again(world: &Rc<World>) {
+    if world.settings.checks.any() {
+        checks::check_again(world).await;
+        sweep(world).await;
+    }
 }
