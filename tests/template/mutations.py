@@ -1218,19 +1218,25 @@ def drop_the_origin_access_control(t):
 
 @mutation
 def publish_versions_for_a_setting_that_they_do_not_have(t):
-    at(t, "ThumbnailFunction")["VersionDescription"]["Fn::Sub"] += " ${ReservedConcurrency}"
+    at(t, "ThumbnailFunction")["VersionDescription"]["Fn::Sub"][0] += " ${ReservedConcurrency}"
 
 
 @mutation
 def publish_no_version_for_a_log_level(t):
-    description = at(t, "EncodeFunction")["VersionDescription"]
-    description["Fn::Sub"] = description["Fn::Sub"].replace("${LogLevel} ", "")
+    description = at(t, "EncodeFunction")["VersionDescription"]["Fn::Sub"]
+    description[0] = description[0].replace("${LogLevel} ", "")
 
 
 @mutation
 def publish_no_version_for_traces(t):
-    description = at(t, "UploadFunction")["VersionDescription"]
-    description["Fn::Sub"] = description["Fn::Sub"].replace("${Traces} ", "")
+    description = at(t, "UploadFunction")["VersionDescription"]["Fn::Sub"]
+    description[0] = description[0].replace("${Traces} ", "")
+
+
+@mutation
+def publish_no_version_for_checks(t):
+    description = at(t, "WebhookFunction")["VersionDescription"]["Fn::Sub"]
+    description[0] = description[0].replace("${Checks}", "")
 
 
 @mutation
