@@ -291,10 +291,20 @@ export async function network(page, {offline = false, up = -1, down = -1, latenc
   await page.devtools.send('Network.emulateNetworkConditions', conditions);
 }
 
-/** Returns the texts of a menu, also of a closed one. */
-export async function choices(page, name) {
+/** Waits until the page has the controls of its player. It loads them after the first frame of a linked video. */
+export const waitForControls = (page) => page.evaluate(() => customElements.whenDefined('media-controller').then(() => {}));
+
+/** Waits until a menu of the player has these items (strings or regular expressions). */
+export async function assertChoices(page, name, expected) {
   const items = page.getByRole('menu', {name, includeHidden: true}).getByRole('menuitemradio', {includeHidden: true});
-  return (await items.allTextContents()).map((text) => text.trim());
+  let found;
+  const isShown = async () => {
+    found = (await items.allTextContents()).map((text) => text.trim());
+    return found.length === expected.length
+      && expected.every((item, i) => (item instanceof RegExp ? item.test(found[i]) : item === found[i]));
+  };
+  await until(`the menu has the items ${expected}`, isShown)
+    .catch(({message}) => assert.fail(`${message}; its items are ${found}`));
 }
 
 /** Opens the menu of a button, and chooses an item. */

@@ -6,7 +6,7 @@ import {createHash} from 'node:crypto';
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {before, test} from 'node:test';
-import {accessibility, folder, makeVideo, network, openPage, startBackend, until} from './harness.js';
+import {accessibility, folder, makeVideo, network, openPage, startBackend, until, waitForControls} from './harness.js';
 
 const MiB = 2 ** 20;
 /** A network on which the large video takes 17 seconds, so that a test can act during its upload. */
@@ -306,6 +306,7 @@ test('a tall video fits into the dialog and into the full screen', async (t) => 
     return y >= 0 && y + height <= await page.evaluate(() => innerHeight);
   };
   assert.ok(await fits());
+  await waitForControls(page);
   await page.keyboard.press('f');
   await until('it fills the screen', () => page.evaluate(() => Boolean(document.fullscreenElement)));
   await until('it fits', fits);

@@ -47,6 +47,15 @@ def wait_until(what, check):
     raise AssertionError(f"timed out after {TIMEOUT} s: {what}")
 
 
+def make_video(path, size, seconds, rate, keyframes=2, codec="libx264"):
+    """Makes a video with audio and a keyframe every `keyframes` seconds, and returns its bytes."""
+    subprocess.run(
+        ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={seconds}",
+         "-f", "lavfi", "-i", f"sine=f=440:d={seconds}", "-c:v", codec, "-preset", "ultrafast", "-g", str(keyframes * rate),
+         "-bf", "2", "-c:a", "aac", path], check=True)  # fmt: skip
+    return path.read_bytes()
+
+
 class Emulator:
     """ministack on a free loopback port, with IAM enforced and API calls recorded."""
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urljoin
 
-from emulator import HTTP, Api, Emulator, Stack, package, sign_in, wait_until
+from emulator import HTTP, Api, Emulator, Stack, make_video, package, sign_in, wait_until
 from transcodes import Executions, FaultyFfmpeg, count_frames, get_cdn, play_all, uris, written_objects
 
 SECONDS, RATE = 26, 5
@@ -21,16 +21,6 @@ OPTIONAL = {
 }
 # The emulator has no GuardDuty, so no stack has Scan=true. The assertions on the template check what the roles are granted for it.
 CONDITIONS = {condition for condition, _ in OPTIONAL.values()} | {"HasScan"}
-
-
-def make_video(folder):
-    """Returns a video with a keyframe every two seconds, for which the renditions v360 and v480 are offered."""
-    path = folder / "watched.mp4"
-    subprocess.run(
-        ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s=720x720:r={RATE}:d={SECONDS}",
-         "-f", "lavfi", "-i", f"sine=f=440:d={SECONDS}", "-c:v", "libx264", "-preset", "ultrafast", "-g", "10", "-bf", "2",
-         "-c:a", "aac", path], check=True)  # fmt: skip
-    return path.read_bytes()
 
 
 def states(api, video):
@@ -177,7 +167,9 @@ def test_options(build, program, receiver, called_by):
             stack = Stack(emulator, template, receiver, parameters)
             api = Api(emulator, stack, sign_in(emulator, stack, "wes@example.com"))
             executions, ffmpeg = Executions(emulator, stack), FaultyFfmpeg(emulator, stack, Path(folder), program)
-            video = test_watching(emulator, stack, api, executions, make_video(Path(folder)))
+            # The renditions v360 and v480 are offered.
+            body = make_video(Path(folder) / "watched.mp4", "720x720", SECONDS, RATE)
+            video = test_watching(emulator, stack, api, executions, body)
             test_deletion_while_encoding(emulator, stack, api, ffmpeg, executions, video)
             print("passed: renditions that are encoded when they are watched")
             test_quotas(emulator, stack)

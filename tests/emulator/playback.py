@@ -3,26 +3,16 @@
 import hashlib
 import hmac
 import re
-import subprocess
 import time
 from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urljoin
 
-from emulator import HTTP, Api, sign_in, wait_until
+from emulator import HTTP, Api, make_video, sign_in, wait_until
 from transcodes import count_frames, get_cdn, invalidations, uris, written_objects
 
 SECONDS, RATE = 13, 10
 PLAYLISTS, SEGMENTS = "playback", "segments"
-
-
-def make_video(folder, codec="libx264"):
-    """Returns a video with a keyframe every two seconds, and audio."""
-    path = folder / f"original-{codec}.mp4"
-    subprocess.run(
-        ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s=320x180:r={RATE}:d={SECONDS}",
-         "-f", "lavfi", "-i", f"sine=f=440:d={SECONDS}", "-c:v", codec, "-g", str(2 * RATE), "-bf", "2", "-c:a", "aac", path], check=True)  # fmt: skip
-    return path.read_bytes()
 
 
 def stored(emulator, stack, video, folder):
@@ -162,13 +152,13 @@ def test_deletion_while_a_segment_is_made(emulator, stack, api, original):
 
 def test_playback(emulator, stack, folder):
     api, eve = (Api(emulator, stack, sign_in(emulator, stack, f"{name}@example.com")) for name in ("pia", "quin"))
-    video, _ = api.presign_and_put("original.mp4", "video/mp4", make_video(folder))
+    video, _ = api.presign_and_put("original.mp4", "video/mp4", make_video(folder / "original.mp4", "320x180", SECONDS, RATE))
     record = api.wait_for_status(video, "PROCESSED")
     assert record["playback"] == {"mode": "HLS"} and record["hlsUrl"].endswith("/master.m3u8"), record
     original = Original(emulator, stack, api, video)
     for other, status in ((eve, 404), (Api(emulator, stack, None), 401)):
         assert other.call("GET", f"/videos/{video}/hls/source/index.m3u8").status == status
-    unplayable, _ = api.presign_and_put("original.mp4", "video/mp4", make_video(folder, "mpeg4"))
+    unplayable, _ = api.presign_and_put("original.mp4", "video/mp4", make_video(folder / "mpeg4.mp4", "320x180", SECONDS, RATE, codec="mpeg4"))
     record = api.wait_for_status(unplayable, "PROCESSED")
     assert record["playback"] == {"mode": "ORIGINAL", "reason": "CODEC"}, record
     test_through_the_api(emulator, stack, original)

@@ -13,20 +13,10 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from botocore.exceptions import ClientError
-from emulator import HTTP, Api, configure, ops, sign_in, wait_until
+from emulator import HTTP, Api, configure, make_video, ops, sign_in, wait_until
 
 # Duration and frame rate of the test video, which is split into three chunks.
 SECONDS, RATE = 140, 5
-
-
-def make_long_video(folder):
-    """Returns a long video with few small frames, which is fast to encode."""
-    path = folder / "film.mp4"
-    subprocess.run(
-        ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", f"testsrc2=s=480x270:r={RATE}:d={SECONDS}",
-         "-f", "lavfi", "-i", f"sine=f=440:d={SECONDS}", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-bf", "2",
-         "-c:a", "aac", path], check=True)  # fmt: skip
-    return path.read_bytes()
 
 
 def parent(process):
@@ -303,7 +293,8 @@ def test_deletion(emulator, stack, api, ffmpeg, executions, body):
 def test_transcoding(emulator, stack, folder, program):
     api, eve = (Api(emulator, stack, sign_in(emulator, stack, f"{name}@example.com")) for name in ("tom", "una"))
     executions, ffmpeg = Executions(emulator, stack), FaultyFfmpeg(emulator, stack, folder, program)
-    body = make_long_video(folder)
+    # Few small frames are fast to encode.
+    body = make_video(folder / "film.mp4", "480x270", SECONDS, RATE, keyframes=5)
     video, _ = api.presign_and_put("film.mp4", "video/mp4", body)
     test_playback(emulator, stack, api, eve, video)
     test_duplicates(emulator, stack, executions, video)

@@ -6,23 +6,8 @@
 # Does nothing if OUT_DIR already contains the set that this version of the script creates.
 # Uses $FFMPEG if set.
 set -euo pipefail
+. "$(dirname "$0")/set.sh"
 
-[ $# -eq 1 ] || { echo "usage: $0 OUT_DIR" >&2; exit 2; }
-ffmpeg=${FFMPEG:-ffmpeg}
-out=$1
-
-sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
-stamp=$(sha256 <"${BASH_SOURCE[0]}")
-[ "$(cat "$out/.complete" 2>/dev/null || true)" != "$stamp" ] || exit 0
-
-mkdir -p "$out"
-rm -f "$out/.complete"
-tmp=$(mktemp -d "$out/.tmp.XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-run() { "$ffmpeg" -nostdin -hide_banner -loglevel error -y "$@"; }
 tone="0.5*sin(2*PI*440*t)*gte(t\,1)"
 run -f lavfi -i "aevalsrc=$tone|$tone:s=48000:d=3" "$tmp/tone.wav"
 run -f lavfi -i color=magenta:s=300x300 -frames:v 1 "$tmp/cover.png"
@@ -64,5 +49,4 @@ audio surround.wav audio/wav wav pcm_s24le 6 48000 waveform -map 0:a -c:a pcm_s2
 audio adpcm.wav audio/wav wav adpcm_ms 2 44100 waveform -map 0:a -c:a adpcm_ms -f wav
 
 mv "$tmp/manifest.tsv" "$out/manifest.tsv"
-echo "$stamp" >"$tmp/complete"
-mv "$tmp/complete" "$out/.complete"
+finish

@@ -5,23 +5,7 @@
 # Does nothing if OUT_DIR already contains the set that this version of the script creates.
 # Uses $FFMPEG if set; eight of the files need an ffmpeg.
 set -euo pipefail
-
-[ $# -eq 1 ] || { echo "usage: $0 OUT_DIR" >&2; exit 2; }
-ffmpeg=${FFMPEG:-ffmpeg}
-out=$1
-
-sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
-here=$(dirname "${BASH_SOURCE[0]}")
-stamp=$(cat "${BASH_SOURCE[0]}" "$here/patch.py" | sha256)
-[ "$(cat "$out/.complete" 2>/dev/null || true)" != "$stamp" ] || exit 0
-
-mkdir -p "$out"
-rm -f "$out/.complete"
-tmp=$(mktemp -d "$out/.tmp.XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-export LC_ALL=C
+. "$(dirname "$0")/set.sh"
 complete=yes
 
 # Writes standard input to FILE and adds it to the manifest:  ... | bad FILE DESCRIPTION
@@ -84,6 +68,4 @@ for packet in $(seq 1 40); do printf G; noise 187 "$((100 + packet))"; done | ba
 printf '\032\105\337\243\243\102\206\201\001\102\367\201\001\102\362\201\004\102\363\201\010\102\202\210matroska\102\207\201\004\102\205\201\002' | bad mkv-header-only.mkv 'an EBML header with the doc type matroska and nothing else'
 
 mv "$tmp/manifest.tsv" "$out/manifest.tsv"
-[ -n "$complete" ] || exit 0 # the next run tries again
-echo "$stamp" >"$tmp/complete"
-mv "$tmp/complete" "$out/.complete"
+[ -z "$complete" ] || finish # otherwise the next run tries again

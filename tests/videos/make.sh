@@ -5,27 +5,10 @@
 # Does nothing if OUT_DIR already contains the set that this version of the script creates.
 # Uses $FFMPEG if set. See README.md for the test pattern and the columns of the manifest.
 set -euo pipefail
-
-[ $# -eq 1 ] || { echo "usage: $0 OUT_DIR" >&2; exit 2; }
-ffmpeg=${FFMPEG:-ffmpeg}
-out=$1
-
-sha256() { if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
-here=$(dirname "${BASH_SOURCE[0]}")
-stamp=$(cat "${BASH_SOURCE[0]}" "$here/patch.py" | sha256)
-[ "$(cat "$out/.complete" 2>/dev/null || true)" != "$stamp" ] || exit 0
-
+. "$(dirname "$0")/set.sh"
 command -v "$ffmpeg" >/dev/null || { echo "$0: ffmpeg not found ('$ffmpeg')" >&2; exit 1; }
-mkdir -p "$out"
-rm -f "$out/.complete"
-tmp=$(mktemp -d "$out/.tmp.XXXXXX")
-trap 'rm -rf "$tmp"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-export LC_ALL=C
 export SVT_LOG=1 # otherwise SVT-AV1 writes informational messages to stderr
 
-run() { "$ffmpeg" -nostdin -hide_banner -loglevel error -y "$@"; }
 encoders=" $("$ffmpeg" -hide_banner -encoders 2>/dev/null | awk '{ printf "%s ", $2 }')"
 has_encoder() { [[ $encoders == *" $1 "* ]]; }
 # ffmpeg before version 6 takes the rotation as output metadata, later versions only as an input option. Both are
@@ -305,5 +288,4 @@ MEDIA_MS=1000 PATCH='repeat 2' video theora-chain.ogv video/ogg ogg 320x180 2000
 video wmv2.wmv                video/x-ms-wmv wmv 320x180 1000 wmv2 wmav2 0 25 -c:v wmv2 -b:v 500k -c:a wmav2
 
 mv "$tmp/manifest.tsv" "$out/manifest.tsv"
-echo "$stamp" >"$tmp/complete"
-mv "$tmp/complete" "$out/.complete"
+finish
