@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::source::in_parallel;
 
-    /// An hour at 30 frames per second, a keyframe every two seconds, each frame in a chunk of its own.
+    /// An hour at 30 frames per second, a keyframe every two seconds.
     const FRAMES: u32 = 108_000;
     const GOP: u32 = 60;
     /// Bytes of a frame, so that the object has 5 GB.
@@ -111,11 +111,12 @@ mod tests {
     }
 
     impl Object {
-        fn new(is_index_first: bool) -> Self {
+        /// Creates an object whose chunks have these numbers of frames, over and over.
+        fn new(is_index_first: bool, chunks: &[u32]) -> Self {
             let ftyp = atom(*b"ftyp", &[b"isom", &[0; 20]]);
             let length = (MDAT_HEADER + ALL_FRAMES).to_be_bytes();
             let mdat = [&1u32.to_be_bytes()[..], b"mdat", &length].concat();
-            let (start, index) = (ftyp.len() as u64, moov(0).len() as u64);
+            let (start, index) = (ftyp.len() as u64, moov(0, chunks).len() as u64);
             let (moov_at, mdat_at) = if is_index_first {
                 (start, start + index)
             } else {
@@ -125,7 +126,7 @@ mod tests {
             Self(Arc::new(State {
                 size: start + index + MDAT_HEADER + ALL_FRAMES,
                 first,
-                parts: vec![(0, ftyp), (moov_at, moov(first)), (mdat_at, mdat)],
+                parts: vec![(0, ftyp), (moov_at, moov(first, chunks)), (mdat_at, mdat)],
                 round: AtomicU64::new(0),
                 waiting: Mutex::default(),
             }))
@@ -180,10 +181,18 @@ mod tests {
     }
 
     /// Returns the index of frames from the offset `first` on.
-    fn moov(first: u64) -> Vec<u8> {
+    fn moov(first: u64, chunks: &[u32]) -> Vec<u8> {
         let table =
             |name, entries: Vec<u8>, count: u32| full_box(name, 0, 0, &[&count.to_be_bytes(), &entries]);
-        let offsets = (0..FRAMES).flat_map(|i| (first + u64::from(i) * u64::from(FRAME)).to_be_bytes());
+        let starts =
+            chunks.iter().cycle().scan(0, |next, frames| Some(std::mem::replace(next, *next + frames)));
+        let starts: Vec<u32> = starts.take_while(|frame| *frame < FRAMES).collect();
+        let count = u32::try_from(starts.len()).unwrap();
+        let offsets =
+            starts.iter().flat_map(|frame| (first + u64::from(*frame) * u64::from(FRAME)).to_be_bytes());
+        // An entry is for all chunks up to that of the next one.
+        let runs = if chunks.len() == 1 { 1 } else { count };
+        let runs_of = (1..=runs).zip(chunks.iter().cycle()).flat_map(|(chunk, frames)| [chunk, *frames, 1]);
         let mut entry = vec![0; 78];
         (entry[24], entry[25], entry[26]) = (7, 128, 4);
         let avc1 = atom(*b"avc1", &[&entry, &atom(*b"avcC", &[&[1, 66, 0, 30, 255, 224, 0]])]);
@@ -194,9 +203,9 @@ mod tests {
                 &table(*b"stts", words([FRAMES, 100]), 1),
                 &table(*b"stss", words((0..FRAMES / GOP).map(|i| i * GOP + 1)), FRAMES / GOP),
                 &table(*b"ctts", words((0..FRAMES).flat_map(|i| [1, 100 * (i % 3)])), FRAMES),
-                &table(*b"stsc", words([1, 1, 1]), 1),
+                &table(*b"stsc", words(runs_of), runs),
                 &full_box(*b"stsz", 0, 0, &[&words([0, FRAMES]), &words((0..FRAMES).map(|_| FRAME))]),
-                &table(*b"co64", offsets.collect(), FRAMES),
+                &table(*b"co64", offsets.collect(), count),
             ],
         );
         let hdlr = full_box(*b"hdlr", 0, 0, &[&words([0]), b"vide", &[0; 13]]);
@@ -211,7 +220,7 @@ mod tests {
 
     /// Returns the number of rounds until the keyframes for a poster have been read, and of requests.
     fn rounds(is_index_first: bool) -> (u64, u64) {
-        let object = Object::new(is_index_first);
+        let object = Object::new(is_index_first, &[1]);
         let source = Source::new(object.0.size, object.clone());
         let read = async {
             let (_, track) = super::super::open(&source).await.unwrap();
@@ -235,23 +244,35 @@ mod tests {
         assert_eq!(rounds(false), (5, 28));
     }
 
+    /// Finds and reads the keyframe nearest to a time, and returns the number of bytes and of rounds.
+    fn nearest(object: &Object, ms: u64) -> (u64, u64) {
+        let source = Source::new(object.0.size, object.clone());
+        let read = async {
+            let (_, track) = super::super::open(&source).await.unwrap();
+            let keyframe = track.nearest(&source, ms).await.unwrap().unwrap();
+            source.fetch(keyframe.range.clone()).await.unwrap();
+            keyframe
+        };
+        let (keyframe, rounds) = object.run(read);
+        assert!(keyframe.time_ms.abs_diff(ms) <= u64::from(GOP) * 1000 / 30 / 2, "{keyframe:?}");
+        assert_eq!((keyframe.range.start - object.0.first) % u64::from(FRAME * GOP), 0);
+        assert_eq!(keyframe.bytes(), FRAME.into());
+        (source.stats().bytes, rounds)
+    }
+
     #[test]
     fn the_keyframe_nearest_to_a_time_takes_less_than_1_mb_of_a_5_gb_object() {
         for is_index_first in [true, false] {
-            let object = Object::new(is_index_first);
-            let source = Source::new(object.0.size, object.clone());
-            let ms = 1_234_567;
-            let read = async {
-                let (_, track) = super::super::open(&source).await.unwrap();
-                let keyframe = track.nearest(&source, ms).await.unwrap().unwrap();
-                source.fetch(keyframe.range.clone()).await.unwrap();
-                keyframe
-            };
-            let (keyframe, rounds) = object.run(read);
-            let stats = source.stats();
-            assert!(keyframe.time_ms.abs_diff(ms) <= u64::from(GOP) * 1000 / 30 / 2, "{keyframe:?}");
-            assert_eq!((keyframe.range.start - object.0.first) % u64::from(FRAME * GOP), 0);
-            assert!(stats.bytes < 1_000_000 && rounds <= 6, "{stats:?} {rounds}");
+            let (bytes, rounds) = nearest(&Object::new(is_index_first, &[1]), 1_234_567);
+            assert!(bytes < 1_000_000 && rounds <= 6, "{bytes} {rounds}");
+        }
+    }
+
+    #[test]
+    fn a_large_sample_to_chunk_table_leads_to_every_keyframe() {
+        for ms in [1000, 1_800_000, 3_599_000] {
+            let (bytes, rounds) = nearest(&Object::new(true, &[1, 2]), ms);
+            assert!(bytes < 1_100_000 && rounds <= 8, "{bytes} {rounds}");
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::source::{Source, in_parallel};
 /// Tables up to this size (in bytes) are read whole, and larger ones are estimated. The times of the frames of half an hour
 /// fit, even if each lasts differently long.
 const TABLE: u64 = 256 * 1024;
+/// Bytes of the sample-to-chunk table that are read. It cannot be estimated, and has an entry for each change of the number of
+/// samples in a chunk: 2.4 MB for two hours at 60 frames per second, with audio after every other frame.
+const CHUNK_TABLE: u64 = 4 << 20;
 
 impl Track {
     /// See [`Index::nearest`](crate::Index::nearest).
@@ -56,7 +59,7 @@ impl Tables {
         let limit = if presents_all { TABLE } else { MAX_TABLE_BYTES };
         let (times, runs, sync) = tokio::try_join!(
             self.sample_times(source, timing, limit),
-            self.runs(source, limit),
+            self.runs(source, limit.max(CHUNK_TABLE)),
             self.sync(source, limit),
         )?;
         let wanted = iter::once(timing.time_of(ms));
