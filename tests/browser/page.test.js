@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import {execFileSync} from 'node:child_process';
+import {createHash} from 'node:crypto';
 import {readFile, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {before, test} from 'node:test';
@@ -811,4 +812,34 @@ test('a bar shows how much of the quotas is used', async (t) => {
   await page.getByRole('dialog').getByRole('button', {name: 'Delete'}).click();
   await page.getByText('0 B of 10.0 MiB stored, 0 of 2 videos').waitFor();
   assert.deepEqual((await backend.json('/usage')).bytes, {used: 0, limit: 10 * MiB, left: 10 * MiB});
+});
+
+test('a video is shown once it is checked, and an infected one never', async (t) => {
+  // Nothing can be read before the moderator's verdict, which the test sends.
+  const {backend, page} = await start(t, {args: ['--scan', '--moderation']});
+  await choose(page, videos.small);
+  await card(page, 'small.mp4').and(page.locator('[data-state="processing"]')).getByText('Being checked…').waitFor();
+  await accessibility(page);
+  const [held] = await backend.videos();
+  assert.deepEqual([held.status, held.check, held.thumbnailUrl], ['UPLOADED', 'PENDING', undefined]);
+  assert.ok(await card(page, 'small.mp4').getByRole('button', {name: 'Play'}).isHidden());
+  const eTag = createHash('md5').update(await readFile(videos.small.path)).digest('hex');
+  const object = {objectKey: `videos/local/${held.videoId}.mp4`, eTag};
+  const verdict = {source: 'upreel.moderation', 'detail-type': 'Verdict', detail: {s3ObjectDetails: object, verdict: 'APPROVED'}};
+  const sent = await fetch(`${backend.api}/_local/events`, {
+    method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify(verdict),
+  });
+  assert.equal(sent.status, 202);
+  await waitForState(page, 'small.mp4', 'done');
+
+  // The test file of EICAR in two parts, so that no scanner takes this file for it.
+  const eicar = String.raw`X5O!P%@AP[4\PZX54(P^)7CC)7}$` + 'EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*';
+  const buffer = Buffer.concat([await readFile(videos.small.path), Buffer.from(eicar)]);
+  await choose(page, {name: 'infected.mp4', mimeType: 'video/mp4', buffer});
+  await waitForState(page, 'infected.mp4', 'failed');
+  assert.match(await text(page, 'infected.mp4', '.error'), /contains malware/);
+  const infected = (await backend.videos()).find((video) => video.filename === 'infected.mp4');
+  assert.deepEqual([infected.status, infected.error.code, infected.thumbnailUrl], ['FAILED', 'INFECTED', undefined]);
+  await accessibility(page);
+  assert.deepEqual(page.errors, []);
 });

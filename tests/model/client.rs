@@ -1,10 +1,11 @@
 //! What happens outside: requests of clients with the handlers that answer them, S3 events, destination records,
 //! expiry, and the operator.
 
+use upreel_core::Status;
 use upreel_core::transition::Transition;
 
 use crate::faults::Fault;
-use crate::keys::{Event, event_of};
+use crate::keys::{Event, LOWEST, event_of};
 use crate::steps::{Actor, Steps};
 use crate::worker::At;
 use crate::world::{Config, Row, World};
@@ -41,6 +42,7 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
     }
     upload(steps);
     deletion(steps);
+    verdicts(steps);
     let is_creating = before.workers.iter().any(|worker| worker.at == At::ClaimAgain)
         || !matches!(before.upload, Upload::Idle | Upload::Done | Upload::Failed);
     if left.expiries > 0 && !is_creating && before.row.as_ref().is_some_and(|row| row.has_ttl) {
@@ -53,7 +55,9 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
         let config = *steps.config;
         let give_up = move |world: &mut World| {
             world.records &= !(1 << event);
-            give_up(world, &config, event, event.div_ceil(3));
+            // The record has the event, and that has the entity tag. Only the reconciler sends the lowest one.
+            let content = if event == LOWEST && config.has_checks { world.object } else { event.div_ceil(3) };
+            give_up(world, &config, event, content);
         };
         if config.fault != Some(Fault::NoReconciler) {
             steps.call(Actor::Destination(event), ("record that the event was given up", true), give_up);
@@ -95,6 +99,7 @@ fn put(steps: &mut Steps<'_>, call: &'static str, then: Option<Upload>) {
     let store = |world: &mut World, events: u8| {
         world.uploads += 1;
         world.object = world.uploads;
+        world.unchecked |= 1 << world.uploads;
         match then {
             Some(next) => world.upload = next,
             None => world.left.uploads -= 1,
@@ -118,6 +123,39 @@ fn put(steps: &mut Steps<'_>, call: &'static str, then: Option<Upload>) {
         steps.may("PUT, whose event is duplicated", |world| {
             world.left.duplicates -= 1;
             store(world, 2);
+        });
+    }
+}
+
+/// Adds the steps of verdicts, which arrive in any order: each is recorded if the object is still there, and the event
+/// that waits for it is processed.
+fn verdicts(steps: &mut Steps<'_>) {
+    let (before, config) = (steps.before, *steps.config);
+    // Leaves space for an invocation by the reconciler: a verdict waits for one to end.
+    let has_space = before.workers.iter().filter(|worker| worker.at == At::Idle).count() > 1;
+    for content in (1..3).filter(|content| config.has_checks && before.unchecked & (1 << content) != 0) {
+        steps.is_active = true;
+        if !has_space {
+            continue;
+        }
+        steps.may("the verdict on an upload arrives", |world| {
+            world.unchecked &= !(1 << content);
+            let is_present = world.object == content || config.fault == Some(Fault::VerdictOfAnyContent);
+            let Some(row) =
+                world.row.as_mut().filter(|row| is_present && row.state.status != Status::Deleted)
+            else {
+                return;
+            };
+            let is_waiting = row.content == content && row.state.is_unfinished();
+            if is_waiting || config.fault != Some(Fault::VerdictWithoutRow) {
+                row.checked = content;
+            }
+            if config.fault == Some(Fault::VerdictOfAnyContent) {
+                row.checked = world.object;
+            }
+            if let Some(event) = row.state.sequencer.filter(|_| is_waiting) {
+                world.invoke(At::Claim, event, content);
+            }
         });
     }
 }

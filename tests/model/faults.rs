@@ -57,6 +57,12 @@ pub(crate) enum Fault {
     ListSkipsTombstones,
     /// An execution whose result was refused deletes its renditions without looking.
     DiscardDone,
+    /// An event is claimed although its object was not checked.
+    ClaimUnchecked,
+    /// A verdict counts for every upload.
+    VerdictOfAnyContent,
+    /// A verdict is not recorded while the row waits for another event.
+    VerdictWithoutRow,
     /// The listing compares the objects of processed videos only.
     CompareProcessedOnly,
 }

@@ -45,9 +45,13 @@ fn check_always(config: &Config, world: &World) -> Option<&'static str> {
         return Some("POST /upload answers 200, but the object is not stored");
     }
     let row = world.row.as_ref()?;
+    let is_shown = matches!(row.state.status, Status::Processing | Status::Processed);
+    if config.has_checks && is_shown && world.unchecked & (1 << row.content) != 0 {
+        return Some("an upload is processed before its verdict");
+    }
     let events = row.state.sequencer.map_or(0, |event| 1 << event);
     let has_failed = (world.dead | world.records) & events != 0 || config.left.replays > 0;
-    if row.state.is_fault && row.state.status == Status::Failed && !has_failed {
+    if row.state.is_repeatable && row.state.status == Status::Failed && !has_failed {
         return Some("INTERNAL, although an attempt is left");
     }
     if row.named & !world.made != 0 && row.state.status != Status::Deleted {
@@ -75,7 +79,7 @@ pub(crate) fn check_at_rest(config: &Config, world: &World) -> Option<&'static s
         Status::Processing => Some("PROCESSING for ever"),
         Status::Deleted if (world.object, world.made) == (0, 0) => None,
         Status::Deleted => Some("objects of a deleted video remain"),
-        Status::Failed if row.state.is_fault => {
+        Status::Failed if row.state.is_repeatable => {
             let is_dead = row.state.sequencer.is_some_and(|event| world.dead & (1 << event) != 0);
             if !config.always_fails {
                 Some("INTERNAL for ever, although the cause is gone")

@@ -49,6 +49,7 @@ const fn within(left: Left) -> Config {
         left,
         has_api_upload: false,
         has_transcoding: false,
+        has_checks: false,
         has_listing: true,
         always_fails: false,
         bad_content: 0,
@@ -160,6 +161,24 @@ fn transcoding() {
 }
 
 #[test]
+fn checks() {
+    let check_uploads = |left| Config { has_checks: true, ..within(left) };
+    check("1 upload, checked, 3 kills, loss", 7_600, &check_uploads(Left { kills: 3, losses: 1, ..ONE }));
+    check(
+        "1 upload, checked, duplicate, lost response",
+        3_200,
+        &check_uploads(Left { duplicates: 1, responses: 1, ..ONE }),
+    );
+    check("2 uploads, checked, kill, loss", 72_000, &check_uploads(Left { kills: 1, losses: 1, ..TWO }));
+    check(
+        "2 uploads, checked, duplicate, loss",
+        68_000,
+        &check_uploads(Left { duplicates: 1, losses: 1, ..TWO }),
+    );
+    check("1 upload, checked, DELETE, kill", 14_000, &check_uploads(Left { deletions: 1, kills: 1, ..ONE }));
+}
+
+#[test]
 fn api() {
     let api = |left| Config { has_api_upload: true, ..within(left) };
     let all = Left { kills: 1, responses: 1, conflicts: 1, losses: 1, expiries: 1, ..NONE };
@@ -210,6 +229,9 @@ fn faults_put_back() {
         (Fault::HighSequencer, without_listing(within(TWO))),
         (Fault::NoSuccessor, lost(TWO)),
         (Fault::CompareProcessedOnly, Config { bad_content: 1, ..lost(TWO) }),
+        (Fault::ClaimUnchecked, Config { has_checks: true, ..within(ONE) }),
+        (Fault::VerdictOfAnyContent, Config { has_checks: true, ..within(TWO) }),
+        (Fault::VerdictWithoutRow, Config { has_checks: true, ..without_listing(within(ONE)) }),
         (Fault::ListSkipsTombstones, lost(delete(ONE))),
     ];
     for (fault, config) in faults {

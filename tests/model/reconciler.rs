@@ -6,7 +6,7 @@ use upreel_core::transition::Transition;
 
 use crate::client;
 use crate::faults::Fault;
-use crate::keys::{LOWEST, made_by};
+use crate::keys::{LOWEST, made_by, successor};
 use crate::listing::{compare, differs, kept, lowest};
 use crate::steps::{Actor, Steps};
 use crate::transcoding;
@@ -93,13 +93,29 @@ fn due(world: &World, config: &Config) -> Option<Reconciler> {
     let task = |at, count, keys| Some(Reconciler { at, event, content, count, keys, is_current: true });
     let may_replay = row.replays < MAX_REPLAYS;
     match row.state.status {
-        _ if world.is_invoked(event) => None,
+        // With checks, an attempt goes on with the event of an object that has replaced another one.
+        _ if world.is_invoked(event) || (config.has_checks && world.is_invoked(event + 1)) => None,
         // Without an object, nothing changes.
         Status::Pending if world.object == 0 => None,
         Status::Pending => task(At::Head, 0, 0),
+        Status::Uploaded if row.state.sequencer.is_some() => match world.object {
+            0 => task(At::Head, 1, 0),
+            // Another object, whose event is lost.
+            object if object != content => Some(Reconciler {
+                at: At::Postpone,
+                event: successor(event),
+                content: object,
+                count: 0,
+                keys: 0,
+                is_current: true,
+            }),
+            // The verdict comes.
+            _ if row.checked != content => None,
+            _ => task(if may_replay { At::Count } else { At::GiveUp }, row.replays, 0),
+        },
         Status::Uploaded => task(At::Head, 1, 0),
         Status::Processing => task(if may_replay { At::Count } else { At::GiveUp }, row.replays, 0),
-        Status::Failed if row.state.is_fault => {
+        Status::Failed if row.state.is_repeatable => {
             task(if may_replay { At::Count } else { At::Leave }, row.replays, 0)
         }
         Status::Processed if row.is_incomplete => {

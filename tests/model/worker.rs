@@ -4,7 +4,7 @@ use upreel_core::Status;
 use upreel_core::transition::{Refusal, Transition};
 
 use crate::faults::Fault;
-use crate::keys::{Kind, key, previews};
+use crate::keys::{Kind, key, previews, successor};
 use crate::steps::{Actor, Steps};
 use crate::transcoding;
 use crate::world::{Config, Row, Transcode, Worker, World};
@@ -23,6 +23,8 @@ pub(crate) enum At {
     HeadWithoutRow,
     Create,
     ClaimAgain,
+    /// The object has passed the checks.
+    ClaimChecked,
     Read,
     Head,
     Write,
@@ -50,7 +52,7 @@ impl At {
     /// Whether the attempt has claimed the event and may still write.
     pub(crate) const fn is_claimed(self) -> bool {
         !matches!(self, Self::Idle | Self::Event | Self::Claim | Self::HeadWithoutRow | Self::Create)
-            && !matches!(self, Self::ClaimAgain)
+            && !matches!(self, Self::ClaimAgain | Self::ClaimChecked)
     }
 }
 
@@ -117,7 +119,8 @@ pub(crate) fn steps(steps: &mut Steps<'_>) {
 const fn describe(at: At) -> (&'static str, bool) {
     match at {
         At::Idle => ("nothing", false),
-        At::Event | At::Claim | At::ClaimAgain => ("claim the event", true),
+        At::Event | At::Claim | At::ClaimAgain => ("claim the event, or hold it", true),
+        At::ClaimChecked => ("claim the event, whose object has passed the checks", true),
         At::HeadWithoutRow => ("head the object, as there is no row", false),
         At::Create => ("create the row", true),
         At::Read => ("read the object", false),
@@ -146,7 +149,36 @@ fn next(world: &mut World, config: &Config, worker: &mut Worker) -> Option<At> {
     let Worker { event, content, .. } = *worker;
     let version = if content == 0 { 0 } else { previews(event, content) };
     Some(match worker.at {
-        At::Event | At::Claim | At::ClaimAgain => {
+        At::Event | At::Claim | At::ClaimAgain
+            if config.has_checks && config.fault != Some(Fault::ClaimUnchecked) =>
+        {
+            match world.change(config, Transition::Hold, Some(event), worker.announced) {
+                Err(Refusal::Missing) if worker.at != At::ClaimAgain => At::HeadWithoutRow,
+                Err(Refusal::Missing) => At::Idle,
+                Err(Refusal::Deleted) => At::DeleteMade,
+                Ok(_) | Err(Refusal::Superseded) => match &world.row {
+                    // The work for the event has ended, or the row belongs to a newer one.
+                    Some(row) if Transition::Claim.check(Some(&row.state), Some(&event)).is_err() => {
+                        if row.is_incomplete && row.is(Status::Processed, event) {
+                            worker.content = row.content;
+                            return Some(At::ReadAgain);
+                        }
+                        At::Idle
+                    }
+                    Some(row) => {
+                        let seems_lost = row.replays > 0 || row.state.status == Status::Failed;
+                        let is_replaced = world.object != 0 && world.object != worker.announced;
+                        if seems_lost && row.checked != worker.announced && is_replaced {
+                            (worker.event, worker.announced) = (successor(event), world.object);
+                            return Some(At::Claim);
+                        }
+                        if row.checked == worker.announced { At::ClaimChecked } else { At::Idle }
+                    }
+                    None => At::Idle,
+                },
+            }
+        }
+        At::Event | At::Claim | At::ClaimAgain | At::ClaimChecked => {
             match world.change(config, Transition::Claim, Some(event), worker.announced) {
                 Ok(row) => {
                     worker.is_superseding = row.earlier != 0;
@@ -187,6 +219,10 @@ fn next(world: &mut World, config: &Config, worker: &mut Worker) -> Option<At> {
         At::Head => {
             worker.changes += 1;
             worker.content = world.object;
+            if config.has_checks && config.fault != Some(Fault::ClaimUnchecked) {
+                (worker.event, worker.announced) = (successor(event), world.object);
+                return Some(At::Claim);
+            }
             if worker.changes == MAX_CHANGES {
                 return None;
             }

@@ -23,6 +23,8 @@ pub(crate) struct Row {
     pub(crate) is_due: bool,
     /// The upload that the row describes: the entity tag.
     pub(crate) content: u8,
+    /// The upload that a check has found clean last, as the row says.
+    pub(crate) checked: u8,
     /// The keys in the row.
     pub(crate) named: u64,
     /// Whether the storyboard has to be made.
@@ -42,6 +44,7 @@ impl Row {
             has_ttl: true,
             is_due: true,
             content: 0,
+            checked: 0,
             named: 0,
             is_incomplete: false,
             earlier: 0,
@@ -98,6 +101,8 @@ pub(crate) struct Config {
     /// Whether `POST /upload` makes the first upload. Else the row exists.
     pub(crate) has_api_upload: bool,
     pub(crate) has_transcoding: bool,
+    /// Whether uploads are held until they are checked.
+    pub(crate) has_checks: bool,
     /// Whether the reconciler lists the buckets. It is not needed as long as no event is lost.
     pub(crate) has_listing: bool,
     /// Whether every attempt to process the video ends by a fault.
@@ -170,6 +175,8 @@ pub(crate) struct World {
     /// Events in the dead-letter queue, one bit for each.
     pub(crate) dead: u16,
     pub(crate) uploads: u8,
+    /// The uploads whose verdict has not arrived yet, one bit for each.
+    pub(crate) unchecked: u8,
     pub(crate) is_deleted: bool,
     pub(crate) left: Left,
 }
@@ -189,6 +196,7 @@ impl World {
             records: 0,
             dead: 0,
             uploads: 0,
+            unchecked: 0,
             is_deleted: false,
             left: config.left,
         }
@@ -211,7 +219,7 @@ impl World {
         let keeps_ttl = Fault::keeps_ttl(config.fault, transition);
         row.has_ttl &= keeps_ttl;
         match transition {
-            Transition::Claim | Transition::GiveUp => {
+            Transition::Hold | Transition::Claim | Transition::GiveUp => {
                 if last != event {
                     row.earlier |= last.map_or(0, |last| 1 << last);
                     row.replays = 0;
@@ -219,7 +227,7 @@ impl World {
                 (row.named, row.content, row.is_incomplete) = (0, content, false);
                 (row.transcode, row.restarts) = (Transcode::None, 0);
             }
-            Transition::Process | Transition::Fail => {
+            Transition::Process | Transition::Fail | Transition::Refuse => {
                 (row.named, row.is_incomplete, row.replays) = (0, false, 0);
             }
             Transition::Delete => row.clean_passes = 0,

@@ -36,6 +36,8 @@ CASES = {
         "TransferAcceleration": "true",
         "Audio": "true",
         "Waf": "true",
+        "Scan": "true",
+        "Moderation": "true",
         "Traces": "true",
         "MonthlyBudget": "50",
         "TranscodeConcurrency": "7",
@@ -51,6 +53,8 @@ CASES = {
     "CDN without transcoding": {**CDN_PARAMETERS, "Transcode": "false", "AllowedOrigins": "https://a.example"},
     "IAM callers": {"Callers": "IAM", "AllowedOrigins": "*"},
     "existing user pool": {"UserPoolArn": POOL, "SetApiLogRole": "true", "LogLevel": "error"},
+    "scan": {"Scan": "true"},
+    "moderation": {"Moderation": "true"},
     "canary": {"Canary": "true", "AllowedOrigins": "https://a.example"},
     "domains": {**API_DOMAIN, **CDN_DOMAIN, **CDN_PARAMETERS, "HostedZoneId": "Z0123456789ABC", "AllowedOrigins": "https://a.example"},
     "domain of the API, the CDN is off": {**API_DOMAIN, **CDN_DOMAIN},
@@ -95,6 +99,8 @@ DEFAULTS = {
     "TransferAcceleration": "false",
     "Audio": "false",
     "Waf": "false",
+    "Scan": "false",
+    "Moderation": "false",
     "Canary": "false",
 }
 
@@ -294,6 +300,15 @@ RESTART_GRANTS = {
     ("states:StartExecution", "${TranscodeMachine}"),
     ("states:DescribeExecution", MACHINE.format("execution") + ":*"),
 }
+# What GuardDuty demands of the role of its plan: its documentation, "Create or update IAM role policy".
+SCAN_RULE = "arn:aws:events:eu-central-1:123456789012:rule/DO-NOT-DELETE-AmazonGuardDutyMalwareProtectionS3*"
+SCAN_GRANTS = {
+    *((f"s3:{action}", "${UploadsBucket.Arn}/videos/*") for action in ("GetObject", "GetObjectVersion")),
+    *((f"s3:{verb}Object{kind}Tagging", "${UploadsBucket.Arn}/videos/*") for verb in ("Get", "Put") for kind in ("", "Version")),
+    *((f"s3:{action}", "${UploadsBucket.Arn}") for action in ("ListBucket", "GetBucketNotification", "PutBucketNotification")),
+    ("s3:PutObject", "${UploadsBucket.Arn}/malware-protection-resource-validation-object"),
+    *((f"events:{action}", SCAN_RULE) for action in ("PutRule", "DeleteRule", "PutTargets", "RemoveTargets", "DescribeRule", "ListTargetsByRule")),
+}
 OTHER_ROLES = {"ApiLogRole": ["arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"]}
 
 # Resource types that cost nothing in an idle stack, as this template configures them; the sweeps of the schedule cost
@@ -332,7 +347,7 @@ class Checks:
             *(["TranscodeFunction", "EncodeFunction"] if self.transcodes else []),
         ]
         for check in (self.routes, self.preflights, self.callers, self.gateway_responses, self.stage, self.functions,
-                      self.versions, self.canary, self.roles, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.secrets, self.domains, self.buckets, self.table, self.alarms, self.dashboard,
+                      self.versions, self.canary, self.roles, self.checks, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.secrets, self.domains, self.buckets, self.table, self.alarms, self.dashboard,
                       self.logs, self.keeping, self.options, self.outputs):  # fmt: skip
             try:
                 check()
@@ -525,6 +540,8 @@ class Checks:
             "STACK_NAME": "upreel",
             "RELEASE": self.given["Release"],
             **({"TRACES": "true"} if self.given["Traces"] == "true" else {}),
+            **({"SCAN": "true"} if self.given["Scan"] == "true" else {}),
+            **({"MODERATION": "true"} if self.given["Moderation"] == "true" else {}),
             "MALLOC_TRIM_THRESHOLD_": "67108864",
             "MALLOC_MMAP_THRESHOLD_": "33554432",
         }
@@ -646,6 +663,10 @@ class Checks:
                 granted[function] = granted[function] | {("cloudfront:CreateInvalidation", DISTRIBUTION)}
         if self.notifies:
             granted["WebhookFunction"] = WEBHOOK_GRANTS
+        if self.given["Scan"] == "true":
+            granted["UploadFunction"] = granted["UploadFunction"] | {("s3:ListBucket", "arn:aws:s3:::{uploads}")}
+            granted["ThumbnailFunction"] = granted["ThumbnailFunction"] | {("s3:GetObjectTagging", VIDEOS)}
+            roles.pop("ScanRole")
         if self.transcodes:
             granted["ThumbnailFunction"] = granted["ThumbnailFunction"] | {("states:StartExecution", "${TranscodeMachine}")}
             granted["ReconcileFunction"] = granted["ReconcileFunction"] | RESTART_GRANTS
@@ -700,6 +721,54 @@ class Checks:
             self.equal(f"{name}: assumed by", principals(role), ["apigateway.amazonaws.com"])
         stray = [n for n, r in self.template.resources.items() if r["Type"] in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")]
         self.equal("policies outside of roles", stray, [])
+
+    def checks(self):
+        """With Scan or Moderation, uploads are held, and verdicts are events of the thumbnail function."""
+        scan, moderation = (self.given[name] == "true" for name in ("Scan", "Moderation"))
+        bucket = self.properties("UploadsBucket")
+        expected = {"EventBridgeEnabled": True} if scan or moderation else None
+        self.equal("events of the uploads bucket", bucket["NotificationConfiguration"].get("EventBridgeConfiguration"), expected)
+        sources = ["aws.guardduty"] * scan + ["upreel.moderation"] * moderation
+        rules = [
+            (rule["EventPattern"]["source"], rule["EventPattern"]["detail-type"], rule["EventPattern"]["detail"], rule["Targets"])
+            for name, rule in self.of_type("AWS::Events::Rule").items()
+            if name == "CheckRule"
+        ]
+        kinds = ["GuardDuty Malware Protection Object Scan Result", "Verdict"]
+        targets = [{"Id": "thumbnail", "Arn": "${ThumbnailFunctionAliaslive}"}]
+        rule = (sources, kinds, {"s3ObjectDetails": {"bucketName": ["${UploadsBucket}"]}}, targets)
+        self.equal("rule of the verdicts", rules, [rule] if sources else [])
+        invokers = self.of_type("AWS::Lambda::Permission").items()
+        invokers = [(p["FunctionName"], p["Principal"], p.get("SourceArn")) for name, p in invokers if name == "CheckPermission"]
+        invoker = ("${ThumbnailFunctionAliaslive}", "events.amazonaws.com", "${CheckRule.Arn}")
+        self.equal("permission of the verdicts", invokers, [invoker] if sources else [])
+        plans = list(self.of_type("AWS::GuardDuty::MalwareProtectionPlan").values())
+        plan = {
+            "Role": "${ScanRole.Arn}",
+            "ProtectedResource": {"S3Bucket": {"BucketName": "${UploadsBucket}", "ObjectPrefixes": ["videos/"]}},
+            "Actions": {"Tagging": {"Status": "ENABLED"}},
+        }
+        self.equal("plan of the scans", plans, [plan] if scan else [])
+        policy = self.properties("UploadsBucketPolicy")["PolicyDocument"]["Statement"]
+        policy = {s["Sid"]: (s["Effect"], s["Principal"], sorted(s["Action"]), s["Resource"], s["Condition"]) for s in policy}
+        scanner, videos = {"aws:PrincipalArn": "${ScanRole.Arn}"}, "${UploadsBucket.Arn}/videos/*"
+        clean = {"s3:ExistingObjectTag/GuardDutyMalwareScanStatus": "NO_THREATS_FOUND", **scanner}
+        reads = ("Deny", "*", ["s3:GetObject", "s3:GetObjectVersion"], videos, {"StringNotEquals": clean})
+        tags = sorted(f"s3:{verb}Object{kind}Tagging" for verb in ("Put", "Delete") for kind in ("", "Version"))
+        tags = ("Deny", "*", tags, videos, {"StringNotEquals": scanner})
+        self.equal("reads of what was not scanned", policy.get("OnlyScannedIsRead"), reads if scan else None)
+        self.equal("tags of others", policy.get("OnlyTheScannerTags"), tags if scan else None)
+        if scan:
+            role = self.properties("ScanRole")
+            self.equal("scanner: assumed by", principals(role), ["malware-protection-plan.guardduty.amazonaws.com"])
+            (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+            self.equal("scanner: condition", trust.get("Condition"), {"StringEquals": {"aws:SourceAccount": "123456789012"}})
+            statements = [s for p in role["Policies"] for s in p["PolicyDocument"]["Statement"]]
+            granted = {(action, s["Resource"]) for s in statements for action in s["Action"]}
+            self.equal("scanner: permissions", sorted(granted), sorted(SCAN_GRANTS))
+            managed = {"StringLike": {"events:ManagedBy": "malware-protection-plan.guardduty.amazonaws.com"}}
+            writes = [s.get("Condition") for s in statements if "events:PutRule" in s["Action"]]
+            self.equal("scanner: its own rules", writes, [managed])
 
     def queue(self):
         queue = self.properties("VideoProcessingDLQ")

@@ -47,6 +47,79 @@ def statements(t, role):
     return at(t, role)["Policies"][0]["PolicyDocument"]["Statement"]
 
 
+# ------------------------------------------------------------------------------------------------- checks
+
+
+@mutation
+def read_what_was_not_scanned(t):
+    statements = at(t, "UploadsBucketPolicy//PolicyDocument//Statement")
+    statements[:] = [s for s in statements if "OnlyScannedIsRead" not in json.dumps(s)]
+
+
+@mutation
+def let_functions_read_what_was_not_scanned(t):
+    (deny,) = (s for s in at(t, "UploadsBucketPolicy//PolicyDocument//Statement") if "OnlyScannedIsRead" in json.dumps(s))
+    deny["Fn::If"][1]["Condition"]["StringNotEquals"]["aws:PrincipalArn"] = {"Fn::GetAtt": ["ThumbnailRole", "Arn"]}
+
+
+@mutation
+def let_others_set_the_tag_of_the_scanner(t):
+    statements = at(t, "UploadsBucketPolicy//PolicyDocument//Statement")
+    statements[:] = [s for s in statements if "OnlyTheScannerTags" not in json.dumps(s)]
+
+
+@mutation
+def scan_without_tags(t):
+    at(t, "ScanPlan//Actions//Tagging")["Status"] = "DISABLED"
+
+
+@mutation
+def scan_another_folder(t):
+    at(t, "ScanPlan//ProtectedResource//S3Bucket")["ObjectPrefixes"] = ["uploads/"]
+
+
+@mutation
+def always_scan(t):
+    del t["Resources"]["ScanPlan"]["Condition"], t["Resources"]["ScanRole"]["Condition"]
+
+
+@mutation
+def take_verdicts_on_other_buckets(t):
+    del at(t, "CheckRule//EventPattern")["detail"]
+
+
+@mutation
+def take_verdicts_of_everybody(t):
+    at(t, "CheckRule//EventPattern")["source"].append("custom")
+
+
+@mutation
+def let_every_rule_invoke_the_thumbnail_function(t):
+    del at(t, "CheckPermission")["SourceArn"]
+
+
+@mutation
+def let_the_scanner_read_everything(t):
+    statements(t, "ScanRole")[0]["Resource"] = "*"
+
+
+@mutation
+def let_the_scanner_change_other_rules(t):
+    del statements(t, "ScanRole")[3]["Condition"]
+
+
+@mutation
+def read_tags_without_a_scan(t):
+    policies = at(t, "ThumbnailRole")["Policies"]
+    (scan,) = (p for p in policies if "GetObjectTagging" in json.dumps(p))
+    policies[policies.index(scan)] = scan["Fn::If"][1]
+
+
+@mutation
+def hold_no_uploads(t):
+    del t["Globals"]["Function"]["Environment"]["Variables"]["SCAN"]
+
+
 # ---------------------------------------------------------------------------------------------------- API
 
 
@@ -1145,19 +1218,25 @@ def drop_the_origin_access_control(t):
 
 @mutation
 def publish_versions_for_a_setting_that_they_do_not_have(t):
-    at(t, "ThumbnailFunction")["VersionDescription"]["Fn::Sub"] += " ${ReservedConcurrency}"
+    at(t, "ThumbnailFunction")["VersionDescription"]["Fn::Sub"][0] += " ${ReservedConcurrency}"
 
 
 @mutation
 def publish_no_version_for_a_log_level(t):
-    description = at(t, "EncodeFunction")["VersionDescription"]
-    description["Fn::Sub"] = description["Fn::Sub"].replace("${LogLevel} ", "")
+    description = at(t, "EncodeFunction")["VersionDescription"]["Fn::Sub"]
+    description[0] = description[0].replace("${LogLevel} ", "")
 
 
 @mutation
 def publish_no_version_for_traces(t):
-    description = at(t, "UploadFunction")["VersionDescription"]
-    description["Fn::Sub"] = description["Fn::Sub"].replace("${Traces} ", "")
+    description = at(t, "UploadFunction")["VersionDescription"]["Fn::Sub"]
+    description[0] = description[0].replace("${Traces} ", "")
+
+
+@mutation
+def publish_no_version_for_checks(t):
+    description = at(t, "WebhookFunction")["VersionDescription"]["Fn::Sub"]
+    description[0] = description[0].replace("${Checks}", "")
 
 
 @mutation

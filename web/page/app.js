@@ -321,6 +321,7 @@ class Card {
     else if (status === 'FAILED') {
       this.setState('failed', 'Failed', info, video.error?.message || 'This video could not be processed.');
     } else if (status === 'PENDING') this.setState('pending', 'Uploading in another tab', info);
+    else if (video.check) this.setState('processing', 'Being checked…', info);
     else this.setState('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', info);
     // Another attempt can succeed after a fault of the service, but not for a damaged file.
     this.el.classList.toggle('replayable', status === 'FAILED' && video.error?.code === 'INTERNAL');

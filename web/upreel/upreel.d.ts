@@ -51,7 +51,7 @@ export type Entry = {
     key?: string;
 };
 export type Failure = {
-    code: 'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL';
+    code: 'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED';
     /**
      * for users
      */
@@ -149,6 +149,10 @@ export type Video = {
      */
     size?: number;
     status: 'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED';
+    /**
+     * the upload is held until it is checked; the status is UPLOADED
+     */
+    check?: 'PENDING';
     /**
      * RFC 3339
      */
@@ -362,7 +366,7 @@ export type Watcher = {
  *
  * @typedef {object} Failure why a video could not be processed
  * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED'
- *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL'} code
+ *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED'} code
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
@@ -406,6 +410,7 @@ export type Watcher = {
  * @property {string} contentType
  * @property {number} [size] bytes
  * @property {'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED'} status
+ * @property {'PENDING'} [check] the upload is held until it is checked; the status is UPLOADED
  * @property {string} uploadTime RFC 3339
  * @property {string} [title]
  * @property {string} [description]

@@ -68,7 +68,7 @@ const PAUSED = Symbol('paused');
  *
  * @typedef {object} Failure why a video could not be processed
  * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED'
- *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL'} code
+ *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED'} code
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
@@ -112,6 +112,7 @@ const PAUSED = Symbol('paused');
  * @property {string} contentType
  * @property {number} [size] bytes
  * @property {'PENDING' | 'UPLOADED' | 'PROCESSING' | 'PROCESSED' | 'FAILED'} status
+ * @property {'PENDING'} [check] the upload is held until it is checked; the status is UPLOADED
  * @property {string} uploadTime RFC 3339
  * @property {string} [title]
  * @property {string} [description]

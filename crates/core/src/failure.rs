@@ -32,8 +32,41 @@ impl Failure {
     pub const QUOTA_EXCEEDED: &str = "QUOTA_EXCEEDED";
     /// The object was stored, but is missing.
     pub const LOST: &str = "LOST";
-    /// Every attempt ended with a fault. This is the only failure after which the same event is processed again.
+    /// Every attempt ended with a fault.
     pub const INTERNAL: &str = "INTERNAL";
+    /// The scan has found malware.
+    pub const INFECTED: &str = "INFECTED";
+    /// The moderation has rejected the video.
+    pub const REJECTED: &str = "REJECTED";
+    /// A check has ended without a verdict, or there is none in time.
+    pub const NOT_CHECKED: &str = "NOT_CHECKED";
+
+    /// The failures of checks.
+    pub const OF_CHECKS: [&str; 3] = [Self::INFECTED, Self::REJECTED, Self::NOT_CHECKED];
+    /// The failures after which the same event is processed again: because the fault may have gone, or the verdict may have
+    /// changed.
+    pub const REPEATABLE: [&str; 4] = [Self::INTERNAL, Self::INFECTED, Self::REJECTED, Self::NOT_CHECKED];
+
+    /// Returns whether the same event can be processed again after this failure.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        Self::REPEATABLE.contains(&self.code.as_str())
+    }
+
+    /// Returns whether a check has not been passed.
+    #[must_use]
+    pub fn is_of_check(&self) -> bool {
+        Self::OF_CHECKS.contains(&self.code.as_str())
+    }
+
+    /// Creates the failure of a file that was not checked.
+    #[must_use]
+    pub fn not_checked(reason: &str) -> Self {
+        Self::new(
+            Self::NOT_CHECKED,
+            format!("The file could not be checked, so nobody can read it. {reason}"),
+        )
+    }
 
     /// Creates the failure of an event that was given up after a fault.
     #[must_use]

@@ -4,6 +4,7 @@
 //! valid. The clock is the only system state that is read: for new identifiers, for times in rows, and for expiry.
 
 pub mod captions;
+pub mod check;
 pub mod container;
 pub mod details;
 pub mod failure;
@@ -21,6 +22,7 @@ pub mod transcode;
 pub mod transition;
 pub mod video;
 
+pub use check::Checks;
 pub use container::Container;
 pub use details::Details;
 pub use failure::Failure;

@@ -21,7 +21,8 @@ pub enum Wait {
     Event,
     /// The result of processing (`PROCESSING`).
     Result,
-    /// The replay of an event that was given up, after this number of replays (`FAILED` with the code `INTERNAL`).
+    /// The replay of an event, after this number of replays: it was given up (`FAILED` with the code `INTERNAL`), or it is held
+    /// (`UPLOADED`), and the verdict of a check may be lost.
     Replay(u32),
     /// The end of transcoding, or its next restart.
     Transcode,

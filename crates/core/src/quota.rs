@@ -234,8 +234,9 @@ impl Record {
         match self.video.status {
             Status::Deleted => None,
             Status::Pending => counted.filter(|it| it.until.is_none_or(|until| until > seconds(now))),
-            Status::Uploaded => counted,
-            Status::Processing | Status::Processed | Status::Failed => {
+            // Its size is known with its event.
+            Status::Uploaded if !self.is_held() => counted,
+            Status::Uploaded | Status::Processing | Status::Processed | Status::Failed => {
                 let is_lost = self.video.error.as_ref().is_some_and(|error| error.code == Failure::LOST);
                 let bytes = self.video.size.filter(|_| !is_lost).unwrap_or_default();
                 let over = counted.as_ref().is_some_and(|it| it.over && it.bytes == bytes);
@@ -327,7 +328,13 @@ mod tests {
             stored,
             "also if quotas are turned off"
         );
+        row.video.status = Status::Uploaded;
+        assert_eq!(row.to_count(now, true), row.counted, "its event has not arrived");
+        row.sequencer = Some(crate::Sequencer::lowest());
+        assert_eq!(row.to_count(now, true), stored, "held: it is no upload in flight any more");
         row.video.status = Status::Failed;
+        row.video.error = Some(Failure::not_checked(""));
+        assert_eq!(row.to_count(now, true), stored, "its bytes are there until it is deleted");
         row.video.error = Some(Failure::lost());
         assert_eq!(row.to_count(now, true).unwrap().bytes, 0);
         row.video.status = Status::Deleted;

@@ -7,8 +7,10 @@
 //! | transition | from | event | to |
 //! |---|---|---|---|
 //! | `Upload` | `PENDING` | | `UPLOADED` |
+//! | `Hold` | all but `DELETED` | newer | `UPLOADED`, until a check has a verdict |
 //! | `Claim` | all but `DELETED` | newer, or the row's own and unfinished | `PROCESSING` |
 //! | `Play` | `PROCESSING` | the row's own | `PROCESSING`, with the playback |
+//! | `Refuse` | `UPLOADED`, `PROCESSING`, `FAILED` | the row's own, unfinished | `FAILED`, by a check |
 //! | `Process` | `PROCESSING`, `FAILED` | the row's own, unfinished | `PROCESSED` |
 //! | `Fail` | `PROCESSING`, `FAILED` | the row's own, unfinished | `FAILED` |
 //! | `GiveUp` | all but `DELETED` | newer, or the row's own and unfinished | `FAILED`, code `INTERNAL` |
@@ -16,8 +18,9 @@
 //! | `Complete` | `PROCESSED` | the row's own | `PROCESSED`, with what was left out |
 //! | `Delete` | all | | `DELETED` |
 //!
-//! An event is unfinished while the row is `PROCESSING`, or `FAILED` with the code `INTERNAL`: the work ended because of a
-//! fault, so that it can be repeated.
+//! An event is unfinished while the row is `PROCESSING`, or `UPLOADED` and held for it, or `FAILED` with a code after which the
+//! event can be processed again (see [`Failure::REPEATABLE`](crate::Failure::REPEATABLE)): the work ended because of a
+//! fault, or a check refused the object, whose verdict may change.
 
 use crate::limits::Wait;
 use crate::video::Status;
@@ -27,23 +30,28 @@ use crate::video::Status;
 pub struct State<S> {
     /// The status.
     pub status: Status,
-    /// The event that the row belongs to: the newest one that was claimed or given up.
+    /// The event that the row belongs to: the newest one that was held, claimed or given up.
     pub sequencer: Option<S>,
-    /// Whether the failure is a fault (`INTERNAL`), after which the same event can be processed again.
-    pub is_fault: bool,
+    /// Whether the failure is one after which the same event can be processed again.
+    pub is_repeatable: bool,
 }
 
 impl<S> State<S> {
     /// Returns the state of a new row.
     #[must_use]
     pub const fn pending() -> Self {
-        Self { status: Status::Pending, sequencer: None, is_fault: false }
+        Self { status: Status::Pending, sequencer: None, is_repeatable: false }
     }
 
     /// Returns whether the work for the row's event has not ended yet.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
-        self.status == Status::Processing || (self.status == Status::Failed && self.is_fault)
+        match self.status {
+            Status::Processing => true,
+            Status::Uploaded => self.sequencer.is_some(),
+            Status::Failed => self.is_repeatable,
+            _ => false,
+        }
     }
 }
 
@@ -52,6 +60,10 @@ impl<S> State<S> {
 pub enum Transition {
     /// The object was stored through the API.
     Upload,
+    /// The object of an event waits for the verdict of a check.
+    Hold,
+    /// A check refuses the object, or has no verdict in time.
+    Refuse,
     /// A worker takes on an event.
     Claim,
     /// The video can be played before its previews are made.
@@ -86,6 +98,8 @@ pub struct Rule {
 pub enum EventRule {
     /// The transition has no event.
     None,
+    /// An event that is newer than the row's. The row then belongs to it.
+    Newer,
     /// An event that is newer than the row's, or the row's own while it is unfinished. The row then belongs to it.
     NewerOrUnfinished,
     /// The row's own event, while it is unfinished.
@@ -107,8 +121,10 @@ pub enum Refusal {
 
 impl Transition {
     /// Every transition.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Upload,
+        Self::Hold,
+        Self::Refuse,
         Self::Claim,
         Self::Play,
         Self::Process,
@@ -126,6 +142,8 @@ impl Transition {
         const LIVE: &[Status] = &[Pending, Uploaded, Processing, Processed, Failed];
         let (from, event, to): (&[Status], _, _) = match self {
             Self::Upload => (&[Pending], EventRule::None, Uploaded),
+            Self::Hold => (LIVE, EventRule::Newer, Uploaded),
+            Self::Refuse => (&[Uploaded, Processing, Failed], EventRule::Unfinished, Failed),
             Self::Claim => (LIVE, EventRule::NewerOrUnfinished, Processing),
             Self::Play => (&[Processing], EventRule::Own, Processing),
             Self::Process => (&[Processing, Failed], EventRule::Unfinished, Processed),
@@ -149,6 +167,7 @@ impl Transition {
         let is_newer = event.is_some() && row.sequencer.as_ref() < event;
         let is_caused = match rule {
             EventRule::None => true,
+            EventRule::Newer => is_newer,
             EventRule::NewerOrUnfinished => is_newer || (is_own && row.is_unfinished()),
             EventRule::Unfinished => is_own && row.is_unfinished(),
             EventRule::Own => is_own,
@@ -166,8 +185,8 @@ impl Transition {
     pub fn apply<S: Clone>(self, row: &mut State<S>, event: Option<&S>) {
         let rule = self.rule();
         row.status = rule.to;
-        row.is_fault = self == Self::GiveUp;
-        if rule.event == EventRule::NewerOrUnfinished {
+        row.is_repeatable = matches!(self, Self::GiveUp | Self::Refuse);
+        if matches!(rule.event, EventRule::Newer | EventRule::NewerOrUnfinished) {
             row.sequencer = event.cloned();
         }
     }
@@ -179,9 +198,9 @@ impl Transition {
         match self {
             Self::Upload => Some(Wait::Event),
             Self::Claim | Self::Play => Some(Wait::Result),
-            Self::GiveUp => Some(Wait::Replay(0)),
+            Self::GiveUp | Self::Hold => Some(Wait::Replay(0)),
             Self::Delete => Some(Wait::Deletion),
-            Self::Process | Self::Fail | Self::Lose | Self::Complete => None,
+            Self::Process | Self::Fail | Self::Refuse | Self::Lose | Self::Complete => None,
         }
     }
 }
@@ -194,7 +213,7 @@ mod tests {
     fn states() -> impl Iterator<Item = State<u8>> {
         Status::ALL.into_iter().flat_map(|status| {
             [None, Some(1), Some(2)].into_iter().flat_map(move |sequencer| {
-                [false, true].map(|is_fault| State { status, sequencer, is_fault })
+                [false, true].map(|is_repeatable| State { status, sequencer, is_repeatable })
             })
         })
     }
@@ -202,7 +221,7 @@ mod tests {
     #[test]
     fn deleted_is_terminal() {
         for transition in Transition::ALL {
-            let row = State { status: Status::Deleted, sequencer: Some(1), is_fault: true };
+            let row = State { status: Status::Deleted, sequencer: Some(1), is_repeatable: true };
             let expected = if transition == Transition::Delete { Ok(()) } else { Err(Refusal::Deleted) };
             assert_eq!(transition.check(Some(&row), Some(&2)), expected, "{transition:?}");
         }
@@ -249,7 +268,7 @@ mod tests {
     #[test]
     fn finished_event_is_not_processed_again() {
         for status in [Status::Processed, Status::Failed] {
-            let row = State { status, sequencer: Some(1), is_fault: false };
+            let row = State { status, sequencer: Some(1), is_repeatable: false };
             for transition in [Transition::Claim, Transition::GiveUp, Transition::Process, Transition::Fail] {
                 assert_eq!(
                     transition.check(Some(&row), Some(&1)),
@@ -262,8 +281,25 @@ mod tests {
     }
 
     #[test]
+    fn held_event_is_claimed_after_its_verdict() {
+        let row = State { status: Status::Uploaded, sequencer: Some(1), is_repeatable: false };
+        assert_eq!(Transition::Claim.check(Some(&row), Some(&1)), Ok(()));
+        assert_eq!(Transition::Refuse.check(Some(&row), Some(&1)), Ok(()));
+        for transition in [Transition::Process, Transition::Play, Transition::Fail] {
+            let refused = Err(Refusal::Superseded);
+            assert_eq!(transition.check(Some(&row), Some(&1)), refused, "{transition:?} without a claim");
+        }
+        assert_eq!(Transition::Hold.check(Some(&row), Some(&1)), Err(Refusal::Superseded), "held already");
+        assert_eq!(Transition::Hold.check(Some(&row), Some(&2)), Ok(()), "a newer upload");
+        let refused = State { status: Status::Failed, sequencer: Some(1), is_repeatable: true };
+        assert_eq!(Transition::Claim.check(Some(&refused), Some(&1)), Ok(()), "another verdict");
+        let row = State { sequencer: None, ..row };
+        assert_eq!(Transition::Refuse.check(Some(&row), Some(&1)), Err(Refusal::Superseded), "not held");
+    }
+
+    #[test]
     fn result_of_a_slow_worker_replaces_a_fault() {
-        let row = State { status: Status::Failed, sequencer: Some(1), is_fault: true };
+        let row = State { status: Status::Failed, sequencer: Some(1), is_repeatable: true };
         assert_eq!(Transition::Process.check(Some(&row), Some(&1)), Ok(()));
         assert_eq!(Transition::Claim.check(Some(&row), Some(&1)), Ok(()), "a replay");
     }

@@ -306,6 +306,7 @@ mod tests {
 
     use super::record::PENDING_TTL;
     use super::*;
+    use crate::check::Checks;
     use crate::id::Sequencer;
     use crate::transcode::Transcode;
 
@@ -362,6 +363,35 @@ mod tests {
             Key::previews(id, &first).map(|key| poster_only.contains(&key)),
             [true, true, false, false]
         );
+    }
+
+    #[test]
+    fn only_what_has_passed_the_checks_can_be_read() {
+        let (on, off) = (Checks { scan: true, moderation: false }, Checks::default());
+        let row = |status, code: Option<&str>| {
+            let error = code.map(|code| Failure::new(code, ""));
+            Record { video: Video { status, error, ..record().video }, ..record() }
+        };
+        for (status, code, checked, unchecked) in [
+            (Status::Pending, None, false, true),
+            (Status::Uploaded, None, false, true),
+            (Status::Processing, None, true, true),
+            (Status::Processed, None, true, true),
+            (Status::Deleted, None, false, false),
+            (Status::Failed, Some(Failure::NO_VIDEO), true, true),
+            (Status::Failed, Some(Failure::INTERNAL), false, true),
+            (Status::Failed, Some(Failure::LOST), false, true),
+            (Status::Failed, Some(Failure::INFECTED), false, false),
+            (Status::Failed, Some(Failure::REJECTED), false, false),
+            (Status::Failed, Some(Failure::NOT_CHECKED), false, false),
+        ] {
+            let row = row(status, code);
+            assert_eq!(
+                (row.is_readable(on), row.is_readable(off)),
+                (checked, unchecked),
+                "{status:?} {code:?}"
+            );
+        }
     }
 
     #[test]

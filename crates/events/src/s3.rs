@@ -4,7 +4,10 @@ use aws_lambda_events::s3::S3Entity;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use upreel_core::video::Record;
 use upreel_core::{Fault, Sequencer};
+
+use crate::{PARSE, unknown};
 
 /// An object that was written to the uploads bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,36 +22,29 @@ pub struct Created {
     pub sequencer: Sequencer,
 }
 
-/// Returns the written objects of an S3 event notification, which is empty for `s3:TestEvent` and other event names.
-///
-/// The notification can be wrapped by a Lambda destination, or in the body of an SQS message when the dead-letter queue
-/// is redriven.
-///
-/// # Errors
-/// When the event is of an unknown type, or a field is missing or malformed.
-pub fn parse(event: &Value) -> Result<Vec<Created>, Fault> {
-    if event["Event"] == "s3:TestEvent" {
-        return Ok(Vec::new());
+impl Created {
+    /// Returns the event that a row belongs to.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        Some(Self {
+            key: record.key.clone(),
+            size: record.video.size?,
+            etag: record.etag.clone()?,
+            sequencer: record.sequencer.clone()?,
+        })
     }
-    if let Some(payload) = event.get("requestPayload") {
-        return parse(payload);
-    }
-    let records = event["Records"].as_array().ok_or_else(|| unknown("missing Records"))?;
-    let mut created = Vec::new();
-    for record in records {
-        if record["eventSource"] == "aws:sqs" {
-            let body = record["body"].as_str().ok_or_else(|| unknown("missing message body"))?;
-            let event = serde_json::from_str(body).map_err(|error| Fault::new(PARSE, &error))?;
-            created.extend(parse(&event)?);
-        } else if record["eventName"].as_str().is_some_and(|name| name.starts_with("ObjectCreated:")) {
-            let entity = S3Entity::deserialize(&record["s3"]).map_err(|error| Fault::new(PARSE, &error))?;
-            created.push(object(entity).ok_or_else(|| unknown("missing or malformed object field"))?);
-        }
-    }
-    Ok(created)
 }
 
-/// Returns the event notification for an object that was written. The reverse of [`parse`].
+/// Returns the written object of a record of S3, or `None` if it is about something else.
+pub(crate) fn parse(record: &Value) -> Result<Option<Created>, Fault> {
+    if !record["eventName"].as_str().is_some_and(|name| name.starts_with("ObjectCreated:")) {
+        return Ok(None);
+    }
+    let entity = S3Entity::deserialize(&record["s3"]).map_err(|error| Fault::new(PARSE, &error))?;
+    object(entity).map(Some).ok_or_else(|| unknown("missing or malformed object field"))
+}
+
+/// Returns the event notification for an object that was written. The reverse of [`parse`](crate::parse).
 #[must_use]
 pub fn event(created: &Created) -> Value {
     notification("", "ObjectCreated:Put", created)
@@ -84,8 +80,6 @@ fn form_encode(key: &str) -> String {
 const NOT_IN_EVENT: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'*').remove(b'/');
 
-const PARSE: &str = "parse the event";
-
 fn object(entity: S3Entity) -> Option<Created> {
     // Keys are form-encoded: `+` is a space.
     let key = entity.object.key?.replace('+', " ");
@@ -97,21 +91,25 @@ fn object(entity: S3Entity) -> Option<Created> {
     })
 }
 
-fn unknown(cause: &str) -> Fault {
-    Fault::message(PARSE, cause)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Event, parse};
 
     fn s3(name: &str, key: &str) -> Value {
         json!({"eventSource": "aws:s3", "eventName": name, "s3": {"bucket": {"name": "b"}, "object": {
             "key": key, "size": 7, "eTag": "e", "sequencer": "0A"}}})
     }
 
+    fn created(event: &Value) -> Vec<Created> {
+        let events = parse(event).unwrap().into_iter();
+        events
+            .filter_map(|event| if let Event::Created(created) = event { Some(created) } else { None })
+            .collect()
+    }
+
     fn keys(event: &Value) -> Vec<String> {
-        parse(event).unwrap().into_iter().map(|created| created.key).collect()
+        created(event).into_iter().map(|created| created.key).collect()
     }
 
     #[test]
@@ -131,8 +129,8 @@ mod tests {
         let key = "videos/a b/c+d%20é*.mp4";
         assert_eq!(form_encode(key), "videos/a+b/c%2Bd%2520%C3%A9*.mp4");
         assert_eq!(form_encode("eu-central-1:x_y~"), "eu-central-1%3Ax_y%7E");
-        let created = Created { key: key.into(), size: 7, etag: "e".into(), sequencer: Sequencer::lowest() };
-        assert_eq!(parse(&event(&created)).unwrap(), [created]);
+        let object = Created { key: key.into(), size: 7, etag: "e".into(), sequencer: Sequencer::lowest() };
+        assert_eq!(created(&event(&object)), [object]);
     }
 
     #[test]

@@ -107,7 +107,8 @@ impl App {
     #[must_use]
     pub fn new(s3: &SdkConfig, dynamodb: &SdkConfig, config: Config) -> Self {
         Self {
-            objects: ObjectStore::new(s3, config.buckets.clone(), config.transfer_acceleration),
+            objects: ObjectStore::new(s3, config.buckets.clone(), config.transfer_acceleration)
+                .with_scan(config.checks.scan),
             videos: VideoStore::new(dynamodb, config.table.clone(), config.limits),
             invalidations: config.cdn_distribution.as_ref().map(|id| Invalidations::new(dynamodb, id)),
             cdn_secret: config.cdn_secret_arn.as_ref().map(|arn| Secret::stored(dynamodb, arn)),

@@ -3,6 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
+use upreel_core::Checks;
 use upreel_core::limits::{Limits, MAX_OBJECT};
 use upreel_core::quota;
 use upreel_store::Buckets;
@@ -37,6 +38,8 @@ pub struct Config {
     pub quotas: quota::Limits,
     /// `TRANSFER_ACCELERATION`: whether presigned uploads use S3 Transfer Acceleration, which costs extra.
     pub transfer_acceleration: bool,
+    /// `SCAN` and `MODERATION`: the checks that an upload has to pass before it can be read.
+    pub checks: Checks,
     /// `FFMPEG_PATH`: the ffmpeg program; by default `/opt/bin/ffmpeg`, from the layer.
     pub ffmpeg: PathBuf,
     /// `LOG_LEVEL`: a level, or levels by target such as `info,aws_config=debug`; by default `info`.
@@ -252,6 +255,7 @@ impl Config {
             max_upload_bytes,
             quotas: quotas(&get)?,
             transfer_acceleration: is_true(&get, "TRANSFER_ACCELERATION")?,
+            checks: Checks { scan: is_true(&get, "SCAN")?, moderation: is_true(&get, "MODERATION")? },
             ffmpeg: get("FFMPEG_PATH").unwrap_or_else(|| "/opt/bin/ffmpeg".to_owned()).into(),
             log_level: log_level(&get),
             stack: stack(&get),
@@ -281,7 +285,7 @@ mod tests {
         let config = config(&[]).unwrap_or_else(|e| panic!("{e}"));
         assert!(config.allowed_origins.is_empty(), "no CORS");
         assert_eq!(config.max_upload_bytes, 5 << 40);
-        assert!(!config.transfer_acceleration, "costs extra");
+        assert!(!config.transfer_acceleration && !config.checks.any(), "cost extra");
         assert!(!config.audio, "not every application can show it");
         assert!(
             config.state_machine.is_none() && config.cdn_domain.is_none() && config.cdn_secret_arn.is_none(),
@@ -313,6 +317,9 @@ mod tests {
         assert!(config(&[("TRANSFER_ACCELERATION", "yes")]).is_err());
         assert!(config(&[("TRANSCODE", "maybe")]).is_err());
         assert!(config(&[("AUDIO", "1")]).is_err());
+        assert!(config(&[("SCAN", "yes")]).is_err() && config(&[("MODERATION", "1")]).is_err());
+        let checks = config(&[("SCAN", "true")]).map(|config| config.checks);
+        assert_eq!(checks.ok(), Some(Checks { scan: true, moderation: false }));
         let error = Config::from(|_| None).err().map(|e| e.to_string());
         assert_eq!(error.as_deref(), Some("the environment variable TABLE_NAME is not set"));
         let error = config(&[("CDN_DOMAIN", "d.cloudfront.net")]).err().map(|e| e.to_string());

@@ -28,6 +28,24 @@ pub struct Quotas {
     allowed_types: Option<Types>,
 }
 
+/// The checks that an upload has to pass before it can be read.
+#[derive(Args, Debug, Clone, Copy)]
+#[command(next_help_heading = "Checks (see \"Hold until checked\" in the README)")]
+pub struct Checks {
+    /// Hold uploads until they are scanned. This is no virus scanner: it knows the EICAR test file only
+    #[arg(long)]
+    scan: bool,
+    /// Hold uploads until a moderator has approved them
+    #[arg(long)]
+    moderation: bool,
+}
+
+impl From<Checks> for upreel_core::Checks {
+    fn from(Checks { scan, moderation }: Checks) -> Self {
+        Self { scan, moderation }
+    }
+}
+
 /// A list of containers.
 pub type Types = std::sync::Arc<[Container]>;
 

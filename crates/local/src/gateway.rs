@@ -14,8 +14,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt;
-use serde_json::json;
+use serde_json::{Value, json};
 use tower::ServiceExt;
+use upreel_events::Event;
 use upreel_function::App;
 use upreel_http::{ApiGatewayProxyRequestContext, Code, Problem, RequestContext, complete};
 use upreel_videos::Start;
@@ -55,6 +56,7 @@ pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>, start: Option<Start>) -
         .merge(openapi::router())
         .route("/_local/dlq", get(dead_letters))
         .route("/_local/dlq/replay", post(replay))
+        .route("/_local/events", post(send))
         .with_state(queues)
         .fallback_service(proxy)
 }
@@ -116,6 +118,20 @@ async fn replay(State(queues): State<Vec<Arc<Queue>>>) -> Response {
     match queues.iter().map(|queue| queue.replay()).sum::<io::Result<usize>>() {
         Ok(count) => Json(json!({"replayed": count})).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// Takes the place of `EventBridge`: sends the verdict of a check to the thumbnail function.
+async fn send(State(queues): State<Vec<Arc<Queue>>>, Json(event): Json<Value>) -> Response {
+    let checked = match upreel_events::parse(&event).as_deref() {
+        Ok([Event::Checked(checked)]) => checked.clone(),
+        _ => return (StatusCode::BAD_REQUEST, "This is not the verdict of a check.").into_response(),
+    };
+    // The first queue is that of the thumbnail function.
+    let id = uuid::Uuid::now_v7().to_string();
+    match queues.first().map(|queue| queue.send(id, checked.key, event)) {
+        Some(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        _ => StatusCode::ACCEPTED.into_response(),
     }
 }
 

@@ -20,6 +20,7 @@ pub mod queue;
 mod reconcile;
 mod rules;
 mod s3;
+mod scan;
 mod secret;
 mod serve;
 mod signature;
@@ -148,9 +149,10 @@ impl Local {
         dynamodb::set_stream(&dynamodb_sdk, TABLE, stream).await.map_err(|e| unusable(&e))?;
 
         let queue = Arc::new(Queue::open(&data).map_err(|e| unusable(&e))?);
-        let storage = Storage::new(&data, [UPLOADS, THUMBNAILS, PROCESSED], queue.clone());
+        let storage = Storage::new(&data, [UPLOADS, THUMBNAILS, PROCESSED], queue.clone(), options.checks);
         let storage = storage.map_err(|e| unusable(&e))?;
         servers.spawn(storage.clone().sweep());
+        storage.resume_scans().map_err(|e| unusable(&e))?;
         let routes = allowed.guard(Port::S3, s3::router(storage, &secret).layer(cors));
         servers.spawn(serve::serve(s3, routes));
 

@@ -20,8 +20,8 @@ use upreel_local::log::OnlyFaults;
 use upreel_local::queue::BACK_OFF;
 use upreel_local::webhook::{self, Webhook};
 use upreel_local::{
-    ACCESS_KEY, Local, Options, REGION, SWEEP_INTERVAL, arguments, arguments::Quotas, ffmpeg, limits,
-    transcode,
+    ACCESS_KEY, Local, Options, REGION, SWEEP_INTERVAL, arguments, arguments::Checks, arguments::Quotas,
+    ffmpeg, limits, transcode,
 };
 use upreel_store::{Buckets, ObjectStore, VideoStore};
 use upreel_webhook::Endpoint;
@@ -65,8 +65,6 @@ struct Arguments {
     /// Maximum size of a video, such as 500MB, 5GiB or 1000000
     #[arg(long, value_name = "SIZE", default_value = "5TiB", value_parser = arguments::size)]
     max_upload_bytes: u64,
-    #[command(flatten)]
-    quotas: Quotas,
     /// Also transcode videos to HLS renditions, which takes about as long as the video plays: all of them, or those that are
     /// watched
     #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "all")]
@@ -83,6 +81,11 @@ struct Arguments {
     /// Examine rows that wait after this time in seconds, for tests [default: hours, as when deployed]
     #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..))]
     examine_after: Option<u64>,
+    // Their headings hold for all that follows.
+    #[command(flatten)]
+    checks: Checks,
+    #[command(flatten)]
+    quotas: Quotas,
 }
 
 #[derive(Subcommand)]
@@ -171,6 +174,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         ffmpeg: ffmpeg.clone(),
         max_upload_bytes: arguments.max_upload_bytes,
         quotas: arguments.quotas.into(),
+        checks: arguments.checks.into(),
         back_off: BACK_OFF,
         transcode: arguments.transcode.map(|_| transcode::workers()),
         audio: arguments.audio,

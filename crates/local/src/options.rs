@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use upreel_core::Checks;
 use upreel_core::limits::Limits;
 use upreel_core::quota;
 use upreel_function::Config;
@@ -49,6 +50,8 @@ pub struct Options {
     pub transcodes_when_watched: bool,
     /// Whether files with audio alone are accepted.
     pub audio: bool,
+    /// The checks that an upload has to pass before it can be read. The scan is made here; it knows the EICAR test file only.
+    pub checks: Checks,
     /// How long a row may stay in a state before the reconciler examines it.
     pub limits: Limits,
     /// Interval in which the reconciler examines the rows.
@@ -99,6 +102,7 @@ pub(crate) fn config(options: &Options, allowed_origins: Vec<String>) -> Config 
         max_upload_bytes: options.max_upload_bytes,
         quotas: options.quotas.clone(),
         transfer_acceleration: false,
+        checks: options.checks,
         ffmpeg: options.ffmpeg.clone(),
         log_level: String::new(),
         stack: String::new(),

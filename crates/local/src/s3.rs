@@ -1,7 +1,7 @@
 //! S3 on the file system: `s3s-fs`, and the behaviour of S3 that it lacks and Upreel needs.
 //!
 //! This adds atomic writes (`staging.rs`) and their events (`storage.rs`), conditional requests, empty bodies, the
-//! response headers of a POST form, and multipart uploads (`multipart.rs`); and it doesn't store `aws-chunked` as the
+//! response headers of a POST form, tags, and multipart uploads (`multipart.rs`); and it doesn't store `aws-chunked` as the
 //! encoding of an object.
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use crate::ACCESS_KEY;
 use crate::multipart;
 use crate::rules::{Rules, check_key};
-use crate::storage::{Storage, Write, request};
+use crate::storage::{Storage, Write};
 
 /// Returns the S3 server.
 pub(crate) fn router(storage: Storage, secret: &str) -> Router {
@@ -74,15 +74,36 @@ s3! {
     head_bucket: HeadBucketInput => HeadBucketOutput;
     list_buckets: ListBucketsInput => ListBucketsOutput;
     get_bucket_location: GetBucketLocationInput => GetBucketLocationOutput;
-    head_object: HeadObjectInput => HeadObjectOutput;
     list_objects: ListObjectsInput => ListObjectsOutput;
-    list_objects_v2: ListObjectsV2Input => ListObjectsV2Output;
     {
+        async fn head_object(
+            &self,
+            req: S3Request<dto::HeadObjectInput>,
+        ) -> S3Result<S3Response<dto::HeadObjectOutput>> {
+            self.head(req).await
+        }
+
+        async fn list_objects_v2(
+            &self,
+            req: S3Request<dto::ListObjectsV2Input>,
+        ) -> S3Result<S3Response<dto::ListObjectsV2Output>> {
+            self.list(req).await
+        }
+
+        async fn get_object_tagging(
+            &self,
+            req: S3Request<dto::GetObjectTaggingInput>,
+        ) -> S3Result<S3Response<dto::GetObjectTaggingOutput>> {
+            let tag_set = self.tag_set(&req.input.bucket, &req.input.key).await?;
+            Ok(S3Response::new(dto::GetObjectTaggingOutput { tag_set, version_id: None }))
+        }
+
         async fn get_object(
             &self,
             req: S3Request<dto::GetObjectInput>,
         ) -> S3Result<S3Response<dto::GetObjectOutput>> {
             let _guard = self.objects.read().await;
+            self.check_read(&req.input.bucket, &req.input.key)?;
             let expected = req.input.if_match.clone();
             let response = self.files.get_object(req).await?;
             if let Some(ETagCondition::ETag(expected)) = expected
@@ -114,8 +135,9 @@ s3! {
             mut req: S3Request<dto::CopyObjectInput>,
         ) -> S3Result<S3Response<dto::CopyObjectOutput>> {
             let input = &mut req.input;
-            if let dto::CopySource::Bucket { key, .. } = &input.copy_source {
+            if let dto::CopySource::Bucket { bucket, key, .. } = &input.copy_source {
                 check_key(key)?;
+                self.check_read(bucket, key)?;
             }
             let write = Write::new(input.bucket.clone(), input.key.clone(), "ObjectCreated:Copy");
             let staged = self.staging.stage();
@@ -199,22 +221,7 @@ s3! {
             &self,
             req: S3Request<dto::UploadPartCopyInput>,
         ) -> S3Result<S3Response<dto::UploadPartCopyOutput>> {
-            let input = req.input;
-            let dto::CopySource::Bucket { bucket, key, .. } = input.copy_source else {
-                return Err(s3_error!(NotImplemented, "The local S3 copies from buckets only"));
-            };
-            check_key(&key)?;
-            let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
-            let range = input.copy_source_range.as_deref().map(dto::Range::parse).transpose();
-            let range = range.map_err(|error| s3_error!(error, InvalidArgument))?;
-            let if_match = input.copy_source_if_match;
-            let bucket = bucket.into();
-            let get = dto::GetObjectInput { bucket, key: key.into(), range, if_match, ..Default::default() };
-            let body = self.get_object(request(get)).await?.output.body;
-            let e_tag = self.store_part(&folder, input.part_number, body, None).await?;
-            let result = dto::CopyPartResult { e_tag, ..Default::default() };
-            let copy_part_result = Some(result);
-            Ok(S3Response::new(dto::UploadPartCopyOutput { copy_part_result, ..Default::default() }))
+            self.copy_part(req.input).await
         }
 
         async fn list_parts(

@@ -37,6 +37,9 @@ struct Record {
     key: String,
 }
 
+/// The tags of an object.
+pub(crate) type Tags = BTreeMap<String, String>;
+
 /// What the storage knows about an object besides its contents and headers.
 pub(crate) struct Info {
     pub(crate) etag: String,
@@ -97,6 +100,34 @@ impl Staging {
         Some(Info { etag: text("e_tag")?, upload: text("upload") })
     }
 
+    /// Returns the tags of an object. They belong to its present content: another write removes them.
+    pub(crate) fn tags(&self, bucket: &str, key: &str) -> Tags {
+        let [_, _, info] = self.files(bucket, key);
+        let info = fs::read(info).ok().and_then(|info| serde_json::from_slice::<Value>(&info).ok());
+        info.and_then(|info| serde_json::from_value(info["tags"].clone()).ok()).unwrap_or_default()
+    }
+
+    /// Replaces the tags of an object. The caller excludes all other operations on objects meanwhile.
+    pub(crate) fn set_tags(&self, bucket: &str, key: &str, tags: &Tags) -> io::Result<()> {
+        let [_, _, path] = self.files(bucket, key);
+        let mut info: BTreeMap<String, Value> = serde_json::from_slice(&fs::read(&path)?)?;
+        info.insert("tags".to_owned(), json!(tags));
+        let temporary = self.root.join(STAGED).join(format!("{}.part", Uuid::now_v7()));
+        fs::write(&temporary, serde_json::to_vec(&info)?)?;
+        fs::rename(temporary, path)
+    }
+
+    /// Returns the keys of all objects of a bucket that Upreel wrote.
+    pub(crate) fn keys(&self, bucket: &str) -> io::Result<Vec<String>> {
+        let mut keys = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            let name = entry?.file_name();
+            let owner = name.to_str().filter(|name| name.ends_with(".internal.json")).and_then(owner);
+            keys.extend(owner.filter(|(owner, _)| owner == bucket).map(|(_, key)| key));
+        }
+        Ok(keys)
+    }
+
     /// Removes an object, if it exists, and the folders that this leaves empty.
     pub(crate) fn remove(&self, bucket: &str, key: &str) -> io::Result<()> {
         let files = self.files(bucket, key);
@@ -132,8 +163,14 @@ impl Staging {
         Ok(())
     }
 
-    fn object(&self, bucket: &str, key: &str) -> PathBuf {
+    /// Returns the path of the contents of an object.
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> PathBuf {
         self.root.join(bucket).join(key)
+    }
+
+    /// Whether there is an object.
+    pub(crate) fn exists(&self, bucket: &str, key: &str) -> bool {
+        self.object(bucket, key).is_file()
     }
 
     /// Whether the bucket exists.

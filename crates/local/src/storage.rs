@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use axum::http::HeaderMap;
 use s3s::dto::{self, ETag, ETagCondition};
-use s3s::{Body, S3, S3Request, S3Result, s3_error};
+use s3s::{Body, S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tokio::sync::{Mutex, RwLock};
-use upreel_core::Key;
+use upreel_core::{Checks, Key};
 
 use crate::multipart::{self, Multipart};
 use crate::notification::CompletedWrite;
@@ -24,14 +24,15 @@ const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 #[derive(Clone)]
 pub(crate) struct Storage {
     pub(crate) files: Arc<FileSystem>,
-    queue: Arc<Queue>,
-    uploads: String,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) uploads: String,
     pub(crate) multipart: Multipart,
     pub(crate) staging: Staging,
     /// Held while a multipart upload is completed or aborted, so that only one request ends it.
     pub(crate) ending: Arc<Mutex<()>>,
     /// Held exclusively while an object is replaced or removed, which takes several steps.
     pub(crate) objects: Arc<RwLock<()>>,
+    pub(crate) checks: Checks,
 }
 
 /// A write that is ready to be committed.
@@ -56,7 +57,12 @@ impl Write {
 impl Storage {
     /// Opens the buckets, which are folders in `data/s3`, and cleans up after a process that was killed. Writes of
     /// videos to the first bucket send an event to `queue`.
-    pub(crate) fn new(data: &Path, buckets: [&str; 3], queue: Arc<Queue>) -> io::Result<Self> {
+    pub(crate) fn new(
+        data: &Path,
+        buckets: [&str; 3],
+        queue: Arc<Queue>,
+        checks: Checks,
+    ) -> io::Result<Self> {
         let root = &data.join("s3");
         for bucket in buckets {
             std::fs::create_dir_all(root.join(bucket))?;
@@ -74,6 +80,7 @@ impl Storage {
             staging,
             ending: Arc::default(),
             objects: Arc::default(),
+            checks,
         })
     }
 
@@ -139,6 +146,7 @@ impl Storage {
         if let Some(intent) = intent {
             self.queue
                 .send_created(intent, &CompletedWrite { bucket, key, event_name, size, etag: &etag })?;
+            self.start_scan(key);
         }
         if let Some(folder) = &write.upload
             && let Err(error) = multipart::end(folder)
@@ -213,5 +221,27 @@ impl Storage {
         let etag = put.e_tag.as_ref().map(ETag::value).unwrap_or_default();
         multipart::store(folder, number, etag, &staged.paths().0)?;
         Ok(put.e_tag)
+    }
+
+    /// Stores a part that is a range of another object.
+    pub(crate) async fn copy_part(
+        &self,
+        input: dto::UploadPartCopyInput,
+    ) -> S3Result<S3Response<dto::UploadPartCopyOutput>> {
+        let dto::CopySource::Bucket { bucket, key, .. } = input.copy_source else {
+            return Err(s3_error!(NotImplemented, "The local S3 copies from buckets only"));
+        };
+        check_key(&key)?;
+        let folder = self.multipart.find(&input.upload_id, &input.bucket, &input.key)?;
+        let range = input.copy_source_range.as_deref().map(dto::Range::parse).transpose();
+        let range = range.map_err(|error| s3_error!(error, InvalidArgument))?;
+        let if_match = input.copy_source_if_match;
+        let bucket = bucket.into();
+        let get = dto::GetObjectInput { bucket, key: key.into(), range, if_match, ..Default::default() };
+        let body = self.get_object(request(get)).await?.output.body;
+        let e_tag = self.store_part(&folder, input.part_number, body, None).await?;
+        let result = dto::CopyPartResult { e_tag, ..Default::default() };
+        let copy_part_result = Some(result);
+        Ok(S3Response::new(dto::UploadPartCopyOutput { copy_part_result, ..Default::default() }))
     }
 }

@@ -99,6 +99,7 @@ pub(crate) async fn find(app: &App, user: &UserId, id: &str) -> axum::response::
             Err(Problem::new(Code::Undecodable, "The file has audio alone, so there are no frames.").into())
         }
         Status::Processed => Ok(row),
+        Status::Failed if !row.is_readable(app.config.checks) => Err(not_found().into()),
         Status::Failed => Err(undecodable().into()),
         _ => {
             let problem =

@@ -199,6 +199,7 @@ impl<'a> Requested<'a> {
     async fn row(&self, app: &App) -> Result<Option<Record>, Fault> {
         Ok(app.videos.get(self.id).await?.filter(|row| {
             row.is_visible(app.videos.now())
+                && row.is_readable(app.config.checks)
                 && matches!(row.video.status, Status::Processing | Status::Processed)
                 && row.version().as_ref() == Some(&self.version)
                 && row.video.playback.as_ref().is_some_and(Playback::is_hls)

@@ -127,7 +127,7 @@ pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
 
 /// Returns whether objects may be made for the row that it does not name yet.
 fn is_in_progress(record: &Record) -> bool {
-    record.state().is_unfinished() || record.incomplete
+    record.is_in_progress() || record.incomplete
 }
 
 #[cfg(test)]

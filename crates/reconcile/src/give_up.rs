@@ -5,7 +5,9 @@
 
 use serde_json::Value;
 use upreel_core::{Fault, Key};
-use upreel_events::s3::{self, Created};
+use upreel_events::Event;
+use upreel_events::check::Checked;
+use upreel_events::s3::Created;
 use upreel_function::App;
 use upreel_store::videos::UpdateOutcome;
 
@@ -14,8 +16,14 @@ use upreel_store::videos::UpdateOutcome;
 /// # Errors
 /// Returns a fault if the record cannot be read, or the failure cannot be recorded.
 pub async fn handle(app: &App, record: &Value) -> Result<(), Fault> {
-    for created in s3::parse(record)? {
-        give_up(app, &created).await?;
+    for event in upreel_events::parse(record)? {
+        let created = match event {
+            Event::Created(created) => Some(created),
+            Event::Checked(verdict) => checked(app, &verdict).await?,
+        };
+        if let Some(created) = created {
+            give_up(app, &created).await?;
+        }
     }
     Ok(())
 }
@@ -42,4 +50,11 @@ pub async fn give_up(app: &App, created: &Created) -> Result<(), Fault> {
         UpdateOutcome::Deleted => drop(app.objects.delete_video(id, Some(&key)).await?),
     }
     Ok(())
+}
+
+/// Returns the event to process after the verdict of a check, see [`Checked::event`].
+pub(crate) async fn checked(app: &App, checked: &Checked) -> Result<Option<Created>, Fault> {
+    let Ok(key @ Key::Video { .. }) = checked.key.parse::<Key>() else { return Ok(None) };
+    let record = app.videos.get(key.video_id()).await?;
+    Ok(record.and_then(|record| checked.event(&record)))
 }

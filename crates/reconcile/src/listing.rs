@@ -64,7 +64,7 @@ pub async fn run(
         }
         let objects = app.objects.list(bucket, &position.after).await?;
         let last = objects.last().map(|last| last.key.clone());
-        listing.examine(workers, bucket, objects).await?;
+        Box::pin(listing.examine(workers, bucket, objects)).await?;
         position = position.next(last);
         if !is_dry_run {
             let next = position.to_string();
@@ -200,7 +200,7 @@ impl Listing<'_> {
 
 /// Returns a sequencer to process the object with, if the row describes another object or none.
 fn next_event(record: &Record, object: &Listed) -> Option<Sequencer> {
-    let is_finished = record.video.status.is_final() && !record.state().is_unfinished();
+    let is_finished = record.video.status.is_final() && !record.is_in_progress();
     let is_described = record.etag.as_deref() == Some(&object.etag) && !is_lost(record);
     match &record.sequencer {
         _ if !is_finished || is_described || record.key != object.key => None,

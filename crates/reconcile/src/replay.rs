@@ -3,10 +3,11 @@
 use upreel_core::limits::{MAX_REPLAYS, Wait};
 use upreel_core::video::Record;
 use upreel_core::{Fault, Key, Status};
+use upreel_events::Event;
 use upreel_events::s3::{self, Created};
 use upreel_store::videos::Attention;
 
-use crate::sweep::{Examined, Sweep, Swept, created};
+use crate::sweep::{Examined, Sweep, Swept};
 use crate::{Workers, give_up};
 
 impl<W: Workers> Sweep<'_, W> {
@@ -16,7 +17,7 @@ impl<W: Workers> Sweep<'_, W> {
         let mut is_canary = true;
         let mut records = records.into_iter();
         while let Some(record) = records.next() {
-            let created = created(&record).filter(|_| record.replays() < MAX_REPLAYS);
+            let created = Created::of(&record).filter(|_| record.replays() < MAX_REPLAYS);
             let Some(created) = created else {
                 self.postpone(&record, None, Attention::None).await?;
                 swept.add(&Examined::stuck(&record));
@@ -48,10 +49,14 @@ impl<W: Workers> Sweep<'_, W> {
     /// Deletes the events from the dead-letter queue whose videos have been processed or deleted since.
     pub(crate) async fn delete_settled_letters(&self) -> Result<(), Fault> {
         for letter in self.workers.dead_letters().await? {
-            let Ok(objects) = s3::parse(&letter.event) else { continue };
-            let mut is_settled = !objects.is_empty();
-            for created in &objects {
-                is_settled &= self.is_settled(created).await?;
+            let Ok(events) = upreel_events::parse(&letter.event) else { continue };
+            let mut is_settled = !events.is_empty();
+            for event in &events {
+                is_settled &= match event {
+                    Event::Created(created) => self.is_settled(created).await?,
+                    // Nothing waits for the verdict any more.
+                    Event::Checked(checked) => give_up::checked(self.app, checked).await?.is_none(),
+                };
             }
             if is_settled {
                 self.workers.delete_dead_letter(&letter.receipt).await?;
@@ -67,7 +72,7 @@ impl<W: Workers> Sweep<'_, W> {
         let is_older = record.sequencer.as_ref() > Some(&created.sequencer);
         let is_done = record.sequencer.as_ref() == Some(&created.sequencer)
             && record.video.status.is_final()
-            && !record.state().is_unfinished();
+            && !record.is_in_progress();
         Ok(record.video.status == Status::Deleted || is_older || is_done)
     }
 }

@@ -5,6 +5,7 @@
 //! | `PENDING`, `UPLOADED`, the object exists | The event is sent, with a sequencer that every real event outranks. |
 //! | `PENDING`, no object | Nothing; the row expires. Its reservation ends then. |
 //! | `UPLOADED`, no object | `FAILED` with the code `LOST`. |
+//! | `UPLOADED`, held until checked | The event is sent again, at most three times; then `FAILED` with the code `NOT_CHECKED`. |
 //! | `PROCESSING` | The event is sent again, at most three times. |
 //! | `FAILED` with the code `INTERNAL` | The event is sent again, at most three times. |
 //! | `PROCESSED`, the storyboard is missing after a fault | The event is sent again, at most three times. |
@@ -20,9 +21,10 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
-use upreel_core::limits::{Limits, MAX_REPLAYS};
+use upreel_core::check::Verdict;
+use upreel_core::limits::{Limits, MAX_REPLAYS, Wait};
 use upreel_core::video::{Record, millis, seconds};
-use upreel_core::{Fault, Key, Sequencer, Status};
+use upreel_core::{Failure, Fault, Key, Sequencer, Status};
 use upreel_events::s3::{self, Created};
 use upreel_function::App;
 use upreel_store::objects::Head;
@@ -164,12 +166,13 @@ impl<W: Workers> Sweep<'_, W> {
         if record.video.status != Status::Pending {
             self.app.settle(&record).await?;
         }
-        if record.video.status == Status::Failed && record.state().is_unfinished() {
+        if record.video.status == Status::Failed && record.is_in_progress() {
             return Ok(Examined::GivenUp(Box::new(record)));
         }
         let record = &record;
         match record.video.status {
             Status::Pending => self.pending(record).await,
+            Status::Uploaded if record.is_held() => self.held(record).await,
             Status::Uploaded => self.uploaded(record).await,
             Status::Processing => self.processing(record).await,
             Status::Processed if record.incomplete => self.incomplete(record).await,
@@ -202,6 +205,40 @@ impl<W: Workers> Sweep<'_, W> {
         Ok(Examined::Healed)
     }
 
+    /// Sends the event of an object that waits for a verdict, which may be lost. In the end there is none: a verdict that comes
+    /// later is still followed. If another object is there, whose event is lost, sends that event.
+    async fn held(&self, record: &Record) -> Result<Examined, Fault> {
+        let (Some(mut created), Ok(key)) = (Created::of(record), record.key.parse::<Key>()) else {
+            return Ok(Examined::stuck(record));
+        };
+        let id = record.video.video_id;
+        let Some(Head { size, etag, .. }) = self.app.objects.head(&key).await? else {
+            self.app.videos.mark_lost(id, record.counted.is_some()).await?;
+            return Ok(Examined::Healed);
+        };
+        let replays = record.replays();
+        if etag != created.etag
+            && let Some(sequencer) = created.sequencer.successor()
+        {
+            created = Created { size, etag, sequencer, ..created };
+        } else if replays >= MAX_REPLAYS && record.verdict(self.app.config.checks, &etag) != Verdict::Pending
+        {
+            give_up::give_up(self.app, &created).await?;
+            return Ok(Examined::stuck(record));
+        } else if replays >= MAX_REPLAYS {
+            let failure = Failure::not_checked("There is no verdict in time.");
+            let is_examined = !record.superseded().is_empty();
+            let result = ((created.size, created.etag.as_str()), &failure);
+            self.app.videos.refuse(id, &created.sequencer, result, is_examined).await?;
+            return Ok(Examined::stuck(record));
+        }
+        let next = self.limits().get(Wait::Replay(replays + 1)).unwrap_or(self.limits().event);
+        if self.postpone(record, Some(next), Attention::Replay).await? {
+            self.send(&created).await?;
+        }
+        Ok(Examined::Nothing)
+    }
+
     /// Sends the event of an object whose own event has not arrived. Returns whether the object exists. The row is examined
     /// again when it is twice as old: if events wait for hours, more of them would only make it worse.
     async fn send_unseen(&self, record: &Record, next: Duration) -> Result<bool, Fault> {
@@ -219,7 +256,7 @@ impl<W: Workers> Sweep<'_, W> {
     }
 
     async fn processing(&self, record: &Record) -> Result<Examined, Fault> {
-        let Some(created) = created(record) else { return Ok(Examined::stuck(record)) };
+        let Some(created) = Created::of(record) else { return Ok(Examined::stuck(record)) };
         if record.replays() >= MAX_REPLAYS {
             give_up::give_up(self.app, &created).await?;
             return Ok(Examined::stuck(record));
@@ -231,7 +268,7 @@ impl<W: Workers> Sweep<'_, W> {
     }
 
     async fn incomplete(&self, record: &Record) -> Result<Examined, Fault> {
-        match created(record) {
+        match Created::of(record) {
             Some(created) if record.replays() < MAX_REPLAYS => {
                 if self.postpone(record, Some(self.limits().storyboard), Attention::Replay).await? {
                     self.send(&created).await?;
@@ -259,14 +296,4 @@ impl<W: Workers> Sweep<'_, W> {
         tracing::warn!(key = created.key, "event sent again");
         self.workers.send(s3::event(created)).await
     }
-}
-
-/// Returns the event that the row belongs to.
-pub(crate) fn created(record: &Record) -> Option<Created> {
-    Some(Created {
-        key: record.key.clone(),
-        size: record.video.size?,
-        etag: record.etag.clone()?,
-        sequencer: record.sequencer.clone()?,
-    })
 }

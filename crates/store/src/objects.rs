@@ -13,6 +13,7 @@ mod copies;
 mod folders;
 mod multipart;
 mod renditions;
+mod scanned;
 mod signed;
 mod stored;
 
@@ -21,7 +22,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{AsyncSleep, StalledStreamProtectionConfig};
-use aws_sdk_s3::config::{ProvideCredentials, RequestChecksumCalculation, SharedCredentialsProvider};
+use aws_sdk_s3::config::{RequestChecksumCalculation, SharedCredentialsProvider};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_types::sdk_config::SharedTimeSource;
@@ -76,6 +77,8 @@ pub struct ObjectStore {
     /// SHA-256, which would take most of the CPU time of an upload.
     is_https: bool,
     buckets: Buckets,
+    /// Whether S3 refuses to read uploads that were not scanned, which includes HEAD requests.
+    is_scanned: bool,
 }
 
 /// The metadata of an object in S3.
@@ -125,6 +128,7 @@ impl ObjectStore {
             region: sdk.region().map(ToString::to_string).unwrap_or_default(),
             is_https: sdk.endpoint_url().is_none_or(|endpoint| endpoint.starts_with("https://")),
             buckets,
+            is_scanned: false,
         }
     }
 
@@ -202,6 +206,9 @@ impl ObjectStore {
     }
 
     async fn head_once(&self, key: &Key) -> Result<Option<Head>, Fault> {
+        if self.is_scanned && key.bucket() == Bucket::Uploads {
+            return self.find(key).await;
+        }
         let head = self.client.head_object().bucket(self.bucket(key)).key(key.to_string()).send().await;
         match head {
             Ok(head) => {
@@ -276,14 +283,6 @@ impl ObjectStore {
         let signed: PresignedRequest =
             get.presigned(signing).await.map_err(|e| Fault::new("presign s3:GetObject", &e))?;
         Ok(signed.uri().to_owned())
-    }
-
-    /// Limits the lifetime of a signature to that of the credentials, with which it expires.
-    async fn url_ttl(&self, wanted: Duration) -> Result<Duration, Fault> {
-        let Some(provider) = &self.credentials else { return Ok(wanted) };
-        let credentials = provider.provide_credentials().await.map_err(|e| Fault::new("credentials", &e))?;
-        let left = credentials.expiry().and_then(|at| at.duration_since(self.clock.now()).ok());
-        Ok(left.map_or(wanted, |left| wanted.min(left)))
     }
 }
 

@@ -10,12 +10,14 @@ use upreel_core::quota::Limits;
 use upreel_core::transcode::Renditions;
 use upreel_core::video::{PreviewKeys, Record};
 use upreel_core::{Bucket, Failure, Fault, Key, Sequencer, Status, Version, VideoId};
+use upreel_events::s3::Created;
 use upreel_function::App;
 use upreel_media::keyframe::HEAD;
 use upreel_media::{Error, Source};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::{Processed, UpdateOutcome};
 
+use crate::check::replacement;
 use crate::failure::failure;
 use crate::playback::{self, Prepared};
 use crate::previews::{MakePreviews, Previews, Storyboarding};
@@ -54,7 +56,9 @@ struct Published {
 }
 
 impl Job<'_> {
-    pub(crate) async fn run(&mut self, mut head: Head) -> Result<(), Fault> {
+    /// Runs the attempt. With checks, an object that has replaced the one of the event has to pass them first: returns the
+    /// event for it.
+    pub(crate) async fn run(&mut self, mut head: Head) -> Result<Option<Created>, Fault> {
         for _ in 0..MAX_CHANGES {
             let (previews, published) = self.make(&head).await;
             let published = match published {
@@ -64,16 +68,18 @@ impl Job<'_> {
             };
             match previews {
                 Ok(previews) if published.is_current => {
-                    return match &published.refusal {
-                        Some(failure) => self.fail(&head, failure).await,
-                        None => self.succeed(previews, published, head).await,
-                    };
+                    match &published.refusal {
+                        Some(failure) => self.fail(&head, failure).await?,
+                        None => self.succeed(previews, published, head).await?,
+                    }
+                    return Ok(None);
                 }
                 Err(Error::Fault(fault)) => return Err(fault),
                 Ok(_) | Err(Error::Gone) => self.remove_unnamed(&self.version(&head), published.keys).await?,
                 Err(error) => {
                     self.fail(&head, &failure(&error, self.app.config.audio)).await?;
-                    return self.remove_unnamed(&self.version(&head), published.keys).await;
+                    self.remove_unnamed(&self.version(&head), published.keys).await?;
+                    return Ok(None);
                 }
             }
             // The object was replaced since the event. The event of the new object may be late or lost, so this attempt
@@ -81,8 +87,11 @@ impl Job<'_> {
             // The sweep that examines the row then sets right what it counts.
             self.is_examined |= !self.app.config.quotas.is_off();
             let Some(now) = self.app.objects.head(self.key).await? else {
-                return self.fail(&head, &Failure::lost()).await;
+                return self.fail(&head, &Failure::lost()).await.map(|()| None);
             };
+            if self.app.config.checks.any() {
+                return replacement(self.key, self.sequencer, now).map(Some);
+            }
             head = now;
         }
         Err(Fault::message("read the object", "it keeps changing"))
@@ -276,13 +285,5 @@ impl Job<'_> {
             UpdateOutcome::Deleted => self.clean_up().await,
             UpdateOutcome::Recorded | UpdateOutcome::Superseded => Ok(()),
         }
-    }
-
-    /// Deletes the objects of a video that was deleted while it was being processed. The reconciler deletes the rest.
-    pub(crate) async fn clean_up(&self) -> Result<(), Fault> {
-        let previews = self.app.objects.delete_made(self.id, Bucket::Thumbnails).await;
-        let playback = self.app.objects.delete_made(self.id, Bucket::Processed).await;
-        self.app.objects.delete(self.key).await?;
-        previews.and(playback).map(drop)
     }
 }

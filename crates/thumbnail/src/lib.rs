@@ -1,5 +1,5 @@
-//! The `thumbnail` function: handles S3 events for uploaded objects. It makes the previews, records the media info and
-//! updates the status.
+//! The `thumbnail` function: handles S3 events for uploaded objects, and the verdicts of checks. It makes the previews,
+//! records the media info and updates the status.
 //!
 //! A failure of the video is recorded (status FAILED, with a code) and the event is acknowledged, because a retry would
 //! fail again. A fault on our or AWS's side is returned as an error: Lambda retries twice, then the event goes to the
@@ -8,6 +8,8 @@
 //!
 //! | step | a repetition finds |
 //! |---|---|
+//! | with checks: hold the row for the event | it is held already. |
+//! | record the result of a check | the same result. If the row waits for it, the event is claimed. |
 //! | claim the event | the row is unfinished: claimed again. It is finished: nothing to do. |
 //! | count the size for the user's quota | the row counts it. |
 //! | store what the playback needs, and record it | the same objects and values, or a row that is finished. |
@@ -17,8 +19,11 @@
 //! IAM: `dynamodb:UpdateItem`, `GetItem` and `PutItem`; `s3:GetObject` and `s3:DeleteObject` on
 //! `videos/*`; `s3:PutObject` and `s3:DeleteObject` on `thumbnails/*`, `storyboards/*` and `playback/*`;
 //! `s3:DeleteObject` on `segments/*`, `hls/*` and `work/*`, for deleted videos; `s3:ListBucket` on all three buckets,
-//! without which a missing object is a 403; and `states:StartExecution`, if transcoding is enabled.
+//! without which a missing object is a 403; `states:StartExecution`, if transcoding is enabled; and
+//! `s3:GetObjectTagging` on `videos/*`, if uploads are checked.
 
+mod check;
+mod clean_up;
 mod failure;
 mod job;
 pub mod playback;
@@ -30,7 +35,8 @@ use tokio::time::Instant;
 use upreel_core::quota::Limits;
 use upreel_core::transcode::Run;
 use upreel_core::{Fault, Key, UserId};
-use upreel_events::s3::{self, Created};
+use upreel_events::Event;
+use upreel_events::s3::Created;
 use upreel_function::App;
 use upreel_store::objects::Head;
 use upreel_store::videos::Claim;
@@ -60,15 +66,29 @@ pub async fn handle_with(
     make: MakePreviews,
 ) -> Result<Vec<Run>, Fault> {
     let mut outcome = Ok(Vec::new());
-    for created in s3::parse(event)? {
-        match process(app, &created, deadline, make).await {
+    for event in upreel_events::parse(event)? {
+        let (key, processed) = match event {
+            Event::Created(created) => {
+                let key = created.key.clone();
+                (key, process(app, created, deadline, make).await)
+            }
+            Event::Checked(checked) => {
+                let processed = match check::record(app, &checked).await {
+                    Ok(Some(created)) => process(app, created, deadline, make).await,
+                    Ok(None) => Ok(None),
+                    Err(fault) => Err(fault),
+                };
+                (checked.key, processed)
+            }
+        };
+        match processed {
             Ok(processed) => {
                 if let Ok(runs) = &mut outcome {
                     runs.extend(processed);
                 }
             }
             Err(fault) => {
-                tracing::error!(key = created.key, %fault, "attempt failed");
+                tracing::error!(key, %fault, "attempt failed");
                 outcome = Err(fault);
             }
         }
@@ -78,7 +98,7 @@ pub async fn handle_with(
 
 async fn process(
     app: &App,
-    created: &Created,
+    created: Created,
     deadline: Instant,
     make: MakePreviews,
 ) -> Result<Option<Run>, Fault> {
@@ -87,10 +107,15 @@ async fn process(
         return Ok(None);
     };
     let Key::Video { ref user, id, .. } = key else { return Ok(None) };
+    let (claim, created) = if app.config.checks.any() {
+        check::claim_checked(app, &key, user, created).await?
+    } else {
+        (claim(app, &key, user, &created).await?, created)
+    };
     let sequencer = &created.sequencer;
     let mut job =
         Job { app, key: &key, id, sequencer, deadline, make, is_examined: false, limits: Limits::default() };
-    match claim(app, &key, user, created).await? {
+    match claim {
         Claim::Granted(record) => {
             job.is_examined = !record.superseded().is_empty();
             job.limits = app.limits(user).await?.unwrap_or_default();
@@ -98,6 +123,10 @@ async fn process(
                 let head = Head { size: created.size, etag: created.etag.clone(), content_type: None };
                 return job.fail(&head, &failure::over_quota()).await.map(|()| None);
             }
+        }
+        Claim::Held(_) => {
+            tracing::info!(videoId = %id, "not passed the checks, nothing to do");
+            return Ok(None);
         }
         Claim::Stale(record) if record.incomplete && record.sequencer.as_ref() == Some(sequencer) => {
             return job.complete(&record).await.map(|()| None);
@@ -114,8 +143,11 @@ async fn process(
             return Ok(None);
         }
     }
-    job.run(Head { size: created.size, etag: created.etag.clone(), content_type: None }).await?;
-    job.pending_run().await
+    let head = Head { size: created.size, etag: created.etag.clone(), content_type: None };
+    match job.run(head).await? {
+        None => job.pending_run().await,
+        Some(replacement) => Box::pin(process(app, replacement, deadline, make)).await,
+    }
 }
 
 /// Claims the record for this event. If the record is missing (expired or lost) but the object exists, recreates it.

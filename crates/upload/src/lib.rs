@@ -5,7 +5,7 @@
 //! `Idempotency-Key` continues with the step that failed.
 //!
 //! IAM: `s3:PutObject` and `s3:GetObject` (to verify a repeated write, and for the URL in the response) on `videos/*` of
-//! the uploads bucket; `dynamodb:PutItem`, `UpdateItem`, and `GetItem` (for a repeated `Idempotency-Key`).
+//! the uploads bucket, `s3:ListBucket` in place of the latter if uploads are scanned; `dynamodb:PutItem`, `UpdateItem`, and `GetItem` (for a repeated `Idempotency-Key`).
 
 use std::mem::take;
 
@@ -35,7 +35,9 @@ struct Uploaded {
     success: bool,
     video_id: VideoId,
     status: Status,
-    url: String,
+    /// Missing if uploads are held until they are checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 async fn upload(
@@ -71,7 +73,11 @@ async fn upload(
     tracing::info!(videoId = %id, userId = %user, "uploaded");
     // The video is not processed yet: a browser saves it instead of showing it.
     let disposition = filename::disposition("attachment", &name);
-    let url = app.objects.sign_get_as(&key(id), container.media_type(), &disposition).await?;
+    let url = if app.config.checks.any() {
+        None
+    } else {
+        Some(app.objects.sign_get_as(&key(id), container.media_type(), &disposition).await?)
+    };
     Ok(Json(Uploaded { success: true, video_id: id, status: Status::Uploaded, url }))
 }
 

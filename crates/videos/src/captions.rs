@@ -70,9 +70,12 @@ pub(crate) fn of(record: &Record) -> Vec<Caption> {
     shown.collect()
 }
 
-/// Returns the captions of a video with signed URLs.
+/// Returns the captions of a video, with signed URLs if the video can be read.
 pub(crate) async fn signed(app: &App, record: &Record) -> Result<Vec<Caption>, Fault> {
     let mut captions = of(record);
+    if !record.is_readable(app.config.checks) {
+        return Ok(captions);
+    }
     for (caption, track) in captions.iter_mut().zip(record.captions.iter().flat_map(BTreeMap::values)) {
         let key = Key::Captions(record.video.video_id, track.id);
         caption.url = Some(app.objects.sign_get(&key).await?);

@@ -20,7 +20,7 @@ use upreel_http::{BaseUrl, Caller, Code, Path, Problem, Query};
 use upreel_store::videos::UpdateOutcome;
 
 use crate::playlist::{is_playlist, media_file, parse, set_uri};
-use crate::{Shared, captions, cdn, find_own, gaps, not_found};
+use crate::{Shared, captions, cdn, find_readable, gaps, not_found};
 
 const MASTER: &str = "master.m3u8";
 /// The playlist of a rendition.
@@ -101,7 +101,7 @@ pub(crate) async fn master(
     Path(id): Path<String>,
     Query(options): Query<Options>,
 ) -> Result<Response, Problem> {
-    let record = find_own(&shared.app, &user, &id).await?;
+    let record = find_readable(&shared.app, &user, &id).await?;
     let Some(played) = Played::of(&record) else { return want(&shared, &record, None, 0).await };
     let mut text = load(&shared.app, &record, &played, &played.master(&record)).await?;
     if options.gaps && matches!(played, Played::Original(_)) {
@@ -122,7 +122,7 @@ pub(crate) async fn media(
         let detail = "`from` must be a position in the video, in seconds.";
         Problem::new(Code::InvalidRequest, detail)
     })?;
-    let record = find_own(&shared.app, &user, &id).await?;
+    let record = find_readable(&shared.app, &user, &id).await?;
     if file == MEDIA
         && let Some(text) = captions::playlist(&shared.app, &record, &rendition).await?
     {

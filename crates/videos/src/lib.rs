@@ -29,7 +29,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use upreel_core::details::MAX_TITLE;
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
-use upreel_core::video::{Progress, Record};
+use upreel_core::video::{PreviewKeys, Progress, Record};
 use upreel_core::{Fault, MediaType, Status, UserId, Video, VideoId, filename};
 use upreel_function::App;
 use upreel_http::{BaseUrl, Caller, Code, Path, Problem, Query};
@@ -88,6 +88,9 @@ struct VideoSummary {
     blur_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hls_url: Option<String>,
+    /// `PENDING` while the upload waits for the verdict of a check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transcode: Option<Progress>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -108,9 +111,11 @@ impl VideoSummary {
         // What is offered starts only if it can be started.
         let is_shown = |status| app.config.transcodes_when_watched || status != TranscodeStatus::Offered;
         let transcode = Progress::from_record(&record).filter(|transcode| is_shown(transcode.status));
-        let hls_url = hls::url(app, base, &record).await?;
+        let (is_readable, is_held) = (record.is_readable(app.config.checks), record.is_held());
+        let hls_url = if is_readable { hls::url(app, base, &record).await? } else { None };
         let captions = captions::of(&record);
         let Record { video, previews, rungs, .. } = record;
+        let previews = if is_readable { previews } else { PreviewKeys::default() };
         let rung = |(name, transcode): (String, Transcode)| Rung { name, status: transcode.status };
         let sign = async |key: Option<String>| match key.as_deref().map(str::parse) {
             Some(Ok(key)) => app.objects.sign_get(&key).await.map(Some),
@@ -125,6 +130,7 @@ impl VideoSummary {
             peaks_url: sign(previews.peaks_key).await?,
             blur_hash: previews.blur_hash,
             hls_url,
+            check: is_held.then_some("PENDING"),
             transcode,
             renditions: rungs.into_iter().flatten().map(rung).filter(|rung| is_shown(rung.status)).collect(),
             captions,
@@ -150,8 +156,8 @@ struct VideoDetail {
 impl VideoDetail {
     async fn new(app: &App, base: &BaseUrl, record: Record) -> Result<Self, Fault> {
         let video = &record.video;
-        // There is no object before the upload.
-        let key = record.key.parse().ok().filter(|_| video.status != Status::Pending);
+        let is_readable = video.status != Status::Pending && record.is_readable(app.config.checks);
+        let key = record.key.parse().ok().filter(|_| is_readable);
         let sign = async |kind| match &key {
             Some(key) => {
                 let media_type = MediaType::servable(&video.content_type);
@@ -254,6 +260,14 @@ async fn show(app: &App, base: &BaseUrl, record: Record, request: &HeaderMap) ->
 async fn find_own(app: &App, user: &UserId, id: &str) -> Result<Record, Problem> {
     let record = app.videos.get(parse(id)?).await?;
     record.filter(|record| is_own(app, user, record)).ok_or_else(not_found)
+}
+
+/// Returns a video of the caller whose content can be read.
+async fn find_readable(app: &App, user: &UserId, id: &str) -> Result<Record, Problem> {
+    let record = find_own(app, user, id).await?;
+    let held = record.is_held().then(|| Problem::new(Code::NotReady, "The video is being checked."));
+    let readable = Some(record).filter(|record| record.is_readable(app.config.checks));
+    readable.ok_or_else(|| held.unwrap_or_else(not_found))
 }
 
 fn is_own(app: &App, user: &UserId, record: &Record) -> bool {

@@ -107,7 +107,7 @@ pub(crate) struct Intent {
     /// Whether a deletion was sent, and whether it was acknowledged.
     pub(crate) is_delete_sent: bool,
     pub(crate) is_deleted: bool,
-    /// Whether a content was sent after that.
+    /// Whether a content may have been sent after a deletion: one was sent before, or its time was set.
     pub(crate) is_late: bool,
     /// What was said about the video.
     pub(crate) details: details::Said,
@@ -124,7 +124,11 @@ struct Target {
 /// Runs a script.
 pub(crate) async fn run(world: Rc<World>, script: Script) {
     let bytes = |number| {
-        if script.is_video { content::video(number, script.is_long) } else { content::text(number) }
+        let bytes =
+            if script.is_video { content::video(number, script.is_long) } else { content::text(number) };
+        // Draws only where it matters, so that the other schedules stay what they were.
+        let is_infected = world.settings.checks.any() && world.draw(|rng| rng.u8(..6) == 0);
+        if is_infected { content::infected(&bytes) } else { bytes }
     };
     let first = world.next_content();
     let is_idempotent = script.upload == Upload::Idempotent;
@@ -284,7 +288,7 @@ impl Client<'_> {
 
     async fn send(&mut self, target: &Target, number: u64, bytes: Bytes) {
         self.intent.sent.push(number);
-        self.intent.is_late |= self.intent.is_delete_sent;
+        self.intent.is_late |= self.intent.is_delete_sent || self.intent.details.may_expire;
         // A signature has to be valid when the request begins. The upload may take hours.
         let begun = self.world.network.clock.millis().to_string();
         if self.world.mishap(5) {

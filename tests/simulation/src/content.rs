@@ -45,6 +45,19 @@ pub(crate) fn video(number: u64, is_long: bool) -> Bytes {
     [file, index, movie::atom(*b"mdat", &[media])].concat().into()
 }
 
+/// Returns a content that the checks refuse: the same with a mark.
+pub(crate) fn infected(content: &Bytes) -> Bytes {
+    let (mark, text) = (b" infected", content.to_vec());
+    let start = text.windows(8).position(|window| window == b"content ").unwrap() + 8;
+    let end = start + text[start..].iter().position(|byte| !byte.is_ascii_digit()).unwrap();
+    [&text[..end], mark, &text[end + mark.len()..]].concat().into()
+}
+
+/// Returns whether the checks refuse a content.
+pub(crate) fn is_infected(content: &[u8]) -> bool {
+    content[..content.len().min(100)].windows(9).any(|window| window == b" infected")
+}
+
 /// Returns the number in a segment, if it is complete.
 pub(crate) fn number_of_segment(bytes: &[u8]) -> Option<u64> {
     let mut at = 0;

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use upreel_core::details::Expiry;
 use upreel_core::video::millis;
 
+use crate::checks;
 use crate::dynamodb::Item;
 use crate::functions::Function;
 use crate::http_api::respond;
@@ -44,6 +45,7 @@ pub(crate) async fn pump(world: Rc<World>) {
         };
         for notification in notifications {
             notify(&world, &notification);
+            checks::start(&world, &notification);
         }
         for name in started {
             world.spawn(transcodes::execute(world.clone(), name));

@@ -131,6 +131,9 @@ impl World {
         };
         // API Gateway answers 502 or 504 if the function is killed.
         let response = self.run(function, Duration::from_secs(limit), handler).await;
+        if let Some(response) = &response {
+            self.check_urls(response);
+        }
         self.note(|| {
             let status = response.as_ref().map_or(0, |response| response.status);
             // The query of a signed URL has the region, which each world has for itself.

@@ -21,6 +21,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+mod checks;
 mod clients;
 mod clock;
 mod content;

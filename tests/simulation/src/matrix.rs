@@ -1,5 +1,7 @@
 //! The fault matrix: each call of each flow with each fault. The calls of the reconciler and of the retries count too.
 
+use upreel_core::Checks;
+
 use crate::clients::{Script, Step, Upload};
 use crate::faults::{Fault, Plan};
 use crate::schedule::{Report, run};
@@ -17,6 +19,7 @@ pub struct Flow {
     webhooks: bool,
     loses_events: bool,
     quotas: Quotas,
+    checks: Checks,
 }
 
 /// A call of a flow with a fault.
@@ -39,6 +42,7 @@ impl Flow {
             webhooks: false,
             loses_events: false,
             quotas: Quotas::Off,
+            checks: Checks::default(),
         }
     }
 
@@ -131,6 +135,10 @@ impl Flow {
             Self::new("captions", Upload::Put, &[Wait(3), Caption, Caption, UploadAgain]),
             Self::new("captions during processing", Upload::Put, &[Caption, Rename, RemoveCaptions]),
             Self::new("captions and delete", Upload::Put, &[Caption, Wait(3), Delete, Caption]),
+            Self {
+                checks: Checks { scan: true, moderation: true },
+                ..Self::new("held until checked", Upload::Put, &[Read, UploadAgain, Read])
+            },
             Self::new("not a video", Upload::Put, &[]).with(|script| script.is_video = false),
             Self::new("quotas, upload and delete", Upload::Idempotent, &[Read, Wait(3), Delete]).limited(),
             Self::new("quotas, upload again", Upload::Put, &[UploadAgain]).limited(),
@@ -141,6 +149,7 @@ impl Flow {
 
     fn run(&self, plan: Plan, trace: bool) -> Report {
         let settings = Settings {
+            checks: self.checks,
             seed: 1,
             skew: 0,
             plan,

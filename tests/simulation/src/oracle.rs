@@ -2,6 +2,7 @@
 //! are over and the reconciler has run.
 
 mod captions;
+mod checks;
 mod details;
 mod leftovers;
 mod playback;
@@ -97,6 +98,7 @@ impl World {
                 self.violation(&format!("status of {id} goes back: {} -> {}", summary(old), summary(new)));
             }
             self.check_expired(id, old, new);
+            self.check_cleared(id, new);
             if is_given_up(new) && !is_given_up(old) && !self.was_given_up(id, new) {
                 self.violation(&format!("{id} is {}, but its event was not given up", summary(new)));
             }
@@ -144,6 +146,7 @@ impl World {
             self.check_intent(&intent, rows.get(&intent.id), &numbers);
         }
         self.check_webhooks();
+        self.check_reads();
     }
 
     /// Checks a row and what it names: nothing waits, and everything belongs to the same upload.
@@ -160,6 +163,12 @@ impl World {
             objects.get(&(bucket.to_owned(), key.to_owned())).and_then(|object| content::number(&object.body))
         };
         let original = number_of(UPLOADS, key);
+        let is_infected = objects.get(&(UPLOADS.to_owned(), key.to_owned()));
+        let is_infected = is_infected.is_some_and(|object| content::is_infected(&object.body));
+        let is_refused = ["INFECTED", "REJECTED"].contains(&error_code(row));
+        if status != "DELETED" && is_infected != is_refused {
+            self.violation(&format!("{id} stays {}, but infected is {is_infected}", summary(row)));
+        }
         let letters = self.network.services().dead_letters.clone();
         let in_queue = || letters.values().any(|(letter, _)| letter.to_string().contains(id));
         if status != "DELETED" {
@@ -169,7 +178,7 @@ impl World {
             "PENDING" if original.is_none() && row["ttl"]["N"].is_string() => {}
             "FAILED" if error_code(row) == "INTERNAL" && in_queue() => {}
             "PROCESSED" | "DELETED" => {}
-            "FAILED" if error_code(row) != "INTERNAL" => {}
+            "FAILED" if !["INTERNAL", "NOT_CHECKED"].contains(&error_code(row)) => {}
             _ => self.violation(&format!("{id} stays {}, object {original:?}", summary(row))),
         }
         if let Some(due) = crate::events::due(row.as_object().unwrap())
@@ -224,7 +233,10 @@ impl World {
         if *is_deleted && !matches!(status, None | Some("DELETED")) {
             self.violation(&format!("{id} was deleted, but is {status:?}"));
         }
-        let expected = if intent.is_video { "PROCESSED" } else { "FAILED" };
+        // `check_row` has compared the failure with the object.
+        let is_refused = row
+            .is_some_and(|row| ["INFECTED", "REJECTED"].contains(&error_code(&Value::Object(row.clone()))));
+        let expected = if intent.is_video && !is_refused { "PROCESSED" } else { "FAILED" };
         self.check_details(intent, row);
         self.check_sent_captions(intent, row);
         let may_be_deleted =
@@ -238,6 +250,11 @@ impl World {
     fn was_given_up(&self, id: &str, row: &Value) -> bool {
         let sequencer = text(row, "sequencer");
         let letters = &self.network.services().dead_letters;
+        let verdicts = letters.values().map(|(letter, _)| &letter["detail"]["s3ObjectDetails"]);
+        let mut verdicts = verdicts.filter(|object| object["eTag"].as_str() == Some(text(row, "etag")));
+        if verdicts.any(|object| object["objectKey"].as_str().is_some_and(|key| key.contains(id))) {
+            return true;
+        }
         let mut letters = letters.values().map(|(letter, _)| &letter["Records"][0]["s3"]["object"]);
         let is_own = |object: &Value| {
             let own = object["sequencer"].as_str().is_some_and(|own| sequencer.contains(own));
@@ -293,7 +310,8 @@ fn is_forward(old: &Value, new: &Value) -> bool {
         return before != "DELETED" || after == "DELETED";
     }
     let rank = |status: &str| ORDER.iter().position(|known| *known == status);
-    let is_repeated = before == "FAILED" && ["INTERNAL", "LOST"].contains(&error_code(old));
+    let is_repeated = before == "FAILED"
+        && ["INTERNAL", "LOST", "INFECTED", "REJECTED", "NOT_CHECKED"].contains(&error_code(old));
     old_event == new_event && (rank(before) <= rank(after) || is_repeated)
 }
 

@@ -8,7 +8,9 @@ use fastrand::Rng;
 use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
+use upreel_core::Checks;
 
+use crate::checks;
 use crate::clients::{self, Script, Step, Upload};
 use crate::dynamodb::Exchange;
 use crate::events;
@@ -20,6 +22,10 @@ const HEALING: Duration = Duration::from_hours(80);
 
 /// How far the functions' clock is behind that of AWS in some schedules, or ahead of it, in seconds.
 const SKEW: i64 = 600;
+
+const SCAN: Checks = Checks { scan: true, moderation: false };
+const MODERATION: Checks = Checks { scan: false, moderation: true };
+const BOTH: Checks = Checks { scan: true, moderation: true };
 
 /// Older than the objects that the listing leaves alone.
 const LISTING_AGE: Duration = Duration::from_hours(25);
@@ -58,6 +64,7 @@ pub fn run_seed(seed: u64, trace: bool) -> Report {
         transcodes,
         watched: transcodes && rng.bool(),
         webhooks: rng.u8(..3) == 0,
+        checks: [Checks::default(), Checks::default(), SCAN, SCAN, MODERATION, BOTH][rng.usize(..6)],
         chaos: true,
         loses_events: false,
         quotas: [Quotas::Off, Quotas::Off, Quotas::Wide, Quotas::Tight][rng.usize(..4)],
@@ -164,9 +171,8 @@ async fn heal(world: &Rc<World>) {
     }
     world.note(|| "the faults are over".to_owned());
     events::expire(world);
-    let end = world.network.clock.elapsed() + HEALING;
-    events::sweep_until(world, end).await;
-    world.settle().await;
+    sweep(world).await;
+    check_again(world).await;
     if world.draw(Rng::bool) || world.needs_operators() {
         // The cause has gone, so a replay by the operators leaves nothing in the queue.
         events::replay(world).await;
@@ -179,8 +185,25 @@ async fn heal(world: &Rc<World>) {
     sleep(LISTING_AGE).await;
     events::list(world).await;
     world.settle().await;
-    events::sweep_until(world, end + HEALING).await;
-    world.settle().await;
+    sweep(world).await;
+    // It may have found an upload whose event and verdict were both lost.
+    check_again(world).await;
     events::expire(world);
     world.check_end();
+}
+
+/// Lets the reconciler do what is due.
+async fn sweep(world: &Rc<World>) {
+    let end = world.network.clock.elapsed() + HEALING;
+    events::sweep_until(world, end).await;
+    world.settle().await;
+}
+
+/// Lets the operators have checked again what has no verdict. What a late verdict leaves of an earlier upload, the reconciler
+/// removes.
+async fn check_again(world: &Rc<World>) {
+    if world.settings.checks.any() {
+        checks::check_again(world).await;
+        sweep(world).await;
+    }
 }

@@ -18,6 +18,7 @@ use fastrand::Rng;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
+use upreel_core::Checks;
 use upreel_core::limits::Limits;
 use upreel_core::quota;
 use upreel_function::config::Reconcile;
@@ -82,6 +83,8 @@ pub struct Settings {
     pub transcodes: bool,
     /// Whether they are transcoded only when they are watched.
     pub watched: bool,
+    /// The checks that an upload has to pass before it can be read.
+    pub checks: Checks,
     /// Whether webhooks are sent.
     pub webhooks: bool,
     /// Whether things besides calls go wrong: events that are late, lost or repeated, invocations that never start,
@@ -125,7 +128,8 @@ impl World {
         services.is_index_late = settings.chaos && services.rng.bool();
         let network = Network::new(services, Clock::start(settings.skew));
         let sdk = sdk_config(&network);
-        let config = config(settings.transcodes, settings.watched, settings.quotas.limits());
+        let config = config(settings);
+        network.services().s3.checks = settings.checks;
         let app = App::new(&sdk, &sdk, config);
         let start = settings.watched.then(|| -> Start {
             let executions = Executions::new(&sdk, STATE_MACHINE.to_owned());
@@ -239,7 +243,8 @@ fn sdk_config(network: &Network) -> SdkConfig {
         .build()
 }
 
-fn config(transcodes: bool, watched: bool, quotas: quota::Limits) -> Config {
+fn config(settings: Settings) -> Config {
+    let Settings { transcodes, watched, quotas, checks, .. } = settings;
     Config {
         audio: false,
         table: "VideoMetadata".to_owned(),
@@ -250,12 +255,13 @@ fn config(transcodes: bool, watched: bool, quotas: quota::Limits) -> Config {
         },
         state_machine: transcodes.then(|| STATE_MACHINE.to_owned()),
         transcodes_when_watched: watched,
+        checks,
         cdn_domain: None,
         cdn_distribution: None,
         cdn_secret_arn: None,
         allowed_origins: Vec::new(),
         max_upload_bytes: 5 << 40,
-        quotas,
+        quotas: quotas.limits(),
         transfer_acceleration: false,
         ffmpeg: "/nonexistent".into(),
         log_level: String::new(),

@@ -130,8 +130,12 @@ async fn s3_events_are_handled() {
     let backend = Backend::start().await;
     let keys = |name: &str| {
         let event = serde_json::from_str(&file(name)).unwrap();
-        let created = upreel_events::s3::parse(&event).unwrap();
-        created.into_iter().map(|created| created.key).collect::<Vec<_>>()
+        let events = upreel_events::parse(&event).unwrap().into_iter();
+        let key = |event| match event {
+            upreel_events::Event::Created(created) => created.key,
+            upreel_events::Event::Checked(checked) => checked.key,
+        };
+        events.map(key).collect::<Vec<_>>()
     };
     let id = "019ad2f4-5c3e-7b21-8f60-1d2c3b4a5f6e";
     let user = "0a4e6b7c-70f1-70c1-9a1b-2f7d3c5e8a90";

@@ -14,6 +14,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
+use upreel_core::Checks;
 use upreel_local::queue::Handler;
 use upreel_local::{ACCESS_KEY, Local, Options, REGION};
 use upreel_store::sdk;
@@ -40,6 +41,7 @@ pub(crate) fn options(data: &Path) -> Options {
         dynamodb_port: 0,
         data: Some(data.to_owned()),
         ffmpeg: ffmpeg(),
+        checks: Checks::default(),
         max_upload_bytes: 5 << 40,
         quotas: upreel_core::quota::Limits::default(),
         back_off: [Duration::from_millis(10); 2],

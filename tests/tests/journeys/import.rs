@@ -8,9 +8,13 @@ use std::sync::Arc;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::time::Instant;
+use upreel_core::{Checks, Container, Key, VideoId};
+use upreel_local::Options;
 use upreel_local::import::{Import, Plan, Progress, Source};
+use upreel_store::{Buckets, ObjectStore};
 
-use crate::harness::{Backend, mp4, webm};
+use crate::checks::infected;
+use crate::harness::{Backend, client_config, mp4, webm};
 
 /// Creates the bucket `archive`, and returns its folder.
 fn archive(backend: &Backend) -> PathBuf {
@@ -44,16 +48,15 @@ async fn videos_of_another_bucket_are_copied_and_processed() {
     fs::write(folder.join("2025/clip.webm"), webm()).unwrap();
     fs::write(folder.join("2025/notes.txt"), "no video").unwrap();
     fs::write(folder.join("other.mp4"), mp4()).unwrap();
-    // It has three parts.
-    let padding: u32 = 300 << 20;
+    // It has two parts.
+    let padding: u32 = 130 << 20;
     let mut large = File::create(folder.join("2025/large.mp4")).unwrap();
     large.write_all(&[mp4(), padding.to_be_bytes().to_vec(), b"free".to_vec()].concat()).unwrap();
     large.set_len(u64::from(padding) + mp4().len() as u64).unwrap();
 
     let plan = plan(&backend, "2025/").await;
     assert_eq!((plan.size().0, plan.copied_before), (3, 0));
-    assert_eq!(plan.others.into_iter().collect::<Vec<_>>(), [(".txt".to_owned(), 1)]);
-    let plan = self::plan(&backend, "2025/").await;
+    assert_eq!(plan.others.clone().into_iter().collect::<Vec<_>>(), [(".txt".to_owned(), 1)]);
     let progress = run(&backend, &plan).await;
     assert_eq!((progress.copied, progress.failed.len()), (3, 0), "{:?}", progress.failed);
     assert_eq!(progress.bytes, plan.size().1);
@@ -86,6 +89,24 @@ async fn videos_of_another_bucket_are_copied_and_processed() {
 }
 
 #[tokio::test]
+async fn copies_are_held_until_they_are_scanned() {
+    let set = |options: &mut Options| options.checks = Checks { scan: true, moderation: false };
+    let backend = Backend::start_with(set, |handler| handler).await;
+    let folder = archive(&backend);
+    fs::write(folder.join("clean.mp4"), mp4()).unwrap();
+    fs::write(folder.join("infected.mp4"), infected()).unwrap();
+    let plan = plan(&backend, "").await;
+    assert_eq!(run(&backend, &plan).await.copied, 2);
+    for video in list(&backend).await {
+        let video = backend.wait_until_finished(video["videoId"].as_str().unwrap()).await;
+        let is_clean = video["filename"] == "clean.mp4";
+        let expected = if is_clean { (Value::Null, true) } else { ("INFECTED".into(), false) };
+        assert_eq!((video["error"]["code"].clone(), video["url"].is_string()), expected, "{video}");
+    }
+    assert_eq!(self::plan(&backend, "").await.copied_before, 2, "a repetition copies neither again");
+}
+
+#[tokio::test]
 async fn an_object_that_cannot_be_copied_does_not_stop_the_others() {
     let backend = Backend::start_with(|_| {}, |_| Arc::new(|_| Box::pin(async { Ok(()) }))).await;
     let folder = archive(&backend);
@@ -99,6 +120,32 @@ async fn an_object_that_cannot_be_copied_does_not_stop_the_others() {
     let failed: Vec<_> = progress.failed.iter().map(|(key, fault)| format!("{key}: {fault}")).collect();
     assert_eq!(failed.len(), 1, "{failed:?}");
     assert!(failed[0].starts_with("2025/3.mp4: ") && failed[0].contains("replaced or deleted"), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_source_that_was_replaced_after_it_was_listed_is_not_imported() {
+    let backend = Backend::start_with(|_| {}, |_| Arc::new(|_| Box::pin(async { Ok(()) }))).await;
+    let folder = archive(&backend);
+    fs::write(folder.join("same.mp4"), mp4()).unwrap();
+    // Written through S3, so that the listing has its entity tag.
+    let s3 = client_config(&backend.local.s3, &backend.local.secret);
+    let buckets = Buckets { uploads: "archive".to_owned(), ..backend.local.app.config.buckets.clone() };
+    let source = ObjectStore::new(&s3, buckets, false);
+    let key =
+        Key::Video { user: "local".parse().unwrap(), id: VideoId::new(), container: Some(Container::Mp4) };
+    let put = async |body: Vec<u8>| source.put_upload(&key, "video/mp4", body.into()).await.unwrap();
+    put(mp4()).await;
+    let listed = plan(&backend, "").await;
+    source.delete(&key).await.unwrap();
+    put(webm()).await;
+    let progress = run(&backend, &listed).await;
+    assert_eq!(progress.copied, 1);
+    let replaced = key.to_string();
+    let [(key, fault)] = &progress.failed[..] else { panic!("{progress:?}") };
+    assert!(*key == replaced && fault.to_string().contains("replaced or deleted"), "{key}: {fault}");
+    let again = plan(&backend, "").await;
+    assert_eq!((again.size().0, again.copied_before), (1, 1), "the next run imports it");
+    assert_eq!(run(&backend, &again).await.copied, 1);
 }
 
 /// `IMPORT=10000` imports more objects.

@@ -5,6 +5,7 @@
 mod access;
 mod audio;
 mod captions;
+mod checks;
 mod contracts;
 mod details;
 mod events;

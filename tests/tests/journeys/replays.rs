@@ -12,7 +12,7 @@ use upreel_core::limits::Limits;
 use upreel_core::transcode::{Renditions, Run, Transcode, TranscodeStatus};
 use upreel_core::video::{Record, millis};
 use upreel_core::{Details, Fault, Key, Sequencer, Status, UserId, VideoId};
-use upreel_events::s3;
+use upreel_events::Event;
 use upreel_function::App;
 use upreel_function::config::Config;
 use upreel_reconcile::{DeadLetter, Workers, sweep};
@@ -166,7 +166,8 @@ impl Workers for Broken<'_> {
 
     async fn attempt(&self, event: Value) -> Result<bool, Fault> {
         self.attempts.fetch_add(1, SeqCst);
-        for created in s3::parse(&event)? {
+        for event in upreel_events::parse(&event)? {
+            let Event::Created(created) = event else { panic!("there is no check") };
             let key = created.key.parse().unwrap();
             self.app.videos.claim(&key, &user(), &created.sequencer, (created.size, &created.etag)).await?;
         }

@@ -120,6 +120,17 @@ fn table() -> Vec<Row> {
     ]
 }
 
+/// Returns a request to each route that may respond with something of a video, which are all but the deletions.
+pub(crate) fn requests_of(backend: &Backend, video: &str) -> Vec<(String, RequestBuilder)> {
+    let (key, upload, etag) = (String::new(), String::new(), String::new());
+    let of = Resources { key, upload, etag, video: video.to_owned() };
+    let rows = table().into_iter().filter(|row| {
+        row.method != Method::DELETE
+            && (matches!(row.names, Names::Video | Names::Segment) || row.path == "/videos")
+    });
+    rows.map(|row| (row.name(), row.request(backend, &of))).collect()
+}
+
 fn key(request: RequestBuilder, of: &Resources) -> RequestBuilder {
     request.query(&[("key", &of.key)])
 }

@@ -51,10 +51,25 @@ impl Row {
             Transition::Claim => {
                 return match videos.claim(&self.key, &self.user, &sequencer, object).await.unwrap() {
                     Claim::Granted(_) => Ok(()),
-                    Claim::Stale(_) => Err(Refusal::Superseded),
+                    Claim::Held(_) | Claim::Stale(_) => Err(Refusal::Superseded),
                     Claim::Deleted => Err(Refusal::Deleted),
                     Claim::Missing => Err(Refusal::Missing),
                 };
+            }
+            Transition::Hold => {
+                let before = self.get().await;
+                let held = videos.hold(&self.key, &self.user, &sequencer, object).await.unwrap();
+                return match held {
+                    Claim::Held(record) if *record == before => Err(Refusal::Superseded),
+                    Claim::Held(_) => Ok(()),
+                    Claim::Stale(_) => Err(Refusal::Superseded),
+                    Claim::Deleted => Err(Refusal::Deleted),
+                    Claim::Granted(_) | Claim::Missing => panic!("{held:?}"),
+                };
+            }
+            Transition::Refuse => {
+                let failure = Failure::new(Failure::INFECTED, "x");
+                videos.refuse(id, &sequencer, ((1, "e"), &failure), false).await.unwrap()
             }
             Transition::Play => videos.mark_playable(id, &sequencer, object, &Playback::hls()).await.unwrap(),
             Transition::Process => {
@@ -113,7 +128,7 @@ fn rows_follow_the_table_of_transitions_after_any_steps() {
                     assert_eq!(record.state(), model, "{transition:?}");
                     assert_eq!(record.due.is_some(), record.shard.is_some());
                     // Rows that wait are examined, and a video never expires.
-                    let waits = !record.video.status.is_final() || model.is_unfinished();
+                    let waits = !record.video.status.is_final() || record.is_in_progress();
                     assert!(!waits || record.due.is_some(), "{transition:?} {record:?}");
                     let expires = matches!(record.video.status, Status::Pending | Status::Deleted);
                     assert_eq!(record.ttl.is_some(), expires, "{transition:?}");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MediaInfo, PreviewKeys, Status, Video, known, millis, seconds};
 use crate::captions::{Track, Tracks};
+use crate::check::CheckResult;
 use crate::details::Details;
 use crate::failure::Failure;
 use crate::id::{Sequencer, UserId, Version, VideoId};
@@ -35,12 +36,18 @@ pub struct Record {
     pub revision: u64,
     /// The object's key in the uploads bucket.
     pub key: String,
-    /// The event that the row belongs to: the newest one that was claimed or given up.
+    /// The event that the row belongs to: the newest one that was held, claimed or given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequencer: Option<Sequencer>,
     /// The entity tag of the object that the row describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
+    /// The last result of a scan.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub scan_result: Option<CheckResult>,
+    /// The last result of a moderation.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub moderation_result: Option<CheckResult>,
     /// Every event that the row has belonged to, until the objects made of the earlier ones are removed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub sequencers: BTreeSet<Sequencer>,
@@ -124,6 +131,8 @@ impl Record {
             key: key.to_string(),
             sequencer: None,
             etag: None,
+            scan_result: None,
+            moderation_result: None,
             sequencers: BTreeSet::new(),
             replays: None,
             incomplete: false,
@@ -186,8 +195,15 @@ impl Record {
         State {
             status: self.video.status,
             sequencer: self.sequencer.clone(),
-            is_fault: self.video.error.as_ref().is_some_and(|error| error.code == Failure::INTERNAL),
+            is_repeatable: self.video.error.as_ref().is_some_and(Failure::is_repeatable),
         }
+    }
+
+    /// Returns whether the row's event is being processed, or going to be. A check that has refused the object may change its
+    /// verdict, but nothing waits for that.
+    #[must_use]
+    pub fn is_in_progress(&self) -> bool {
+        self.state().is_unfinished() && !self.video.error.as_ref().is_some_and(Failure::is_of_check)
     }
 
     /// Returns the version of the object that the row describes.

@@ -132,7 +132,7 @@ fn part_size(size: u64) -> u64 {
     PART.max(size.div_ceil(MAX_PARTS))
 }
 
-/// Returns the condition that the source is still the listed one. The listing of the local S3 has no entity tags.
+/// Returns the condition that the source is still the listed one. An object of the local S3 may have no entity tag.
 fn condition(object: &Listed) -> Option<String> {
     (!object.etag.is_empty()).then(|| format!("\"{}\"", object.etag))
 }

@@ -71,6 +71,14 @@ impl MultipartRequest<'_> {
 }
 
 impl ObjectStore {
+    /// Limits the lifetime of a signature to that of the credentials, with which it expires.
+    pub(super) async fn url_ttl(&self, wanted: Duration) -> Result<Duration, Fault> {
+        let Some(provider) = &self.credentials else { return Ok(wanted) };
+        let credentials = provider.provide_credentials().await.map_err(|e| Fault::new("credentials", &e))?;
+        let left = credentials.expiry().and_then(|at| at.duration_since(self.clock.now()).ok());
+        Ok(left.map_or(wanted, |left| wanted.min(left)))
+    }
+
     /// Like [`ObjectStore::sign_get`], with the content type and disposition of S3's response. The object itself has
     /// the type that was declared for the upload, and no file name.
     ///

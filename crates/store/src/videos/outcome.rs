@@ -7,6 +7,8 @@ use upreel_core::video::Record;
 pub enum Claim {
     /// The event owns the row.
     Granted(Box<Record>),
+    /// The row belongs to the event, whose object has to pass the checks before the event can be claimed.
+    Held(Box<Record>),
     /// The row has the outcome of this event, or belongs to a newer event or to another user.
     Stale(Box<Record>),
     /// The video was deleted.

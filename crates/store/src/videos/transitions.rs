@@ -12,7 +12,7 @@
 //! - [`VideoStore::mark_lost`] and [`VideoStore::complete`]: the row has left the state, so
 //!   [`UpdateOutcome::Superseded`].
 //!
-//! A deletion is in `deletions`.
+//! Checks are in `checks`, a deletion is in `deletions`.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use upreel_core::limits::Wait;
@@ -27,7 +27,8 @@ use super::update::{Applied, Update, encode};
 use super::{Item, VideoStore, number, text};
 
 /// The condition for `State::is_unfinished`.
-const UNFINISHED: &str = "(#status = :PROCESSING OR (#status = :FAILED AND #error.#code = :INTERNAL))";
+const UNFINISHED: &str = "(#status IN (:UPLOADED, :PROCESSING) OR \
+     (#status = :FAILED AND #error.#code IN (:INTERNAL, :INFECTED, :REJECTED, :NOT_CHECKED)))";
 
 impl VideoStore {
     /// Records that the object is in S3. A row with a later status stays unchanged.
@@ -89,7 +90,7 @@ impl VideoStore {
     }
 
     /// Returns an update that makes an event the owner of the row.
-    fn take_over(
+    pub(super) fn take_over(
         &self,
         key: &Key,
         user: &UserId,
@@ -230,7 +231,7 @@ impl VideoStore {
     }
 
     /// Writes the result of an event.
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         id: VideoId,
         sequencer: &Sequencer,
@@ -263,6 +264,7 @@ impl VideoStore {
         }
         match rule.event {
             EventRule::None => update,
+            EventRule::Newer => update.condition("(attribute_not_exists(#sequencer) OR #sequencer < :event)"),
             EventRule::Own => update.condition("#sequencer = :event"),
             EventRule::Unfinished => update.condition(&format!("#sequencer = :event AND {UNFINISHED}")),
             EventRule::NewerOrUnfinished => update.condition(&format!(

@@ -18,7 +18,7 @@ use super::{UpdateOutcome, VideoStore, decode, text};
 /// An update that applies if all conditions hold.
 ///
 /// In conditions, `#name` stands for the attribute `name`. `:PENDING` and the other statuses stand for themselves,
-/// `:INTERNAL` for the failure code, and all other values are set by [`Update::value`].
+/// `:INTERNAL` and the other codes of [`Failure::REPEATABLE`] too, and all other values are set by [`Update::value`].
 #[derive(Debug)]
 pub(super) struct Update<'a> {
     store: &'a VideoStore,
@@ -178,7 +178,9 @@ impl<'a> Update<'a> {
         for status in TranscodeStatus::ALL.map(TranscodeStatus::as_str) {
             self.values.insert(format!(":{status}"), text(status));
         }
-        self.values.insert(":INTERNAL".to_owned(), text(Failure::INTERNAL));
+        for code in Failure::REPEATABLE {
+            self.values.insert(format!(":{code}"), text(code));
+        }
         let condition = self.conditions.join(" AND ");
         let expression = self.expression();
         let both = format!("{condition} {expression}");

@@ -6,7 +6,7 @@
 mod multipart;
 mod xml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +14,8 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
+use upreel_core::Checks;
+use upreel_core::check::{CLEAN, SCAN_TAG};
 
 use crate::content;
 use crate::http_api::{Query, respond};
@@ -37,6 +39,8 @@ pub(crate) struct Object {
     pub(crate) body: Bytes,
     /// In quotes.
     pub(crate) etag: String,
+    /// The tag of the scanner.
+    pub(crate) scan_tag: Option<&'static str>,
     content_type: String,
     modified: SystemTime,
 }
@@ -59,6 +63,12 @@ pub(crate) struct S3 {
     writes: u64,
     /// The numbers of all contents that were uploaded, by their entity tag without quotes.
     pub(crate) contents: BTreeMap<String, u64>,
+    /// The checks of uploads, and the entity tags that they have found clean.
+    pub(crate) checks: Checks,
+    pub(crate) scanned: BTreeSet<String>,
+    pub(crate) approved: BTreeSet<String>,
+    /// The entity tags that the functions have tried to read too early.
+    pub(crate) read_unchecked: BTreeSet<String>,
     /// Notifications that the world has not taken yet.
     pub(crate) notifications: Vec<Notification>,
     /// Whether a repeated completion of a multipart upload succeeds. S3 remembers completions for a short time only.
@@ -116,6 +126,7 @@ impl S3 {
             Method::GET if has("uploadId") => self.list_parts(&call),
             Method::GET if has("uploads") => self.list_uploads(&call),
             Method::GET if has("list-type") => self.list(&call),
+            Method::GET if has("tagging") => self.tags(&call),
             Method::GET => self.get(&call),
             Method::HEAD => self.get(&call).map(|_| Bytes::new()),
             Method::DELETE if has("uploadId") => self.abort_upload(&call),
@@ -180,10 +191,35 @@ impl S3 {
                 sequencer: format!("{:016X}", 0x0066_0000_0000_0000 + self.writes),
             });
         }
-        self.objects.insert(id, Object { body, etag, content_type, modified: now });
+        self.objects.insert(id, Object { body, etag, scan_tag: None, content_type, modified: now });
     }
 
-    fn get(&self, call: &Call<'_>) -> Reply {
+    /// Whether an object with this entity tag has passed all checks.
+    pub(crate) fn is_cleared(&self, etag: &str) -> bool {
+        let etag = etag.trim_matches('"');
+        (!self.checks.scan || self.scanned.contains(etag))
+            && (!self.checks.moderation || self.approved.contains(etag))
+    }
+
+    fn tags(&self, call: &Call<'_>) -> Reply {
+        let Some(object) = self.objects.get(&call.id()) else {
+            return error(StatusCode::NOT_FOUND, "NoSuchKey");
+        };
+        respond(200, xml::tags(object.scan_tag.map(|value| (SCAN_TAG, value))))
+    }
+
+    fn get(&mut self, call: &Call<'_>) -> Reply {
+        if call.bucket == UPLOADS && self.checks.any() {
+            // The functions read what they have been told to, whatever is there now.
+            if let Some(etag) = call.header("if-match").filter(|etag| !self.is_cleared(etag)) {
+                self.read_unchecked.insert(etag.to_owned());
+            }
+            let object = self.objects.get(&call.id());
+            // The policy of the bucket, which cannot know the verdict of a moderator.
+            if self.checks.scan && object.is_some_and(|object| object.scan_tag != Some(CLEAN)) {
+                return error(StatusCode::FORBIDDEN, "AccessDenied");
+            }
+        }
         let Some(object) = self.objects.get(&call.id()) else {
             return error(StatusCode::NOT_FOUND, "NoSuchKey");
         };

@@ -14,6 +14,12 @@ pub(super) fn texts(document: &str, name: &str) -> Vec<String> {
     elements.map(|text| text.replace("&quot;", "\"").replace("&amp;", "&")).collect()
 }
 
+/// Returns the result of `GetObjectTagging`.
+pub(super) fn tags(tag: Option<(&str, &str)>) -> String {
+    let tag = tag.map(|(key, value)| format!("<Tag><Key>{key}</Key><Value>{value}</Value></Tag>"));
+    format!("<Tagging><TagSet>{}</TagSet></Tagging>", tag.unwrap_or_default())
+}
+
 /// Returns the result of `ListObjectsV2`.
 pub(super) fn list(objects: &[(&(String, String), &Object)], next: Option<&str>) -> String {
     let mut text = format!(
