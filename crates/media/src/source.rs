@@ -16,7 +16,7 @@ use self::pinned::Pinned;
 
 /// Limit of bytes read from one object. A hostile file must not cost a full download.
 const MAX_READ: u64 = 256 << 20;
-/// Limit of requests for one object. A storyboard takes some 300.
+/// Limit of requests for one object. A storyboard takes some 300, and text tracks up to 1,500.
 const MAX_REQUESTS: u64 = 2000;
 /// Cache size in bytes: enough for the tables of an index, or for the blocks that ffmpeg alternates between.
 const CACHE_SIZE: usize = 16 << 20;

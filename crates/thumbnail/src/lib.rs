@@ -11,6 +11,7 @@
 //! | claim the event | the row is unfinished: claimed again. It is finished: nothing to do. |
 //! | count the size for the user's quota | the row counts it. |
 //! | store what the playback needs, and record it | the same objects and values, or a row that is finished. |
+//! | store the captions of the file | the same objects: their keys contain event and entity tag. |
 //! | store the previews | objects with the same content: their keys contain event and entity tag. |
 //! | record the result | the row has it. |
 //!
@@ -19,6 +20,7 @@
 //! `s3:DeleteObject` on `segments/*`, `hls/*` and `work/*`, for deleted videos; `s3:ListBucket` on all three buckets,
 //! without which a missing object is a 403; and `states:StartExecution`, if transcoding is enabled.
 
+mod captions;
 mod failure;
 mod job;
 pub mod playback;
