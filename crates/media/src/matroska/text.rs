@@ -191,6 +191,14 @@ pub(crate) fn text_block(bytes: &Bytes, track: u64) -> Found {
     found.into_iter().find(|found| *found != Found::Nothing).unwrap_or(Found::Nothing)
 }
 
+/// Returns the data of the Block in that of a `BlockGroup`, of which either can be cut.
+fn start_of_block(group: &[u8]) -> Option<&[u8]> {
+    let before = children(group).take_while(|child| child.id != id::BLOCK);
+    let rest = group.get(before.map(|child| child.all.len()).sum()..)?;
+    let head = ebml::head(rest).filter(|head| head.id == id::BLOCK)?;
+    rest.get(head.len..)
+}
+
 /// Reads the `BlockGroup` or `SimpleBlock` at `at`. The duration is in ticks.
 fn block_at(bytes: &Bytes, at: u64, track: u64) -> Found {
     let start = source::to_usize(at);
@@ -201,11 +209,7 @@ fn block_at(bytes: &Bytes, at: u64, track: u64) -> Found {
     let own = bytes.get(data..end.min(bytes.len())).unwrap_or_default();
     let block = match head.id {
         id::SIMPLE_BLOCK => own,
-        // The Block is the first child, and can be cut.
-        id::BLOCK_GROUP => match ebml::head(own).filter(|head| head.id == id::BLOCK) {
-            Some(head) => own.get(head.len..).unwrap_or_default(),
-            None => return Found::Nothing,
-        },
+        id::BLOCK_GROUP => start_of_block(own).unwrap_or_default(),
         _ => return Found::Nothing,
     };
     if Header::parse(block).is_none_or(|header| header.track != track) {
