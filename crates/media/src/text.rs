@@ -22,6 +22,8 @@ use crate::source::{self, Source, Stats};
 /// The most samples of a track, and of all tracks.
 pub(crate) const MAX_SAMPLES: usize = 20_000;
 const MAX_ALL_SAMPLES: usize = 100_000;
+/// The latest time of a text, in milliseconds: a month.
+const MAX_TIME: u64 = 31 * 24 * 3_600_000;
 /// How long a text is shown that does not say so, in milliseconds, if no other one follows.
 const DEFAULT_DURATION: u64 = 5000;
 
@@ -202,6 +204,9 @@ fn text(format: Format, shown: Vec<Option<Shown>>) -> Result<Text, LeftOut> {
         let next = starts.get(starts.partition_point(|other| *other <= start));
         let longest = start.saturating_add(DEFAULT_DURATION);
         let end = end.unwrap_or_else(|| next.map_or(longest, |next| longest.min(*next)));
+        if end > MAX_TIME {
+            return Err(LeftOut::Damaged);
+        }
         for cue in format.cues(&block, (start, end)).ok_or(LeftOut::Damaged)? {
             // The samples of `WebVTT` in MP4 do not overlap, so a cue can have several. ASS repeats a line for each of its
             // layers.

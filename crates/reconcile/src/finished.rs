@@ -113,7 +113,8 @@ pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
         Key::Rendition { .. } => is_own && record.transcode.is_some(),
         Key::Work { .. } => is_own && record.transcodes().next().is_some(),
         Key::Playback { name, .. } if name.is_of_captions() => {
-            record.embedded_captions().any(|(_, _, named)| named == *key) || (is_own && is_in_progress(record))
+            record.embedded_captions().any(|(_, _, named)| named == *key)
+                || (is_own && is_in_progress(record))
         }
         Key::Playback { version, .. } => {
             let is_played = record.video.playback.as_ref().is_some_and(Playback::is_hls);

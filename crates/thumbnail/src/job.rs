@@ -127,8 +127,7 @@ impl Job<'_> {
     /// Stores what the playback needs and records it, so that the video can be played before its previews are made. If the
     /// row belongs to another event by now, whoever records the result finds that, too.
     async fn publish(&self, source: &Arc<Source>, head: &Head) -> Result<Published, Error> {
-        let (prepared, text) =
-            playback::prepare(self.id, source, &head.etag, self.app.config.audio).await?;
+        let (prepared, text) = playback::prepare(self.id, source, &head.etag, self.app.config.audio).await?;
         let playback = prepared.playback();
         let (captions, files) = captions::objects(self.id, &self.version(head), text);
         let mut keys = self.store(files).await.map_err(Error::Fault)?;

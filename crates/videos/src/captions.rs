@@ -194,7 +194,9 @@ impl Change<'_> {
                 tracks.insert(self.language.clone(), track.clone());
             } else {
                 // What a user removes does not come back from under it.
-                replaced.extend(embedded.remove(self.language).and_then(|it| Some(it.key(id, record.version()?))));
+                replaced.extend(
+                    embedded.remove(self.language).and_then(|it| Some(it.key(id, record.version()?))),
+                );
             }
             let is_changed = match self.app.videos.change_captions(record, &tracks, &embedded).await? {
                 Changed::Yes(row) => {

@@ -5,7 +5,7 @@ use std::process::Command;
 use futures_util::future::join_all;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
-use upreel_core::captions::EmbeddedTracks;
+use upreel_core::captions::{EmbeddedTracks, Tracks};
 use upreel_core::{Bucket, VideoId};
 
 use crate::events::{deliver, event, record, without_queue};
@@ -283,7 +283,10 @@ fn matroska() -> Vec<u8> {
 async fn embedded(backend: &Backend, id: &str) -> usize {
     let start = format!("playback/{id}/");
     let objects = backend.local.app.objects.list(Bucket::Processed, &start).await.unwrap();
-    objects.iter().filter(|object| object.key.starts_with(&start) && object.key.contains("/captions/")).count()
+    objects
+        .iter()
+        .filter(|object| object.key.starts_with(&start) && object.key.contains("/captions/"))
+        .count()
 }
 
 #[tokio::test]
@@ -303,7 +306,10 @@ async fn texts_of_the_file_are_captions_of_the_video() {
     assert!(text.ends_with(b"\n\n00:00:00.500 --> 00:00:01.500\nHello\n"), "{text:?}");
     let master = backend.get(&format!("/videos/{id}/hls/master.m3u8")).send().await.unwrap();
     let master = master.text().await.unwrap();
-    assert!(master.contains("LANGUAGE=\"de\"") && master.contains("URI=\"captions-en/index.m3u8\""), "{master}");
+    assert!(
+        master.contains("LANGUAGE=\"de\"") && master.contains("URI=\"captions-en/index.m3u8\""),
+        "{master}"
+    );
     let media = backend.get(&format!("/videos/{id}/hls/captions-en/index.m3u8")).send().await.unwrap();
     let url = &upreel_tests::urls(&media.text().await.unwrap())[0];
     assert_eq!(backend.http.get(url).send().await.unwrap().bytes().await.unwrap(), text);
@@ -331,7 +337,7 @@ async fn texts_of_the_file_are_captions_of_the_video() {
     backend.put_to(&signed, mp4()).send().await.unwrap();
     deliver(app, &[event(key, &mp4(), "0C")]).await.unwrap();
     assert_eq!(backend.video(id).await["captions"], Value::Null);
-    let change = app.videos.change_captions(&before, &Default::default(), &EmbeddedTracks::new()).await.unwrap();
+    let change = app.videos.change_captions(&before, &Tracks::new(), &EmbeddedTracks::new()).await.unwrap();
     assert!(matches!(change, upreel_store::videos::Changed::Conflict(_)));
     deliver(app, &[first]).await.unwrap();
     assert_eq!(backend.video(id).await["captions"], Value::Null, "a late event");

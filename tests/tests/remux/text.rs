@@ -175,7 +175,8 @@ async fn few_bytes_are_read_of_a_large_film() {
 
 #[tokio::test]
 async fn texts_that_the_index_does_not_list_are_left_out() {
-    let fragmented = film("fragments-text.mp4", &format!("{TWO} -c:s mov_text -movflags +frag_keyframe+empty_moov"));
+    let fragmented =
+        film("fragments-text.mp4", &format!("{TWO} -c:s mov_text -movflags +frag_keyframe+empty_moov"));
     let (found, _) = read(&fragmented).await;
     let reasons: Vec<_> = found.left_out.iter().map(|(_, reason)| *reason).collect();
     assert_eq!((found.tracks.len(), reasons), (0, vec![LeftOut::NoIndex; 2]));

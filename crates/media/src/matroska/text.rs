@@ -187,8 +187,8 @@ impl<'a> Encoding<'a> {
 
 /// Finds the block of a track near the start of `bytes`, which begin up to seven bytes before it.
 pub(crate) fn text_block(bytes: &Bytes, track: u64) -> Found {
-    let found = (0..HEAD_MAX - CLUSTER_HEAD + 1).map(|at| block_at(bytes, at, track));
-    found.into_iter().find(|found| *found != Found::Nothing).unwrap_or(Found::Nothing)
+    let mut found = (0..=HEAD_MAX - CLUSTER_HEAD).map(|at| block_at(bytes, at, track));
+    found.find(|found| *found != Found::Nothing).unwrap_or(Found::Nothing)
 }
 
 /// Returns the data of the Block in that of a `BlockGroup`, of which either can be cut.

@@ -6,14 +6,19 @@ use crate::keyframe::Error;
 
 /// The first language codes of the Macintosh (`QuickTime` File Format, appendix).
 const MACINTOSH: [&str; 34] = [
-    "en", "fr", "de", "it", "nl", "sv", "es", "da", "pt", "no", "he", "ja", "ar", "fi", "el", "is", "mt", "tr", "hr",
-    "zh-Hant", "ur", "hi", "th", "ko", "lt", "pl", "hu", "et", "lv", "se", "fo", "fa", "ru", "zh-Hans",
+    "en", "fr", "de", "it", "nl", "sv", "es", "da", "pt", "no", "he", "ja", "ar", "fi", "el", "is", "mt",
+    "tr", "hr", "zh-Hant", "ur", "hi", "th", "ko", "lt", "pl", "hu", "et", "lv", "se", "fo", "fa", "ru",
+    "zh-Hans",
 ];
 
 impl Media {
     /// Returns the language of a track: a BCP 47 tag (`elng`, 8.4.6), or a code of ISO 639-2 (`mdhd`, 8.4.2). Returns
     /// `None` if it is undetermined. A file of `QuickTime` can have a code of the Macintosh.
-    pub(super) async fn language(&self, reader: &Reader<'_>, is_quicktime: bool) -> Result<Option<String>, Error> {
+    pub(super) async fn language(
+        &self,
+        reader: &Reader<'_>,
+        is_quicktime: bool,
+    ) -> Result<Option<String>, Error> {
         if let Some(elng) = find(&self.mdia, *b"elng") {
             let body = reader.body(elng, MAX_BODY).await?;
             let tag: String =

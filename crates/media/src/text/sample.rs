@@ -50,9 +50,8 @@ impl Format {
             Self::Boxes => {
                 let cues = Fields(block.payload.clone()).boxes().filter(|(name, _)| name == b"vttc");
                 let child = |body: &Fields, name| body.child(name).map(|it| utf8(&it.0)).unwrap_or_default();
-                let cue = |body: Fields| {
-                    Cue::new(start, end, &child(&body, *b"sttg"), &child(&body, *b"payl"))
-                };
+                let cue =
+                    |body: Fields| Cue::new(start, end, &child(&body, *b"sttg"), &child(&body, *b"payl"));
                 cues.map(|(_, body)| cue(body)).collect()
             }
             Self::SubRip => vec![Cue::of_subrip(start, end, &utf8(&block.payload))],

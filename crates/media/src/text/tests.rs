@@ -16,7 +16,8 @@ fn listed(language: &str, default: bool) -> Listed {
 
 #[test]
 fn one_track_of_a_language_is_chosen() {
-    let tracks = [("ger", false), ("de", true), ("eng", false), ("en-GB", false), ("en", false), ("?", false)];
+    let tracks =
+        [("ger", false), ("de", true), ("eng", false), ("en-GB", false), ("en", false), ("?", false)];
     let chosen = choose(tracks.map(|(language, default)| listed(language, default)).into());
     let chosen: Vec<_> =
         chosen.iter().map(|(language, track)| (language.as_str(), track.rank.default)).collect();
@@ -25,13 +26,13 @@ fn one_track_of_a_language_is_chosen() {
     assert_eq!(choose(many).len(), MAX_TRACKS);
 }
 
-fn shown(start: u64, end: Option<u64>, payload: impl Into<Bytes>) -> Option<Shown> {
-    Some(Shown { start, end, block: Block { payload: payload.into(), ..Block::default() } })
+fn shown(start: u64, end: Option<u64>, payload: impl Into<Bytes>) -> Shown {
+    Shown { start, end, block: Block { payload: payload.into(), ..Block::default() } }
 }
 
-fn written(format: Format, shown: Vec<Option<Shown>>) -> Result<String, LeftOut> {
+fn written(format: Format, shown: Vec<Shown>) -> Result<String, LeftOut> {
     let empty = Text::write(Vec::new(), true).text;
-    text(format, shown).map(|text| text.text[empty.len()..].to_owned())
+    text(format, shown.into_iter().map(Some).collect()).map(|text| text.text[empty.len()..].to_owned())
 }
 
 #[test]
@@ -44,8 +45,9 @@ fn a_text_without_an_end_is_shown_until_the_next_one() {
 
 #[test]
 fn a_damaged_or_large_track_is_left_out() {
-    assert_eq!(written(Format::SubRip, vec![shown(0, None, "a"), None]), Err(LeftOut::Damaged));
+    assert_eq!(text(Format::SubRip, vec![Some(shown(0, None, "a")), None]), Err(LeftOut::Damaged));
     assert_eq!(written(Format::Timed, vec![shown(0, None, &b"\0\x09a"[..])]), Err(LeftOut::Damaged));
+    assert_eq!(written(Format::SubRip, vec![shown(0, Some(1 << 40), "a")]), Err(LeftOut::Damaged));
     let line = "a".repeat(60_000);
     let lines = (0..20).map(|n| shown(n, Some(n + 1), line.clone())).collect();
     assert_eq!(written(Format::SubRip, lines), Err(LeftOut::TooLarge));

@@ -3,7 +3,9 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-use super::super::fixture::{cluster, cue, data, entry, file, group, info, master, simple, size, source, uint};
+use super::super::fixture::{
+    cluster, cue, data, entry, file, group, info, master, simple, size, source, uint,
+};
 use super::super::open;
 use super::*;
 
@@ -14,15 +16,18 @@ fn tracks(codec: &str, more: &[Vec<u8>]) -> Vec<u8> {
 
 fn listed(codec: &str, more: &[Vec<u8>]) -> Option<Listed> {
     let tracks = tracks(codec, more);
-    let start = tracks.len() - children(&tracks[12..]).map(|child| child.all.len()).sum::<usize>();
-    children(&tracks[start..]).filter_map(|entry| list(entry.data)).next()
+    // After the header of the element.
+    children(&tracks[12..]).find_map(|entry| list(entry.data))
 }
 
 #[test]
 fn tracks_of_text_are_listed() {
     let language = data(id::LANGUAGE, b"ger\0");
     let track = listed("S_TEXT/UTF8", &[language.clone(), data(id::NAME, b"Deutsch")]).unwrap();
-    assert_eq!((track.number, track.language.as_deref(), track.label.as_deref()), (3, Some("ger"), Some("Deutsch")));
+    assert_eq!(
+        (track.number, track.language.as_deref(), track.label.as_deref()),
+        (3, Some("ger"), Some("Deutsch"))
+    );
     assert_eq!((track.format, track.kind), (Format::SubRip, Kind::Subtitles));
     let tag = data(id::LANGUAGE_BCP_47, b"de-CH");
     assert_eq!(listed("S_TEXT/ASS", &[language, tag]).unwrap().language.as_deref(), Some("de-CH"));
@@ -58,7 +63,11 @@ fn compressed_texts_are_decoded() {
     let entry = encoding(&[master(id::CONTENT_COMPRESSION, &[])]);
     let decode = |bytes: Bytes| Encoding::of(&entry).unwrap().decode(bytes);
     assert_eq!(decode(zlib(5)).as_deref(), Some(&b"aaaaa"[..]));
-    assert_eq!((decode(zlib(1 << 20)), decode(Bytes::from_static(b"abc"))), (None, None), "large, and damaged");
+    assert_eq!(
+        (decode(zlib(1 << 20)), decode(Bytes::from_static(b"abc"))),
+        (None, None),
+        "large, and damaged"
+    );
     let stripped = [uint(id::CONTENT_COMP_ALGO, 3), data(id::CONTENT_COMP_SETTINGS, b"1,")];
     let entry = encoding(&[master(id::CONTENT_COMPRESSION, &stripped)]);
     let decoded = Encoding::of(&entry).unwrap().decode(Bytes::from_static(b"2"));
@@ -67,7 +76,8 @@ fn compressed_texts_are_decoded() {
 
 #[test]
 fn a_block_is_found_near_its_place() {
-    let found = |before: usize, block: &[u8]| text_block(&[&vec![0xA3; before][..], block].concat().into(), 3);
+    let found =
+        |before: usize, block: &[u8]| text_block(&[&vec![0xA3; before][..], block].concat().into(), 3);
     let payload = |found| match found {
         Found::Block(block) => (String::from_utf8(block.payload.to_vec()).unwrap(), block.duration),
         found => panic!("{found:?}"),
@@ -81,7 +91,8 @@ fn a_block_is_found_near_its_place() {
     assert_eq!(found(0, &group(2, 9, true, b"text")), Found::Nothing, "of another track");
     // A Block, then its duration, so that the start tells the track.
     let block = data(id::BLOCK, &[0x83, 0, 0, 0, b'a', b'b']);
-    let more = master(id::BLOCK_ADDITIONS, &[master(id::BLOCK_MORE, &[data(id::BLOCK_ADDITIONAL, b"line:0\n")])]);
+    let more =
+        master(id::BLOCK_ADDITIONS, &[master(id::BLOCK_MORE, &[data(id::BLOCK_ADDITIONAL, b"line:0\n")])]);
     let whole = master(id::BLOCK_GROUP, &[block, uint(id::BLOCK_DURATION, 7), more]);
     let len = whole.len() as u64;
     assert_eq!(text_block(&Bytes::copy_from_slice(&whole[..30]), 3), Found::Longer(0..len));
@@ -116,7 +127,8 @@ fn film(frame: usize, with_cues: bool) -> Vec<u8> {
 
 #[tokio::test]
 async fn texts_are_read_by_the_cues_or_of_a_small_file() {
-    for (frame, with_cues) in [(100, true), (100, false), (1 << 20, true), (1 << 20, false), (3 << 20, true)] {
+    for (frame, with_cues) in [(100, true), (100, false), (1 << 20, true), (1 << 20, false), (3 << 20, true)]
+    {
         let source = source(film(frame, with_cues));
         let (_, track) = open(&source).await.unwrap();
         let samples = track.text_samples(&source, 3).await.unwrap().unwrap();

@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn styles_become_tags() {
         let style = |start: u8, end: u8, flags: u8| [0, start, 0, end, 0, 1, flags, 18, 0, 0, 0, 0];
-        let styles = [style(0, 2, 2), style(2, 4, 0), style(4, 6, 5), style(5, 6, 1), style(7, 99, 4)].concat();
+        let styles =
+            [style(0, 2, 2), style(2, 4, 0), style(4, 6, 5), style(5, 6, 1), style(7, 99, 4)].concat();
         let styl = atom(*b"styl", &[&[0, 5], &styles]);
         let text = sample("äbcdefgh".as_bytes(), &[&atom(*b"hlit", &[&[0; 4]])[..], &styl].concat());
         assert_eq!(text.as_deref(), Some("<i>äb</i>cd<b><u>ef</u></b>g<u>h"));
