@@ -161,11 +161,11 @@ async fn one_track_of_a_language_is_taken_and_no_forced_one() {
 
 #[tokio::test]
 async fn few_bytes_are_read_of_a_large_film() {
-    for (name, codec, most) in [("large-text.mkv", "srt", 50_000), ("large-text.mp4", "mov_text", 2_000)] {
+    for (name, codec) in [("large-text.mkv", "srt"), ("large-text.mp4", "mov_text")] {
         let path = film(name, &format!("-qp 0 -s 640x480 {TWO} -c:s {codec}"));
         let (found, source) = read(&path).await;
         assert_eq!((found.tracks.len(), source.size() > 4 << 20), (2, true));
-        assert!(found.stats.requests <= 5 && found.stats.bytes < most, "{:?}", found.stats);
+        assert!(found.stats.requests <= 5 && found.stats.bytes < 50_000, "{:?}", found.stats);
     }
     let (found, source) = read(&film("no-text.mkv", "-map 0:v")).await;
     let before = source.stats();
