@@ -21,7 +21,8 @@ static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
 
 /// The limits of `Source`.
 const MAX_READ: u64 = 256 << 20;
-const MAX_REQUESTS: u64 = 2000;
+/// Those of text tracks are additional.
+const MAX_REQUESTS: u64 = 2000 + 6000;
 
 /// Maximum number of bytes of keyframes to read. The parsers don't look into them, so more would find nothing.
 const MAX_SAMPLES: u64 = 1 << 20;

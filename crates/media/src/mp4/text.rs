@@ -13,6 +13,8 @@ use crate::text::{Format, LeftOut, Listed, MAX_SAMPLES, Rank, Sample, utf8};
 
 /// The handlers of text.
 const HANDLERS: [Name; 3] = [*b"text", *b"sbtl", *b"subt"];
+/// The longest sample in which nothing is shown, in bytes: one between two texts.
+const EMPTY: u64 = 2;
 /// The flag of a sample entry: all texts are forced.
 const ALL_FORCED: u32 = 0x8000_0000;
 
@@ -108,7 +110,10 @@ async fn samples(
         return Ok(Err(LeftOut::Damaged));
     };
     let mut samples = Vec::new();
-    for (located, (_, duration, media_time)) in located.into_iter().zip(loaded.times.all()) {
+    let all = located.into_iter().zip(loaded.times.all());
+    for (located, (_, duration, media_time)) in
+        all.filter(|(located, _)| located.bytes.end - located.bytes.start > EMPTY)
+    {
         let ends = media_time.saturating_add(i64::try_from(duration).unwrap_or(i64::MAX));
         for edit in timing.edits.iter().filter(|edit| edit.plays_normally()) {
             let (from, to) = (media_time.max(edit.media), ends.min(edit.media_end()));

@@ -8,9 +8,8 @@ use super::Sample;
 use crate::matroska::text_block;
 use crate::source::{self, Source, Stats, in_parallel, to_usize};
 
-/// Limits of all texts of an object. A film of two hours has some 1,500, of which those in several languages are close
-/// together.
-const MAX_REQUESTS: u64 = 1500;
+/// Limits of all texts of an object. A film of two hours has some 1,500 in each language.
+const MAX_REQUESTS: u64 = 6000;
 const MAX_READ: u64 = 48 << 20;
 /// Bytes between two texts that are read and thrown away, because another request takes longer.
 const GAP: u64 = 32 << 10;
@@ -97,7 +96,9 @@ impl Reads {
     /// Reads ranges in any order. Those that are stored close together take one request.
     async fn near(&mut self, source: &Source, ranges: Vec<Range<u64>>) -> Result<Vec<Bytes>, source::Error> {
         let extents = extents(ranges.clone());
+        let before = self.stats.requests;
         self.stats = self.cost(source, &extents).ok_or(source::Error::Limit)?;
+        source.allow_requests(self.stats.requests - before);
         let read = in_parallel(extents.iter().map(|extent| source.fetch(extent.clone())).collect()).await?;
         let slice = |range: Range<u64>| {
             let at = extents.partition_point(|extent| extent.start <= range.start).checked_sub(1)?;
