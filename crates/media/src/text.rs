@@ -168,7 +168,9 @@ impl Index {
             match text(track.format, shown) {
                 Ok(text) if text.end_ms == 0 => {}
                 Ok(text) => {
-                    let label = track.label.as_deref().and_then(|label| captions::label(label).ok());
+                    // Some programs end a name with a zero.
+                    let label = track.label.as_deref().map(|label| label.trim_end_matches('\0'));
+                    let label = label.and_then(|label| captions::label(label).ok());
                     found.tracks.push(TextTrack { language, label, kind: track.kind, text });
                 }
                 Err(reason) => found.left_out.push((language, reason)),
