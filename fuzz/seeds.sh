@@ -55,6 +55,18 @@ other asf asf mpeg4.mov
 run "${picture[@]}" -c:v libtheora -q:v 0 -g 2 -flags +bitexact -f ogg "$tmp/theora.ogv"
 other ogg ogg theora.ogv
 
+# Texts of each format.
+printf '1\n00:00:00,100 --> 00:00:00,500\n<i>Hi</i> there\n\n2\n00:00:00,600 --> 00:00:00,900\nyou\n' >"$tmp/text.srt"
+texts() { # TARGET FORMAT INPUT ARGS...
+  local target=$1 format=$2 input=$3
+  shift 3
+  run -i "$tmp/$input" -i "$tmp/text.srt" -map 0:v -map 1 -map 1 -map 1 -c:v copy -flags +bitexact \
+    -metadata:s:s:0 language=eng -metadata:s:s:1 language=ger -f "$format" "$@" "$tmp/made"
+  object "$target" text "$tmp/made"
+}
+texts mp4 mp4 mpeg4.mov -c:s mov_text
+texts matroska matroska vp8.mkv -c:s:0 srt -c:s:1 ass -c:s:2 webvtt
+
 run "${sound[@]}" -c:a pcm_s16le "$tmp/sound.wav"
 object other wav "$tmp/sound.wav"
 run -i "$tmp/sound.wav" -c:a aac -b:a 8k -flags +bitexact "$tmp/sound.mov"

@@ -113,7 +113,7 @@ pub(crate) async fn run(video: &str, endpoint: &str) -> Result<(), BoxError> {
     let source = Arc::new(Source::new(head.size, StoredObject::new(&objects, &key, &head.etag)));
 
     let start = Start::ready()?;
-    let remux = match playback::prepare(id, &source, &head.etag, false).await? {
+    let remux = match playback::prepare(id, &source, &head.etag, false).await?.0 {
         Prepared::Hls(remux) => remux,
         Prepared::Original(reason) => {
             return Err(format!("the video cannot be played by HLS: {reason}").into());

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use cap::Cap;
 use futures_executor::block_on;
 use upreel_core::Container;
+use upreel_core::captions::Text;
 use upreel_core::range::{RangeRead, RangeReader};
 use upreel_media::keyframe::{FrameData, HEAD, Keyframe};
 use upreel_media::source::{Error, Source};
@@ -20,7 +21,8 @@ static MEMORY: Cap<System> = Cap::new(System, 256 << 20);
 
 /// The limits of `Source`.
 const MAX_READ: u64 = 256 << 20;
-const MAX_REQUESTS: u64 = 2000;
+/// Those of text tracks are additional.
+const MAX_REQUESTS: u64 = 2000 + 6000;
 
 /// Maximum number of bytes of keyframes to read. The parsers don't look into them, so more would find nothing.
 const MAX_SAMPLES: u64 = 1 << 20;
@@ -110,6 +112,13 @@ impl Object {
         assert!(matches!(index.media_info.rotation, None | Some(0 | 90 | 180 | 270)));
         if let Ok(Ok(remux)) = index.remux(&self.source, "etag").await {
             self.check_segments(&remux, container).await;
+        }
+        self.check_read();
+        if let Ok(found) = index.text_tracks(&self.source).await {
+            for track in found.tracks {
+                let again = Text::read(track.text.text.as_bytes());
+                assert_eq!(again.as_ref(), Ok(&track.text), "reading again changes something");
+            }
         }
         self.check_read();
         for n in KEYFRAMES {

@@ -1,9 +1,11 @@
-//! Captions of a video: one track for each language, uploaded by the user and stored as `WebVTT`.
+//! Captions of a video: one track for each language, stored as `WebVTT`.
 //!
-//! They belong to the video, not to its content: another upload of the video keeps them. The functions that process a
-//! video never write them.
+//! Those that the user has uploaded belong to the video, not to its content: another upload of the video keeps them. The
+//! functions that process a video never write them. Those that are a track of the video's file ([`EmbeddedTrack`]) belong
+//! to its content, and are shown in the languages in which the user has uploaded none.
 
 mod cue_text;
+mod embedded;
 mod file;
 
 use std::collections::BTreeMap;
@@ -17,7 +19,8 @@ use crate::details::{self, MAX_LABEL};
 use crate::id::{Invalid, parse_uuid};
 use crate::language::LanguageTag;
 
-pub use file::{InvalidFile, Text};
+pub use embedded::{EmbeddedTrack, EmbeddedTracks, Shown};
+pub use file::{Cue, InvalidFile, Text};
 
 /// The most tracks of a video.
 pub const MAX_TRACKS: usize = 50;
@@ -56,12 +59,6 @@ pub struct Track {
 }
 
 impl Track {
-    /// Returns the name that players show: the user's, or that of the language.
-    #[must_use]
-    pub fn shown_label(&self, language: &LanguageTag) -> String {
-        self.label.clone().unwrap_or_else(|| language.name())
-    }
-
     /// Returns whether this is the same track, apart from the name of its file.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {

@@ -65,8 +65,8 @@ pub enum Key {
         /// The file, such as `v720/index.m3u8`.
         name: FileName,
     },
-    /// A file for the playback from the original, in the processed bucket: a playlist, an initialization segment, or the
-    /// segment index.
+    /// A file for the playback from the original, in the processed bucket: a playlist, an initialization segment, the
+    /// segment index, or captions that are a track of the original.
     Playback {
         /// The video.
         id: VideoId,
@@ -84,7 +84,7 @@ pub enum Key {
         /// The file, such as `source/91834-1021.m4s`.
         name: FileName,
     },
-    /// A track of captions, in the processed bucket, whose URLs in playlists last long enough.
+    /// A track of captions that the user has uploaded, in the processed bucket, whose URLs in playlists last long enough.
     Captions(VideoId, TrackId),
     /// A file that the tasks of a transcoding pass to each other, in the processed bucket. It expires.
     Work {
@@ -100,6 +100,23 @@ pub enum Key {
 /// A file name with at most one folder: lower case letters, digits, hyphens and dots.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileName(String);
+
+impl FileName {
+    /// The folder of the captions that are tracks of the original.
+    const CAPTIONS: &str = "captions/";
+
+    /// Returns the name of captions that are a track of the original.
+    #[must_use]
+    pub fn of_captions(number: usize) -> Self {
+        Self(format!("{}{number}.vtt", Self::CAPTIONS))
+    }
+
+    /// Returns whether this is the name of such captions.
+    #[must_use]
+    pub fn is_of_captions(&self) -> bool {
+        self.0.starts_with(Self::CAPTIONS)
+    }
+}
 
 impl fmt::Display for FileName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -251,6 +268,7 @@ mod tests {
             Key::Work { id, run, name: name("plan.json") },
             Key::Peaks(id, version.clone()),
             Key::Playback { id, version: version.clone(), name: name("source/index.m3u8") },
+            Key::Playback { id, version: version.clone(), name: FileName::of_captions(17) },
             Key::Segment { id, version: version.clone(), name: name("source/91834-1021.m4s") },
         ];
         let chosen = Key::posters(id, &version, Some(Choice::random()));

@@ -20,6 +20,7 @@ use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
 use crate::remux::{Media, Outline, Refusal, Unplayable};
 use crate::slice::{Sliced, Wanted};
 use crate::source::{self, Source};
+use crate::text::{self, LeftOut};
 use crate::{avi, matroska, mp4, nal, stream, vpx};
 
 use self::nearest::retain_readable;
@@ -171,6 +172,38 @@ impl Index {
     pub(crate) async fn outline(&self, source: &Source) -> Result<Option<Outline>, Unplayable> {
         let Track::Matroska(track) = &self.track else { return Ok(None) };
         track.outline(source, &self.media_info).await.map(Some)
+    }
+
+    /// Lists the text tracks whose format is known.
+    pub(crate) async fn listed_text(&self, source: &Source) -> Result<Vec<text::Listed>, source::Error> {
+        match &self.track {
+            Track::Mp4(track) => {
+                track.listed_text(source, self.media_info.container == Some(Container::Mov)).await
+            }
+            Track::Matroska(track) => Ok(track.listed_text()),
+            Track::Avi(_) | Track::Stream(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns where the texts of a track are.
+    pub(crate) async fn text_samples(
+        &self,
+        source: &Source,
+        number: u64,
+    ) -> Result<Result<Vec<text::Sample>, LeftOut>, source::Error> {
+        match &self.track {
+            Track::Mp4(track) => track.text_samples(source, number).await,
+            Track::Matroska(track) => track.text_samples(source, number).await,
+            Track::Avi(_) | Track::Stream(_) => Ok(Err(LeftOut::NoIndex)),
+        }
+    }
+
+    /// Returns a text as its format has it.
+    pub(crate) fn decoded_text(&self, number: u64, block: text::Block) -> Option<text::Block> {
+        match &self.track {
+            Track::Matroska(track) => track.decode_text(number, block),
+            Track::Mp4(_) | Track::Avi(_) | Track::Stream(_) => Some(block),
+        }
     }
 
     /// Returns the start of the object if only ffmpeg can tell its properties.

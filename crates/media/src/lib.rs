@@ -33,6 +33,7 @@ pub mod slice;
 pub mod source;
 pub mod storyboard;
 mod stream;
+pub mod text;
 mod vpx;
 mod watchdog;
 mod wav;

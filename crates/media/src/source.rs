@@ -16,7 +16,7 @@ use self::pinned::Pinned;
 
 /// Limit of bytes read from one object. A hostile file must not cost a full download.
 const MAX_READ: u64 = 256 << 20;
-/// Limit of requests for one object. A storyboard takes some 300.
+/// Limit of requests for one object. A storyboard takes some 300. Text tracks have a limit of their own.
 const MAX_REQUESTS: u64 = 2000;
 /// Cache size in bytes: enough for the tables of an index, or for the blocks that ffmpeg alternates between.
 const CACHE_SIZE: usize = 16 << 20;
@@ -81,6 +81,8 @@ struct State {
     /// Ranges that are not evicted.
     pinned: Pinned,
     stats: Stats,
+    /// Requests beyond the limit.
+    allowed_requests: u64,
 }
 
 impl Source {
@@ -113,6 +115,11 @@ impl Source {
         let bytes = self.size.saturating_mul(2).saturating_add(MAX_READ);
         self.limits = Stats { requests: MAX_REQUESTS + bytes / (64 << 10), bytes };
         self
+    }
+
+    /// Allows requests beyond the limit. The caller limits their number.
+    pub(crate) fn allow_requests(&self, more: u64) {
+        self.state().allowed_requests += more;
     }
 
     /// Returns the object's size in bytes.
@@ -192,7 +199,7 @@ impl Source {
             }
             // Counted before the response arrives, so that concurrent requests cannot exceed the limit together.
             if state.stats.bytes.saturating_add(len) > self.limits.bytes
-                || state.stats.requests >= self.limits.requests
+                || state.stats.requests >= self.limits.requests + state.allowed_requests
             {
                 return Err(Error::Limit);
             }

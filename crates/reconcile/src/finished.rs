@@ -112,6 +112,10 @@ pub(crate) fn is_named(record: &Record, key: &Key) -> bool {
         Key::Captions(_, id) => record.captions.iter().flatten().any(|(_, track)| track.id == *id),
         Key::Rendition { .. } => is_own && record.transcode.is_some(),
         Key::Work { .. } => is_own && record.transcodes().next().is_some(),
+        Key::Playback { name, .. } if name.is_of_captions() => {
+            record.embedded_captions().any(|(_, _, named)| named == *key)
+                || (is_own && is_in_progress(record))
+        }
         Key::Playback { version, .. } => {
             let is_played = record.video.playback.as_ref().is_some_and(Playback::is_hls);
             (is_played && is_present(version)) || (is_own && is_in_progress(record))

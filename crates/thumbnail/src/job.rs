@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::{join, join_all};
 use tokio::time::Instant;
+use upreel_core::captions::EmbeddedTracks;
 use upreel_core::playback::Playback;
 use upreel_core::quota::Limits;
 use upreel_core::transcode::Renditions;
@@ -17,6 +18,7 @@ use upreel_media::{Error, Source};
 use upreel_store::objects::{Head, StoredObject};
 use upreel_store::videos::{Processed, UpdateOutcome};
 
+use crate::captions;
 use crate::check::replacement;
 use crate::failure::failure;
 use crate::playback::{self, Prepared};
@@ -48,6 +50,8 @@ type Object = (Key, &'static str, Bytes);
 struct Published {
     /// How it can be played; `None` after a fault.
     playback: Option<Playback>,
+    /// The captions of the file; none after a fault.
+    captions: EmbeddedTracks,
     keys: Vec<Key>,
     /// Whether the object was still there.
     is_current: bool,
@@ -132,17 +136,18 @@ impl Job<'_> {
     /// Stores what the playback needs and records it, so that the video can be played before its previews are made. If the
     /// row belongs to another event by now, whoever records the result finds that, too.
     async fn publish(&self, source: &Arc<Source>, head: &Head) -> Result<Published, Error> {
-        let prepared = playback::prepare(self.id, source, &head.etag, self.app.config.audio).await?;
+        let (prepared, text) = playback::prepare(self.id, source, &head.etag, self.app.config.audio).await?;
         let playback = prepared.playback();
-        let mut keys = Vec::new();
+        let (captions, files) = captions::objects(self.id, &self.version(head), text);
+        let mut keys = self.store(files).await.map_err(Error::Fault)?;
         if let (Prepared::Hls(remux), Some(playback)) = (prepared, &playback) {
             let objects = playback::objects(self.id, &self.version(head), *remux).map_err(Error::Fault)?;
-            keys = self.store(objects).await.map_err(Error::Fault)?;
+            keys.extend(self.store(objects).await.map_err(Error::Fault)?);
             let object = (head.size, head.etag.as_str());
             let marked = self.app.videos.mark_playable(self.id, self.sequencer, object, playback);
             marked.await.map_err(Error::Fault)?;
         }
-        Ok(Published { playback, keys, is_current: true, refusal: None })
+        Ok(Published { playback, captions, keys, is_current: true, refusal: None })
     }
 
     fn version(&self, head: &Head) -> Version {
@@ -153,7 +158,7 @@ impl Job<'_> {
     async fn succeed(&self, previews: Previews, published: Published, head: Head) -> Result<(), Fault> {
         let version = self.version(&head);
         let has_storyboard = matches!(previews.storyboard, Storyboarding::Made(_));
-        let Published { playback, mut keys, .. } = published;
+        let Published { playback, captions, mut keys, .. } = published;
         let incomplete = matches!(previews.storyboard, Storyboarding::Fault) || playback.is_none();
         let hash = previews.poster.blur_hash.clone();
         let peaks = previews.peaks.map(|it| (Key::Peaks(self.id, version.clone()), "application/json", it));
@@ -169,7 +174,7 @@ impl Job<'_> {
         let renditions = self.renditions(playback.as_ref(), &media_info);
         let Head { size, etag, .. } = head;
         let processed =
-            Processed { size, etag, media_info, previews: names, playback, incomplete, renditions };
+            Processed { size, etag, media_info, previews: names, playback, captions, incomplete, renditions };
         let videos = &self.app.videos;
         match videos.mark_processed(self.id, self.sequencer, &processed, self.is_examined).await? {
             UpdateOutcome::Recorded => Ok(()),
@@ -190,7 +195,7 @@ impl Job<'_> {
             (Err(Error::Fault(fault)), _) | (_, Err(Error::Fault(fault))) => return Err(fault),
             (Err(_), _) | (_, Err(_)) => return self.complete_with(None, None, None).await,
         };
-        let Published { playback, mut keys, .. } = published;
+        let Published { playback, captions, mut keys, .. } = published;
         if matches!(previews.storyboard, Storyboarding::Fault) || playback.is_none() {
             return Err(Fault::message("make what was left out", "it failed again"));
         }
@@ -204,14 +209,16 @@ impl Job<'_> {
         let track = matches!(previews.storyboard, Storyboarding::Made(_))
             .then(|| Key::StoryboardTrack(self.id, version.clone()));
         keys.extend(self.store(self.storyboard(previews.storyboard, &version)).await?);
-        let playback = playback.map(|playback| (playback, renditions));
+        // The row has the captions already if it has the playback, without those that the user has removed.
+        let captions = if record.video.playback.is_none() { captions } else { EmbeddedTracks::new() };
+        let playback = playback.map(|playback| (playback, renditions, captions));
         self.complete_with(track, playback, Some((version, keys))).await
     }
 
     async fn complete_with(
         &self,
         track: Option<Key>,
-        playback: Option<(Playback, Renditions)>,
+        playback: Option<(Playback, Renditions, EmbeddedTracks)>,
         stored: Option<(Version, Vec<Key>)>,
     ) -> Result<(), Fault> {
         let videos = &self.app.videos;

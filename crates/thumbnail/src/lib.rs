@@ -13,6 +13,7 @@
 //! | claim the event | the row is unfinished: claimed again. It is finished: nothing to do. |
 //! | count the size for the user's quota | the row counts it. |
 //! | store what the playback needs, and record it | the same objects and values, or a row that is finished. |
+//! | store the captions of the file | the same objects: their keys contain event and entity tag. |
 //! | store the previews | objects with the same content: their keys contain event and entity tag. |
 //! | record the result | the row has it. |
 //!
@@ -22,6 +23,7 @@
 //! without which a missing object is a 403; `states:StartExecution`, if transcoding is enabled; and
 //! `s3:GetObjectTagging` on `videos/*`, if uploads are checked.
 
+mod captions;
 mod check;
 mod clean_up;
 mod failure;

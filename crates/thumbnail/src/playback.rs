@@ -9,8 +9,10 @@ use upreel_core::{Container, Fault, Key, ReadError, Version, VideoId};
 use upreel_media::hls::{self, Audio, Rendition, Segment, Sound, Video};
 use upreel_media::keyframe::{self, HEAD};
 use upreel_media::remux::{Kind, ORIGINAL, Original, Track};
+use upreel_media::text::TextTracks;
 use upreel_media::{Error, Index, Remux, Source, source};
 
+use crate::captions;
 use crate::previews::millis;
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
@@ -38,8 +40,8 @@ impl Prepared {
     }
 }
 
-/// Reads the index of an object as a whole. `with_audio` says whether a file with audio alone can be played. A video is usable without it, so only [`Error::Gone`] is an error: the object
-/// was replaced.
+/// Reads the index of an object as a whole, and its text tracks. `with_audio` says whether a file with audio alone can be
+/// played. A video is usable without it, so only [`Error::Gone`] is an error: the object was replaced.
 ///
 /// # Errors
 /// Only [`Error::Gone`].
@@ -48,9 +50,10 @@ pub async fn prepare(
     source: &Arc<Source>,
     etag: &str,
     with_audio: bool,
-) -> Result<Prepared, Error> {
+) -> Result<(Prepared, TextTracks), Error> {
     let (start, before) = (Instant::now(), source.stats());
-    let prepared = match read(source, etag, with_audio).await {
+    let mut text = TextTracks::default();
+    let prepared = match read(source, etag, with_audio, &mut text).await {
         Ok(prepared) => prepared,
         Err(keyframe::Error::Source(source::Error::Read(ReadError::Gone))) => return Err(Error::Gone),
         Err(keyframe::Error::Source(source::Error::Read(ReadError::Fault(fault)))) => {
@@ -74,10 +77,16 @@ pub async fn prepare(
         }
         Prepared::Fault => {}
     }
-    Ok(prepared)
+    captions::report(id, &text);
+    Ok((prepared, text))
 }
 
-async fn read(source: &Source, etag: &str, with_audio: bool) -> Result<Prepared, keyframe::Error> {
+async fn read(
+    source: &Source,
+    etag: &str,
+    with_audio: bool,
+    text: &mut TextTracks,
+) -> Result<Prepared, keyframe::Error> {
     let head = source.read(0..HEAD).await?;
     let audio = || Container::sniff_audio(&head).filter(|_| with_audio);
     let Some(container) = Container::sniff(&head).or_else(audio) else {
@@ -89,7 +98,12 @@ async fn read(source: &Source, etag: &str, with_audio: bool) -> Result<Prepared,
         Index::open(source, container).await
     };
     let remux = match index {
-        Ok(Some(index)) => index.remux(source, etag).await?,
+        Ok(Some(index)) => {
+            let remux = index.remux(source, etag).await?;
+            // The index is in memory now.
+            *text = index.text_tracks(source).await?;
+            remux
+        }
         Ok(None) => return Ok(Prepared::Original("CONTAINER")),
         Err(keyframe::Error::NoVideo) if with_audio => {
             upreel_media::remux::audio_alone(source, container, etag).await?

@@ -13,7 +13,6 @@
 //! a write applies only to the row that it has read, so nothing is deleted that could be shown. The listing of the
 //! reconciler deletes such files when they are a day old, and a deletion of the video deletes all of them.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -60,10 +59,9 @@ pub(crate) struct Options {
 
 /// Returns the captions of a video.
 pub(crate) fn of(record: &Record) -> Vec<Caption> {
-    let tracks = record.captions.iter().flatten();
-    let shown = tracks.map(|(language, track)| Caption {
+    let shown = record.shown_captions().into_iter().map(|(language, track)| Caption {
         language: language.clone(),
-        label: track.shown_label(language),
+        label: track.label(language),
         kind: track.kind,
         url: None,
     });
@@ -76,9 +74,8 @@ pub(crate) async fn signed(app: &App, record: &Record) -> Result<Vec<Caption>, F
     if !record.is_readable(app.config.checks) {
         return Ok(captions);
     }
-    for (caption, track) in captions.iter_mut().zip(record.captions.iter().flat_map(BTreeMap::values)) {
-        let key = Key::Captions(record.video.video_id, track.id);
-        caption.url = Some(app.objects.sign_get(&key).await?);
+    for (caption, track) in captions.iter_mut().zip(record.shown_captions().values()) {
+        caption.url = Some(app.objects.sign_get(&track.key).await?);
     }
     Ok(captions)
 }
@@ -153,11 +150,11 @@ impl Change<'_> {
         let changed = self.write(&mut record, headers, &mut is_stored).await;
         // After a fault, nobody knows whether the row names the new file.
         let is_unnamed = match &changed {
-            Ok(()) => record.track(self.language).map(|track| track.id) != self.new_id(),
+            Ok(()) => record.uploaded_track(self.language) != self.new_id(),
             Err(problem) => problem.code() != Code::Internal,
         };
-        if is_stored && is_unnamed {
-            self.discard(&record, self.new_id()).await;
+        if let Some(new) = self.new_id().filter(|_| is_stored && is_unnamed) {
+            self.discard(&[Key::Captions(record.video.video_id, new)]).await;
         }
         changed.map(|()| record)
     }
@@ -170,9 +167,12 @@ impl Change<'_> {
     ) -> Result<(), Problem> {
         let id = record.video.video_id;
         for _ in 0..ATTEMPTS {
-            let old = record.track(self.language);
-            let new = self.new.as_ref().map(|(track, _)| track);
-            if old.zip(new).map_or(old.is_none() && new.is_none(), |(old, new)| old.says_the_same(new)) {
+            let old = record.captions.as_ref().and_then(|tracks| tracks.get(self.language));
+            let is_done = match &self.new {
+                Some((new, _)) => old.is_some_and(|old| old.says_the_same(new)),
+                None => !record.shown_captions().contains_key(self.language),
+            };
+            if is_done {
                 return Ok(());
             }
             if !etag::allows(headers, record.revision) {
@@ -181,7 +181,9 @@ impl Change<'_> {
                 return Err(Problem::new(Code::PreconditionFailed, detail));
             }
             let mut tracks = record.captions.clone().unwrap_or_default();
-            let replaced = tracks.remove(self.language).map(|track| track.id);
+            let mut embedded = record.embedded.clone().unwrap_or_default();
+            let mut replaced: Vec<Key> =
+                tracks.remove(self.language).map(|track| Key::Captions(id, track.id)).into_iter().collect();
             if let Some((track, file)) = &self.new {
                 if tracks.len() >= MAX_TRACKS {
                     let detail = format!("A video can have captions in at most {MAX_TRACKS} languages.");
@@ -193,8 +195,13 @@ impl Change<'_> {
                     *is_stored = true;
                 }
                 tracks.insert(self.language.clone(), track.clone());
+            } else {
+                // What a user removes does not come back from under it.
+                replaced.extend(
+                    embedded.remove(self.language).and_then(|it| Some(it.key(id, record.version()?))),
+                );
             }
-            let is_changed = match self.app.videos.change_captions(record, &tracks).await? {
+            let is_changed = match self.app.videos.change_captions(record, &tracks, &embedded).await? {
                 Changed::Yes(row) => {
                     *record = *row;
                     true
@@ -203,12 +210,15 @@ impl Change<'_> {
                     let row = row.filter(|row| is_own(self.app, self.user, row)).ok_or_else(not_found)?;
                     *record = *row;
                     // The response to the write was lost, and the SDK has repeated it.
-                    record.track(self.language).map(|track| track.id) == self.new_id()
+                    match self.new_id() {
+                        Some(new) => record.uploaded_track(self.language) == Some(new),
+                        None => !record.shown_captions().contains_key(self.language),
+                    }
                 }
             };
             if is_changed {
                 tracing::info!(videoId = %id, language = %self.language, "captions changed");
-                self.discard(record, replaced).await;
+                self.discard(&replaced).await;
                 return Ok(());
             }
         }
@@ -219,11 +229,12 @@ impl Change<'_> {
         self.new.as_ref().map(|(track, _)| track.id)
     }
 
-    /// Deletes a file that the row does not name. If that fails, the reconciler does.
-    async fn discard(&self, record: &Record, track: Option<TrackId>) {
-        let Some(track) = track else { return };
-        if let Err(fault) = self.app.objects.delete(&Key::Captions(record.video.video_id, track)).await {
-            tracing::warn!(%fault, "file of captions will be removed later");
+    /// Deletes files that the row does not name. If that fails, the reconciler does.
+    async fn discard(&self, files: &[Key]) {
+        for key in files {
+            if let Err(fault) = self.app.objects.delete(key).await {
+                tracing::warn!(%fault, "file of captions will be removed later");
+            }
         }
     }
 }
@@ -232,9 +243,9 @@ impl Change<'_> {
 pub(crate) fn add_to_master(record: &Record, master: &mut String) {
     let mut group = String::new();
     let mut names: Vec<String> = Vec::new();
-    for (language, track) in record.captions.iter().flatten() {
+    for (language, track) in record.shown_captions() {
         // The names in a group are unique, and have no quotes.
-        let mut name = track.shown_label(language).replace('"', "'");
+        let mut name = track.label(language).replace('"', "'");
         if names.contains(&name) {
             name = format!("{name} ({language})");
         }
@@ -266,10 +277,11 @@ pub(crate) fn add_to_master(record: &Record, master: &mut String) {
 /// Returns the media playlist of captions, if a rendition is one: a single segment for the whole video.
 pub(crate) async fn playlist(app: &App, record: &Record, rendition: &str) -> Result<Option<String>, Fault> {
     let language = rendition.strip_prefix(GROUP).and_then(|name| name.strip_prefix('-'));
-    let Some(track) = language.and_then(|tag| record.track(&tag.parse().ok()?)) else { return Ok(None) };
+    let language: Option<LanguageTag> = language.and_then(|tag| tag.parse().ok());
+    let track = language.and_then(|language| record.shown_captions().remove(&language));
+    let Some(track) = track else { return Ok(None) };
     let playing_time = record.video.media_info.duration_ms.map(Duration::from_millis);
-    let key = Key::Captions(record.video.video_id, track.id);
-    let url = app.objects.sign_rendition(&key, playing_time).await?;
+    let url = app.objects.sign_rendition(&track.key, playing_time).await?;
     // The duration of the video is not known before it is processed.
     let duration = playing_time.unwrap_or_default().max(Duration::from_millis(track.end_ms.max(1)));
     let target = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);

@@ -39,7 +39,9 @@ pub(crate) fn video(number: u64, is_long: bool) -> Bytes {
         return file.into();
     }
     let frame = format!("{:1$}", format!("content {number} "), movie::FRAME as usize);
-    let media = frame.repeat(movie::frames(DURATION) as usize).into_bytes();
+    let text = format!("{:1$}", format!("content {number} "), movie::TEXT as usize - 2);
+    let text = [&[0, text.len().to_le_bytes()[0]], text.as_bytes()].concat();
+    let media = [frame.repeat(movie::frames(DURATION) as usize).into_bytes(), text].concat();
     let offset = file.len() + movie::index(DURATION, 0).len() + 8;
     let index = movie::index(DURATION, u32::try_from(offset).unwrap());
     [file, index, movie::atom(*b"mdat", &[media])].concat().into()

@@ -1,10 +1,14 @@
 //! Captions: `PUT` and `DELETE /videos/{videoId}/captions/{language}`, in responses and in HLS.
 
+use std::process::Command;
+
 use futures_util::future::join_all;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
-use upreel_core::VideoId;
+use upreel_core::captions::{EmbeddedTracks, Tracks};
+use upreel_core::{Bucket, VideoId};
 
+use crate::events::{deliver, event, record, without_queue};
 use crate::harness::{Backend, mp4, problem, webm};
 
 const WEBVTT: &str =
@@ -36,7 +40,7 @@ async fn pending(backend: &Backend) -> String {
 
 /// Returns the keys of the stored captions of all videos.
 async fn stored(backend: &Backend) -> Vec<String> {
-    let objects = backend.local.app.objects.list(upreel_core::Bucket::Processed, "captions/").await.unwrap();
+    let objects = backend.local.app.objects.list(Bucket::Processed, "captions/").await.unwrap();
     objects.into_iter().map(|object| object.key).filter(|key| key.starts_with("captions/")).collect()
 }
 
@@ -129,8 +133,9 @@ async fn invalid_captions_are_refused_and_store_nothing() {
     let mut tracks = record.captions.clone().unwrap();
     let track = tracks.first_key_value().unwrap().1.clone();
     tracks.extend((1..50).map(|n| (format!("x-{n}").parse().unwrap(), track.clone())));
+    let none = EmbeddedTracks::new();
     assert!(matches!(
-        videos.change_captions(&record, &tracks).await.unwrap(),
+        videos.change_captions(&record, &tracks, &none).await.unwrap(),
         upreel_store::videos::Changed::Yes(_)
     ));
     assert_eq!(problem(put(&backend, &id, "x-50", WEBVTT).await).await, invalid);
@@ -211,8 +216,8 @@ async fn another_upload_keeps_the_captions_and_a_deletion_removes_them() {
     assert_eq!(delete(&backend, id, "en").await, 404);
     assert_eq!(stored(&backend).await.len(), 0);
     // The row was read before the deletion.
-    let captions = record.captions.clone().unwrap();
-    let late = backend.local.app.videos.change_captions(&record, &captions).await.unwrap();
+    let (captions, none) = (record.captions.clone().unwrap(), EmbeddedTracks::new());
+    let late = backend.local.app.videos.change_captions(&record, &captions, &none).await.unwrap();
     assert!(matches!(late, upreel_store::videos::Changed::Conflict(Some(row)) if row.captions.is_none()));
 }
 
@@ -253,4 +258,90 @@ async fn concurrent_changes_lose_nothing_and_leave_nothing() {
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 5, "{statuses:?}");
     assert_eq!(stored(&backend).await.len(), 8);
+}
+
+/// Returns a Matroska file with texts in English and German.
+fn matroska() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let text = |name: &str, text: &str| {
+        std::fs::write(path(name), format!("1\n00:00:00,500 --> 00:00:01,500\n{text}\n")).unwrap();
+    };
+    text("en.srt", "Hello");
+    text("de.srt", "Hallo");
+    let args = "-c:v libx264 -c:s copy -map 0 -map 1 -map 2 -metadata:s:s:0 language=eng -metadata:s:s:1 language=ger \
+                -metadata:s:s:1 title=Deutsch";
+    let mut command = Command::new("ffmpeg");
+    command.args("-nostdin -v error -f lavfi -i color=red:s=320x180:r=5:d=4".split(' '));
+    command.arg("-i").arg(path("en.srt")).arg("-i").arg(path("de.srt"));
+    let status = command.args(args.split_whitespace()).arg(path("film.mkv")).status().unwrap();
+    assert!(status.success());
+    std::fs::read(path("film.mkv")).unwrap()
+}
+
+/// Returns the keys of the captions of a video's file.
+async fn embedded(backend: &Backend, id: &str) -> usize {
+    let start = format!("playback/{id}/");
+    let objects = backend.local.app.objects.list(Bucket::Processed, &start).await.unwrap();
+    objects
+        .iter()
+        .filter(|object| object.key.starts_with(&start) && object.key.contains("/captions/"))
+        .count()
+}
+
+#[tokio::test]
+async fn texts_of_the_file_are_captions_of_the_video() {
+    let backend = without_queue().await;
+    let app = &backend.local.app;
+    let film = matroska();
+    let signed = backend.presign(&[("name", "a.mkv")]).await;
+    let (id, key) = (signed["videoId"].as_str().unwrap(), signed["key"].as_str().unwrap());
+    assert_eq!(backend.put_to(&signed, film.clone()).send().await.unwrap().status(), 200);
+    let first = event(key, &film, "0A");
+    deliver(app, std::slice::from_ref(&first)).await.unwrap();
+    let video = backend.video(id).await;
+    let both = json!([["de", "Deutsch", "subtitles"], ["en", "English", "subtitles"]]);
+    assert_eq!((listed(&video), embedded(&backend, id).await), (both.clone(), 2), "{video}");
+    let text = backend.download(&video["captions"][1], "url").await;
+    assert!(text.ends_with(b"\n\n00:00:00.500 --> 00:00:01.500\nHello\n"), "{text:?}");
+    let master = backend.get(&format!("/videos/{id}/hls/master.m3u8")).send().await.unwrap();
+    let master = master.text().await.unwrap();
+    assert!(
+        master.contains("LANGUAGE=\"de\"") && master.contains("URI=\"captions-en/index.m3u8\""),
+        "{master}"
+    );
+    let media = backend.get(&format!("/videos/{id}/hls/captions-en/index.m3u8")).send().await.unwrap();
+    let url = &upreel_tests::urls(&media.text().await.unwrap())[0];
+    assert_eq!(backend.http.get(url).send().await.unwrap().bytes().await.unwrap(), text);
+
+    // What the user has uploaded is shown instead. What the user removes does not come back.
+    let video = captioned(&backend, id, "en", WEBVTT).await;
+    assert_eq!(backend.download(&video["captions"][1], "url").await, STORED.as_bytes());
+    assert_eq!(embedded(&backend, id).await, 2);
+    assert_eq!(delete(&backend, id, "en").await, 204);
+    let one = json!([["de", "Deutsch", "subtitles"]]);
+    assert_eq!(listed(&backend.video(id).await), one);
+    assert_eq!((stored(&backend).await.len(), embedded(&backend, id).await), (0, 1));
+    deliver(app, std::slice::from_ref(&first)).await.unwrap();
+    assert_eq!((listed(&backend.video(id).await), embedded(&backend, id).await), (one, 1), "a duplicate");
+    assert_eq!(delete(&backend, id, "de").await, 204);
+    assert_eq!((&backend.video(id).await["captions"], embedded(&backend, id).await), (&Value::Null, 0));
+    let revision = record(app, id).await.revision;
+    assert_eq!(delete(&backend, id, "de").await, 204);
+    assert_eq!(record(app, id).await.revision, revision, "a repetition writes nothing");
+
+    // Another file has its own. A change of the captions of the file before it does not apply to them.
+    deliver(app, &[event(key, &film, "0B")]).await.unwrap();
+    assert_eq!(listed(&backend.video(id).await), both);
+    let before = record(app, id).await;
+    backend.put_to(&signed, mp4()).send().await.unwrap();
+    deliver(app, &[event(key, &mp4(), "0C")]).await.unwrap();
+    assert_eq!(backend.video(id).await["captions"], Value::Null);
+    let change = app.videos.change_captions(&before, &Tracks::new(), &EmbeddedTracks::new()).await.unwrap();
+    assert!(matches!(change, upreel_store::videos::Changed::Conflict(_)));
+    deliver(app, &[first]).await.unwrap();
+    assert_eq!(backend.video(id).await["captions"], Value::Null, "a late event");
+
+    let deleted = backend.http.delete(format!("{}/videos/{id}", backend.local.api)).send().await.unwrap();
+    assert_eq!((deleted.status().as_u16(), embedded(&backend, id).await), (204, 0));
 }

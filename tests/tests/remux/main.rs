@@ -1,6 +1,6 @@
 //! Makes the segments of videos from the originals, and compares them with the originals as ffmpeg presents them: every
 //! frame and every audio sample, and their times to the tick. Audio that is encoded is compared with one encoding of the
-//! whole.
+//! whole. Text tracks are compared with what ffmpeg extracts.
 
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
@@ -11,6 +11,7 @@ mod films;
 mod large;
 mod layouts;
 mod refusals;
+mod text;
 mod valid;
 
 use std::path::{Path, PathBuf};

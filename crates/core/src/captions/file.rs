@@ -47,11 +47,39 @@ pub enum InvalidFile {
     Backwards(usize),
 }
 
-struct Cue {
+/// A text with its times in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cue {
     start: u64,
     end: u64,
     settings: String,
     lines: Vec<String>,
+}
+
+impl Cue {
+    /// Creates a cue. Settings that the specification of `WebVTT` does not know are left out.
+    #[must_use]
+    pub fn new(start: u64, end: u64, settings: &str, text: &str) -> Self {
+        Self { start, end, settings: known_settings(settings), lines: lines_of(text) }
+    }
+
+    /// Creates a cue with the text of a `SubRip` file, whose codes can place it.
+    #[must_use]
+    pub fn of_subrip(start: u64, end: u64, text: &str) -> Self {
+        let lines = lines_of(text);
+        Self { start, end, settings: cue_text::position(&lines).to_owned(), lines }
+    }
+
+    /// Returns whether another cue shows the same from the end of this one on.
+    #[must_use]
+    pub fn goes_on_in(&self, next: &Self) -> bool {
+        self.end == next.start && self.lines == next.lines && self.settings == next.settings
+    }
+
+    /// Moves the end.
+    pub const fn extend_to(&mut self, end: u64) {
+        self.end = end;
+    }
 }
 
 impl Text {
@@ -70,7 +98,13 @@ impl Text {
         }
         let lines = lines_of(text);
         let is_webvtt = lines.first().is_some_and(|line| is_keyword(line, "WEBVTT"));
-        let mut cues = if is_webvtt { webvtt(&lines)? } else { subrip(&lines)? };
+        let cues = if is_webvtt { webvtt(&lines)? } else { subrip(&lines)? };
+        Ok(Self::write(cues, is_webvtt))
+    }
+
+    /// Writes cues. Their texts have the tags of `WebVTT`, or the tags and codes of `SubRip`.
+    #[must_use]
+    pub fn write(mut cues: Vec<Cue>, is_webvtt: bool) -> Self {
         // Browsers demand this order.
         cues.sort_by_key(|cue| cue.start);
         let mut text = HEAD.to_owned();
@@ -84,7 +118,7 @@ impl Text {
                 end_ms = end_ms.max(end);
             }
         }
-        Ok(Self { text, end_ms })
+        Self { text, end_ms }
     }
 }
 
@@ -173,9 +207,13 @@ fn cue(lines: &[String], at: usize) -> Result<Cue, InvalidFile> {
     if end < start {
         return Err(InvalidFile::Backwards(at + 1));
     }
+    Ok(Cue { start, end, settings: known_settings(settings), lines: Vec::new() })
+}
+
+/// Returns the settings that are written, each after a space.
+fn known_settings(settings: &str) -> String {
     let settings = settings.split_ascii_whitespace().filter_map(setting);
-    let settings = settings.fold(String::new(), |text, setting| text + " " + &setting);
-    Ok(Cue { start, end, settings, lines: Vec::new() })
+    settings.fold(String::new(), |text, setting| text + " " + &setting)
 }
 
 /// Reads a time in milliseconds: `01:02:03.456`, `02:03.456`, or with a comma.

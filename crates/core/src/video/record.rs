@@ -6,13 +6,12 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::{MediaInfo, PreviewKeys, Status, Video, known, millis, seconds};
-use crate::captions::{Track, Tracks};
+use crate::captions::{EmbeddedTracks, Tracks};
 use crate::check::CheckResult;
 use crate::details::Details;
 use crate::failure::Failure;
 use crate::id::{Sequencer, UserId, Version, VideoId};
 use crate::key::Key;
-use crate::language::LanguageTag;
 use crate::playback;
 use crate::quota::Counted;
 use crate::transcode::{self, Run, Transcode, TranscodeStatus, is_zero};
@@ -28,9 +27,12 @@ pub struct Record {
     /// The part that users see.
     #[serde(flatten)]
     pub video: Video,
-    /// The captions.
+    /// The captions that the user has uploaded.
     #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
     pub captions: Option<Tracks>,
+    /// The captions that are tracks of the object.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub embedded: Option<EmbeddedTracks>,
     /// How often the user has changed the details or the captions.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revision: u64,
@@ -127,6 +129,7 @@ impl Record {
                 error: None,
             },
             captions: None,
+            embedded: None,
             revision: 0,
             key: key.to_string(),
             sequencer: None,
@@ -147,12 +150,6 @@ impl Record {
             counted: None,
             ttl: Some(seconds(now + PENDING_TTL)),
         }
-    }
-
-    /// Returns the track of captions in a language.
-    #[must_use]
-    pub fn track(&self, language: &LanguageTag) -> Option<&Track> {
-        self.captions.as_ref()?.get(language)
     }
 
     /// Returns the partition of the indexes `byDue` and `byExpiry` for a video.

@@ -29,6 +29,10 @@ pub(super) mod id {
     pub(in super::super) const TRACK_TYPE: u32 = 0x83;
     pub(in super::super) const FLAG_ENABLED: u32 = 0xB9;
     pub(in super::super) const FLAG_DEFAULT: u32 = 0x88;
+    pub(in super::super) const FLAG_FORCED: u32 = 0x55AA;
+    pub(in super::super) const FLAG_HEARING_IMPAIRED: u32 = 0x55AB;
+    pub(in super::super) const FLAG_COMMENTARY: u32 = 0x55AF;
+    pub(in super::super) const NAME: u32 = 0x536E;
     pub(in super::super) const DEFAULT_DURATION: u32 = 0x0023_E383;
     pub(in super::super) const LANGUAGE: u32 = 0x0022_B59C;
     pub(in super::super) const LANGUAGE_BCP_47: u32 = 0x0022_B59D;
@@ -37,6 +41,9 @@ pub(super) mod id {
     pub(in super::super) const CONTENT_ENCODINGS: u32 = 0x6D80;
     pub(in super::super) const CONTENT_ENCODING: u32 = 0x6240;
     pub(in super::super) const CONTENT_ENCODING_TYPE: u32 = 0x5033;
+    pub(in super::super) const CONTENT_COMPRESSION: u32 = 0x5034;
+    pub(in super::super) const CONTENT_COMP_ALGO: u32 = 0x4254;
+    pub(in super::super) const CONTENT_COMP_SETTINGS: u32 = 0x4255;
     pub(in super::super) const CONTENT_ENCRYPTION: u32 = 0x5035;
     pub(in super::super) const CODEC_DELAY: u32 = 0x56AA;
     pub(in super::super) const AUDIO: u32 = 0xE1;
@@ -72,6 +79,7 @@ pub(super) mod id {
     pub(in super::super) const CUE_TRACK: u32 = 0xF7;
     pub(in super::super) const CUE_CLUSTER_POSITION: u32 = 0xF1;
     pub(in super::super) const CUE_RELATIVE_POSITION: u32 = 0xF0;
+    pub(in super::super) const CUE_DURATION: u32 = 0xB2;
 
     pub(in super::super) const CLUSTER: u32 = 0x1F43_B675;
     pub(in super::super) const TIMESTAMP: u32 = 0xE7;
@@ -81,6 +89,9 @@ pub(super) mod id {
     pub(in super::super) const BLOCK_GROUP: u32 = 0xA0;
     pub(in super::super) const BLOCK: u32 = 0xA1;
     pub(in super::super) const BLOCK_DURATION: u32 = 0x9B;
+    pub(in super::super) const BLOCK_ADDITIONS: u32 = 0x75A1;
+    pub(in super::super) const BLOCK_MORE: u32 = 0xA6;
+    pub(in super::super) const BLOCK_ADDITIONAL: u32 = 0xA5;
     pub(in super::super) const REFERENCE_BLOCK: u32 = 0xFB;
 }
 

@@ -20,6 +20,7 @@ mod remux;
 mod scan;
 mod single;
 mod slices;
+mod text;
 mod timing;
 mod tracks;
 mod window;
@@ -40,6 +41,7 @@ pub(crate) use self::listed::Listed;
 pub(crate) use self::outline::blocks_of;
 pub(crate) use self::single::Codec;
 pub(crate) use self::slices::Clusters;
+pub(crate) use self::text::text_block;
 use crate::index::Streams;
 use crate::keyframe::{CutPoints, Error, Keyframe};
 use crate::source::{Source, in_parallel};
@@ -197,10 +199,14 @@ impl Track {
     }
 
     async fn all_cues(&self, source: &Source) -> Result<Vec<Cue>, Error> {
-        let Some(at) = self.cues else { return Ok(Vec::new()) };
-        let range = at..self.segment.end;
-        let bytes = layout::data(source, range, id::CUES, CUES_MAX, CUES_AHEAD).await?.unwrap_or_default();
+        let bytes = self.cues_data(source).await?.unwrap_or_default();
         Ok(cues::parse(&bytes, self.number))
+    }
+
+    /// Returns the data of the Cues, or `None` if they are missing or too large.
+    async fn cues_data(&self, source: &Source) -> Result<Option<Bytes>, Error> {
+        let Some(at) = self.cues else { return Ok(None) };
+        layout::data(source, at..self.segment.end, id::CUES, CUES_MAX, CUES_AHEAD).await
     }
 }
 

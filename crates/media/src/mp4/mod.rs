@@ -20,6 +20,7 @@ mod film;
 mod fragmented;
 mod fragments;
 mod headers;
+mod language;
 mod listed;
 mod loaded;
 mod moof;
@@ -36,6 +37,7 @@ mod sync;
 mod table;
 mod tables;
 mod tail;
+mod text;
 mod times;
 mod timing;
 mod wrap;
@@ -71,6 +73,8 @@ pub(crate) struct Track {
     samples: Samples,
     id: u32,
     sound: Sound,
+    /// The text tracks.
+    text: Vec<movie::Media>,
     /// The range of the `moov` box.
     moov: Range<u64>,
 }

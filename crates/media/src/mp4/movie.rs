@@ -13,7 +13,7 @@ use super::runs::Defaults;
 use super::sound::Sound;
 use super::tables::Tables;
 use super::timing::to_ms;
-use super::{Opened, Samples, Track, ahead, film, wrap};
+use super::{Opened, Samples, Track, ahead, film, text, wrap};
 use crate::keyframe::{Error, HEAD};
 use crate::source::{Source, in_parallel};
 
@@ -34,9 +34,13 @@ pub(crate) async fn open(source: &Source) -> Result<Opened, Error> {
     let mut reader = Reader::new(source);
     let (context, mut tracks) = tracks(&mut reader, source).await?;
     let film = film::choose(source, &tracks, context.mvex.is_some()).await?.ok_or(Error::NoVideo)?;
+    // The film refers to its chapters.
+    let texts: Vec<u32> = text::numbers(&tracks).into_iter().map(|i| tracks[i].header.id).collect();
     let film = tracks.remove(film);
+    let (texts, tracks) = tracks.into_iter().partition(|track| texts.contains(&track.header.id));
     let sound = Sound::open(source, tracks, &context.movie).await?;
-    film.track(&mut reader, context, sound).await
+    let (media_info, track) = film.track(&mut reader, context, sound).await?;
+    Ok((media_info, Track { text: texts, ..track }))
 }
 
 /// Reads the headers of the movie and of all tracks.
@@ -217,7 +221,7 @@ impl Media {
             description,
         };
         let moov = moov.range();
-        Ok((media_info, Track { timing, boxes, samples, id: self.header.id, sound, moov }))
+        Ok((media_info, Track { timing, boxes, samples, id: self.header.id, sound, text: Vec::new(), moov }))
     }
 }
 

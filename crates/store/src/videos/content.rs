@@ -1,11 +1,15 @@
 //! What a row says about the content of its object.
 
+use upreel_core::captions::EmbeddedTracks;
 use upreel_core::playback::Playback;
 use upreel_core::transcode::Renditions;
 use upreel_core::video::{MediaInfo, PreviewKeys};
 
+/// The captions that are tracks of the object.
+pub(super) const EMBEDDED: &str = "embedded";
+
 /// The attributes that describe the content of an object. They are removed as soon as the row belongs to another one.
-pub(super) const CONTENT: [&str; 23] = [
+pub(super) const CONTENT: [&str; 24] = [
     "kind",
     "durationMs",
     "width",
@@ -27,6 +31,7 @@ pub(super) const CONTENT: [&str; 23] = [
     "blurHash",
     "posterMs",
     "playback",
+    EMBEDDED,
     "error",
     "incomplete",
 ];
@@ -44,6 +49,8 @@ pub struct Processed {
     pub previews: PreviewKeys,
     /// How the original can be played, if that is known.
     pub playback: Option<Playback>,
+    /// The captions that are tracks of the object; none if `playback` is not known.
+    pub captions: EmbeddedTracks,
     /// Whether the storyboard or the playback was left out because of a fault.
     pub incomplete: bool,
     /// The renditions. The same write adds them, so that clients never see a processed video without knowing whether

@@ -10,6 +10,7 @@ use upreel_core::transition::Transition;
 use upreel_core::video::{Record, seconds};
 use upreel_core::{Fault, UserId, VideoId};
 
+use super::content::EMBEDDED;
 use super::details::{CAPTIONS, DETAILS};
 use super::update::{Applied, Update};
 use super::{VideoStore, number, text};
@@ -44,7 +45,7 @@ impl VideoStore {
         let update = only_if(self.transition(id, Transition::Delete, None))
             .set("filename", text(""))
             .set("ttl", number(seconds(self.now() + DELETED_TTL)))
-            .remove(&["uploadTime", "cleanPasses", "error", CAPTIONS])
+            .remove(&["uploadTime", "cleanPasses", "error", CAPTIONS, EMBEDDED])
             .remove(&DETAILS)
             .due(Transition::Delete.wait())
             .returns(ReturnValue::AllOld);

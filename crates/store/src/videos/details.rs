@@ -1,13 +1,15 @@
-//! What users say about a video, and its captions. Only users change them: a transition of the status leaves them as
-//! they are, and a change of them leaves the status as it is, because both write their own attributes of the row.
+//! What users say about a video, and the captions that they upload. Only users change them: a transition of the status
+//! leaves them as they are, and a change of them leaves the status as it is, because both write their own attributes of
+//! the row. Only captions that are tracks of the object are written by a transition, and can be removed here.
 //!
 //! Changes are ordered by the row's revision, so that none overwrites another that it has not seen. A repetition finds
 //! a later revision, and [`Changed::Conflict`] has the row, in which the caller finds its own change.
 
-use upreel_core::captions::Tracks;
+use upreel_core::captions::{EmbeddedTracks, Tracks};
 use upreel_core::video::Record;
 use upreel_core::{Details, Fault, VideoId, details};
 
+use super::content::EMBEDDED;
 use super::update::{Applied, Update, encode};
 use super::{Item, VideoStore, number, text};
 
@@ -49,16 +51,33 @@ impl VideoStore {
         send(update.remove(&DETAILS)).await
     }
 
-    /// Replaces the captions of a video, if nobody has changed them or the details since `record` was read.
+    /// Replaces the captions of a video, if nobody has changed them or the details since `record` was read. Those of the
+    /// object are replaced only by fewer of the same object.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
-    pub async fn change_captions(&self, record: &Record, captions: &Tracks) -> Result<Changed, Fault> {
+    pub async fn change_captions(
+        &self,
+        record: &Record,
+        captions: &Tracks,
+        embedded: &EmbeddedTracks,
+    ) -> Result<Changed, Fault> {
         let update = self.change(record);
         let update = if captions.is_empty() {
             update.remove(&[CAPTIONS])
         } else {
             update.set(CAPTIONS, encode(captions)?)
+        };
+        let update = match &record.sequencer {
+            Some(sequencer) if record.embedded.as_ref().is_some_and(|present| present != embedded) => {
+                let update = update.condition("#sequencer = :sequencer").value(":sequencer", text(sequencer));
+                if embedded.is_empty() {
+                    update.remove(&[EMBEDDED])
+                } else {
+                    update.set(EMBEDDED, encode(embedded)?)
+                }
+            }
+            _ => update,
         };
         send(update).await
     }

@@ -15,13 +15,14 @@
 //! Checks are in `checks`, a deletion is in `deletions`.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use upreel_core::captions::EmbeddedTracks;
 use upreel_core::limits::Wait;
 use upreel_core::playback::Playback;
 use upreel_core::transcode::{Renditions, Transcode};
 use upreel_core::transition::{EventRule, Refusal, Transition};
 use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
 
-use super::content::{CONTENT, OF_EARLIER_EVENTS, Processed};
+use super::content::{CONTENT, EMBEDDED, OF_EARLIER_EVENTS, Processed};
 use super::outcome::{Claim, UpdateOutcome};
 use super::update::{Applied, Update, encode};
 use super::{Item, VideoStore, number, text};
@@ -137,7 +138,8 @@ impl VideoStore {
         processed: &Processed,
         is_examined: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let Processed { size, etag, media_info, previews, playback, incomplete, renditions } = processed;
+        let Processed { size, etag, media_info, previews, playback, captions, incomplete, renditions } =
+            processed;
         let Renditions { transcode, rungs } = renditions;
         let encoding = |error| Fault::new("encode the result", &error);
         let mut item: Item = serde_dynamo::to_item(media_info).map_err(encoding)?;
@@ -147,6 +149,9 @@ impl VideoStore {
         item.insert("etag".to_owned(), text(etag));
         if let Some(playback) = playback {
             item.insert("playback".to_owned(), encode(playback)?);
+        }
+        if !captions.is_empty() {
+            item.insert(EMBEDDED.to_owned(), encode(captions)?);
         }
         if *incomplete {
             item.insert("incomplete".to_owned(), AttributeValue::Bool(true));
@@ -203,7 +208,8 @@ impl VideoStore {
             .map(Applied::into_outcome)
     }
 
-    /// Records what was left out because of a fault: the storyboard, unless the video has none, and the playback.
+    /// Records what was left out because of a fault: the storyboard, unless the video has none, and the playback
+    /// with the captions of the object.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -212,14 +218,18 @@ impl VideoStore {
         id: VideoId,
         sequencer: &Sequencer,
         key: Option<&Key>,
-        playback: Option<(Playback, Renditions)>,
+        playback: Option<(Playback, Renditions, EmbeddedTracks)>,
     ) -> Result<UpdateOutcome, Fault> {
         let mut update = self.transition(id, Transition::Complete, Some(sequencer)).remove(&["incomplete"]);
         if let Some(key) = key {
             update = update.set("storyboardKey", text(key));
         }
-        if let Some((playback, Renditions { transcode, rungs })) = playback {
+        if let Some((playback, Renditions { transcode, rungs }, captions)) = playback {
             update = update.set("playback", encode(&playback)?);
+            if !captions.is_empty() {
+                // Whoever repeats this must not bring back captions that the user has removed since.
+                update = update.condition("attribute_exists(#incomplete)").set(EMBEDDED, encode(&captions)?);
+            }
             if let Some(transcode) = transcode {
                 update = update.set("transcode", encode(&transcode)?);
             }

@@ -14,6 +14,8 @@ pub(crate) struct Sent {
     pub(crate) files: Vec<Option<u64>>,
     /// The position of the last one that was acknowledged.
     pub(crate) known: Option<usize>,
+    /// Whether a removal of the captions of the file was sent.
+    pub(crate) is_text_removed: bool,
 }
 
 /// Returns the number of a file.
@@ -21,8 +23,8 @@ pub(crate) fn number(file: &[u8]) -> Option<u64> {
     std::str::from_utf8(file).ok()?.lines().find_map(|line| line.strip_prefix("captions ")?.parse().ok())
 }
 
-fn path(id: &str) -> String {
-    format!("/videos/{id}/captions/en")
+fn path(id: &str, language: &str) -> String {
+    format!("/videos/{id}/captions/{language}")
 }
 
 impl Client<'_> {
@@ -34,7 +36,7 @@ impl Client<'_> {
         let number = self.world.next_content();
         self.intent.captions.files.push(Some(number));
         let file = Bytes::from(format!("1\n00:00:01,000 --> 00:00:02,000\ncaptions {number}\n"));
-        let response = self.call(&Method::PUT, &path(&self.intent.id), &[], &file).await;
+        let response = self.call(&Method::PUT, &path(&self.intent.id, "en"), &[], &file).await;
         let Some(response) = response.filter(|response| response.status == 200) else { return };
         self.intent.captions.known = Some(self.intent.captions.files.len() - 1);
         self.check_captions(&response.body, number);
@@ -45,10 +47,12 @@ impl Client<'_> {
             return;
         }
         self.intent.captions.files.push(None);
-        let response = self.call(&Method::DELETE, &path(&self.intent.id), &[], &Bytes::new()).await;
+        let response = self.call(&Method::DELETE, &path(&self.intent.id, "en"), &[], &Bytes::new()).await;
         if response.is_some_and(|response| response.status == 204) {
             self.intent.captions.known = Some(self.intent.captions.files.len() - 1);
         }
+        self.intent.captions.is_text_removed = true;
+        self.call(&Method::DELETE, &path(&self.intent.id, "sv"), &[], &Bytes::new()).await;
     }
 
     /// No 2xx for what is not durable: the response to an upload refers to a stored file with what was uploaded.

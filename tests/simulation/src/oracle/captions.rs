@@ -32,10 +32,14 @@ impl World {
         named.insert(object);
     }
 
-    /// Checks that no captions are lost, and that none come back.
+    /// Checks that no captions are lost, and that none come back. Those of the file are there unless they were removed.
     pub(super) fn check_sent_captions(&self, intent: &Intent, row: Option<&Item>) {
         let row = row.cloned().map(Value::Object).filter(|row| text(row, "status") != "DELETED");
         let Some(row) = row else { return };
+        let is_played = text(&row, "status") == "PROCESSED" && row["playback"]["M"]["mode"]["S"] == "HLS";
+        if is_played && row["embedded"]["M"]["sv"].is_null() && !intent.captions.is_text_removed {
+            self.violation(&format!("{} has lost the captions of its file", intent.id));
+        }
         let stored = key(&row).and_then(|key| self.network.services().s3.body(PROCESSED, &key));
         let shown = stored.and_then(|file| captions::number(&file));
         let sent = &intent.captions;

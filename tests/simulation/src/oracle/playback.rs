@@ -50,6 +50,15 @@ impl World {
         if !is_hls {
             return;
         }
+        let track = &row["embedded"]["M"]["sv"]["M"];
+        if let Some(place) = track["number"]["N"].as_str() {
+            let key = (PROCESSED.to_owned(), format!("playback/{id}/{version}/captions/{place}.vtt"));
+            let shown = objects.get(&key).and_then(|object| content::number(&object.body));
+            if shown != number {
+                self.violation(&format!("{} shows content {shown:?}, but {id} is content {number:?}", key.1));
+            }
+            named.insert(key);
+        }
         for file in ["master.m3u8", "original.json", "records", "source/init.mp4", "source/index.m3u8"] {
             let key = (PROCESSED.to_owned(), format!("playback/{id}/{version}/{file}"));
             if !objects.contains_key(&key) {
