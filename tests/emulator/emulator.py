@@ -23,7 +23,7 @@ import smoke  # noqa: E402
 
 REGION = "us-east-1"
 FUNCTIONS = {"UploadFunction": "upload", "PresignFunction": "presign", "VideosFunction": "videos", "PlaybackFunction": "playback",
-             "ThumbnailFunction": "thumbnail", "ReconcileFunction": "reconcile", "WebhookFunction": "webhook",
+             "ThumbnailFunction": "thumbnail", "ReconcileFunction": "reconcile", "FetchFunction": "fetch", "WebhookFunction": "webhook",
              "TranscodeFunction": "transcode", "EncodeFunction": "transcode"}
 BATCH = "sqs:SendMessageBatch"
 INVALIDATION = "cloudfront:CreateInvalidation2020_05_31"

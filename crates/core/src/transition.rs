@@ -7,6 +7,7 @@
 //! | transition | from | event | to |
 //! |---|---|---|---|
 //! | `Upload` | `PENDING` | | `UPLOADED` |
+//! | `Abandon` | `PENDING` | | `FAILED` |
 //! | `Claim` | all but `DELETED` | newer, or the row's own and unfinished | `PROCESSING` |
 //! | `Play` | `PROCESSING` | the row's own | `PROCESSING`, with the playback |
 //! | `Process` | `PROCESSING`, `FAILED` | the row's own, unfinished | `PROCESSED` |
@@ -52,6 +53,8 @@ impl<S> State<S> {
 pub enum Transition {
     /// The object was stored through the API.
     Upload,
+    /// The source of the video cannot be fetched.
+    Abandon,
     /// A worker takes on an event.
     Claim,
     /// The video can be played before its previews are made.
@@ -107,8 +110,9 @@ pub enum Refusal {
 
 impl Transition {
     /// Every transition.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Upload,
+        Self::Abandon,
         Self::Claim,
         Self::Play,
         Self::Process,
@@ -126,6 +130,7 @@ impl Transition {
         const LIVE: &[Status] = &[Pending, Uploaded, Processing, Processed, Failed];
         let (from, event, to): (&[Status], _, _) = match self {
             Self::Upload => (&[Pending], EventRule::None, Uploaded),
+            Self::Abandon => (&[Pending], EventRule::None, Failed),
             Self::Claim => (LIVE, EventRule::NewerOrUnfinished, Processing),
             Self::Play => (&[Processing], EventRule::Own, Processing),
             Self::Process => (&[Processing, Failed], EventRule::Unfinished, Processed),
@@ -180,6 +185,8 @@ impl Transition {
             Self::Upload => Some(Wait::Event),
             Self::Claim | Self::Play => Some(Wait::Result),
             Self::GiveUp => Some(Wait::Replay(0)),
+            // The sweep makes it count right, whoever was interrupted after the transition.
+            Self::Abandon => Some(Wait::CleanUp),
             Self::Delete => Some(Wait::Deletion),
             Self::Process | Self::Fail | Self::Lose | Self::Complete => None,
         }

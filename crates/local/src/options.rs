@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use upreel_core::limits::Limits;
 use upreel_core::quota;
+use upreel_fetch::Client;
 use upreel_function::Config;
 use upreel_store::Buckets;
 use upreel_store::sdk::Endpoints;
@@ -47,6 +48,8 @@ pub struct Options {
     pub transcode: Option<usize>,
     /// Whether videos are transcoded only when they are watched.
     pub transcodes_when_watched: bool,
+    /// The client that fetches videos from URLs; `None` turns this off.
+    pub fetch: Option<Client>,
     /// Whether files with audio alone are accepted.
     pub audio: bool,
     /// How long a row may stay in a state before the reconciler examines it.
@@ -91,6 +94,7 @@ pub(crate) fn config(options: &Options, allowed_origins: Vec<String>) -> Config 
         },
         state_machine: options.transcode.map(|_| "crates/local/src/transcode.rs".to_owned()),
         transcodes_when_watched: options.transcodes_when_watched,
+        fetch_function: options.fetch.as_ref().map(|_| "crates/local/src/fetch.rs".to_owned()),
         audio: options.audio,
         cdn_domain: None,
         cdn_distribution: None,

@@ -136,7 +136,7 @@ impl World {
         });
         let routes = Router::new()
             .merge(upreel_upload::router(app.clone()))
-            .merge(upreel_presign::router(app.clone()))
+            .merge(upreel_presign::router(app.clone(), None))
             .merge(upreel_videos::router(app.clone(), start))
             .merge(upreel_playback::router_with(app.clone(), content::IMAGES));
         let endpoint = Endpoint::local("https://receiver.example/hook", "secret").unwrap();
@@ -241,6 +241,7 @@ fn sdk_config(network: &Network) -> SdkConfig {
 
 fn config(transcodes: bool, watched: bool, quotas: quota::Limits) -> Config {
     Config {
+        fetch_function: None,
         audio: false,
         table: "VideoMetadata".to_owned(),
         buckets: Buckets {

@@ -8,6 +8,7 @@ mod captions;
 mod contracts;
 mod details;
 mod events;
+mod fetch;
 mod formats;
 mod harness;
 mod images;

@@ -334,7 +334,7 @@ async fn routes_require_a_caller_and_give_access_to_own_resources_only() {
 fn functions(app: &App, origins: &[&str]) -> Router {
     let mut config = (*app.config).clone();
     config.allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
-    let routes = upreel_upload::router(app.clone()).merge(upreel_presign::router(app.clone()));
+    let routes = upreel_upload::router(app.clone()).merge(upreel_presign::router(app.clone(), None));
     let routes =
         routes.merge(upreel_videos::router(app.clone(), None)).merge(upreel_playback::router(app.clone()));
     upreel_http::complete(routes, &config.allowed_origins)
