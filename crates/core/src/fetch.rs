@@ -196,7 +196,7 @@ const SPECIAL_V4: [([u8; 4], u32); 16] = [
     ([255, 255, 255, 255], 32),
 ];
 
-/// Networks within 2000::/3 that are not public, as the first two groups and the number of bits: protocol assignments with
+/// Networks within `2000::/3` that are not public, as the first two groups and the number of bits: protocol assignments with
 /// Teredo, documentation (2), and 6to4.
 const SPECIAL_V6: [(u16, u16, u32); 4] =
     [(0x2001, 0, 23), (0x2001, 0xdb8, 32), (0x2002, 0, 16), (0x3fff, 0, 20)];
