@@ -66,7 +66,7 @@ impl<'a> Copy<'a> {
         let limits = self.client.limits;
         let (mut failures, mut stored) = (0, 0);
         loop {
-            let error = match self.connection().await {
+            let error = match Box::pin(self.connection()).await {
                 Ok(()) => return Ok(None),
                 Err(Stop::Fault(fault)) => return Err(fault),
                 Err(Stop::Failure(failure)) => return Ok(Some(failure)),

@@ -172,14 +172,13 @@ impl Local {
         let thumbnail = wrap(thumbnail(app.clone(), transcodes.clone()));
         let all = Queues { videos: queue.clone(), transcodes, thumbnail: thumbnail.clone() };
         let give_up = reconcile::give_up(app.clone(), all.clone());
-        servers.spawn(queue.clone().run(thumbnail, options.back_off.to_vec(), Some(give_up)));
-        servers.spawn(reconcile::run(app.clone(), all.clone(), options.sweep_interval));
+        servers.spawn(queue.clone().run(thumbnail, options.back_off.to_vec(), Some(give_up.clone())));
+        servers.spawn(reconcile::run(app.clone(), all, options.sweep_interval));
         let mut fetch = None;
         if let Some(client) = options.fetch {
             let fetches = Arc::new(Queue::open(&data.join("fetch")).map_err(|e| unusable(&e))?);
             resumed += fetches.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
             let handler = fetch::handler(app.clone(), client);
-            let give_up = reconcile::give_up(app.clone(), all);
             servers.spawn(fetches.clone().run(handler, options.back_off.to_vec(), Some(give_up)));
             queues.push(fetches.clone());
             fetch = Some(fetch::starter(fetches));

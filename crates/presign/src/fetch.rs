@@ -10,11 +10,10 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
+use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
-use axum::{Json, Router};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -59,12 +58,6 @@ impl Functions {
     }
 }
 
-type Shared = (App, Option<Start>);
-
-pub(crate) fn router(app: App, start: Option<Start>) -> Router {
-    Router::new().route("/videos", post(fetch)).with_state((app, start))
-}
-
 #[derive(Deserialize)]
 struct NewFetch {
     url: String,
@@ -77,13 +70,13 @@ struct NewFetch {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Accepted {
+pub(crate) struct Accepted {
     video_id: VideoId,
     status: Status,
 }
 
-async fn fetch(
-    State((app, start)): State<Shared>,
+pub(crate) async fn fetch(
+    State((app, start)): State<(App, Option<Start>)>,
     Caller(user): Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,

@@ -38,6 +38,7 @@ use crate::declared::{Declared, NewVideo, invalid, parse_put_size};
 
 /// Returns the routes of this function. `start` invokes the function `fetch`, if videos are fetched from URLs.
 pub fn router(app: App, start: Option<Start>) -> Router {
+    let fetches = Router::new().route("/videos", post(fetch::fetch)).with_state((app.clone(), start));
     Router::new()
         .route("/presign", get(presign).head(async || no_head("GET, POST")).post(sign::sign))
         .route("/s3/params", get(companion::params).head(async || no_head("GET")))
@@ -46,8 +47,8 @@ pub fn router(app: App, start: Option<Start>) -> Router {
         .route("/s3/multipart/{uploadId}/{partNumber}", get(companion::part))
         .route("/s3/multipart/{uploadId}/batch", get(companion::batch))
         .route("/s3/multipart/{uploadId}/complete", post(companion::complete))
-        .with_state(app.clone())
-        .merge(fetch::router(app, start))
+        .with_state(app)
+        .merge(fetches)
 }
 
 /// Refuses a HEAD request, which must not create a video. Without this, the handler of GET would respond.
