@@ -3,7 +3,9 @@
 //! A test compares the table with the document, so every new route needs a row and is covered by all checks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_config::Region;
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
@@ -340,7 +342,9 @@ async fn routes_require_a_caller_and_give_access_to_own_resources_only() {
 fn functions(app: &App, origins: &[&str]) -> Router {
     let mut config = (*app.config).clone();
     config.allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
-    let routes = upreel_upload::router(app.clone()).merge(upreel_presign::router(app.clone(), None));
+    // Accepts what is to be fetched, and does nothing.
+    let start: upreel_presign::Start = Arc::new(|_| Box::pin(ready(Ok(()))));
+    let routes = upreel_upload::router(app.clone()).merge(upreel_presign::router(app.clone(), Some(start)));
     let routes =
         routes.merge(upreel_videos::router(app.clone(), None)).merge(upreel_playback::router(app.clone()));
     upreel_http::complete(routes, &config.allowed_origins)
@@ -457,6 +461,7 @@ async fn only_configured_origins_can_read_responses() {
                 for (request, user, status) in requests {
                     let response = invoke(functions.clone(), request, user, Some(origin)).await;
                     let expected = match (status, row.names) {
+                        (0, Names::Nothing) if name == "POST /videos" => 202,
                         (0, Names::Nothing) => 200,
                         (0, _) => 404,
                         _ => status,
