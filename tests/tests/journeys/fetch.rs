@@ -515,7 +515,8 @@ async fn two_attempts_at_the_same_time_make_one_object() {
         let event = Event::new(&backend).await;
         let client = server.client();
         let (one, two) = tokio::join!(event.handle(&backend, &client), event.handle(&backend, &client));
-        (one.unwrap(), two.unwrap());
+        one.unwrap();
+        two.unwrap();
         assert!(object(&backend, &event.id.to_string()) == video);
         assert_eq!(backend.parts().len(), 0);
     }
