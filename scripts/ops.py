@@ -19,7 +19,7 @@ from prune import prune
 from smoke import run as smoke
 from stack import SAM, Stack, configuration
 
-LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "PlaybackLogs", "ThumbnailLogs", "ReconcileLogs", "WebhookLogs",
+LOGS = ("UploadLogs", "PresignLogs", "VideosLogs", "PlaybackLogs", "ThumbnailLogs", "ReconcileLogs", "FetchLogs", "WebhookLogs",
         "TranscodeLogs", "EncodeLogs", "ApiLogs")  # fmt: skip
 # Resource types that CloudFormation retains when it deletes the stack.
 RETAINED = ("AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Cognito::UserPool", "AWS::KMS::Key", "AWS::IAM::Role")

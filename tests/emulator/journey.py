@@ -66,7 +66,7 @@ def test_user_journey(emulator, stack, video):
     anonymous = Api(emulator, stack, None)
 
     # Requests without credentials are rejected.
-    for method, path in [("POST", "/upload"), ("GET", "/presign?name=a.mp4"), ("GET", "/usage"), ("GET", "/videos"),
+    for method, path in [("POST", "/upload"), ("GET", "/presign?name=a.mp4"), ("GET", "/usage"), ("GET", "/videos"), ("POST", "/videos"),
                          ("GET", "/videos/x"), ("DELETE", "/videos/x"), ("PUT", "/videos/x/poster"),
                          ("GET", "/videos/x/thumbnail.jpg"), ("GET", "/videos/x/preview.gif"),
                          ("PUT", "/videos/x/captions/en"), ("DELETE", "/videos/x/captions/en")]:

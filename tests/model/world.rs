@@ -231,7 +231,11 @@ impl World {
                 (row.named, row.is_incomplete, row.replays) = (0, false, 0);
             }
             Transition::Delete => row.clean_passes = 0,
-            Transition::Upload | Transition::Lose | Transition::Complete | Transition::Play => {}
+            Transition::Upload
+            | Transition::Abandon
+            | Transition::Lose
+            | Transition::Complete
+            | Transition::Play => {}
         }
         if !matches!(transition, Transition::Complete | Transition::Play) {
             let can_replay = transition != Transition::GiveUp || row.replays < MAX_REPLAYS;

@@ -35,6 +35,7 @@ CASES = {
         "CustomerManagedKey": "true",
         "TransferAcceleration": "true",
         "Audio": "true",
+        "ImportUrls": "true",
         "Waf": "true",
         "Scan": "true",
         "Moderation": "true",
@@ -60,6 +61,7 @@ CASES = {
     "domain of the API, the CDN is off": {**API_DOMAIN, **CDN_DOMAIN},
     "domain of the CDN, with another DNS": {**CDN_DOMAIN, **CDN_PARAMETERS},
     "quotas": {"QuotaBytes": "10000000000", "QuotaUploads": "5", "AllowedTypes": "mp4,mov"},
+    "videos from URLs": {"ImportUrls": "true"},
     "a limit on the duration": {"MaxDurationSeconds": "600"},
     "debug": {"LogLevel": "debug", "Release": "20261127T153000Z-41f064c"},
 }
@@ -98,6 +100,7 @@ DEFAULTS = {
     "CustomerManagedKey": "false",
     "TransferAcceleration": "false",
     "Audio": "false",
+    "ImportUrls": "false",
     "Waf": "false",
     "Scan": "false",
     "Moderation": "false",
@@ -117,6 +120,7 @@ ROUTES = {
     ("post", "/s3/multipart/{uploadId}/complete"): "PresignFunction",
     ("get", "/usage"): "VideosFunction",
     ("get", "/videos"): "VideosFunction",
+    ("post", "/videos"): "PresignFunction",
     ("get", "/videos/{videoId}"): "VideosFunction",
     ("patch", "/videos/{videoId}"): "VideosFunction",
     ("delete", "/videos/{videoId}"): "VideosFunction",
@@ -146,6 +150,8 @@ FUNCTIONS = [*API_FUNCTIONS, "ThumbnailFunction", "ReconcileFunction"]
 # Resources that exist only with webhooks.
 WEBHOOK = ["WebhookFunction", "WebhookRole", "WebhookSecret", "WebhookQueue", "WebhookDLQ", "WebhookQueuePolicy", "WebhookLogs",
            "WebhookDeadLettersAlarm", "WebhookDelayAlarm", "WebhookFunctionAliaslive", "WebhookFunctionChanged", "WebhookFunctionWaiting"]  # fmt: skip
+# Resources that exist only with videos from URLs.
+FETCH = ["FetchFunction", "FetchRole", "FetchLogs", "FetchesFailedAlarm", "FetchFunctionAliaslive", "FetchFunctionEventInvokeConfig"]
 # Resources that exist only with transcoding, and only with CloudFront.
 TRANSCODE = ["TranscodeFunction", "EncodeFunction", "TranscodeMachine", "TranscodeMachineRole", "TranscodeRole", "TranscodeLogs",
              "EncodeLogs", "TranscodesFailedAlarm", "TranscodeFunctionAliaslive", "EncodeFunctionAliaslive", "TranscodeFunctionEnded", "TranscodeFunctionEndedPermission"]  # fmt: skip
@@ -254,6 +260,16 @@ GRANTS = {
         ("sqs:DeleteMessage", QUEUE),
     },
 }
+FETCH_GRANTS = {
+    ("s3:PutObject", VIDEOS),
+    ("s3:GetObject", VIDEOS),
+    ("s3:AbortMultipartUpload", VIDEOS),
+    ("s3:ListMultipartUploadParts", VIDEOS),
+    ("s3:ListBucket", "arn:aws:s3:::{uploads}"),
+    ("dynamodb:GetItem", TABLE),
+    ("dynamodb:UpdateItem", TABLE),
+    ("lambda:InvokeFunction", RECONCILE),
+}
 STREAM = "${VideoMetadata.Arn}/stream/*"
 WEBHOOKS = "${WebhookQueue.Arn}"
 WEBHOOK_GRANTS = {
@@ -338,16 +354,18 @@ class Checks:
         self.template = Resolved(transformed, given)
         self.given = parameters(transformed, given)
         self.origins = self.given["AllowedOrigins"]
+        self.imports = self.given["ImportUrls"] == "true"
         self.notifies = bool(self.given["WebhookUrl"])
         self.transcodes = self.given["Transcode"] in ("true", "all", "watched")
         self.watched, self.cdn = self.given["Transcode"] == "watched", self.given["Cdn"] == "true"
         self.expected_functions = [
             *FUNCTIONS,
+            *(["FetchFunction"] if self.imports else []),
             *(["WebhookFunction"] if self.notifies else []),
             *(["TranscodeFunction", "EncodeFunction"] if self.transcodes else []),
         ]
         for check in (self.routes, self.preflights, self.callers, self.gateway_responses, self.stage, self.functions,
-                      self.versions, self.canary, self.roles, self.checks, self.queue, self.reconciler, self.schedules, self.webhooks, self.transcoding, self.distribution, self.secrets, self.domains, self.buckets, self.table, self.alarms, self.dashboard,
+                      self.versions, self.canary, self.roles, self.checks, self.queue, self.reconciler, self.schedules, self.fetches, self.webhooks, self.transcoding, self.distribution, self.secrets, self.domains, self.buckets, self.table, self.alarms, self.dashboard,
                       self.logs, self.keeping, self.options, self.outputs):  # fmt: skip
             try:
                 check()
@@ -558,7 +576,7 @@ class Checks:
             distribution = {"CDN_DISTRIBUTION_ID": "${CdnDistribution}"} if self.cdn else {}
             own = {
                 "UploadFunction": {**origins, **audio},
-                "PresignFunction": {**origins, **audio},
+                "PresignFunction": {**origins, **audio, **({"FETCH_FUNCTION": "${FetchFunctionAliaslive}"} if self.imports else {})},
                 "WebhookFunction": {
                     "WEBHOOK_URL": self.given["WebhookUrl"],
                     "WEBHOOK_SECRET_ARN": "${WebhookSecret.Id}",
@@ -661,6 +679,9 @@ class Checks:
                 granted[function] = granted[function] | {("secretsmanager:GetSecretValue", "${CdnSecret.Id}")}
             for function in ("VideosFunction", "ReconcileFunction"):
                 granted[function] = granted[function] | {("cloudfront:CreateInvalidation", DISTRIBUTION)}
+        if self.imports:
+            granted["PresignFunction"] = granted["PresignFunction"] | {("dynamodb:GetItem", TABLE), ("lambda:InvokeFunction", "${FetchFunctionAliaslive}")}
+            granted["FetchFunction"] = FETCH_GRANTS
         if self.notifies:
             granted["WebhookFunction"] = WEBHOOK_GRANTS
         if self.given["Scan"] == "true":
@@ -778,7 +799,7 @@ class Checks:
         self.equal("retention of the dead-letter queue", queue["MessageRetentionPeriod"], 1209600)
         self.require("the visibility timeout is below 6 timeouts of the function", queue["VisibilityTimeout"] >= 6 * thumbnail["Timeout"])
         self.require("the dead-letter queue is not encrypted", queue.get("SqsManagedSseEnabled") or queue.get("KmsMasterKeyId"))
-        (invoke,) = self.of_type("AWS::Lambda::EventInvokeConfig").values()
+        (invoke,) = [config for name, config in self.of_type("AWS::Lambda::EventInvokeConfig").items() if name not in FETCH]
         self.equal("retries", invoke["MaximumRetryAttempts"], 2)
         # Lambda sends an event that it gives up on to the queue and to the destination.
         self.equal("failure destination", invoke["DestinationConfig"], {"OnFailure": {"Destination": "${ReconcileFunctionAliaslive}"}})
@@ -818,6 +839,22 @@ class Checks:
             age = target["RetryPolicy"]["MaximumEventAgeInSeconds"]
             self.require(f"{name}: retries for {age} s", age <= {"sweep": 900, "list": 86400}[task])
             self.require(f"{name}: no retries", target["RetryPolicy"]["MaximumRetryAttempts"] > 0)
+
+    def fetches(self):
+        """A fetch is retried, has all the time that Lambda gives, and its URL is kept nowhere."""
+        created = sorted(name for name in self.template.resources if name.startswith("Fetch") and "Version" not in name)
+        self.equal("resources for videos from URLs", created, sorted(FETCH) if self.imports else [])
+        if not self.imports:
+            return
+        function, invoke = self.properties("FetchFunction"), self.properties("FetchFunctionEventInvokeConfig")
+        # Two parts of 16 MiB are in memory (crates/fetch/src/client.rs).
+        self.equal("FetchFunction: timeout and memory", (function["Timeout"], function["MemorySize"]), (900, 512))
+        self.require("FetchFunction has a layer", "Layers" not in function)
+        self.require("the URLs of failed events are kept in a queue", "DeadLetterConfig" not in function)
+        self.equal("FetchFunction: retries", (invoke["FunctionName"], invoke["Qualifier"], invoke["MaximumRetryAttempts"]), ("${FetchFunction}", "live", 2))
+        self.equal("FetchFunction: failure destination", invoke["DestinationConfig"], {"OnFailure": {"Destination": "${ReconcileFunctionAliaslive}"}})
+        # A fetch ends 45 minutes after its request (crates/presign/src/fetch.rs).
+        self.require("FetchFunction: events are given up too early", invoke["MaximumEventAgeInSeconds"] >= 45 * 60)
 
     def webhooks(self):
         """The stream feeds the queue, each message is delivered separately, and failures reach the dead-letter queue."""
@@ -1105,7 +1142,7 @@ class Checks:
         alarms = self.of_type("AWS::CloudWatch::Alarm")
         watched = {name: alarm_metrics(alarm) for name, alarm in alarms.items()}
         count = sum(len(metrics) for metrics in watched.values())
-        free = 10 + (2 if self.notifies else 0) + (3 if self.transcodes else 0) + (5 if self.given["Canary"] == "true" else 0)
+        free = 10 + (1 if self.imports else 0) + (2 if self.notifies else 0) + (3 if self.transcodes else 0) + (5 if self.given["Canary"] == "true" else 0)
         self.require(f"alarms on {count} metrics, ten are free", count <= free)
         triples = [(m["Namespace"], m["MetricName"], [d["Value"] for d in m["Dimensions"]]) for name, metrics in watched.items() if "Canary" not in name for m in metrics]
         self.problems.extend(failure_problems(self.template.resources, triples))
@@ -1118,6 +1155,7 @@ class Checks:
         }
         others = {
             "WebhookDeadLettersAlarm": {"QueueName": "${WebhookDLQ.QueueName}"},
+            "FetchesFailedAlarm": {"FunctionName": "${FetchFunction}"},
             "WebhookDelayAlarm": {"FunctionName": "${WebhookFunction}"},
         }
         for name, alarm in alarms.items():

@@ -22,7 +22,11 @@ EXEMPT = {
     **{(name, metric): "nothing invokes it asynchronously, so it has no such events" for name in (*API, "WebhookFunction", "EncodeFunction")
        for metric in ("DeadLetterErrors", "DestinationDeliveryFailures", "AsyncEventsDropped", "AsyncEventAge")},
     **{(name, "IteratorAge"): "it reads no stream, so it has no such metric" for name in
-       (*API, "ThumbnailFunction", "ReconcileFunction", "TranscodeFunction", "EncodeFunction")},
+       (*API, "ThumbnailFunction", "ReconcileFunction", "FetchFunction", "TranscodeFunction", "EncodeFunction")},
+    **{("FetchFunction", metric): "Lambda repeats such events, and FetchesFailedAlarm reports those that it gives up" for metric in
+       ("Errors", "Throttles", "AsyncEventAge")},
+    ("FetchFunction", "DeadLetterErrors"): "it has no dead-letter queue, so it has no such metric",
+    ("FetchFunction", "DestinationDeliveryFailures"): "FetchesFailedAlarm fires for the same event, and the row expires within a day",
     ("ThumbnailFunction", "Throttles"): "throttled events wait, and EventAgeAlarm reports those that wait too long",
     ("ThumbnailFunction", "DestinationDeliveryFailures"): "DeadLettersAlarm fires for the same event, and a sweep records the failure later",
     ("ThumbnailFunction", "AsyncEventsDropped"): "dropped events are in the dead-letter queue, which DeadLettersAlarm watches",

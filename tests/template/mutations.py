@@ -881,6 +881,62 @@ def drop_AUDIO(t):
 
 
 @mutation
+def fetch_videos_from_URLs_by_default(t):
+    t["Parameters"]["ImportUrls"]["Default"] = "true"
+
+
+@mutation
+def create_the_fetch_function_in_every_stack(t):
+    for name in ("FetchFunction", "FetchRole", "FetchLogs", "FetchesFailedAlarm"):
+        del t["Resources"][name]["Condition"]
+
+
+@mutation
+def drop_FETCH_FUNCTION(t):
+    del at(t, "PresignFunction//Environment//Variables")["FETCH_FUNCTION"]
+
+
+@mutation
+def drop_the_authorizer_of_fetches(t):
+    del body(t)["paths"]["/videos"]["post"]["security"]
+
+
+@mutation
+def let_every_stack_invoke_the_fetch_function(t):
+    at(t, "PresignRole")["Policies"][2]["Fn::If"][0] = "HasQuotas"
+
+
+@mutation
+def let_fetches_delete(t):
+    statements(t, "FetchRole")[0]["Action"].append("s3:DeleteObject")
+
+
+@mutation
+def keep_the_URLs_of_failed_fetches(t):
+    at(t, "FetchFunction")["DeadLetterQueue"] = at(t, "ThumbnailFunction")["DeadLetterQueue"]
+
+
+@mutation
+def do_not_repeat_fetches(t):
+    at(t, "FetchFunction//EventInvokeConfig")["MaximumRetryAttempts"] = 0
+
+
+@mutation
+def lose_failed_fetches(t):
+    del at(t, "FetchFunction//EventInvokeConfig")["DestinationConfig"]
+
+
+@mutation
+def put_fetches_into_a_VPC(t):
+    at(t, "FetchFunction")["VpcConfig"] = {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+
+
+@mutation
+def drop_the_alarm_of_fetches(t):
+    del t["Resources"]["FetchesFailedAlarm"]
+
+
+@mutation
 def drop_TRANSCODE(t):
     del at(t, "ThumbnailFunction//Environment//Variables")["TRANSCODE"]
 

@@ -43,6 +43,7 @@ VALUES = {
     "Audio": ("false", "true"),
     "Scan": ("false", "true"),
     "Moderation": ("false", "true"),
+    "ImportUrls": ("false", "true"),
     "Architecture": ("x86_64", "arm64"),
 }
 # A parameter whose changes reach the alias with the next release only, and why that is right.
@@ -130,7 +131,7 @@ def package_problems(template):
 
 def description_problems(template):
     """Yields the version descriptions that are too long with the longest values."""
-    longest = {"Architecture": "x86_64", "LogLevel": "error", "Traces": "false", "TransferAcceleration": "false", "Transcode": "watched", "Cdn": "true", "Audio": "false", "Scan": "true", "Moderation": "true",
+    longest = {"Architecture": "x86_64", "LogLevel": "error", "Traces": "false", "TransferAcceleration": "false", "Transcode": "watched", "Cdn": "true", "Audio": "false", "ImportUrls": "false", "Scan": "true", "Moderation": "true",
                "MaxUploadBytes": str(template["Parameters"]["MaxUploadBytes"]["MaxValue"])}  # fmt: skip
     for name in ("Release", "AllowedOrigins", "WebhookUrl"):
         longest[name] = "x" * template["Parameters"][name].get("MaxLength", 4096)

@@ -10,8 +10,8 @@ use std::process::Command;
 use serde_json::Value;
 use upreel_core::Container;
 
-const FUNCTIONS: [&str; 8] =
-    ["upload", "presign", "videos", "playback", "thumbnail", "webhook", "transcode", "reconcile"];
+const FUNCTIONS: [&str; 9] =
+    ["upload", "presign", "fetch", "videos", "playback", "thumbnail", "webhook", "transcode", "reconcile"];
 
 /// For each crate, the crates of this workspace that it may depend on.
 const LAYERS: [(&str, &[&str]); 7] = [
@@ -26,9 +26,10 @@ const LAYERS: [(&str, &[&str]); 7] = [
 ];
 
 /// The crates that may use a client of the AWS SDK.
-const SDK_USERS: [(&str, &[&str]); 4] = [
+const SDK_USERS: [(&str, &[&str]); 5] = [
     ("store", &["aws-sdk-dynamodb", "aws-sdk-s3", "aws-sdk-secretsmanager", "aws-sdk-sfn"]),
     ("reconcile", &["aws-sdk-lambda", "aws-sdk-sqs"]),
+    ("presign", &["aws-sdk-lambda"]),
     ("webhook", &["aws-sdk-sqs"]),
     // Creates the table of the embedded DynamoDB.
     ("local", &["aws-sdk-dynamodb"]),

@@ -51,7 +51,7 @@ export type Entry = {
     key?: string;
 };
 export type Failure = {
-    code: 'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED';
+    code: 'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED' | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'SOURCE_FORBIDDEN' | 'SOURCE_UNAVAILABLE' | 'SOURCE_TIMEOUT' | 'FETCH_FAILED' | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED';
     /**
      * for users
      */
@@ -256,7 +256,7 @@ export type Problem = {
      * what to do
      */
     detail: string;
-    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'QUOTA_EXCEEDED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL';
+    code: 'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED' | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'QUOTA_EXCEEDED' | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'FETCH_DISABLED' | 'INTERNAL';
     /**
      * same as `title`
      */
@@ -366,7 +366,8 @@ export type Watcher = {
  *
  * @typedef {object} Failure why a video could not be processed
  * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED'
- *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED'} code
+ *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'SOURCE_FORBIDDEN' | 'SOURCE_UNAVAILABLE' | 'SOURCE_TIMEOUT' | 'FETCH_FAILED'
+ *   | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED'} code
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
@@ -454,7 +455,7 @@ export type Watcher = {
  * @property {string} detail what to do
  * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED'
  *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'QUOTA_EXCEEDED'
- *   | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ *   | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'FETCH_DISABLED' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  * @property {'bytes' | 'videos' | 'uploads'} [quota] the quota that the request would exceed
@@ -590,6 +591,21 @@ export declare function list({ limit, cursor, title, tag, signal, ...server }?: 
 }): Promise<{
     videos: Video[];
     cursor?: string;
+}>;
+/** Has the server fetch a video from an https URL, and returns its identifier; `watch` tells when it is processed. With an
+ * `idempotencyKey`, a repetition returns the same video.
+ * @param {string} url @param {Change & {name?: string, type?: string}} [details]
+ * @param {Server & {idempotencyKey?: string, signal?: AbortSignal}} [options]
+ * @returns {Promise<{videoId: string, status: Video['status']}>} */
+export declare function importUrl(url: string, details?: Change & {
+    name?: string;
+    type?: string;
+}, { idempotencyKey, signal, ...server }?: Server & {
+    idempotencyKey?: string;
+    signal?: AbortSignal;
+}): Promise<{
+    videoId: string;
+    status: Video['status'];
 }>;
 /** Returns what the user has stored, and may store.
  * @param {Server & {signal?: AbortSignal}} [options] @returns {Promise<Usage>} */

@@ -68,7 +68,8 @@ const PAUSED = Symbol('paused');
  *
  * @typedef {object} Failure why a video could not be processed
  * @property {'UNSUPPORTED_MEDIA' | 'EMPTY_FILE' | 'TOO_LARGE' | 'TOO_LONG' | 'QUOTA_EXCEEDED' | 'NO_VIDEO' | 'ENCRYPTED'
- *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED'} code
+ *   | 'UNREADABLE' | 'TOO_COMPLEX' | 'LOST' | 'SOURCE_FORBIDDEN' | 'SOURCE_UNAVAILABLE' | 'SOURCE_TIMEOUT' | 'FETCH_FAILED'
+ *   | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED'} code
  * @property {string} message for users
  *
  * @typedef {object} Transcode progress of the renditions
@@ -156,7 +157,7 @@ const PAUSED = Symbol('paused');
  * @property {string} detail what to do
  * @property {'INVALID_REQUEST' | 'MALFORMED_BODY' | 'INVALID_CAPTIONS' | 'MISSING_FILE' | 'EMPTY_FILE' | 'UNAUTHORIZED'
  *   | 'NOT_FOUND' | 'NOT_READY' | 'METHOD_NOT_ALLOWED' | 'CONFLICT' | 'PRECONDITION_FAILED' | 'QUOTA_EXCEEDED'
- *   | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'INTERNAL'} code
+ *   | 'TOO_LARGE' | 'UNSUPPORTED_MEDIA' | 'UNDECODABLE' | 'IDEMPOTENCY_MISMATCH' | 'FETCH_DISABLED' | 'INTERNAL'} code
  * @property {string} error same as `title`
  * @property {string} message same as `detail`
  * @property {'bytes' | 'videos' | 'uploads'} [quota] the quota that the request would exceed
@@ -618,6 +619,16 @@ export const get = (videoId, { signal, ...server } = {}) => json(server, 'GET', 
  * @returns {Promise<{videos: Video[], cursor?: string}>} */
 export function list({ limit, cursor, title, tag, signal, ...server } = {}) {
   return json(server, 'GET', listPath({ limit, cursor, title, tag }), { signal });
+}
+
+/** Has the server fetch a video from an https URL, and returns its identifier; `watch` tells when it is processed. With an
+ * `idempotencyKey`, a repetition returns the same video.
+ * @param {string} url @param {Change & {name?: string, type?: string}} [details]
+ * @param {Server & {idempotencyKey?: string, signal?: AbortSignal}} [options]
+ * @returns {Promise<{videoId: string, status: Video['status']}>} */
+export function importUrl(url, details = {}, { idempotencyKey, signal, ...server } = {}) {
+  const headers = idempotencyKey === undefined ? undefined : { 'Idempotency-Key': idempotencyKey };
+  return json(server, 'POST', '/videos', { body: { ...details, url }, headers, signal });
 }
 
 /** Returns what the user has stored, and may store.

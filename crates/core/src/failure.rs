@@ -32,6 +32,14 @@ impl Failure {
     pub const QUOTA_EXCEEDED: &str = "QUOTA_EXCEEDED";
     /// The object was stored, but is missing.
     pub const LOST: &str = "LOST";
+    /// The URL of the source, or one that it redirects to, is not allowed.
+    pub const SOURCE_FORBIDDEN: &str = "SOURCE_FORBIDDEN";
+    /// The source does not answer, or not with the file.
+    pub const SOURCE_UNAVAILABLE: &str = "SOURCE_UNAVAILABLE";
+    /// The source was not copied in time.
+    pub const SOURCE_TIMEOUT: &str = "SOURCE_TIMEOUT";
+    /// Every attempt to copy the source ended with a fault. There is no further one.
+    pub const FETCH_FAILED: &str = "FETCH_FAILED";
     /// Every attempt ended with a fault.
     pub const INTERNAL: &str = "INTERNAL";
     /// The scan has found malware.
@@ -78,6 +86,15 @@ impl Failure {
     #[must_use]
     pub fn lost() -> Self {
         Self::new(Self::LOST, "The file was lost before it was processed. Upload it again.")
+    }
+
+    /// Creates the failure of a source that was given up after a fault.
+    #[must_use]
+    pub fn fetch() -> Self {
+        Self::new(
+            Self::FETCH_FAILED,
+            "The file could not be copied because of a fault on our side. Please try again.",
+        )
     }
 
     /// Creates a failure with one of the codes above.

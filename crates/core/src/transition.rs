@@ -8,6 +8,7 @@
 //! |---|---|---|---|
 //! | `Upload` | `PENDING` | | `UPLOADED` |
 //! | `Hold` | all but `DELETED` | newer | `UPLOADED`, until a check has a verdict |
+//! | `Abandon` | `PENDING` | | `FAILED` |
 //! | `Claim` | all but `DELETED` | newer, or the row's own and unfinished | `PROCESSING` |
 //! | `Play` | `PROCESSING` | the row's own | `PROCESSING`, with the playback |
 //! | `Refuse` | `UPLOADED`, `PROCESSING`, `FAILED` | the row's own, unfinished | `FAILED`, by a check |
@@ -64,6 +65,8 @@ pub enum Transition {
     Hold,
     /// A check refuses the object, or has no verdict in time.
     Refuse,
+    /// The source of the video cannot be fetched.
+    Abandon,
     /// A worker takes on an event.
     Claim,
     /// The video can be played before its previews are made.
@@ -121,10 +124,11 @@ pub enum Refusal {
 
 impl Transition {
     /// Every transition.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Upload,
         Self::Hold,
         Self::Refuse,
+        Self::Abandon,
         Self::Claim,
         Self::Play,
         Self::Process,
@@ -144,6 +148,7 @@ impl Transition {
             Self::Upload => (&[Pending], EventRule::None, Uploaded),
             Self::Hold => (LIVE, EventRule::Newer, Uploaded),
             Self::Refuse => (&[Uploaded, Processing, Failed], EventRule::Unfinished, Failed),
+            Self::Abandon => (&[Pending], EventRule::None, Failed),
             Self::Claim => (LIVE, EventRule::NewerOrUnfinished, Processing),
             Self::Play => (&[Processing], EventRule::Own, Processing),
             Self::Process => (&[Processing, Failed], EventRule::Unfinished, Processed),
@@ -199,6 +204,8 @@ impl Transition {
             Self::Upload => Some(Wait::Event),
             Self::Claim | Self::Play => Some(Wait::Result),
             Self::GiveUp | Self::Hold => Some(Wait::Replay(0)),
+            // The sweep makes it count right, whoever was interrupted after the transition.
+            Self::Abandon => Some(Wait::CleanUp),
             Self::Delete => Some(Wait::Deletion),
             Self::Process | Self::Fail | Self::Refuse | Self::Lose | Self::Complete => None,
         }

@@ -21,6 +21,8 @@ pub struct Config {
     /// `TRANSCODE`: whether renditions are encoded only when a player requests them (`watched`). The other values, `all` and
     /// `off` or `true` and `false`, do not matter here: without `STATE_MACHINE_ARN`, transcoding is off.
     pub transcodes_when_watched: bool,
+    /// `FETCH_FUNCTION`: the name or ARN of the function that fetches videos from URLs. Without it, none are fetched.
+    pub fetch_function: Option<String>,
     /// `AUDIO`: whether files with audio alone are accepted (`true`). Otherwise they are no videos.
     pub audio: bool,
     /// `CDN_DOMAIN`: the host name of the distribution in front of the processed bucket. Without it, S3 serves its files.
@@ -239,6 +241,7 @@ impl Config {
                     return Err(InvalidSetting { name: "TRANSCODE", complaint });
                 }
             },
+            fetch_function: get("FETCH_FUNCTION"),
             audio: is_true(&get, "AUDIO")?,
             // A function that signs URLs needs both, one that verifies them only the secret.
             cdn_secret_arn: match get("CDN_DOMAIN") {

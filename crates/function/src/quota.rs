@@ -2,7 +2,8 @@
 
 use upreel_core::quota::{Change, Limits, Refusal};
 use upreel_core::video::Record;
-use upreel_core::{Details, Fault, Key, Status, UserId};
+use upreel_core::{Details, Failure, Fault, Key, Status, UserId, VideoId};
+use upreel_store::videos::UpdateOutcome;
 
 use crate::App;
 
@@ -91,6 +92,20 @@ impl App {
             is_on.then(Limits::default)
         };
         self.videos.settle(record, limits.as_ref()).await
+    }
+
+    /// Records that the source of a video cannot be fetched.
+    ///
+    /// # Errors
+    /// When `DynamoDB` fails.
+    pub async fn abandon(&self, id: VideoId, failure: &Failure) -> Result<UpdateOutcome, Fault> {
+        let outcome = self.videos.abandon(id, failure).await?;
+        if outcome == UpdateOutcome::Recorded
+            && let Some(record) = self.videos.get(id).await?
+        {
+            self.settle(&record).await?;
+        }
+        Ok(outcome)
     }
 
     /// Frees what a video counted that has just become a tombstone. `previous` is the row before that.

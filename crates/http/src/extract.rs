@@ -2,6 +2,7 @@
 //! names Rust types.
 
 use axum::extract::FromRequestParts;
+use http::HeaderMap;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -36,5 +37,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
         let path = axum::extract::Path::from_request_parts(parts, state).await;
         let path = path.map_err(|_| Problem::new(Code::NotFound, "There is nothing at this path."))?;
         Ok(Self(path.0))
+    }
+}
+
+/// Returns the `Idempotency-Key`, if there is one.
+///
+/// # Errors
+/// When it is malformed.
+pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key)),
+        _ => Err(Problem::new(
+            Code::InvalidRequest,
+            "The Idempotency-Key must have 1 to 255 ASCII characters.",
+        )),
     }
 }

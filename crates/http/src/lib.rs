@@ -19,7 +19,7 @@ pub use base::BaseUrl;
 pub use caller::Caller;
 pub use details::{Given, change};
 pub use event::ProxyEvent;
-pub use extract::{Path, Query};
+pub use extract::{Path, Query, idempotency_key};
 pub use gateway::{request, run};
 pub use json::from_json;
 pub use lambda_http::aws_lambda_events::apigw::ApiGatewayProxyRequestContext;

@@ -43,6 +43,8 @@ pub enum Code {
     Undecodable,
     /// The `Idempotency-Key` was used with another body.
     IdempotencyMismatch,
+    /// The backend does not fetch videos from URLs.
+    FetchDisabled,
     /// A fault. A retry may succeed.
     Internal,
 }
@@ -72,6 +74,7 @@ impl Code {
             Self::IdempotencyMismatch => {
                 (S::UNPROCESSABLE_ENTITY, "IDEMPOTENCY_MISMATCH", "Idempotency-Key used for another body")
             }
+            Self::FetchDisabled => (S::FORBIDDEN, "FETCH_DISABLED", "Not enabled"),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "INTERNAL", "Internal error"),
         }
     }

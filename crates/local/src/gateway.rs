@@ -43,10 +43,15 @@ const PAGE_POLICY: &str = "default-src 'self'; img-src 'self' http: data:; media
 /// allows.
 const STYLES: &str = include_str!("../../../web/page/vendor/media-chrome.styles");
 
-pub(crate) fn router(app: &App, queues: Vec<Arc<Queue>>, start: Option<Start>) -> Router {
+pub(crate) fn router(
+    app: &App,
+    queues: Vec<Arc<Queue>>,
+    start: Option<Start>,
+    fetch: Option<upreel_presign::Start>,
+) -> Router {
     let functions = Router::new()
         .merge(upreel_upload::router(app.clone()))
-        .merge(upreel_presign::router(app.clone()))
+        .merge(upreel_presign::router(app.clone(), fetch))
         .merge(upreel_videos::router(app.clone(), start))
         .merge(upreel_playback::router(app.clone()));
     let functions = complete(functions, &app.config.allowed_origins);

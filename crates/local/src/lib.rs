@@ -6,6 +6,7 @@
 
 pub mod arguments;
 mod dynamodb;
+mod fetch;
 pub mod ffmpeg;
 mod files;
 mod gateway;
@@ -173,8 +174,17 @@ impl Local {
         let thumbnail = wrap(thumbnail(app.clone(), transcodes.clone()));
         let all = Queues { videos: queue.clone(), transcodes, thumbnail: thumbnail.clone() };
         let give_up = reconcile::give_up(app.clone(), all.clone());
-        servers.spawn(queue.clone().run(thumbnail, options.back_off.to_vec(), Some(give_up)));
+        servers.spawn(queue.clone().run(thumbnail, options.back_off.to_vec(), Some(give_up.clone())));
         servers.spawn(reconcile::run(app.clone(), all, options.sweep_interval));
+        let mut fetch = None;
+        if let Some(client) = options.fetch {
+            let fetches = Arc::new(Queue::open(&data.join("fetch")).map_err(|e| unusable(&e))?);
+            resumed += fetches.resume(&app.objects, UPLOADS).await.map_err(|e| unusable(&e))?;
+            let handler = fetch::handler(app.clone(), client);
+            servers.spawn(fetches.clone().run(handler, options.back_off.to_vec(), Some(give_up)));
+            queues.push(fetches.clone());
+            fetch = Some(fetch::starter(fetches));
+        }
         if let Some(Webhook { endpoint, back_off }) = options.webhook {
             let folder = data.join("webhooks");
             let events = Arc::new(Queue::open(&folder).map_err(|e| unusable(&e))?);
@@ -185,7 +195,8 @@ impl Local {
                 webhook::follow(database, TABLE, events, &folder.join("sequence")).await;
             });
         }
-        servers.spawn(serve::serve(api, allowed.guard(Port::Api, gateway::router(&app, queues, start))));
+        servers
+            .spawn(serve::serve(api, allowed.guard(Port::Api, gateway::router(&app, queues, start, fetch))));
         Ok(Self {
             api: api_url,
             s3: s3_url,

@@ -14,6 +14,7 @@ use tracing_subscriber::filter::{FilterExt, Targets};
 use tracing_subscriber::prelude::*;
 use upreel_core::UserId;
 use upreel_core::limits::Limits;
+use upreel_fetch::Client;
 use upreel_function::{app, config};
 use upreel_local::import::{Import, Plan, Size, Source};
 use upreel_local::log::OnlyFaults;
@@ -72,6 +73,9 @@ struct Arguments {
     /// Also accept files with audio alone, such as MP3: they get a waveform, and are played as HLS where that is possible
     #[arg(long)]
     audio: bool,
+    /// Also fetch videos from https URLs with `POST /videos`
+    #[arg(long)]
+    import_urls: bool,
     /// Send a webhook to this URL when a video changes (see "Webhooks" in the README)
     #[arg(long, requires = "webhook_secret")]
     webhook_url: Option<String>,
@@ -178,6 +182,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         back_off: BACK_OFF,
         transcode: arguments.transcode.map(|_| transcode::workers()),
         audio: arguments.audio,
+        fetch: arguments.import_urls.then(Client::public),
         transcodes_when_watched: arguments.transcode == Some(When::Watched),
         limits: examine_after.map_or_else(limits, Limits::all),
         sweep_interval: examine_after.unwrap_or(SWEEP_INTERVAL),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use upreel_core::Checks;
 use upreel_core::limits::Limits;
 use upreel_core::quota;
+use upreel_fetch::Client;
 use upreel_function::Config;
 use upreel_store::Buckets;
 use upreel_store::sdk::Endpoints;
@@ -48,6 +49,8 @@ pub struct Options {
     pub transcode: Option<usize>,
     /// Whether videos are transcoded only when they are watched.
     pub transcodes_when_watched: bool,
+    /// The client that fetches videos from URLs; `None` turns this off.
+    pub fetch: Option<Client>,
     /// Whether files with audio alone are accepted.
     pub audio: bool,
     /// The checks that an upload has to pass before it can be read. The scan is made here; it knows the EICAR test file only.
@@ -94,6 +97,7 @@ pub(crate) fn config(options: &Options, allowed_origins: Vec<String>) -> Config 
         },
         state_machine: options.transcode.map(|_| "crates/local/src/transcode.rs".to_owned()),
         transcodes_when_watched: options.transcodes_when_watched,
+        fetch_function: options.fetch.as_ref().map(|_| "crates/local/src/fetch.rs".to_owned()),
         audio: options.audio,
         cdn_domain: None,
         cdn_distribution: None,

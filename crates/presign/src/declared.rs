@@ -79,6 +79,14 @@ impl NewVideo {
         Self { id, key, about, size, reserved, details: Details::default() }
     }
 
+    /// Gives the video the identifier of an earlier request.
+    pub(crate) fn identified(mut self, id: VideoId) -> Self {
+        if let Key::Video { id: of_key, .. } = &mut self.key {
+            (self.id, *of_key) = (id, id);
+        }
+        self
+    }
+
     /// Sets what the user says about the video.
     pub(crate) fn described(mut self, given: Given, app: &App) -> Result<Self, Problem> {
         self.details = given.details(app.videos.now())?;

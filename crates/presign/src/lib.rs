@@ -4,13 +4,18 @@
 //! A presigned PUT request works with a plain `fetch(uploadUrl, {method: "PUT", headers, body: file})` or `curl -T`:
 //! the signature includes only the content type, and the length if it was given.
 //!
+//! `POST /videos` has the backend fetch a video from a URL: it creates the row as presigning does, and invokes the function
+//! `fetch` instead of signing.
+//!
 //! IAM: `s3:PutObject` (also to send parts and to complete a multipart upload), `s3:GetObject` (to recognise a repeated
 //! completion), `s3:AbortMultipartUpload` and `s3:ListMultipartUploadParts` on `videos/*` of the uploads bucket;
 //! `s3:ListBucket` on that bucket, without which a missing object is a 403; `dynamodb:PutItem`; with quotas, also
-//! `dynamodb:GetItem` and `UpdateItem`.
+//! `dynamodb:GetItem` and `UpdateItem`. If videos are fetched from URLs, `lambda:InvokeFunction` on the `fetch` function, and
+//! `dynamodb:GetItem` (for a repeated `Idempotency-Key`).
 
 mod companion;
 mod declared;
+mod fetch;
 mod sign;
 mod upload;
 
@@ -27,10 +32,13 @@ use upreel_core::limits::MAX_PUT;
 use upreel_function::App;
 use upreel_http::{Caller, Code, Given, Problem, Query};
 
+pub use crate::fetch::{Functions, Start};
+
 use crate::declared::{Declared, NewVideo, invalid, parse_put_size};
 
-/// Returns the routes of this function.
-pub fn router(app: App) -> Router {
+/// Returns the routes of this function. `start` invokes the function `fetch`, if videos are fetched from URLs.
+pub fn router(app: App, start: Option<Start>) -> Router {
+    let fetches = Router::new().route("/videos", post(fetch::fetch)).with_state((app.clone(), start));
     Router::new()
         .route("/presign", get(presign).head(async || no_head("GET, POST")).post(sign::sign))
         .route("/s3/params", get(companion::params).head(async || no_head("GET")))
@@ -40,6 +48,7 @@ pub fn router(app: App) -> Router {
         .route("/s3/multipart/{uploadId}/batch", get(companion::batch))
         .route("/s3/multipart/{uploadId}/complete", post(companion::complete))
         .with_state(app)
+        .merge(fetches)
 }
 
 /// Refuses a HEAD request, which must not create a video. Without this, the handler of GET would respond.

@@ -1,10 +1,11 @@
-//! Records that Lambda gave up an event of the thumbnail function: no attempt succeeded, because of a fault, a timeout, or
-//! because the function could not be started or was throttled for hours.
+//! Records that Lambda gave up an event of the thumbnail function, or of the `fetch` function: no attempt succeeded, because
+//! of a fault, a timeout, or because the function could not be started or was throttled for hours.
 //!
-//! The event itself is in the dead-letter queue. A repetition finds the row in the new status and writes it again.
+//! The event of the thumbnail function is in the dead-letter queue, too. That of the `fetch` function is not: its URL may be
+//! signed, and the user can send it again. A repetition finds the row in the new status and writes it again.
 
 use serde_json::Value;
-use upreel_core::{Fault, Key};
+use upreel_core::{Failure, Fault, Key};
 use upreel_events::Event;
 use upreel_events::check::Checked;
 use upreel_events::s3::Created;
@@ -16,6 +17,13 @@ use upreel_store::videos::UpdateOutcome;
 /// # Errors
 /// Returns a fault if the record cannot be read, or the failure cannot be recorded.
 pub async fn handle(app: &App, record: &Value) -> Result<(), Fault> {
+    // The event of the `fetch` function. Its URL must not be logged.
+    if record["requestPayload"]["url"].is_string() {
+        let key = record["requestPayload"]["key"].as_str().and_then(|key| key.parse().ok());
+        let Some(key @ Key::Video { .. }) = key else { return Ok(()) };
+        tracing::warn!(videoId = %key.video_id(), "fetching was given up");
+        return app.abandon(key.video_id(), &Failure::fetch()).await.map(drop);
+    }
     for event in upreel_events::parse(record)? {
         let created = match event {
             Event::Created(created) => Some(created),

@@ -7,14 +7,15 @@
 //! - [`VideoStore::create`]: the row exists. It stays unchanged, and the result is the same.
 //! - [`VideoStore::reserve_idempotency_key`]: the key is reserved. The first reservation is returned, for 24 hours.
 //! - the transitions of the status and of the transcode, what the reconciler writes, and what users write: see the modules
-//!   `transitions`, `checks`, `transcodes`, `deletions`, `due`, `details` and `posters`. What counts for a user's quota:
-//!   `quota`.
+//!   `transitions`, `checks`, `transcodes`, `deletions`, `due`, `details`, `fetches` and `posters`. What counts for
+//!   a user's quota: `quota`.
 
 mod checks;
 mod content;
 mod deletions;
 mod details;
 mod due;
+mod fetches;
 mod imports;
 mod outcome;
 mod posters;

@@ -21,7 +21,7 @@ use upreel_core::limits::MAX_API_BODY;
 use upreel_core::{Container, Details, Key, Status, UserId, VideoId, filename};
 use upreel_function::App;
 use upreel_http::form::{self, File};
-use upreel_http::{Caller, Code, Problem};
+use upreel_http::{Caller, Code, Problem, idempotency_key};
 
 /// Returns the routes of this function.
 pub fn router(app: App) -> Router {
@@ -129,16 +129,5 @@ async fn resume(app: &App, user: &UserId, key: &str, file: &File) -> Result<Plan
             "The video of this Idempotency-Key was deleted. Use a new key to upload it again.",
         )),
         Some(_) => Ok(Plan::Stored(first.id)),
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    match value.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key)),
-        _ => Err(Problem::new(
-            Code::InvalidRequest,
-            "The Idempotency-Key must have 1 to 255 ASCII characters.",
-        )),
     }
 }

@@ -140,7 +140,7 @@ impl World {
         });
         let routes = Router::new()
             .merge(upreel_upload::router(app.clone()))
-            .merge(upreel_presign::router(app.clone()))
+            .merge(upreel_presign::router(app.clone(), None))
             .merge(upreel_videos::router(app.clone(), start))
             .merge(upreel_playback::router_with(app.clone(), content::IMAGES));
         let endpoint = Endpoint::local("https://receiver.example/hook", "secret").unwrap();
@@ -246,6 +246,7 @@ fn sdk_config(network: &Network) -> SdkConfig {
 fn config(settings: Settings) -> Config {
     let Settings { transcodes, watched, quotas, checks, .. } = settings;
     Config {
+        fetch_function: None,
         audio: false,
         table: "VideoMetadata".to_owned(),
         buckets: Buckets {

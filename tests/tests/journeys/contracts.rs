@@ -35,7 +35,7 @@ async fn api_events_are_handled() {
     let (_, again) = invoke(upreel_upload::router(app.clone()), &backend, "upload.json").await;
     assert_eq!(again["videoId"], uploaded["videoId"], "the same Idempotency-Key");
 
-    let (status, signed) = invoke(upreel_presign::router(app.clone()), &backend, "presign.json").await;
+    let (status, signed) = invoke(upreel_presign::router(app.clone(), None), &backend, "presign.json").await;
     assert_eq!((status, &signed["method"]), (200, &"PUT".into()));
     assert!(signed["key"].as_str().unwrap().starts_with("videos/0a4e6b7c-70f1-70c1-9a1b-2f7d3c5e8a90/"));
 
@@ -108,7 +108,7 @@ async fn malformed_base64_body_is_a_400() {
     let app = &backend.local.app;
     for (name, routes) in [
         ("upload.json", upreel_upload::router(app.clone())),
-        ("presign.json", upreel_presign::router(app.clone())),
+        ("presign.json", upreel_presign::router(app.clone(), None)),
     ] {
         let mut event: Value = serde_json::from_str(&file(name)).unwrap();
         event["httpMethod"] = "POST".into();

@@ -32,6 +32,7 @@ pub(crate) struct Backend {
 pub(crate) fn options(data: &Path) -> Options {
     Options {
         audio: false,
+        fetch: None,
         host: Ipv4Addr::LOCALHOST.into(),
         allowed_hosts: Vec::new(),
         allowed_origins: vec!["http://localhost:5173".to_owned()],

@@ -9,6 +9,7 @@ mod checks;
 mod contracts;
 mod details;
 mod events;
+mod fetch;
 mod formats;
 mod harness;
 mod images;

@@ -82,6 +82,7 @@ impl Row {
             }
             Transition::GiveUp => videos.give_up(&self.key, &self.user, &sequencer, object, 0).await.unwrap(),
             Transition::Lose => videos.mark_lost(id, false).await.unwrap(),
+            Transition::Abandon => videos.abandon(id, &Failure::fetch()).await.unwrap(),
             Transition::Complete => videos.complete(id, &sequencer, None, None).await.unwrap(),
             Transition::Delete => {
                 videos.delete(id, &self.user).await.unwrap().unwrap();

@@ -10,6 +10,7 @@ use crate::captions::{EmbeddedTracks, Tracks};
 use crate::check::CheckResult;
 use crate::details::Details;
 use crate::failure::Failure;
+use crate::fetch::Started;
 use crate::id::{Sequencer, UserId, Version, VideoId};
 use crate::key::Key;
 use crate::playback;
@@ -38,6 +39,9 @@ pub struct Record {
     pub revision: u64,
     /// The object's key in the uploads bucket.
     pub key: String,
+    /// The multipart upload that the source is copied to, if the backend fetches the video itself.
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
+    pub fetch: Option<Started>,
     /// The event that the row belongs to: the newest one that was held, claimed or given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequencer: Option<Sequencer>,
@@ -132,6 +136,7 @@ impl Record {
             embedded: None,
             revision: 0,
             key: key.to_string(),
+            fetch: None,
             sequencer: None,
             etag: None,
             scan_result: None,

@@ -1,4 +1,5 @@
-//! Multipart uploads: creating, listing, completing and aborting them. Clients send the parts directly to S3.
+//! Multipart uploads: creating, listing, completing and aborting them. Clients send the parts directly to S3; what the
+//! backend fetches itself is sent by [`ObjectStore::put_part`]. A repeated part replaces the first one.
 //!
 //! A repeated completion finds that there is no such upload, but an object of the same number of parts: it succeeds
 //! again. A repeated abort returns `false`. Only the error code `NoSuchUpload` says that there is no such upload: any other
@@ -8,7 +9,9 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::Config;
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
 use upreel_core::{Fault, Key};
 
 use super::signed::PART_URL_TTL;
@@ -18,6 +21,9 @@ use crate::sdk;
 /// Timeout of a completion: S3 begins its response at once, but can take long to join many parts. It ends before the 29
 /// seconds of API Gateway; the client then repeats the request.
 const COMPLETION_TIMEOUT: Duration = Duration::from_secs(24);
+
+/// Timeout of one attempt to send a part.
+const PART_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// S3's error code for an upload that was completed or aborted, or never existed.
 const NO_SUCH_UPLOAD: &str = "NoSuchUpload";
@@ -96,6 +102,29 @@ impl ObjectStore {
             if marker.is_none() {
                 return Ok(Some(parts));
             }
+        }
+    }
+
+    /// Stores a part of an upload. Returns its entity tag, or `None` if there is no such upload.
+    ///
+    /// # Errors
+    /// When S3 fails.
+    pub async fn put_part(
+        &self,
+        key: &Key,
+        upload: &str,
+        number: u16,
+        body: Bytes,
+    ) -> Result<Option<String>, Fault> {
+        const OPERATION: &str = "s3:UploadPart";
+        let put = self.signer.upload_part().bucket(self.bucket(key)).key(key.to_string());
+        let put = put.upload_id(upload).part_number(number.into()).body(ByteStream::from(body)).customize();
+        let put = if self.is_https { put.disable_payload_signing() } else { put };
+        let timeouts = sdk::timeouts(PART_TIMEOUT, PART_TIMEOUT * 3);
+        match put.config_override(Config::builder().timeout_config(timeouts)).send().await {
+            Ok(put) => put.e_tag.map(Some).ok_or_else(|| Fault::new(OPERATION, &Missing("entity tag"))),
+            Err(error) if error.code() == Some(NO_SUCH_UPLOAD) => Ok(None),
+            Err(error) => Err(Fault::new(OPERATION, &error)),
         }
     }
 

@@ -59,8 +59,8 @@ pub struct Processed {
 }
 
 /// The attributes that a new owner of a row removes.
-pub(super) const OF_EARLIER_EVENTS: [&str; 5] =
-    ["ttl", "transcode", "transcodeChunks", "rungs", "rungChunks"];
+pub(super) const OF_EARLIER_EVENTS: [&str; 6] =
+    ["ttl", "fetch", "transcode", "transcodeChunks", "rungs", "rungChunks"];
 
 #[cfg(test)]
 mod tests {
