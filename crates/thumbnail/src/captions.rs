@@ -5,12 +5,24 @@ use upreel_core::captions::{EmbeddedTrack, EmbeddedTracks};
 use upreel_core::{Key, Version, VideoId};
 use upreel_function::telemetry::{self, Unit};
 use upreel_media::text::TextTracks;
+use upreel_media::{Error, Index, Source};
 
 const WEBVTT: &str = "text/vtt";
 
+/// Reads the text tracks of a file. Those that cannot be read are left out.
+///
+/// # Errors
+/// If S3 fails, or the object was replaced.
+pub(crate) async fn read(id: VideoId, source: &Source, index: Option<&Index>) -> Result<TextTracks, Error> {
+    let Some(index) = index else { return Ok(TextTracks::default()) };
+    let found = index.text_tracks(source).await?;
+    report(id, &found);
+    Ok(found)
+}
+
 /// Reports the text tracks of a video and their cost, if it has any.
 #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
-pub(crate) fn report(id: VideoId, found: &TextTracks) {
+fn report(id: VideoId, found: &TextTracks) {
     if found.tracks.is_empty() && found.left_out.is_empty() {
         return;
     }

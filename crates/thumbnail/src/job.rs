@@ -136,17 +136,20 @@ impl Job<'_> {
     /// Stores what the playback needs and records it, so that the video can be played before its previews are made. If the
     /// row belongs to another event by now, whoever records the result finds that, too.
     async fn publish(&self, source: &Arc<Source>, head: &Head) -> Result<Published, Error> {
-        let (prepared, text) = playback::prepare(self.id, source, &head.etag, self.app.config.audio).await?;
+        let (prepared, index) = playback::prepare(self.id, source, &head.etag, self.app.config.audio).await?;
         let playback = prepared.playback();
-        let (captions, files) = captions::objects(self.id, &self.version(head), text);
-        let mut keys = self.store(files).await.map_err(Error::Fault)?;
+        let mut keys = Vec::new();
         if let (Prepared::Hls(remux), Some(playback)) = (prepared, &playback) {
             let objects = playback::objects(self.id, &self.version(head), *remux).map_err(Error::Fault)?;
-            keys.extend(self.store(objects).await.map_err(Error::Fault)?);
+            keys = self.store(objects).await.map_err(Error::Fault)?;
             let object = (head.size, head.etag.as_str());
             let marked = self.app.videos.mark_playable(self.id, self.sequencer, object, playback);
             marked.await.map_err(Error::Fault)?;
         }
+        // The video can be played meanwhile: the texts of a film are in thousands of places.
+        let text = captions::read(self.id, source, index.as_ref()).await?;
+        let (captions, files) = captions::objects(self.id, &self.version(head), text);
+        keys.extend(self.store(files).await.map_err(Error::Fault)?);
         Ok(Published { playback, captions, keys, is_current: true, refusal: None })
     }
 

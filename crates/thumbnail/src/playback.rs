@@ -9,10 +9,8 @@ use upreel_core::{Container, Fault, Key, ReadError, Version, VideoId};
 use upreel_media::hls::{self, Audio, Rendition, Segment, Sound, Video};
 use upreel_media::keyframe::{self, HEAD};
 use upreel_media::remux::{Kind, ORIGINAL, Original, Track};
-use upreel_media::text::TextTracks;
 use upreel_media::{Error, Index, Remux, Source, source};
 
-use crate::captions;
 use crate::previews::millis;
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
@@ -40,8 +38,8 @@ impl Prepared {
     }
 }
 
-/// Reads the index of an object as a whole, and its text tracks. `with_audio` says whether a file with audio alone can be
-/// played. A video is usable without it, so only [`Error::Gone`] is an error: the object was replaced.
+/// Reads the index of an object as a whole, and returns it with what can be played. `with_audio` says whether a file with
+/// audio alone can be played. A video is usable without it, so only [`Error::Gone`] is an error: the object was replaced.
 ///
 /// # Errors
 /// Only [`Error::Gone`].
@@ -50,10 +48,10 @@ pub async fn prepare(
     source: &Arc<Source>,
     etag: &str,
     with_audio: bool,
-) -> Result<(Prepared, TextTracks), Error> {
+) -> Result<(Prepared, Option<Index>), Error> {
     let (start, before) = (Instant::now(), source.stats());
-    let mut text = TextTracks::default();
-    let prepared = match read(source, etag, with_audio, &mut text).await {
+    let mut index = None;
+    let prepared = match read(source, etag, with_audio, &mut index).await {
         Ok(prepared) => prepared,
         Err(keyframe::Error::Source(source::Error::Read(ReadError::Gone))) => return Err(Error::Gone),
         Err(keyframe::Error::Source(source::Error::Read(ReadError::Fault(fault)))) => {
@@ -77,15 +75,14 @@ pub async fn prepare(
         }
         Prepared::Fault => {}
     }
-    captions::report(id, &text);
-    Ok((prepared, text))
+    Ok((prepared, index))
 }
 
 async fn read(
     source: &Source,
     etag: &str,
     with_audio: bool,
-    text: &mut TextTracks,
+    opened: &mut Option<Index>,
 ) -> Result<Prepared, keyframe::Error> {
     let head = source.read(0..HEAD).await?;
     let audio = || Container::sniff_audio(&head).filter(|_| with_audio);
@@ -100,8 +97,7 @@ async fn read(
     let remux = match index {
         Ok(Some(index)) => {
             let remux = index.remux(source, etag).await?;
-            // The index is in memory now.
-            *text = index.text_tracks(source).await?;
+            *opened = Some(index);
             remux
         }
         Ok(None) => return Ok(Prepared::Original("CONTAINER")),
