@@ -313,6 +313,22 @@ mod tests {
     }
 
     #[test]
+    fn segments_can_begin_later_than_those_of_the_film() {
+        let frames = |film: &Span<'_>, end: i64, early: i64| {
+            let track = track(48_000, 0..end, 1000, false);
+            let lane = Lane::new(&track, decoding(&track), film, 0).later(early);
+            let all = lane.encodings().unwrap();
+            all.into_iter().map(|Encoding { frames, .. }| (frames.start, frames.end)).collect::<Vec<_>>()
+        };
+        // All that is decoded for the second one is presented after the cut, at sample 96,000.
+        assert_eq!(frames(&FILM, 480_000, 3000), [(0, 102), (102, 290), (290, 469)]);
+        assert!((102 - 4) * 1024 - 3000 - 1000 >= 96_000);
+        assert_eq!(frames(&FILM, 480_000, 1 << 40), [(0, 117), (117, 305), (305, 469)], "half a second");
+        let short = Span { scale: 100, cuts: &[0, 200, 205], end: 206 };
+        assert_eq!(frames(&short, 98_880, 3000), [(0, 95), (95, 96), (96, 97)], "none is empty");
+    }
+
+    #[test]
     fn pcm_starts_whole_samples_of_both_rates_apart() {
         let track = track(44_100, 50..441_050, 1024, true);
         for (part, _) in &parts(&track, 0)[1..] {
