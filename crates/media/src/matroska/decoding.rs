@@ -25,6 +25,10 @@ const MAX_PRIVATE: usize = 8 << 10;
 pub(super) fn of(track: &[u8], tick: u64, listed: &Listed) -> Option<(Entry, Clock, i64)> {
     let clock = Clock::of(track, tick, frames(track, listed)?)?;
     let origin = clock.origin(&listed.samples)?;
+    // Rounding hides how many shorter ones there are.
+    if matches!(clock.frames, Frames::Equal(length) if i64::from(length) < 2 * clock.slack()) {
+        return None;
+    }
     let decoding = Decoding { init: header(track), tick_bytes: None, presented: 0..i64::MAX };
     Some((Entry { decoding: Some(decoding), ..encoded_entry()? }, clock, origin))
 }
@@ -228,6 +232,13 @@ mod tests {
         let none = [uint(id::CHANNELS, 0), uint(id::BIT_DEPTH, 24)];
         let many = [uint(id::CHANNELS, u64::MAX), uint(id::BIT_DEPTH, 24)];
         assert_eq!((length(&none, &[6144]), length(&many, &[6144])), (None, None));
+        let clock = |size: u32| {
+            let rate = float(id::SAMPLING_FREQUENCY, 48_000.0);
+            let track = track("A_PCM/INT/LIT", &[], &[stereo.concat(), rate]);
+            of(&track, 1_000_000, &listed(&[], &[(0, size), (21, size)]))
+                .map(|(_, clock, origin)| (clock.scale, origin))
+        };
+        assert_eq!((clock(6144), clock(288)), (Some((48_000, 0)), None), "blocks of a millisecond");
     }
 
     #[test]
