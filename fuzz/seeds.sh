@@ -134,6 +134,12 @@ mkv hevc-hdr matroska hevc.mov
 mkv two-videos matroska av.mov -map 0:v
 mkv sound-first matroska av.mov -map -0 -map 0:a -map 0:v
 mkv shifted matroska av.mov -output_ts_offset 3
+# Audio that is encoded.
+for audio in ac3 libmp3lame libvorbis pcm_u8; do
+  run -i "$tmp/av.mov" -c:v copy -c:a "$audio" -b:a 32k -flags +bitexact "$tmp/$audio.mkv"
+  mkv "$audio" matroska "$audio.mkv"
+  mkv "$audio-stream" matroska "$audio.mkv"
+done
 # What ffmpeg does not write: sizes of every width, lacing, groups of blocks, stripped headers.
 python3 - <<'PYTHON'
 def size(n, width=0):

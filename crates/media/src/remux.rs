@@ -12,6 +12,7 @@
 mod alone;
 mod audio;
 mod cuts;
+mod encodable;
 mod encoded;
 mod keyframes;
 mod media;
@@ -34,7 +35,7 @@ use crate::source::{self, Source};
 
 pub use self::alone::audio_alone;
 pub(crate) use self::cuts::MAX_BYTES;
-pub use self::encoded::Encodable;
+pub use self::encodable::Encodable;
 pub(crate) use self::media::{Audio, Film, MAX_ALL_SAMPLES, MAX_SAMPLES, Media, Sample, TrackSamples};
 pub(crate) use self::outline::{Outline, OutlinedAudio};
 pub use self::record::{Record, Segments};

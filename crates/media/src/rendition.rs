@@ -227,7 +227,7 @@ async fn decode(
     let mut graphs = vec![graph::video(chunk, rungs)];
     graphs.extend(streams.iter().enumerate().map(|(i, stream)| {
         let (start, end) = chunk.audio_span(i, (start, limit));
-        graph::audio(stream, i, start, (end < i64::MAX).then_some(end))
+        graph::audio(stream, i, None, start, (end < i64::MAX).then_some(end))
     }));
     let graphs: Vec<&str> = graphs.iter().map(String::as_str).collect();
     let names: Vec<String> = (0..streams.len()).map(|i| format!("[a{i}]")).collect();

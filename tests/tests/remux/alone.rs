@@ -66,6 +66,14 @@ async fn encoded() {
         let made = check_alone(&generate(name, &format!("{tone} {args}")), Expected::default()).await;
         assert_eq!((made.segments[0].len(), &made.is_encoded[..]), (3, &[true][..]), "{name}");
     }
+    for (name, args) in [
+        ("flac.mka", "-c:a flac -f matroska"),
+        ("vorbis.weba", "-c:a libvorbis -f webm"),
+        ("mp3-44100.mka", "-c:a libmp3lame -ar 44100 -f matroska"),
+    ] {
+        let made = check_alone(&generate(name, &format!("{tone} {args}")), ROUNDED).await;
+        assert_eq!((made.segments[0].len(), &made.is_encoded[..]), (3, &[true][..]), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -74,7 +82,7 @@ async fn refusals() {
         let path = generate(name, &format!("{TONE} {args}"));
         async move { remux(&path).await.err().map(|refusal| refusal.0) }
     };
-    assert_eq!(refusal("vorbis.mka", "-c:a libvorbis -f matroska").await, Some("AUDIO_CODEC"));
+    assert_eq!(refusal("tta.mka", "-c:a tta -f matroska").await, Some("AUDIO_CODEC"));
     assert_eq!(refusal("adpcm.wav", "-c:a adpcm_ms -f wav").await, Some("AUDIO_CODEC"));
     let film = basic();
     let source = upreel_tests::source(Path::new(&film)).unwrap();

@@ -89,7 +89,7 @@ pub(super) fn compare(
     assert_eq!(whole.len(), total, "{name}: samples");
 
     let (original, first) = original(path, stream);
-    let start = usize::try_from(first + (delay * 48_000 + scale / 2) / scale).unwrap();
+    let start = usize::try_from(first + (delay * 48_000 + scale / 2).div_euclid(scale)).unwrap();
     let mut expected = vec![0.0; start];
     expected.extend(&original);
     // ffmpeg does not cut the last frame at the end of an edit.
@@ -268,4 +268,80 @@ async fn speech_of_phones() {
         generate("amr.3gp", &format!("-i {} -i {} -map 0:v -map 1:a -c copy", basic(), file.display()));
     let made = check(&path, Expected::default()).await;
     assert_eq!(made.is_encoded, [false, true]);
+}
+
+/// Checks a Matroska file whose audio is encoded. Returns the bytes that were read for those of the file.
+async fn matroska(name: &str, args: &str) -> Remuxed {
+    let made = expect(name, args, Expected { is_rounded: true, ..Expected::default() }).await;
+    if std::env::var_os("UPREEL_FIGURES").is_some() {
+        let size = std::fs::metadata(generate(name, args)).unwrap().len();
+        let count = made.segments[0].len();
+        eprintln!(
+            "{name}: {} bytes of {size} read, {} requests for {count} segments",
+            made.read, made.requests
+        );
+    }
+    made
+}
+
+#[tokio::test]
+async fn matroska_with_the_cues() {
+    let film = format!("{FILM} {} {H264} {PYRAMID}", tone("12"));
+    for (name, args) in [
+        ("ac3.mkv", "-c:a ac3 -ac 6"),
+        ("mp3-44100.mkv", "-c:a libmp3lame -ar 44100"),
+        ("vorbis.mkv", "-c:a libvorbis"),
+    ] {
+        let made = matroska(name, &format!("{film} {args}")).await;
+        assert_eq!(
+            (made.remux.tracks[0].scale, made.segments[0].len(), made.requests),
+            (16_000, 4, 4),
+            "{name}"
+        );
+    }
+    let short = format!("{SHORT} {} {H264} {PYRAMID}", tone("5"));
+    for (name, args) in [
+        ("eac3.mkv", "-c:a eac3 -ar 44100"),
+        ("dts.mkv", "-c:a dca -strict -2"),
+        ("flac.mkv", "-c:a flac -ar 44100"),
+        ("mp3-64k.mkv", "-c:a libmp3lame -b:a 64k"),
+        ("mp3-24000.mkv", "-c:a libmp3lame -ar 24000 -ac 1"),
+        ("mp2.mkv", "-c:a mp2"),
+        ("alac.mkv", "-c:a alac"),
+        ("pcm.mkv", "-c:a pcm_s16le"),
+    ] {
+        let made = matroska(name, &format!("{short} {args}")).await;
+        assert_eq!((made.remux.tracks[0].scale, made.requests), (16_000, 2), "{name}");
+    }
+    let fine = tone("5").replace("s=48000", "s=96000");
+    matroska("pcm-24-96000.mkv", &format!("{SHORT} {fine} {H264} {PYRAMID} -c:a pcm_s24le")).await;
+    let vp9 = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 60 -b:v 300k -c:a libvorbis";
+    let tone = tone("12").replace("s=48000", "s=44100");
+    let made = matroska("vorbis-44100.webm", &format!("{FILM} {tone} {vp9}")).await;
+    assert_eq!((made.remux.tracks[0].scale, made.requests), (16_000, 4));
+}
+
+#[tokio::test]
+async fn matroska_without_cues() {
+    let film = format!("{SHORT} {} {H264} {PYRAMID}", tone("5"));
+    for (name, args) in [("ac3-live.mkv", "-c:a ac3"), ("vorbis-live.mkv", "-c:a libvorbis -ar 44100")] {
+        let made = matroska(name, &format!("{film} {args} -live 1")).await;
+        assert_eq!(made.remux.tracks[0].scale, 1000, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn matroska_at_the_times_of_the_film() {
+    let film = format!("{FILM} {} {H264} {PYRAMID} -c:a ac3", tone("12"));
+    let film = generate("ac3-times.mkv", &film).display().to_string();
+    let late =
+        |seconds: &str| format!("-i {film} -itsoffset {seconds} -i {film} -map 0:v -map 1:a -c copy -t 12");
+    matroska("ac3-late.mkv", &late("1.5")).await;
+    let later = matroska("ac3-later.mkv", &late("2.7")).await;
+    let silent: Vec<bool> = later.segments[1].iter().map(|segment| is_silent(segment)).collect();
+    assert_eq!(silent, [true, false, false, false]);
+    let two = format!("-i {film} -map 0:v -map 0:a -map 0:a -c copy -c:a:0 aac");
+    let two =
+        check(&generate("aac-and-ac3.mkv", &two), Expected { is_rounded: true, ..Expected::default() }).await;
+    assert_eq!(two.is_encoded, [false, false, true]);
 }

@@ -30,8 +30,8 @@ async fn broken_streams_are_never_made() {
 async fn other_codecs_are_not_played() {
     let prores = format!("{FILM} {TONE} -c:v prores_ks -profile:v 0 -c:a aac");
     assert_eq!(refused("prores.mov", &prores).await, "CODEC");
-    let vorbis = format!("{FILM} {TONE} {H264} {PYRAMID} -c:a libvorbis");
-    assert_eq!(refused("vorbis.mkv", &vorbis).await, "AUDIO_CODEC");
+    let wavpack = format!("{FILM} {TONE} {H264} {PYRAMID} -c:a wavpack");
+    assert_eq!(refused("wavpack.mkv", &wavpack).await, "AUDIO_CODEC");
     // A codec that nobody knows.
     let unknown = super::patched("unknown-audio.mp4", *b"mp4a", |_| {});
     let mut bytes = std::fs::read(&unknown).unwrap();

@@ -59,6 +59,27 @@ impl File {
         Ok(Self { moov, samples, bytes })
     }
 
+    /// Returns the decode times and the bytes of the samples in fragments without a `moov` box. Returns `None` if they are
+    /// malformed.
+    pub(crate) fn frames(bytes: &Bytes) -> Option<Vec<(i64, Bytes)>> {
+        let mut frames = Vec::new();
+        for (name, start, body) in Fields(bytes.clone()).boxes_with_offsets() {
+            if name != *b"moof" {
+                continue;
+            }
+            let mut tfdt = body.child(*b"traf")?.child(*b"tfdt")?;
+            let (version, _) = tfdt.version_and_flags()?;
+            let mut time = tfdt.u32_or_u64(version)?.cast_signed();
+            let mut samples = Vec::new();
+            fragment(&body, start, &mut 0, &mut samples)?;
+            for Sample { duration, range, .. } in samples {
+                frames.push((time, bytes.get(range.clone()).map(|_| bytes.slice(range))?));
+                time = time.saturating_add(duration.into());
+            }
+        }
+        Some(frames)
+    }
+
     /// Returns the bytes of a sample.
     #[must_use]
     pub fn data(&self, sample: &Sample) -> &[u8] {

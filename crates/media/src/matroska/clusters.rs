@@ -25,12 +25,15 @@ pub(super) struct Block {
     pub(super) element: Range<u64>,
 }
 
+/// The first bytes of a frame, which tell how long it is.
+pub(crate) type Start = [u8; 6];
+
 /// A frame of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) range: Range<u64>,
     /// Its first bytes.
-    pub(super) start: [u8; 2],
+    pub(super) start: Start,
 }
 
 /// Iterates over blocks. It treats a Cluster's start and its children as one flat sequence of elements, so Clusters of
@@ -161,8 +164,9 @@ impl<'a> Blocks<'a> {
         let mut frames = Vec::new();
         for range in ranges {
             let range = block.frame + range.start..block.frame + range.end;
-            let start = self.window.read(range.start, 2.min(range.end - range.start)).await?;
-            let start = [0, 1].map(|i| start.get(i).copied().unwrap_or(0));
+            let len = (size_of::<Start>() as u64).min(range.end - range.start);
+            let start = self.window.read(range.start, len).await?;
+            let start = std::array::from_fn(|i| start.get(i).copied().unwrap_or(0));
             frames.push(Frame { range, start });
         }
         Ok(Some(frames))

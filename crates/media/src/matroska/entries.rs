@@ -67,11 +67,8 @@ pub(super) fn is_opus(track: &[u8]) -> bool {
     codec(track) == Some("A_OPUS")
 }
 
-/// Returns the number of audio samples of a frame, which starts with these bytes if it is of Opus.
-pub(super) fn frame_length(is_opus: bool, start: [u8; 2]) -> u32 {
-    if !is_opus {
-        return 1024;
-    }
+/// Returns the number of audio samples of a frame of Opus, which starts with these bytes.
+pub(super) fn opus_length(start: [u8; 2]) -> u32 {
     // RFC 6716, 3.1.
     let config = usize::from(start[0] >> 3);
     let one = match config {
@@ -267,7 +264,7 @@ mod tests {
         assert_eq!((entry.codec.as_str(), entry.channels, sample_rate(&aac)), ("mp4a.40.2", 2, Some(44_100)));
         assert_eq!(audio(&track("A_VORBIS", &[], &[])), None);
         assert_eq!(audio(&track("A_OPUS", b"OpusHead\x01", &[])), None);
-        let lengths = [[0xFC, 0], [0x78, 0], [0x0B, 3], [0xE1, 0]].map(|start| frame_length(true, start));
-        assert_eq!((lengths, frame_length(false, [0, 0])), ([960, 960, 2880, 240], 1024));
+        let lengths = [[0xFC, 0], [0x78, 0], [0x0B, 3], [0xE1, 0]].map(opus_length);
+        assert_eq!(lengths, [960, 960, 2880, 240]);
     }
 }

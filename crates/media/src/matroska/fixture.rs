@@ -132,7 +132,7 @@ pub(super) fn typical(frame: usize, with_positions: bool) -> Vec<u8> {
     file(&[body, master(id::CUES, &cues)])
 }
 
-/// A film with a keyframe each second and frames in between that refer to later ones, beside AAC.
+/// A film with a keyframe each second and frames in between that refer to later ones, beside AAC or AC-3.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Film {
     pub(crate) seconds: i64,
@@ -144,6 +144,8 @@ pub(crate) struct Film {
     pub(crate) open: Option<i64>,
     /// A second whose cue states another time.
     pub(crate) wrong: Option<i64>,
+    /// Whether audio is AC-3.
+    pub(crate) is_ac3: bool,
 }
 
 impl Film {
@@ -151,7 +153,7 @@ impl Film {
     pub(crate) const START: i64 = 67;
 
     pub(crate) const fn new(seconds: i64) -> Self {
-        Self { seconds, audio_delay: 0, audio: (0, seconds * 1000), open: None, wrong: None }
+        Self { seconds, audio_delay: 0, audio: (0, seconds * 1000), open: None, wrong: None, is_ac3: false }
     }
 
     /// Returns the blocks with the times at which they are stored: the track, the presentation time, and whether it is a
@@ -170,7 +172,8 @@ impl Film {
                 blocks.push((start - 80 + i * 40, 1, time, i == 0));
             }
         }
-        let frames = (0..).map(|frame| (frame * 1024 + 24) / 48);
+        let length = if self.is_ac3 { 1536 } else { 1024 };
+        let frames = (0..).map(move |frame| (frame * length + 24) / 48);
         let audio = frames.skip_while(|time| *time < self.audio.0).take_while(|time| *time < self.audio.1);
         blocks.extend(audio.map(|time| (time + self.audio_delay, 2, time, true)));
         blocks.sort_by_key(|(stored, track, ..)| (*stored, *track));
@@ -184,7 +187,7 @@ impl Film {
         let rate = [float(id::SAMPLING_FREQUENCY, 48_000.0), uint(id::CHANNELS, 2)];
         let entries = [
             entry(1, 1, "V_MPEG4/ISO/AVC", &[avc, uint(id::DEFAULT_DURATION, 40_000_000), size(320, 180)]),
-            entry(2, 2, "A_AAC", &[aac, master(id::AUDIO, &rate)]),
+            entry(2, 2, if self.is_ac3 { "A_AC3" } else { "A_AAC" }, &[aac, master(id::AUDIO, &rate)]),
         ];
         let mut clusters: Vec<(i64, Vec<Vec<u8>>)> = vec![(0, Vec::new())];
         for ((_, track, time, is_key), i) in self.blocks().into_iter().zip(0u32..) {

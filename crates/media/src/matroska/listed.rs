@@ -1,6 +1,6 @@
 //! Lists the frames of tracks.
 
-use super::clusters::{Blocks, Frame};
+use super::clusters::{Blocks, Frame, Start};
 use crate::remux::{MAX_ALL_SAMPLES, MAX_SAMPLES, Refusal, Sample, Unplayable};
 
 /// The frames of a track, in the order of the file.
@@ -11,12 +11,23 @@ pub(crate) struct Listed {
     /// The times are in ticks of the file. A frame that follows another in the same block has the time of that one.
     pub(crate) samples: Vec<Sample>,
     /// The first bytes of each frame.
-    pub(crate) starts: Vec<[u8; 2]>,
+    pub(crate) starts: Vec<Start>,
 }
 
 impl Listed {
     pub(super) const fn new(number: u64) -> Self {
         Self { number, samples: Vec::new(), starts: Vec::new() }
+    }
+
+    /// Adds those of the frames in a later part of the file that are not in this one.
+    pub(super) fn followed_by(mut self, later: &Self) -> Self {
+        let last = self.samples.last().map(|last| last.offset);
+        let new = later.samples.iter().zip(&later.starts).filter(|(sample, _)| Some(sample.offset) > last);
+        for (sample, start) in new {
+            self.samples.push(*sample);
+            self.starts.push(*start);
+        }
+        self
     }
 }
 

@@ -6,12 +6,13 @@
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
-use super::Track;
+use super::clock::Frames;
 use super::clusters::Blocks;
 use super::cues::Cue;
 use super::ebml::HEAD_MAX;
 use super::listed::{Listed, list};
 use super::window::Window;
+use super::{Track, decoding};
 use crate::nal;
 use crate::remux::{
     Audio, MAX_BYTES, MAX_SAMPLES, Outline, OutlinedAudio, Refusal, Sample, TrackSamples, Unplayable,
@@ -202,19 +203,27 @@ impl Track {
     }
 
     fn outlined_track(&self, head: Listed, tail: Listed, data: &[u8]) -> Result<OutlinedAudio, Refusal> {
-        let (entry, clock) = self.audio_entry(data)?;
         let number = head.number;
-        let Some(origin) = head.samples.first().map(|first| clock.stated(first.time)) else {
-            return Err(Refusal("AUDIO_GAP"));
-        };
         let bytes = tail.samples.iter().map(|sample| u64::from(sample.size)).sum::<u64>();
         let count = tail.samples.len() as u64;
+        if head.samples.is_empty() {
+            return Err(Refusal("AUDIO_GAP"));
+        }
+        let (entry, clock, origin) = self.audio_entry(data, &head.clone().followed_by(&tail))?;
         let first = clock.times(head, origin).into_iter().next();
-        let last = clock.times(tail, origin).into_iter().next_back();
-        let (Some(first), Some(last)) = (first, last) else { return Err(Refusal("AUDIO_GAP")) };
+        let tail = clock.times(tail, origin);
+        let (Some(mut first), Some(last)) = (first, tail.last().copied()) else {
+            return Err(Refusal("AUDIO_GAP"));
+        };
+        if let Frames::MultipleOf(_) = clock.frames {
+            let mut durations: Vec<u32> = tail.iter().map(|sample| sample.duration).collect();
+            durations.sort_unstable();
+            first.duration = durations.get(durations.len() / 2).copied().unwrap_or(0);
+        }
         let samples = if last.offset == first.offset { vec![first] } else { vec![first, last] };
         let track = TrackSamples { entry, scale: clock.scale, samples };
         let frame_size = bytes / count.max(1);
-        Ok(OutlinedAudio { audio: Audio { track, language: None }, number, clock, frame_size })
+        let warm_up = if track.entry.decoding.is_some() { decoding::warm_up(data) } else { 0 };
+        Ok(OutlinedAudio { audio: Audio { track, language: None }, number, clock, frame_size, warm_up })
     }
 }

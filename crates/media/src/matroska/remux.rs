@@ -6,12 +6,12 @@
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
-use super::clock::Clock;
+use super::clock::{Clock, Frames};
 use super::clusters::Blocks;
 use super::ebml::{self, child, children, id};
 use super::listed::{Listed, list};
 use super::window::Window;
-use super::{Track, entries};
+use super::{Track, decoding, entries};
 use crate::cmaf::{Geometry, Matrix, UNITY};
 use crate::mp4::Entry;
 use crate::remux::{Audio, Film, Media, Refusal, Sample, TrackSamples, Unplayable};
@@ -107,18 +107,22 @@ impl Track {
 
     /// Returns the samples of an audio track, at exact times.
     fn audio(&self, track: Listed, data: &[u8]) -> Result<TrackSamples, Refusal> {
-        let (entry, clock) = self.audio_entry(data)?;
-        let origin = track.samples.first().map_or(0, |first| clock.stated(first.time));
+        let (entry, clock, origin) = self.audio_entry(data, &track)?;
         let mut samples = clock.times(track, origin);
         clock.adjoin(&mut samples);
         Ok(TrackSamples { entry, scale: clock.scale, samples })
     }
 
-    /// Returns the sample entry and the clock of an audio track.
-    pub(super) fn audio_entry(&self, data: &[u8]) -> Result<(Entry, Clock), Refusal> {
+    /// Returns the sample entry and the clock of an audio track, and when its first frame starts. Some frames are `listed`.
+    pub(super) fn audio_entry(&self, data: &[u8], listed: &Listed) -> Result<(Entry, Clock, i64), Refusal> {
         let encoded = child(data, id::CONTENT_ENCODINGS).is_some();
-        let entry = entries::audio(data).filter(|_| !encoded);
-        entry.zip(Clock::of(data, self.scale)).ok_or(Refusal("AUDIO_CODEC"))
+        let Some(entry) = entries::audio(data).filter(|_| !encoded) else {
+            return decoding::of(data, self.scale, listed).ok_or(Refusal("AUDIO_CODEC"));
+        };
+        let frames = if entries::is_opus(data) { Frames::Opus } else { Frames::AAC };
+        let clock = Clock::of(data, self.scale, frames).ok_or(Refusal("AUDIO_CODEC"))?;
+        let origin = clock.origin(&listed.samples).unwrap_or(0);
+        Ok((entry, clock, origin))
     }
 
     /// Sets the durations of frames: up to the next one that is presented. The last one has the declared one.

@@ -111,7 +111,7 @@ fn is_stream(entry: &[u8]) -> bool {
     codec(entry).and_then(|codec| codec.bytes().next()).is_some_and(|initial| initials.contains(&initial))
 }
 
-fn audio_codec(entry: &[u8]) -> Option<&'static str> {
+pub(super) fn audio_codec(entry: &[u8]) -> Option<&'static str> {
     let bits = child(entry, id::AUDIO).and_then(|audio| uint(audio, id::BIT_DEPTH));
     codecs::audio(codec(entry)?, child(entry, id::CODEC_PRIVATE).unwrap_or_default(), bits)
 }

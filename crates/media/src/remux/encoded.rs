@@ -5,25 +5,24 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::path::Path;
 
 use bytes::Bytes;
-use tokio::time::Instant;
 
 use super::audio::{MAX_APART, Span};
 use super::media::{Sample, TrackSamples};
 use super::record::Part;
 use super::time::{at_or_after, nearest};
 use super::{Refusal, plan};
-use crate::cmaf::{self, File, Row};
-use crate::error::Error;
+use crate::cmaf::{self, Row};
 use crate::mp4::{Decoding, STEREO_SILENCE};
-use crate::rendition::{self, AAC_FRAME, Encoded, SAMPLE_RATE, audio_samples, convert};
+use crate::rendition::{AAC_FRAME, SAMPLE_RATE, audio_samples, convert};
 
 /// Where the presentation starts in the file that is decoded, in seconds. Samples before it have positive times, too.
-const ORIGIN: i64 = 16;
+pub(super) const ORIGIN: i64 = 16;
 /// Bytes of an AAC frame and of its fields in a segment, at most on average.
 const FRAME_SIZE: u64 = 400;
+/// The most AAC frames by which segments begin after a cut: half a second.
+const MAX_LATER: i64 = 24;
 /// The most AAC frames of a segment: those of twice the longest one.
 const MAX_FRAMES: i64 = 4096;
 
@@ -79,6 +78,44 @@ impl<'a> Lane<'a> {
         Self { track, decoding, delay, cuts }
     }
 
+    /// Moves segments to later frames than the film's cuts, so that all samples to encode, and those of a span of `early` ticks
+    /// that their decoder needs before them, are presented after the cut.
+    pub(super) fn later(mut self, early: i64) -> Self {
+        let usual = self.track.samples.first().map_or(0, |first| i64::from(first.duration));
+        let early = at_or_after(early.saturating_add(usual), self.track.scale, SAMPLE_RATE);
+        let (warm_up, _) = input(&(0..0), 0);
+        let early = early.saturating_sub(warm_up).saturating_add(AAC_FRAME - 1);
+        let frames = (early / AAC_FRAME + 1).min(MAX_LATER);
+        let end = self.cuts.last().copied().unwrap_or(0);
+        let count = i64::try_from(self.cuts.len()).unwrap_or(0);
+        for (cut, i) in self.cuts.iter_mut().zip(0..).skip(1) {
+            *cut = cut.saturating_add(frames).min(end.saturating_sub(count - 1 - i));
+        }
+        self
+    }
+
+    /// Returns what is encoded for each segment, or `None` if a segment has no frames. The span of a silent one is empty.
+    pub(super) fn encodings(&self) -> Option<Vec<Encoding<Bytes>>> {
+        let init = Bytes::from(self.decoding.init.clone());
+        let ends = self.cuts.windows(2).zip(1u32..);
+        let encoding = |(pair, number): (&[i64], u32)| {
+            let frames = *pair.first()?..*pair.last()?;
+            let span = self.span(&frames);
+            let span = span.start..span.end.max(span.start);
+            let encoding = Encoding { init: init.clone(), number, frames, span };
+            encoding.is_possible().then_some(encoding)
+        };
+        ends.map(encoding).collect()
+    }
+
+    /// Returns when samples to encode are presented, at 48 kHz.
+    fn span(&self, frames: &Range<i64>) -> Range<i64> {
+        let (first, end) = input(frames, 0);
+        let presented = &self.decoding.presented;
+        let to_samples = |time: i64| convert(time.saturating_add(self.delay), self.track.scale, SAMPLE_RATE);
+        to_samples(presented.start).max(first)..to_samples(presented.end).min(end)
+    }
+
     /// Returns a segment and its duration.
     pub(super) fn part(&self, track: usize, segment: usize) -> Option<(Part<'a>, u64)> {
         let frames = *self.cuts.get(segment)?..*self.cuts.get(segment + 1)?;
@@ -87,10 +124,7 @@ impl<'a> Lane<'a> {
         if duration == 0 {
             return None;
         }
-        let (first, end) = input(&frames, 0);
-        let presented = &self.decoding.presented;
-        let to_samples = |time: i64| convert(time.saturating_add(self.delay), self.track.scale, SAMPLE_RATE);
-        let span = to_samples(presented.start).max(first)..to_samples(presented.end).min(end);
+        let span = self.span(&frames);
         let samples = if span.is_empty() { Vec::new() } else { self.samples(&span) };
         if samples.is_empty() {
             let (head, samples) = silence(number, &frames)?;
@@ -147,7 +181,7 @@ impl<'a> Lane<'a> {
 }
 
 /// Returns the samples at 48 kHz that the encoder needs for AAC frames, if the presentation starts after so many seconds.
-fn input(frames: &Range<i64>, origin: i64) -> (i64, i64) {
+pub(super) fn input(frames: &Range<i64>, origin: i64) -> (i64, i64) {
     let (first, end) = audio_samples(origin, 1, (frames.start, Some(frames.end)));
     (first, end.unwrap_or(first))
 }
@@ -163,7 +197,7 @@ fn rows(samples: &[Sample]) -> Option<Vec<Row>> {
 }
 
 /// Returns the boxes and the samples of a segment of silence.
-fn silence(number: u32, frames: &Range<i64>) -> Option<(Vec<u8>, Vec<Sample>)> {
+pub(super) fn silence(number: u32, frames: &Range<i64>) -> Option<(Vec<u8>, Vec<Sample>)> {
     let (size, duration) = (u32::try_from(STEREO_SILENCE.len()).ok()?, u32::try_from(AAC_FRAME).ok()?);
     let count = usize::try_from(frames.end - frames.start).ok()?;
     let start = u64::try_from(frames.start.checked_mul(AAC_FRAME)?).ok()?;
@@ -172,7 +206,7 @@ fn silence(number: u32, frames: &Range<i64>) -> Option<(Vec<u8>, Vec<Sample>)> {
     Some((head, vec![silence; count]))
 }
 
-fn gcd(a: i64, b: i64) -> i64 {
+pub(super) fn gcd(a: i64, b: i64) -> i64 {
     if b == 0 { a.max(1) } else { gcd(b, a % b) }
 }
 
@@ -182,64 +216,37 @@ impl<T> Encoding<T> {
         self.frames.end.abs_diff(self.frames.start).saturating_mul(FRAME_SIZE)
     }
 
+    /// Returns the duration in samples, and the approximate length in bytes.
+    pub(super) fn size(&self) -> (u64, u64) {
+        (self.frames.end.abs_diff(self.frames.start).saturating_mul(AAC_FRAME.unsigned_abs()), self.bytes())
+    }
+
     /// Returns whether the numbers are possible.
     pub(super) fn is_possible(&self) -> bool {
         let Range { start, end } = self.frames;
         (0..1 << 40).contains(&start)
             && (1..=MAX_FRAMES).contains(&(end.saturating_sub(start)))
-            && self.span.start < self.span.end
+            && self.span.start <= self.span.end
             && self.span.start.unsigned_abs() < 1 << 50
             && self.span.end.unsigned_abs() < 1 << 50
     }
 }
 
-/// Audio of a segment that was read, and has to be encoded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Encodable {
-    pub(super) encoding: Encoding<Bytes>,
-    /// The samples as they are, as a fragment.
-    pub(super) fragment: Bytes,
-}
-
-impl Encodable {
-    /// Makes the segment with the `ffmpeg` program, which is killed at `deadline`. Audio that cannot be decoded is replaced
-    /// by silence, because without the segment players would not play the film, either.
-    ///
-    /// # Errors
-    /// Returns [`Error::Fault`] for a fault on our or AWS's side: a retry can succeed.
-    pub async fn encode(&self, ffmpeg: &Path, deadline: Instant) -> Result<Bytes, Error> {
-        match self.encoded(ffmpeg, deadline).await {
-            Err(error) if error.is_permanent() => {
-                tracing::warn!(%error, "audio cannot be decoded, its segment is silent");
-                self.silence().ok_or(error)
-            }
-            made => made,
-        }
+impl Encoding<Bytes> {
+    /// Returns when the samples to decode are presented, in ticks of a track that is delayed by `delay`: those that are encoded,
+    /// and those of `early` ticks before.
+    pub(super) fn times(&self, scale: u32, delay: i64, early: u32) -> Range<i64> {
+        // The conversion of the sample rate starts a few samples earlier than it has to.
+        let step = i64::from(scale) / gcd(scale.into(), SAMPLE_RATE.into());
+        let start = convert(self.span.start, SAMPLE_RATE, scale).saturating_sub(step + i64::from(early));
+        start.saturating_sub(delay)..at_or_after(self.span.end, SAMPLE_RATE, scale).saturating_sub(delay)
     }
 
-    async fn encoded(&self, ffmpeg: &Path, deadline: Instant) -> Result<Bytes, Error> {
-        let Encoding { init, number, frames, span } = &self.encoding;
-        let unusable = |error: &str| Error::Unreadable(error.to_owned());
-        let moved = |time: i64| time.saturating_add(ORIGIN * i64::from(SAMPLE_RATE));
-        let audio = rendition::Audio {
-            file: vec![init.clone(), self.fragment.clone()],
-            samples: input(frames, ORIGIN),
-            presented: (moved(span.start), moved(span.end)),
-        };
-        let encoded = rendition::encode_audio(&audio, ffmpeg, deadline).await?;
-        let file = File::read(encoded).map_err(|error| unusable(&error.to_string()))?;
-        let count = usize::try_from(frames.end - frames.start).unwrap_or(0);
-        let kept = file.samples.get(Encoded::WARM_UP..Encoded::WARM_UP + count);
-        let kept = kept.ok_or_else(|| unusable("the encoder returned too few frames"))?;
-        let start = frames.start.saturating_mul(AAC_FRAME);
-        let segment = cmaf::audio(&file, kept, start, 1, *number).into_iter().next();
-        segment.map(|segment| segment.bytes.into()).ok_or_else(|| unusable("a segment without frames"))
-    }
-
-    fn silence(&self) -> Option<Bytes> {
-        let Encoding { number, frames, .. } = &self.encoding;
-        let (head, samples) = silence(*number, frames)?;
-        Some([head, STEREO_SILENCE.repeat(samples.len())].concat().into())
+    /// Returns the boxes of a fragment with samples of a track that is delayed by `delay`.
+    pub(super) fn head(&self, samples: &[Sample], scale: u32, delay: i64) -> Option<Vec<u8>> {
+        let Some(first) = samples.first() else { return Some(Vec::new()) };
+        let time = first.time.checked_add(delay)?.checked_add(ORIGIN * i64::from(scale))?;
+        Some(cmaf::head(self.number, u64::try_from(time).ok()?, &rows(samples)?))
     }
 }
 
@@ -303,6 +310,22 @@ mod tests {
         let starts: Vec<_> =
             parts(&track, 0).iter().map(|(part, _)| part.encoding.as_ref().unwrap().frames.start).collect();
         assert_eq!(starts, [0, 93, 281], "at or before each cut");
+    }
+
+    #[test]
+    fn segments_can_begin_later_than_those_of_the_film() {
+        let frames = |film: &Span<'_>, end: i64, early: i64| {
+            let track = track(48_000, 0..end, 1000, false);
+            let lane = Lane::new(&track, decoding(&track), film, 0).later(early);
+            let all = lane.encodings().unwrap();
+            all.into_iter().map(|Encoding { frames, .. }| (frames.start, frames.end)).collect::<Vec<_>>()
+        };
+        // All that is decoded for the second one is presented after the cut, at sample 96,000: from 4000 samples before those of
+        // the four AAC frames before it on.
+        assert_eq!(frames(&FILM, 480_000, 3000), [(0, 102), (102, 290), (290, 469)]);
+        assert_eq!(frames(&FILM, 480_000, 1 << 40), [(0, 117), (117, 305), (305, 469)], "half a second");
+        let short = Span { scale: 100, cuts: &[0, 200, 205], end: 206 };
+        assert_eq!(frames(&short, 98_880, 3000), [(0, 95), (95, 96), (96, 97)], "none is empty");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
 use super::audio::{self, Missing};
+use super::encoded::{self, Encoding};
 use super::media::{self, Audio, Film, MAX_SAMPLES, Sample, TrackSamples};
 use super::plan::{self, audio_track, first_time, keep_possible, start_together, video_track};
 use super::span::{Padding, Sound, Span};
@@ -37,6 +38,8 @@ pub(crate) struct OutlinedAudio {
     pub(crate) clock: Clock,
     /// Bytes of a sample on average.
     pub(crate) frame_size: u64,
+    /// The number of samples before those that are wanted that a decoder needs.
+    pub(crate) warm_up: u32,
 }
 
 /// An audio track to be written.
@@ -44,6 +47,8 @@ struct Lane {
     sound: Sound,
     audio: Audio,
     frame_size: u64,
+    /// What is encoded for each segment, if players do not play the samples.
+    encodings: Option<Vec<Encoding<Bytes>>>,
 }
 
 impl Outline {
@@ -71,13 +76,22 @@ impl Outline {
         keep_possible(&mut audio, |audio| sound(audio, &span).map(|_| ()))?;
         let lanes = audio.into_iter().map(|audio| {
             let sound = sound(&audio, &span)?;
-            Ok(Lane { sound, audio: audio.audio, frame_size: audio.frame_size })
+            Ok(Lane { sound, audio: audio.audio, frame_size: audio.frame_size, encodings: None })
         });
-        let lanes: Vec<Lane> = lanes.collect::<Result<_, Refusal>>()?;
+        let mut lanes: Vec<Lane> = lanes.collect::<Result<_, Refusal>>()?;
 
-        let early =
-            lanes.iter().map(|lane| at_or_after(-lane.sound.times().start, lane.audio.track.scale, scale));
+        let begin = |Lane { sound, audio, .. }: &Lane| match audio.track.entry.decoding {
+            Some(_) => first_time(&audio.track),
+            None => sound.times().start,
+        };
+        let early = lanes.iter().map(|lane| at_or_after(-begin(lane), lane.audio.track.scale, scale));
         let delay = early.chain([-first_time(&film.track)]).max().unwrap_or(0);
+        for Lane { sound, audio, encodings, .. } in &mut lanes {
+            if let Some(decoding) = &audio.track.entry.decoding {
+                let lane = encoded::Lane::new(&audio.track, decoding, &span, delay).later(sound.early.into());
+                *encodings = Some(lane.encodings().ok_or(Refusal("TIMES"))?);
+            }
+        }
         let factors = std::iter::successors(Some(1u32), |factor| Some(factor * 2));
         let factor = factors.take(32).find(|factor| scale.saturating_mul(*factor) >= MIN_SCALE);
         let factor = factor.filter(|factor| scale.checked_mul(*factor).is_some()).ok_or(Refusal("TIMES"))?;
@@ -103,10 +117,10 @@ impl Outline {
                 range: first.offset..next.map_or(limit, |next| next.offset),
                 before: before.offset,
                 limit,
-                audio: lanes.iter().map(|lane| lane.sound.clone()).collect(),
+                audio: lanes.iter().map(|lane| lane.of_segment(i)).collect(),
             };
             let record = record::write_span(&mut records, object, tick, &span)?;
-            let sizes = entries(&span, &lanes);
+            let sizes = entries(&span, &lanes, i);
             for (track, (duration, bytes)) in remux.tracks.iter_mut().zip(sizes) {
                 track.segments.push(SegmentEntry { duration, record: record.clone(), bytes });
             }
@@ -116,9 +130,17 @@ impl Outline {
     }
 }
 
+impl Lane {
+    /// Returns what a record has to tell of the track.
+    fn of_segment(&self, segment: usize) -> Sound {
+        let encoding = self.encodings.as_ref().and_then(|all| all.get(segment)).cloned();
+        Sound { encoding, ..self.sound.clone() }
+    }
+}
+
 /// Returns the duration and the approximate bytes of the segments of a span.
-fn entries(span: &Span, lanes: &[Lane]) -> Vec<(u64, u64)> {
-    let of_audio = |Lane { sound, audio, frame_size }: &Lane| {
+fn entries(span: &Span, lanes: &[Lane], segment: usize) -> Vec<(u64, u64)> {
+    let of_audio = |Lane { sound, audio, frame_size, .. }: &Lane| {
         let cut = |time: i64| sound.begin(at_or_after(time, span.scale, audio.track.scale));
         let begin = if span.number == 1 { sound.times().start } else { cut(span.times.start) };
         let end = if span.is_last { sound.times().end } else { cut(span.times.end) };
@@ -133,12 +155,25 @@ fn entries(span: &Span, lanes: &[Lane]) -> Vec<(u64, u64)> {
     let others = audio.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
     let duration = u64::try_from(span.times.end - span.times.start).unwrap_or(0) * u64::from(span.factor);
     let film = (duration, (span.range.end - span.range.start).saturating_sub(others));
-    std::iter::once(film).chain(audio).collect()
+    let made = lanes.iter().zip(audio).map(|(lane, stored)| {
+        lane.encodings.as_ref().and_then(|all| all.get(segment)).map_or(stored, Encoding::size)
+    });
+    std::iter::once(film).chain(made).collect()
 }
 
 /// Returns an audio track, with silence where it is missing.
 fn sound(audio: &OutlinedAudio, film: &audio::Span<'_>) -> Result<Sound, Refusal> {
     let track: &TrackSamples = &audio.audio.track;
+    if let Some(decoding) = &track.entry.decoding {
+        encoded::check(track, decoding, film)?;
+        let (Some(first), Some(last)) = (track.samples.first(), track.samples.last()) else {
+            return Err(Refusal("AUDIO_GAP"));
+        };
+        let early = first.duration.saturating_mul(audio.warm_up).saturating_add(track.scale / 100);
+        let (first, last) = (first.time, last.time..last.end());
+        let (number, clock) = (audio.number, audio.clock);
+        return Ok(Sound { number, clock, first, last, padding: None, early, encoding: None });
+    }
     let missing = audio::missing(track, film)?;
     let ends = track.samples.first().zip(track.samples.last());
     let (first, last) = ends.ok_or(Refusal("AUDIO_GAP"))?;
@@ -147,7 +182,8 @@ fn sound(audio: &OutlinedAudio, film: &audio::Span<'_>) -> Result<Sound, Refusal
         return Err(Refusal("AUDIO_GAP"));
     }
     let (first, last) = (first.time, last.time..last.end());
-    Ok(Sound { number: audio.number, clock: audio.clock, first, last, padding })
+    let (number, clock) = (audio.number, audio.clock);
+    Ok(Sound { number, clock, first, last, padding, early: 0, encoding: None })
 }
 
 fn padding(track: &TrackSamples, silence: Sample, missing: &Missing) -> Result<Padding, Refusal> {

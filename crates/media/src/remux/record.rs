@@ -25,18 +25,20 @@ use self::number::{block, unzigzag, varint};
 pub(super) use self::span::write as write_span;
 pub(super) use self::write::{Part, write};
 use super::Unplayable;
-use super::encoded::{Encodable, Encoding};
+use super::encodable::Encodable;
+use super::encoded::Encoding;
 use super::read::Reads;
 use super::span::Span;
 use crate::mp4::boxes::Fields;
 use crate::mp4::runs::{Defaults, TrackHeader, TrackRun};
 use crate::source::{Error, Source};
 
-/// The versions of the formats: of listed samples, of a range, and of listed samples of which some are encoded. A change of a
-/// format or of the segments' boxes is another version.
+/// The versions of the formats: of listed samples, of a range, and of both if some samples are encoded. A change of a format or
+/// of the segments' boxes is another version.
 const VERSION: u8 = 1;
 const SPAN_VERSION: u8 = 2;
 const ENCODED_VERSION: u8 = 3;
+const ENCODED_SPAN_VERSION: u8 = 4;
 /// Limits of what a record may contain: it is read from storage. They also hold when it is made.
 const MAX_PAYLOAD: u64 = 4 << 20;
 const MAX_TRACKS: u64 = 64;
@@ -124,7 +126,8 @@ impl Record {
         let contents = match version {
             VERSION => Contents::Listing(Listing::parse(fields, size, false)?),
             ENCODED_VERSION => Contents::Listing(Listing::parse(fields, size, true)?),
-            SPAN_VERSION => Contents::Span(Box::new(span::parse(fields, size)?)),
+            SPAN_VERSION => Contents::Span(Box::new(span::parse(fields, size, false)?)),
+            ENCODED_SPAN_VERSION => Contents::Span(Box::new(span::parse(fields, size, true)?)),
             _ => return None,
         };
         Some(Self { etag, size, contents })
@@ -153,9 +156,7 @@ impl Record {
         }
         match &self.contents {
             Contents::Listing(listing) => Ok(listing.segments(source).await?),
-            Contents::Span(span) => {
-                Ok(Segments { complete: span.segments(source).await?, encodable: Vec::new() })
-            }
+            Contents::Span(span) => span.segments(source).await,
         }
     }
 }

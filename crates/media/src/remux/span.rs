@@ -7,11 +7,13 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 
 pub(crate) use self::sound::{Padding, Sound};
+use super::encodable::Encodable;
+use super::encoded::Encoding;
 use super::media::Sample;
 use super::plan::{rows_of_audio, rows_of_film};
 use super::read::Reads;
 use super::time::nearest;
-use super::{Refusal, Unplayable, cuts};
+use super::{Refusal, Segments, Unplayable, cuts};
 use crate::cmaf::{self, Row};
 use crate::matroska::{self, Listed};
 use crate::source::{self, Source};
@@ -67,24 +69,27 @@ impl From<Refusal> for Lack {
 
 /// A segment of a track.
 struct Lane {
+    /// The boxes before the samples.
+    head: Vec<u8>,
     samples: Vec<Sample>,
-    rows: Vec<Row>,
-    decoded: i64,
     silence: Bytes,
+    /// What is encoded of the samples, if players do not play them.
+    encoding: Option<Encoding<Bytes>>,
 }
 
 impl Span {
-    /// Reads the range and returns the segments of all tracks: the position of the track, and the bytes.
-    pub(super) async fn segments(&self, source: &Source) -> Result<Vec<(usize, Bytes)>, Unplayable> {
-        let mut margin = (self.range.end - self.range.start) / 8 + MARGIN;
+    /// Reads the range and returns the segments of all tracks.
+    pub(super) async fn segments(&self, source: &Source) -> Result<Segments, Unplayable> {
+        let mut margin = self.margin();
         let mut read = self.range.start..self.range.end.saturating_add(margin).min(self.limit);
         let mut bytes = fetch(source, read.clone()).await?;
         loop {
             let numbers = [self.film].into_iter().chain(self.audio.iter().map(|sound| sound.number));
             let at = (read.start, bytes.clone());
             let found = matroska::blocks_of(source, at, self.limit, numbers).await?;
-            match self.lanes(found, read.end >= self.limit) {
-                Ok(lanes) => return self.write(&lanes, read.start, &bytes),
+            let (has_start, has_end) = (read.start <= self.before, read.end >= self.limit);
+            match self.lanes(found, has_end, (has_start, has_end || margin > MAX_MARGIN)) {
+                Ok(lanes) => return Self::write(&lanes, read.start, &bytes),
                 Err(Lack::Before) if self.before < read.start => {
                     bytes = joined(&fetch(source, self.before..read.start).await?, &bytes);
                     read.start = self.before;
@@ -105,8 +110,23 @@ impl Span {
         }
     }
 
-    /// Chooses the samples among those that were read. `has_end` tells whether these are all up to the end of the film.
-    fn lanes(&self, found: Vec<Listed>, has_end: bool) -> Result<Vec<Lane>, Lack> {
+    /// Returns how many bytes to read after the range.
+    fn margin(&self) -> u64 {
+        let len = self.range.end - self.range.start;
+        let usual = len / 8 + MARGIN;
+        // Segments of audio that is encoded end later than those of the film.
+        let later = |sound: &Sound| {
+            let end = sound.encoding.as_ref()?.times(self.scale, self.delay, 0).end;
+            let later = u64::try_from(end.saturating_sub(self.times.end)).ok()?;
+            len.checked_mul(later)?.checked_div(self.times.end.abs_diff(self.times.start))
+        };
+        let later = self.audio.iter().filter_map(later).max().unwrap_or(0);
+        usual.saturating_add(later.min(len))
+    }
+
+    /// Chooses the samples among those that were read. `has_end` tells whether these are all up to the end of the film, and
+    /// `is_all` whether no more can be read before, or after, for audio that is encoded.
+    fn lanes(&self, found: Vec<Listed>, has_end: bool, is_all: (bool, bool)) -> Result<Vec<Lane>, Lack> {
         let mut found = found.into_iter();
         let Some(film) = found.next() else { return Err(Refusal("NO_INDEX").into()) };
         let samples = self.frames(&film.samples, has_end)?;
@@ -117,16 +137,34 @@ impl Span {
         let decoded = cmaf::decode_times(&times, end).ok_or(Refusal("TIMES"))?;
         let rows = rows_of_film(&samples, &decoded, self.times.end, self.factor).ok_or(Refusal("TIMES"))?;
         let start = self.times.start.saturating_add(self.delay).saturating_mul(factor);
-        let mut lanes = vec![Lane { samples, rows, decoded: start, silence: Bytes::new() }];
+        let head = self.head(start, &rows)?;
+        let mut lanes = vec![Lane { head, samples, silence: Bytes::new(), encoding: None }];
         for (sound, listed) in self.audio.iter().zip(found) {
+            let scale = sound.clock.scale;
+            let delay = nearest(self.delay, self.scale, scale);
+            if let Some(encoding) = &sound.encoding {
+                let times = encoding.times(scale, delay, sound.early);
+                let samples = sound.to_decode(listed, &times, is_all)?;
+                let head = encoding.head(&samples, scale, delay).ok_or(Refusal("TIMES"))?;
+                let mut encoding = encoding.clone();
+                if samples.is_empty() {
+                    encoding.span.end = encoding.span.start;
+                }
+                lanes.push(Lane { head, samples, silence: Bytes::new(), encoding: Some(encoding) });
+                continue;
+            }
             let samples = sound.samples(listed, self)?;
-            let delay = nearest(self.delay, self.scale, sound.clock.scale);
             let decoded = samples.first().map_or(0, |first| first.time).saturating_add(delay);
             let rows = rows_of_audio(&samples).ok_or(Refusal("TIMES"))?;
             let silence = sound.padding.as_ref().map_or_else(Bytes::new, |padding| padding.frame.clone());
-            lanes.push(Lane { samples, rows, decoded, silence });
+            lanes.push(Lane { head: self.head(decoded, &rows)?, samples, silence, encoding: None });
         }
         Ok(lanes)
+    }
+
+    /// Returns the boxes of a segment that is decoded from a time on.
+    fn head(&self, decoded: i64, rows: &[Row]) -> Result<Vec<u8>, Refusal> {
+        Ok(cmaf::head(self.number, u64::try_from(decoded).map_err(|_| Refusal("TIMES"))?, rows))
     }
 
     /// Returns the frames of the film from the first one to that of the next span.
@@ -148,23 +186,35 @@ impl Span {
     }
 
     /// Writes the segments of samples in `bytes`, which are at an offset of the object.
-    fn write(&self, lanes: &[Lane], at: u64, bytes: &Bytes) -> Result<Vec<(usize, Bytes)>, Unplayable> {
-        let segment = |(track, lane): (usize, &Lane)| {
-            let head = cmaf::head(self.number, u64::try_from(lane.decoded).ok()?, &lane.rows);
-            let media = lane.samples.iter().map(|sample| sample.size as usize).sum::<usize>();
-            let mut segment = BytesMut::with_capacity(head.len() + media);
-            segment.extend_from_slice(&head);
-            for sample in &lane.samples {
-                if sample.offset == Sample::SILENCE {
-                    segment.extend_from_slice(&lane.silence);
-                } else {
-                    let start = usize::try_from(sample.offset.checked_sub(at)?).ok()?;
-                    segment.extend_from_slice(bytes.get(start..)?.get(..sample.size as usize)?);
+    fn write(lanes: &[Lane], at: u64, bytes: &Bytes) -> Result<Segments, Unplayable> {
+        let mut segments = Segments::default();
+        for (track, lane) in lanes.iter().enumerate() {
+            let segment = lane.segment(at, bytes).ok_or(Refusal("TIMES"))?;
+            match lane.encoding.clone() {
+                None => segments.complete.push((track, segment)),
+                Some(encoding) => {
+                    segments.encodable.push((track, Encodable { encoding, fragment: segment }));
                 }
             }
-            Some((track, segment.freeze()))
-        };
-        Ok(lanes.iter().enumerate().map(segment).collect::<Option<_>>().ok_or(Refusal("TIMES"))?)
+        }
+        Ok(segments)
+    }
+}
+
+impl Lane {
+    fn segment(&self, at: u64, bytes: &Bytes) -> Option<Bytes> {
+        let media = self.samples.iter().map(|sample| sample.size as usize).sum::<usize>();
+        let mut segment = BytesMut::with_capacity(self.head.len() + media);
+        segment.extend_from_slice(&self.head);
+        for sample in &self.samples {
+            if sample.offset == Sample::SILENCE {
+                segment.extend_from_slice(&self.silence);
+            } else {
+                let start = usize::try_from(sample.offset.checked_sub(at)?).ok()?;
+                segment.extend_from_slice(bytes.get(start..)?.get(..sample.size as usize)?);
+            }
+        }
+        Some(segment.freeze())
     }
 }
 

@@ -68,11 +68,21 @@ pub(super) const fn keeps_graph(chunk: &Chunk<'_>) -> bool {
 }
 
 /// Builds the filter graph of an audio stream. Its output is `[aN]`, for the audio stream `N` of those that are encoded,
-/// with the samples from `start` to `end`.
-pub(super) fn audio(stream: &AudioStream, number: usize, start: i64, end: Option<i64>) -> String {
+/// with the samples from `start` to `end`. The conversion of the sample rate starts with the first sample, or `from` a time in
+/// ticks, of so many per second.
+pub(super) fn audio(
+    stream: &AudioStream,
+    number: usize,
+    from: Option<(i64, u32)>,
+    start: i64,
+    end: Option<i64>,
+) -> String {
     let end = end.map_or_else(String::new, |end| format!(":end_pts={end}"));
     let filter = pcm::filter(stream.is_discrete);
-    format!("[0:{}]{filter},atrim=start_pts={start}{end}[a{number}]", stream.stream)
+    let from = from.map_or_else(String::new, |(time, scale)| {
+        format!("atrim=start={},", seconds(convert(time, scale, 1_000_000)))
+    });
+    format!("[0:{}]{from}{filter},atrim=start_pts={start}{end}[a{number}]", stream.stream)
 }
 
 /// Returns the arguments of a rung's output. `-crf` gives all chunks the same quality, up to the maximum bit rate.
@@ -135,12 +145,14 @@ fn forced_keyframes(segment: f64, frame: Option<f64>) -> String {
 /// Returns the `-force_key_frames` list for keyframes at these times: ffmpeg forces the first frame at or after each. It
 /// reads microseconds, so they are rounded down.
 fn keyframes_at(cuts: &[i64], scale: u32) -> String {
-    let time = |cut: &i64| {
-        let micros = convert(*cut, scale, 1_000_000);
-        let sign = if micros < 0 { "-" } else { "" };
-        format!("{sign}{}.{:06}", micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000)
-    };
+    let time = |cut: &i64| seconds(convert(*cut, scale, 1_000_000));
     cuts.iter().map(time).collect::<Vec<_>>().join(",")
+}
+
+/// Writes a number of microseconds in seconds.
+fn seconds(micros: i64) -> String {
+    let sign = if micros < 0 { "-" } else { "" };
+    format!("{sign}{}.{:06}", micros.unsigned_abs() / 1_000_000, micros.unsigned_abs() % 1_000_000)
 }
 
 #[cfg(test)]
@@ -170,14 +182,16 @@ mod tests {
     #[test]
     fn audio_is_cut_to_the_sample() {
         let mut stream = AudioStream { stream: 3, ..AudioStream::default() };
-        let text = audio(&stream, 1, -4096, Some(9));
+        let text = audio(&stream, 1, None, -4096, Some(9));
         assert!(
             text.starts_with("[0:3]aresample=48000,")
                 && text.ends_with(",atrim=start_pts=-4096:end_pts=9[a1]")
         );
-        assert!(audio(&stream, 1, 5, None).ends_with(",atrim=start_pts=5[a1]"));
+        assert!(audio(&stream, 1, None, 5, None).ends_with(",atrim=start_pts=5[a1]"));
+        let text = audio(&stream, 1, Some((44_101, 44_100)), 5, None);
+        assert!(text.starts_with("[0:3]atrim=start=1.000022,aresample=48000,"), "{text}");
         stream.is_discrete = true;
-        assert!(audio(&stream, 1, 5, None).starts_with("[0:3]pan=stereo|c0=c0|c1=c1,aresample"));
+        assert!(audio(&stream, 1, None, 5, None).starts_with("[0:3]pan=stereo|c0=c0|c1=c1,aresample"));
     }
 
     #[test]

@@ -20,8 +20,12 @@ const LIMITS: Limits = Limits { cpu_seconds: 10, ..Limits::FEW_FRAMES };
 /// Audio to encode. All times are in samples at 48 kHz.
 #[derive(Debug, Clone)]
 pub(crate) struct Audio {
-    /// The file to decode: a fragmented MP4 with one stream.
+    /// The container of the file to decode.
+    pub(crate) container: Container,
+    /// The file, which has one stream.
     pub(crate) file: Vec<Bytes>,
+    /// When the conversion of the sample rate starts, if not with the first sample: a time in ticks, and the ticks per second.
+    pub(crate) from: Option<(i64, u32)>,
     /// The samples to encode: from the first (inclusive) to the second (exclusive).
     pub(crate) samples: (i64, i64),
     /// When the stream is presented. Other samples are silent.
@@ -46,7 +50,8 @@ pub(crate) async fn encode(audio: &Audio, ffmpeg: &Path, deadline: Instant) -> R
 async fn attempt(audio: &Audio, is_discrete: bool, ffmpeg: &Path, deadline: Instant) -> Result<Bytes, Error> {
     let (start, end) = audio.samples;
     let (from, until) = (audio.presented.0.max(start), audio.presented.1.min(end));
-    let graph = graph::audio(&AudioStream { is_discrete, ..AudioStream::default() }, 0, from, Some(until));
+    let stream = AudioStream { is_discrete, ..AudioStream::default() };
+    let graph = graph::audio(&stream, 0, audio.from, from, Some(until));
     let decode = async |decoders: Vec<mpsc::Sender<Bytes>>| {
         let output = [&["-map", "[a0]"], pcm::OUTPUT].concat();
         let pass = Pass {
@@ -57,7 +62,7 @@ async fn attempt(audio: &Audio, is_discrete: bool, ffmpeg: &Path, deadline: Inst
             streams: decoders,
             limits: LIMITS,
         };
-        ffmpeg::run_whole(ffmpeg, &Input::File(Container::Mp4, audio.file.clone()), pass, deadline).await
+        ffmpeg::run_whole(ffmpeg, &Input::File(audio.container, audio.file.clone()), pass, deadline).await
     };
     let encoder = Encoder { ffmpeg, limits: LIMITS, deadline };
     let ((), files) = encoder.encode_streams((start, &[until]), decode, |_, _| ((), end)).await?;

@@ -130,14 +130,87 @@ async fn what_the_cues_do_not_tell_is_found_in_a_small_file() {
     assert_eq!(index.remux(&open, "tag").await.unwrap(), Err(Refusal("OPEN_GOP")));
 }
 
+/// What is encoded for each segment: the number of its first AAC frame and that after its last one, the samples that are
+/// decoded, with their distance from the first that is encoded, and the requests and bytes that were read.
+async fn encoded(film: Film) -> Vec<(std::ops::Range<i64>, Vec<(i64, bytes::Bytes)>, (u64, u64))> {
+    let object = source(&film);
+    let index = Index::open(&object, Container::Mkv).await.unwrap().unwrap();
+    let remux = index.remux(&object, "tag").await.unwrap().unwrap();
+    assert_eq!(remux.tracks[0].scale, 16_000, "made of the Cues");
+    let mut all = Vec::new();
+    for segment in 0..remux.tracks[0].segments.len() {
+        let object = source(&film);
+        let made = record(&remux, segment).segments(&object).await.unwrap();
+        let ([(0, _)], [(1, audio)]) = (&made.complete[..], &made.encodable[..]) else { panic!("{made:?}") };
+        let frames = audio.encoding.frames.clone();
+        assert_eq!(
+            remux.tracks[1].segments[segment].duration,
+            (frames.end - frames.start).unsigned_abs() * 1024
+        );
+        // The fragment is delayed by 16 s, and by 0 s as the presentation.
+        let times = crate::cmaf::File::frames(&audio.fragment).unwrap();
+        let times = times.into_iter().map(|(time, data)| (time - 16 * 48_000, data)).collect();
+        all.push((frames, times, (object.stats().requests, object.stats().bytes)));
+    }
+    all
+}
+
+#[tokio::test]
+async fn audio_to_be_encoded_is_in_the_range_of_the_film() {
+    let film = Film { is_ac3: true, ..Film::new(10) };
+    let size = film.file().len() as u64;
+    let made = encoded(film).await;
+    let cuts: Vec<i64> = made.iter().flat_map(|(frames, ..)| [frames.start, frames.end]).collect();
+    // The film is cut at 2.067 and 6.067 s, and the audio ten frames later.
+    assert_eq!(cuts, [0, 106, 106, 294, 294, 472]);
+    for (i, (frames, times, (requests, _))) in made.iter().enumerate() {
+        assert_eq!(*requests, 1);
+        let (first, last) = (times[0].0, times[times.len() - 1].0 + 1536);
+        assert!(times.windows(2).all(|pair| pair[1].0 - pair[0].0 == 1536), "all frames");
+        assert!(times.iter().all(|(time, _)| time % 1536 == 0), "at exact times");
+        // Four AAC frames before, ten milliseconds, and two frames of AC-3.
+        let wanted = (frames.start - 4) * 1024 - 480 - 2 * 1536;
+        assert!(i == 0 && first == 0 || (wanted - 1536..=wanted).contains(&first), "{first} {wanted}");
+        assert!(i == 2 || last >= (frames.end + 2) * 1024, "{last}");
+    }
+    let read: u64 = made.iter().map(|(.., (_, bytes))| bytes).sum();
+    // Little more than the range: an eighth and 32 KiB for audio that is stored later, and what is encoded later.
+    assert!(read < size + size / 4 + 3 * (32 << 10), "{read} of {size}");
+}
+
+#[tokio::test]
+async fn what_is_decoded_does_not_depend_on_where_it_is_stored() {
+    let film = Film { is_ac3: true, ..Film::new(10) };
+    let expected = encoded(film).await;
+    for delay in [-700, 900] {
+        let other = encoded(Film { audio_delay: delay, ..film }).await;
+        for (a, b) in expected.iter().zip(&other) {
+            assert_eq!(a.0, b.0);
+            let times = |all: &[(i64, bytes::Bytes)]| all.iter().map(|(time, _)| *time).collect::<Vec<_>>();
+            assert_eq!(times(&a.1), times(&b.1), "{delay}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn missing_audio_to_be_encoded_is_silent() {
+    let late = encoded(Film { is_ac3: true, audio: (5300, 10_000), ..Film::new(10) }).await;
+    assert!(late[0].1.is_empty() && !late[1].1.is_empty());
+}
+
 #[tokio::test]
 async fn damaged_objects_are_harmless() {
-    let film = Film::new(4);
+    damaged_objects(Film::new(4), 1).await;
+    damaged_objects(Film { is_ac3: true, ..Film::new(4) }, 7).await;
+}
+
+/// Damages one byte of so many.
+async fn damaged_objects(film: Film, of: usize) {
     let (remux, _) = both(&film).await;
     let object = film.file();
     // The head and the Cues are more vulnerable than the frames between them.
     let cues = object.len() - 300;
-    for at in (0..700).chain((700..cues).step_by(211)).chain(cues..object.len()) {
+    for at in (0..700).chain((700..cues).step_by(211)).chain(cues..object.len()).step_by(of) {
         let mut damaged = object.clone();
         damaged[at] = !damaged[at];
         let source = Source::new(damaged.len() as u64, bytes::Bytes::from(damaged));

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::number::{block, put, put_block, unzigzag, varint, zigzag};
-use super::write::seal;
-use super::{MAX_TRACKS, Record, SPAN_VERSION};
-use crate::matroska::Clock;
+use super::write::{put_encoding, seal};
+use super::{ENCODED_SPAN_VERSION, MAX_TRACKS, Record, SPAN_VERSION, encoding};
+use crate::matroska::{Clock, Frames};
 use crate::mp4::boxes::Fields;
 use crate::remux::Refusal;
 use crate::remux::media::MAX_TIME;
@@ -24,7 +24,8 @@ pub(in crate::remux) fn write(
     if span.range.end - span.range.start > MAX_READ / 2 + MAX_READ / 4 {
         return Err(Refusal("SEGMENT_TOO_LARGE"));
     }
-    let mut payload = vec![SPAN_VERSION];
+    let is_encoded = span.audio.iter().any(|sound| sound.encoding.is_some());
+    let mut payload = vec![if is_encoded { ENCODED_SPAN_VERSION } else { SPAN_VERSION }];
     put_block(&mut payload, etag.as_bytes());
     put(&mut payload, size);
     let numbers = [
@@ -46,9 +47,15 @@ pub(in crate::remux) fn write(
     for number in numbers {
         put(&mut payload, number);
     }
-    for Sound { number, clock, first, last, padding } in &span.audio {
+    for Sound { number, clock, first, last, padding, early, encoding } in &span.audio {
         let times = [*first, last.start, last.end].map(zigzag);
-        let numbers = [*number, clock.delay, clock.scale.into(), clock.is_opus.into()];
+        let frames = match (is_encoded, clock.frames) {
+            (false, frames) => u64::from(frames == Frames::Opus),
+            (true, Frames::Opus) => 0,
+            (true, Frames::Equal(length)) => u64::from(length) << 1,
+            (true, Frames::MultipleOf(step)) => u64::from(step) << 1 | 1,
+        };
+        let numbers = [*number, clock.delay, clock.scale.into(), frames];
         for number in numbers.into_iter().chain(times) {
             put(&mut payload, number);
         }
@@ -59,6 +66,10 @@ pub(in crate::remux) fn write(
                 put(&mut payload, number.into());
             }
         }
+        if is_encoded {
+            put(&mut payload, (*early).into());
+            put_encoding(&mut payload, encoding.as_ref())?;
+        }
     }
     // What cannot be read back is not a possible film.
     Record::parse(Fields(payload.clone().into())).ok_or(Refusal("TIMES"))?;
@@ -66,7 +77,7 @@ pub(in crate::remux) fn write(
 }
 
 /// Reads the span of an object of this `size`.
-pub(super) fn parse(mut fields: Fields, size: u64) -> Option<Span> {
+pub(super) fn parse(mut fields: Fields, size: u64, has_encodings: bool) -> Option<Span> {
     let mut next = || varint(&mut fields);
     let number = next()?;
     let (start, end, key, delay) = (time(next()?)?, time(next()?)?, time(next()?)?, time(next()?)?);
@@ -85,7 +96,7 @@ pub(super) fn parse(mut fields: Fields, size: u64) -> Option<Span> {
     if !is_possible {
         return None;
     }
-    let audio = (0..count).map(|_| sound(&mut fields, tick)).collect::<Option<_>>()?;
+    let audio = (0..count).map(|_| sound(&mut fields, tick, has_encodings)).collect::<Option<_>>()?;
     Some(Span {
         number: small(number >> 1)?,
         is_last: number & 1 == 1,
@@ -103,9 +114,15 @@ pub(super) fn parse(mut fields: Fields, size: u64) -> Option<Span> {
     .filter(|_| fields.0.is_empty())
 }
 
-fn sound(fields: &mut Fields, tick: u64) -> Option<Sound> {
+fn sound(fields: &mut Fields, tick: u64, has_encodings: bool) -> Option<Sound> {
     let mut next = || varint(fields);
-    let (number, delay, scale, is_opus) = (next()?, next()?, small(next()?)?, next()? == 1);
+    let (number, delay, scale, frames) = (next()?, next()?, small(next()?)?, next()?);
+    let frames = match (has_encodings, frames) {
+        (false, 1) | (true, 0) => Frames::Opus,
+        (false, _) => Frames::AAC,
+        (true, _) if frames & 1 == 0 => Frames::Equal(small(frames >> 1)?),
+        (true, _) => Frames::MultipleOf(small(frames >> 1)?),
+    };
     let (first, last) = (time(next()?)?, time(next()?)?..time(next()?)?);
     let frame = block(fields)?;
     let padding = if frame.is_empty() {
@@ -115,7 +132,9 @@ fn sound(fields: &mut Fields, tick: u64) -> Option<Sound> {
         let mut count = || u32::try_from(varint(fields)?).ok();
         Some(Padding { frame, duration, before: count()?, after: count()? })
     };
-    Some(Sound { number, clock: Clock { tick, delay, scale, is_opus }, first, last, padding })
+    let (early, encoding) =
+        if has_encodings { (u32::try_from(varint(fields)?).ok()?, encoding(fields)?) } else { (0, None) };
+    Some(Sound { number, clock: Clock { tick, delay, scale, frames }, first, last, padding, early, encoding })
 }
 
 /// Reads a time. Sums and products of times have room.

@@ -155,13 +155,23 @@ fn records_that_would_read_too_much_are_refused() {
 
 #[tokio::test]
 async fn hostile_records_of_a_range_are_harmless() {
-    let object = Bytes::from(crate::matroska::fixture::Film::new(4).file());
+    for (is_ac3, version) in [(false, SPAN_VERSION), (true, ENCODED_SPAN_VERSION)] {
+        hostile_range(
+            crate::matroska::fixture::Film { is_ac3, ..crate::matroska::fixture::Film::new(4) },
+            version,
+        )
+        .await;
+    }
+}
+
+async fn hostile_range(film: crate::matroska::fixture::Film, version: u8) {
+    let object = Bytes::from(film.file());
     let size = object.len() as u64;
     let source = || Source::new(size, object.clone());
     let index = crate::Index::open(&source(), upreel_core::Container::Mkv).await.unwrap().unwrap();
     let remux = index.remux(&source(), "").await.unwrap().unwrap();
     let whole = payload(&remux.records[usize::try_from(remux.tracks[0].segments[1].record.start).unwrap()..]);
-    assert_eq!(whole[0], SPAN_VERSION);
+    assert_eq!(whole[0], version);
     assert!(Record::from_bytes(&packed(&whole)).unwrap().segments(&source()).await.is_ok());
     assert_eq!(Record::from_bytes(&packed(&whole[..whole.len() - 1])), None);
     for at in 0..whole.len() {

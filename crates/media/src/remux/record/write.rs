@@ -66,8 +66,12 @@ pub(in crate::remux) fn write(
     seal(records, &payload)
 }
 
-fn put_encoding(payload: &mut Vec<u8>, encoding: Option<&Encoding<&[u8]>>) -> Result<(), Refusal> {
-    put_block(payload, encoding.map_or(&[], |encoding| encoding.init));
+/// Appends what is encoded of a track.
+pub(super) fn put_encoding<T: AsRef<[u8]>>(
+    payload: &mut Vec<u8>,
+    encoding: Option<&Encoding<T>>,
+) -> Result<(), Refusal> {
+    put_block(payload, encoding.map_or(&[], |encoding| encoding.init.as_ref()));
     let Some(encoding) = encoding else { return Ok(()) };
     if !encoding.is_possible() {
         return Err(Refusal("TIMES"));

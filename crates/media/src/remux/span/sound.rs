@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{Lack, MAX_SAMPLES, Span};
 use crate::matroska::{Clock, Listed};
 use crate::remux::Refusal;
+use crate::remux::encoded::Encoding;
 use crate::remux::media::{MAX_TIME, Sample};
 use crate::remux::time::at_or_after;
 
@@ -22,6 +23,10 @@ pub(crate) struct Sound {
     pub(crate) last: Range<i64>,
     /// Silent frames around the audio, if silence of this codec is known.
     pub(crate) padding: Option<Padding>,
+    /// The time before the samples to encode of which the decoder needs those, too.
+    pub(crate) early: u32,
+    /// What is encoded for the segment, if players do not play the samples.
+    pub(crate) encoding: Option<Encoding<Bytes>>,
 }
 
 /// The silent frames around the audio of a track.
@@ -69,6 +74,38 @@ impl Sound {
             1..=MAX_SAMPLES => Ok(samples),
             _ => Err(Refusal("SEGMENT_TOO_LARGE").into()),
         }
+    }
+
+    /// Returns the samples that are decoded for a segment among those that were read, which `has_start` tells to be all that can
+    /// be read before, and `has_end` all after. Those that are missing are silent.
+    pub(super) fn to_decode(
+        &self,
+        listed: Listed,
+        times: &Range<i64>,
+        (has_start, has_end): (bool, bool),
+    ) -> Result<Vec<Sample>, Lack> {
+        let mut found = self.clock.times(listed, self.first);
+        if times.is_empty() || self.last.end <= times.start || self.first >= times.end {
+            return Ok(Vec::new());
+        }
+        if !has_end && found.last().is_none_or(|last| last.time < times.end.min(self.last.start)) {
+            return Err(Lack::After);
+        }
+        let is_late = |first: &Sample| first.time > times.start.max(self.first);
+        if !has_start && found.first().is_some_and(is_late) {
+            return Err(Lack::Before);
+        }
+        let mut latest = i64::MIN;
+        found.retain(|sample| {
+            // Where several files were joined, times can go back.
+            let is_next = sample.time >= latest;
+            latest = latest.max(sample.time);
+            is_next && sample.end() > times.start && sample.time < times.end
+        });
+        if found.iter().any(|sample| sample.time.unsigned_abs() >= MAX_TIME.unsigned_abs()) {
+            return Err(Refusal("TIMES").into());
+        }
+        if found.len() > MAX_SAMPLES { Err(Refusal("SEGMENT_TOO_LARGE").into()) } else { Ok(found) }
     }
 
     /// Checks that no sample of a span can be missing, as those of a track are stored in the order of time.
