@@ -140,7 +140,7 @@ impl<'a> Copy<'a> {
         };
         self.upload = Some(upload.clone());
         self.stored = parts.len();
-        self.transfer(record, source, &upload, parts).await
+        Box::pin(self.transfer(record, source, &upload, parts)).await
     }
 
     /// Returns whether this attempt has to go on. If the video was deleted, aborts the upload.

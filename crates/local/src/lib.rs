@@ -31,7 +31,9 @@ pub mod transcode;
 pub mod webhook;
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,13 +114,7 @@ impl Local {
         let data = options.data.clone().or(temporary_data).unwrap_or_default();
         let unusable = |error: &dyn ToString| Error::Data(data.clone(), error.to_string());
         secret::open_folder(&data, LOCK).map_err(|e| unusable(&e))?;
-        let lock = Lock(File::create(data.join(LOCK)).map_err(|e| unusable(&e))?);
-        match lock.0.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::Locked(data)),
-            Err(TryLockError::Error(error)) => return Err(unusable(&error)),
-        }
-
+        let lock = Lock::take(&data)?;
         let secret = options.secret.clone().map_or_else(|| secret::load_or_create(&data), Ok);
         let secret = secret.map_err(|e| unusable(&e))?;
 
@@ -215,6 +211,18 @@ impl Local {
 /// The lock of the data folder. It is released explicitly: closing the file doesn't release it while a child process
 /// that is being spawned still holds a copy of the descriptor.
 struct Lock(File);
+
+impl Lock {
+    fn take(data: &Path) -> Result<Self, Error> {
+        let unusable = |error: io::Error| Error::Data(data.to_owned(), error.to_string());
+        let lock = Self(File::create(data.join(LOCK)).map_err(unusable)?);
+        match lock.0.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked(data.to_owned())),
+            Err(TryLockError::Error(error)) => Err(unusable(error)),
+        }
+    }
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {

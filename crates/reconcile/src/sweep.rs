@@ -105,7 +105,7 @@ pub async fn run(app: &App, workers: &impl Workers, deadline: Instant) -> Result
         }
     }
     drop(records);
-    if let Err(fault) = sweep.replay(given_up, &mut swept).await {
+    if let Err(fault) = Box::pin(sweep.replay(given_up, &mut swept)).await {
         first_fault.get_or_insert(fault);
     }
     if let Err(fault) = expiry::delete_expired(app, deadline).await {
