@@ -131,8 +131,8 @@ pub(crate) fn requests_of(backend: &Backend, video: &str) -> Vec<(String, Reques
     let (key, upload, etag) = (String::new(), String::new(), String::new());
     let of = Resources { key, upload, etag, video: video.to_owned() };
     let rows = table().into_iter().filter(|row| {
-        row.method != Method::DELETE
-            && (matches!(row.names, Names::Video | Names::Segment) || row.path == "/videos")
+        row.method != Method::DELETE && matches!(row.names, Names::Video | Names::Segment)
+            || row.name() == "GET /videos"
     });
     rows.map(|row| (row.name(), row.request(backend, &of))).collect()
 }
