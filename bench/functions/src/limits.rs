@@ -6,10 +6,11 @@ pub(crate) struct Sizes {
     pub(crate) zip: u64,
 }
 
-/// Returns the limits of an API function. `playback` reads media and encodes.
+/// Returns the limits of an API function. `playback` reads media and encodes, `videos` reads captions and writes playlists.
 pub(crate) fn sizes(function: &str) -> Sizes {
     match function {
         "playback" => Sizes { bytes: 8_000_000, zip: 3_850_000 },
+        "videos" => Sizes { bytes: 7_850_000, zip: 3_750_000 },
         _ => Sizes { bytes: 7_700_000, zip: 3_750_000 },
     }
 }
