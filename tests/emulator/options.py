@@ -20,7 +20,7 @@ OPTIONAL = {
     "PresignRole": ("HasQuotas", ["PresignFunction"]),
 }
 # The emulator has no GuardDuty, so no stack has Scan=true. The assertions on the template check what the roles are granted for it.
-CONDITIONS = {condition for condition, _ in OPTIONAL.values()} | {"HasScan"}
+CONDITIONS = {condition for condition, _ in OPTIONAL.values()} | {"HasScan", "ImportsUrls"}
 
 
 def states(api, video):

@@ -1,11 +1,13 @@
 //! Helpers shared by several test programs.
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -21,6 +23,32 @@ use upreel_media::Source;
 /// After this time a test takes an operation for one that hangs. It is far longer than any takes on a machine under load:
 /// no test depends on the time that something takes.
 pub const HANG_GUARD: Duration = Duration::from_mins(10);
+
+/// Generates a video with the ffmpeg on the PATH, which has all encoders, and returns its path below `folder`. The file is kept
+/// for later runs with the same arguments.
+///
+/// # Panics
+/// When ffmpeg fails.
+#[must_use]
+#[expect(clippy::unwrap_used, reason = "a panic fails the test")]
+pub fn generate(folder: &Path, name: &str, args: &str) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    args.hash(&mut hasher);
+    let folder = folder.join(format!("{:016x}", hasher.finish()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    if !path.exists() {
+        // Several tests may generate the file at the same time.
+        let temporary = tempfile::tempdir_in(&folder).unwrap();
+        let part = temporary.path().join(name);
+        let mut command = Command::new("ffmpeg");
+        let command = command.args(["-nostdin", "-v", "error", "-y"]).args(args.split_whitespace());
+        let status = command.env("SVT_LOG", "1").arg(&part).status().unwrap();
+        assert!(status.success(), "{name}");
+        fs::rename(part, &path).unwrap();
+    }
+    path
+}
 
 /// A file on disk that is read by ranges, like an object in S3.
 pub struct FileReader(File);

@@ -174,6 +174,20 @@ impl Backend {
         }
     }
 
+    /// Waits until the backend has listed the buckets, which it does when it starts. Of two listings at a time, one stops.
+    pub(crate) async fn wait_until_listed(&self) {
+        let start = Instant::now();
+        loop {
+            let note = self.local.app.videos.load_note("reconcile#listing").await.unwrap();
+            let position: Option<Value> = note.map(|note| serde_json::from_str(&note).unwrap());
+            if position.is_some_and(|position| position["pass"].as_u64().unwrap() > 0) {
+                return;
+            }
+            assert!(start.elapsed() < TIMEOUT, "the buckets are not listed");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Returns a client of the local DynamoDB with the right credentials.
     pub(crate) fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&client_config(&self.local.dynamodb, &self.local.secret))

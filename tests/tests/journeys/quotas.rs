@@ -289,6 +289,7 @@ async fn videos_of_the_time_before_quotas_count_once_they_are_listed() {
     let id = backend.put("a.mp4", "video/mp4", mp4()).await;
     backend.wait_for(&id, "PROCESSED").await;
     assert_eq!(counted(&app).await, Usage::default());
+    backend.wait_until_listed().await;
     for _ in 0..2 {
         let far = Instant::now() + Duration::from_hours(1);
         upreel_reconcile::listing::run(&app, &Broken::new(&app), false, far).await.unwrap();

@@ -368,6 +368,7 @@ async fn listing_brings_lost_rows_back_and_removes_orphans() {
     for id in [kept.parse().unwrap(), VideoId::new()] {
         app.objects.store(&Key::Captions(id, TrackId::new()), "text/vtt", "x".into()).await.unwrap();
     }
+    backend.wait_until_listed().await;
     let run_listing =
         async |dry: bool| upreel_reconcile::listing::run(app, &AtOnce(app), dry, far()).await.unwrap();
     assert_eq!(run_listing(false).await, Found::default(), "young objects are left alone");
@@ -418,6 +419,7 @@ async fn listing_processes_an_object_whose_event_was_lost() {
         std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
     }
     let app = &backend.local.app;
+    backend.wait_until_listed().await;
     let found = upreel_reconcile::listing::run(app, &AtOnce(app), false, far()).await.unwrap();
     assert_eq!((found.healed, found.orphans), (1, 0));
     assert_eq!(backend.wait_for(id, "PROCESSED").await["container"], "webm");
@@ -442,6 +444,7 @@ async fn listing_processes_an_object_that_seemed_lost() {
     std::fs::rename(&hidden, &file).unwrap();
     let two_days_ago = SystemTime::now() - Duration::from_hours(48);
     std::fs::File::options().write(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
+    backend.wait_until_listed().await;
     let found = upreel_reconcile::listing::run(app, &AtOnce(app), false, far()).await.unwrap();
     assert_eq!((found.healed, found.orphans), (1, 0));
     backend.wait_for(&id, "PROCESSED").await;

@@ -299,7 +299,7 @@ async fn unknown_paths_and_methods_are_404_and_405() {
             "{path}"
         );
     }
-    let wrong = backend.post("/videos").send().await.unwrap();
+    let wrong = backend.post("/usage").send().await.unwrap();
     assert_eq!(wrong.headers()["allow"], "GET,HEAD");
     assert_eq!(problem(wrong).await, (405, "METHOD_NOT_ALLOWED".into()));
 }

@@ -15,7 +15,6 @@ mod text;
 mod valid;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use bytes::Bytes;
 use tokio::time::Instant;
@@ -34,22 +33,8 @@ const H264: &str = "-c:v libx264 -preset veryfast -threads 1 -pix_fmt yuv420p";
 const PYRAMID: &str = "-x264-params keyint=60:min-keyint=60:scenecut=0:bframes=3:b-pyramid=normal";
 const AAC: &str = "-c:a aac -b:a 96k";
 
-/// Generates a video with the ffmpeg on the PATH, which has all encoders. The file is kept for later test runs.
 fn generate(name: &str, args: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("remux");
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(name);
-    if !path.exists() {
-        // Several tests may generate the file at the same time.
-        let temporary = tempfile::tempdir_in(&folder).unwrap();
-        let part = temporary.path().join(name);
-        let mut command = Command::new("ffmpeg");
-        let command = command.args(["-nostdin", "-v", "error", "-y"]).args(args.split_whitespace());
-        let status = command.env("SVT_LOG", "1").arg(&part).status().unwrap();
-        assert!(status.success(), "{name}");
-        std::fs::rename(part, &path).unwrap();
-    }
-    path
+    upreel_tests::generate(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("remux"), name, args)
 }
 
 /// Generates a video of which several others are made.

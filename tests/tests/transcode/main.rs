@@ -29,25 +29,8 @@ fn ffmpeg() -> PathBuf {
     std::env::var_os("FFMPEG_PATH").map_or_else(|| "ffmpeg".into(), PathBuf::from)
 }
 
-/// Generates a video with the ffmpeg on the PATH, which has all encoders. The file is kept for later test runs.
 fn generate(name: &str, args: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcode");
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(name);
-    if !path.exists() {
-        // Several tests may generate the file at the same time.
-        let temporary = tempfile::tempdir_in(&folder).unwrap();
-        let part = temporary.path().join(name);
-        let status = Command::new("ffmpeg")
-            .args(["-nostdin", "-v", "error", "-y"])
-            .args(args.split_whitespace())
-            .arg(&part)
-            .status()
-            .unwrap();
-        assert!(status.success(), "{name}");
-        std::fs::rename(part, &path).unwrap();
-    }
-    path
+    upreel_tests::generate(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcode"), name, args)
 }
 
 fn source(path: &Path) -> Arc<Source> {
