@@ -5,6 +5,7 @@
 //! signed, and the user can send it again. A repetition finds the row in the new status and writes it again.
 
 use serde_json::Value;
+use upreel_core::video::Record;
 use upreel_core::{Failure, Fault, Key};
 use upreel_events::Event;
 use upreel_events::check::Checked;
@@ -48,10 +49,11 @@ pub async fn give_up(app: &App, created: &Created) -> Result<(), Fault> {
     if record.is_none() && !app.recreate_row(&key, user).await? {
         return Ok(());
     }
-    let replays = record.filter(|record| record.sequencer.as_ref() == Some(&created.sequencer));
-    let replays = replays.map_or(0, |record| record.replays());
+    let own = record.filter(|record| record.sequencer.as_ref() == Some(&created.sequencer));
+    let replays = own.as_ref().map_or(0, Record::replays);
+    let is_refused = own.is_some_and(|record| record.video.error.is_some_and(|error| error.is_of_check()));
     let object = (created.size, created.etag.as_str());
-    match app.videos.give_up(&key, user, &created.sequencer, object, replays).await? {
+    match app.videos.give_up(&key, user, &created.sequencer, object, (replays, is_refused)).await? {
         UpdateOutcome::Recorded => tracing::warn!(videoId = %id, replays, "processing was given up"),
         UpdateOutcome::Superseded => {}
         // The object was uploaded with a URL that was signed before the video was deleted.

@@ -13,6 +13,7 @@ use upreel_core::{Checks, Key};
 use upreel_events::check::{Checked, event};
 use upreel_events::s3::{self, Created};
 use upreel_local::UPLOADS;
+use upreel_store::videos::UpdateOutcome;
 use upreel_tests::urls as lines;
 
 use crate::harness::{Backend, audio, mp4, problem};
@@ -325,4 +326,23 @@ async fn set_status(backend: &Backend, id: &str, status: &str, error: Option<&st
         }
     };
     update.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn giving_up_that_is_repeated_later_does_not_replace_a_verdict() {
+    let backend = start(true, false).await;
+    let id = backend.put("a.mp4", "video/mp4", infected()).await;
+    backend.wait_for(&id, "FAILED").await;
+    let row = record(&backend, &id).await;
+    let (key, sequencer) = (row.key.parse().unwrap(), row.sequencer.clone().unwrap());
+    let videos = &backend.local.app.videos;
+    let give_up = async |is_refused| {
+        let object = (row.video.size.unwrap(), row.etag.as_deref().unwrap());
+        videos.give_up(&key, &row.video.user_id, &sequencer, object, (0, is_refused)).await.unwrap()
+    };
+    assert_eq!(give_up(false).await, UpdateOutcome::Superseded);
+    assert_eq!(backend.video(&id).await["error"]["code"], "INFECTED");
+    // The event of a later verdict was given up.
+    assert_eq!(give_up(true).await, UpdateOutcome::Recorded);
+    assert_eq!(backend.video(&id).await["error"]["code"], "INTERNAL");
 }

@@ -184,7 +184,9 @@ async fn changes_and_transitions_do_not_affect_each_other() {
             1 => drop(videos.claim(&key, &user, &sequencer, (1, "e")).await.unwrap()),
             2 => drop(videos.mark_processed(id, &sequencer, &Processed::default(), false).await.unwrap()),
             3 => drop(videos.claim(&key, &user, &"02".parse().unwrap(), (2, "f")).await.unwrap()),
-            _ => drop(videos.give_up(&key, &user, &"03".parse().unwrap(), (3, "g"), 0).await.unwrap()),
+            _ => {
+                videos.give_up(&key, &user, &"03".parse().unwrap(), (3, "g"), (0, false)).await.unwrap();
+            }
         }
         let after = videos.get(id).await.unwrap().unwrap();
         assert_eq!((after.revision, &after.video.details), (before.revision, &before.video.details));

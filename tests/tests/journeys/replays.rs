@@ -80,7 +80,7 @@ async fn other_replays_wait_until_the_canary_succeeds() {
     let (_backend, app, clock) = start().await;
     let keys = [create(&app).await, create(&app).await];
     for key in &keys {
-        app.videos.give_up(key, &user(), &sequencer(), (7, "e"), 0).await.unwrap();
+        app.videos.give_up(key, &user(), &sequencer(), (7, "e"), (0, false)).await.unwrap();
     }
     let workers = Broken::new(&app);
     sweep(&workers).await;

@@ -80,7 +80,9 @@ impl Row {
                 let failure = Failure::new(Failure::UNREADABLE, "x");
                 videos.mark_failed(id, &sequencer, ((1, "e"), &failure), false).await.unwrap()
             }
-            Transition::GiveUp => videos.give_up(&self.key, &self.user, &sequencer, object, 0).await.unwrap(),
+            Transition::GiveUp => {
+                videos.give_up(&self.key, &self.user, &sequencer, object, (0, true)).await.unwrap()
+            }
             Transition::Lose => videos.mark_lost(id, false).await.unwrap(),
             Transition::Abandon => videos.abandon(id, &Failure::fetch()).await.unwrap(),
             Transition::Complete => videos.complete(id, &sequencer, None, None).await.unwrap(),

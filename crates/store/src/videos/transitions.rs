@@ -31,6 +31,10 @@ use super::{Item, VideoStore, number, text};
 const UNFINISHED: &str = "(#status IN (:UPLOADED, :PROCESSING) OR \
      (#status = :FAILED AND #error.#code IN (:INTERNAL, :INFECTED, :REJECTED, :NOT_CHECKED)))";
 
+/// The condition that no check has refused the object of the event.
+const NOT_REFUSED: &str = "(attribute_not_exists(#sequencer) OR #sequencer < :event OR \
+     NOT (#error.#code IN (:INFECTED, :REJECTED, :NOT_CHECKED)))";
+
 impl VideoStore {
     /// Records that the object is in S3. A row with a later status stays unchanged.
     ///
@@ -73,7 +77,7 @@ impl VideoStore {
     }
 
     /// Records that an event was given up: no attempt to process it succeeded, and there will be no further one.
-    /// `replays` is the number of times it was replayed.
+    /// `replays` is the number of times it was replayed, and `is_refused` says whether a check had refused its object before.
     ///
     /// # Errors
     /// When `DynamoDB` fails.
@@ -83,10 +87,14 @@ impl VideoStore {
         user: &UserId,
         sequencer: &Sequencer,
         (size, etag): (u64, &str),
-        replays: u32,
+        (replays, is_refused): (u32, bool),
     ) -> Result<UpdateOutcome, Fault> {
         let update = self.take_over(key, user, Transition::GiveUp, sequencer, (size, etag));
-        let update = update.set("error", encode(&Failure::internal())?).due(Some(Wait::Replay(replays)));
+        let mut update = update.set("error", encode(&Failure::internal())?).due(Some(Wait::Replay(replays)));
+        if !is_refused {
+            // The response to this write may be lost, and the object refused before the SDK repeats it.
+            update = update.condition(NOT_REFUSED);
+        }
         update.send().await.map(Applied::into_outcome)
     }
 
