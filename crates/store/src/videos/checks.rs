@@ -12,9 +12,10 @@ use upreel_core::transition::{Refusal, Transition};
 use upreel_core::video::Record;
 use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
 
+use super::VideoStore;
+use super::content::failed;
 use super::outcome::{Claim, UpdateOutcome};
 use super::update::{Applied, Update, encode};
-use super::{Item, VideoStore, number, text};
 
 impl VideoStore {
     /// Makes an event the owner of the row until its object has passed the checks: the row is `UPLOADED`, and nothing of the
@@ -76,15 +77,10 @@ impl VideoStore {
         &self,
         id: VideoId,
         sequencer: &Sequencer,
-        ((size, etag), failure): ((u64, &str), &Failure),
+        (object, failure): ((u64, &str), &Failure),
         is_examined: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let item = Item::from([
-            ("error".to_owned(), encode(failure)?),
-            ("size".to_owned(), number(size)),
-            ("etag".to_owned(), text(etag)),
-        ]);
         let wait = is_examined.then_some(Wait::CleanUp);
-        self.finish(id, sequencer, Transition::Refuse, item, wait).await
+        self.finish(id, sequencer, Transition::Refuse, failed(object, failure)?, wait).await
     }
 }

@@ -4,6 +4,10 @@ use upreel_core::captions::EmbeddedTracks;
 use upreel_core::playback::Playback;
 use upreel_core::transcode::Renditions;
 use upreel_core::video::{MediaInfo, PreviewKeys};
+use upreel_core::{Failure, Fault};
+
+use super::update::encode;
+use super::{Item, number, text};
 
 /// The captions that are tracks of the object.
 pub(super) const EMBEDDED: &str = "embedded";
@@ -61,6 +65,15 @@ pub struct Processed {
 /// The attributes that a new owner of a row removes.
 pub(super) const OF_EARLIER_EVENTS: [&str; 6] =
     ["ttl", "fetch", "transcode", "transcodeChunks", "rungs", "rungChunks"];
+
+/// Returns what a row says of an object, with a size and an entity tag, that has failed.
+pub(super) fn failed((size, etag): (u64, &str), failure: &Failure) -> Result<Item, Fault> {
+    Ok(Item::from([
+        ("error".to_owned(), encode(failure)?),
+        ("size".to_owned(), number(size)),
+        ("etag".to_owned(), text(etag)),
+    ]))
+}
 
 #[cfg(test)]
 mod tests {

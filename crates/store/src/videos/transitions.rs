@@ -22,7 +22,7 @@ use upreel_core::transcode::{Renditions, Transcode};
 use upreel_core::transition::{EventRule, Refusal, Transition};
 use upreel_core::{Failure, Fault, Key, Sequencer, UserId, VideoId};
 
-use super::content::{CONTENT, EMBEDDED, OF_EARLIER_EVENTS, Processed};
+use super::content::{CONTENT, EMBEDDED, OF_EARLIER_EVENTS, Processed, failed};
 use super::outcome::{Claim, UpdateOutcome};
 use super::update::{Applied, Update, encode};
 use super::{Item, VideoStore, number, text};
@@ -191,16 +191,11 @@ impl VideoStore {
         &self,
         id: VideoId,
         sequencer: &Sequencer,
-        ((size, etag), failure): ((u64, &str), &Failure),
+        (object, failure): ((u64, &str), &Failure),
         is_examined: bool,
     ) -> Result<UpdateOutcome, Fault> {
-        let item = Item::from([
-            ("error".to_owned(), encode(failure)?),
-            ("size".to_owned(), number(size)),
-            ("etag".to_owned(), text(etag)),
-        ]);
         let wait = is_examined.then_some(Wait::CleanUp);
-        self.finish(id, sequencer, Transition::Fail, item, wait).await
+        self.finish(id, sequencer, Transition::Fail, failed(object, failure)?, wait).await
     }
 
     /// Records that the object is missing. A row that counts is examined again, so that it does not count the object.
