@@ -3,7 +3,7 @@
 #
 #   stage.sh NAME COMMAND...  runs the command with its output in target/stages/NAME.log
 #   stage.sh --begin          removes the logs of the previous run
-#   stage.sh --summary        prints the time and the result of each stage, and the failures and the end of a failed log
+#   stage.sh --summary        prints the time and the result of each stage, and the end and the failures of a failed log
 #
 # CPU seconds include child processes, except those that outlive the stage.
 set -euo pipefail
@@ -31,11 +31,14 @@ case $1 in
     done
     [ ${#failed[@]} -gt 0 ] || exit 0
     for name in "${failed[@]}"; do
-      # node --test prints a failed test where it ran, cargo test at the end.
+      log=$logs/$name.log
+      printf '\nThe end of %s:\n\n' "$log"
+      tail -n 30 "$log"
+      # node --test prints a failed test where it ran, cargo test at the end of the tests of its file. A reader may see only
+      # the end of this output.
       printf '\n%s failed. Its failed tests:\n\n' "$name"
-      grep -E -A 30 '^ *(not ok|✖) ' "$logs/$name.log" | head -n 200 || true
-      printf '\nThe end of %s/%s.log:\n\n' "$logs" "$name"
-      tail -n 60 "$logs/$name.log"
+      { grep -E -A 30 '^ *(not ok|✖) ' "$log" || sed -n '/^failures:$/,/^test result:/p' "$log"; } | cut -c -1000 | sed -n 1,300p
+      grep -E '^(test .* FAILED$| *(not ok|✖) )' "$log" | sed -n 1,40p || true
     done >&2
     exit 1
     ;;
