@@ -52,16 +52,12 @@ async fn check_whole(name: &str, seconds: u32, sync: f64, args: &str) {
     check(name, &generate(name, &format!("{input} {args}")), 20.0, &expected).await;
 }
 
-/// Makes a file from others with a function, unless it exists.
+/// Makes a file from others with a function.
 pub(crate) fn compose(name: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("transcode");
+    std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(name);
-    if !path.exists() {
-        let temporary = tempfile::tempdir_in(&folder).unwrap();
-        let part = temporary.path().join(name);
-        make(&part);
-        std::fs::rename(part, &path).unwrap();
-    }
+    make(&path);
     path
 }
 
@@ -251,18 +247,19 @@ async fn check_joined(name: &str, path: &Path, container: Container) {
 #[tokio::test]
 async fn joined_recordings_have_no_gaps() {
     let input = format!("{} {}", frames("320x180", "25", 4.0), beeps(48_000, 4.0));
-    for (name, container, args) in [
-        ("joined.ts", Container::MpegTs, format!("{B_FRAMES} -c:a ac3")),
-        ("joined.mpg", Container::MpegPs, "-f vob -c:v mpeg2video -bf 2 -q:v 4 -c:a mp2".to_owned()),
-        ("joined.flv", Container::Flv, format!("{B_FRAMES} -c:a aac")),
+    let clip = |name: &str, args: &str| generate(&format!("clip-{name}"), &format!("{input} {args}"));
+    let flv = clip("joined.flv", &format!("{B_FRAMES} -c:a aac"));
+    for (name, container, clip) in [
+        ("joined.ts", Container::MpegTs, clip("joined.ts", &format!("{B_FRAMES} -c:a ac3"))),
+        ("joined.mpg", Container::MpegPs, clip("joined.mpg", "-f vob -c:v mpeg2video -bf 2 -q:v 4 -c:a mp2")),
+        ("joined.flv", Container::Flv, flv.clone()),
     ] {
-        let clip = generate(&format!("clip-{name}"), &format!("{input} {args}"));
         let path = compose(name, |to| std::fs::write(to, std::fs::read(clip).unwrap().repeat(3)).unwrap());
         check_joined(name, &path, container).await;
     }
     // A recording of a stream that was interrupted has one header.
     let path = compose("interrupted.flv", |to| {
-        let film = std::fs::read(generate("clip-joined.flv", "")).unwrap();
+        let film = std::fs::read(&flv).unwrap();
         std::fs::write(to, [&film[..], &film[13..], &film[13..]].concat()).unwrap();
     });
     check_joined("interrupted.flv", &path, Container::Flv).await;
