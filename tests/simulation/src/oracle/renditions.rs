@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
+use upreel_core::check::CLEAN;
 use upreel_core::{Version, playback};
 
 use super::{error_code, text};
 use crate::content;
-use crate::s3::{Object, PROCESSED};
+use crate::s3::{Object, PROCESSED, UPLOADS};
 use crate::world::World;
 
 impl World {
@@ -29,7 +30,7 @@ impl World {
             }
             "" if self.settings.transcodes => self.violation(&format!("{id} is not transcoded")),
             "RUNNING" => self.violation(&format!("{id} is transcoded for ever: {transcode}")),
-            "FAILED" if error_code(transcode) == "INTERNAL" => {
+            "FAILED" if error_code(transcode) == "INTERNAL" && !self.is_closed(row, objects) => {
                 self.violation(&format!("transcoding of {id} failed and is not repeated"));
             }
             "DONE" => {
@@ -38,6 +39,13 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// Whether the scanner has closed the object of a row: the scan of the same bytes, uploaded again, has failed. The
+    /// operators have to have it scanned again.
+    fn is_closed(&self, row: &Value, objects: &BTreeMap<(String, String), Object>) -> bool {
+        let object = objects.get(&(UPLOADS.to_owned(), text(row, "key").to_owned()));
+        self.settings.checks.scan && object.is_some_and(|object| object.scan_tag != Some(CLEAN))
     }
 
     /// Checks the rungs beside the original: those that were wanted are complete, and the master playlist names them.
@@ -67,6 +75,7 @@ impl World {
             match text(rung, "status") {
                 "DONE" => playable.push(name.as_str()),
                 "OFFERED" if i >= wanted => {}
+                "FAILED" if self.is_closed(row, objects) => {}
                 _ => self.violation(&format!("{name} of {id} is not encoded: {rung}")),
             }
         }
