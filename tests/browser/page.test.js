@@ -814,6 +814,39 @@ test('a bar shows how much of the quotas is used', async (t) => {
   assert.deepEqual((await backend.json('/usage')).bytes, {used: 0, limit: 10 * MiB, left: 10 * MiB});
 });
 
+test('a video is copied from a URL', async (t) => {
+  const {backend, page} = await start(t, {args: ['--import-urls']});
+  const field = page.getByLabel('Or from a URL');
+  const add = page.getByRole('button', {name: 'Add'});
+  await field.fill('http://media.example.com/clip.mp4');
+  await add.click();
+  assert.equal(await field.evaluate((el) => el.validity.patternMismatch), true, 'only https');
+  await field.fill('https://127.0.0.1/clip.mp4');
+  await add.click();
+  await page.getByRole('alert').getByText('public').waitFor();
+  assert.equal(await field.inputValue(), 'https://127.0.0.1/clip.mp4', 'to be corrected');
+  await accessibility(page);
+
+  // The progress of a copy. No name ends with `.invalid` (RFC 6761), so the copy waits for its next attempt.
+  const progress = {bytesDone: 12 * MiB, bytesTotal: 48 * MiB};
+  await page.route((url) => /^\/videos\/[^/]+$/.test(url.pathname), async (route) => {
+    const response = await route.fetch();
+    const video = response.status() === 200 ? await response.json() : undefined;
+    return route.fulfill(video?.status === 'PENDING' ? {response, json: {...video, fetch: progress}} : {response});
+  });
+  await field.fill('https://media.invalid/folder/clip.mp4?signature=1');
+  await field.press('Enter');
+  await card(page, 'clip.mp4').getByText('Copying… 25%').waitFor();
+  await card(page, 'clip.mp4').getByText('12.0 MiB of 48.0 MiB').waitFor();
+  assert.equal(await field.inputValue(), '');
+  assert.ok(await page.getByRole('alert').isHidden());
+  await accessibility(page);
+  await click(page, 'clip.mp4', 'Delete');
+  await page.getByRole('dialog').getByRole('button', {name: 'Delete'}).click();
+  await until('the card is gone', async () => await page.locator('.card').count() === 0);
+  assert.deepEqual(await backend.videos(), []);
+});
+
 test('a video is shown once it is checked, and an infected one never', async (t) => {
   // Nothing can be read before the moderator's verdict, which the test sends.
   const {backend, page} = await start(t, {args: ['--scan', '--moderation']});

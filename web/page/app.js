@@ -2,8 +2,8 @@ import { editCaptions } from './captions.js';
 import { Player, loadHls } from './player.js';
 import { Storyboard } from './storyboard.js';
 import {
-  Upload, backOff, choosePoster, discard, fingerprint, follow, get, interrupted, isDone, list, remove, update, uploading,
-  usage,
+  Upload, backOff, choosePoster, discard, fingerprint, follow, get, importUrl, interrupted, isDone, list, remove, update,
+  uploading, usage,
 } from './upreel.js';
 
 const MAX_UPLOADS = 3;
@@ -299,7 +299,9 @@ class Card {
 
   show(video) {
     const before = this.video?.status;
-    this.video = video;
+    // The copy from a URL begins some time after the request.
+    const copy = video.status === 'PENDING' ? video.fetch ?? this.video?.fetch : undefined;
+    this.video = { ...video, fetch: copy };
     const name = video.title ?? video.filename;
     if (displayName(name) !== this.name) this.setName(name);
     this.showTags(video.tags ?? []);
@@ -321,6 +323,7 @@ class Card {
     else if (status === 'FAILED') {
       this.setState('failed', 'Failed', info, video.error?.message || 'This video could not be processed.');
     } else if (status === 'PENDING') this.setState('pending', 'Uploading in another tab', info);
+    else if (copy) this.showCopy(copy);
     else if (video.check) this.setState('processing', 'Being checked…', info);
     else this.setState('processing', status === 'PROCESSING' ? 'Processing…' : 'Uploaded, waiting…', info);
     // Another attempt can succeed after a fault of the service, but not for a damaged file.
@@ -338,6 +341,13 @@ class Card {
       announce(`${this.name} ${texts[status]} ${$('.error', this.el).textContent}`);
     }
     if (status !== 'PENDING') this.follow();
+  }
+
+  // Shows the progress of the copy from a URL.
+  showCopy({ bytesDone, bytesTotal }) {
+    const percent = bytesTotal ? ` ${Math.floor((bytesDone / bytesTotal) * 100)}%` : '';
+    const total = bytesTotal ? ` of ${bytes(bytesTotal)}` : '';
+    this.setState('processing', `Copying…${percent}`, [`${bytes(bytesDone)}${total}`]);
   }
 
   showTags(tags) {
@@ -549,6 +559,31 @@ async function upload(card) {
   }
 }
 
+/* Videos from URLs, if the backend copies them */
+
+const fromUrl = $('#from-url');
+// A repeated request, after a lost response, makes no second video.
+let addition = {};
+fromUrl.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  const [input, button, error] = ['input', 'button', '.error'].map((selector) => $(selector, fromUrl));
+  const url = input.value.trim();
+  if (addition.url !== url) addition = { url, idempotencyKey: [...crypto.getRandomValues(new Uint32Array(4))].join('-') };
+  button.disabled = true;
+  error.hidden = true;
+  try {
+    const { videoId } = await importUrl(url, {}, { idempotencyKey: addition.idempotencyKey });
+    addition = {};
+    const card = showInList({ fetch: { bytesDone: 0 }, ...await get(videoId) });
+    announce(`${card.name} is being copied.`);
+    input.value = '';
+  } catch (problem) {
+    error.textContent = messageOf(problem);
+    error.hidden = false;
+  }
+  button.disabled = false;
+});
+
 function updateTitle() {
   const sending = [...cards.values()].filter(({ state }) => state === 'uploading' || state === 'finishing');
   const sum = (valueOf) => sending.reduce((total, { upload: job }) => total + valueOf(job), 0);
@@ -567,7 +602,7 @@ function showInList(video) {
     return known;
   }
   // No tab of this browser sends the file. If another device does, the video appears once it is uploaded.
-  if (video.status === 'PENDING' && !elsewhere.includes(video.videoId)) return undefined;
+  if (video.status === 'PENDING' && !video.fetch && !elsewhere.includes(video.videoId)) return undefined;
   const card = new Card(video.filename);
   card.setVideoId(video.videoId);
   const older = [...grid.children].find((el) => cards.get(el).video?.videoId < video.videoId);

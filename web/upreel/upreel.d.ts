@@ -57,6 +57,13 @@ export type Failure = {
      */
     message: string;
 };
+export type Fetch = {
+    bytesDone: number;
+    /**
+     * undefined if the source does not state its size
+     */
+    bytesTotal?: number;
+};
 export type Transcode = {
     /**
      * `OFFERED`: the first request for `/videos/{videoId}/hls/master.m3u8` starts it; `hlsUrl` is absent until it is DONE
@@ -206,6 +213,10 @@ export type Video = {
      */
     hlsUrl?: string;
     playback?: Playback;
+    /**
+     * present while the server copies the video from a URL, with status `PENDING`
+     */
+    fetch?: Fetch;
     transcode?: Transcode;
     renditions?: Rendition[];
     captions?: Captions[];
@@ -370,6 +381,10 @@ export type Watcher = {
  *   | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED'} code
  * @property {string} message for users
  *
+ * @typedef {object} Fetch progress of the copy of a video from a URL
+ * @property {number} bytesDone
+ * @property {number} [bytesTotal] undefined if the source does not state its size
+ *
  * @typedef {object} Transcode progress of the renditions
  * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `OFFERED`: the first request for `/videos/{videoId}/hls/master.m3u8` starts it; `hlsUrl` is absent until it is DONE
  * @property {number} chunksDone
@@ -429,6 +444,7 @@ export type Watcher = {
  * @property {string} [blurHash] placeholder to show while the poster loads
  * @property {string} [hlsUrl] master playlist, present as soon as the original can be played by HLS or renditions exist
  * @property {Playback} [playback]
+ * @property {Fetch} [fetch] present while the server copies the video from a URL, with status `PENDING`
  * @property {Transcode} [transcode]
  * @property {Rendition[]} [renditions]
  * @property {Captions[]} [captions]

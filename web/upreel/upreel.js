@@ -72,6 +72,10 @@ const PAUSED = Symbol('paused');
  *   | 'INTERNAL' | 'INFECTED' | 'REJECTED' | 'NOT_CHECKED'} code
  * @property {string} message for users
  *
+ * @typedef {object} Fetch progress of the copy of a video from a URL
+ * @property {number} bytesDone
+ * @property {number} [bytesTotal] undefined if the source does not state its size
+ *
  * @typedef {object} Transcode progress of the renditions
  * @property {'OFFERED' | 'RUNNING' | 'DONE' | 'FAILED'} status `OFFERED`: the first request for `/videos/{videoId}/hls/master.m3u8` starts it; `hlsUrl` is absent until it is DONE
  * @property {number} chunksDone
@@ -131,6 +135,7 @@ const PAUSED = Symbol('paused');
  * @property {string} [blurHash] placeholder to show while the poster loads
  * @property {string} [hlsUrl] master playlist, present as soon as the original can be played by HLS or renditions exist
  * @property {Playback} [playback]
+ * @property {Fetch} [fetch] present while the server copies the video from a URL, with status `PENDING`
  * @property {Transcode} [transcode]
  * @property {Rendition[]} [renditions]
  * @property {Captions[]} [captions]

@@ -161,6 +161,24 @@ pub struct Started {
     /// The size of the source in bytes, if it states it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
+    /// The bytes that are stored. The last part may be missing from it.
+    #[serde(default)]
+    pub stored: u64,
+}
+
+/// How much of a video is copied, as users see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Copied {
+    bytes_done: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bytes_total: Option<u64>,
+}
+
+impl From<&Started> for Copied {
+    fn from(started: &Started) -> Self {
+        Self { bytes_done: started.stored, bytes_total: started.size }
+    }
 }
 
 /// Returns whether an address is a public one, by the registries of special-purpose addresses of IANA (RFC 6890): globally

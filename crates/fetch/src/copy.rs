@@ -162,7 +162,7 @@ impl<'a> Copy<'a> {
         let upload_id = objects.create_multipart(key, &record.video.content_type).await?;
         // Without the size it would not be known whether anything is left to request.
         let etag = source.etag.clone().filter(|_| source.total.is_some());
-        let started = Started { upload_id: upload_id.clone(), etag, size: source.total };
+        let started = Started { upload_id: upload_id.clone(), etag, size: source.total, stored: 0 };
         if !self.app.videos.begin_fetch(key.video_id(), record.fetch.as_ref(), &started).await? {
             objects.abort_multipart(key, &upload_id).await?;
             return Err(Stop::Gone);
@@ -182,17 +182,18 @@ impl<'a> Copy<'a> {
         mut parts: Vec<NamedPart>,
     ) -> Result<(), Stop> {
         let part = self.client.limits.part;
-        let mut size = parts.len() as u64 * part as u64;
+        let (mut size, id) = (parts.len() as u64 * part as u64, self.key.video_id());
         let mut next = read(&mut source, part).await?;
         while let Some(bytes) = next {
+            // For the user, and to find a deletion.
+            record = match self.app.videos.continue_fetch(id, upload, size).await? {
+                Some(record) if self.is_current(&record).await? => *record,
+                _ => return Ok(()),
+            };
             size += bytes.len() as u64;
             if size > self.max {
                 return Err(self.too_large());
             }
-            record = match self.app.videos.get(self.key.video_id()).await? {
-                Some(record) if self.is_current(&record).await? => record,
-                _ => return Ok(()),
-            };
             let number = u16::try_from(parts.len() + 1).unwrap_or(u16::MAX);
             let stored = self.app.objects.put_part(self.key, upload, number, bytes);
             let (stored, following) = join(stored, read(&mut source, part)).await;

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | create the multipart upload | If it is not in the row, another one is created; the bucket's lifecycle rule removes the first. |
 //! | record it in the row | The row has it: `ListParts` says what is stored, and the rest is requested with `Range` and `If-Range`. |
+//! | record how much is stored | It is recorded again. |
 //! | store a part | It is replaced, with the same bytes: they belong to the entity tag of the source in the row. |
 //! | complete the upload | There is no such upload, but the object: done. |
 //! | record a failure | The row has left `PENDING`: done. |

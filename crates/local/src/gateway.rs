@@ -49,6 +49,7 @@ pub(crate) fn router(
     start: Option<Start>,
     fetch: Option<upreel_presign::Start>,
 ) -> Router {
+    let copies_urls = fetch.is_some();
     let functions = Router::new()
         .merge(upreel_upload::router(app.clone()))
         .merge(upreel_presign::router(app.clone(), fetch))
@@ -57,7 +58,7 @@ pub(crate) fn router(
     let functions = complete(functions, &app.config.allowed_origins);
     let proxy = Router::new().fallback(invoke).with_state(functions);
     Router::new()
-        .merge(pages(app.config.audio))
+        .merge(pages(app.config.audio, copies_urls))
         .merge(openapi::router())
         .route("/_local/dlq", get(dead_letters))
         .route("/_local/dlq/replay", post(replay))
@@ -92,8 +93,9 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Returns the routes of the page. `with_audio` says whether it offers files with audio alone for an upload.
-fn pages<S: Clone + Send + Sync + 'static>(with_audio: bool) -> Router<S> {
+/// Returns the routes of the page. `with_audio` says whether it offers files with audio alone for an upload, and `with_urls`
+/// whether it has a field for the URL of a video.
+fn pages<S: Clone + Send + Sync + 'static>(with_audio: bool, with_urls: bool) -> Router<S> {
     let policy = PAGE_POLICY.to_owned() + &STYLES.replace('\n', " ");
     PAGES.into_iter().fold(Router::new(), |pages, (path, content_type, text)| {
         let headers = [
@@ -102,11 +104,13 @@ fn pages<S: Clone + Send + Sync + 'static>(with_audio: bool) -> Router<S> {
             (header::CONTENT_SECURITY_POLICY, policy.clone()),
             (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         ];
-        let text = if with_audio {
-            text.replace("accept=\"video/", "accept=\"audio/*,video/")
-        } else {
-            text.to_owned()
-        };
+        let mut text = text.to_owned();
+        if with_audio {
+            text = text.replace("accept=\"video/", "accept=\"audio/*,video/");
+        }
+        if with_urls {
+            text = text.replace("class=\"from-url\" hidden", "class=\"from-url\"");
+        }
         pages.route(path, get(move || async move { (headers, text) }))
     })
 }

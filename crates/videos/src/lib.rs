@@ -28,6 +28,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use upreel_core::details::MAX_TITLE;
+use upreel_core::fetch::Copied;
 use upreel_core::transcode::{Run, Transcode, TranscodeStatus};
 use upreel_core::video::{PreviewKeys, Progress, Record};
 use upreel_core::{Fault, MediaType, Status, UserId, Video, VideoId, filename};
@@ -91,6 +92,9 @@ struct VideoSummary {
     /// `PENDING` while the upload waits for the verdict of a check.
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<&'static str>,
+    /// The progress of the copy, if the service copies the video from a URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fetch: Option<Copied>,
     #[serde(skip_serializing_if = "Option::is_none")]
     transcode: Option<Progress>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -114,6 +118,8 @@ impl VideoSummary {
         let (is_readable, is_held) = (record.is_readable(app.config.checks), record.is_held());
         let hls_url = if is_readable { hls::url(app, base, &record).await? } else { None };
         let captions = captions::of(&record);
+        let is_pending = record.video.status == Status::Pending;
+        let fetch = record.fetch.as_ref().filter(|_| is_pending).map(Copied::from);
         let Record { video, previews, rungs, .. } = record;
         let previews = if is_readable { previews } else { PreviewKeys::default() };
         let rung = |(name, transcode): (String, Transcode)| Rung { name, status: transcode.status };
@@ -131,6 +137,7 @@ impl VideoSummary {
             blur_hash: previews.blur_hash,
             hls_url,
             check: is_held.then_some("PENDING"),
+            fetch,
             transcode,
             renditions: rungs.into_iter().flatten().map(rung).filter(|rung| is_shown(rung.status)).collect(),
             captions,

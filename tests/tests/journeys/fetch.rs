@@ -524,6 +524,25 @@ async fn two_attempts_at_the_same_time_make_one_object() {
 }
 
 #[tokio::test]
+async fn the_progress_of_a_copy_is_shown() {
+    let server = Server::start(|_, seen| Reply::file(seen, &large(4), "\"v1\"").waiting()).await;
+    let backend = backend(&server).await;
+    let id = fetch(&backend, "https://source.example/clip.mp4").await;
+    // The server sends two parts, and waits within the third, which is read while the second is stored.
+    let start = Instant::now();
+    while backend.video(&id).await["fetch"]["bytesDone"] != PART {
+        assert!(start.elapsed() < upreel_tests::HANG_GUARD);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let progress = json!({"bytesDone": PART, "bytesTotal": large(4).len()});
+    let list: Value = backend.get("/videos").send().await.unwrap().json().await.unwrap();
+    assert_eq!((&backend.video(&id).await["fetch"], &list["videos"][0]["fetch"]), (&progress, &progress));
+    server.go_on.send(true).unwrap();
+    let done = backend.wait_for(&id, "PROCESSED").await;
+    assert!(done["fetch"].is_null(), "{done}");
+}
+
+#[tokio::test]
 async fn a_deletion_ends_the_copy_and_leaves_nothing() {
     let server = Server::start(|_, seen| Reply::file(seen, &large(4), "\"v1\"").waiting()).await;
     let backend = Arc::new(backend(&server).await);
