@@ -26,16 +26,17 @@ pub(crate) enum Operation {
 
 use Operation::{Delete, Multipart, Play, Put, Read, Replace, Upload};
 
-/// The clients, each with the operations that it repeats.
-pub(crate) const CLIENTS: [&[Operation]; 7] = [
+/// The clients that change something, each with the operations that it repeats.
+pub(crate) const CLIENTS: [&[Operation]; 6] = [
     &[Upload, Put, Read],
     &[Put, Replace],
     &[Put, Replace, Delete],
     &[Multipart],
     &[Upload, Delete, Read],
     &[Replace, Put],
-    &[Play],
 ];
+/// The operations of a player.
+pub(crate) const PLAYER: &[Operation] = &[Play];
 
 /// The size of all parts but the last.
 const PART: usize = 5 << 20;
@@ -44,7 +45,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// Time during which presigned URLs are used again. They expire after five minutes.
 const REPLACE_FOR: Duration = Duration::from_mins(2);
 
-pub(crate) async fn run(world: Arc<World>, mix: &[Operation], mut random: Random) {
+/// Repeats the operations of a mix, with pauses that are `pace` times as long as usual.
+pub(crate) async fn run(world: Arc<World>, mix: &[Operation], pace: u64, mut random: Random) {
     while !world.stopped.load(Ordering::Relaxed) {
         // A step that fails has counted or reported its response.
         let _ = match random.pick(mix) {
@@ -56,7 +58,7 @@ pub(crate) async fn run(world: Arc<World>, mix: &[Operation], mut random: Random
             Read => world.read(&mut random).await,
             Play => world.play(&mut random).await,
         };
-        sleep(Duration::from_millis(random.between(200, 1200))).await;
+        sleep(Duration::from_millis(pace * random.between(200, 1200))).await;
     }
 }
 

@@ -6,6 +6,9 @@
 //! - `KILLS`: number of kills.
 //! - `SEED`: the seed of all decisions of the load. It doesn't decide how the operating system schedules the processes,
 //!   so a replay sends the same requests, but is not killed at exactly the same instruction.
+//! - `PLAYERS`: number of clients that play segments.
+//! - `PACE`: the pauses of the other clients are so many times longer. With many kills, the backend would not get through
+//!   their uploads.
 //! - `UPREEL_BINARY`: the program; without it, cargo builds it.
 //! - `UPREEL_ARGS`: more arguments for it, separated by spaces.
 //! - `STALL`: seconds without any change after which unfinished work counts as stuck.
@@ -28,7 +31,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::audit::Audit;
 use crate::backend::Backend;
-use crate::clients::CLIENTS;
+use crate::clients::{CLIENTS, PLAYER};
 use crate::receiver::Receiver;
 use crate::world::{Random, World};
 
@@ -48,8 +51,14 @@ async fn nothing_is_lost_or_left_behind_after_kills() {
     let mut backend = Backend::new(folder.path(), &receiver.url);
     backend.start().await;
     let world = Arc::new(World::new(&backend, folder.path()).await);
-    let clients: Vec<_> =
-        CLIENTS.iter().map(|mix| tokio::spawn(clients::run(world.clone(), mix, random.fork()))).collect();
+    let pace = setting("PACE", 1);
+    let players = (0..setting("PLAYERS", 1)).map(|_| (PLAYER, 1));
+    let clients: Vec<_> = CLIENTS
+        .iter()
+        .map(|mix| (*mix, pace))
+        .chain(players)
+        .map(|(mix, pace)| tokio::spawn(clients::run(world.clone(), mix, pace, random.fork())))
+        .collect();
 
     let begun = Instant::now();
     let mut orphans = 0;
@@ -60,6 +69,7 @@ async fn nothing_is_lost_or_left_behind_after_kills() {
         backend.start().await;
         if kill % 10 == 0 {
             println!("{kill} kills in {:?}, {} videos", begun.elapsed(), world.video_count());
+            println!("{}", world.figures());
         }
     }
     sleep(Duration::from_millis(500)).await;
