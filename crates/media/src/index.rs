@@ -4,6 +4,7 @@
 //! only the tables that lead to a keyframe, whatever the object's size, and wrap keyframes as a small file for
 //! ffmpeg's standard input.
 
+mod chunks;
 mod nearest;
 mod streams;
 
@@ -16,9 +17,8 @@ use upreel_core::video::MediaInfo;
 pub use self::streams::{AudioTrack, StreamId, Streams};
 use crate::ffmpeg::Input;
 use crate::filters::Filters;
-use crate::keyframe::{CutPoints, Error, FrameData, Keyframe};
+use crate::keyframe::{Error, FrameData, Keyframe};
 use crate::remux::{Media, Outline, Refusal, Unplayable};
-use crate::slice::{Sliced, Wanted};
 use crate::source::{self, Source};
 use crate::text::{self, LeftOut};
 use crate::{avi, matroska, mp4, nal, stream, vpx};
@@ -120,42 +120,6 @@ impl Index {
             Track::Matroska(track) => track.streams(),
             Track::Avi(track) => Streams { film: Some(track.stream), ..Streams::default() },
             Track::Stream(track) => track.streams(),
-        }
-    }
-
-    /// Returns the points where the video can be cut, or `None` if the index does not contain them.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
-        let cuts = match &self.track {
-            Track::Mp4(track) => track.cuts(source).await?,
-            Track::Matroska(track) => track.cuts(source).await?,
-            Track::Avi(_) | Track::Stream(_) => None,
-        };
-        Ok(cuts.map(|mut cuts| {
-            cuts.times.sort_unstable();
-            cuts.times.dedup();
-            cuts
-        }))
-    }
-
-    /// Returns a slice for each of the `wanted` chunks, with the film and these audio streams, and the time span in which
-    /// each audio stream is presented. Returns `None` if the index does not tell where the samples are: then ffmpeg has
-    /// to find them in the object.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn slices(
-        &self,
-        source: &Source,
-        wanted: &[Wanted],
-        audio: &[StreamId],
-    ) -> Result<Option<Vec<Sliced>>, Error> {
-        match &self.track {
-            Track::Mp4(track) => track.slices(source, wanted, audio).await,
-            Track::Matroska(track) => track.slices(source, wanted, audio).await,
-            Track::Avi(_) | Track::Stream(_) => Ok(None),
         }
     }
 

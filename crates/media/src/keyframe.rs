@@ -56,6 +56,9 @@ pub struct CutPoints {
     /// The presentation times, in ticks, ascending: of the keyframes, and of the first frame of each edit, which is decoded
     /// from a keyframe that is not presented.
     pub times: Vec<i64>,
+    /// Of Matroska: for each of the `times` the offset of the keyframe's Cluster, and that of its block in the Cluster's data
+    /// if it is known.
+    pub places: Vec<(u64, Option<u64>)>,
     /// The start of the presentation, which is time 0 of the media info and of [`Keyframe`]s. `None` if the index does
     /// not tell: then the presentation begins with the stream that begins first.
     pub begin: Option<i64>,

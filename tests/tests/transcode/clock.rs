@@ -83,6 +83,13 @@ fn number(luma: &[u8]) -> usize {
         .sum()
 }
 
+/// Returns the numbers of the frames that a file shows, after ffmpeg's `filters`, which end with a comma.
+pub(crate) fn numbers(path: &Path, filters: &str) -> Vec<usize> {
+    let look = format!("{filters}scale={}:{}:flags=area,format=gray", LOOK.0, LOOK.1);
+    let luma = decode(path, &["-vf", &look, "-fps_mode", "passthrough", "-f", "rawvideo"]);
+    luma.chunks(LOOK.0 * LOOK.1).map(number).collect()
+}
+
 /// Returns the times at which a beep begins.
 pub(crate) fn beep_times(path: &Path) -> Vec<f64> {
     let output = decode(path, &["-ac", "1", "-f", "f32le"]);
@@ -128,9 +135,7 @@ impl Transcoded {
         }
         assert!(counts.windows(2).all(|pair| pair[0] == pair[1]), "{name}: {counts:?} frames");
         let file = self.concatenated(&self.plan.rungs[0].name);
-        let look = format!("scale={}:{}:flags=area,format=gray", LOOK.0, LOOK.1);
-        let luma = decode(&file, &["-vf", &look, "-fps_mode", "passthrough", "-f", "rawvideo"]);
-        let numbers: Vec<usize> = luma.chunks(LOOK.0 * LOOK.1).map(number).collect();
+        let numbers = numbers(&file, "");
         assert_eq!(numbers.len(), counts[0], "{name}: decoded frames");
         let segments = durations(self, &self.plan.rungs[0].name);
         let audio: Vec<f64> = if self.plan.audio.is_empty() { Vec::new() } else { durations(self, "audio") };

@@ -5,6 +5,7 @@
 mod audio;
 mod clock;
 mod colours;
+mod cues;
 mod edits;
 mod films;
 mod hdr;

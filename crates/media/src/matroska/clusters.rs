@@ -49,9 +49,6 @@ pub(super) struct Blocks<'a> {
     pub(super) cluster: Option<Range<u64>>,
     /// The timestamp of the current Cluster.
     pub(super) timestamp: Option<u64>,
-    /// Whether to take a `BlockGroup` of the track for a keyframe because a cue points at it. Otherwise the elements
-    /// after its Block have to be read.
-    trust_cue: bool,
     /// The object ends within an element.
     is_truncated: bool,
 }
@@ -63,16 +60,7 @@ impl<'a> Blocks<'a> {
 
     /// Iterates over the blocks from `at` to `limit`. `film` is the number of the film's track.
     pub(super) const fn within(film: u64, limit: u64, window: Window<'a>, at: u64) -> Self {
-        Self {
-            film,
-            limit,
-            window,
-            at,
-            cluster: None,
-            timestamp: None,
-            trust_cue: false,
-            is_truncated: false,
-        }
+        Self { film, limit, window, at, cluster: None, timestamp: None, is_truncated: false }
     }
 
     /// Returns whether there is no block after the last one, or nothing whole.
@@ -90,7 +78,6 @@ impl<'a> Blocks<'a> {
         self.timestamp = timestamp(start);
         self.cluster = Some(self.at..cluster.data);
         self.at = cluster.data.saturating_add(offset);
-        self.trust_cue = true;
         Ok(self.timestamp.map(|_| self.at))
     }
 
@@ -184,7 +171,7 @@ impl<'a> Blocks<'a> {
             match element.id {
                 id::BLOCK => {
                     found = self.block(element.data..next).await?;
-                    if self.trust_cue || found.as_ref().is_some_and(|found| found.track != self.film) {
+                    if found.as_ref().is_some_and(|found| found.track != self.film) {
                         break;
                     }
                 }
@@ -194,7 +181,7 @@ impl<'a> Blocks<'a> {
             at = next;
         }
         // If a limit ended the walk before the group's end, a ReferenceBlock may follow.
-        let key = self.trust_cue || (!has_reference && at == end);
+        let key = !has_reference && at == end;
         Ok(found.map(|block| Block { key, ..block }))
     }
 

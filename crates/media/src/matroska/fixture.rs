@@ -144,6 +144,8 @@ pub(crate) struct Film {
     pub(crate) open: Option<i64>,
     /// A second whose cue states another time.
     pub(crate) wrong: Option<i64>,
+    /// A second whose cue states another position.
+    pub(crate) moved: Option<i64>,
     /// Whether audio is AC-3.
     pub(crate) is_ac3: bool,
 }
@@ -153,7 +155,15 @@ impl Film {
     pub(crate) const START: i64 = 67;
 
     pub(crate) const fn new(seconds: i64) -> Self {
-        Self { seconds, audio_delay: 0, audio: (0, seconds * 1000), open: None, wrong: None, is_ac3: false }
+        Self {
+            seconds,
+            audio_delay: 0,
+            audio: (0, seconds * 1000),
+            open: None,
+            wrong: None,
+            moved: None,
+            is_ac3: false,
+        }
     }
 
     /// Returns the blocks with the times at which they are stored: the track, the presentation time, and whether it is a
@@ -209,7 +219,8 @@ impl Film {
         for ((time, blocks), second) in clusters.into_iter().zip(0..) {
             let time = time.unsigned_abs();
             if second > 0 {
-                cues.push(cue(time + u64::from(self.wrong == Some(second)), 1, body.len() as u64, None));
+                let at = body.len() as u64 + 50 * u64::from(self.moved == Some(second));
+                cues.push(cue(time + u64::from(self.wrong == Some(second)), 1, at, None));
             }
             body.extend(cluster(time, &blocks));
         }

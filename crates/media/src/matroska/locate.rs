@@ -18,7 +18,8 @@ const SEARCH_MAX: u64 = 2 << 20;
 const SEARCH_READ: u64 = 256 << 10;
 
 impl Track {
-    /// Returns the keyframe that a cue points at, or `None` if there is none.
+    /// Returns the keyframe that a cue points at, or `None` if there is none. If the time of the cue is wrong, this is
+    /// another one of its Cluster.
     pub(super) async fn locate(&self, source: &Source, cue: Cue) -> Result<Option<Keyframe>, Error> {
         let Some(cluster) = self.segment.start.checked_add(cue.cluster) else { return Ok(None) };
         let mut found = None;
@@ -53,10 +54,11 @@ impl Track {
         Ok(block.filter(is_target))
     }
 
-    /// Returns the first keyframe of a Cluster at or after a time.
+    /// Returns the first keyframe of a Cluster at or after a time, or the last one before it.
     async fn search(&self, source: &Source, cluster: u64, time: u64) -> Result<Option<Block>, Error> {
         let mut blocks =
             Blocks::new(self, Window::new(source, HEADER_READ, SEARCH_READ, SEARCH_MAX), cluster);
+        let mut before = None;
         while let Some(block) = blocks.next_key().await? {
             if blocks.cluster_start() != Some(cluster) {
                 break;
@@ -64,8 +66,9 @@ impl Track {
             if block.time >= time {
                 return Ok(Some(block));
             }
+            before = Some(block);
         }
-        Ok(None)
+        Ok(before)
     }
 
     /// Returns the first keyframe at or after an offset.

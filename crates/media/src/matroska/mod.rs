@@ -9,6 +9,7 @@ mod clock;
 mod clusters;
 mod codecs;
 mod cues;
+mod cuts;
 mod decoding;
 mod ebml;
 mod entries;
@@ -45,7 +46,7 @@ pub(crate) use self::single::Codec;
 pub(crate) use self::slices::Clusters;
 pub(crate) use self::text::text_block;
 use crate::index::Streams;
-use crate::keyframe::{CutPoints, Error, Keyframe};
+use crate::keyframe::{Error, Keyframe};
 use crate::source::{Source, in_parallel};
 
 /// Largest Cues element, in bytes: some ten hours with a cue for each second and track.
@@ -54,6 +55,8 @@ const CUES_MAX: u64 = 4 << 20;
 const CUES_AHEAD: u64 = 128 << 10;
 /// Nanoseconds per second.
 const SECOND: u64 = 1_000_000_000;
+/// How far the time of a cue can be from that of its keyframe, in milliseconds, in a file whose Cues are right.
+const MAX_INACCURACY: u64 = 100;
 /// Limit of keyframes per call, which bounds requests and parsing.
 const KEYFRAMES_MAX: usize = 200;
 
@@ -144,15 +147,20 @@ impl Track {
 
     pub(crate) async fn keyframes(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
         let n = n.min(KEYFRAMES_MAX);
-        let mut found = self.keyframes_from_cues(source, n).await?;
-        if found.is_empty() {
-            found = self.scan(source, n).await?;
+        let (found, chosen) = self.keyframes_from_cues(source, n).await?;
+        // If most cues are wrong, the few others are not spread over the film.
+        if found.is_empty() || found.len() * 2 < chosen {
+            let scanned = self.scan(source, n).await?;
+            if scanned.len() > found.len() {
+                return Ok(scanned);
+            }
         }
         Ok(found)
     }
 
-    /// Returns keyframes located by the Cues. Returns none if the Cues are missing or wrong.
-    async fn keyframes_from_cues(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, Error> {
+    /// Returns keyframes located by the Cues, and the number of cues that were chosen. Those that are wrong can lead to no
+    /// keyframe, or to the same one.
+    async fn keyframes_from_cues(&self, source: &Source, n: usize) -> Result<(Vec<Keyframe>, usize), Error> {
         let cues = self.all_cues(source).await?;
         let times: Vec<_> = cues.iter().map(|cue| self.time_ms(cue.time).unwrap_or(u64::MAX)).collect();
         let duration = self.duration_ms.or(times.last().copied()).unwrap_or(0);
@@ -161,10 +169,11 @@ impl Track {
             .filter_map(|i| cues.get(i))
             .map(|cue| self.locate(source, *cue))
             .collect();
+        let count = chosen.len();
         let mut found: Vec<_> = in_parallel(chosen).await?.into_iter().flatten().collect();
         found.sort_by_key(|keyframe| keyframe.time_ms);
         found.dedup();
-        Ok(found)
+        Ok((found, count))
     }
 
     /// See [`Index::nearest`](crate::Index::nearest).
@@ -172,22 +181,11 @@ impl Track {
         let cues = self.all_cues(source).await?;
         let distance = |cue: &&Cue| self.time_ms(cue.time).unwrap_or(u64::MAX).abs_diff(ms);
         let Some(cue) = cues.iter().min_by_key(distance) else { return Ok(None) };
-        Ok(self.locate(source, *cue).await?)
-    }
-
-    /// Returns the presentation times of the keyframes in the Cues, or `None` if there are none or if a second is not a
-    /// whole number of ticks.
-    pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
-        let Some(scale) = self.ticks_per_second() else { return Ok(None) };
-        let cues = self.all_cues(source).await?;
-        let times: Vec<i64> = cues.iter().filter_map(|cue| i64::try_from(cue.time).ok()).collect();
-        Ok((!times.is_empty()).then_some(CutPoints {
-            scale,
-            times,
-            begin: i64::try_from(self.origin).ok(),
-            edits: Vec::new(),
-            lists_samples: false,
-        }))
+        // If there is a keyframe of another time, another cue can lead to the nearest one.
+        let is_right = |found: &Keyframe| {
+            self.time_ms(cue.time).is_some_and(|time| time.abs_diff(found.time_ms) <= MAX_INACCURACY)
+        };
+        Ok(self.locate(source, *cue).await?.filter(is_right))
     }
 
     /// Returns the number of ticks per second, if it is a whole one.
@@ -313,6 +311,33 @@ mod tests {
         let pointed = [cue(1000, 2, second + shift, Some(audio)), pointed[1].clone()];
         let bytes = file(&[seek(cues + shift), front, clusters.concat(), master(id::CUES, &pointed)]);
         assert_eq!(read(bytes, 3).await.1, [1000]);
+    }
+
+    #[tokio::test]
+    async fn a_cue_that_points_at_another_frame_leads_to_the_keyframe_of_its_cluster() {
+        for make in [simple, group] {
+            let front = [info(3000.0), tracks()].concat();
+            let blocks = |second| [make(2, 0, true, &[second; 20]), make(2, 40, false, &[9; 20])];
+            let clusters = [0, 1, 2].map(|second| cluster(u64::from(second) * 1000, &blocks(second)));
+            let second_block = cluster(0, &blocks(0)[..1]).len() as u64 - 12;
+            for (late, found) in [(40, true), (500, false)] {
+                let cues = |start: u64| {
+                    let cue = |i: u64| {
+                        cue(i * 1000 + late, 2, start + i * clusters[0].len() as u64, Some(second_block))
+                    };
+                    master(id::CUES, &[0, 1, 2].map(cue))
+                };
+                let start = (front.len() + cues(0).len()) as u64;
+                let bytes = file(&[front.clone(), cues(start), clusters.concat()]);
+                let (_, times, frames) = read(bytes.clone(), 3).await;
+                assert_eq!((times, &frames[2][..]), (vec![0, 1000, 2000], &[2; 20][..]));
+                // The nearest one is not known if the times are wrong.
+                let source = source(bytes);
+                let (_, track) = open(&source).await.unwrap();
+                let nearest = track.nearest(&source, 1040).await.unwrap().map(|keyframe| keyframe.time_ms);
+                assert_eq!(nearest, found.then_some(1000));
+            }
+        }
     }
 
     #[tokio::test]

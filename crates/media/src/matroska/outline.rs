@@ -9,7 +9,7 @@ use upreel_core::video::MediaInfo;
 use super::clock::Frames;
 use super::clusters::Blocks;
 use super::cues::Cue;
-use super::ebml::HEAD_MAX;
+use super::ebml::{HEAD_MAX, id};
 use super::listed::{Listed, list};
 use super::window::Window;
 use super::{Track, decoding};
@@ -60,9 +60,7 @@ impl Track {
     pub(crate) async fn outline(&self, source: &Source, facts: &MediaInfo) -> Result<Outline, Unplayable> {
         let cues = self.all_cues(source).await?;
         let (Some(at), Some(last)) = (self.cues, cues.last()) else { return Err(UNUSABLE.into()) };
-        // The header of what follows the last Cluster is read with it.
-        let is_behind = at > self.segment.start.saturating_add(last.cluster);
-        let limit = if is_behind { at.saturating_add(HEAD_MAX) } else { u64::MAX }.min(self.segment.end);
+        let limit = self.limit(source, at, last).await?;
         let head = self.head(source).await?;
         let first = head.first().and_then(|film| film.samples.first()).copied().ok_or(UNUSABLE)?;
         if !first.is_sync {
@@ -85,6 +83,24 @@ impl Track {
         self.examine_some(source, &keys, limit, film.track.entry.units).await?;
         let audio = self.outlined_audio(head, tail)?;
         Ok(Outline { film, number: self.number, tick: self.scale, limit, audio })
+    }
+
+    /// Returns where the last Cluster ends at the latest. `cues` is the offset of the Cues, which usually follow it.
+    async fn limit(&self, source: &Source, cues: u64, last: &Cue) -> Result<u64, source::Error> {
+        let end = self.segment.end;
+        if cues <= self.segment.start.saturating_add(last.cluster) {
+            return Ok(end);
+        }
+        // Some tools append Clusters, and leave the Cues as they are.
+        let mut window = Window::new(source, HEAD_MAX, HEAD_MAX, KEY_BUDGET);
+        let after = window.element(cues).await?.and_then(|element| element.end(end));
+        if let Some(after) = after.filter(|after| *after < end)
+            && window.element(after).await?.is_some_and(|element| element.id == id::CLUSTER)
+        {
+            return Ok(end);
+        }
+        // The header of what follows the last Cluster is read with it.
+        Ok(cues.saturating_add(HEAD_MAX).min(end))
     }
 
     /// Reads blocks until all tracks have begun.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use memchr::memchr_iter;
 
-use super::clusters::{self, Blocks};
+use super::clusters::{self, Block, Blocks};
 use super::cues::{middles, spread};
 use super::ebml::{self, id};
 use super::window::Window;
@@ -51,7 +51,8 @@ impl Track {
                 break;
             }
             let probes = offsets.iter().map(|offset| self.probe(source, *offset..clusters.end)).collect();
-            found.extend(in_parallel(probes).await?.into_iter().flatten());
+            let blocks = in_parallel(probes).await?.into_iter().flatten();
+            found.extend(blocks.filter_map(|(block, _)| self.keyframe(block)));
         }
         // The first keyframe replaces probes that found nothing.
         if found.len() < n {
@@ -81,8 +82,13 @@ impl Track {
         Ok(spread(&times, duration, n).into_iter().filter_map(|i| all.get(i).cloned()).collect())
     }
 
-    /// Returns the first keyframe at or after the first Cluster that starts in a range.
-    async fn probe(&self, source: &Source, range: Range<u64>) -> Result<Option<Keyframe>, source::Error> {
+    /// Returns the first keyframe at or after the first Cluster that starts in a range, and its Cluster: from its start to
+    /// that of its data.
+    pub(super) async fn probe(
+        &self,
+        source: &Source,
+        range: Range<u64>,
+    ) -> Result<Option<(Block, Range<u64>)>, source::Error> {
         let mut read = BytesMut::new();
         for window in PROBE_READS {
             let at = range.start + read.len() as u64;
@@ -94,8 +100,9 @@ impl Track {
                 let start = range.start + found as u64;
                 let window = Window::new(source, KEYFRAME_READ, KEYFRAME_MAX, KEYFRAME_MAX)
                     .over(range.start, read.freeze());
-                let block = Blocks::new(self, window, start).next_key().await?;
-                return Ok(block.and_then(|block| self.keyframe(block)));
+                let mut blocks = Blocks::new(self, window, start);
+                let block = blocks.next_key().await?;
+                return Ok(block.zip(blocks.cluster));
             }
             if end == range.end {
                 break;

@@ -1,30 +1,29 @@
 //! Slices of a film: the Clusters of a chunk.
 //!
-//! The Cues tell where a chunk begins and ends, to the block or to the Cluster. The headers of blocks are between the
-//! frames, so the encoder finds the blocks itself before it starts; the plan reads nothing but the Cues.
+//! The Cues tell where a chunk begins and ends, and the plan has found these keyframes (see [`Track::found_cuts`]). The
+//! headers of blocks are between the frames, so the encoder finds the rest itself before it starts.
 
 mod stored;
 
 use bytes::Bytes;
 
 use super::clusters::{Block, Blocks};
-use super::cues::Cue;
 use super::ebml::{self, child, children, id, put};
 use super::window::Window;
 use super::{SECOND, Track, wrap};
 use crate::error::Error;
 use crate::index::StreamId;
-use crate::keyframe;
+use crate::keyframe::CutPoints;
 use crate::rendition::SAMPLE_RATE;
 use crate::slice::{Piece, Slice, Sliced, Wanted};
-use crate::source::Source;
+use crate::source::{self, Source};
 
 /// Bytes of the first read, which has the start of a Cluster.
 const HEAD_READ: u64 = 1 << 10;
 /// Bytes of each further read. Most frames of a large video are larger, and are not read.
-const READ: u64 = 16 << 10;
+pub(super) const READ: u64 = 16 << 10;
 /// Limit of all these reads for one end of a slice, in bytes.
-const BUDGET: u64 = 16 << 20;
+pub(super) const BUDGET: u64 = 16 << 20;
 
 /// The Clusters of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,35 +46,27 @@ pub(crate) struct Clusters {
 
 /// A keyframe that a cue points at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key {
-    time: u64,
+pub(super) struct Key {
+    pub(super) time: u64,
     /// The offset of its Cluster.
-    cluster: u64,
+    pub(super) cluster: u64,
     /// The offset of its block in the Cluster's data.
-    block: Option<u64>,
+    pub(super) block: Option<u64>,
 }
 
 impl Track {
-    /// See [`Index::slices`](crate::Index::slices). Returns `None` if a chunk does not start with a keyframe in the
-    /// Cues, or if these are not stored in the order of time.
-    pub(crate) async fn slices(
+    /// See [`Index::slices`](crate::Index::slices). `cuts` are those that were found. Returns `None` if a chunk starts with
+    /// none of them.
+    pub(crate) fn slices(
         &self,
-        source: &Source,
+        cuts: &CutPoints,
         wanted: &[Wanted],
         audio: &[StreamId],
-    ) -> Result<Option<Vec<Sliced>>, keyframe::Error> {
-        let Some(scale) = self.ticks_per_second() else { return Ok(None) };
-        let cues = self.all_cues(source).await?;
-        let keys =
-            wanted.iter().skip(1).map(|wanted| self.key(&cues, wanted.span.0)).collect::<Option<Vec<_>>>();
-        let (Some(keys), Some(tracks)) = (keys, self.entries_of(audio)) else { return Ok(None) };
-        // The Cues, which usually follow the last Cluster, are not read.
-        let last = keys.last().map_or(self.clusters_start, |key| key.cluster);
-        let limit = self.cues.filter(|cues| *cues > last).unwrap_or(self.segment.end);
-        let clusters = std::iter::once(self.clusters_start).chain(keys.iter().map(|key| key.cluster));
-        if !clusters.is_sorted() || last >= limit {
-            return Ok(None);
-        }
+    ) -> Option<Vec<Sliced>> {
+        let scale = self.ticks_per_second()?;
+        let key = |wanted: &Wanted| Key::of(cuts, cuts.times.binary_search(&wanted.span.0).ok()?);
+        let keys = wanted.iter().skip(1).map(key).collect::<Option<Vec<_>>>()?;
+        let tracks = self.entries_of(audio)?;
         let head = wrap::header(self.doc_type, self.scale, &self.entries(&tracks), None);
         let starts = std::iter::once(None).chain(keys.iter().copied().map(Some));
         let ends = keys.iter().copied().map(Some).chain([None]);
@@ -85,7 +76,7 @@ impl Track {
             let clusters = Clusters {
                 head: head.clone(),
                 film: self.number,
-                range: (self.clusters_start, limit),
+                range: (self.clusters_start, self.segment.end),
                 scale: scale.into(),
                 start,
                 end,
@@ -93,14 +84,7 @@ impl Track {
             };
             (Slice::of_clusters(clusters), Vec::new())
         };
-        Ok(Some(wanted.iter().zip(starts).zip(ends).map(slice).collect()))
-    }
-
-    /// Returns the keyframe with this time.
-    fn key(&self, cues: &[Cue], time: i64) -> Option<Key> {
-        let time = u64::try_from(time).ok()?;
-        let cue = cues.get(cues.binary_search_by_key(&time, |cue| cue.time).ok()?)?;
-        Some(Key { time, cluster: self.segment.start.checked_add(cue.cluster)?, block: cue.block })
+        Some(wanted.iter().zip(starts).zip(ends).map(slice).collect())
     }
 
     /// Returns the data of the `TrackEntry` elements of these streams.
@@ -173,31 +157,7 @@ impl Clusters {
         key: Key,
         max_read: u64,
     ) -> Result<(Blocks<'a>, Block), Error> {
-        let cluster = || {
-            let window = Window::new(object, HEAD_READ, max_read, BUDGET);
-            Blocks::within(self.film, self.range.1, window, key.cluster)
-        };
-        let is_found = |block: &Block| block.key && block.track == self.film && block.time == key.time;
-        if let Some(offset) = key.block {
-            let mut blocks = cluster();
-            if blocks.seek_to_block(offset).await?.is_some()
-                && let Some(block) = blocks.next().await?
-                && is_found(&block)
-            {
-                return Ok((blocks, block));
-            }
-        }
-        // The muxer did not write the position, or a wrong one.
-        let mut blocks = cluster();
-        while let Some(block) = blocks.next_key().await? {
-            if blocks.cluster_start() != Some(key.cluster) {
-                break;
-            }
-            if is_found(&block) {
-                return Ok((blocks, block));
-            }
-        }
-        Err(missing(key))
+        key.find(object, (self.film, self.range.1), max_read).await?.ok_or_else(|| missing(key))
     }
 
     /// Finds the end of a chunk. `key` is the keyframe of the next one.
@@ -240,6 +200,49 @@ impl Clusters {
         let audio =
             audio.into_iter().filter(|(start, _)| *start >= cut).flat_map(|(_, audio)| audio).collect();
         Ok(End { cut, cluster, audio })
+    }
+}
+
+impl Key {
+    /// Returns one of the cut points, by its number.
+    pub(super) fn of(cuts: &CutPoints, number: usize) -> Option<Self> {
+        let (cluster, block) = *cuts.places.get(number)?;
+        Some(Self { time: u64::try_from(*cuts.times.get(number)?).ok()?, cluster, block })
+    }
+
+    /// Finds the keyframe, with reads of at most `max_read` bytes. Also returns its Cluster, from the next block on. `film`
+    /// is the number of the film's track, and `limit` the end of the last Cluster.
+    pub(super) async fn find(
+        self,
+        object: &Source,
+        (film, limit): (u64, u64),
+        max_read: u64,
+    ) -> Result<Option<(Blocks<'_>, Block)>, source::Error> {
+        let cluster = || {
+            let window = Window::new(object, HEAD_READ, max_read, BUDGET);
+            Blocks::within(film, limit, window, self.cluster)
+        };
+        let is_found = |block: &Block| block.key && block.track == film && block.time == self.time;
+        if let Some(offset) = self.block {
+            let mut blocks = cluster();
+            if blocks.seek_to_block(offset).await?.is_some()
+                && let Some(block) = blocks.next().await?
+                && is_found(&block)
+            {
+                return Ok(Some((blocks, block)));
+            }
+        }
+        // The muxer did not write the position, or a wrong one.
+        let mut blocks = cluster();
+        while let Some(block) = blocks.next_key().await? {
+            if blocks.cluster_start() != Some(self.cluster) {
+                break;
+            }
+            if is_found(&block) {
+                return Ok(Some((blocks, block)));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -403,10 +406,18 @@ mod tests {
         all
     }
 
+    /// Returns the cut points at which chunks start.
+    async fn found(object: &Source, track: &Track, wanted: &[Wanted]) -> CutPoints {
+        let cuts = track.cuts(object).await.unwrap().unwrap();
+        let starts: Vec<i64> = wanted.iter().map(|wanted| wanted.span.0).collect();
+        track.found_cuts(object, &cuts, &starts).await.unwrap()
+    }
+
     async fn sliced(object: &Source, spans: &[(u64, Option<u64>)]) -> Option<Vec<Slice>> {
         let (_, track) = open(object).await.unwrap();
         let wanted: Vec<_> = spans.iter().copied().map(wanted).collect();
-        let slices = track.slices(object, &wanted, &[StreamId::Position(0)]).await.unwrap()?;
+        let slices =
+            track.slices(&found(object, &track, &wanted).await, &wanted, &[StreamId::Position(0)])?;
         Some(slices.into_iter().map(|(slice, _)| Slice::from_bytes(slice.to_bytes()).unwrap()).collect())
     }
 
@@ -456,7 +467,8 @@ mod tests {
     async fn slices_name_all_tracks() {
         let object = Arc::new(source(FILM.file()));
         let (_, track) = open(&object).await.unwrap();
-        let slices = track.slices(&object, &SPANS.map(wanted), &[]).await.unwrap().unwrap();
+        let cuts = found(&object, &track, &SPANS.map(wanted)).await;
+        let slices = track.slices(&cuts, &SPANS.map(wanted), &[]).unwrap();
         let opened = slices[1].0.open(&object).await.unwrap();
         let (_, of_slice) = open(&opened).await.unwrap();
         let numbers = |tracks: &[u8]| -> Vec<u64> {
@@ -466,20 +478,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrong_cues_are_refused() {
+    async fn chunks_start_at_keyframes_that_were_found() {
         let object = Arc::new(source(FILM.file()));
-        assert!(sliced(&object, &[(0, Some(3500)), (3500, None)]).await.is_none(), "no cue");
+        assert!(sliced(&object, &[(0, Some(3500)), (3500, None)]).await.is_none(), "no keyframe");
         let (_, track) = open(&object).await.unwrap();
-        let wanted = SPANS.map(wanted);
-        assert!(track.slices(&object, &wanted, &[StreamId::Position(1)]).await.unwrap().is_none());
+        let cuts = found(&object, &track, &SPANS.map(wanted)).await;
+        assert_eq!(cuts.times, [0, 3000, 4000, 8000]);
+        assert!(track.slices(&cuts, &SPANS.map(wanted), &[StreamId::Position(1)]).is_none(), "no such audio");
         // The time of a cue is not that of the keyframe.
         let mut bytes = FILM.file();
         let at = memchr::memmem::rfind(&bytes, &4000u64.to_be_bytes()).unwrap();
         bytes[at..at + 8].copy_from_slice(&4040u64.to_be_bytes());
-        let object = Arc::new(source(bytes));
-        let slices = sliced(&object, &[(0, Some(4040)), (4040, None)]).await.unwrap();
-        for slice in slices {
-            assert!(matches!(slice.open(&object).await, Err(Error::Unreadable(_))));
-        }
+        let object = source(bytes);
+        let (_, track) = open(&object).await.unwrap();
+        assert_eq!(
+            found(&object, &track, &[(0, Some(4040)), (4040, None)].map(wanted)).await.times,
+            [0, 4000]
+        );
     }
 }

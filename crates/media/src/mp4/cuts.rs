@@ -99,7 +99,13 @@ impl<'a> Collector<'a> {
         let edits: Vec<(i64, i64)> = self.parts.iter().filter_map(|part| part.span).collect();
         let starts = edits.iter().map(|(first, _)| *first);
         let keyframes = self.parts.iter().flat_map(|part| part.keyframes.iter().copied());
-        CutPoints { scale, times: starts.chain(keyframes).collect(), begin: None, edits, lists_samples: true }
+        CutPoints {
+            scale,
+            times: starts.chain(keyframes).collect(),
+            edits,
+            lists_samples: true,
+            ..CutPoints::default()
+        }
     }
 }
 
@@ -112,7 +118,7 @@ impl Fragments {
         let keyframes = fragments.iter().filter_map(Fragment::keyframe_time);
         let times: Vec<i64> = keyframes.map(|time| time.saturating_add(shift)).collect();
         let begin = Some(timing.origin);
-        Ok(Some(CutPoints { scale: timing.scale, times, begin, edits: Vec::new(), lists_samples: true }))
+        Ok(Some(CutPoints { scale: timing.scale, times, begin, lists_samples: true, ..CutPoints::default() }))
     }
 }
 

@@ -129,7 +129,7 @@ impl Span {
     fn lanes(&self, found: Vec<Listed>, has_end: bool, is_all: (bool, bool)) -> Result<Vec<Lane>, Lack> {
         let mut found = found.into_iter();
         let Some(film) = found.next() else { return Err(Refusal("NO_INDEX").into()) };
-        let samples = self.frames(&film.samples, has_end)?;
+        let samples = self.frames(&film.samples, has_end, is_all.0)?;
         cuts::clean_keyframes(&samples)?;
         let factor = i64::from(self.factor);
         let times: Vec<i64> = samples.iter().map(|sample| sample.time.saturating_mul(factor)).collect();
@@ -168,9 +168,11 @@ impl Span {
     }
 
     /// Returns the frames of the film from the first one to that of the next span.
-    fn frames(&self, all: &[Sample], has_end: bool) -> Result<Vec<Sample>, Lack> {
+    fn frames(&self, all: &[Sample], has_end: bool, has_start: bool) -> Result<Vec<Sample>, Lack> {
         let start = all.iter().position(|frame| frame.is_sync && frame.time == self.key);
-        let rest = start.and_then(|start| all.get(start..)).ok_or(Lack::After)?;
+        // A cue can have a wrong position.
+        let lack = if has_start { Lack::After } else { Lack::Before };
+        let rest = start.and_then(|start| all.get(start..)).ok_or(lack)?;
         let next = rest.iter().position(|frame| frame.is_sync && frame.time == self.times.end);
         let end = if self.is_last { has_end.then_some(rest.len()) } else { next };
         let mut frames = rest.get(..end.ok_or(Lack::After)?).unwrap_or_default().to_vec();

@@ -21,7 +21,8 @@ const NAME_BYTES: usize = 4;
 
 impl Plan {
     /// Plans the encoding of the rung with this name, with the cuts and times of the original. `cuts` are all its keyframes.
-    /// The segment at the position `from`, in milliseconds, is a chunk of its own, which is encoded first.
+    /// The segment at the position `from`, in milliseconds, is a chunk of its own, which is encoded first. If keyframes were
+    /// `found`, no chunk but the first one starts at another.
     ///
     /// # Errors
     /// Returns a failure if the video has no such rung, or its index is not the one that the timeline was made of.
@@ -31,8 +32,15 @@ impl Plan {
         cuts: &CutPoints,
         timeline: &Timeline,
         (rung, from): (&str, u64),
+        found: Option<&[i64]>,
     ) -> Result<Self, Failure> {
-        let (starts, first) = starts(timeline, from);
+        let (mut starts, mut first) = starts(timeline, from);
+        if let Some(found) = found {
+            let own = starts.get(first).copied();
+            let earliest = starts.first().copied();
+            starts.retain(|start| Some(*start) == earliest || found.binary_search(start).is_ok());
+            first = starts.partition_point(|start| Some(*start) <= own).saturating_sub(1);
+        }
         let silent = Inspection { audio: Vec::new(), ..inspection.clone() };
         let mut plan = Self::with_chunk_starts(media_info, &silent, Some(cuts), &starts)?;
         plan.rungs.retain(|other| other.name == rung);

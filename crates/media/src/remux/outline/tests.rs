@@ -91,6 +91,12 @@ async fn segments_are_the_same_as_of_listed_samples() {
 }
 
 #[tokio::test]
+async fn a_keyframe_is_found_if_its_cue_has_a_wrong_position() {
+    // Two segments are cut at this keyframe. The second one is read from an earlier one on.
+    assert_eq!(check(Film { moved: Some(6), ..Film::new(13) }).await, [1, 1, 2, 1]);
+}
+
+#[tokio::test]
 async fn a_segment_that_is_not_what_the_cues_promise_is_refused() {
     for (film, code) in [
         (Film { open: Some(5), ..Film::new(13) }, "OPEN_GOP"),
