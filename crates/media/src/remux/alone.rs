@@ -103,7 +103,7 @@ mod tests {
             decoding: None,
         };
         let samples = (from..to).step_by(1000).map(frame).collect();
-        Audio { track: TrackSamples { entry, scale: 48_000, samples }, language: None }
+        Audio { track: TrackSamples { entry, scale: 48_000, samples, gaps: Vec::new() }, language: None }
     }
 
     fn planned(audio: Vec<Audio>) -> Result<Vec<Vec<u64>>, &'static str> {
