@@ -69,6 +69,15 @@ texts matroska matroska vp8.mkv -c:s:0 srt -c:s:1 ass -c:s:2 webvtt
 
 run "${sound[@]}" -c:a pcm_s16le "$tmp/sound.wav"
 object other wav "$tmp/sound.wav"
+while read -r name codec format; do
+  run "${sound[@]}" -c:a "$codec" -flags +bitexact -f "$format" "$tmp/sound"
+  object other "$name" "$tmp/sound"
+done <<<'mp3 libmp3lame mp3
+adts aac adts
+flac flac flac
+ogg-opus libopus ogg
+ogg-vorbis libvorbis ogg
+ogg-flac flac ogg'
 run -i "$tmp/sound.wav" -c:a aac -b:a 8k -flags +bitexact "$tmp/sound.mov"
 copy mp4 audio mp4 sound.mov
 copy mp4 audio-fragments mp4 sound.mov -movflags empty_moov+default_base_moof

@@ -49,7 +49,7 @@ pub fn index(input: &[u8], container: Container) {
     block_on(object.poster_and_storyboard(container));
 }
 
-/// Like [`index`], for the containers that are told apart by their first bytes, and for WAV.
+/// Like [`index`], for the containers that are told apart by their first bytes, and for those of audio alone.
 ///
 /// # Panics
 /// When an invariant is violated.
@@ -61,8 +61,8 @@ pub fn other_index(input: &[u8]) {
         )
     {
         index(input, container);
-    } else if Container::sniff_audio(input) == Some(Container::Wav) {
-        block_on(Object::new(input, 0).audio_alone(Container::Wav));
+    } else if let Some(container) = Container::sniff_audio(input) {
+        block_on(Object::new(input, 0).audio_alone(container));
     }
 }
 

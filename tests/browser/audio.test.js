@@ -12,7 +12,9 @@ const FILES = {
   'aac.m4a': {options: ['-c:a', 'aac', '-f', 'mp4'], playback: {mode: 'HLS'}},
   'pcm.wav': {options: ['-c:a', 'pcm_s16le'], playback: {mode: 'HLS'}},
   'opus.weba': {options: ['-c:a', 'libopus', '-f', 'webm'], playback: {mode: 'HLS'}},
-  'lame.mp3': {options: ['-c:a', 'libmp3lame'], playback: {mode: 'ORIGINAL', reason: 'NO_INDEX'}},
+  'lame.mp3': {options: ['-c:a', 'libmp3lame'], playback: {mode: 'HLS'}},
+  'opus.ogg': {options: ['-c:a', 'libopus'], playback: {mode: 'HLS'}},
+  'alaw.wav': {options: ['-c:a', 'pcm_alaw'], playback: {mode: 'ORIGINAL', reason: 'AUDIO_CODEC'}},
 };
 
 test('audio is uploaded, shown and played', async (t) => {

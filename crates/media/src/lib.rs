@@ -34,6 +34,7 @@ pub mod source;
 pub mod storyboard;
 mod stream;
 pub mod text;
+mod unindexed;
 mod vpx;
 mod watchdog;
 mod wav;

@@ -81,8 +81,8 @@ struct State {
     /// Ranges that are not evicted.
     pinned: Pinned,
     stats: Stats,
-    /// Requests beyond the limit.
-    allowed_requests: u64,
+    /// Requests and bytes beyond the limits.
+    allowed: Stats,
 }
 
 impl Source {
@@ -115,11 +115,6 @@ impl Source {
         let bytes = self.size.saturating_mul(2).saturating_add(MAX_READ);
         self.limits = Stats { requests: MAX_REQUESTS + bytes / (64 << 10), bytes };
         self
-    }
-
-    /// Allows requests beyond the limit. The caller limits their number.
-    pub(crate) fn allow_requests(&self, more: u64) {
-        self.state().allowed_requests += more;
     }
 
     /// Returns the object's size in bytes.
@@ -198,8 +193,8 @@ impl Source {
                 return Ok(cached.slice(..to_usize(len)));
             }
             // Counted before the response arrives, so that concurrent requests cannot exceed the limit together.
-            if state.stats.bytes.saturating_add(len) > self.limits.bytes
-                || state.stats.requests >= self.limits.requests + state.allowed_requests
+            if state.stats.bytes.saturating_add(len) > self.limits.bytes.saturating_add(state.allowed.bytes)
+                || state.stats.requests >= self.limits.requests + state.allowed.requests
             {
                 return Err(Error::Limit);
             }

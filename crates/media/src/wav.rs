@@ -99,7 +99,10 @@ impl Format {
         };
         let entry = encoded_entry().ok_or(Refusal("AUDIO_CODEC"))?;
         let entry = crate::mp4::Entry { decoding: Some(decoding), ..entry };
-        Ok(Audio { track: TrackSamples { entry, scale: self.rate, samples }, language: None })
+        Ok(Audio {
+            track: TrackSamples { entry, scale: self.rate, samples, gaps: Vec::new() },
+            language: None,
+        })
     }
 
     /// Returns the body of an `stsd` box with a sound description of version 2 (`QuickTime` File Format).

@@ -60,9 +60,12 @@ impl Run {
         self.output(map, &options, path)
     }
 
-    /// Lists the packets of a stream (as they are).
+    /// Lists the packets of a stream (as they are, but without the headers of ADTS).
     fn packets(&mut self, map: &str, path: PathBuf) -> PathBuf {
-        self.output(map, &["-c", "copy", "-f", "framemd5"], path)
+        let is_adts =
+            self.inputs.iter().any(|input| Path::new(input).extension().is_some_and(|it| it == "aac"));
+        let filter: &[&str] = if is_adts { &["-bsf", "aac_adtstoasc"] } else { &[] };
+        self.output(map, &[&["-c", "copy"], filter, &["-f", "framemd5"]].concat(), path)
     }
 
     fn start(&self) {

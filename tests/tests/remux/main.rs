@@ -73,7 +73,7 @@ async fn remux(path: &Path) -> Result<Remux, Refusal> {
     let container = match path.extension().unwrap().to_str().unwrap() {
         "mp4" | "mov" | "m4v" | "3gp" => Container::Mp4,
         "webm" => Container::Webm,
-        "m4a" | "mka" | "weba" | "wav" => return alone::remux(path).await,
+        "m4a" | "mka" | "weba" | "wav" | "mp3" | "aac" | "flac" | "ogg" => return alone::remux(path).await,
         _ => Container::Mkv,
     };
     let index = Index::open(&source, container).await.unwrap().unwrap();

@@ -18,7 +18,7 @@ use crate::rendition::convert;
 const TICK: u64 = 1000;
 const SCALE: u32 = 1_000_000;
 /// The largest decoder configuration, in bytes. Each record has it.
-const MAX_PRIVATE: usize = 8 << 10;
+pub(super) const MAX_PRIVATE: usize = 8 << 10;
 
 /// Returns the sample entry and the clock of a track with this `TrackEntry` that is encoded, and when its first frame starts.
 /// Some of its frames are `listed`. Returns `None` if it cannot be encoded.
@@ -107,7 +107,7 @@ fn pcm_blocks(track: &[u8], listed: &Listed) -> Option<Frames> {
 }
 
 /// Returns the file for ffmpeg up to the first Cluster.
-fn header(track: &[u8]) -> Vec<u8> {
+pub(super) fn header(track: &[u8]) -> Vec<u8> {
     let mut data = Vec::new();
     put(&mut data, id::TRACK_NUMBER, &[1]);
     put(&mut data, id::TRACK_TYPE, &[2]);

@@ -68,7 +68,7 @@ pub(super) fn is_opus(track: &[u8]) -> bool {
 }
 
 /// Returns the number of audio samples of a frame of Opus, which starts with these bytes.
-pub(super) fn opus_length(start: [u8; 2]) -> u32 {
+pub(crate) fn opus_length(start: [u8; 2]) -> u32 {
     // RFC 6716, 3.1.
     let config = usize::from(start[0] >> 3);
     let one = match config {

@@ -237,7 +237,7 @@ impl Track {
             first.duration = durations.get(durations.len() / 2).copied().unwrap_or(0);
         }
         let samples = if last.offset == first.offset { vec![first] } else { vec![first, last] };
-        let track = TrackSamples { entry, scale: clock.scale, samples };
+        let track = TrackSamples { entry, scale: clock.scale, samples, gaps: Vec::new() };
         let frame_size = bytes / count.max(1);
         let warm_up = if track.entry.decoding.is_some() { decoding::warm_up(data) } else { 0 };
         Ok(OutlinedAudio { audio: Audio { track, language: None }, number, clock, frame_size, warm_up })

@@ -102,7 +102,11 @@ impl Track {
             track: rotation(facts.rotation.unwrap_or(0)),
             size: [w[0], w[1], 0, 0, h[0], h[1], 0, 0],
         };
-        Ok(Film { track: TrackSamples { entry, scale, samples }, geometry, limit: i64::MAX })
+        Ok(Film {
+            track: TrackSamples { entry, scale, samples, gaps: Vec::new() },
+            geometry,
+            limit: i64::MAX,
+        })
     }
 
     /// Returns the samples of an audio track, at exact times.
@@ -110,7 +114,7 @@ impl Track {
         let (entry, clock, origin) = self.audio_entry(data, &track)?;
         let mut samples = clock.times(track, origin);
         clock.adjoin(&mut samples);
-        Ok(TrackSamples { entry, scale: clock.scale, samples })
+        Ok(TrackSamples { entry, scale: clock.scale, samples, gaps: Vec::new() })
     }
 
     /// Returns the sample entry and the clock of an audio track, and when its first frame starts. Some frames are `listed`.

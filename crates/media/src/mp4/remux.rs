@@ -95,7 +95,11 @@ impl Track {
         let samples = presented(all, &edit)?;
         let geometry = geometry(&self.boxes.mvhd, &self.boxes.tkhd).ok_or(Refusal("NO_INDEX"))?;
         let scale = self.timing.scale;
-        Ok(Film { track: TrackSamples { entry, scale, samples }, geometry, limit: edit.limit() })
+        Ok(Film {
+            track: TrackSamples { entry, scale, samples, gaps: Vec::new() },
+            geometry,
+            limit: edit.limit(),
+        })
     }
 }
 
@@ -151,10 +155,10 @@ impl sound::Track {
             };
             let entry = entries::encoded().ok_or(Refusal("AUDIO_CODEC"))?;
             let entry = Entry { decoding: Some(decoding), ..entry };
-            return Ok(Some(TrackSamples { entry, scale, samples: samples.collect() }));
+            return Ok(Some(TrackSamples { entry, scale, samples: samples.collect(), gaps: Vec::new() }));
         }
         let entry = entry.ok_or(Refusal("AUDIO_CODEC"))?;
-        Ok(Some(TrackSamples { entry, scale, samples: audible(&all, &edit, scale) }))
+        Ok(Some(TrackSamples { entry, scale, samples: audible(&all, &edit, scale), gaps: Vec::new() }))
     }
 }
 

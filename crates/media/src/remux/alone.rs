@@ -9,7 +9,7 @@ use super::plan::{self, audio_track, first_time, fit, keep_possible, lane};
 use super::time::at_or_after;
 use super::{Refusal, Remux, Timeline, Unplayable};
 use crate::source::{self, Source};
-use crate::{matroska, mp4, wav};
+use crate::{matroska, mp4, unindexed, wav};
 
 /// Duration of a segment, and of the shortest last one, in seconds.
 const SEGMENT: i64 = 4;
@@ -39,7 +39,7 @@ async fn planned(source: &Source, container: Container, etag: &str) -> Result<Re
         Container::Mp4 | Container::Mov | Container::ThreeGp => mp4::audio_alone(source).await?,
         Container::Webm | Container::Mkv => matroska::audio_alone(source).await?,
         Container::Wav => vec![wav::audio_alone(source).await?],
-        _ => return Err(Refusal("NO_INDEX").into()),
+        _ => vec![unindexed::audio_alone(source, container).await?],
     };
     // Whoever reads the object later does not know that something precedes the file.
     let skipped = source.skipped();
@@ -103,7 +103,7 @@ mod tests {
             decoding: None,
         };
         let samples = (from..to).step_by(1000).map(frame).collect();
-        Audio { track: TrackSamples { entry, scale: 48_000, samples }, language: None }
+        Audio { track: TrackSamples { entry, scale: 48_000, samples, gaps: Vec::new() }, language: None }
     }
 
     fn planned(audio: Vec<Audio>) -> Result<Vec<Vec<u64>>, &'static str> {

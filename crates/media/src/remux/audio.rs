@@ -133,7 +133,7 @@ mod tests {
             units: None,
             decoding: None,
         };
-        TrackSamples { entry, scale: 1000, samples: times.map(frame).collect() }
+        TrackSamples { entry, scale: 1000, samples: times.map(frame).collect(), gaps: Vec::new() }
     }
 
     /// Returns the first and last times of silence, and the first times of the segments.

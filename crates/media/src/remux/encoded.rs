@@ -129,14 +129,16 @@ impl<'a> Lane<'a> {
         if samples.is_empty() {
             let (head, samples) = silence(number, &frames)?;
             let samples = Cow::Owned(samples);
-            let part = Part { track, head, samples, silence: Some(STEREO_SILENCE), encoding: None };
+            let silence = Some(STEREO_SILENCE);
+            let part = Part { track, head, samples, gaps: &[], silence, encoding: None };
             return Some((part, duration));
         }
         let time = samples.first()?.time.checked_add(self.delay)?;
         let time = time.checked_add(ORIGIN * i64::from(self.track.scale))?;
         let head = cmaf::head(number, u64::try_from(time).ok()?, &rows(&samples)?);
         let encoding = Some(Encoding { init: &self.decoding.init[..], number, frames, span });
-        Some((Part { track, head, samples: Cow::Owned(samples), silence: None, encoding }, duration))
+        let (samples, gaps) = (Cow::Owned(samples), &self.track.gaps[..]);
+        Some((Part { track, head, samples, gaps, silence: None, encoding }, duration))
     }
 
     /// Returns the samples that are presented in a time span, at 48 kHz, and those before that their decoder and the
@@ -279,7 +281,7 @@ mod tests {
             units: None,
             decoding: Some(decoding),
         };
-        TrackSamples { entry, scale, samples }
+        TrackSamples { entry, scale, samples, gaps: Vec::new() }
     }
 
     fn decoding(track: &TrackSamples) -> &Decoding {

@@ -1,5 +1,7 @@
 //! What a container presents, sample by sample: the input of a segment index, which does not depend on the container.
 
+use std::ops::Range;
+
 use super::Refusal;
 use crate::cmaf::Geometry;
 use crate::mp4::Entry;
@@ -32,6 +34,21 @@ impl Sample {
     pub(crate) fn end(&self) -> i64 {
         self.time.saturating_add(self.duration.into())
     }
+
+    /// Returns where the bytes are in the object, without those in the gaps of the track.
+    pub(crate) fn pieces(&self, gaps: &[Range<u64>]) -> impl Iterator<Item = Range<u64>> {
+        let (mut at, mut left) = (self.offset, u64::from(self.size));
+        let mut gaps = gaps.iter().skip(gaps.partition_point(|gap| gap.start <= at));
+        std::iter::from_fn(move || {
+            let start = at;
+            let end = start.saturating_add(left);
+            let gap = gaps.next().filter(|gap| gap.start < end);
+            let piece = start..gap.map_or(end, |gap| gap.start);
+            at = gap.map_or(end, |gap| gap.end);
+            left = left.saturating_sub(piece.end.saturating_sub(piece.start));
+            (piece.start < piece.end).then_some(piece)
+        })
+    }
 }
 
 /// The samples of a track that are presented, in decoding order.
@@ -41,6 +58,8 @@ pub(crate) struct TrackSamples {
     /// Ticks per second; never zero.
     pub(crate) scale: u32,
     pub(crate) samples: Vec<Sample>,
+    /// What is within samples, but does not belong to them, in the order of the object: the headers of pages.
+    pub(crate) gaps: Vec<Range<u64>>,
 }
 
 /// The film.
@@ -69,8 +88,13 @@ pub(crate) struct Media {
 
 /// Adds `skipped` bytes to the offsets of all samples.
 pub(super) fn shift<'a>(tracks: impl Iterator<Item = &'a mut TrackSamples>, skipped: u64) {
-    for sample in tracks.flat_map(|track| &mut track.samples) {
-        sample.offset = sample.offset.saturating_add(skipped);
+    for track in tracks {
+        for sample in &mut track.samples {
+            sample.offset = sample.offset.saturating_add(skipped);
+        }
+        for gap in &mut track.gaps {
+            *gap = gap.start.saturating_add(skipped)..gap.end.saturating_add(skipped);
+        }
     }
 }
 
@@ -95,4 +119,25 @@ pub(super) fn check(samples: &[Sample], size: u64) -> Result<(), Refusal> {
         return Err(Refusal("TOO_LONG"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_can_be_in_pieces() {
+        let pieces = |offset, size, gaps: &[(u64, u64)]| -> Vec<(u64, u64)> {
+            let gaps: Vec<Range<u64>> = gaps.iter().map(|(start, end)| *start..*end).collect();
+            let sample = Sample { offset, size, duration: 1, time: 0, is_sync: true };
+            sample.pieces(&gaps).map(|piece| (piece.start, piece.end)).collect()
+        };
+        let gaps = [(50, 60), (130, 140), (150, 160), (400, 410)];
+        assert_eq!(pieces(10, 40, &gaps), [(10, 50)]);
+        assert_eq!(pieces(100, 30, &gaps), [(100, 130)]);
+        assert_eq!(pieces(60, 70, &gaps), [(60, 130)]);
+        assert_eq!(pieces(100, 60, &gaps), [(100, 130), (140, 150), (160, 180)]);
+        assert_eq!(pieces(100, 5, &[]), [(100, 105)]);
+        assert_eq!(pieces(u64::MAX - 1, 5, &gaps), [(u64::MAX - 1, u64::MAX)]);
+    }
 }

@@ -101,7 +101,7 @@ impl Played<'_> {
         let samples = self.samples.samples.get(span)?.into();
         let duration = rows.iter().map(|row| u64::from(row.duration)).sum();
         let silence = self.samples.entry.silence.map(|silence| silence.frame);
-        Some((Part { track, head, samples, silence, encoding: None }, duration))
+        Some((Part { track, head, samples, gaps: &self.samples.gaps, silence, encoding: None }, duration))
     }
 }
 
@@ -281,7 +281,11 @@ mod tests {
         };
         let samples = (0..seconds * 30).map(sample).collect();
         let geometry = Geometry { movie: UNITY, track: UNITY, size: [0; 8] };
-        Film { track: TrackSamples { entry: entry("video"), scale: 300, samples }, geometry, limit: i64::MAX }
+        Film {
+            track: TrackSamples { entry: entry("video"), scale: 300, samples, gaps: Vec::new() },
+            geometry,
+            limit: i64::MAX,
+        }
     }
 
     /// Frames of 1000 ticks, with 48,000 ticks per second.
@@ -294,7 +298,10 @@ mod tests {
             is_sync: true,
         };
         let samples = (from..to).step_by(1000).map(frame).collect();
-        Audio { track: TrackSamples { entry: entry("audio"), scale: 48_000, samples }, language: None }
+        Audio {
+            track: TrackSamples { entry: entry("audio"), scale: 48_000, samples, gaps: Vec::new() },
+            language: None,
+        }
     }
 
     fn planned(film: Film, audio: Vec<Audio>) -> Result<Remux, &'static str> {

@@ -5,7 +5,8 @@
 //! the run before, whichever track that is of. As the samples of all tracks are usually stored side by side, most distances
 //! are 0. A record is 0.5 to 2 kB.
 //!
-//! A record with audio that has to be encoded is of another version, which says what is encoded of the samples.
+//! A record with audio that has to be encoded is of another version, which says what is encoded of the samples. So is one with
+//! samples in several pieces: there, a run states its bytes, and not the number of its samples.
 //!
 //! A film whose samples are not listed has records of another version, which state a range of the object to search.
 
@@ -15,6 +16,7 @@ mod write;
 
 use std::io::Read;
 use std::ops::Range;
+use std::vec::IntoIter;
 
 use bytes::{Bytes, BytesMut};
 use flate2::Crc;
@@ -33,12 +35,14 @@ use crate::mp4::boxes::Fields;
 use crate::mp4::runs::{Defaults, TrackHeader, TrackRun};
 use crate::source::{Error, Source};
 
-/// The versions of the formats: of listed samples, of a range, and of both if some samples are encoded. A change of a format or
-/// of the segments' boxes is another version.
+/// The versions of the formats: of listed samples, of a range, of both if some samples are encoded, and of listed samples of
+/// which some have several pieces. A change of a format or of the segments' boxes is another version.
 const VERSION: u8 = 1;
 const SPAN_VERSION: u8 = 2;
 const ENCODED_VERSION: u8 = 3;
 const ENCODED_SPAN_VERSION: u8 = 4;
+const PIECES_VERSION: u8 = 5;
+const ENCODED_PIECES_VERSION: u8 = 6;
 /// Limits of what a record may contain: it is read from storage. They also hold when it is made.
 const MAX_PAYLOAD: u64 = 4 << 20;
 const MAX_TRACKS: u64 = 64;
@@ -124,8 +128,9 @@ impl Record {
         let etag = String::from_utf8(block(&mut fields)?.to_vec()).ok()?;
         let size = varint(&mut fields)?;
         let contents = match version {
-            VERSION => Contents::Listing(Listing::parse(fields, size, false)?),
-            ENCODED_VERSION => Contents::Listing(Listing::parse(fields, size, true)?),
+            VERSION | ENCODED_VERSION | PIECES_VERSION | ENCODED_PIECES_VERSION => {
+                Contents::Listing(Listing::parse(fields, size, version)?)
+            }
             SPAN_VERSION => Contents::Span(Box::new(span::parse(fields, size, false)?)),
             ENCODED_SPAN_VERSION => Contents::Span(Box::new(span::parse(fields, size, true)?)),
             _ => return None,
@@ -162,7 +167,9 @@ impl Record {
 }
 
 impl Listing {
-    fn parse(mut fields: Fields, size: u64, has_encodings: bool) -> Option<Self> {
+    fn parse(mut fields: Fields, size: u64, version: u8) -> Option<Self> {
+        let has_encodings = matches!(version, ENCODED_VERSION | ENCODED_PIECES_VERSION);
+        let has_pieces = matches!(version, PIECES_VERSION | ENCODED_PIECES_VERSION);
         let count = varint(&mut fields).filter(|count| *count <= MAX_TRACKS)?;
         let (mut segments, mut sizes) = (Vec::new(), Vec::new());
         for _ in 0..count {
@@ -170,7 +177,7 @@ impl Listing {
             let head = block(&mut fields)?;
             let samples = sample_sizes(&Fields(head.clone()))?;
             let media = samples.iter().map(|size| u64::from(*size)).sum::<u64>();
-            sizes.push(samples.into_iter());
+            sizes.push((samples.into_iter(), media));
             let encoding = if has_encodings { encoding(&mut fields)? } else { None };
             segments.push(Segment { track, encoding, head, media: usize::try_from(media).ok()? });
         }
@@ -179,11 +186,16 @@ impl Listing {
         while !fields.0.is_empty() {
             let segment = usize::try_from(varint(&mut fields)?).ok()?;
             let count = varint(&mut fields)?;
-            let samples = sizes.get_mut(segment)?.by_ref();
+            let (samples, left) = sizes.get_mut(segment)?;
             let is_literal = count & 1 == 1;
-            let count =
-                usize::try_from(count >> 1).ok().filter(|count| (1..=samples.len()).contains(count))?;
-            let len = samples.take(count).map(u64::from).sum::<u64>();
+            let len = if has_pieces {
+                Some(count >> 1).filter(|len| *len > 0)?
+            } else {
+                let count = usize::try_from(count >> 1).ok();
+                let count = count.filter(|count| (1..=samples.len()).contains(count))?;
+                samples.by_ref().take(count).map(u64::from).sum::<u64>()
+            };
+            *left = left.checked_sub(len)?;
             total += len;
             let data = if is_literal {
                 Data::Literal(fields.take(usize::try_from(len).ok()?)?)
@@ -195,7 +207,9 @@ impl Listing {
             };
             pieces.push(Piece { segment, data });
         }
-        let is_complete = sizes.iter().all(|rest| rest.len() == 0) && total <= MAX_MEDIA;
+        let are_listed = |samples: &IntoIter<u32>| has_pieces || samples.len() == 0;
+        let is_complete =
+            sizes.iter().all(|(rest, left)| *left == 0 && are_listed(rest)) && total <= MAX_MEDIA;
         is_complete.then_some(Self { segments, pieces, reads: Reads::plan(extents)? })
     }
 

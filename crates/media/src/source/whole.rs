@@ -1,4 +1,4 @@
-//! Reading an object as a whole, whatever was read of it before.
+//! Reading an object as a whole, or more of it than usual.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use upreel_core::RangeReader;
 use upreel_core::range::RangeRead;
 
-use super::Source;
+use super::{Source, Stats};
 
 impl Source {
     /// Returns a source over the same object for a reading of the whole, with limits of its own. `with_tag` says whether it
@@ -16,6 +16,13 @@ impl Source {
         let skipped = if with_tag { self.skipped } else { 0 };
         let view = View { source: Arc::clone(self), skipped: self.skipped - skipped };
         Self::new(self.size + skipped, view).allow_full_read()
+    }
+
+    /// Allows requests and bytes beyond the limits. The caller limits their number.
+    pub(crate) fn allow(&self, more: Stats) {
+        let mut state = self.state();
+        state.allowed.requests += more.requests;
+        state.allowed.bytes += more.bytes;
     }
 }
 

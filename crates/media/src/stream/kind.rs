@@ -6,7 +6,7 @@ use upreel_core::Container;
 use super::asf::WindowsMedia;
 use super::elementary::Codec;
 use super::flv::{self, FlashVideo};
-use super::ogg::OggVideo;
+use super::ogg::{self, OggVideo};
 use super::packets::{Elementary, Found};
 use super::ps::ProgramStream;
 use super::raw::{self, Untimed};
@@ -44,7 +44,11 @@ impl Stream {
             }
             Container::Flv => Self::Flash(FlashVideo::find(head).ok_or(UNKNOWN)?),
             Container::Wmv => Self::WindowsMedia(WindowsMedia::find(head).ok_or(UNKNOWN)?),
-            Container::Ogg => Self::Ogg(OggVideo::find(head).ok_or(UNKNOWN)?),
+            Container::Ogg => match OggVideo::find(head) {
+                Some(stream) => Self::Ogg(stream),
+                None if ogg::is_audio_alone(head) => return Err(Error::NoVideo),
+                None => return Err(UNKNOWN),
+            },
             _ => return Ok(None),
         }))
     }

@@ -27,6 +27,9 @@ use upreel_core::video::MediaInfo;
 
 pub(crate) use self::bits::Bits;
 use self::kind::Stream;
+#[cfg(test)]
+pub(crate) use self::ogg::checksum as ogg_checksum;
+pub(crate) use self::ogg::{Page as OggPage, pages as ogg_pages};
 use self::packets::Found;
 use self::timeline::{MS, Pace, Stamp, Timeline};
 use crate::index::Streams;
@@ -365,6 +368,18 @@ mod tests {
             let (media_info, keyframes, _) = open_all(bytes, Container::Ogg).await;
             assert_eq!((media_info.duration_ms, times(&keyframes)), (Some(5000), vec![0, 1000, 2000, 3000]));
         }
+    }
+
+    #[tokio::test]
+    async fn ogg_without_video_is_told_from_unknown_video() {
+        let error =
+            async |pages: &[Vec<u8>]| open(&source(pages.concat()), Container::Ogg).await.err().unwrap();
+        let opus = fixture::ogg_page(1, 2, 0, &[19], b"OpusHead\x01\x02\0\0\x80\xBB\0\0\0\0\0");
+        let skeleton = fixture::ogg_page(2, 2, 0, &[9], b"fishead\0\x04");
+        let dirac = fixture::ogg_page(3, 2, 0, &[5], b"BBCD\0");
+        assert!(matches!(error(&[skeleton, opus.clone()]).await, Error::NoVideo));
+        assert!(matches!(error(&[opus, dirac]).await, Error::Unknown(_)));
+        assert!(matches!(error(&[Vec::new()]).await, Error::Unknown(_)));
     }
 
     #[tokio::test]

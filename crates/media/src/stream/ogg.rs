@@ -11,9 +11,9 @@ use bytes::Bytes;
 use self::chain::Chain;
 pub(super) use self::chain::unchain;
 #[cfg(test)]
-pub(super) use self::page::checksum;
-pub(super) use self::page::pages;
-use self::page::{Page, is_intact};
+pub(crate) use self::page::checksum;
+use self::page::is_intact;
+pub(crate) use self::page::{Page, pages};
 use super::packets::Found;
 use super::timeline::{MS, Stamp};
 use crate::keyframe::Error;
@@ -270,6 +270,12 @@ impl OggVideo {
         }
         packets
     }
+}
+
+/// Returns whether all streams of a file are audio, or describe it.
+pub(super) fn is_audio_alone(head: &[u8]) -> bool {
+    let mut first = pages(head).take_while(|page| page.starts).peekable();
+    first.peek().is_some() && first.all(|page| audio(&page).is_some() || page.body.starts_with(b"fishead\0"))
 }
 
 /// Reads the first header of an audio stream: Vorbis, Opus (RFC 7845, 5.1), FLAC or Speex.

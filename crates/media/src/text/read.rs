@@ -98,7 +98,7 @@ impl Reads {
         let extents = extents(ranges.clone());
         let before = self.stats.requests;
         self.stats = self.cost(source, &extents).ok_or(source::Error::Limit)?;
-        source.allow_requests(self.stats.requests - before);
+        source.allow(Stats { requests: self.stats.requests - before, bytes: 0 });
         let read = in_parallel(extents.iter().map(|extent| source.fetch(extent.clone())).collect()).await?;
         let slice = |range: Range<u64>| {
             let at = extents.partition_point(|extent| extent.start <= range.start).checked_sub(1)?;

@@ -24,7 +24,7 @@ fn samples(places: &[(u64, u32)]) -> Vec<Sample> {
 fn part(track: usize, samples: &[Sample]) -> Part<'_> {
     let row = |sample: &Sample| Row { size: sample.size, duration: 10, offset: 0, is_sync: true };
     let head = head(1, 0, &samples.iter().map(row).collect::<Vec<_>>());
-    Part { track, head, samples: samples.into(), silence: Some(b"mute"), encoding: None }
+    Part { track, head, samples: samples.into(), gaps: &[], silence: Some(b"mute"), encoding: None }
 }
 
 fn object() -> Bytes {
@@ -197,7 +197,8 @@ fn encoded(places: &[Vec<Sample>; 2]) -> Vec<u8> {
     let encoding = Encoding { init: &b"init"[..], number: 7, frames: 100..200, span: -5..48_000 };
     let row = |sample: &Sample| Row { size: sample.size, duration: 10, offset: 0, is_sync: true };
     let head = head(1, 0, &audio.iter().map(row).collect::<Vec<_>>());
-    let audio = Part { track: 1, head, samples: audio.into(), silence: None, encoding: Some(encoding) };
+    let (samples, encoding) = (audio.into(), Some(encoding));
+    let audio = Part { track: 1, head, samples, gaps: &[], silence: None, encoding };
     written(SIZE, &[part(0, film), audio])
 }
 
@@ -231,6 +232,42 @@ fn hostile_encodings_are_rejected() {
             };
             let encodings = listing.segments.iter().filter_map(|segment| segment.encoding.as_ref());
             assert!(encodings.into_iter().all(Encoding::is_possible));
+        }
+    }
+}
+
+#[tokio::test]
+async fn samples_in_pieces_are_joined() {
+    let gaps = [110..115, 140..200, 230..240];
+    let places = samples(&[(100, 20), (Sample::SILENCE, 4), (125, 30), (215, 25), (250, 5)]);
+    let other = samples(&[(300, 10), (400, 10)]);
+    let parts = [Part { gaps: &gaps, ..part(0, &places) }, part(1, &other)];
+    let record = written(SIZE, &parts);
+    assert_eq!(payload(&record)[0], PIECES_VERSION);
+    let source = Source::new(SIZE, object());
+    let Segments { complete, .. } = Record::from_bytes(&record).unwrap().segments(&source).await.unwrap();
+    let at = |range: Range<usize>| object().slice(range);
+    let pieces = [
+        at(100..110),
+        at(115..125),
+        "mute".into(),
+        at(125..140),
+        at(200..215),
+        at(215..230),
+        at(240..250),
+        at(250..255),
+    ];
+    assert!(complete[0].1.ends_with(&pieces.concat()));
+    assert!(complete[1].1.ends_with(&[at(300..310), at(400..410)].concat()));
+    let whole = payload(&record);
+    for at in 0..whole.len() {
+        assert_eq!(Record::from_bytes(&packed(&whole[..at])), None);
+        for byte in [0, 1, 0x7F, 0x80, 0xFF, whole[at].wrapping_add(1)] {
+            let mut changed = whole.clone();
+            changed[at] = byte;
+            if let Some(record) = Record::from_bytes(&packed(&changed)) {
+                let _ = record.segments(&source).await;
+            }
         }
     }
 }

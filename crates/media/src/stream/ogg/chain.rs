@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 
 use self::stream::{Content, Stream};
 use super::super::patches::Patches;
-use super::page::{HEADER, Page, add_to_checksum, pages};
+use super::page::{Page, add_to_checksum, pages};
 use crate::source::{self, Source};
 
 /// The bytes that change in the header of a page: from the capture pattern to the checksum.
@@ -225,7 +225,7 @@ pub(in super::super) async fn unchain(source: &Arc<Source>) -> Result<Arc<Source
             read = page.bounds.1;
         }
         // A page of at most 64 KiB can go on in the next read.
-        let keep = (slice.len() - read).min(HEADER + 255 + 255 * 255);
+        let keep = (slice.len() - read).min(Page::MAX);
         rest.extend_from_slice(&slice[slice.len() - keep..]);
     }
     if !patches.0.is_empty() {
@@ -238,7 +238,7 @@ pub(in super::super) async fn unchain(source: &Arc<Source>) -> Result<Arc<Source
 mod tests {
     use super::super::super::fixture;
     use super::super::super::patches::tests::read_in_pieces;
-    use super::super::page::is_intact;
+    use super::super::page::{HEADER, is_intact};
     use super::*;
 
     async fn read(object: Vec<u8>) -> (bool, Vec<u8>) {

@@ -11,20 +11,32 @@ pub(super) const HEADER: usize = 27;
 const CHECKSUM: Range<usize> = 22..26;
 
 /// A page of a stream.
-pub(in super::super) struct Page<'a> {
-    pub(in super::super) bounds: (usize, usize),
-    pub(in super::super) serial: u32,
-    pub(in super::super) granule: i64,
+pub(crate) struct Page<'a> {
+    pub(crate) bounds: (usize, usize),
+    pub(crate) serial: u32,
+    /// The number among the pages of the stream.
+    pub(crate) number: u32,
+    pub(crate) granule: i64,
     /// It is the first page of its stream.
-    pub(in super::super) starts: bool,
+    pub(crate) starts: bool,
     /// Its first packet began on the page before.
-    pub(in super::super) continues: bool,
-    pub(in super::super) lengths: &'a [u8],
-    pub(in super::super) body: &'a [u8],
+    pub(crate) continues: bool,
+    pub(crate) lengths: &'a [u8],
+    pub(crate) body: &'a [u8],
+}
+
+impl Page<'_> {
+    /// The most bytes of a page.
+    pub(crate) const MAX: usize = HEADER + 255 + 255 * 255;
+
+    /// Returns whether the checksum of a page of a slice is right.
+    pub(crate) fn is_intact(&self, slice: &[u8]) -> bool {
+        slice.get(self.bounds.0..self.bounds.1).is_some_and(is_intact)
+    }
 }
 
 /// Returns the complete pages of a slice that starts anywhere.
-pub(in super::super) fn pages(slice: &[u8]) -> impl Iterator<Item = Page<'_>> {
+pub(crate) fn pages(slice: &[u8]) -> impl Iterator<Item = Page<'_>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
@@ -47,7 +59,7 @@ pub(super) fn is_intact(page: &[u8]) -> bool {
 }
 
 /// Returns the checksum of a page.
-pub(in super::super) fn checksum(page: &[u8]) -> u32 {
+pub(crate) fn checksum(page: &[u8]) -> u32 {
     add_to_checksum(
         0,
         page.iter().enumerate().map(|(at, byte)| if CHECKSUM.contains(&at) { 0 } else { *byte }),
@@ -89,6 +101,7 @@ pub(super) fn page(slice: &[u8], at: usize) -> Option<Page<'_>> {
     Some(Page {
         bounds: (at, end),
         serial: u32::from_le_bytes(*header[14..].first_chunk()?),
+        number: u32::from_le_bytes(*header[18..].first_chunk()?),
         granule: i64::from_le_bytes(*header[6..].first_chunk()?),
         starts: header[5] & 2 != 0,
         continues: header[5] & 1 != 0,
