@@ -31,7 +31,7 @@ const GET: f64 = 0.000_4 / 1e3;
 const PUT: f64 = 0.005 / 1e3;
 
 impl Encoded {
-    /// Returns the duration, in ticks of the plan's time scale.
+    /// Returns the duration, in ticks of the renditions ([`Plan::output_scale`](upreel_transcode::Plan::output_scale)).
     fn ticks(&self) -> u64 {
         let first = self.manifest.tracks.first();
         first.map_or(0, |track| track.segments.iter().map(|segment| segment.duration).sum())
@@ -51,7 +51,7 @@ impl Run {
 
 pub(crate) fn write(measured: &Measurements, ffmpeg: &Path) -> Result<String, BoxError> {
     let [first, .., last] = measured.runs.as_slice() else { return Err("nothing was measured".into()) };
-    let scale = f64::from(measured.planned.plan.scale);
+    let scale = f64::from(measured.planned.plan.output_scale());
     let duration = float(first.chunks.iter().map(Encoded::ticks).sum()) / scale;
     let here = machine::here("make bench ARGS=transcode", "bench/transcode.md")?;
     let mut out = format!(
@@ -158,8 +158,8 @@ fn reads(out: &mut String, measured: &Measurements) -> Result<(), BoxError> {
     let bytes: usize = slices.iter().map(Vec::len).sum();
     writeln!(
         out,
-        "\nEach chunk also reads its slice of the index, {:.1} kB on average, which the plan has written. Its size depends on the \
-         length of the chunk, not on that of the video.",
+        "\nEach chunk also reads its slice of the index, {:.1} kB on average, which the plan has written. Its\nsize depends on \
+         the length of the chunk, not on that of the video.",
         float(bytes as u64) / 1e3 / float(slices.len().max(1) as u64)
     )?;
     Ok(())
@@ -203,7 +203,7 @@ impl Hour<'_> {
 }
 
 fn hour(out: &mut String, measured: &Measurements, run: &Run, duration: f64) -> Result<(), BoxError> {
-    let scale = f64::from(measured.planned.plan.scale);
+    let scale = f64::from(measured.planned.plan.output_scale());
     let cpu = run.cpu() / duration;
     let relative_time = |chunk: &Encoded| chunk.cost.cpu / 1000.0 / (float(chunk.ticks()) / scale) / cpu;
     let hour = Hour {
