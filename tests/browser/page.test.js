@@ -349,7 +349,7 @@ test('the poster plays from the beginning, the bar from the time under the point
   }
   // A link to a video opens the player.
   const [{videoId}] = await backend.videos();
-  assert.equal(new URL(page.url()).hash, '');
+  await until('the link has gone', () => new URL(page.url()).hash === '');
   const linked = await page.context().newPage();
   await linked.goto(`${backend.api}/#${videoId}`);
   await linked.getByRole('dialog', {name: 'long.mp4'}).waitFor();
@@ -792,7 +792,7 @@ test('the documentation can be searched', async (t) => {
   assert.equal(await search.inputValue(), '', 'a link to what is hidden ends the search');
   assert.equal((await shown()).length, all);
   await page.getByRole('link', {name: 'VideoList', exact: true}).first().click();
-  assert.equal(new URL(page.url()).hash, '#schema-VideoList');
+  await until('the link is that of the schema', () => new URL(page.url()).hash === '#schema-VideoList');
   assert.deepEqual(page.errors, []);
 });
 
