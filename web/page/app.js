@@ -573,9 +573,9 @@ fromUrl.addEventListener('submit', async (event) => {
   error.hidden = true;
   try {
     const { videoId } = await importUrl(url, {}, { idempotencyKey: addition.idempotencyKey });
-    addition = {};
     const card = showInList({ fetch: { bytesDone: 0 }, ...await get(videoId) });
     announce(`${card.name} is being copied.`);
+    addition = {};
     input.value = '';
   } catch (problem) {
     error.textContent = messageOf(problem);
