@@ -56,9 +56,14 @@ async fn matroska() {
     played("aac.mka", &format!("{TONE} -c:a aac -f matroska"), ROUNDED, 3).await;
 }
 
+/// Checks 12 s of audio that is encoded, in three segments.
+async fn check_encoded(name: &str, args: &str, expected: Expected) {
+    let made = check_alone(&generate(name, &format!("{} {args}", tone("12"))), expected).await;
+    assert_eq!((made.segments[0].len(), &made.is_encoded[..]), (3, &[true][..]), "{name}");
+}
+
 #[tokio::test]
 async fn encoded() {
-    let tone = tone("12");
     for (name, args) in [
         ("alac.m4a", "-c:a alac -f mp4"),
         ("mp3.m4a", "-c:a libmp3lame -f mp4"),
@@ -67,16 +72,14 @@ async fn encoded() {
         ("pcm-float.wav", "-c:a pcm_f32le -ar 96000 -f wav"),
         ("pcm-s32-rf64.wav", "-c:a pcm_s32le -ac 6 -rf64 always -f wav"),
     ] {
-        let made = check_alone(&generate(name, &format!("{tone} {args}")), Expected::default()).await;
-        assert_eq!((made.segments[0].len(), &made.is_encoded[..]), (3, &[true][..]), "{name}");
+        check_encoded(name, args, Expected::default()).await;
     }
     for (name, args) in [
         ("flac.mka", "-c:a flac -f matroska"),
         ("vorbis.weba", "-c:a libvorbis -f webm"),
         ("mp3-44100.mka", "-c:a libmp3lame -ar 44100 -f matroska"),
     ] {
-        let made = check_alone(&generate(name, &format!("{tone} {args}")), ROUNDED).await;
-        assert_eq!((made.segments[0].len(), &made.is_encoded[..]), (3, &[true][..]), "{name}");
+        check_encoded(name, args, ROUNDED).await;
     }
 }
 
@@ -91,7 +94,6 @@ async fn without_an_index() {
 
 #[tokio::test]
 async fn encoded_without_an_index() {
-    let tone = tone("12");
     for (name, args) in [
         ("vbr-44100.mp3", "-c:a libmp3lame -ar 44100 -q:a 4 -f mp3"),
         ("low-22050.mp3", "-c:a libmp3lame -ar 22050 -ac 1 -f mp3"),
@@ -101,8 +103,7 @@ async fn encoded_without_an_index() {
         ("flac.ogg", "-c:a flac -f ogg"),
         ("vorbis-44100.ogg", "-c:a libvorbis -ar 44100 -f ogg"),
     ] {
-        let made = check_alone(&generate(name, &format!("{tone} {args}")), Expected::default()).await;
-        assert_eq!((made.segments[0].len(), &made.is_encoded[..]), (3, &[true][..]), "{name}");
+        check_encoded(name, args, Expected::default()).await;
     }
 }
 
