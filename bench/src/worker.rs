@@ -170,7 +170,7 @@ async fn run_upreel(method: Method, setting: &Setting) -> Result<Measurement, Bo
     if method == Method::Keyframe {
         return keyframe(setting, &poster.media_info).await;
     }
-    let index = poster.index.ok_or("no storyboard: the container has no index reader")?;
+    let index = poster.index.ok_or("no storyboard: no index reader finds keyframes")?;
     let start = Start::ready()?;
     let deadline = Instant::now() + DEADLINE;
     let storyboard = storyboard::make(&source, &index, "storyboard.jpg", &setting.ffmpeg, deadline).await?;
@@ -186,7 +186,10 @@ async fn keyframe(setting: &Setting, media_info: &MediaInfo) -> Result<Measureme
     let start = Start::ready()?;
     let images = Images::new(&source, media_info, &setting.ffmpeg, Instant::now() + DEADLINE);
     let image = images.keyframe(ms, size, Format::Jpeg).await?;
-    start.measurement(&image.ok_or("no keyframe: the container has no index reader")?, Some(true))
+    start.measurement(
+        &image.ok_or("not by an index: the API makes it from the segments, or ffmpeg seeks")?,
+        Some(true),
+    )
 }
 
 /// The start of a measurement.
