@@ -1,6 +1,8 @@
 //! Reads byte ranges of an object, with a cache, counters and limits.
 
 mod pinned;
+#[cfg(test)]
+pub(crate) mod rounds;
 mod whole;
 
 use std::collections::{BTreeMap, VecDeque};

@@ -75,18 +75,12 @@ async fn entries(
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-    use std::pin::pin;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-    use std::sync::{Arc, Mutex};
-    use std::task::{Context, Poll, Waker};
-
     use bytes::Bytes;
-    use upreel_core::range::{RangeRead, RangeReader};
 
     use super::super::boxes::{atom, full_box};
     use super::*;
     use crate::source::in_parallel;
+    use crate::source::rounds::Rounds;
 
     /// An hour at 30 frames per second, a keyframe every two seconds.
     const FRAMES: u32 = 108_000;
@@ -96,18 +90,12 @@ mod tests {
     const ALL_FRAMES: u64 = FRAMES as u64 * FRAME as u64;
     const MDAT_HEADER: u64 = 16;
 
-    /// An object whose frames are zeros. Its reads complete in rounds: a round ends when all pending reads are waiting.
-    #[derive(Clone)]
-    struct Object(Arc<State>);
-
-    struct State {
+    /// An object whose frames are zeros.
+    struct Object {
         size: u64,
         /// The offset of the first frame.
         first: u64,
-        /// All bytes that are not zero, with their offsets.
-        parts: Vec<(u64, Vec<u8>)>,
-        round: AtomicU64,
-        waiting: Mutex<Vec<Waker>>,
+        rounds: Rounds,
     }
 
     impl Object {
@@ -123,57 +111,28 @@ mod tests {
                 (start + MDAT_HEADER + ALL_FRAMES, start)
             };
             let first = mdat_at + MDAT_HEADER;
-            Self(Arc::new(State {
-                size: start + index + MDAT_HEADER + ALL_FRAMES,
-                first,
-                parts: vec![(0, ftyp), (moov_at, moov(first, chunks)), (mdat_at, mdat)],
-                round: AtomicU64::new(0),
-                waiting: Mutex::default(),
-            }))
+            let size = start + index + MDAT_HEADER + ALL_FRAMES;
+            // All bytes that are not zero, with their offsets.
+            let parts = [(0, ftyp), (moov_at, moov(first, chunks)), (mdat_at, mdat)];
+            Self { size, first, rounds: Rounds::new(move |range| read(&parts, range)) }
         }
 
-        fn read(&self, range: Range<u64>) -> Bytes {
-            let place = |at: u64| usize::try_from(at).unwrap();
-            let mut bytes = vec![0; place(range.end - range.start)];
-            for (at, part) in &self.0.parts {
-                let (from, to) = (range.start.max(*at), range.end.min(at + part.len() as u64));
-                if from < to {
-                    bytes[place(from - range.start)..place(to - range.start)]
-                        .copy_from_slice(&part[place(from - at)..place(to - at)]);
-                }
-            }
-            bytes.into()
-        }
-
-        /// Runs a future and returns its result with the number of rounds.
-        fn run<T>(&self, future: impl Future<Output = T>) -> (T, u64) {
-            let mut future = pin!(future);
-            loop {
-                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    return (output, self.0.round.load(Relaxed));
-                }
-                self.0.round.fetch_add(1, Relaxed);
-                self.0.waiting.lock().unwrap().drain(..).for_each(Waker::wake);
-            }
+        fn source(&self) -> Source {
+            Source::new(self.size, self.rounds.clone())
         }
     }
 
-    impl RangeReader for Object {
-        fn read_range(&self, range: Range<u64>) -> RangeRead<'_> {
-            Box::pin(async move {
-                let State { round, waiting, .. } = &*self.0;
-                let started = round.load(Relaxed);
-                poll_fn(|cx| {
-                    if round.load(Relaxed) > started {
-                        return Poll::Ready(());
-                    }
-                    waiting.lock().unwrap().push(cx.waker().clone());
-                    Poll::Pending
-                })
-                .await;
-                Ok(self.read(range))
-            })
+    fn read(parts: &[(u64, Vec<u8>)], range: Range<u64>) -> Bytes {
+        let place = |at: u64| usize::try_from(at).unwrap();
+        let mut bytes = vec![0; place(range.end - range.start)];
+        for (at, part) in parts {
+            let (from, to) = (range.start.max(*at), range.end.min(at + part.len() as u64));
+            if from < to {
+                bytes[place(from - range.start)..place(to - range.start)]
+                    .copy_from_slice(&part[place(from - at)..place(to - at)]);
+            }
         }
+        bytes.into()
     }
 
     fn words(words: impl IntoIterator<Item = u32>) -> Vec<u8> {
@@ -221,19 +180,19 @@ mod tests {
     /// Returns the number of rounds until the keyframes for a poster have been read, and of requests.
     fn rounds(is_index_first: bool) -> (u64, u64) {
         let object = Object::new(is_index_first, &[1]);
-        let source = Source::new(object.0.size, object.clone());
+        let source = object.source();
         let read = async {
             let (_, track) = super::super::open(&source).await.unwrap();
             let keyframes = track.keyframes(&source, FEW_KEYFRAMES).await.unwrap();
             let starts: Vec<u64> = keyframes.iter().map(|keyframe| keyframe.range.start).collect();
-            let first = object.0.first;
+            let first = object.first;
             assert_eq!((starts.len(), (starts[3] - first) % u64::from(FRAME * GOP)), (FEW_KEYFRAMES, 0));
             assert!(keyframes.iter().all(|keyframe| keyframe.bytes() == FRAME.into()));
             in_parallel(keyframes.into_iter().map(|keyframe| source.fetch(keyframe.range)).collect())
                 .await
                 .unwrap();
         };
-        let rounds = object.run(read).1;
+        let rounds = object.rounds.run(read).1;
         (rounds, source.stats().requests)
     }
 
@@ -246,16 +205,16 @@ mod tests {
 
     /// Finds and reads the keyframe nearest to a time, and returns the number of bytes and of rounds.
     fn nearest(object: &Object, ms: u64) -> (u64, u64) {
-        let source = Source::new(object.0.size, object.clone());
+        let source = object.source();
         let read = async {
             let (_, track) = super::super::open(&source).await.unwrap();
             let keyframe = track.nearest(&source, ms).await.unwrap().unwrap();
             source.fetch(keyframe.range.clone()).await.unwrap();
             keyframe
         };
-        let (keyframe, rounds) = object.run(read);
+        let (keyframe, rounds) = object.rounds.run(read);
         assert!(keyframe.time_ms.abs_diff(ms) <= u64::from(GOP) * 1000 / 30 / 2, "{keyframe:?}");
-        assert_eq!((keyframe.range.start - object.0.first) % u64::from(FRAME * GOP), 0);
+        assert_eq!((keyframe.range.start - object.first) % u64::from(FRAME * GOP), 0);
         assert_eq!(keyframe.bytes(), FRAME.into());
         (source.stats().bytes, rounds)
     }

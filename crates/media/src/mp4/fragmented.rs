@@ -1,20 +1,24 @@
 //! All samples that the movie fragments of an object list.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::boxes::{Fields, Reader};
-use super::fragments::{Fragments, MAX_MOOF, MOOF_READ};
+use super::boxes::{Fields, Header};
+use super::fragments::Fragments;
 use super::moof::{is_encrypted, start_time};
 use super::runs::{Defaults, TrackHeader, TrackRun};
 use super::timing::signed;
+use super::walks::{self, Limits};
 use crate::remux::{MAX_SAMPLES, Refusal, Sample, Unplayable};
 use crate::source::{Source, in_parallel};
 
 /// Fragments up to this total size are read with their media, which takes fewer requests than to read each `moof`.
 const SMALL: u64 = 32 << 20;
-/// Limits of fragments: each takes a request, one after the other without an index.
+/// Limits of fragments: each takes a request, some of them one after the other.
 const MAX_FRAGMENTS: usize = 1500;
-const MAX_WITHOUT_INDEX: usize = 400;
+const LIMITS: Limits = Limits { all: MAX_FRAGMENTS, per_walk: 400 };
+/// For what has been read already.
+const NO_LIMITS: Limits = Limits { all: usize::MAX, per_walk: usize::MAX };
 /// Limit of bytes of all `moof` boxes.
 const MAX_MOOFS: u64 = 64 << 20;
 
@@ -53,9 +57,9 @@ impl Fragments {
         let budget = AtomicU64::new(MAX_MOOFS);
         let parts = if end.saturating_sub(first) <= small {
             source.pin(first..end).await?;
-            walk(source, (first, end), tracks, usize::MAX, &budget).await?
+            walk(source, first..end, tracks, NO_LIMITS, &budget).await?
         } else if self.index.is_empty() {
-            walk(source, (first, end), tracks, MAX_WITHOUT_INDEX, &budget).await?
+            walk(source, first..end, tracks, LIMITS, &budget).await?
         } else {
             let mut starts: Vec<u64> = self.index.iter().map(|entry| entry.offset).collect();
             starts.push(first);
@@ -66,44 +70,38 @@ impl Fragments {
                 return Err(Refusal("TOO_MANY_FRAGMENTS").into());
             }
             let ends = starts.iter().skip(1).copied().chain([end]);
-            let spans = starts.iter().copied().zip(ends);
-            let walks = spans.map(|span| walk(source, span, tracks, MAX_FRAGMENTS, &budget));
+            let spans = starts.iter().copied().zip(ends).map(|(start, end)| start..end);
+            let walks = spans.map(|span| walk(source, span, tracks, LIMITS, &budget));
             in_parallel(walks.collect()).await?.into_iter().flatten().collect()
         };
         join(parts, tracks.len())
     }
 }
 
-/// Reads all fragments from an offset (inclusive) to another (exclusive).
+/// Reads all fragments of a range of the object.
 async fn walk(
     source: &Source,
-    (mut at, end): (u64, u64),
+    range: Range<u64>,
     tracks: &[TrackId],
-    limit: usize,
+    limits: Limits,
     budget: &AtomicU64,
 ) -> Result<Vec<Part>, Unplayable> {
-    let mut reader = Reader::new(source);
-    let (mut parts, mut count) = (Vec::new(), 0);
-    while at < end {
-        let Some(header) = reader.header(at, u64::MAX, MOOF_READ).await? else { break };
-        match &header.name {
-            b"moof" => {
-                count += 1;
-                let size = header.body.end - header.body.start;
-                let taken = budget.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(size));
-                if count > limit || taken.is_err() {
-                    return Err(Refusal("TOO_MANY_FRAGMENTS").into());
-                }
-                let body = reader.body(&header, MAX_MOOF).await?;
-                parts.extend(read(&body, header.start, tracks)?);
-            }
+    const TOO_MANY: Refusal = Refusal("TOO_MANY_FRAGMENTS");
+    let read = |header: &Header, body: &Fields| {
+        if header.name == *b"moov" {
             // Another description, perhaps of encrypted samples.
-            b"moov" => return Err(Refusal("SEVERAL_SAMPLE_DESCRIPTIONS").into()),
-            _ => {}
+            return Err(Refusal("SEVERAL_SAMPLE_DESCRIPTIONS").into());
         }
-        at = header.body.end;
+        let size = header.body.end - header.body.start;
+        let taken = budget.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(size));
+        taken.map_err(|_| TOO_MANY)?;
+        Ok::<_, Unplayable>(Some(read(body, header.start, tracks)?))
+    };
+    let walked = walks::walk(source, range, limits, read).await?;
+    if !walked.is_complete {
+        return Err(TOO_MANY.into());
     }
-    Ok(parts)
+    Ok(walked.runs.into_iter().flatten().flatten().collect())
 }
 
 /// Joins the parts of each track in the order of decoding. One that does not say when it starts follows the one before.

@@ -11,6 +11,7 @@ use super::runs::Defaults;
 use super::segments::{IndexEntry, find_first, random_access};
 use super::tail::find_last;
 use super::timing::{Timing, padding, rescaled, signed};
+use super::walks::{self, Limits, Walked};
 use crate::keyframe::{Error, Keyframe, span_middles};
 use crate::source::{Source, in_parallel};
 
@@ -18,7 +19,7 @@ use crate::source::{Source, in_parallel};
 pub(super) const MOOF_READ: u64 = 6 * 1024;
 /// Largest `moof` or `sidx` box; a `moof` of ten minutes is smaller.
 pub(super) const MAX_MOOF: u64 = 1 << 20;
-/// Limits of fragments walked without an index, one request each: for up to `FEW` keyframes, and for more.
+/// Limits of fragments read without an index, one request each: for up to `FEW` keyframes, and for more.
 const FEW: usize = 8;
 const MANY: usize = 1000;
 /// Limit of boxes between the offset in an index and the `moof`: `styp`, `prft`, `emsg`, another `sidx`.
@@ -126,8 +127,9 @@ impl Fragments {
             return Ok(None);
         }
         // The last fragment is very large, or fragments do not say when they start.
-        let chain = self.walk(reader, (track, defaults), MANY).await?;
-        Ok(chain.fragments.last().filter(|_| chain.complete).and_then(Fragment::end_time))
+        let walked = self.walk(reader.source, (track, defaults), MANY).await?;
+        let last = walked.runs.last().and_then(|fragments| fragments.last());
+        Ok(last.filter(|_| walked.is_complete).and_then(Fragment::end_time))
     }
 
     /// Returns the offset of the first `moof`.
@@ -185,11 +187,15 @@ impl Fragments {
         timing: &Timing,
         n: usize,
     ) -> Result<Vec<Keyframe>, Error> {
-        let wanted = span_middles(n).map(|middle| {
-            let time = timing.time_at(middle);
-            let time = timing.edits.at(time).map_or(time, |edit| edit.media_at(time));
-            self.index.partition_point(|entry| signed(entry.time) <= time).saturating_sub(1)
-        });
+        // The positions of the last elements at or before each time, in a list of times.
+        let last_before = |times: Vec<i64>| {
+            span_middles(n).map(move |middle| {
+                let time = timing.time_at(middle);
+                let time = timing.edits.at(time).map_or(time, |edit| edit.media_at(time));
+                times.partition_point(|start| *start <= time).saturating_sub(1)
+            })
+        };
+        let wanted = last_before(self.index.iter().map(|entry| signed(entry.time)).collect());
         let fragments = select(&self.index, wanted)
             .into_iter()
             .map(|entry| async move { self.at(&mut Reader::new(source), &entry).await });
@@ -199,9 +205,17 @@ impl Fragments {
         // Without an index, or if none of the fragments contains a keyframe, walk from the start.
         if found.is_empty() {
             let limit = if n <= FEW { FEW } else { MANY };
-            let mut all = self.walk(&mut Reader::new(source), self.film, limit).await?.fragments;
+            let walked = self.walk(source, self.film, limit).await?;
+            let mut all = walked.runs.concat();
             all.retain(|fragment| fragment.keyframe.is_some());
-            found = select(&all, (0..n).map(|i| (2 * i + 1) * all.len() / (2 * n)));
+            found = if walked.runs.len() == 1 {
+                select(&all, (0..n).map(|i| (2 * i + 1) * all.len() / (2 * n)))
+            } else {
+                // Those that were read are not spread evenly.
+                all.sort_by_key(Fragment::keyframe_time);
+                let times = all.iter().map(|fragment| fragment.keyframe_time().unwrap_or_default());
+                select(&all, last_before(times.collect()))
+            };
         }
         let keyframes = found.into_iter().filter_map(|fragment| {
             let time = timing.edits.times_of(fragment.keyframe_time()?).next()?;
@@ -216,8 +230,8 @@ impl Fragments {
     /// Reads the fragments of the index, or without one all fragments. Returns `None` if there are more than `limit`.
     pub(super) async fn all(&self, source: &Source, limit: usize) -> Result<Option<Vec<Fragment>>, Error> {
         if self.index.is_empty() {
-            let chain = self.walk(&mut Reader::new(source), self.film, limit.min(MANY)).await?;
-            return Ok(Some(chain.fragments).filter(|_| chain.complete));
+            let walked = self.walk(source, self.film, limit.min(MANY)).await?;
+            return Ok(walked.is_complete.then(|| walked.runs.concat()));
         }
         if self.index.len() > limit {
             return Ok(None);
@@ -247,29 +261,37 @@ impl Fragments {
         Ok(None)
     }
 
-    /// Reads up to `limit` fragments from the first one on. One that does not say when it starts follows the one before.
-    async fn walk(&self, reader: &mut Reader<'_>, track: TrackId, limit: usize) -> Result<Chain, Error> {
-        let mut fragments = Vec::new();
-        let mut at = self.first_moof;
-        let mut end = Some(0);
-        while fragments.len() < limit {
-            let Some(header) = reader.header(at, u64::MAX, MOOF_READ).await? else {
-                return Ok(Chain { fragments, complete: true });
-            };
+    /// Reads up to `limit` fragments. One that does not say when it starts follows the one before.
+    async fn walk(
+        &self,
+        source: &Source,
+        (track, defaults): TrackId,
+        limit: usize,
+    ) -> Result<Walked<Fragment>, Error> {
+        let read = |header: &Header, body: &Fields| {
             if header.name == *b"moof" {
-                let fragment = self.read(reader, &header, track).await?.or_start(end);
-                end = fragment.end_time();
-                fragments.push(fragment);
+                let fragment = Fragment::read(body, header.start, track, defaults).unwrap_or_default();
+                return if fragment.encrypted { Err(Error::Encrypted) } else { Ok(Some(fragment)) };
             }
             // A second movie box describes encrypted samples after a start in the clear.
-            if header.name == *b"moov"
-                && memmem::find(&reader.body(&header, MAX_MOOF).await?.0, b"encv").is_some()
-            {
-                return Err(Error::Encrypted);
+            let is_encrypted = memmem::find(&body.0, b"encv").is_some();
+            if is_encrypted { Err(Error::Encrypted) } else { Ok(None) }
+        };
+        let limits = Limits { all: limit, per_walk: limit };
+        let mut walked = walks::walk(source, self.first_moof..source.size(), limits, read).await?;
+        let mut end = Some(0);
+        for run in &mut walked.runs {
+            for fragment in run {
+                *fragment = std::mem::take(fragment).or_start(end);
+                end = fragment.end_time();
+                if end.is_none() {
+                    fragment.keyframe = None;
+                }
             }
-            at = header.body.end;
+            // What is before the next run has not been read.
+            end = None;
         }
-        Ok(Chain { fragments, complete: false })
+        Ok(walked)
     }
 
     async fn read(
@@ -282,13 +304,6 @@ impl Fragments {
         let fragment = Fragment::read(&body, moof.start, track, defaults).unwrap_or_default();
         if fragment.encrypted { Err(Error::Encrypted) } else { Ok(fragment) }
     }
-}
-
-/// Consecutive fragments from the first one on.
-struct Chain {
-    fragments: Vec<Fragment>,
-    /// Whether the last one is the last of the object.
-    complete: bool,
 }
 
 /// Returns the elements at the ascending indices `wanted`, each once.
@@ -322,8 +337,7 @@ mod tests {
 
     /// Opens an object of fragments. Returns the timing, too.
     async fn open(object: Vec<u8>) -> (Source, Fragments, Timing) {
-        let object: Bytes = object.into();
-        let source = Source::new(object.len() as u64, object);
+        let source = Source::new(object.len() as u64, Bytes::from(object));
         let film = (1, Defaults::default());
         let fragments = Fragments::open(&mut Reader::new(&source), 0, 1000, film, None).await.unwrap();
         let mut timing = Timing { scale: 1000, ..Timing::default() };
@@ -353,6 +367,17 @@ mod tests {
         let (source, fragments, timing) = open(object).await;
         assert_eq!(fragments.ends(&timing, None), Some(40_000));
         assert_eq!(times(&source, &fragments, &timing, 100).await.len(), 100);
+    }
+
+    #[tokio::test]
+    async fn keyframes_of_very_many_fragments_are_spread() {
+        let object: Vec<u8> = (0..4000).flat_map(|i| fragment(i * 100, true)).collect();
+        let (source, fragments, timing) = open(object).await;
+        let times = times(&source, &fragments, &timing, 100).await;
+        assert!(times.len() >= 16, "{times:?}");
+        let gaps = times.windows(2).map(|pair| pair[1] - pair[0]);
+        // Two of 16 parts at most.
+        assert!(gaps.max() < Some(400_000 / 8) && times.last() > Some(&350_000), "{times:?}");
     }
 
     #[tokio::test]

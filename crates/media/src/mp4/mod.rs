@@ -40,6 +40,7 @@ mod tail;
 mod text;
 mod times;
 mod timing;
+mod walks;
 mod wrap;
 
 use std::ops::Range;

@@ -32,8 +32,9 @@ pub(super) async fn find_last<T>(
     Ok(None)
 }
 
-/// Returns the `moof` boxes in the last bytes of an object, the last one first.
-fn fragments(tail: &Bytes) -> impl Iterator<Item = (Header, Fields)> {
+/// Returns the `moof` boxes in some bytes, at most `MAX_CANDIDATES` and the last one first. Only boxes of fragmented files
+/// follow them up to the end of the bytes.
+pub(super) fn fragments(tail: &Bytes) -> impl Iterator<Item = (Header, Fields)> {
     let mut found = Vec::new();
     // For each offset, whether known boxes follow from there up to the end.
     let mut is_chain = vec![false; tail.len()];
