@@ -53,7 +53,7 @@ impl Fragments {
         tracks: &[TrackId],
         small: u64,
     ) -> Result<Vec<Vec<Sample>>, Unplayable> {
-        let (first, end) = (self.first_moof(), source.size());
+        let (first, end) = (self.first_moof, source.size());
         let budget = AtomicU64::new(MAX_MOOFS);
         let parts = if end.saturating_sub(first) <= small {
             source.pin(first..end).await?;

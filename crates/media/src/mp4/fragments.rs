@@ -35,7 +35,7 @@ pub(super) struct Fragments {
     /// The fragments that the index lists; empty without an index.
     pub(super) index: Vec<IndexEntry>,
     /// The offset of the first `moof`.
-    first_moof: u64,
+    pub(super) first_moof: u64,
     /// The first fragment.
     first: Fragment,
     /// The decode time at which the last sample ends, if known.
@@ -110,11 +110,11 @@ impl Fragments {
     async fn last_end(
         &self,
         reader: &mut Reader<'_>,
-        (track, defaults): TrackId,
+        track: TrackId,
         walks: bool,
     ) -> Result<Option<u64>, Error> {
         let read = |body: &Fields, at| {
-            Fragment::read(body, at, track, defaults).filter(|fragment| fragment.samples > 0)
+            Fragment::read(body, at, track.0, track.1).filter(|fragment| fragment.samples > 0)
         };
         let last = find_last(reader, self.first_moof, read).await?;
         if last.as_ref().is_some_and(|last| last.encrypted) {
@@ -127,14 +127,9 @@ impl Fragments {
             return Ok(None);
         }
         // The last fragment is very large, or fragments do not say when they start.
-        let walked = self.walk(reader.source, (track, defaults), MANY).await?;
+        let walked = self.walk(reader.source, track, MANY).await?;
         let last = walked.runs.last().and_then(|fragments| fragments.last());
         Ok(last.filter(|_| walked.is_complete).and_then(Fragment::end_time))
-    }
-
-    /// Returns the offset of the first `moof`.
-    pub(super) const fn first_moof(&self) -> u64 {
-        self.first_moof
     }
 
     /// Returns the decode time of the first sample.
@@ -251,7 +246,8 @@ impl Fragments {
         for _ in 0..MAX_BEFORE {
             match reader.header(at, u64::MAX, MOOF_READ).await? {
                 Some(header) if header.name == *b"moof" => {
-                    let found = self.read(reader, &header, self.film).await?;
+                    let body = reader.body(&header, MAX_MOOF).await?;
+                    let found = Fragment::read_clear(&body, header.start, self.film)?;
                     return Ok(Some(found.or_presented(entry.time)));
                 }
                 Some(header) if header.name != *b"mdat" => at = header.body.end,
@@ -262,16 +258,10 @@ impl Fragments {
     }
 
     /// Reads up to `limit` fragments. One that does not say when it starts follows the one before.
-    async fn walk(
-        &self,
-        source: &Source,
-        (track, defaults): TrackId,
-        limit: usize,
-    ) -> Result<Walked<Fragment>, Error> {
+    async fn walk(&self, source: &Source, track: TrackId, limit: usize) -> Result<Walked<Fragment>, Error> {
         let read = |header: &Header, body: &Fields| {
             if header.name == *b"moof" {
-                let fragment = Fragment::read(body, header.start, track, defaults).unwrap_or_default();
-                return if fragment.encrypted { Err(Error::Encrypted) } else { Ok(Some(fragment)) };
+                return Fragment::read_clear(body, header.start, track).map(Some);
             }
             // A second movie box describes encrypted samples after a start in the clear.
             let is_encrypted = memmem::find(&body.0, b"encv").is_some();
@@ -292,17 +282,6 @@ impl Fragments {
             end = None;
         }
         Ok(walked)
-    }
-
-    async fn read(
-        &self,
-        reader: &Reader<'_>,
-        moof: &Header,
-        (track, defaults): TrackId,
-    ) -> Result<Fragment, Error> {
-        let body = reader.body(moof, MAX_MOOF).await?;
-        let fragment = Fragment::read(&body, moof.start, track, defaults).unwrap_or_default();
-        if fragment.encrypted { Err(Error::Encrypted) } else { Ok(fragment) }
     }
 }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::boxes::Fields;
 use super::runs::{Defaults, TrackHeader, TrackRun, UniformSamples};
+use crate::keyframe::Error;
 
 /// The `uuid` of the box from which `senc` was derived (Protected Interoperable File Format 1.1, 5.3.2.1).
 const PIFF: [u8; 16] = *b"\xA2\x39\x4F\x52\x5A\x9B\x4F\x14\xA2\x44\x6C\x42\x7C\x64\x8D\xF4";
@@ -33,6 +34,12 @@ pub(super) struct FirstKeyframe {
 }
 
 impl Fragment {
+    /// Reads the body of the `moof` box at offset `start`. It may not contain the track. Encrypted samples are an error.
+    pub(super) fn read_clear(moof: &Fields, start: u64, track: (u32, Defaults)) -> Result<Self, Error> {
+        let fragment = Self::read(moof, start, track.0, track.1).unwrap_or_default();
+        if fragment.encrypted { Err(Error::Encrypted) } else { Ok(fragment) }
+    }
+
     /// Reads the body of the `moof` box at offset `start`. Returns `None` if it does not contain the track `wanted` or
     /// is malformed.
     pub(super) fn read(moof: &Fields, start: u64, wanted: u32, trex: Defaults) -> Option<Self> {
