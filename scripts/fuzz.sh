@@ -47,7 +47,8 @@ run() { # TARGET
   [ "$target" != event ] || seeds+=(events)
   local limits=(-rss_limit_mb=1024)
   if [ -n "$seconds" ]; then
-    limits+=(-timeout=10 -max_total_time="$seconds")
+    # As many segments as a file can have take up to 5 s of processor time with the instrumentation for coverage.
+    limits+=(-timeout=30 -max_total_time="$seconds")
   else
     corpus=fuzz/target/once/$target
     rm -rf "$corpus"
