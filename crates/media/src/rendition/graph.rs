@@ -23,7 +23,7 @@ pub(super) fn video(chunk: &Chunk<'_>, rungs: &[Rung<'_>]) -> String {
     let (width, height) = rungs.first().map_or((2, 2), |rung| (rung.width, rung.height));
     let deinterlace = match rungs.first() {
         // Deinterlacing turned frames would mix up their lines; cameras that turn frames don't interlace.
-        Some(_) if keeps_graph(chunk) && chunk.video.height >= MIN_INTERLACED_SIDE => {
+        Some(_) if keeps_graph(chunk) && chunk.video.width.min(chunk.video.height) >= MIN_INTERLACED_SIDE => {
             "scale,bwdif=mode=send_frame:deint=interlaced,"
         }
         _ if keeps_graph(chunk) => "scale,",
@@ -202,6 +202,15 @@ mod tests {
         turned.video.is_transformed = true;
         let text = video(&turned, &[rung(640, 360)]);
         assert!(!text.contains("scale,") && !text.contains("bwdif"), "{text}");
+    }
+
+    #[test]
+    fn small_frames_are_not_deinterlaced() {
+        for (width, height, is_deinterlaced) in [(16, 16, true), (4, 64, false), (64, 4, false)] {
+            let mut small = chunk();
+            (small.video.width, small.video.height) = (width, height);
+            assert_eq!(video(&small, &[rung(16, 64)]).contains("bwdif"), is_deinterlaced, "{width}x{height}");
+        }
     }
 
     #[test]
