@@ -210,10 +210,11 @@ async fn decode(
     }
     let clock = format!("1/{}", chunk.scale);
     let keyframes = graph::keyframes(chunk);
+    let longest = graph::longest(chunk);
     let video: Vec<Vec<String>> = rungs
         .iter()
         .enumerate()
-        .map(|(i, rung)| graph::h264(i, rung, &keyframes, &clock, chunk.output_scale))
+        .map(|(i, rung)| graph::h264(i, rung, longest, &keyframes, &clock, chunk.output_scale))
         .collect();
     let video: Vec<Vec<&str>> =
         video.iter().map(|arguments| arguments.iter().map(String::as_str).collect()).collect();

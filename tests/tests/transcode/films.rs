@@ -308,6 +308,19 @@ async fn frames_can_be_far_apart() {
 }
 
 #[tokio::test]
+async fn slides_are_encoded_like_other_frames() {
+    let path = generate("slides.mp4", &format!("{} {X264} -g 1", frames("320x180", "1/40", 240.0)));
+    let expected = Expected {
+        numbers: (0..6).collect(),
+        seconds_per_frame: 40.0,
+        duration: 240.0,
+        beeps: None,
+        sync: SYNC,
+    };
+    check("slides.mp4", &path, 500.0, &expected).await;
+}
+
+#[tokio::test]
 async fn audio_that_begins_late_stays_in_sync() {
     for name in ["late-audio.mp4", "late-audio.mkv", "late-audio.ts"] {
         let args = format!(

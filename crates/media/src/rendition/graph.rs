@@ -52,7 +52,7 @@ pub(super) fn video(chunk: &Chunk<'_>, rungs: &[Rung<'_>]) -> String {
         } else {
             format!("scale={}:{}:flags=bicubic,setsar=1", rung.width, rung.height)
         };
-        graph = format!("{graph};{from}{filter}{to}");
+        graph = format!("{graph};{from}{filter}{shorter}{to}", shorter = shortened(chunk));
     }
     graph
 }
@@ -60,6 +60,42 @@ pub(super) fn video(chunk: &Chunk<'_>, rungs: &[Rung<'_>]) -> String {
 /// Presentation times that ascend, for `setpts`: a frame without a time, or with that of an earlier frame, follows the
 /// frame before it by a tick.
 const ASCENDING: &str = "if(isnan(PREV_OUTPTS),if(isnan(PTS),0,PTS),max(PTS,PREV_OUTPTS+1))";
+
+/// Returns a filter that shortens the time for which a frame is shown, by whole segments, to less than two of them. The
+/// encoder reserves a part of its buffer for as long as a frame is shown, so a slide of half a minute would get no bits.
+/// The times of the rungs' files are not used, only the order of their frames, and keyframes are forced at the same frames.
+fn shortened(chunk: &Chunk<'_>) -> String {
+    if !chunk.cuts.is_empty() {
+        return String::new();
+    }
+    let (step, segment) = ("(PTS-PREV_INPTS)", chunk.segment);
+    let shorter = format!("floor(max(0,{step}*TB/{segment:.6}-1))*{segment:.6}/TB");
+    format!(",setpts='if(isnan(PREV_OUTPTS),PTS,round(PREV_OUTPTS+{step}-{shorter}))'")
+}
+
+/// Returns the bits in the encoder's buffer: those of two seconds, or more for a frame that is shown for long. Of that time
+/// x264 reserves a twentieth, or a part of as many as there are rows of macroblocks.
+fn buffer(rung: &Rung<'_>, longest: f64) -> u64 {
+    let reserved = (16.0 / f64::from(rung.height.max(16))).max(0.05);
+    bits(rung, (1.0 + longest * reserved).max(2.0))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn bits(rung: &Rung<'_>, seconds: f64) -> u64 {
+    (f64::from(rung.max_bitrate) * seconds) as u64
+}
+
+/// Returns the longest time for which a frame of a rung's file can be shown, in seconds.
+pub(super) fn longest(chunk: &Chunk<'_>) -> f64 {
+    let end = chunk.span.and_then(|(_, end)| end).or(chunk.end);
+    let cuts: Vec<i64> = chunk.cuts.iter().copied().chain(end).collect();
+    let between = cuts.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+    match between.max() {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        Some(longest) if !chunk.cuts.is_empty() => longest as f64 / f64::from(chunk.scale.max(1)),
+        _ => 2.0 * chunk.segment,
+    }
+}
 
 /// Returns whether ffmpeg keeps the filter graph when frames change their size or format. If the frames are rotated or
 /// mirrored, it doesn't: ffmpeg inserts filters that cannot adapt.
@@ -87,9 +123,16 @@ pub(super) fn audio(
 
 /// Returns the arguments of a rung's output. `-crf` gives all chunks the same quality, up to the maximum bit rate.
 /// Keyframes are only where they are forced, and GOPs are closed, so that a segment can start at each.
-pub(super) fn h264(i: usize, rung: &Rung<'_>, keyframes: &str, clock: &str, scale: u32) -> Vec<String> {
+pub(super) fn h264(
+    i: usize,
+    rung: &Rung<'_>,
+    longest: f64,
+    keyframes: &str,
+    clock: &str,
+    scale: u32,
+) -> Vec<String> {
     let rate = rung.max_bitrate.to_string();
-    let buffer = (u64::from(rung.max_bitrate) * 2).to_string();
+    let buffer = buffer(rung, longest).to_string();
     let map = format!("[v{i}]");
     let scale = scale.to_string();
     [
@@ -170,7 +213,10 @@ mod tests {
         let text = video(&chunk(), &rungs);
         assert!(text.starts_with("[0:1]trim=start_pts=1200:end_pts=2400,setpts="), "{text}");
         assert!(text.contains("split=3[s0][s1][t];"), "{text}");
-        assert!(text.contains(";[s0]null[v0];[s1]scale=640:360:flags=bicubic,setsar=1[v1]"), "{text}");
+        assert!(text.contains(";[s0]null,setpts="), "{text}");
+        assert!(text.contains(";[s1]scale=640:360:flags=bicubic,setsar=1,setpts="), "{text}");
+        let cut = video(&Chunk { cuts: &[1200, 1800], ..chunk() }, &rungs);
+        assert!(cut.contains(";[s0]null[v0];[s1]scale=640:360:flags=bicubic,setsar=1[v1]"), "{cut}");
         let last = video(&Chunk { span: Some((0, None)), ..chunk() }, &rungs);
         assert!(last.contains("trim=start_pts=0,setpts"), "{last}");
         let edit = video(&Chunk { span: Some((0, None)), until: Some(7), ..chunk() }, &rungs);
@@ -192,6 +238,17 @@ mod tests {
         assert!(text.starts_with("[0:3]atrim=start=1.000022,aresample=48000,"), "{text}");
         stream.is_discrete = true;
         assert!(audio(&stream, 1, None, 5, None).starts_with("[0:3]pan=stereo|c0=c0|c1=c1,aresample"));
+    }
+
+    #[test]
+    fn buffer_has_bits_for_frames_that_are_shown_for_long() {
+        assert_eq!(longest(&chunk()), 8.0);
+        assert_eq!(longest(&Chunk { cuts: &[1200, 1800], span: Some((1200, None)), ..chunk() }), 1.0);
+        // The last cut is followed by the end of the chunk.
+        assert_eq!(longest(&Chunk { cuts: &[1200], span: Some((1200, Some(25_200))), ..chunk() }), 40.0);
+        let seconds = |height, longest| buffer(&Rung { max_bitrate: 1000, ..rung(64, height) }, longest);
+        assert_eq!([seconds(720, 8.0), seconds(176, 8.0), seconds(64, 8.0)], [2000, 2000, 3000]);
+        assert_eq!([seconds(720, 40.0), seconds(2, 4.0)], [3000, 5000]);
     }
 
     #[test]
