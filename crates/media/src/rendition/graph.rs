@@ -242,13 +242,15 @@ mod tests {
 
     #[test]
     fn buffer_has_bits_for_frames_that_are_shown_for_long() {
-        assert_eq!(longest(&chunk()), 8.0);
-        assert_eq!(longest(&Chunk { cuts: &[1200, 1800], span: Some((1200, None)), ..chunk() }), 1.0);
-        // The last cut is followed by the end of the chunk.
-        assert_eq!(longest(&Chunk { cuts: &[1200], span: Some((1200, Some(25_200))), ..chunk() }), 40.0);
         let seconds = |height, longest| buffer(&Rung { max_bitrate: 1000, ..rung(64, height) }, longest);
         assert_eq!([seconds(720, 8.0), seconds(176, 8.0), seconds(64, 8.0)], [2000, 2000, 3000]);
         assert_eq!([seconds(720, 40.0), seconds(2, 4.0)], [3000, 5000]);
+        let cut = |cuts, end| longest(&Chunk { cuts, span: Some((1200, end)), ..chunk() });
+        // The last cut is followed by the end of the chunk.
+        assert_eq!(
+            [seconds(720, cut(&[1200], Some(25_200))), seconds(720, cut(&[1200, 1800], None))],
+            [3000, 2000]
+        );
     }
 
     #[test]

@@ -291,7 +291,8 @@ mod tests {
     #[test]
     fn a_stream_has_a_gap_where_another_one_goes_on() {
         // A slide is shown for 90 s. The audio goes on in one file, and begins at the same time again in the other.
-        let audio = |from: u64| (0..90).map(move |n| Stamp { at: 100_000 + n, stream: 2, pts: SECOND * (from + n) });
+        let audio =
+            |from: u64| (0..90).map(move |n| Stamp { at: 100_000 + n, stream: 2, pts: SECOND * (from + n) });
         for (from, end) in [(5, 98_000), (95, 8_000)] {
             let stamps = recording(0, SECOND, 100).chain([Stamp { at: 99_999, stream: 2, pts: 4 * SECOND }]);
             let stamps = stamps.chain(audio(from)).chain(recording(200_000, 95 * SECOND, 100));
