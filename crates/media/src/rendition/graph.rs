@@ -7,6 +7,9 @@ use crate::inspect::AudioStream;
 /// The shortest side of an interlaced frame that the deinterlacing filter accepts, in pixels, with some reserve.
 const MIN_INTERLACED_SIDE: u32 = 16;
 
+/// The longest time for which a frame is usually shown in the encoder's input, in seconds, see [`shortened`].
+const SHORTENED: f64 = 8.0;
+
 /// Builds the filter graph of the video: from the object to the rungs `[v0]`, `[v1]` and so on, and the `[times]`.
 ///
 /// The frames of a stream can change their size or format. Then ffmpeg sets up a filter graph anew, and what its
@@ -74,27 +77,16 @@ fn shortened(chunk: &Chunk<'_>) -> String {
 }
 
 /// Returns the bits in the encoder's buffer: those of two seconds, or more for a frame that is shown for long. Of that time
-/// x264 reserves a twentieth, or a part of as many as there are rows of macroblocks.
-fn buffer(rung: &Rung<'_>, longest: f64) -> u64 {
+/// x264 reserves a twentieth, or a part of as many as there are rows of macroblocks. The MP4 file states the size of the
+/// buffer, so it is the same in all chunks.
+fn buffer(rung: &Rung<'_>, longest: Option<f64>) -> u64 {
     let reserved = (16.0 / f64::from(rung.height.max(16))).max(0.05);
-    bits(rung, (1.0 + longest * reserved).max(2.0))
+    bits(rung, (1.0 + longest.unwrap_or(SHORTENED) * reserved).max(2.0))
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 fn bits(rung: &Rung<'_>, seconds: f64) -> u64 {
     (f64::from(rung.max_bitrate) * seconds) as u64
-}
-
-/// Returns the longest time for which a frame of a rung's file can be shown, in seconds.
-pub(super) fn longest(chunk: &Chunk<'_>) -> f64 {
-    let end = chunk.span.and_then(|(_, end)| end).or(chunk.end);
-    let cuts: Vec<i64> = chunk.cuts.iter().copied().chain(end).collect();
-    let between = cuts.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
-    match between.max() {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        Some(longest) if !chunk.cuts.is_empty() => longest as f64 / f64::from(chunk.scale.max(1)),
-        _ => 2.0 * chunk.segment,
-    }
 }
 
 /// Returns whether ffmpeg keeps the filter graph when frames change their size or format. If the frames are rotated or
@@ -126,7 +118,7 @@ pub(super) fn audio(
 pub(super) fn h264(
     i: usize,
     rung: &Rung<'_>,
-    longest: f64,
+    longest: Option<f64>,
     keyframes: &str,
     clock: &str,
     scale: u32,
@@ -243,14 +235,8 @@ mod tests {
     #[test]
     fn buffer_has_bits_for_frames_that_are_shown_for_long() {
         let seconds = |height, longest| buffer(&Rung { max_bitrate: 1000, ..rung(64, height) }, longest);
-        assert_eq!([seconds(720, 8.0), seconds(176, 8.0), seconds(64, 8.0)], [2000, 2000, 3000]);
-        assert_eq!([seconds(720, 40.0), seconds(2, 4.0)], [3000, 5000]);
-        let cut = |cuts, end| longest(&Chunk { cuts, span: Some((1200, end)), ..chunk() });
-        // The last cut is followed by the end of the chunk.
-        assert_eq!(
-            [seconds(720, cut(&[1200], Some(25_200))), seconds(720, cut(&[1200, 1800], None))],
-            [3000, 2000]
-        );
+        assert_eq!([seconds(720, None), seconds(176, None), seconds(64, None)], [2000, 2000, 3000]);
+        assert_eq!([seconds(720, Some(40.0)), seconds(2, Some(4.0))], [3000, 5000]);
     }
 
     #[test]
