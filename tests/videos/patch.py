@@ -2,7 +2,7 @@
 
     edits DURATION:START[:RATE]...
                              replaces the edit list of every track, in milliseconds of the movie and of the media. An
-                             empty START makes an empty edit
+                             empty START makes an empty edit. After `audio`, only that of audio tracks
     later SECONDS            adds to the decode time of every fragment, as if the start of a live stream was missing
     untimed                  removes the decode times of all fragments
     mirror                   mirrors the video
@@ -35,10 +35,14 @@ def find(data, *path):
 
 
 def edits(data, *parts):
+    kinds = ["soun"] if parts[0] == "audio" else ["soun", "vide"]
+    parts = [part for part in parts if part != "audio"]
     scale = int.from_bytes(find(data, "moov", "mvhd")[12:16], "big")
     pairs = [(part + ":1").split(":")[:3] for part in parts]
 
     def change(trak, _):
+        if find(trak, "mdia", "hdlr")[8:12].decode() not in kinds:
+            return trak
         media = int.from_bytes(find(trak, "mdia", "mdhd")[12:16], "big")
         # The time of the first frame, which is not 0 if frames are reordered.
         first = int.from_bytes(find(trak, "edts", "elst")[12:16], "big")
@@ -49,9 +53,12 @@ def edits(data, *parts):
         elst = full("elst", u32(len(pairs), *numbers))
         return edit(trak, elst=elst)
 
+    data = tracks(data, change)
+    if "vide" not in kinds:
+        return data
     total = sum(int(duration) for duration, *_ in pairs) * scale // 1000
     mvhd = lambda payload: box("mvhd", payload[:16] + u32(total) + payload[20:])
-    return edit(tracks(data, change), mvhd=mvhd)
+    return edit(data, mvhd=mvhd)
 
 
 def later(data, seconds):

@@ -101,6 +101,8 @@ pub struct Chunk<'a> {
     pub segment: f64,
     /// The times of the keyframes, if they are given. Then `segment` is not used.
     pub cuts: &'a [i64],
+    /// With given cuts, the duration of the longest segment of all chunks, in seconds. A frame may be shown for as long.
+    pub longest: Option<f64>,
     /// Numbers of the chunk's AAC frames, counted from the start of the presentation: from the first (inclusive) to the
     /// second (exclusive), which is `None` for the last chunk.
     pub audio_frames: (i64, Option<i64>),
@@ -213,7 +215,7 @@ async fn decode(
     let video: Vec<Vec<String>> = rungs
         .iter()
         .enumerate()
-        .map(|(i, rung)| graph::h264(i, rung, &keyframes, &clock, chunk.output_scale))
+        .map(|(i, rung)| graph::h264(i, rung, chunk.longest, &keyframes, &clock, chunk.output_scale))
         .collect();
     let video: Vec<Vec<&str>> =
         video.iter().map(|arguments| arguments.iter().map(String::as_str).collect()).collect();
@@ -294,6 +296,7 @@ mod tests {
             seek: None,
             segment: 4.0,
             cuts: &[],
+            longest: None,
             audio_frames: (100, Some(200)),
             is_silent: false,
         }

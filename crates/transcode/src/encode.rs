@@ -158,6 +158,7 @@ pub async fn encode(
         seek: chunk.seek.clone(),
         segment: chunk.segment,
         cuts: plan.cuts_of(chunk),
+        longest: plan.longest_segment(),
         audio_frames: chunk.audio_frames,
         is_silent: false,
     };

@@ -38,7 +38,7 @@ fn frames_of((_, from, length): &Part) -> impl Iterator<Item = u32> + use<> {
     from.div_ceil(FRAME)..(from + length).div_ceil(FRAME)
 }
 
-fn check(name: &str, transcoded: &Transcoded, parts: &[Part], duration: u32) {
+fn check(name: &str, transcoded: &Transcoded, (parts, audio): (&[Part], &[Part]), duration: u32) {
     let seen = transcoded.examine(name);
     let numbers: Vec<usize> =
         parts.iter().flat_map(frames_of).map(|number| usize::try_from(number).unwrap()).collect();
@@ -51,7 +51,7 @@ fn check(name: &str, transcoded: &Transcoded, parts: &[Part], duration: u32) {
         assert!((time - right).abs() < 0.0015, "{name}: frame {i} at {time}, not {right}");
     }
     // A beep of 100 ms counts if half of it is presented.
-    let beeps = parts.iter().copied().flat_map(|(start, from, length)| {
+    let beeps = audio.iter().copied().flat_map(|(start, from, length)| {
         let presented =
             (0..60).map(|second| second * 1000).filter(move |at| (from..from + length).contains(&(at + 50)));
         presented.map(move |at| seconds(start + at.saturating_sub(from)))
@@ -109,8 +109,38 @@ async fn every_edit_is_presented_at_its_time() {
             let name = format!("edits-{kind}-{case}.{extension}");
             let transcoded = transcode(&edited(&name, &film, edits), 5.0).await;
             assert!(transcoded.plan.is_sliced, "{name}");
-            check(&name, &transcoded, parts, duration);
+            check(&name, &transcoded, (parts, parts), duration);
         }
+    }
+}
+
+#[tokio::test]
+async fn audio_can_have_edits_of_its_own() {
+    // They begin within chunks, and several within one.
+    let audio = [(0, 3000, 7500), (7500, 14_000, 1500), (9000, 1000, 3000)];
+    for (extension, encoder) in [("mp4", "aac"), ("mov", "pcm_s16le")] {
+        let args = format!("{} {} -c:a {encoder}", frames("96x54", "25", 16.0), beeps(48_000, 16.0));
+        let args = format!("{args} -c:v libx264 -preset ultrafast -g 25 -bf 0 -pix_fmt yuv420p");
+        let film = generate(&format!("edits-audio-all.{extension}"), &args);
+        let name = format!("edits-audio.{extension}");
+        let film = edited(&name, &film, "audio 7500:3000 1500:14000 3000:1000");
+        let transcoded = transcode(&film, 5.0).await;
+        assert!(transcoded.plan.is_sliced && transcoded.plan.chunks.len() > 2, "{name}");
+        check(&name, &transcoded, (&[(0, 0, 16_000)], &audio), 16_000);
+    }
+}
+
+#[tokio::test]
+async fn what_is_before_the_edit_of_a_fragmented_film_is_not_presented() {
+    let args = format!("{} {} -c:a aac", frames("96x54", "25", 16.0), beeps(48_000, 16.0));
+    let args = format!("{args} -c:v libx264 -preset veryfast -bf 3 -b_strategy 0 -g 25 -pix_fmt yuv420p");
+    let film = generate("edits-fragmented-all.mp4", &format!("{args} -movflags +frag_keyframe+delay_moov"));
+    // A last edit of no length goes on to the end of the fragments.
+    for (name, from) in [("edits-fragmented-keyframe.mp4", 3000), ("edits-fragmented-gop.mp4", 3400)] {
+        let transcoded = transcode(&edited(name, &film, &format!("0:{from}")), 5.0).await;
+        assert!(transcoded.plan.is_sliced && transcoded.plan.origin == 0, "{name}");
+        let part = [(0, from, 16_000 - from)];
+        check(name, &transcoded, (&part, &part), 16_000 - from);
     }
 }
 

@@ -308,6 +308,33 @@ async fn frames_can_be_far_apart() {
 }
 
 #[tokio::test]
+async fn chunks_of_small_frames_join_whatever_their_length() {
+    // The segments of the last chunk have another duration.
+    let path = generate("small-chunks.mp4", &format!("{} {X264} -g 10", frames("96x54", "10", 25.0)));
+    let expected = Expected {
+        numbers: (0..250).collect(),
+        seconds_per_frame: 0.1,
+        duration: 25.0,
+        beeps: None,
+        sync: SYNC,
+    };
+    check("small-chunks.mp4", &path, 15.0, &expected).await;
+}
+
+#[tokio::test]
+async fn slides_are_encoded_like_other_frames() {
+    let path = generate("slides.mp4", &format!("{} {X264} -g 1", frames("320x180", "1/40", 240.0)));
+    let expected = Expected {
+        numbers: (0..6).collect(),
+        seconds_per_frame: 40.0,
+        duration: 240.0,
+        beeps: None,
+        sync: SYNC,
+    };
+    check("slides.mp4", &path, 500.0, &expected).await;
+}
+
+#[tokio::test]
 async fn audio_that_begins_late_stays_in_sync() {
     for name in ["late-audio.mp4", "late-audio.mkv", "late-audio.ts"] {
         let args = format!(

@@ -113,10 +113,12 @@ impl Fragments {
     /// Returns the times of the first keyframe of each fragment, or `None` if there are too many fragments or several
     /// edits.
     pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
-        let Some(shift) = timing.edits.shift() else { return Ok(None) };
+        let Some(edit) = timing.edits.only() else { return Ok(None) };
         let Some(fragments) = self.all(source, MAX_FRAGMENTS).await? else { return Ok(None) };
         let keyframes = fragments.iter().filter_map(Fragment::keyframe_time);
-        let times: Vec<i64> = keyframes.map(|time| time.saturating_add(shift)).collect();
+        // Without an edit list, times can be negative.
+        let start = if timing.edits.are_listed() { edit.start } else { i64::MIN };
+        let times: Vec<i64> = keyframes.map(|time| edit.time_of(time).max(start)).collect();
         let begin = Some(timing.origin);
         Ok(Some(CutPoints { scale: timing.scale, times, begin, lists_samples: true, ..CutPoints::default() }))
     }

@@ -177,9 +177,11 @@ impl Sliceable<'_> {
         located_pieces(tables, None, &located, |media| time_of(edit, media))
     }
 
-    /// Returns the wanted audio of one edit, and the time span in which this edit is presented, in samples at 48 kHz.
-    /// It is the edit that presents the most audio during the chunk. `film_scale` is the number of ticks per second of
-    /// the film.
+    /// Returns the wanted audio, and the time span in which it is presented, in samples at 48 kHz. `film_scale` is the number
+    /// of ticks per second of the film.
+    ///
+    /// It is that of the edits that are presented during the chunk. They are joined at samples, so a few milliseconds of one
+    /// replace those of another. If they do not play normally, it is that of the edit that presents the most.
     fn audio(&self, wanted: &Wanted, film_scale: u32) -> Option<(Vec<Piece>, (i64, i64))> {
         let scale = self.timing.scale;
         let ticks = |(start, end): (i64, Option<i64>), from: u32| {
@@ -187,30 +189,46 @@ impl Sliceable<'_> {
         };
         let chunk = ticks(wanted.span, film_scale);
         let overlap = |edit: &&Edit| edit.end().min(chunk.1).saturating_sub(edit.start.max(chunk.0));
-        // Of equal ones, the first.
-        let edit = match &self.samples {
-            Samples::Tables(..) => self.timing.edits.iter().rev().max_by_key(overlap)?,
-            Samples::Fragments(_, edit) => edit,
+        // What a chunk has of the edits before and after it because times are rounded.
+        let short = i64::from(scale) / 20;
+        let edits: Vec<&Edit> = match &self.samples {
+            Samples::Tables(..) => self.timing.edits.iter().filter(|edit| overlap(edit) > short).collect(),
+            Samples::Fragments(_, edit) => vec![edit],
+        };
+        let edits = if edits.is_empty() || edits.iter().any(|edit| !edit.plays_normally()) {
+            // Of equal ones, the first.
+            self.timing.edits.iter().rev().max_by_key(overlap).into_iter().collect()
+        } else {
+            edits
         };
         let (start, end) = ticks(wanted.audio, SAMPLE_RATE);
-        let (from, to) = (edit.start.max(start), edit.limit().min(end));
-        let first = edit.media_at(from).saturating_sub(PREROLL * i64::from(scale));
-        let last = if to == i64::MAX { to } else { edit.media_at(to) };
-        let pieces = match &self.samples {
-            Samples::Tables(tables, packing) => {
-                let count = tables.times.count.checked_sub(1)?;
-                let at =
-                    |media: i64| tables.times.decode.sample_at(u64::try_from(media).unwrap_or(0)).min(count);
-                let first = at(first);
-                let located = tables.locate(first..at(last).max(first) + 1, *packing, MAX_SAMPLES)?;
-                located_pieces(tables, *packing, &located, |media| time_of(edit, media))?
-            }
-            Samples::Fragments(listed, _) => pieces(listed.between(first, last, false), edit)?,
-        };
-        let is_played = edit.plays_normally() && from < to;
+        let mut all: Vec<Piece> = Vec::new();
+        for (nth, edit) in edits.iter().enumerate() {
+            let (from, to) = (edit.start.max(start), edit.limit().min(end));
+            let preroll = if nth == 0 { PREROLL * i64::from(scale) } else { 0 };
+            let first = edit.media_at(from).saturating_sub(preroll);
+            let last = if to == i64::MAX { to } else { edit.media_at(to) };
+            let mut pieces = match &self.samples {
+                Samples::Tables(tables, packing) => {
+                    let count = tables.times.count.checked_sub(1)?;
+                    let at = |media: i64| {
+                        tables.times.decode.sample_at(u64::try_from(media).unwrap_or(0)).min(count)
+                    };
+                    let first = at(first);
+                    let located = tables.locate(first..at(last).max(first) + 1, *packing, MAX_SAMPLES)?;
+                    located_pieces(tables, *packing, &located, |media| time_of(edit, media))?
+                }
+                Samples::Fragments(listed, _) => pieces(listed.between(first, last, false), edit)?,
+            };
+            let begin = pieces.first().map_or(i64::MAX, |piece| piece.presented);
+            all.retain(|piece| piece.presented < begin);
+            all.append(&mut pieces);
+        }
+        let (first, last) = edits.first().zip(edits.last())?;
         let samples = |time: i64| convert(time, scale, SAMPLE_RATE);
-        let span = if is_played { (samples(edit.start), samples(edit.limit())) } else { (0, 0) };
-        Some((pieces, span))
+        let is_played = first.plays_normally() && first.start.max(start) < last.limit().min(end);
+        let span = if is_played { (samples(first.start), samples(last.limit())) } else { (0, 0) };
+        Some((all, span))
     }
 }
 

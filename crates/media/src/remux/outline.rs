@@ -14,6 +14,12 @@ use crate::remux::time::at_or_after;
 
 /// Ticks per second of the segments of the film at least, so that decode times find room between presentation times.
 const MIN_SCALE: u32 = 10_000;
+/// Bytes of the boxes of a segment at most, without the fields of its samples.
+const HEAD: u64 = 160;
+/// Bytes of the fields of a sample at most, beyond those of a block in Matroska.
+const FIELDS: u64 = 12;
+/// Frames per second to assume if that is not known.
+const ASSUMED_RATE: f64 = 60.0;
 
 /// What a container tells about a film without listing its samples.
 #[derive(Debug, Clone)]
@@ -120,7 +126,7 @@ impl Outline {
                 audio: lanes.iter().map(|lane| lane.of_segment(i)).collect(),
             };
             let record = record::write_span(&mut records, object, tick, &span)?;
-            let sizes = entries(&span, &lanes, i);
+            let sizes = entries(&span, facts.frame_rate.unwrap_or(ASSUMED_RATE), &lanes, i);
             for (track, (duration, bytes)) in remux.tracks.iter_mut().zip(sizes) {
                 track.segments.push(SegmentEntry { duration, record: record.clone(), bytes });
             }
@@ -138,8 +144,8 @@ impl Lane {
     }
 }
 
-/// Returns the duration and the approximate bytes of the segments of a span.
-fn entries(span: &Span, lanes: &[Lane], segment: usize) -> Vec<(u64, u64)> {
+/// Returns the duration and the approximate bytes of the segments of a span. All together have no more bytes than that.
+fn entries(span: &Span, rate: f64, lanes: &[Lane], segment: usize) -> Vec<(u64, u64)> {
     let of_audio = |Lane { sound, audio, frame_size, .. }: &Lane| {
         let cut = |time: i64| sound.begin(at_or_after(time, span.scale, audio.track.scale));
         let begin = if span.number == 1 { sound.times().start } else { cut(span.times.start) };
@@ -149,16 +155,30 @@ fn entries(span: &Span, lanes: &[Lane], segment: usize) -> Vec<(u64, u64)> {
         // Silence takes few bytes.
         let stored = end.min(sound.last.end).saturating_sub(begin.max(sound.first));
         let frames = u64::try_from(stored).unwrap_or(0) / u64::from(length);
-        (duration, frames.saturating_mul(*frame_size))
+        (duration, frames.saturating_mul(*frame_size), frames)
     };
-    let audio: Vec<(u64, u64)> = lanes.iter().map(of_audio).collect();
-    let others = audio.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
-    let duration = u64::try_from(span.times.end - span.times.start).unwrap_or(0) * u64::from(span.factor);
-    let film = (duration, (span.range.end - span.range.start).saturating_sub(others));
-    let made = lanes.iter().zip(audio).map(|(lane, stored)| {
-        lane.encodings.as_ref().and_then(|all| all.get(segment)).map_or(stored, Encoding::size)
+    let audio: Vec<(u64, u64, u64)> = lanes.iter().map(of_audio).collect();
+    let others = audio.iter().fold(0u64, |sum, (_, bytes, _)| sum.saturating_add(*bytes));
+    let boxes = |samples: u64| samples.saturating_mul(FIELDS).saturating_add(HEAD);
+    let ticks = u64::try_from(span.times.end - span.times.start).unwrap_or(0);
+    let frames = frames(ticks, span.scale, rate);
+    let film = (span.range.end - span.range.start).saturating_sub(others).saturating_add(boxes(frames));
+    let made = lanes.iter().zip(audio).map(|(lane, (duration, bytes, samples))| {
+        let encoding = lane.encodings.as_ref().and_then(|all| all.get(segment));
+        encoding.map_or_else(|| (duration, bytes.saturating_add(boxes(samples))), Encoding::size)
     });
-    std::iter::once(film).chain(made).collect()
+    std::iter::once((ticks * u64::from(span.factor), film)).chain(made).collect()
+}
+
+/// Estimates the number of frames.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an estimate that saturates"
+)]
+fn frames(ticks: u64, scale: u32, rate: f64) -> u64 {
+    (ticks as f64 * rate / f64::from(scale.max(1))).ceil() as u64
 }
 
 /// Returns an audio track, with silence where it is missing.

@@ -7,6 +7,9 @@ use crate::inspect::AudioStream;
 /// The shortest side of an interlaced frame that the deinterlacing filter accepts, in pixels, with some reserve.
 const MIN_INTERLACED_SIDE: u32 = 16;
 
+/// The longest time for which a frame is usually shown in the encoder's input, in seconds, see [`shortened`].
+const SHORTENED: f64 = 8.0;
+
 /// Builds the filter graph of the video: from the object to the rungs `[v0]`, `[v1]` and so on, and the `[times]`.
 ///
 /// The frames of a stream can change their size or format. Then ffmpeg sets up a filter graph anew, and what its
@@ -23,7 +26,7 @@ pub(super) fn video(chunk: &Chunk<'_>, rungs: &[Rung<'_>]) -> String {
     let (width, height) = rungs.first().map_or((2, 2), |rung| (rung.width, rung.height));
     let deinterlace = match rungs.first() {
         // Deinterlacing turned frames would mix up their lines; cameras that turn frames don't interlace.
-        Some(_) if keeps_graph(chunk) && chunk.video.height >= MIN_INTERLACED_SIDE => {
+        Some(_) if keeps_graph(chunk) && chunk.video.width.min(chunk.video.height) >= MIN_INTERLACED_SIDE => {
             "scale,bwdif=mode=send_frame:deint=interlaced,"
         }
         _ if keeps_graph(chunk) => "scale,",
@@ -52,7 +55,7 @@ pub(super) fn video(chunk: &Chunk<'_>, rungs: &[Rung<'_>]) -> String {
         } else {
             format!("scale={}:{}:flags=bicubic,setsar=1", rung.width, rung.height)
         };
-        graph = format!("{graph};{from}{filter}{to}");
+        graph = format!("{graph};{from}{filter}{shorter}{to}", shorter = shortened(chunk));
     }
     graph
 }
@@ -60,6 +63,31 @@ pub(super) fn video(chunk: &Chunk<'_>, rungs: &[Rung<'_>]) -> String {
 /// Presentation times that ascend, for `setpts`: a frame without a time, or with that of an earlier frame, follows the
 /// frame before it by a tick.
 const ASCENDING: &str = "if(isnan(PREV_OUTPTS),if(isnan(PTS),0,PTS),max(PTS,PREV_OUTPTS+1))";
+
+/// Returns a filter that shortens the time for which a frame is shown, by whole segments, to less than two of them. The
+/// encoder reserves a part of its buffer for as long as a frame is shown, so a slide of half a minute would get no bits.
+/// The times of the rungs' files are not used, only the order of their frames, and keyframes are forced at the same frames.
+fn shortened(chunk: &Chunk<'_>) -> String {
+    if !chunk.cuts.is_empty() {
+        return String::new();
+    }
+    let (step, segment) = ("(PTS-PREV_INPTS)", chunk.segment);
+    let shorter = format!("floor(max(0,{step}*TB/{segment:.6}-1))*{segment:.6}/TB");
+    format!(",setpts='if(isnan(PREV_OUTPTS),PTS,round(PREV_OUTPTS+{step}-{shorter}))'")
+}
+
+/// Returns the bits in the encoder's buffer: those of two seconds, or more for a frame that is shown for long. Of that time
+/// x264 reserves a twentieth, or a part of as many as there are rows of macroblocks. The MP4 file states the size of the
+/// buffer, so it is the same in all chunks.
+fn buffer(rung: &Rung<'_>, longest: Option<f64>) -> u64 {
+    let reserved = (16.0 / f64::from(rung.height.max(16))).max(0.05);
+    bits(rung, (1.0 + longest.unwrap_or(SHORTENED) * reserved).max(2.0))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+fn bits(rung: &Rung<'_>, seconds: f64) -> u64 {
+    (f64::from(rung.max_bitrate) * seconds) as u64
+}
 
 /// Returns whether ffmpeg keeps the filter graph when frames change their size or format. If the frames are rotated or
 /// mirrored, it doesn't: ffmpeg inserts filters that cannot adapt.
@@ -87,9 +115,16 @@ pub(super) fn audio(
 
 /// Returns the arguments of a rung's output. `-crf` gives all chunks the same quality, up to the maximum bit rate.
 /// Keyframes are only where they are forced, and GOPs are closed, so that a segment can start at each.
-pub(super) fn h264(i: usize, rung: &Rung<'_>, keyframes: &str, clock: &str, scale: u32) -> Vec<String> {
+pub(super) fn h264(
+    i: usize,
+    rung: &Rung<'_>,
+    longest: Option<f64>,
+    keyframes: &str,
+    clock: &str,
+    scale: u32,
+) -> Vec<String> {
     let rate = rung.max_bitrate.to_string();
-    let buffer = (u64::from(rung.max_bitrate) * 2).to_string();
+    let buffer = buffer(rung, longest).to_string();
     let map = format!("[v{i}]");
     let scale = scale.to_string();
     [
@@ -170,7 +205,10 @@ mod tests {
         let text = video(&chunk(), &rungs);
         assert!(text.starts_with("[0:1]trim=start_pts=1200:end_pts=2400,setpts="), "{text}");
         assert!(text.contains("split=3[s0][s1][t];"), "{text}");
-        assert!(text.contains(";[s0]null[v0];[s1]scale=640:360:flags=bicubic,setsar=1[v1]"), "{text}");
+        assert!(text.contains(";[s0]null,setpts="), "{text}");
+        assert!(text.contains(";[s1]scale=640:360:flags=bicubic,setsar=1,setpts="), "{text}");
+        let cut = video(&Chunk { cuts: &[1200, 1800], ..chunk() }, &rungs);
+        assert!(cut.contains(";[s0]null[v0];[s1]scale=640:360:flags=bicubic,setsar=1[v1]"), "{cut}");
         let last = video(&Chunk { span: Some((0, None)), ..chunk() }, &rungs);
         assert!(last.contains("trim=start_pts=0,setpts"), "{last}");
         let edit = video(&Chunk { span: Some((0, None)), until: Some(7), ..chunk() }, &rungs);
@@ -195,6 +233,13 @@ mod tests {
     }
 
     #[test]
+    fn buffer_has_bits_for_frames_that_are_shown_for_long() {
+        let seconds = |height, longest| buffer(&Rung { max_bitrate: 1000, ..rung(64, height) }, longest);
+        assert_eq!([seconds(720, None), seconds(176, None), seconds(64, None)], [2000, 2000, 3000]);
+        assert_eq!([seconds(720, Some(40.0)), seconds(2, Some(4.0))], [3000, 5000]);
+    }
+
+    #[test]
     fn turned_frames_are_not_deinterlaced() {
         let mut turned = chunk();
         let text = video(&turned, &[rung(640, 360)]);
@@ -202,6 +247,15 @@ mod tests {
         turned.video.is_transformed = true;
         let text = video(&turned, &[rung(640, 360)]);
         assert!(!text.contains("scale,") && !text.contains("bwdif"), "{text}");
+    }
+
+    #[test]
+    fn small_frames_are_not_deinterlaced() {
+        for (width, height, is_deinterlaced) in [(16, 16, true), (4, 64, false), (64, 4, false)] {
+            let mut small = chunk();
+            (small.video.width, small.video.height) = (width, height);
+            assert_eq!(video(&small, &[rung(16, 64)]).contains("bwdif"), is_deinterlaced, "{width}x{height}");
+        }
     }
 
     #[test]

@@ -121,9 +121,12 @@ impl Timeline {
         let expected = self.pace.ticks(stamp.at.saturating_sub(known.map_or(stamp.at, |(_, at)| at)));
         // Decode times ascend within a recording, so a smaller step back begins another one.
         let back = if decoded.is_some() { BACK_DECODED } else { BACK };
-        let goes_on = known.is_none_or(|(last, _)| {
-            (-back..=expected.saturating_mul(50).saturating_add(AHEAD)).contains(&(time - last))
-        });
+        let ahead = expected.saturating_mul(50).saturating_add(AHEAD);
+        // Where another stream goes on meanwhile, this one has a gap.
+        let is_reached = |last: i64| (-AHEAD..=AHEAD).contains(&(time - last));
+        let goes_on = known.is_none_or(|(last, _)| (-back..=ahead).contains(&(time - last)))
+            || known.is_some_and(|(last, _)| time > last)
+                && self.lasts.values().any(|(last, _)| is_reached(*last));
         let goes_on = goes_on || self.recordings.len() >= MAX_RECORDINGS;
         if goes_on && let Some(recording) = self.recordings.last_mut() {
             recording.add(stamp.stream, unwrapped(stamp.pts, time), self.pace);
@@ -282,6 +285,20 @@ mod tests {
             let stamps: Vec<_> = recording(0, SECOND, 25).chain(recording(2_500_000, pts, 25)).collect();
             let found = Timeline::new(&stamps, Pace { rate, ..PACE }).time_ms(2_500_000, pts);
             assert!(found.abs_diff(expected) < 1000, "{found}");
+        }
+    }
+
+    #[test]
+    fn a_stream_has_a_gap_where_another_one_goes_on() {
+        // A slide is shown for 90 s. The audio goes on in one file, and begins at the same time again in the other.
+        let audio =
+            |from: u64| (0..90).map(move |n| Stamp { at: 100_000 + n, stream: 2, pts: SECOND * (from + n) });
+        for (from, end) in [(5, 98_000), (95, 8_000)] {
+            let stamps = recording(0, SECOND, 100).chain([Stamp { at: 99_999, stream: 2, pts: 4 * SECOND }]);
+            let stamps = stamps.chain(audio(from)).chain(recording(200_000, 95 * SECOND, 100));
+            let timeline = Timeline::new(&stamps.collect::<Vec<_>>(), PACE);
+            assert_eq!(timeline.is_joined(), from == 95);
+            assert_eq!(timeline.time_ms(299_000, 95 * SECOND + 99 * 3600) + 40, end);
         }
     }
 

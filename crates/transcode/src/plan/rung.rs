@@ -99,6 +99,13 @@ impl Plan {
         self.cuts.get(from..to).unwrap_or_default()
     }
 
+    /// Returns the duration of the longest segment, in seconds, if the cuts are given.
+    pub(crate) fn longest_segment(&self) -> Option<f64> {
+        let ends = self.cuts.iter().skip(1).copied().chain(self.end);
+        let durations = self.cuts.iter().zip(ends).map(|(start, end)| end.saturating_sub(*start));
+        durations.max().map(|longest| at(longest, self.scale))
+    }
+
     /// Returns the extension of the segments. Those of a rung are stored beside the playlists of the original, where
     /// `.m4s` means that a segment is made when it is requested.
     #[must_use]
