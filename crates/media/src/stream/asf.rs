@@ -104,7 +104,7 @@ impl WindowsMedia {
         }));
         stamps.sort_by_key(|stamp| stamp.at);
         let keyframes = frames.into_iter().filter(|frame| frame.key);
-        let keyframes = keyframes.map(|frame| Found { pts: pts(frame.time), frames: 0, range: frame.bounds });
+        let keyframes = keyframes.map(|frame| Found { pts: pts(frame.time), range: frame.bounds });
         (keyframes.collect(), stamps)
     }
 

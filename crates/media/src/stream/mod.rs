@@ -89,13 +89,14 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
         Stream::Ogg(video) => video.search_links(source, &head).await?,
         _ => Vec::new(),
     };
-    let (_, mut stamps) = stream.scan(&head, 0, whole);
+    let frame = stream.frame(start).unwrap_or(0);
+    let (_, mut stamps) = stream.scan(&head, 0, frame, whole);
     let pace = stream.pace(&stamps, start);
     if !whole {
         stamps.extend(links);
         let start = size.saturating_sub(TAIL).max(HEAD);
         let tail = source.fetch(start..size).await?;
-        stamps.extend(from(start, stream.scan(&tail, start, true).1));
+        stamps.extend(from(start, stream.scan(&tail, start, frame, true).1));
         stamps.sort_by_key(|stamp| stamp.at);
         stamps.dedup();
     }
@@ -166,11 +167,10 @@ impl Track {
     }
 
     fn slice(&self, bytes: &[u8], offset: u64, at_end: bool) -> Slice {
-        let (found, stamps) = self.stream.scan(bytes, offset, at_end);
-        let frame = self.pace.frame.unsigned_abs();
-        let keyframes = found.into_iter().map(|Found { pts, frames, range: (start, end) }| {
-            (pts.saturating_add(frames.saturating_mul(frame)), offset + start as u64..offset + end as u64)
-        });
+        let (found, stamps) = self.stream.scan(bytes, offset, self.pace.frame, at_end);
+        let keyframes = found
+            .into_iter()
+            .map(|Found { pts, range: (start, end) }| (pts, offset + start as u64..offset + end as u64));
         Slice { keyframes: keyframes.collect(), stamps: from(offset, stamps) }
     }
 
