@@ -8,7 +8,7 @@ use super::elementary::Codec;
 use super::flv::{self, FlashVideo};
 use super::ogg::{self, OggVideo};
 use super::packets::{Elementary, Found};
-use super::ps::ProgramStream;
+use super::ps::{self, ProgramStream};
 use super::raw::{self, Untimed};
 use super::timeline::{Pace, Stamp};
 use super::ts::{Missing, TransportStream};
@@ -38,11 +38,13 @@ impl Stream {
                 Err(Missing::Video) => return Err(UNKNOWN),
                 Err(Missing::Encrypted) => return Err(Error::Encrypted),
             },
+            Container::MpegPs if ps::is_scrambled(head) => return Err(Error::Encrypted),
             Container::MpegPs => Self::Program(ProgramStream::find(head).ok_or(UNKNOWN)?),
             Container::MpegVideo => {
                 Self::Raw(Untimed::measure(&Elementary::plain(head), Codec::Mpeg2).ok_or(UNKNOWN)?)
             }
             Container::Flv => Self::Flash(FlashVideo::find(head).ok_or(UNKNOWN)?),
+            Container::Wmv if WindowsMedia::is_encrypted(head) => return Err(Error::Encrypted),
             Container::Wmv => Self::WindowsMedia(WindowsMedia::find(head).ok_or(UNKNOWN)?),
             Container::Ogg => match OggVideo::find(head) {
                 Some(stream) => Self::Ogg(stream),

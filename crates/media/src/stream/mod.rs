@@ -16,6 +16,7 @@ mod raw;
 mod rejoin;
 mod timeline;
 mod ts;
+mod windows;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(crate) use self::ogg::checksum as ogg_checksum;
 pub(crate) use self::ogg::{Page as OggPage, pages as ogg_pages};
 use self::packets::Found;
 use self::timeline::{MS, Pace, Stamp, Timeline};
+pub(crate) use self::windows::is_keyframe;
 use crate::index::Streams;
 use crate::keyframe::{self, Error, Keyframe, interleaved};
 use crate::matroska;
@@ -310,6 +312,17 @@ mod tests {
     async fn encrypted_packets_are_not_shown() {
         let bytes = transport_stream(&[&Program { scrambled: true, ..Program::film(100, 25) }], (0, 0));
         let opened = open(&source(bytes), Container::MpegTs).await;
+        assert!(matches!(opened, Err(Error::Encrypted)), "{opened:?}");
+    }
+
+    #[tokio::test]
+    async fn encrypted_windows_media_is_not_shown() {
+        let mut bytes = fixture::windows_media(10, 5);
+        // The object of the audio becomes one of encryption.
+        let audio = bytes.windows(16).rposition(|id| *id == asf::STREAM_PROPERTIES).unwrap();
+        bytes[audio..audio + 16]
+            .copy_from_slice(b"\xFB\xB3\x11\x22\x23\xBD\xD2\x11\xB4\xB7\x00\xA0\xC9\x55\xFC\x6E");
+        let opened = open(&source(bytes), Container::Wmv).await;
         assert!(matches!(opened, Err(Error::Encrypted)), "{opened:?}");
     }
 
