@@ -3,6 +3,7 @@
 //! Keyframes are wrapped with the original headers, so palettes and upside-down frames stay as they are.
 
 mod chunks;
+mod listed;
 
 use std::ops::Range;
 
@@ -10,22 +11,19 @@ use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
 use self::chunks::{Found, Frames, Search};
+use self::listed::{index_of_parts, listed};
 use crate::index::StreamId;
 use crate::keyframe::{self, Error, HEAD, Keyframe};
 use crate::matroska::spread;
-use crate::source::{self, Source, in_parallel};
+use crate::source::{self, Source};
 use crate::stream::is_keyframe;
 
 /// Limit of the headers before the frames, in bytes.
 const MAX_HEADERS: u64 = 1 << 20;
 /// Limit of an index, in bytes: a day of video and audio.
 const MAX_INDEX: u64 = 48 << 20;
-/// Limit of the parts of an `OpenDML` index.
-const MAX_PARTS: usize = 1000;
 /// The longest time for which audio is believed to continue after the last frame, in milliseconds.
 const MAX_REST: u64 = 3_600_000;
-/// The flag of keyframes in `idx1`.
-const KEYFRAME: u32 = 0x10;
 
 /// The video stream and its keyframes.
 #[derive(Debug)]
@@ -154,28 +152,6 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
 /// Returns the time of a frame in milliseconds, by its number.
 fn ms(number: usize, (scale, rate): (u32, u32)) -> Option<u64> {
     u64::try_from(number as u128 * 1000 * u128::from(scale) / u128::from(rate)).ok()
-}
-
-/// Returns the frames in the index.
-async fn listed(
-    source: &Source,
-    stream: &Stream,
-    digits: [u8; 2],
-    list: u64,
-    after: u64,
-) -> Result<Vec<Entry>, Error> {
-    let mut entries = parts(source, stream).await?;
-    if entries.is_empty() {
-        let index = read_chunk(source, after, *b"idx1").await?;
-        entries = idx1(&index, digits);
-        let absolute = offsets_are_absolute(source, &entries, digits, list).await?;
-        for entry in &mut entries {
-            // Offsets count from the type of the list, and lead to the header of a chunk.
-            let base = if absolute { 8 } else { list + 8 };
-            entry.at = entry.at.saturating_add(base);
-        }
-    }
-    Ok(entries)
 }
 
 /// Returns whether an index lists all frames.
@@ -330,85 +306,6 @@ fn audio_end(stream: &[u8]) -> Option<u64> {
     let units = u64::from(field(28)?) + u64::from(field(32)?);
     let ms = u128::from(units) * 1000 * u128::from(field(20)?) / u128::from(field(24)?.max(1));
     u64::try_from(ms).ok().filter(|_| fields.starts_with(b"auds"))
-}
-
-/// Parses the index of the parts of an `OpenDML` index.
-fn index_of_parts(index: &[u8]) -> Vec<(u64, u64)> {
-    // Four 32-bit values for each entry, and the type of an index of indexes.
-    let [4, 0, _, 0, count @ ..] = index.first_chunk::<8>().copied().unwrap_or_default() else {
-        return Vec::new();
-    };
-    let count = usize::try_from(u32::from_le_bytes(count)).unwrap_or(MAX_PARTS).min(MAX_PARTS);
-    let entries = index.get(24..).unwrap_or_default().as_chunks::<16>().0.iter().take(count);
-    let parts = entries.filter_map(|entry| {
-        let at = u64::from_le_bytes(*entry.first_chunk()?);
-        Some((at, u64::from(u32::from_le_bytes(*entry.get(8..)?.first_chunk()?))))
-    });
-    parts.filter(|(at, size)| *at > 0 && *size > 32).collect()
-}
-
-/// Reads the parts of an `OpenDML` index.
-async fn parts(source: &Source, stream: &Stream) -> Result<Vec<Entry>, Error> {
-    if stream.parts.iter().map(|(_, size)| size).sum::<u64>() > MAX_INDEX {
-        return Err(Error::Unknown("the index is too large"));
-    }
-    let reads = stream.parts.iter().map(|(at, size)| source.fetch(*at..at.saturating_add(*size))).collect();
-    let mut entries = Vec::new();
-    for part in in_parallel(reads).await? {
-        let (Some([b'i' | b'0'..=b'9', ..]), Some(base)) =
-            (part.first_chunk::<4>(), part.get(20..).and_then(|rest| rest.first_chunk()))
-        else {
-            return Ok(Vec::new());
-        };
-        let base = u64::from_le_bytes(*base);
-        let count = part.get(12..16).and_then(|count| count.try_into().ok()).map_or(0, u32::from_le_bytes);
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        for entry in part.get(32..).unwrap_or_default().as_chunks::<8>().0.iter().take(count) {
-            let [a, b, c, d, size @ ..] = *entry;
-            let size = u32::from_le_bytes(size);
-            let at = base.saturating_add(u32::from_le_bytes([a, b, c, d]).into());
-            // The highest bit marks frames that are not keyframes.
-            entries.push(Entry { at, len: u64::from(size & 0x7FFF_FFFF), key: size >> 31 == 0 });
-        }
-    }
-    Ok(entries)
-}
-
-/// Returns whether the identifier of a chunk is that of a frame.
-fn is_frame(id: &[u8], digits: [u8; 2]) -> bool {
-    id.starts_with(&digits) && id[2] == b'd'
-}
-
-/// Parses `idx1`. The offsets are those in the file.
-fn idx1(index: &[u8], digits: [u8; 2]) -> Vec<Entry> {
-    let entries = index.as_chunks::<16>().0.iter().filter(|entry| is_frame(&entry[..4], digits));
-    let field = |entry: &[u8; 16], at: usize| {
-        u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]])
-    };
-    let entries = entries.map(|entry| Entry {
-        at: field(entry, 8).into(),
-        len: field(entry, 12).into(),
-        key: field(entry, 4) & KEYFRAME != 0,
-    });
-    entries.collect()
-}
-
-/// Returns whether the offsets in `idx1` count from the start of the file instead of that of the list.
-async fn offsets_are_absolute(
-    source: &Source,
-    entries: &[Entry],
-    digits: [u8; 2],
-    list: u64,
-) -> Result<bool, Error> {
-    let Some(first) = entries.iter().find(|entry| entry.len > 0) else { return Ok(false) };
-    for (base, absolute) in [(list, false), (0, true)] {
-        let start = first.at.saturating_add(base);
-        let id = source.read(start..start.saturating_add(4)).await?;
-        if id.starts_with(&digits) {
-            return Ok(absolute);
-        }
-    }
-    Err(Error::Unknown("the index does not lead to frames"))
 }
 
 #[cfg(test)]

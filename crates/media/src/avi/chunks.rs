@@ -6,7 +6,8 @@ use std::ops::Range;
 use bytes::BytesMut;
 use memchr::memmem;
 
-use super::{Entry, is_frame};
+use super::Entry;
+use super::listed::is_frame;
 use crate::keyframe::{Error, Keyframe, interleaved};
 use crate::matroska::middles;
 use crate::source::{self, Source, in_parallel};
