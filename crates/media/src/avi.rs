@@ -11,12 +11,11 @@ use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
 use self::chunks::{Found, Frames, Search};
-use self::listed::{index_of_parts, listed};
+use self::listed::{index_of_parts, is_complete, is_reliable, listed};
 use crate::index::StreamId;
 use crate::keyframe::{self, Error, HEAD, Keyframe};
 use crate::matroska::spread;
 use crate::source::{self, Source};
-use crate::stream::is_keyframe;
 
 /// Limit of the headers before the frames, in bytes.
 const MAX_HEADERS: u64 = 1 << 20;
@@ -152,27 +151,6 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
 /// Returns the time of a frame in milliseconds, by its number.
 fn ms(number: usize, (scale, rate): (u32, u32)) -> Option<u64> {
     u64::try_from(number as u128 * 1000 * u128::from(scale) / u128::from(rate)).ok()
-}
-
-/// Returns whether an index lists all frames.
-fn is_complete(entries: &[Entry], stream: &Stream, list: &Range<u64>) -> bool {
-    let end = entries.last().map_or(0, |last| last.at.saturating_add(last.len));
-    let rest = list.end.saturating_sub(end.max(list.start));
-    !stream.parts.is_empty() && !entries.is_empty() || rest <= list.end.saturating_sub(list.start) / 10
-}
-
-/// Returns whether an index lists all frames, and tells keyframes from others.
-fn is_reliable(entries: &[Entry], stream: &Stream, list: &Range<u64>) -> bool {
-    let frames = entries.iter().filter(|entry| entry.len > 0);
-    let (keys, others) = frames.fold(
-        (0, 0),
-        |(keys, others), entry| {
-            if entry.key { (keys + 1, others) } else { (keys, others + 1) }
-        },
-    );
-    // Every frame is a keyframe if the codec has no others, of which even an empty one is taken for one.
-    let all = others == 0 && keys > 1 && is_keyframe(stream.codec, &[]) == Some(false);
-    keys > 0 && !all && is_complete(entries, stream, list)
 }
 
 impl Track {

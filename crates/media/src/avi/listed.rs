@@ -1,8 +1,11 @@
 //! Reads the index of AVI: `idx1`, or the `OpenDML` index of large files.
 
+use std::ops::Range;
+
 use super::{Entry, MAX_INDEX, Stream, read_chunk};
 use crate::keyframe::Error;
 use crate::source::{Source, in_parallel};
+use crate::stream::is_keyframe;
 
 /// Limit of the parts of an `OpenDML` index.
 const MAX_PARTS: usize = 1000;
@@ -29,6 +32,27 @@ pub(super) async fn listed(
         }
     }
     Ok(entries)
+}
+
+/// Returns whether an index lists all frames.
+pub(super) fn is_complete(entries: &[Entry], stream: &Stream, list: &Range<u64>) -> bool {
+    let end = entries.last().map_or(0, |last| last.at.saturating_add(last.len));
+    let rest = list.end.saturating_sub(end.max(list.start));
+    !stream.parts.is_empty() && !entries.is_empty() || rest <= list.end.saturating_sub(list.start) / 10
+}
+
+/// Returns whether an index lists all frames, and tells keyframes from others.
+pub(super) fn is_reliable(entries: &[Entry], stream: &Stream, list: &Range<u64>) -> bool {
+    let frames = entries.iter().filter(|entry| entry.len > 0);
+    let (keys, others) = frames.fold(
+        (0, 0),
+        |(keys, others), entry| {
+            if entry.key { (keys + 1, others) } else { (keys, others + 1) }
+        },
+    );
+    // Every frame is a keyframe if the codec has no others, of which even an empty one is taken for one.
+    let all = others == 0 && keys > 1 && is_keyframe(stream.codec, &[]) == Some(false);
+    keys > 0 && !all && is_complete(entries, stream, list)
 }
 
 /// Parses the index of the parts of an `OpenDML` index.
