@@ -1,27 +1,28 @@
-//! Reads AVI by its index: `idx1`, or the `OpenDML` index of large files.
+//! Reads AVI by its index: `idx1`, or the `OpenDML` index of large files. Without a usable index, the frames are searched.
 //!
 //! Keyframes are wrapped with the original headers, so palettes and upside-down frames stay as they are.
+
+mod chunks;
+mod listed;
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use upreel_core::video::MediaInfo;
 
+use self::chunks::{Found, Frames, Search};
+use self::listed::{index_of_parts, is_complete, is_reliable, listed};
 use crate::index::StreamId;
-use crate::keyframe::{Error, HEAD, Keyframe};
+use crate::keyframe::{self, Error, HEAD, Keyframe};
 use crate::matroska::spread;
-use crate::source::{Source, in_parallel};
+use crate::source::{self, Source};
 
 /// Limit of the headers before the frames, in bytes.
 const MAX_HEADERS: u64 = 1 << 20;
 /// Limit of an index, in bytes: a day of video and audio.
 const MAX_INDEX: u64 = 48 << 20;
-/// Limit of the parts of an `OpenDML` index.
-const MAX_PARTS: usize = 1000;
 /// The longest time for which audio is believed to continue after the last frame, in milliseconds.
 const MAX_REST: u64 = 3_600_000;
-/// The flag of keyframes in `idx1`.
-const KEYFRAME: u32 = 0x10;
 
 /// The video stream and its keyframes.
 #[derive(Debug)]
@@ -31,8 +32,16 @@ pub(crate) struct Track {
     /// The identifier of the chunks.
     chunk: [u8; 4],
     pub(crate) stream: StreamId,
-    pub(crate) keyframes: Vec<Keyframe>,
+    keyframes: Keyframes,
     duration_ms: u64,
+    /// The duration of a frame, in seconds, as a fraction.
+    pace: (u32, u32),
+}
+
+#[derive(Debug)]
+enum Keyframes {
+    Known(Vec<Keyframe>),
+    Searched(Search),
 }
 
 /// A chunk of a RIFF file.
@@ -51,18 +60,27 @@ struct Stream {
     number: usize,
     /// The offset of the data of `strh`.
     header: usize,
+    /// The same offsets of the other video streams.
+    others: Vec<usize>,
     scale: u32,
     rate: u32,
+    /// The number of frames that the header states.
+    len: u32,
+    /// The code of the codec.
+    codec: [u8; 4],
     /// The offsets and sizes of the parts of an `OpenDML` index.
     parts: Vec<(u64, u64)>,
 }
 
-/// An entry of an index.
+/// A frame, as an index lists it.
 struct Entry {
     at: u64,
     len: u64,
     key: bool,
 }
+
+/// The codecs of still images. A stream with one of them is a preview of the film, unless it is the only one.
+pub(crate) const PICTURES: [&[u8; 4]; 4] = [b"MJPG", b"mjpg", b"JPEG", b"MPNG"];
 
 pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     // Cached, as one read.
@@ -74,33 +92,42 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
         b'0' + u8::try_from(stream.number / 10).unwrap_or(0),
         b'0' + u8::try_from(stream.number % 10).unwrap_or(0),
     ];
-    let mut entries = parts(source, &stream).await?;
-    if entries.is_empty() {
-        let index = read_chunk(source, after, *b"idx1").await?;
-        entries = idx1(&index, digits);
-        let absolute = offsets_are_absolute(source, &entries, digits, movi.start).await?;
-        for entry in &mut entries {
-            // Offsets count from the type of the list, and lead to the header of a chunk.
-            let base = if absolute { 8 } else { movi.start + 8 };
-            entry.at = entry.at.saturating_add(base);
+    let mut entries = match listed(source, &stream, digits, movi.start, after).await {
+        Err(Error::Source(error)) => return Err(error.into()),
+        listed => listed.unwrap_or_default(),
+    };
+    // A camera that loses power leaves the length of the list open.
+    let is_open = movi.end <= movi.start + 4 || movi.end > source.size();
+    let end = if is_open || !stream.parts.is_empty() { source.size() } else { movi.end };
+    let list = movi.start + 4..end;
+    let mut search = None;
+    if !is_reliable(&entries, &stream, &list) {
+        let listed: &[Entry] = if is_complete(&entries, &stream, &list) { &entries } else { &[] };
+        let stated = (!is_open).then_some(stream.len as usize);
+        let frames = Frames { digits, codec: stream.codec, list };
+        match frames.find(source, listed, stated).await? {
+            Some(Found::All(found)) if found.len() >= entries.len() => entries = found,
+            Some(Found::Search(found)) => search = Some(found),
+            _ => {}
         }
     }
-    let ms = |frames: usize| {
-        u64::try_from(frames as u128 * 1000 * u128::from(stream.scale) / u128::from(stream.rate))
-    };
-    let picture_ms = ms(entries.len()).unwrap_or(u64::MAX);
+    let pace = (stream.scale, stream.rate);
+    let count = search.as_ref().map_or(entries.len(), |search| search.count);
+    let picture_ms = ms(count, pace).unwrap_or(u64::MAX);
     // The length of the audio comes from a header, which can be wrong. That of the video follows from the number of
     // entries in the index, one for each frame.
     let audio_ms = Some(stream.audio_end).filter(|end| *end <= picture_ms.saturating_add(MAX_REST));
-    let duration_ms = picture_ms.max(audio_ms.unwrap_or(0));
+    let duration_ms = picture_ms.max(audio_ms.filter(|_| !is_open).unwrap_or(0));
     let numbered = entries.iter().zip(0..).filter(|(entry, _)| entry.key && entry.len > 0);
     let keyframes = numbered.filter_map(|(entry, number)| {
-        Some(Keyframe::new(ms(number).ok()?, entry.at..entry.at.checked_add(entry.len)?))
+        Some(Keyframe::new(ms(number, pace)?, entry.at..entry.at.checked_add(entry.len)?))
     });
     let keyframes: Vec<Keyframe> = keyframes.filter(|keyframe| keyframe.range.end <= source.size()).collect();
-    if keyframes.is_empty() {
-        return Err(Error::Unknown("no keyframes in the index"));
-    }
+    let keyframes = match search {
+        Some(search) => Keyframes::Searched(search),
+        None if keyframes.is_empty() => return Err(Error::Unknown("no keyframes in the index")),
+        None => Keyframes::Known(keyframes),
+    };
     let media_info = MediaInfo {
         duration_ms: Some(duration_ms),
         frame_rate: Some((f64::from(stream.rate) * 1000.0 / f64::from(stream.scale)).round() / 1000.0),
@@ -110,16 +137,41 @@ pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     if let Some(rate) = headers.get_mut(stream.header + 20..stream.header + 28) {
         rate.copy_from_slice(&[1, 0, 0, 0, 1, 0, 0, 0]);
     }
+    // ffmpeg decodes the first video stream of the wrapped keyframes.
+    for other in stream.others {
+        if let Some(kind) = headers.get_mut(other..other + 4) {
+            kind.copy_from_slice(b"dats");
+        }
+    }
     let chunk = [digits[0], digits[1], b'd', b'c'];
     let stream = StreamId::Position(u32::try_from(stream.number).unwrap_or(u32::MAX));
-    Ok((media_info, Track { headers: headers.into(), chunk, stream, keyframes, duration_ms }))
+    Ok((media_info, Track { headers: headers.into(), chunk, stream, keyframes, duration_ms, pace }))
+}
+
+/// Returns the time of a frame in milliseconds, by its number.
+fn ms(number: usize, (scale, rate): (u32, u32)) -> Option<u64> {
+    u64::try_from(number as u128 * 1000 * u128::from(scale) / u128::from(rate)).ok()
 }
 
 impl Track {
-    pub(crate) fn keyframes(&self, n: usize) -> Vec<Keyframe> {
-        let times: Vec<u64> = self.keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
+    pub(crate) async fn keyframes(&self, source: &Source, n: usize) -> Result<Vec<Keyframe>, source::Error> {
+        let keyframes = match &self.keyframes {
+            Keyframes::Known(keyframes) => keyframes,
+            Keyframes::Searched(search) => {
+                return search.keyframes(source, n, |number| ms(number, self.pace)).await;
+            }
+        };
+        let times: Vec<u64> = keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
         let chosen = spread(&times, self.duration_ms, n).into_iter();
-        chosen.filter_map(|i| self.keyframes.get(i).cloned()).collect()
+        Ok(chosen.filter_map(|i| keyframes.get(i).cloned()).collect())
+    }
+
+    /// Returns the keyframe nearest to a playing time, if all are known.
+    pub(crate) fn nearest(&self, time_ms: u64) -> Option<&Keyframe> {
+        match &self.keyframes {
+            Keyframes::Known(keyframes) => keyframe::nearest(keyframes, time_ms),
+            Keyframes::Searched(_) => None,
+        }
     }
 
     /// See [`Index::wrap`](crate::Index::wrap).
@@ -188,30 +240,40 @@ fn chunks(bytes: &[u8], mut at: usize) -> impl Iterator<Item = ([u8; 4], usize, 
     })
 }
 
-/// Finds the first video stream in the headers.
+/// Finds the first video stream in the headers that is not a preview.
 fn stream(headers: &[u8]) -> Option<Stream> {
     let (_, start, list) =
         chunks(headers, 12).find(|(id, _, data)| id == b"LIST" && data.starts_with(b"hdrl"))?;
     let streams = || chunks(list, 4).filter(|(id, _, data)| id == b"LIST" && data.starts_with(b"strl"));
     let audio_end = streams().take(100).filter_map(|(.., data)| audio_end(data)).max().unwrap_or(0);
-    streams().zip(0..100).find_map(|((_, at, data), number)| {
+    let videos = streams().zip(0..100).filter_map(|((_, at, data), number)| {
         let (_, header, fields) = chunks(data, 4).find(|(id, ..)| id == b"strh")?;
         let field = |offset: usize| Some(u32::from_le_bytes(*fields.get(offset..)?.first_chunk()?));
         if !fields.starts_with(b"vids") {
             return None;
         }
-        let (scale, rate) = (field(20)?, field(24)?);
+        let (scale, rate, len) = (field(20)?, field(24)?, field(32)?);
+        let format = chunks(data, 4).find(|(id, ..)| id == b"strf").map_or(&[][..], |(.., data)| data);
+        let codec = format.get(16..20).and_then(|code| code.first_chunk()).copied().unwrap_or_default();
         let index = chunks(data, 4).find(|(id, ..)| id == b"indx").map_or(&[][..], |(.., data)| data);
         let plausible = scale > 0 && rate > 0;
         plausible.then(|| Stream {
             audio_end,
             number,
             header: start + at + header,
+            others: Vec::new(),
             scale,
             rate,
+            len,
+            codec,
             parts: index_of_parts(index),
         })
-    })
+    });
+    let videos: Vec<Stream> = videos.collect();
+    let all: Vec<usize> = videos.iter().map(|stream| stream.header).collect();
+    let film = videos.into_iter().min_by_key(|stream| PICTURES.contains(&&stream.codec))?;
+    let others = all.into_iter().filter(|header| *header != film.header).collect();
+    Some(Stream { others, ..film })
 }
 
 /// Returns when an audio stream ends, in milliseconds, from the start and the length in its header. Returns `None` for
@@ -222,80 +284,6 @@ fn audio_end(stream: &[u8]) -> Option<u64> {
     let units = u64::from(field(28)?) + u64::from(field(32)?);
     let ms = u128::from(units) * 1000 * u128::from(field(20)?) / u128::from(field(24)?.max(1));
     u64::try_from(ms).ok().filter(|_| fields.starts_with(b"auds"))
-}
-
-/// Parses the index of the parts of an `OpenDML` index.
-fn index_of_parts(index: &[u8]) -> Vec<(u64, u64)> {
-    // Four 32-bit values for each entry, and the type of an index of indexes.
-    let [4, 0, _, 0, count @ ..] = index.first_chunk::<8>().copied().unwrap_or_default() else {
-        return Vec::new();
-    };
-    let count = usize::try_from(u32::from_le_bytes(count)).unwrap_or(MAX_PARTS).min(MAX_PARTS);
-    let entries = index.get(24..).unwrap_or_default().as_chunks::<16>().0.iter().take(count);
-    let parts = entries.filter_map(|entry| {
-        let at = u64::from_le_bytes(*entry.first_chunk()?);
-        Some((at, u64::from(u32::from_le_bytes(*entry.get(8..)?.first_chunk()?))))
-    });
-    parts.filter(|(at, size)| *at > 0 && *size > 32).collect()
-}
-
-/// Reads the parts of an `OpenDML` index.
-async fn parts(source: &Source, stream: &Stream) -> Result<Vec<Entry>, Error> {
-    if stream.parts.iter().map(|(_, size)| size).sum::<u64>() > MAX_INDEX {
-        return Err(Error::Unknown("the index is too large"));
-    }
-    let reads = stream.parts.iter().map(|(at, size)| source.fetch(*at..at.saturating_add(*size))).collect();
-    let mut entries = Vec::new();
-    for part in in_parallel(reads).await? {
-        let (Some([b'i' | b'0'..=b'9', ..]), Some(base)) =
-            (part.first_chunk::<4>(), part.get(20..).and_then(|rest| rest.first_chunk()))
-        else {
-            return Ok(Vec::new());
-        };
-        let base = u64::from_le_bytes(*base);
-        let count = part.get(12..16).and_then(|count| count.try_into().ok()).map_or(0, u32::from_le_bytes);
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
-        for entry in part.get(32..).unwrap_or_default().as_chunks::<8>().0.iter().take(count) {
-            let [a, b, c, d, size @ ..] = *entry;
-            let size = u32::from_le_bytes(size);
-            let at = base.saturating_add(u32::from_le_bytes([a, b, c, d]).into());
-            // The highest bit marks frames that are not keyframes.
-            entries.push(Entry { at, len: u64::from(size & 0x7FFF_FFFF), key: size >> 31 == 0 });
-        }
-    }
-    Ok(entries)
-}
-
-/// Parses `idx1`. The offsets are those in the file.
-fn idx1(index: &[u8], digits: [u8; 2]) -> Vec<Entry> {
-    let entries = index.as_chunks::<16>().0.iter().filter(|entry| entry[..2] == digits && entry[2] == b'd');
-    let field = |entry: &[u8; 16], at: usize| {
-        u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]])
-    };
-    let entries = entries.map(|entry| Entry {
-        at: field(entry, 8).into(),
-        len: field(entry, 12).into(),
-        key: field(entry, 4) & KEYFRAME != 0,
-    });
-    entries.collect()
-}
-
-/// Returns whether the offsets in `idx1` count from the start of the file instead of that of the list.
-async fn offsets_are_absolute(
-    source: &Source,
-    entries: &[Entry],
-    digits: [u8; 2],
-    list: u64,
-) -> Result<bool, Error> {
-    let Some(first) = entries.iter().find(|entry| entry.len > 0) else { return Ok(false) };
-    for (base, absolute) in [(list, false), (0, true)] {
-        let start = first.at.saturating_add(base);
-        let id = source.read(start..start.saturating_add(4)).await?;
-        if id.starts_with(&digits) {
-            return Ok(absolute);
-        }
-    }
-    Err(Error::Unknown("the index does not lead to frames"))
 }
 
 #[cfg(test)]
@@ -322,6 +310,15 @@ mod tests {
         values.iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 
+    /// The format of MPEG-4 part 2.
+    fn format() -> Vec<u8> {
+        chunk(*b"strf", &[&[0; 16][..], b"XVID", &[0; 20]].concat())
+    }
+
+    fn frame(n: u8) -> [u8; 9] {
+        [0, 0, 1, 0xB6, if n.is_multiple_of(25) { 0x10 } else { 0x50 }, n, n, n, n]
+    }
+
     /// A file of 100 frames of odd length, of which every 25th is a keyframe, with an index of either kind.
     fn file(open_dml: bool, absolute: bool) -> Vec<u8> {
         let made = |part: u32, base: u32| {
@@ -329,9 +326,9 @@ mod tests {
                 let mut super_index = vec![4, 0, 0, 0, 1, 0, 0, 0];
                 super_index.extend(b"01dc");
                 super_index.extend(words(&[0, 0, 0, part, 0, 32 + 800, 100]));
-                list(*b"strl", &[header(*b"vids"), chunk(*b"indx", &super_index)])
+                list(*b"strl", &[header(*b"vids"), format(), chunk(*b"indx", &super_index)])
             } else {
-                list(*b"strl", &[header(*b"vids")])
+                list(*b"strl", &[header(*b"vids"), format()])
             };
             let headers = list(*b"hdrl", &[list(*b"strl", &[header(*b"auds")]), video]);
             let mut frames = b"movi".to_vec();
@@ -348,7 +345,7 @@ mod tests {
                 idx1[entry + 8..entry + 12].copy_from_slice(&(at + base + 14).to_le_bytes());
                 let entry = ix.len() - 8;
                 ix[entry..entry + 4].copy_from_slice(&(at + 14 + 8).to_le_bytes());
-                frames.extend(chunk(*b"01dc", &[u8::try_from(n).unwrap(); 9]));
+                frames.extend(chunk(*b"01dc", &frame(u8::try_from(n).unwrap())));
             }
             (headers, frames, idx1, ix)
         };
@@ -375,19 +372,74 @@ mod tests {
                 Source::new(file(open_dml, absolute).len() as u64, Bytes::from(file(open_dml, absolute)));
             let (media_info, track) = open(&source).await.unwrap();
             assert_eq!((media_info.duration_ms, media_info.frame_rate), (Some(4000), Some(25.0)));
-            let keyframes = track.keyframes(100);
+            let keyframes = track.keyframes(&source, 100).await.unwrap();
             let times: Vec<_> = keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
             assert_eq!(times, [0, 1000, 2000, 3000]);
             let mut samples = Vec::new();
             for keyframe in keyframes {
                 samples.push(source.fetch(keyframe.range).await.unwrap());
             }
-            assert_eq!(samples, [0, 25, 50, 75].map(|n| Bytes::from(vec![n; 9])), "{open_dml} {absolute}");
+            assert_eq!(
+                samples,
+                [0, 25, 50, 75].map(|n| Bytes::from(frame(n).to_vec())),
+                "{open_dml} {absolute}"
+            );
             let wrapped = track.wrap(samples).concat();
             let header = wrapped.windows(4).rposition(|id| id == b"vids").unwrap();
             assert_eq!(wrapped[header + 20..header + 28], [1, 0, 0, 0, 1, 0, 0, 0], "one frame a second");
-            assert!(wrapped.ends_with(&[chunk(*b"01dc", &[50; 9]), chunk(*b"01dc", &[75; 9])].concat()));
+            assert!(wrapped.ends_with(&[chunk(*b"01dc", &frame(50)), chunk(*b"01dc", &frame(75))].concat()));
         }
+    }
+
+    #[tokio::test]
+    async fn frames_are_found_without_a_usable_index() {
+        let whole = file(false, false);
+        let index = whole.windows(4).rposition(|id| id == b"idx1").unwrap();
+        let movi = whole.windows(4).position(|id| id == b"movi").unwrap();
+        let marked = |flags: u8| {
+            let mut bytes = whole.clone();
+            for entry in bytes[index + 8..].chunks_mut(16) {
+                entry[4] = flags;
+            }
+            bytes
+        };
+        let with = |at: usize, bytes: &[u8]| [&whole[..at], bytes, &whole[at + bytes.len()..]].concat();
+        let half = u32::try_from((whole.len() - index - 8) / 32 * 16).unwrap().to_le_bytes();
+        let files = [
+            ("without an index", whole[..index].to_vec()),
+            ("an open list", [&with(movi - 4, &[0; 4])[..index], b"01dc\x09\0\0"].concat()),
+            ("an index of another kind", with(index, b"JUNK")),
+            ("an index to nowhere", with(index + 16, &[7, 0, 0, 0])),
+            ("an index of one half", with(index + 4, &half)),
+            ("no keyframes", marked(0)),
+            ("keyframes only", marked(0x10)),
+        ];
+        for (name, bytes) in files {
+            let source = Source::new(bytes.len() as u64, Bytes::from(bytes));
+            let (media_info, track) = open(&source).await.unwrap();
+            let keyframes = track.keyframes(&source, 100).await.unwrap();
+            let times: Vec<_> = keyframes.iter().map(|keyframe| keyframe.time_ms).collect();
+            assert_eq!((media_info.duration_ms, times), (Some(4000), vec![0, 1000, 2000, 3000]), "{name}");
+            let sample = source.fetch(keyframes[2].range.clone()).await.unwrap();
+            assert_eq!(sample, Bytes::from(frame(50).to_vec()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_still_before_the_film_is_not_the_film() {
+        let stills = [header(*b"vids"), chunk(*b"strf", &[&[0; 16][..], b"MJPG", &[0; 20]].concat())];
+        let headers = list(
+            *b"hdrl",
+            &[
+                list(*b"strl", &stills),
+                list(*b"strl", &[header(*b"vids"), format()]),
+                list(*b"strl", &stills),
+            ],
+        );
+        let bytes = [b"RIFF\0\0\0\0AVI ".to_vec(), headers].concat();
+        let film = stream(&bytes).unwrap();
+        let others = film.others.iter().map(|at| &bytes[*at..at + 4]).collect::<Vec<_>>();
+        assert_eq!((film.number, others), (1, vec![&b"vids"[..]; 2]));
     }
 
     #[tokio::test]
@@ -415,7 +467,7 @@ mod tests {
             }
             let source = Source::new(bytes.len() as u64, Bytes::from(bytes));
             let Ok((_, track)) = open(&source).await else { continue };
-            for keyframe in track.keyframes(8) {
+            for keyframe in track.keyframes(&source, 8).await.unwrap() {
                 assert!(keyframe.range.end <= source.size());
             }
         }

@@ -105,7 +105,7 @@ impl Index {
         let mut keyframes = match &self.track {
             Track::Mp4(track) => track.keyframes(source, n).await?,
             Track::Matroska(track) => track.keyframes(source, n).await?,
-            Track::Avi(track) => track.keyframes(n),
+            Track::Avi(track) => track.keyframes(source, n).await?,
             Track::Stream(track) => track.keyframes(source, n).await?,
         };
         retain_readable(&mut keyframes, source.size());

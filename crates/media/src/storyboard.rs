@@ -71,19 +71,30 @@ async fn attempt(
     }
     let grid = Grid::new(keyframes.len(), &index.media_info);
     let frames = fetch(source, &keyframes).await?;
-    let tiles = Tiles { index, grid: &grid, ffmpeg, deadline, budget: Budget::new(CPU_SECONDS) };
+    let mut tiles = Tiles { index, grid, ffmpeg, deadline, budget: Budget::new(CPU_SECONDS) };
     let jpeg = if frames.iter().all(|frame| index.is_independent(frame)) {
         tiles.decode_together(frames).await?
     } else {
-        tiles.decode_alone(&frames).await?
+        let decoded = tiles.decode_alone(&frames).await?;
+        let decoded = retain_decoded(&mut keyframes, decoded);
+        tiles.grid = Grid::new(keyframes.len(), &index.media_info);
+        tiles.assemble(decoded).await?
     };
-    Ok(Storyboard { jpeg, vtt: web_vtt(&keyframes, duration, &grid, image) })
+    Ok(Storyboard { jpeg, vtt: web_vtt(&keyframes, duration, &tiles.grid, image) })
+}
+
+/// Removes the keyframes that could not be decoded, and returns the tiles of the others.
+fn retain_decoded(keyframes: &mut Vec<Keyframe>, decoded: Vec<Option<Bytes>>) -> Vec<Bytes> {
+    let pairs = std::mem::take(keyframes).into_iter().zip(decoded);
+    let (kept, tiles) = pairs.filter_map(|(keyframe, tile)| Some((keyframe, tile?))).unzip();
+    *keyframes = kept;
+    tiles
 }
 
 /// Decodes and scales keyframes to tiles.
 struct Tiles<'a> {
     index: &'a Index,
-    grid: &'a Grid,
+    grid: Grid,
     ffmpeg: &'a Path,
     deadline: Instant,
     budget: Budget,
@@ -100,21 +111,22 @@ impl Tiles<'_> {
     }
 
     /// Decodes each keyframe in a run of its own, because a decoder takes them for parts of one sequence: it puts their
-    /// frames into the order that their headers state, and drops some.
-    async fn decode_alone(&self, frames: &[FrameData]) -> Result<Bytes, Error> {
+    /// frames into the order that their headers state, and drops some. A keyframe that cannot be decoded is `None`: one of
+    /// H.264 can be the start of a gradual refresh, from which several frames lead to a whole picture.
+    async fn decode_alone(&self, frames: &[FrameData]) -> Result<Vec<Option<Bytes>>, Error> {
         let graph = format!("{}[tiles]", self.scaled());
         let runs: Vec<_> = frames.iter().map(|frame| self.decode_one(frame, &graph)).collect();
-        let tiles: Vec<Option<Bytes>> = stream::iter(runs).buffered(PARALLEL).try_collect().await?;
-        // As in one run, the tile before it replaces one that can't be decoded.
-        let first = tiles.iter().flatten().next().ok_or(Error::Unreadable("no frame".to_owned()))?;
-        let mut last = first;
-        let tiles = tiles.iter().map(|tile| {
-            last = tile.as_ref().unwrap_or(last);
-            last.clone()
-        });
+        stream::iter(runs).buffered(PARALLEL).try_collect().await
+    }
+
+    /// Puts decoded tiles into one image.
+    async fn assemble(&self, tiles: Vec<Bytes>) -> Result<Bytes, Error> {
+        if tiles.is_empty() {
+            return Err(Error::Unreadable("no frame".to_owned()));
+        }
         let size = format!("{}x{}", self.grid.width, self.grid.height);
         let graph = format!("[0:V:0]{}", self.sheet());
-        self.run(&Input::Frames(&size, tiles.collect()), &graph, &JPEG).await
+        self.run(&Input::Frames(&size, tiles), &graph, &JPEG).await
     }
 
     /// Decodes a keyframe. Returns `None` if that is not possible.
@@ -225,6 +237,14 @@ mod tests {
 
     fn grid(tiles: usize, width: u32, height: u32) -> Grid {
         Grid::new(tiles, &MediaInfo { width: Some(width), height: Some(height), ..MediaInfo::default() })
+    }
+
+    #[test]
+    fn keyframes_that_cannot_be_decoded_have_no_tile() {
+        let mut keyframes = vec![keyframe(0), keyframe(2000), keyframe(4000)];
+        let tiles = [Some(Bytes::from_static(b"a")), None, Some(Bytes::from_static(b"c"))];
+        assert_eq!(retain_decoded(&mut keyframes, tiles.to_vec()), ["a", "c"]);
+        assert_eq!(keyframes, [keyframe(0), keyframe(4000)]);
     }
 
     #[test]

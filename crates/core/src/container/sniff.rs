@@ -17,7 +17,9 @@ impl Container {
             [b'I', b'D', b'3', ..] => Self::sniff(head.get(id3_len(head).filter(|len| *len > 0)?..)?),
             _ if is_mpeg_video(head) => Some(Self::MpegVideo),
             _ => iso_base_media(head).or_else(|| {
-                TransportPackets::find(&head[..head.len().min(super::SNIFF_LEN)]).map(|_| Self::MpegTs)
+                let head = &head[..head.len().min(super::SNIFF_LEN)];
+                let stream = TransportPackets::find(head).map(|_| Self::MpegTs);
+                stream.or_else(|| has_pack(head).then_some(Self::MpegPs))
             }),
         }
     }
@@ -58,6 +60,24 @@ fn is_mpeg_video(head: &[u8]) -> bool {
     zeros >= 2 && has_size && codes >> 4 > 0 && matches!(codes & 0x0F, 1..=8)
 }
 
+/// Returns whether a pack begins in the head of a file (ISO/IEC 13818-1, table 2-33; ISO/IEC 11172-1, 2.4.3.2). A recording
+/// can begin within a pack. Another start code has to follow the pack's header.
+fn has_pack(head: &[u8]) -> bool {
+    if unsupported_format(head).is_some() {
+        return false;
+    }
+    let packs = (0..head.len()).filter_map(|at| head.get(at..)?.strip_prefix(b"\0\0\x01\xBA"));
+    packs.into_iter().any(|pack| {
+        let len = match pack {
+            [first, ..] if first >> 6 == 1 => pack.get(9).map(|stuffing| 10 + usize::from(stuffing & 7)),
+            [first, ..] if first >> 4 == 2 => Some(8),
+            _ => None,
+        };
+        let next = len.and_then(|len| pack.get(len..));
+        matches!(next, Some([0, 0, 1, 0xBA..=0xEF, ..]))
+    })
+}
+
 /// Returns the length of an `ID3v2` tag at the start of a file (<https://id3.org/id3v2.4.0-structure>, section 3.1).
 #[must_use]
 pub fn id3_len(head: &[u8]) -> Option<usize> {
@@ -82,15 +102,17 @@ impl TransportPackets {
     const SYNC: u8 = 0x47;
 
     /// Finds the packets by the period of their first byte. If a file does not begin with a packet, there have to be five
-    /// packets, otherwise three.
+    /// packets, otherwise three. Other bytes can come first.
     #[must_use]
     pub fn find(head: &[u8]) -> Option<Self> {
-        let candidates = (0..204).flat_map(|first| [188, 192, 204].map(|stride| Self { stride, first }));
-        candidates.filter(|found| found.first < found.stride).find(|Self { stride, first }| {
-            let least = if matches!(first, 0 | 4) { 3 } else { 5 };
-            let mut syncs = head.iter().skip(*first).step_by(*stride);
-            syncs.len() >= least && syncs.by_ref().take(least + 2).all(|byte| *byte == Self::SYNC)
-        })
+        let firsts = 0..super::SNIFF_LEN.min(head.len());
+        firsts.flat_map(|first| [188, 192, 204].map(|stride| Self { stride, first })).find(
+            |Self { stride, first }| {
+                let least = if matches!(first, 0 | 4) { 3 } else { 5 };
+                let mut syncs = head.iter().skip(*first).step_by(*stride);
+                syncs.len() >= least && syncs.by_ref().take(least + 2).all(|byte| *byte == Self::SYNC)
+            },
+        )
     }
 }
 
@@ -294,6 +316,21 @@ mod tests {
         );
         assert_eq!(Container::sniff(&transport_stream(188, 100, 600)), None, "too few packets");
         assert_eq!(Container::sniff(&[0xFF; 4096]), None);
+        let late = [vec![0xFF; 2000], transport_stream(188, 0, 2096)].concat();
+        assert_eq!(TransportPackets::find(&late), Some(TransportPackets { stride: 188, first: 2000 }));
+    }
+
+    #[test]
+    fn program_streams_begin_anywhere() {
+        let pack: &[u8] = b"\0\0\x01\xBA\x44\0\x04\0\x04\x01\0\0\x03\xF9\xFF\0\0\x01\xE0\x07\xDA";
+        let old: &[u8] = b"\0\0\x01\xBA\x21\0\x01\0\x01\x80\0\x01\0\0\x01\xC0\x07\xDA";
+        for (before, pack) in [(1, pack), (2047, pack), (300, old)] {
+            let head = [&vec![0x55; before], pack, &[0x55; 100]].concat();
+            assert_eq!(Container::sniff(&head), Some(Container::MpegPs), "{before}");
+            assert_eq!(Container::sniff(&head[..before + 10]), None, "no start code after it");
+            let pdf = [b"%PDF", &head[..]].concat();
+            assert_eq!(Container::sniff(&pdf), None, "another format");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Finds the keyframe nearest to a time.
 
 use super::{Index, Track};
-use crate::keyframe::{Error, Keyframe, nearest};
+use crate::keyframe::{Error, Keyframe};
 use crate::source::Source;
 
 /// Largest keyframe, in bytes; an uncompressed 4K frame is smaller. Larger ones are left to ffmpeg, which reads them
@@ -20,7 +20,7 @@ impl Index {
         let found = match &self.track {
             Track::Mp4(track) => track.nearest(source, ms).await?,
             Track::Matroska(track) => track.nearest(source, ms).await?,
-            Track::Avi(track) => nearest(&track.keyframes, ms).cloned(),
+            Track::Avi(track) => track.nearest(ms).cloned(),
             Track::Stream(track) => track.nearest(source, ms).await?,
         };
         let mut found: Vec<Keyframe> = found.into_iter().collect();

@@ -84,9 +84,12 @@ impl Attempt<'_> {
             Err(error) => return Err(error),
         };
         let known = index.media_info.clone();
-        // For video in no container, ffmpeg prints the same frame rate for every file.
-        let is_measured = self.container != Container::MpegVideo && !index.is_joined();
-        let found_rate = found.frame_rate.filter(|_| is_measured);
+        // For video in no container, ffmpeg prints the same frame rate for every file; for AVI, that of another stream.
+        let is_measured =
+            !matches!(self.container, Container::MpegVideo | Container::Avi) && !index.is_joined();
+        // Metadata can state a rate that the timestamps contradict.
+        let highest = known.frame_rate.map_or(f64::MAX, |rate| 2.5 * rate);
+        let found_rate = found.frame_rate.filter(|rate| is_measured && *rate <= highest);
         let (width, height, rotation) = match (found.width, found.height) {
             (Some(_), Some(_)) => (found.width, found.height, found.rotation),
             _ => (known.width, known.height, known.rotation),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::packets::Found;
 use super::timeline::{MS, Stamp};
+use crate::avi::PICTURES;
 use crate::matroska;
 
 pub(super) const HEADER_OBJECT: [u8; 16] =
@@ -14,6 +15,12 @@ pub(super) const STREAM_PROPERTIES: [u8; 16] =
     *b"\x91\x07\xDC\xB7\xB7\xA9\xCF\x11\x8E\xE6\x00\xC0\x0C\x20\x53\x65";
 pub(super) const VIDEO_MEDIA: [u8; 16] = *b"\xC0\xEF\x19\xBC\x4D\x5B\xCF\x11\xA8\xFD\x00\x80\x5F\x5C\x44\x2B";
 pub(super) const AUDIO_MEDIA: [u8; 16] = *b"\x40\x9E\x69\xF8\x4D\x5B\xCF\x11\xA8\xFD\x00\x80\x5F\x5C\x44\x2B";
+/// The objects of encrypted files (sections 3.14 to 3.16).
+const ENCRYPTION: [[u8; 16]; 3] = [
+    *b"\xFB\xB3\x11\x22\x23\xBD\xD2\x11\xB4\xB7\x00\xA0\xC9\x55\xFC\x6E",
+    *b"\x14\xE6\x8A\x29\x22\x26\x17\x4C\xB9\x35\xDA\xE0\x7E\xE9\x28\x9C",
+    *b"\x33\x85\x05\x43\x81\x69\xE6\x49\x9B\x74\xAD\x12\xCB\x86\xD5\x8C",
+];
 /// The length of the header of the data object, before the first packet.
 const DATA_HEADER: usize = 50;
 /// Limit of a frame, in bytes.
@@ -57,30 +64,31 @@ struct Frame {
 }
 
 impl WindowsMedia {
-    /// Finds the video in the header object.
+    /// Returns whether the header object tells that the file is encrypted.
+    pub(super) fn is_encrypted(head: &[u8]) -> bool {
+        objects(head).any(|object| ENCRYPTION.iter().any(|id| object.starts_with(id)))
+    }
+
+    /// Finds the video in the header object: the first stream that is not a preview.
     pub(super) fn find(head: &[u8]) -> Option<Self> {
-        let field = |bytes: &[u8], at: usize| Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-        if !head.starts_with(&HEADER_OBJECT) {
-            return None;
-        }
-        let size = field(head, 16)?;
-        let (mut packet, mut preroll, mut found, mut audio) = (0, 0, None, Vec::new());
-        let mut at = 30;
-        while at + 24 <= usize::try_from(size).ok()?.min(head.len()) {
-            let len = usize::try_from(field(head, at + 16)?).ok().filter(|len| *len >= 24)?;
-            let object = head.get(at..at.checked_add(len)?)?;
+        let (mut packet, mut preroll, mut videos, mut audio) = (0, 0, Vec::new(), Vec::new());
+        for object in objects(head) {
             if object.starts_with(&FILE_PROPERTIES) {
                 preroll = field(object, 80)?;
                 packet = usize::try_from(u32::from_le_bytes(*object.get(92..)?.first_chunk()?)).ok()?;
             } else if object.starts_with(&STREAM_PROPERTIES) {
-                found = found.or_else(|| video_stream(object));
+                videos.extend(video_stream(object));
                 let is_audio = object.get(24..40) == Some(&AUDIO_MEDIA);
                 audio.extend(object.get(72).filter(|_| is_audio).map(|number| u16::from(number & 0x7F)));
             }
-            at += len;
         }
-        let (video, codec) = found?;
-        let first = size.checked_add(DATA_HEADER as u64)?;
+        // `biCompression` of the format.
+        let is_picture = |codec: &matroska::Codec| {
+            let code = codec.private.get(16..20).and_then(|code| code.first_chunk()).copied();
+            code.is_some_and(|code| PICTURES.contains(&&code))
+        };
+        let (video, codec) = videos.into_iter().min_by_key(|(_, codec)| is_picture(codec))?;
+        let first = field(head, 16)?.checked_add(DATA_HEADER as u64)?;
         (64..=1 << 20).contains(&packet).then_some(Self { video, codec, audio, packet, first, preroll })
     }
 
@@ -104,7 +112,7 @@ impl WindowsMedia {
         }));
         stamps.sort_by_key(|stamp| stamp.at);
         let keyframes = frames.into_iter().filter(|frame| frame.key);
-        let keyframes = keyframes.map(|frame| Found { pts: pts(frame.time), frames: 0, range: frame.bounds });
+        let keyframes = keyframes.map(|frame| Found { pts: pts(frame.time), range: frame.bounds });
         (keyframes.collect(), stamps)
     }
 
@@ -160,6 +168,25 @@ impl WindowsMedia {
         }
         frames
     }
+}
+
+/// Reads 64 bits.
+fn field(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// Returns the complete objects in the header object.
+fn objects(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let size = field(head, 16).filter(|_| head.starts_with(&HEADER_OBJECT)).unwrap_or(0);
+    let end = usize::try_from(size).unwrap_or(usize::MAX).min(head.len());
+    let mut at = 30;
+    std::iter::from_fn(move || {
+        let rest = head.get(at..end)?;
+        let len = usize::try_from(field(rest, 16)?).ok().filter(|len| *len >= 24)?;
+        let object = head.get(at..at.checked_add(len)?)?;
+        at += len;
+        Some(object)
+    })
 }
 
 /// Returns the number and codec of a stream of video (section 3.3, and 9.2 for the type-specific data).

@@ -90,7 +90,7 @@ impl FlashVideo {
             let Some((pts, _)) = tag.times() else { continue };
             stamps.push(Stamp { at: tag.bounds.0 as u64, stream: tag.kind.into(), pts });
             if tag.frame().is_some_and(|frame| frame.key && !frame.data.is_empty()) {
-                keyframes.push(Found { pts, frames: 0, range: tag.bounds });
+                keyframes.push(Found { pts, range: tag.bounds });
             }
         }
         (keyframes, stamps)

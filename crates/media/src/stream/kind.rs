@@ -8,7 +8,7 @@ use super::elementary::Codec;
 use super::flv::{self, FlashVideo};
 use super::ogg::{self, OggVideo};
 use super::packets::{Elementary, Found};
-use super::ps::ProgramStream;
+use super::ps::{self, ProgramStream};
 use super::raw::{self, Untimed};
 use super::timeline::{Pace, Stamp};
 use super::ts::{Missing, TransportStream};
@@ -38,11 +38,13 @@ impl Stream {
                 Err(Missing::Video) => return Err(UNKNOWN),
                 Err(Missing::Encrypted) => return Err(Error::Encrypted),
             },
+            Container::MpegPs if ps::is_scrambled(head) => return Err(Error::Encrypted),
             Container::MpegPs => Self::Program(ProgramStream::find(head).ok_or(UNKNOWN)?),
             Container::MpegVideo => {
                 Self::Raw(Untimed::measure(&Elementary::plain(head), Codec::Mpeg2).ok_or(UNKNOWN)?)
             }
             Container::Flv => Self::Flash(FlashVideo::find(head).ok_or(UNKNOWN)?),
+            Container::Wmv if WindowsMedia::is_encrypted(head) => return Err(Error::Encrypted),
             Container::Wmv => Self::WindowsMedia(WindowsMedia::find(head).ok_or(UNKNOWN)?),
             Container::Ogg => match OggVideo::find(head) {
                 Some(stream) => Self::Ogg(stream),
@@ -80,10 +82,20 @@ impl Stream {
         }
     }
 
-    /// Measures the pace of the video in timestamps of the start of the file. Not every frame has one.
+    /// Returns the duration of a frame, in ticks, if the start of the file states it, or if it has to be counted because
+    /// not every frame has a timestamp.
+    pub(super) fn frame(&self, head: &[u8]) -> Option<i64> {
+        self.frame_rate(head).map(raw::ticks).or_else(|| match self {
+            Self::Transport(stream) => stream.demux(head).frame(stream.codec),
+            Self::Program(stream) => stream.demux(head).frame(stream.codec),
+            _ => None,
+        })
+    }
+
+    /// Measures the pace of the video in timestamps of the start of the file.
     pub(super) fn pace(&self, stamps: &[Stamp], head: &[u8]) -> Pace {
         let pace = Pace::measure(stamps, self.number());
-        Pace { frame: self.frame_rate(head).map_or(pace.frame, raw::ticks), ..pace }
+        Pace { frame: self.frame(head).unwrap_or(pace.frame), ..pace }
     }
 
     /// Returns the codec, by the start of the file.
@@ -98,10 +110,17 @@ impl Stream {
         }
     }
 
-    /// Returns the keyframes and timestamps in a slice at an offset of the file. `at_end` says that the file ends there.
-    pub(super) fn scan(&self, slice: &[u8], offset: u64, at_end: bool) -> (Vec<Found>, Vec<Stamp>) {
+    /// Returns the keyframes and timestamps in a slice at an offset of the file. `frame` is the duration of a frame in
+    /// ticks, by which those without a timestamp are counted. `at_end` says that the file ends with the slice.
+    pub(super) fn scan(
+        &self,
+        slice: &[u8],
+        offset: u64,
+        frame: i64,
+        at_end: bool,
+    ) -> (Vec<Found>, Vec<Stamp>) {
         let elementary =
-            |elementary: Elementary, codec| (elementary.keyframes(codec, at_end), elementary.stamps);
+            |elementary: Elementary, codec| elementary.timed(codec, self.number(), frame, at_end);
         match self {
             Self::Transport(stream) => elementary(stream.demux(slice), stream.codec),
             Self::Program(stream) => match stream.untimed {

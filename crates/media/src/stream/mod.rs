@@ -16,6 +16,7 @@ mod raw;
 mod rejoin;
 mod timeline;
 mod ts;
+mod windows;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub(crate) use self::ogg::checksum as ogg_checksum;
 pub(crate) use self::ogg::{Page as OggPage, pages as ogg_pages};
 use self::packets::Found;
 use self::timeline::{MS, Pace, Stamp, Timeline};
+pub(crate) use self::windows::is_keyframe;
 use crate::index::Streams;
 use crate::keyframe::{self, Error, Keyframe, interleaved};
 use crate::matroska;
@@ -89,13 +91,14 @@ pub(crate) async fn open(source: &Source, container: Container) -> Result<Option
         Stream::Ogg(video) => video.search_links(source, &head).await?,
         _ => Vec::new(),
     };
-    let (_, mut stamps) = stream.scan(&head, 0, whole);
+    let frame = stream.frame(start).unwrap_or(0);
+    let (_, mut stamps) = stream.scan(&head, 0, frame, whole);
     let pace = stream.pace(&stamps, start);
     if !whole {
         stamps.extend(links);
         let start = size.saturating_sub(TAIL).max(HEAD);
         let tail = source.fetch(start..size).await?;
-        stamps.extend(from(start, stream.scan(&tail, start, true).1));
+        stamps.extend(from(start, stream.scan(&tail, start, frame, true).1));
         stamps.sort_by_key(|stamp| stamp.at);
         stamps.dedup();
     }
@@ -166,11 +169,10 @@ impl Track {
     }
 
     fn slice(&self, bytes: &[u8], offset: u64, at_end: bool) -> Slice {
-        let (found, stamps) = self.stream.scan(bytes, offset, at_end);
-        let frame = self.pace.frame.unsigned_abs();
-        let keyframes = found.into_iter().map(|Found { pts, frames, range: (start, end) }| {
-            (pts.saturating_add(frames.saturating_mul(frame)), offset + start as u64..offset + end as u64)
-        });
+        let (found, stamps) = self.stream.scan(bytes, offset, self.pace.frame, at_end);
+        let keyframes = found
+            .into_iter()
+            .map(|Found { pts, range: (start, end) }| (pts, offset + start as u64..offset + end as u64));
         Slice { keyframes: keyframes.collect(), stamps: from(offset, stamps) }
     }
 
@@ -310,6 +312,17 @@ mod tests {
     async fn encrypted_packets_are_not_shown() {
         let bytes = transport_stream(&[&Program { scrambled: true, ..Program::film(100, 25) }], (0, 0));
         let opened = open(&source(bytes), Container::MpegTs).await;
+        assert!(matches!(opened, Err(Error::Encrypted)), "{opened:?}");
+    }
+
+    #[tokio::test]
+    async fn encrypted_windows_media_is_not_shown() {
+        let mut bytes = fixture::windows_media(10, 5);
+        // The object of the audio becomes one of encryption.
+        let audio = bytes.windows(16).rposition(|id| *id == asf::STREAM_PROPERTIES).unwrap();
+        bytes[audio..audio + 16]
+            .copy_from_slice(b"\xFB\xB3\x11\x22\x23\xBD\xD2\x11\xB4\xB7\x00\xA0\xC9\x55\xFC\x6E");
+        let opened = open(&source(bytes), Container::Wmv).await;
         assert!(matches!(opened, Err(Error::Encrypted)), "{opened:?}");
     }
 

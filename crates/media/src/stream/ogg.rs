@@ -190,7 +190,7 @@ impl OggVideo {
             let pts = u64::try_from(ticks / u128::from(rate.0)).unwrap_or(u64::MAX);
             stamps.push(Stamp { at: packet.bounds.0 as u64, stream: 0, pts });
             if self.format.positions.is_keyframe(&packet.data) {
-                keyframes.push(Found { pts, frames: 0, range: packet.bounds });
+                keyframes.push(Found { pts, range: packet.bounds });
             }
         }
         stamps.extend(self.ends_of_audio(slice));

@@ -1,6 +1,7 @@
 //! The bytes of a video stream that its container splits into packets.
 
-use super::elementary::{Codec, units};
+use super::elementary::{Codec, Unit, units};
+use super::raw::Picture;
 use super::timeline::Stamp;
 
 /// The part of an elementary stream that is in a slice of a file.
@@ -29,10 +30,8 @@ pub(super) struct Mark {
 /// A keyframe in a slice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
-    /// The presentation time of a frame, in ticks of 90 kHz.
+    /// The presentation time, in ticks of 90 kHz.
     pub(super) pts: u64,
-    /// The number of frames from that one to the keyframe.
-    pub(super) frames: u64,
     /// The bounds of its packets in the slice.
     pub(super) range: (usize, usize),
 }
@@ -51,30 +50,87 @@ impl Elementary {
         self.bytes.extend_from_slice(data);
     }
 
-    /// Returns the keyframes that are complete. `whole` says that the stream ends with the slice.
-    pub(super) fn keyframes(&self, codec: Codec, whole: bool) -> Vec<Found> {
+    /// Returns the keyframes that are complete, and the timestamps of the video, which is stream number `video`, and its
+    /// audio. Frames without a timestamp are counted from the last one that has one; each lasts `frame` ticks. `whole`
+    /// says that the stream ends with the slice.
+    pub(super) fn timed(
+        mut self,
+        codec: Codec,
+        video: u16,
+        frame: i64,
+        whole: bool,
+    ) -> (Vec<Found>, Vec<Stamp>) {
         let units = units(codec, &self.bytes, whole);
-        // For each part, the last one up to it with a timestamp.
-        let mut last = None;
-        let timed: Vec<Option<usize>> = self
-            .marks
-            .iter()
-            .zip(0..)
-            .map(|(mark, part)| {
-                last = mark.pts.map(|_| part).or(last);
-                last
-            })
-            .collect();
-        let keys = units.iter().zip(0usize..).filter(|(unit, _)| unit.key);
-        let found = keys.filter_map(|(unit, number)| {
-            let range = self.bounds(unit.start, unit.end?)?;
-            let origin = &self.marks[timed[self.part_at(unit.start)?]?];
-            // The timestamp of a packet is that of the first unit that begins in it.
-            let before = units.partition_point(|unit| unit.start < origin.start);
-            let frames = (number - before.min(number)) as u64;
-            Some(Found { pts: origin.pts?, frames, range })
+        let positions = self.positions(codec, &units);
+        let origins = self.origins(&units);
+        let mut keyframes = Vec::new();
+        for ((unit, position), origin) in units.iter().zip(&positions).zip(&origins) {
+            let Some((pts, first)) = *origin else { continue };
+            let after = position.saturating_sub(positions[first]);
+            let pts = pts.saturating_add_signed(after.saturating_mul(frame));
+            if after != 0
+                && let Some((at, _)) = self.bounds(unit.start, unit.start + 1)
+            {
+                self.stamps.push(Stamp { at: at as u64, stream: video, pts });
+            }
+            if unit.key
+                && let Some(range) = unit.end.and_then(|end| self.bounds(unit.start, end))
+            {
+                keyframes.push(Found { pts, range });
+            }
+        }
+        self.stamps.sort_by_key(|stamp| stamp.at);
+        (keyframes, self.stamps)
+    }
+
+    /// Returns for each unit the last timestamp up to it, and the unit that the timestamp belongs to: that of a packet is
+    /// the one of the first unit that begins in it.
+    fn origins(&self, units: &[Unit]) -> Vec<Option<(u64, usize)>> {
+        let mut marks = self.marks.iter().peekable();
+        let mut origin = None;
+        let origins = units.iter().zip(0usize..).map(|(unit, number)| {
+            while let Some(mark) = marks.next_if(|mark| mark.start <= unit.start) {
+                origin = mark.pts.map(|pts| (pts, number)).or(origin);
+            }
+            origin
         });
-        found.collect()
+        origins.collect()
+    }
+
+    /// Returns the position of each unit in the order of presentation. It is known of MPEG-1 and MPEG-2 only; units of other
+    /// codecs are counted in their own order.
+    fn positions(&self, codec: Codec, units: &[Unit]) -> Vec<i64> {
+        if codec != Codec::Mpeg2 {
+            return (0..).take(units.len()).collect();
+        }
+        let frames: Vec<Picture> = units.iter().map(|unit| Picture::of(&self.bytes, unit)).collect();
+        // The slice can begin within a group, whose last frames are in it.
+        let cut = frames.iter().take_while(|frame| !frame.starts_group);
+        let lens = cut.map(|frame| i64::from(frame.in_group) + if frame.bidirectional { 2 } else { 1 });
+        let (len, count) = lens.zip(1..).fold((0, 0), |(longest, _), (len, count)| (len.max(longest), count));
+        let mut group = count - len;
+        let positions = frames.iter().zip(0..).map(|(frame, number)| {
+            group = if frame.starts_group { number } else { group };
+            group + i64::from(frame.in_group)
+        });
+        positions.collect()
+    }
+
+    /// Returns the duration of a frame in ticks, if only some of the frames have a timestamp.
+    pub(super) fn frame(&self, codec: Codec) -> Option<i64> {
+        let units = units(codec, &self.bytes, false);
+        let mut origins: Vec<(u64, usize)> = self.origins(&units).into_iter().flatten().collect();
+        origins.dedup();
+        if origins.len() * 2 > units.len() {
+            return None;
+        }
+        let gap = |pair: &[(u64, usize)]| {
+            let ticks = i64::try_from(pair[1].0.checked_sub(pair[0].0)?).ok()?;
+            Some(ticks / i64::try_from(pair[1].1 - pair[0].1).ok()?)
+        };
+        let mut gaps: Vec<i64> = origins.windows(2).filter_map(gap).collect();
+        gaps.sort_unstable();
+        gaps.get(gaps.len() / 2).copied().filter(|ticks| *ticks > 0)
     }
 
     /// Returns the complete units from the first keyframe on. `whole` says that the stream ends with the slice.
@@ -131,4 +187,76 @@ pub(super) fn header_of_pes(packet: &[u8]) -> Option<PesHeader> {
 pub(super) fn timestamp(bytes: &[u8]) -> Option<u64> {
     let [top, rest @ ..] = bytes.first_chunk::<TIMESTAMP>()?.map(u64::from);
     Some((top >> 1 & 7) << 30 | rest[0] << 22 | (rest[1] >> 1) << 15 | rest[2] << 7 | rest[3] >> 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME: u64 = 3600;
+
+    /// Returns frames of three groups in the order of their coding, and the place of each in the presentation.
+    fn film() -> Vec<(Vec<u8>, u64)> {
+        let closed = [(0u16, 1u16), (3, 2), (1, 3), (2, 3), (6, 2), (4, 3), (5, 3)];
+        let open = [(2, 1), (0, 3), (1, 3), (5, 2), (3, 3), (4, 3)];
+        let mut frames = Vec::new();
+        for (before, group) in [(0, &closed[..]), (7, &open), (13, &open)] {
+            for (place, kind) in group {
+                let start: &[u8] = b"\0\0\x01\xB3\x14\0\xB4\x13\xFF\xFF\xE0\x18\0\0\x01\xB8\0\x08\0\0";
+                let mut frame = if *kind == 1 { start.to_vec() } else { Vec::new() };
+                frame.extend(
+                    [&[0, 0, 1, 0][..], &(place << 6 | kind << 3).to_be_bytes(), &[0x22; 9]].concat(),
+                );
+                frames.push((frame, before + u64::from(*place)));
+            }
+        }
+        frames
+    }
+
+    /// Splits frames into packets of `len` bytes, each with the timestamp of the first frame that begins in it.
+    fn packed(frames: &[(Vec<u8>, u64)], len: usize) -> Elementary {
+        let bytes: Vec<u8> = frames.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+        let mut at = 0;
+        let starts: Vec<(usize, u64)> = frames
+            .iter()
+            .map(|(bytes, place)| {
+                at += bytes.len();
+                (at - bytes.len(), *place)
+            })
+            .collect();
+        let mut stream = Elementary::default();
+        for (data, at) in bytes.chunks(len).zip((0..).step_by(len)) {
+            let first = starts.iter().find(|(start, _)| (at..at + data.len()).contains(start));
+            let pts = first.map(|(_, place)| 90_000 + place * FRAME);
+            stream.stamps.extend(pts.map(|pts| Stamp { at: at as u64, stream: 0xE0, pts }));
+            stream.push(at, at + data.len(), pts, data);
+        }
+        stream
+    }
+
+    #[test]
+    fn frames_without_a_timestamp_are_counted_in_the_order_of_presentation() {
+        let film = film();
+        for skipped in 0..film.len() {
+            for len in [20, 50, 70, 100] {
+                let stream = packed(&film[skipped..], len);
+                let (keyframes, stamps) = stream.timed(Codec::Mpeg2, 0xE0, FRAME.cast_signed(), true);
+                let found: Vec<u64> = keyframes.iter().map(|found| (found.pts - 90_000) / FRAME).collect();
+                let keys = [(0, 0), (7, 9), (13, 15)].into_iter().filter(|(number, _)| *number >= skipped);
+                assert_eq!(found, keys.map(|(_, place)| place).collect::<Vec<_>>(), "{skipped} {len}");
+                let places: Vec<u64> = film[skipped..].iter().map(|(_, place)| *place).collect();
+                let last = stamps.iter().map(|stamp| (stamp.pts - 90_000) / FRAME).max();
+                assert_eq!(last, places.into_iter().max(), "{skipped} {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_lasts_the_mean_between_sparse_timestamps() {
+        let units =
+            |number: usize| [b"\0\0\x01\x09\x30\0\0\x01\x41\x9A".to_vec(), vec![0x22; number % 3]].concat();
+        let film: Vec<(Vec<u8>, u64)> = (0..100).map(|n| (units(n), n as u64)).collect();
+        assert_eq!(packed(&film, 100).frame(Codec::H264), Some(3600));
+        assert_eq!(packed(&film, 9).frame(Codec::H264), None, "every frame has one");
+    }
 }

@@ -93,6 +93,17 @@ impl ProgramStream {
     }
 }
 
+/// Returns whether the video is encrypted, as on DVDs (`PES_scrambling_control`, ISO/IEC 13818-1, table 2-22), where some
+/// of the packets are not.
+pub(super) fn is_scrambled(head: &[u8]) -> bool {
+    let videos = packets(head).filter(Packet::is_video);
+    let (seen, scrambled) = videos.fold((0usize, 0usize), |(seen, scrambled), packet| {
+        let is_scrambled = packet.bytes.get(6).is_some_and(|flags| flags >> 6 == 2 && flags >> 4 & 3 != 0);
+        (seen + 1, scrambled + usize::from(is_scrambled))
+    });
+    scrambled * 10 > seen
+}
+
 /// Returns the packets of a slice that starts anywhere. They are searched from the next pack where their order is lost.
 pub(super) fn packets(slice: &[u8]) -> impl Iterator<Item = Packet<'_>> {
     let mut at = 0;
@@ -146,6 +157,17 @@ fn header_of_mpeg1(packet: &[u8]) -> Option<PesHeader> {
 mod tests {
     use super::super::fixture::{Program, program_stream};
     use super::*;
+
+    #[test]
+    fn video_of_dvds_is_encrypted_in_some_packets() {
+        let mut bytes = program_stream(&Program::film(30, 10));
+        assert!(!is_scrambled(&bytes));
+        let starts: Vec<usize> = packets(&bytes).map(|packet| packet.bounds.0).collect();
+        for start in starts.into_iter().step_by(3) {
+            bytes[start + 6] |= 0x10;
+        }
+        assert!(is_scrambled(&bytes));
+    }
 
     #[test]
     fn slices_may_end_anywhere() {

@@ -49,8 +49,8 @@ impl Untimed {
             stamps.push(Stamp { at: at as u64, stream: Self::STREAM, pts: self.time(before + number) });
             let range = unit.end.and_then(|end| slice.bounds(unit.start, end));
             if let Some(range) = range.filter(|_| unit.key) {
-                let pts = self.time(before + group + picture.in_group);
-                keyframes.push(Found { pts, frames: 0, range });
+                let pts = self.time(before + group + u64::from(picture.in_group));
+                keyframes.push(Found { pts, range });
             }
         }
         (keyframes, stamps)
@@ -67,21 +67,25 @@ impl Untimed {
 }
 
 /// The headers of the frame in an access unit.
-struct Picture {
+pub(super) struct Picture {
     /// Whether a group of pictures starts in the unit.
-    starts_group: bool,
+    pub(super) starts_group: bool,
     /// The number of frames of its group that are presented before it (`temporal_reference`).
-    in_group: u64,
+    pub(super) in_group: u16,
+    /// Whether it is a B frame. These refer to a frame of their group that is presented after them.
+    pub(super) bidirectional: bool,
 }
 
 impl Picture {
-    fn of(stream: &[u8], unit: &Unit) -> Self {
+    pub(super) fn of(stream: &[u8], unit: &Unit) -> Self {
         let bytes = stream.get(unit.start..unit.end.unwrap_or(stream.len())).unwrap_or_default();
         let header = memmem::find(bytes, PICTURE);
         let reference = header.and_then(|at| bytes.get(at + PICTURE.len()..at + PICTURE.len() + 2));
+        let reference = reference.map_or(0, |bytes| u16::from_be_bytes([bytes[0], bytes[1]]));
         Self {
             starts_group: memmem::find(&bytes[..header.unwrap_or(0)], GROUP).is_some(),
-            in_group: reference.map_or(0, |bytes| u64::from(u16::from_be_bytes([bytes[0], bytes[1]]) >> 6)),
+            in_group: reference >> 6,
+            bidirectional: reference >> 3 & 7 == 3,
         }
     }
 }

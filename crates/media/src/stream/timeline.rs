@@ -21,6 +21,8 @@ const TICKS_MAX: i64 = 366 * 24 * 3600 * 1000 * MS;
 const MODULUS: i64 = 1 << 33;
 /// A stream's timestamps go back by the reordering of frames. If they go back further, another recording begins.
 const BACK: i64 = 1500 * MS;
+/// The same limit in frames, for slide shows.
+const BACK_FRAMES: i64 = 5;
 /// The same limit for decode times, which frame reordering does not affect.
 const BACK_DECODED: i64 = 500 * MS;
 /// The most recordings that are joined.
@@ -50,8 +52,6 @@ impl Pace {
     /// Measures the pace at the start of a file.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(super) fn measure(stamps: &[Stamp], video: u16) -> Self {
-        let unknown = Self { video, frame: 0, rate: 0.0 };
-        let ticks = Timeline::new(stamps, unknown).duration_ms().unwrap_or(0) as f64 * MS as f64;
         let bytes = stamps.first().zip(stamps.last()).map_or(0, |(first, last)| last.at - first.at);
         let mut times: Vec<u64> =
             stamps.iter().filter(|stamp| stamp.stream == video).map(|stamp| stamp.pts).collect();
@@ -61,6 +61,8 @@ impl Pace {
         gaps.sort_unstable();
         let frame = gaps.get(gaps.len() / 2).and_then(|gap| i64::try_from(*gap).ok());
         let frame = frame.filter(|frame| *frame <= AHEAD).unwrap_or(Self::FRAME);
+        let unknown = Self { video, frame, rate: 0.0 };
+        let ticks = Timeline::new(stamps, unknown).duration_ms().unwrap_or(0) as f64 * MS as f64;
         Self { video, frame, rate: if ticks > 0.0 { bytes as f64 / ticks } else { 0.0 } }
     }
 
@@ -120,7 +122,8 @@ impl Timeline {
         let time = near.map_or(decoded_or_shown.cast_signed(), |near| unwrapped(decoded_or_shown, near));
         let expected = self.pace.ticks(stamp.at.saturating_sub(known.map_or(stamp.at, |(_, at)| at)));
         // Decode times ascend within a recording, so a smaller step back begins another one.
-        let back = if decoded.is_some() { BACK_DECODED } else { BACK };
+        let frames = self.pace.frame.saturating_mul(BACK_FRAMES).min(AHEAD);
+        let back = if decoded.is_some() { BACK_DECODED } else { BACK.max(frames) };
         let ahead = expected.saturating_mul(50).saturating_add(AHEAD);
         // Where another stream goes on meanwhile, this one has a gap.
         let is_reached = |last: i64| (-AHEAD..=AHEAD).contains(&(time - last));
@@ -264,6 +267,17 @@ mod tests {
         let timeline = Timeline::new(&stamps, PACE);
         assert_eq!(timeline.recordings.len(), 1);
         assert_eq!((timeline.time_ms(20, 3 * SECOND), timeline.duration_ms()), (2000, Some(2040)));
+    }
+
+    #[test]
+    fn reordered_frames_of_a_slide_show_are_no_new_recording() {
+        let stamps: Vec<_> = [0, 4, 2, 1, 3, 8, 6, 5, 7]
+            .into_iter()
+            .zip(0..)
+            .map(|(second, at)| Stamp { at, stream: 1, pts: second * SECOND })
+            .collect();
+        let timeline = Timeline::new(&stamps, Pace::measure(&stamps, 1));
+        assert_eq!((timeline.recordings.len(), timeline.duration_ms()), (1, Some(9000)));
     }
 
     #[test]
