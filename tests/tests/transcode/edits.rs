@@ -145,6 +145,20 @@ async fn what_is_before_the_edit_of_a_fragmented_film_is_not_presented() {
 }
 
 #[tokio::test]
+async fn a_fragmented_film_can_have_several_edits() {
+    let args = format!("{} {} -c:a aac", frames("96x54", "25", 16.0), beeps(48_000, 16.0));
+    let args = format!("{args} -c:v libx264 -preset veryfast -bf 3 -b_strategy 0 -g 50 -pix_fmt yuv420p");
+    // A longer edit list moves the fragments, so nothing may tell their offsets.
+    let args = format!("{args} -movflags +frag_keyframe+delay_moov+default_base_moof+skip_trailer");
+    let film = generate("edits-fragmented-moved.mp4", &args);
+    let name = "edits-fragmented-cut.mp4";
+    let transcoded = transcode(&edited(name, &film, "4000:2520 2000:0 0:9000"), 5.0).await;
+    assert!(transcoded.plan.is_sliced && transcoded.plan.chunks.len() > 2);
+    let parts = [(0, 2520, 4000), (4000, 0, 2000), (6000, 9000, 7000)];
+    check(name, &transcoded, (&parts, &parts), 13_000);
+}
+
+#[tokio::test]
 async fn slices_of_four_hours_read_little_more_than_the_movie() {
     let args = format!(
         "{} {} -pix_fmt yuv420p -c:v libx264 -preset veryfast -bf 3 -g 50 -c:a aac",

@@ -1,13 +1,16 @@
 //! Cut points: the exact presentation times of all keyframes and edits, and of the end.
 
+use super::Track;
 use super::boxes::Fields;
 use super::edits::{Edit, Edits};
 use super::fragments::Fragments;
 use super::moof::Fragment;
+use super::remux::Movie;
 use super::table::{MAX_TABLE_BYTES, Table};
 use super::tables::Tables;
 use super::timing::Timing;
 use crate::keyframe::{CutPoints, Error};
+use crate::remux::Unplayable;
 use crate::source::Source;
 
 /// Limit of samples: twelve hours at 120 frames per second.
@@ -109,9 +112,41 @@ impl<'a> Collector<'a> {
     }
 }
 
+impl Track {
+    /// Returns the cut points of several edits of movie fragments, or `None` if not all of them play normally, or a limit is
+    /// exceeded.
+    pub(super) async fn cuts_of_edits(
+        &self,
+        source: &Source,
+        tables: Option<&Tables>,
+    ) -> Result<Option<CutPoints>, Error> {
+        let listed = async {
+            let mut movie = Movie::open(self, source).await?;
+            movie.list(self.id, tables, &self.timing, None).await
+        };
+        let (samples, edits) = match listed.await {
+            Ok(listed) => listed,
+            Err(Unplayable::Refused(_)) => return Ok(None),
+            Err(Unplayable::Failed(error)) => return Err(error.into()),
+        };
+        let edit_count = edits.iter().count();
+        let comparisons = (samples.len() as u64).saturating_mul(edit_count as u64);
+        if edit_count > MAX_EDITS || comparisons > MAX_COMPARISONS || !edits.iter().all(Edit::plays_normally)
+        {
+            return Ok(None);
+        }
+        let mut collector = Collector::new(&edits);
+        for sample in &samples {
+            collector.add(sample.time, sample.duration.into(), sample.is_sync);
+        }
+        let begin = Some(self.timing.origin);
+        Ok(Some(CutPoints { begin, ..collector.finish(self.timing.scale) }))
+    }
+}
+
 impl Fragments {
-    /// Returns the times of the first keyframe of each fragment, or `None` if there are too many fragments or several
-    /// edits.
+    /// Returns the times of the first keyframe of each fragment, or `None` if there are too many fragments. There is only
+    /// one edit.
     pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
         let Some(edit) = timing.edits.only() else { return Ok(None) };
         let Some(fragments) = self.all(source, MAX_FRAGMENTS).await? else { return Ok(None) };

@@ -104,6 +104,9 @@ impl Track {
     pub(crate) async fn cuts(&self, source: &Source) -> Result<Option<CutPoints>, Error> {
         match &self.samples {
             Samples::Tables(tables) => tables.cuts(source, &self.timing).await,
+            Samples::Fragments(_, tables) if self.timing.edits.iter().nth(1).is_some() => {
+                self.cuts_of_edits(source, tables.as_ref()).await
+            }
             Samples::Fragments(fragments, None) => fragments.cuts(source, &self.timing).await,
             Samples::Fragments(fragments, Some(tables)) => {
                 let first = tables.cuts(source, &self.timing).await?;

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::audio::Packing;
 use super::boxes::{Fields, atom, words};
-use super::edits::Edit;
+use super::edits::{Edit, Edits};
 use super::entries::{self, Decoding, Entry};
 use super::loaded::{Loaded, Located};
 use super::runs::Defaults;
@@ -38,15 +38,15 @@ impl<'a> Movie<'a> {
         Ok(Self { source, fragments: track.fragments(source).await? })
     }
 
-    /// Lists all samples of a track, at their media times, in groups if they are packed. Returns the edits, too: that of
-    /// fragments goes on to the end.
+    /// Lists all samples of a track, at their media times, in groups if they are packed. Returns the edits, too: the last one
+    /// of fragments goes on to the end.
     pub(super) async fn list(
         &mut self,
         id: u32,
         tables: Option<&Tables>,
         timing: &Timing,
         packing: Option<Packing>,
-    ) -> Result<(Vec<Sample>, Edit), Unplayable> {
+    ) -> Result<(Vec<Sample>, Edits), Unplayable> {
         let mut edits = timing.edits.clone();
         let mut all = match tables.filter(|tables| tables.sizes.count > 0) {
             Some(tables) => list(tables, self.source, timing, packing).await?,
@@ -57,7 +57,7 @@ impl<'a> Movie<'a> {
             let samples = fragments.iter_mut().find(|(track, _)| *track == id).map(|(_, samples)| samples);
             all.extend(samples.map(std::mem::take).unwrap_or_default());
         }
-        Ok((all, *edits.only().ok_or(Refusal("EDITS"))?))
+        Ok((all, edits))
     }
 }
 
@@ -91,8 +91,9 @@ impl Track {
             Listed::Tables(tables) => Some(tables),
             Listed::Fragments(_, tables) => tables.as_ref(),
         };
-        let (all, edit) = movie.list(self.id, tables, &self.timing, None).await?;
-        let samples = presented(all, &edit)?;
+        let (all, edits) = movie.list(self.id, tables, &self.timing, None).await?;
+        let edit = edits.only().ok_or(Refusal("EDITS"))?;
+        let samples = presented(all, edit)?;
         let geometry = geometry(&self.boxes.mvhd, &self.boxes.tkhd).ok_or(Refusal("NO_INDEX"))?;
         let scale = self.timing.scale;
         Ok(Film {
@@ -140,7 +141,8 @@ impl sound::Track {
         let entry = audio_entry(stsd.clone());
         let is_decoded = entry.is_none() && self.codec.is_decodable();
         let packing = if is_decoded { Packing::read(stsd.clone(), self.codec) } else { None };
-        let (all, edit) = movie.list(self.id, Some(&tables), &self.timing, packing).await?;
+        let (all, edits) = movie.list(self.id, Some(&tables), &self.timing, packing).await?;
+        let edit = edits.only().ok_or(Refusal("EDITS"))?;
         if all.is_empty() {
             return Ok(None);
         }
@@ -158,7 +160,7 @@ impl sound::Track {
             return Ok(Some(TrackSamples { entry, scale, samples: samples.collect(), gaps: Vec::new() }));
         }
         let entry = entry.ok_or(Refusal("AUDIO_CODEC"))?;
-        Ok(Some(TrackSamples { entry, scale, samples: audible(&all, &edit, scale), gaps: Vec::new() }))
+        Ok(Some(TrackSamples { entry, scale, samples: audible(&all, edit, scale), gaps: Vec::new() }))
     }
 }
 

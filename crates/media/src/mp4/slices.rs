@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::audio::Packing;
-use super::edits::Edit;
+use super::edits::{Edit, Edits};
 use super::listed::Listed;
 use super::loaded::{Loaded, Located};
 use super::remux::Movie;
@@ -34,8 +34,8 @@ struct Sliceable<'a> {
 /// The samples of a track.
 enum Samples {
     Tables(Loaded, Option<Packing>),
-    /// Of movie fragments, and the only edit.
-    Fragments(Listed, Edit),
+    /// Of movie fragments, and the edits, the last of which goes on to their end.
+    Fragments(Listed, Edits),
 }
 
 impl Track {
@@ -105,18 +105,18 @@ impl Track {
         audio: &[u32],
     ) -> Result<Option<(Sliceable<'_>, Vec<Sliceable<'_>>)>, Unplayable> {
         let mut movie = Movie::open(self, source).await?;
-        let (samples, edit) = movie.list(self.id, tables, &self.timing, None).await?;
-        let samples = Samples::Fragments(Listed::new(samples), edit);
+        let (samples, edits) = movie.list(self.id, tables, &self.timing, None).await?;
+        let samples = Samples::Fragments(Listed::new(samples), edits);
         let film = Sliceable { boxes, timing: &self.timing, samples };
         let mut tracks = Vec::new();
         for id in audio {
             let Some(track) = self.sound.track(*id) else { return Ok(None) };
             let Some((boxes, tables)) = track.boxes(source).await? else { return Ok(None) };
-            let (mut samples, edit) = movie.list(*id, Some(&tables), &track.timing, None).await?;
+            let (mut samples, edits) = movie.list(*id, Some(&tables), &track.timing, None).await?;
             for sample in &mut samples {
                 sample.is_sync = true;
             }
-            let samples = Samples::Fragments(Listed::new(samples), edit);
+            let samples = Samples::Fragments(Listed::new(samples), edits);
             tracks.push(Sliceable { boxes, timing: &track.timing, samples });
         }
         Ok(Some((film, tracks)))
@@ -151,7 +151,8 @@ impl Sliceable<'_> {
     fn frames(&self, (start, end): (i64, Option<i64>)) -> Option<Vec<Piece>> {
         let tables = match &self.samples {
             Samples::Tables(tables, _) => tables,
-            Samples::Fragments(listed, edit) => {
+            Samples::Fragments(listed, edits) => {
+                let edit = edits.at(start)?;
                 let media = |time: i64| if time == i64::MAX { time } else { edit.media_at(time) };
                 // Without an edit list, times can be negative.
                 let first = if self.timing.edits.are_listed() { edit.media } else { i64::MIN };
@@ -191,16 +192,15 @@ impl Sliceable<'_> {
         let overlap = |edit: &&Edit| edit.end().min(chunk.1).saturating_sub(edit.start.max(chunk.0));
         // What a chunk has of the edits before and after it because times are rounded.
         let short = i64::from(scale) / 20;
-        let edits: Vec<&Edit> = match &self.samples {
-            Samples::Tables(..) => self.timing.edits.iter().filter(|edit| overlap(edit) > short).collect(),
-            Samples::Fragments(_, edit) => vec![edit],
+        let all = match &self.samples {
+            Samples::Tables(..) => &self.timing.edits,
+            Samples::Fragments(_, edits) => edits,
         };
-        let edits = if edits.is_empty() || edits.iter().any(|edit| !edit.plays_normally()) {
+        let mut edits: Vec<&Edit> = all.iter().filter(|edit| overlap(edit) > short).collect();
+        if edits.is_empty() || edits.iter().any(|edit| !edit.plays_normally()) {
             // Of equal ones, the first.
-            self.timing.edits.iter().rev().max_by_key(overlap).into_iter().collect()
-        } else {
-            edits
-        };
+            edits = all.iter().rev().max_by_key(overlap).into_iter().collect();
+        }
         let (start, end) = ticks(wanted.audio, SAMPLE_RATE);
         let mut all: Vec<Piece> = Vec::new();
         for (nth, edit) in edits.iter().enumerate() {
