@@ -115,12 +115,13 @@ impl Index {
     /// Returns the streams to present. The keyframes are those of the same film.
     #[must_use]
     pub fn streams(&self) -> Streams {
-        match &self.track {
+        let streams = match &self.track {
             Track::Mp4(track) => track.streams(),
             Track::Matroska(track) => track.streams(),
             Track::Avi(track) => Streams { film: Some(track.stream), ..Streams::default() },
             Track::Stream(track) => track.streams(),
-        }
+        };
+        Streams { color_transfer: self.media_info.color_transfer.clone(), ..streams }
     }
 
     /// Lists all samples that are presented, or tells why players cannot play them.

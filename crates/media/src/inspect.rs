@@ -47,8 +47,11 @@ pub struct VideoStream {
     pub width: u32,
     /// Height in pixels, as displayed.
     pub height: u32,
-    /// `FFmpeg`'s name for the transfer characteristics, if known. HDR is tone-mapped to SDR.
+    /// `FFmpeg`'s name for the transfer characteristics, if the stream states them. HDR is tone-mapped to SDR.
     pub color_transfer: Option<String>,
+    /// The transfer characteristics to assume, if only the container states them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assumed_transfer: Option<String>,
     /// `FFmpeg`'s name for the colour space to assume, if the stream specifies none.
     pub assumed_colours: Option<String>,
     /// Whether the frames are rotated or mirrored for display.
@@ -272,6 +275,10 @@ fn parse(report: &str, decodable: &BTreeSet<String>, chosen: &Streams) -> Option
             width: report.media_info.width.unwrap_or(0),
             height: report.media_info.height.unwrap_or(0),
             assumed_colours: report.assumed_colours().map(str::to_owned),
+            assumed_transfer: match report.media_info.color_transfer {
+                Some(_) => None,
+                None => chosen.color_transfer.clone(),
+            },
             color_transfer: report.media_info.color_transfer,
             is_transformed,
         },
@@ -389,6 +396,19 @@ mod tests {
         let found = inspected_with(streams, &missing).unwrap();
         assert_eq!((found.video.stream, found.audio.len()), (0, 3));
         assert_eq!(film("", &BTreeSet::new(), &missing), None);
+    }
+
+    #[test]
+    fn transfer_characteristics_of_the_container_are_assumed() {
+        let container = Streams { color_transfer: Some("smpte2084".into()), ..Streams::default() };
+        let video = |colours: &str| {
+            let streams = VIDEO.replace("progressive", colours);
+            let video = inspected_with(&streams, &container).unwrap().video;
+            (video.color_transfer, video.assumed_transfer)
+        };
+        assert_eq!(video("tv, progressive"), (None, Some("smpte2084".into())));
+        assert_eq!(video("tv, bt2020nc/bt2020/unknown"), (None, Some("smpte2084".into())));
+        assert_eq!(video("tv, bt2020nc/bt2020/arib-std-b67"), (Some("arib-std-b67".into()), None));
     }
 
     #[test]

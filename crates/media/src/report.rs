@@ -415,10 +415,10 @@ Stream mapping:
         assert_eq!(filters("yuv420p(progressive)"), (String::new(), plain));
         assert_eq!(
             filters("yuv420p10le(bt2020nc/bt2020/arib-std-b67)").1,
-            Filters { hdr: true, alpha: false, tiny: false }
+            Filters { hdr: Some("arib-std-b67"), ..plain }
         );
-        assert_eq!(filters("yuva444p12le(bt709)").1, Filters { hdr: false, alpha: true, tiny: false });
-        assert_eq!(filters("argb").1, Filters { hdr: false, alpha: true, tiny: false });
+        assert_eq!(filters("yuva444p12le(bt709)").1, Filters { alpha: true, ..plain });
+        assert_eq!(filters("argb").1, Filters { alpha: true, ..plain });
     }
 
     #[test]

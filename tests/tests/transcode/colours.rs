@@ -1,9 +1,12 @@
-//! Colours: all renditions have the colours of the source, and correct colour tags.
+//! Colours: all renditions have the colours of the source, and correct colour tags. Posters have the shape of the video.
 
 use std::path::Path;
 use std::process::Command;
 
-use super::{generate, transcode};
+use tokio::time::Instant;
+use upreel_media::poster;
+
+use super::{ffmpeg, generate, source, transcode};
 
 /// Red, green and blue of the test video.
 const PATCH: [u8; 3] = [0x20, 0xC0, 0x40];
@@ -116,5 +119,28 @@ async fn video_of_10_bits_and_422_keeps_its_colours() {
     ] {
         let args = format!("-vf scale=out_color_matrix=bt709,format=yuv422p10le {args}");
         check(name, &patch("1280x720", &args), HD, PATCH).await;
+    }
+}
+
+#[tokio::test]
+async fn poster_has_the_shape_of_pixels_that_only_the_container_states() {
+    for (name, codec) in [
+        ("shape.wmv", "wmv2"),
+        ("shape.avi", "huffyuv -pix_fmt yuv422p"),
+        ("shape.mov", "qtrle"),
+        ("shape.mkv", "huffyuv -pix_fmt yuv422p"),
+    ] {
+        let path = generate(name, &patch("160x120", &format!("-vf setsar=4/3 -c:v {codec}")));
+        let deadline = Instant::now() + upreel_tests::HANG_GUARD;
+        let poster = poster::make(&source(&path), &ffmpeg(), deadline).await.unwrap();
+        assert_eq!((poster.media_info.width, poster.media_info.height), (Some(213), Some(120)), "{name}");
+        let file = tempfile::Builder::new().suffix(".jpg").tempfile().unwrap();
+        std::fs::write(file.path(), &poster.large).unwrap();
+        let output = Command::new("ffprobe")
+            .args(["-v", "error", "-show_entries", "stream=width,height", "-of", "csv=p=0"])
+            .arg(file.path())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "1280,720", "{name}");
     }
 }

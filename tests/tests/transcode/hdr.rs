@@ -157,6 +157,9 @@ async fn check(name: &str, path: &Path) -> MediaInfo {
 }
 
 const X265: &str = "-c:v libx265 -preset ultrafast -x265-params log-level=none:crf=4:bframes=0 -tag:v hvc1";
+/// Removes the colours from the stream.
+const UNSTATED: &str =
+    "-bsf:v hevc_metadata=colour_primaries=2:transfer_characteristics=2:matrix_coefficients=2";
 
 #[tokio::test]
 async fn every_kind_of_hdr_is_tone_mapped_alike() {
@@ -171,6 +174,9 @@ async fn every_kind_of_hdr_is_tone_mapped_alike() {
             Transfer::Hlg,
             "-pix_fmt yuv420p10le -c:v libvpx-vp9 -crf 4 -b:v 0 -cpu-used 8".to_owned(),
         ),
+        // Only the container states the colours.
+        ("pq-unstated.mp4", Transfer::Pq, format!("-pix_fmt yuv420p10le {X265} {UNSTATED}")),
+        ("hlg-unstated.mkv", Transfer::Hlg, format!("-pix_fmt yuv420p10le {X265} {UNSTATED}")),
     ] {
         let name = format!("patches-{name}");
         let path = generate(&name, &format!("{} {args}", patches(transfer)));

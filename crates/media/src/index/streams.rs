@@ -12,6 +12,8 @@ pub struct Streams {
     /// The duration of the audio before the start of the presentation, in a container without cut points. An encoder
     /// added this audio as a delay, and it is not presented.
     pub padding: Duration,
+    /// `FFmpeg`'s name for the transfer characteristics of the film that the container states.
+    pub color_transfer: Option<String>,
 }
 
 /// How ffmpeg identifies a stream.

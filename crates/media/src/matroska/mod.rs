@@ -23,6 +23,7 @@ mod remux;
 mod scan;
 mod single;
 mod slices;
+mod still;
 mod text;
 mod timing;
 mod tracks;
@@ -91,6 +92,7 @@ pub(crate) struct Track {
 pub(crate) async fn open(source: &Source) -> Result<(MediaInfo, Track), Error> {
     let (tracks, mut track) = headers(source).await?;
     let video = tracks.video.ok_or(Error::NoVideo)?;
+    let video = track.moving(source, video, tracks.others).await?;
     if video.encrypted || tracks.audio_encrypted {
         return Err(Error::Encrypted);
     }

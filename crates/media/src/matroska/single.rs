@@ -16,6 +16,8 @@ pub(crate) struct Codec {
     pub(crate) private: Bytes,
     /// Width and height in pixels. 0 if only the frames tell.
     pub(crate) size: (u32, u32),
+    /// Width and height of a pixel, as a ratio, if the container states them.
+    pub(crate) aspect: Option<(u32, u32)>,
 }
 
 impl Codec {
@@ -30,8 +32,15 @@ impl Codec {
         // ffmpeg rejects 0, and corrects 1 by the frames.
         put(&mut video, id::PIXEL_WIDTH, &self.size.0.max(1).to_be_bytes());
         put(&mut video, id::PIXEL_HEIGHT, &self.size.1.max(1).to_be_bytes());
-        // The aspect ratio is unknown, so that of the frames counts.
-        put(&mut video, id::DISPLAY_UNIT, &[4]);
+        if let Some((across, down)) = self.aspect {
+            let side = |pixels: u32, of_pixel: u32| (u64::from(pixels) * u64::from(of_pixel)).to_be_bytes();
+            put(&mut video, id::DISPLAY_UNIT, &[3]);
+            put(&mut video, id::DISPLAY_WIDTH, &side(self.size.0, across));
+            put(&mut video, id::DISPLAY_HEIGHT, &side(self.size.1, down));
+        } else {
+            // The aspect ratio is unknown, so that of the frames counts.
+            put(&mut video, id::DISPLAY_UNIT, &[4]);
+        }
         let mut data = Vec::new();
         put(&mut data, id::TRACK_NUMBER, &[1]);
         put(&mut data, id::TRACK_TYPE, &[1]);

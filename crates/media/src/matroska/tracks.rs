@@ -18,8 +18,10 @@ const METADATA: u64 = 33;
 /// The tracks to present.
 #[derive(Debug, Default)]
 pub(super) struct Tracks {
-    /// The film.
+    /// The film, by what its track entry tells.
     pub(super) video: Option<Video>,
+    /// Further video tracks that are no covers, in the order in which players choose among them.
+    pub(super) others: Vec<Video>,
     /// The audio tracks, the one to play by default first.
     pub(super) audio: Vec<AudioTrack>,
     /// The data of their `TrackEntry` elements.
@@ -63,7 +65,7 @@ pub(super) struct Video {
 /// Parses the data of a Tracks element.
 pub(super) fn parse(bytes: &Bytes) -> Tracks {
     let entries = children(bytes).filter(|child| child.id == id::TRACK_ENTRY);
-    let (mut film, mut audio) = (None, Vec::new());
+    let (mut videos, mut audio) = (Vec::new(), Vec::new());
     let mut clear_audio = false;
     for (entry, number) in entries.filter(|entry| is_stream(entry.data)).zip(0..) {
         let stream = StreamId::Position(number);
@@ -71,10 +73,7 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
             Some(VIDEO) => {
                 let Some(video) = video(entry.data, stream, without_language(entry.all)) else { continue };
                 let is_picture = video.media_info.video_codec.as_deref().is_some_and(is_picture);
-                let rank = Rank::of(entry.data, !is_picture);
-                if film.as_ref().is_none_or(|(best, _)| rank > *best) {
-                    film = Some((rank, video));
-                }
+                videos.push((Rank::of(entry.data, !is_picture), video));
             }
             Some(AUDIO) => {
                 clear_audio |= !is_encrypted(entry.data);
@@ -90,8 +89,11 @@ pub(super) fn parse(bytes: &Bytes) -> Tracks {
         }
     }
     audio.sort_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
+    videos.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
+    let mut videos = videos.into_iter();
     Tracks {
-        video: film.map(|(_, video)| video),
+        video: videos.next().map(|(_, video)| video),
+        others: videos.filter(|(rank, _)| rank.usable).map(|(_, video)| video).collect(),
         audio_encrypted: !audio.is_empty() && !clear_audio,
         audio_codec: audio.first().map(|(_, _, codec, _)| codec.unwrap_or("unknown").to_owned()),
         audio_entries: audio.iter().map(|(.., entry)| entry.clone()).collect(),

@@ -144,7 +144,8 @@ impl Attempt<'_> {
         }
     }
 
-    /// Runs ffmpeg to decode and scale frames.
+    /// Runs ffmpeg to decode and scale frames. Their transfer characteristics in the report are those of `media_info` if
+    /// only the container states them.
     async fn decode_frames(
         &self,
         input: &Input<'_>,
@@ -168,7 +169,10 @@ impl Attempt<'_> {
         if frames.is_empty() {
             return Err(Error::Unreadable("no complete frame".to_owned()));
         }
-        Ok((frames, film.report(&stderr)))
+        let mut report = film.report(&stderr);
+        let transfer = &mut report.media_info.color_transfer;
+        *transfer = transfer.take().or_else(|| media_info.color_transfer.clone());
+        Ok((frames, report))
     }
 }
 

@@ -39,7 +39,9 @@ pub(super) fn video(chunk: &Chunk<'_>, rungs: &[Rung<'_>]) -> String {
          h='if(lte({ratio},1.03),{height},max(2,2*round({height}/({ratio})/2)))':eval=frame"
     );
     let colours = chunk.video.assumed_colours.as_deref();
-    let scale = Filters::of(chunk.video.color_transfer.as_deref(), false).scale_video(&size, colours);
+    let stated = chunk.video.color_transfer.as_deref();
+    let filters = Filters::of(stated.or(chunk.video.assumed_transfer.as_deref()), false);
+    let scale = filters.scale_video(&size, colours, stated.is_some());
     let mut graph = format!(
         "[0:{stream}]{trim}setpts='{ASCENDING}',{deinterlace}{scale},\
          pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:eval=frame,split={count}",

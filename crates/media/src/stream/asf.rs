@@ -1,7 +1,10 @@
 //! Reads Advanced Systems Format, the container of Windows Media (ASF Specification 01.20.05).
 
+mod aspect;
+
 use bytes::Bytes;
 
+use self::aspect::aspect;
 use super::packets::Found;
 use super::timeline::{MS, Stamp};
 use crate::avi::PICTURES;
@@ -21,6 +24,8 @@ const ENCRYPTION: [[u8; 16]; 3] = [
     *b"\x14\xE6\x8A\x29\x22\x26\x17\x4C\xB9\x35\xDA\xE0\x7E\xE9\x28\x9C",
     *b"\x33\x85\x05\x43\x81\x69\xE6\x49\x9B\x74\xAD\x12\xCB\x86\xD5\x8C",
 ];
+/// The length of what precedes the objects in the header object.
+const HEADER_FIELDS: usize = 30;
 /// The length of the header of the data object, before the first packet.
 const DATA_HEADER: usize = 50;
 /// Limit of a frame, in bytes.
@@ -87,7 +92,8 @@ impl WindowsMedia {
             let code = codec.private.get(16..20).and_then(|code| code.first_chunk()).copied();
             code.is_some_and(|code| PICTURES.contains(&&code))
         };
-        let (video, codec) = videos.into_iter().min_by_key(|(_, codec)| is_picture(codec))?;
+        let (video, mut codec) = videos.into_iter().min_by_key(|(_, codec)| is_picture(codec))?;
+        codec.aspect = aspect(head, video);
         let first = field(head, 16)?.checked_add(DATA_HEADER as u64)?;
         (64..=1 << 20).contains(&packet).then_some(Self { video, codec, audio, packet, first, preroll })
     }
@@ -179,12 +185,14 @@ fn field(bytes: &[u8], at: usize) -> Option<u64> {
 fn objects(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     let size = field(head, 16).filter(|_| head.starts_with(&HEADER_OBJECT)).unwrap_or(0);
     let end = usize::try_from(size).unwrap_or(usize::MAX).min(head.len());
-    let mut at = 30;
+    objects_in(head.get(HEADER_FIELDS..end).unwrap_or_default())
+}
+
+fn objects_in(mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
-        let rest = head.get(at..end)?;
-        let len = usize::try_from(field(rest, 16)?).ok().filter(|len| *len >= 24)?;
-        let object = head.get(at..at.checked_add(len)?)?;
-        at += len;
+        let len = usize::try_from(field(bytes, 16)?).ok().filter(|len| *len >= 24)?;
+        let (object, rest) = bytes.split_at_checked(len)?;
+        bytes = rest;
         Some(object)
     })
 }
@@ -202,7 +210,12 @@ fn video_stream(object: &[u8]) -> Option<(u16, matroska::Codec)> {
     let private = Bytes::copy_from_slice(private);
     Some((
         number.into(),
-        matroska::Codec { id: matroska::Codec::VIDEO_FOR_WINDOWS, private, size: (width, height) },
+        matroska::Codec {
+            id: matroska::Codec::VIDEO_FOR_WINDOWS,
+            private,
+            size: (width, height),
+            aspect: None,
+        },
     ))
 }
 

@@ -80,7 +80,7 @@ impl Codec {
                 (matroska::Codec::VIDEO_FOR_WINDOWS, [video_for_windows(b"WVC1"), headers].concat().into())
             }
         };
-        matroska::Codec { id, private, size: (0, 0) }
+        matroska::Codec { id, private, size: (0, 0), aspect: None }
     }
 }
 

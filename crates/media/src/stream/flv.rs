@@ -80,7 +80,7 @@ impl FlashVideo {
             None => configuration.map(|video| Bytes::copy_from_slice(video.data)).unwrap_or_default(),
         };
         let id = id.split(' ').next().unwrap_or(id);
-        Some(Self { codec: matroska::Codec { id, private, size: (0, 0) } })
+        Some(Self { codec: matroska::Codec { id, private, size: (0, 0), aspect: None } })
     }
 
     /// Returns the keyframes and timestamps in a slice.

@@ -135,7 +135,7 @@ impl OggVideo {
         let mut stream = Self {
             serials: BTreeSet::from([page.serial]),
             format,
-            codec: matroska::Codec { id: "V_THEORA", private: Bytes::new(), size: (0, 0) },
+            codec: matroska::Codec { id: "V_THEORA", private: Bytes::new(), size: (0, 0), aspect: None },
             audio: pages(head).take_while(|page| page.starts).filter_map(|page| audio(&page)).collect(),
             chain: Chain::default(),
         };
