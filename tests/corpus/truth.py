@@ -17,6 +17,7 @@ TIMEOUT = 900  # seconds; only ends a hang
 SIDE = 16  # a frame is compared as SIDE x SIDE pixels
 FRAME = SIDE * SIDE * 3
 YEAR = 366 * 86_400  # seconds; no file is longer
+ENCRYPTION = re.compile(rb"\x6d\x80.{0,32}\x50\x35", re.DOTALL)
 STILL = ("mjpeg", "png", "bmp", "gif", "tiff", "webp")
 
 
@@ -134,7 +135,7 @@ def truth(path, folder):
         "audioCodec": audio and audio.get("codec_name", "unknown"),
         # A protected sample entry of MP4, or ContentEncryption in ContentEncodings of Matroska's tracks.
         "encrypted": b"encv" in content and b"sinf" in content or (
-            content[:4] == b"\x1a\x45\xdf\xa3" and b"\x6d\x80" in content[:10_000] and b"\x50\x35" in content[:10_000]),
+            content[:4] == b"\x1a\x45\xdf\xa3" and ENCRYPTION.search(content, 0, 10_000) is not None),
         "pictures": sum(stream.get("codec_type") == "video" for stream in streams), "frames": 0}
     if audio:
         facts["audio"] = ends(path, audio["index"], facts["start"])
