@@ -27,15 +27,10 @@ impl Tables {
     pub(super) async fn cuts(&self, source: &Source, timing: &Timing) -> Result<Option<CutPoints>, Error> {
         let tables = [&self.stts, &self.stss, &self.ctts];
         let too_large = |table: &&Table| table.bytes() > MAX_TABLE_BYTES;
-        let edits = timing.edits.iter().count();
-        let comparisons = self.sizes.count.saturating_mul(edits as u64);
-        if self.sizes.count > MAX_SAMPLES
-            || edits > MAX_EDITS
-            || comparisons > MAX_COMPARISONS
-            || tables.into_iter().flatten().any(|t| too_large(&t))
-        {
+        if self.sizes.count > MAX_SAMPLES || tables.into_iter().flatten().any(|t| too_large(&t)) {
             return Ok(None);
         }
+        let Some(mut collector) = Collector::new(&timing.edits, self.sizes.count) else { return Ok(None) };
         let Some(mut decoded) = RunLengthTable::read(source, self.stts.as_ref()).await? else {
             return Ok(None);
         };
@@ -44,7 +39,6 @@ impl Tables {
             Some(table) => Some(table.read_prefix(source, MAX_TABLE_BYTES).await?),
             None => None,
         };
-        let mut collector = Collector::new(&timing.edits);
         let mut next_sync = next_sync_sample(&mut sync, 0);
         let mut time = 0i64;
         for sample in 0..self.sizes.count {
@@ -77,9 +71,12 @@ struct Part<'a> {
 }
 
 impl<'a> Collector<'a> {
-    fn new(edits: &'a Edits) -> Self {
+    /// Returns `None` if there are too many edits for this number of samples.
+    fn new(edits: &'a Edits, samples: u64) -> Option<Self> {
         let parts = edits.iter().map(|edit| Part { edit, keyframes: Vec::new(), span: None });
-        Self { parts: parts.collect() }
+        let parts: Vec<_> = parts.collect();
+        let comparisons = samples.saturating_mul(parts.len() as u64);
+        (parts.len() <= MAX_EDITS && comparisons <= MAX_COMPARISONS).then_some(Self { parts })
     }
 
     fn add(&mut self, media: i64, duration: i64, is_sync: bool) {
@@ -120,6 +117,9 @@ impl Track {
         source: &Source,
         tables: Option<&Tables>,
     ) -> Result<Option<CutPoints>, Error> {
+        if !self.timing.edits.iter().all(Edit::plays_normally) {
+            return Ok(None);
+        }
         let listed = async {
             let mut movie = Movie::open(self, source).await?;
             movie.list(self.id, tables, &self.timing, None).await
@@ -129,13 +129,7 @@ impl Track {
             Err(Unplayable::Refused(_)) => return Ok(None),
             Err(Unplayable::Failed(error)) => return Err(error.into()),
         };
-        let edit_count = edits.iter().count();
-        let comparisons = (samples.len() as u64).saturating_mul(edit_count as u64);
-        if edit_count > MAX_EDITS || comparisons > MAX_COMPARISONS || !edits.iter().all(Edit::plays_normally)
-        {
-            return Ok(None);
-        }
-        let mut collector = Collector::new(&edits);
+        let Some(mut collector) = Collector::new(&edits, samples.len() as u64) else { return Ok(None) };
         for sample in &samples {
             collector.add(sample.time, sample.duration.into(), sample.is_sync);
         }
@@ -200,7 +194,7 @@ mod tests {
         words.extend(edits.iter().flat_map(|[duration, media]| [*duration, *media, 0x1_0000]));
         let elst: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
         let edits = Edits::read(&mut Fields(elst.into()), 100, 100, Some(400)).unwrap();
-        let mut collector = Collector::new(&edits);
+        let mut collector = Collector::new(&edits, 40).unwrap();
         for frame in 0..40 {
             collector.add(frame * 10, 10, frame % 10 == 0);
         }
