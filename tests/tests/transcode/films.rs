@@ -15,11 +15,16 @@ const B_FRAMES: &str = "-c:v libx264 -preset veryfast -bf 3 -b_strategy 0 -g 50 
 
 /// Returns what is right for a film of 25 frames per second with audio.
 pub(crate) fn whole(seconds: u32) -> Expected {
+    Expected { beeps: Some((0..seconds).collect()), ..silent(seconds * 25, 0.04) }
+}
+
+/// Returns what is right for a film of this many frames without audio.
+fn silent(frames: u32, seconds_per_frame: f64) -> Expected {
     Expected {
-        numbers: (0..usize::try_from(seconds * 25).unwrap()).collect(),
-        seconds_per_frame: 0.04,
-        duration: seconds.into(),
-        beeps: Some((0..seconds).collect()),
+        numbers: (0..usize::try_from(frames).unwrap()).collect(),
+        seconds_per_frame,
+        duration: f64::from(frames) * seconds_per_frame,
+        beeps: None,
         sync: SYNC,
     }
 }
@@ -137,13 +142,7 @@ async fn segments_are_even_in_every_chunk() {
     assert_eq!(transcoded.plan.chunks.len(), 4);
     assert_eq!((seen.segments.len(), seen.keyframes), (50, 50));
     assert!(seen.segments.iter().all(|seconds| (seconds - 4.0).abs() < 0.001), "{:?}", seen.segments);
-    let expected = Expected {
-        numbers: (0..2000).collect(),
-        seconds_per_frame: 0.1,
-        duration: 200.0,
-        beeps: Some((0..200).collect()),
-        sync: SYNC,
-    };
+    let expected = Expected { beeps: Some((0..200).collect()), ..silent(2000, 0.1) };
     seen.check("segments.mp4", &expected);
 }
 
@@ -278,13 +277,7 @@ async fn last_frame_is_held_until_the_audio_ends() {
 #[tokio::test]
 async fn audio_that_ends_early_continues_as_silence() {
     let args = format!("{} {} {X264} -g 50 -c:a aac", frames("96x54", "10", 60.0), beeps(48_000, 7.0));
-    let expected = Expected {
-        numbers: (0..600).collect(),
-        seconds_per_frame: 0.1,
-        duration: 60.0,
-        beeps: Some((0..7).collect()),
-        sync: SYNC,
-    };
+    let expected = Expected { beeps: Some((0..7).collect()), ..silent(600, 0.1) };
     for name in ["audio-shorter.mp4", "audio-shorter.mkv"] {
         check(name, &generate(name, &args), 15.0, &expected).await;
     }
@@ -294,13 +287,7 @@ async fn audio_that_ends_early_continues_as_silence() {
 async fn frames_can_be_far_apart() {
     let args = format!("{} {} {X264} -c:a aac", frames("320x180", "1/5", 30.0), beeps(48_000, 30.0));
     let path = generate("slow.mp4", &args);
-    let expected = Expected {
-        numbers: (0..6).collect(),
-        seconds_per_frame: 5.0,
-        duration: 30.0,
-        beeps: Some((0..30).collect()),
-        sync: SYNC,
-    };
+    let expected = Expected { beeps: Some((0..30).collect()), ..silent(6, 5.0) };
     check("slow.mp4", &path, 20.0, &expected).await;
     let transcoded = transcode(&path, 20.0).await;
     let master = std::fs::read_to_string(transcoded.folder.path().join("master.m3u8")).unwrap();
@@ -311,27 +298,13 @@ async fn frames_can_be_far_apart() {
 async fn chunks_of_small_frames_join_whatever_their_length() {
     // The segments of the last chunk have another duration.
     let path = generate("small-chunks.mp4", &format!("{} {X264} -g 10", frames("96x54", "10", 25.0)));
-    let expected = Expected {
-        numbers: (0..250).collect(),
-        seconds_per_frame: 0.1,
-        duration: 25.0,
-        beeps: None,
-        sync: SYNC,
-    };
-    check("small-chunks.mp4", &path, 15.0, &expected).await;
+    check("small-chunks.mp4", &path, 15.0, &silent(250, 0.1)).await;
 }
 
 #[tokio::test]
 async fn slides_are_encoded_like_other_frames() {
     let path = generate("slides.mp4", &format!("{} {X264} -g 1", frames("320x180", "1/40", 240.0)));
-    let expected = Expected {
-        numbers: (0..6).collect(),
-        seconds_per_frame: 40.0,
-        duration: 240.0,
-        beeps: None,
-        sync: SYNC,
-    };
-    check("slides.mp4", &path, 500.0, &expected).await;
+    check("slides.mp4", &path, 500.0, &silent(6, 40.0)).await;
 }
 
 #[tokio::test]
