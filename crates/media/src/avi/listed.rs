@@ -50,7 +50,7 @@ pub(super) fn is_reliable(entries: &[Entry], stream: &Stream, list: &Range<u64>)
             if entry.key { (keys + 1, others) } else { (keys, others + 1) }
         },
     );
-    // Every frame is a keyframe if the codec has no others, of which even an empty one is taken for one.
+    // An index of keyframes only is right if every frame of the codec is a keyframe, and then an empty one counts as one.
     let all = others == 0 && keys > 1 && is_keyframe(stream.codec, &[]) == Some(false);
     keys > 0 && !all && is_complete(entries, stream, list)
 }

@@ -78,9 +78,9 @@ fn shortened(chunk: &Chunk<'_>) -> String {
     format!(",setpts='if(isnan(PREV_OUTPTS),PTS,round(PREV_OUTPTS+{step}-{shorter}))'")
 }
 
-/// Returns the bits in the encoder's buffer: those of two seconds, or more for a frame that is shown for long. Of that time
-/// x264 reserves a twentieth, or a part of as many as there are rows of macroblocks. The MP4 file states the size of the
-/// buffer, so it is the same in all chunks.
+/// Returns the bits in the encoder's buffer: those of two seconds, or more for a frame that is shown for long. x264
+/// reserves bits for a fraction of that time: a twentieth, or more if the frame has fewer than 20 rows of macroblocks, one
+/// row's share. The MP4 file states the size of the buffer, so it is the same in all chunks.
 fn buffer(rung: &Rung<'_>, longest: Option<f64>) -> u64 {
     let reserved = (16.0 / f64::from(rung.height.max(16))).max(0.05);
     bits(rung, (1.0 + longest.unwrap_or(SHORTENED) * reserved).max(2.0))
